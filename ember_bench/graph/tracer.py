@@ -24,7 +24,8 @@ from ember_bench.errors import EmberBenchError
 from ember_bench.models.call import Request
 from ember_bench.operators.plan import Apply, Symbol, Text, references, with_content
 
-_OPEN, _CLOSE = "\ue000", "\ue001"  # private use: no program looks for them
+# Code points for private use, which no program looks for (Unicode 17, plane 16).
+_PRIVATE: Final = range(0x10_0000, 0x10_FFFE, 2)
 
 # What programs look for in answers: parts that match, and a length that is over any limit.
 _BAIT: Final = (
@@ -66,13 +67,17 @@ class Tokens:
     def __init__(self, inputs: frozenset[str] = frozenset(), *, bait: bool = False) -> None:
         # Upper and lower case: a token whose case was changed is no token any more.
         self._nonce = f"Q{secrets.token_hex(8)}z"
+        # Other ones each time: a user's text may hold any of them.
+        begin = secrets.choice(_PRIVATE)
+        self._open, self._close = chr(begin), chr(begin + 1)
         self._inputs = inputs
         self._closed = False
         self._symbols: list[Symbol] = []
         self._made: list[weakref.ref[Any]] = []
         # Space around it is what `strip` takes off, so that it shows.
         edge, middle = (" \n", _BAIT) if bait else ("", "")
-        self._head, self._tail = f"{edge}{_OPEN}{self._nonce}:", f">{middle}<{_CLOSE}{edge}"
+        self._head = f"{edge}{self._open}{self._nonce}:"
+        self._tail = f">{middle}<{self._close}{edge}"
 
     def text(self, symbol: Symbol) -> TracedText:
         """Return a stand-in for the text that `symbol` is."""
@@ -138,7 +143,8 @@ class Tokens:
 
     def has_token(self, text: str) -> bool:
         """Whether a text holds a token, or what is left of one."""
-        return _OPEN in text or _CLOSE in text or self._nonce.lower() in text.lower()
+        marked = self._open in text or self._close in text
+        return marked or self._nonce.lower() in text.lower()
 
     def _read(self, text: str) -> Any:
         """Return a text with the tokens in it replaced by what they stand for."""
