@@ -10,10 +10,14 @@ from ember_bench.models.store import ResponseStore
 from ember_bench.models.strand import CallRecord
 from ember_bench.models.types import (
     Completion,
+    Image,
     Message,
     Response,
     ResponseFormat,
     SamplingParameters,
+    TokenLogprob,
+    ToolCall,
+    ToolDefinition,
     Usage,
 )
 from ember_bench.models.usage import UsageService, UsageSummary, UsageTotals
@@ -21,6 +25,7 @@ from ember_bench.models.usage import UsageService, UsageSummary, UsageTotals
 __all__ = [
     "CallRecord",
     "Completion",
+    "Image",
     "Message",
     "ModelCost",
     "ModelInfo",
@@ -35,6 +40,9 @@ __all__ = [
     "ResponseStore",
     "RetryPolicy",
     "SamplingParameters",
+    "TokenLogprob",
+    "ToolCall",
+    "ToolDefinition",
     "Usage",
     "UsageService",
     "UsageSummary",

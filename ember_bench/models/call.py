@@ -11,7 +11,7 @@ import orjson
 
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.strand import Draw, Strand, TrialContext
-from ember_bench.models.types import Message, ResponseFormat, SamplingParameters
+from ember_bench.models.types import Message, ResponseFormat, SamplingParameters, ToolDefinition
 
 # Stamped into every key: raise it when the meaning of a key changes.
 KEY_VERSION: Final = 1
@@ -32,6 +32,7 @@ class Request:
             act on it, and it is part of the call's identity.
         about: The candidate answers that the prompt is about, for simulated models; they stand in
             the messages and so are not hashed again.
+        tools: What the model may ask for.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Request:
         response_format: ResponseFormat | None = None,
         role: str = "generate",
         about: tuple[str, ...] = (),
+        tools: tuple[ToolDefinition, ...] = (),
     ) -> None:
         self.model = model
         self.messages = messages
@@ -49,6 +51,7 @@ class Request:
         self.response_format = response_format
         self.role = role
         self.about = about
+        self.tools = tools
 
     @cached_property
     def encoded_messages(self) -> bytes:
@@ -68,6 +71,7 @@ class Request:
             self.response_format,
             self.role,
             context,
+            *([self.tools] if self.tools else []),
         )
         # JSON strings hold no raw newline, so the two parts cannot run into each other.
         content = self.encoded_messages + b"\n" + _encode(rest)

@@ -6,33 +6,28 @@ request -> call key -> response store -> (one request in flight) -> retry -> pro
 from __future__ import annotations
 
 import asyncio
-import copy
-import time
 import weakref
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ember_bench import bridge
-from ember_bench.errors import EmberBenchError, OfflineError
 from ember_bench.models import recording
 from ember_bench.models import strand as strands
 from ember_bench.models.call import Call, Request
+from ember_bench.models.client import Client
+from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.providers.base import Provider, provider_class
+from ember_bench.models.providers.base import provider_class
 from ember_bench.models.registry import ModelRegistry
 from ember_bench.models.retry import RetryPolicy
-from ember_bench.models.store import ResponseStore, StoredCall
+from ember_bench.models.store import ResponseStore
 from ember_bench.models.strand import CallRecord, OutsideStrand, Strand
 from ember_bench.models.types import Completion, Message, Response, SamplingParameters
 from ember_bench.models.usage import UsageService
 
-_encode_parameters = msgspec.json.Encoder(order="deterministic").encode
-
-Clients = dict[str, "_Client"]
+Clients = dict[str, Client]
 
 
 class ModelService:
@@ -138,12 +133,12 @@ class ModelService:
             self._outside = OutsideStrand(counted=counted)
         return self._outside
 
-    def _place(self, request: Request, module: object, strand: Strand) -> tuple[_Client, Call]:
+    def _place(self, request: Request, module: object, strand: Strand) -> tuple[Client, Call]:
         client = self._client(request.model)
         context = client.provider.context(strand.trial)
         return client, Call.place(request, strand, strand.replica(module), context)
 
-    def _client(self, model: ModelInfo) -> _Client:
+    def _client(self, model: ModelInfo) -> Client:
         loop = asyncio.get_running_loop()
         clients = self._clients.get(loop)
         if clients is None:
@@ -151,11 +146,11 @@ class ModelService:
         client = clients.get(model.fingerprint)
         if client is None:
             provider = provider_class(model.provider_name)(model)
-            client = _Client(provider, self.store, self.retry, offline=self.offline)
+            client = Client(Endpoint(provider, self.retry), self.store, offline=self.offline)
             clients[model.fingerprint] = client
         return client
 
-    async def _answer(self, client: _Client, call: Call, strand: Strand) -> Response:
+    async def _answer(self, client: Client, call: Call, strand: Strand) -> Response:
         completion, stored = await client.answer(call)
         return self._account(call, strand, completion, stored=stored, free=client.provider.replays)
 
@@ -197,139 +192,6 @@ class ModelService:
             latency,
             completion.finish_reason,
             stored,
+            completion.tool_calls,
+            completion.logprobs,
         )
-
-
-class _Client:
-    """One model's provider on one loop, with the calls in flight to it."""
-
-    def __init__(
-        self,
-        provider: Provider,
-        store: ResponseStore | None,
-        retry: RetryPolicy,
-        *,
-        offline: bool,
-    ) -> None:
-        self.provider = provider
-        self._store = store
-        self._retry = retry
-        self._offline = offline
-        self._in_flight: dict[bytes, asyncio.Future[Completion | None]] = {}
-        self._leading: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(provider.model.max_concurrency)
-
-    async def answer(self, call: Call) -> tuple[Completion, bool]:
-        """Return the answer to `call` and whether it was there, or under way, already."""
-        if self._store is None:
-            if self._needs_network():
-                raise self._not_stored(call)
-            return await self._request(call), False
-        while (pending := self._in_flight.get(call.key)) is not None:
-            if (completion := await _outcome(pending)) is not None:
-                return completion, True
-        if (known := self._store.get(call.key)) is not None:
-            return known, True
-        if self._needs_network():
-            raise self._not_stored(call)
-        future = asyncio.get_running_loop().create_future()
-        self._in_flight[call.key] = future
-        if self.provider.instant:
-            await self._lead(call, self._store, future)
-        else:
-            # A task of its own: a trial that is cancelled must not lose an answer that is
-            # being paid for, nor take it from another trial that waits for the same one.
-            task = asyncio.create_task(self._lead(call, self._store, future))
-            self._leading.add(task)
-            task.add_done_callback(self._leading.discard)
-        if (completion := await _outcome(future)) is None:
-            raise asyncio.CancelledError  # the service is being closed
-        return completion, False
-
-    async def close(self, *, abandon: bool) -> None:
-        if abandon:
-            # Answers that are on their way to the store still reach it when it is closed.
-            for task in self._leading:
-                task.cancel()
-        await asyncio.gather(*self._leading, return_exceptions=True)
-        await self.provider.close()
-
-    async def _lead(
-        self, call: Call, store: ResponseStore, future: asyncio.Future[Completion | None]
-    ) -> None:
-        """Make the request for all who wait for `future`; None tells them to make it themselves."""
-        try:
-            future.set_result(await self._request_and_store(call, store))
-        except Exception as error:
-            future.set_exception(error)
-            future.exception()  # seen, even if every trial that waited for it is gone
-        finally:
-            if not future.done():  # cancelled
-                future.set_result(None)
-            del self._in_flight[call.key]
-
-    async def _request_and_store(self, call: Call, store: ResponseStore) -> Completion:
-        request = call.request
-        return await store.put(
-            StoredCall(
-                key=call.key,
-                prompt=request.prompt_digest,
-                messages=request.encoded_messages.decode(),
-                model=request.model.model_id,
-                role=request.role,
-                parameters=_encode_parameters(request.parameters).decode(),
-                epoch=call.trial.epoch,
-                replica=call.replica,
-                draw=call.draw_text,
-                completion=await self._request(call),
-            )
-        )
-
-    async def _request(self, call: Call) -> Completion:
-        if self.provider.instant:
-            completion = await self.provider.complete(call)
-        else:
-            async with self._slots:
-                completion = await self._retry.run(lambda: self._timed(call))
-        model, cost = call.request.model, completion.cost_usd
-        if cost is None and model.cost is not None:
-            cost = model.cost.of(completion.usage)
-        return msgspec.structs.replace(completion, text=_storable(completion.text), cost_usd=cost)
-
-    async def _timed(self, call: Call) -> Completion:
-        started = time.perf_counter()
-        completion = await self.provider.complete(call)
-        if completion.latency_seconds is not None:
-            return completion
-        elapsed = time.perf_counter() - started
-        return msgspec.structs.replace(completion, latency_seconds=elapsed)
-
-    def _needs_network(self) -> bool:
-        """Whether the answer would have to come from somewhere that may not be asked."""
-        return self._offline and not (self.provider.simulated or self.provider.replays)
-
-    def _not_stored(self, call: Call) -> OfflineError:
-        return OfflineError(
-            f"{call.request.model.model_id}: the answer to this call is not in the response "
-            "store, and --offline forbids asking for it"
-        )
-
-
-async def _outcome(future: asyncio.Future[Completion | None]) -> Completion | None:
-    """Wait for a request that others may wait for too: being cancelled does not cancel it."""
-    try:
-        return await asyncio.shield(future)
-    except EmberBenchError as error:
-        # One of one's own: notes that a trial adds to it must not stand in another's.
-        own = copy.copy(error).with_traceback(error.__traceback__)
-        own.__notes__ = list(getattr(error, "__notes__", ()))
-        raise own from error.__cause__
-
-
-def _storable(text: str) -> str:
-    """Return `text` without lone surrogates, which JSON may bring and no database takes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

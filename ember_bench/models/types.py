@@ -8,21 +8,93 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 
-class Message(msgspec.Struct, frozen=True):
-    """One message of a conversation."""
+class Image(msgspec.Struct, frozen=True):
+    """A picture that is part of a prompt.
 
-    role: Literal["system", "user", "assistant"]
+    Attributes:
+        media_type: `image/png`, `image/jpeg`, `image/gif` or `image/webp`.
+        data: The file, in base64.
+    """
+
+    media_type: str
+    data: str
+
+
+class ToolDefinition(msgspec.Struct, frozen=True):
+    """A tool that the model may ask for.
+
+    Attributes:
+        name: What the model calls it by: letters, digits, `_` and `-`.
+        description: What it does, for the model to read.
+        json_schema: Of its arguments, an object.
+    """
+
+    name: str
+    description: str
+    json_schema: dict[str, Any]
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A model's wish to have a tool called.
+
+    Attributes:
+        id: By which the tool's result is given back; some providers have none.
+        name: Of the tool.
+        arguments: A JSON object, as the model wrote it: it need not fit the tool's schema.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One token of an answer, with its natural log-probability and those of the likeliest others.
+
+    Attributes:
+        top: (token, log-probability) of the likeliest tokens at this place.
+    """
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One message of a conversation.
+
+    Attributes:
+        images: Shown to the model before the text; only in a user's message.
+        tool_calls: What the assistant asked for in this message.
+        tool_call_id: Which of them a `tool` message answers.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    images: tuple[Image, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 class SamplingParameters(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How the model is to sample; None leaves it to the model's own default."""
+    """How the model is to sample; None leaves it to the model's own default.
+
+    Attributes:
+        reasoning_effort: How long a reasoning model is to think: `low`, `medium`, `high`, or
+            another word that the model knows.
+        thinking_tokens: The most tokens it may think.
+        top_logprobs: How many of the likeliest tokens to give at each place of the answer, with
+            their log-probabilities; 0 gives those of the answer alone.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    reasoning_effort: str | None = None
+    thinking_tokens: int | None = None
+    top_logprobs: int | None = None
 
     def __post_init__(self) -> None:
         """Make 1 and 1.0 the same temperature: they are written differently in a call key."""
@@ -39,12 +111,19 @@ class ResponseFormat(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens of one call; the cached and reasoning ones are part of the input and output."""
+    """Tokens of one call.
+
+    The cached, cache-writing and audio input tokens are part of the input; the reasoning and audio
+    output tokens are part of the output.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_input_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -62,6 +141,8 @@ class Completion(msgspec.Struct, frozen=True):
         cost_usd: The exact price, where the provider states one; else computed from the price list.
         latency_seconds: How long the model took, where that is not this process's own clock
             (recorded and simulated answers); None if nobody measured it.
+        tool_calls: What tools the model asks for; then the text may be empty.
+        logprobs: The answer by token, where it was asked for and the provider gives it.
     """
 
     text: str
@@ -69,6 +150,8 @@ class Completion(msgspec.Struct, frozen=True):
     finish_reason: str = "stop"
     cost_usd: float | None = None
     latency_seconds: float | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -83,6 +166,8 @@ class Response(msgspec.Struct, frozen=True):
             if that was not recorded.
         finish_reason: `stop`, `length`, or the provider's own word.
         stored: True if no new request was made for it.
+        tool_calls: What tools the model asks for.
+        logprobs: The answer by token, where it was asked for and the provider gives it.
     """
 
     data: str
@@ -92,6 +177,8 @@ class Response(msgspec.Struct, frozen=True):
     latency: float | None
     finish_reason: str = "stop"
     stored: bool = False
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
     def __str__(self) -> str:
         return self.data

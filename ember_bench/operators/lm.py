@@ -31,6 +31,10 @@ class LMModuleConfig(BaseModel):
         max_tokens: Longest answer.
         stop: Texts at which the answer ends.
         seed: For models that can be seeded.
+        reasoning_effort: How long a reasoning model is to think: `low`, `medium`, `high`, or
+            another word that the model knows.
+        thinking_tokens: The most tokens it may think.
+        top_logprobs: How many of the likeliest tokens to give at each place of the answer.
         persona: System message: who the model is to be.
     """
 
@@ -42,6 +46,9 @@ class LMModuleConfig(BaseModel):
     max_tokens: int | None = Field(default=None, gt=0)
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    reasoning_effort: str | None = None
+    thinking_tokens: int | None = Field(default=None, ge=0)
+    top_logprobs: int | None = Field(default=None, ge=0)
     persona: str | None = None
 
     @field_validator("model_name", mode="before")

@@ -15,7 +15,6 @@ import msgspec
 
 from ember_bench.errors import GraphError, did_you_mean
 from ember_bench.models.call import Request
-from ember_bench.models.types import Message
 from ember_bench.operators.lm import LMModule
 
 
@@ -204,11 +203,15 @@ def with_content(request: Request, change: Callable[[Any], Any]) -> Request:
     """Return `request` with its texts changed."""
     return Request(
         request.model,
-        tuple(Message(message.role, change(message.content)) for message in request.messages),
+        tuple(
+            msgspec.structs.replace(message, content=change(message.content))
+            for message in request.messages
+        ),
         request.parameters,
         request.response_format,
         request.role,
         tuple(change(candidate) for candidate in request.about),
+        request.tools,
     )
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ember_bench.models import (
+    Image,
     Message,
     ModelCost,
     ModelInfo,
@@ -16,6 +17,8 @@ from ember_bench.models import (
     Request,
     ResponseFormat,
     SamplingParameters,
+    ToolCall,
+    ToolDefinition,
 )
 from ember_bench.models.call import Call
 from ember_bench.models.strand import Strand, TrialContext
@@ -24,6 +27,7 @@ MODEL = ModelInfo(model_id="openai:m", options={"a": 1, "b": 2})
 MESSAGES = (Message("system", "be brief"), Message("user", "question"))
 PARAMETERS = SamplingParameters(temperature=0.5, top_p=0.9, max_tokens=10, stop=("END",), seed=1)
 FORMAT = ResponseFormat("answer", {"type": "object", "properties": {"x": {}, "y": {}}})
+CALL = ToolCall("1", "add", '{"a": 1, "b": 2}')
 
 
 def key(
@@ -34,12 +38,13 @@ def key(
     response_format: ResponseFormat | None = FORMAT,
     role: str = "generate",
     about: tuple[str, ...] = (),
+    tools: tuple[ToolDefinition, ...] = (),
     epoch: int = 0,
     replica: str = "0",
     asked_before: int = 0,
     context: str = "",
 ) -> bytes:
-    request = Request(model, messages, parameters, response_format, role, about)
+    request = Request(model, messages, parameters, response_format, role, about, tools)
     strand = Strand(TrialContext(epoch=epoch))
     for _ in range(asked_before):
         Call.place(request, strand, replica, context)
@@ -74,6 +79,15 @@ CHANGES_THE_ANSWER: dict[str, dict[str, Any]] = {
     "stop": sampling(stop=("END", "STOP")),
     "no stop": sampling(stop=()),
     "seed": sampling(seed=2),
+    "reasoning_effort": sampling(reasoning_effort="low"),
+    "thinking_tokens": sampling(thinking_tokens=1_024),
+    "top_logprobs": sampling(top_logprobs=5),
+    "image": {
+        "messages": (MESSAGES[0], Message("user", "question", (Image("image/png", "AA=="),)))
+    },
+    "tools": {"tools": (ToolDefinition("add", "Add two numbers.", {"type": "object"}),)},
+    "tool call": {"messages": (*MESSAGES, Message("assistant", "", tool_calls=(CALL,)))},
+    "tool result": {"messages": (*MESSAGES, Message("tool", "question", tool_call_id="1"))},
     "response format": {"response_format": ResponseFormat("answer", {"type": "string"})},
     "name of the format": {"response_format": ResponseFormat("a", FORMAT.json_schema)},
     "no response format": {"response_format": None},

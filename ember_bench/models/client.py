@@ -1,0 +1,128 @@
+"""Calls in flight to one model: each is made once, and stored before it is used."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+
+import msgspec
+
+from ember_bench.errors import EmberBenchError, OfflineError
+from ember_bench.models.call import Call
+from ember_bench.models.endpoint import Endpoint
+from ember_bench.models.store import ResponseStore, StoredCall
+from ember_bench.models.types import Completion
+
+_encode_parameters = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Client:
+    """Answers one model's calls on one loop: from the store, or with one request for all who ask.
+
+    Args:
+        endpoint: What asks the model.
+        store: Where finished calls are kept and looked up; None makes each call a new request.
+        offline: Make no request: a call that is not in the store is an `OfflineError`.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        store: ResponseStore | None,
+        *,
+        offline: bool,
+    ) -> None:
+        self.provider = endpoint.provider
+        self._endpoint = endpoint
+        self._store = store
+        self._offline = offline
+        self._in_flight: dict[bytes, asyncio.Future[Completion | None]] = {}
+        self._leading: set[asyncio.Task[None]] = set()
+
+    async def answer(self, call: Call) -> tuple[Completion, bool]:
+        """Return the answer to `call` and whether it was there, or under way, already."""
+        if self._store is None:
+            if self._needs_network():
+                raise self._not_stored(call)
+            return await self._endpoint.complete(call), False
+        while (pending := self._in_flight.get(call.key)) is not None:
+            if (completion := await _outcome(pending)) is not None:
+                return completion, True
+        if (known := self._store.get(call.key)) is not None:
+            return known, True
+        if self._needs_network():
+            raise self._not_stored(call)
+        future = asyncio.get_running_loop().create_future()
+        self._in_flight[call.key] = future
+        if self.provider.instant:
+            await self._lead(call, self._store, future)
+        else:
+            # A task of its own: a trial that is cancelled must not lose an answer that is
+            # being paid for, nor take it from another trial that waits for the same one.
+            task = asyncio.create_task(self._lead(call, self._store, future))
+            self._leading.add(task)
+            task.add_done_callback(self._leading.discard)
+        if (completion := await _outcome(future)) is None:
+            raise asyncio.CancelledError  # the service is being closed
+        return completion, False
+
+    async def close(self, *, abandon: bool) -> None:
+        """Close the endpoint once its requests in flight are done, or `abandon` them."""
+        if abandon:
+            # Answers that are on their way to the store still reach it when it is closed.
+            for task in self._leading:
+                task.cancel()
+        await asyncio.gather(*self._leading, return_exceptions=True)
+        await self._endpoint.close()
+
+    async def _lead(
+        self, call: Call, store: ResponseStore, future: asyncio.Future[Completion | None]
+    ) -> None:
+        """Make the request for all who wait for `future`; None tells them to make it themselves."""
+        try:
+            future.set_result(await self._request_and_store(call, store))
+        except Exception as error:
+            future.set_exception(error)
+            future.exception()  # seen, even if every trial that waited for it is gone
+        finally:
+            if not future.done():  # cancelled
+                future.set_result(None)
+            del self._in_flight[call.key]
+
+    async def _request_and_store(self, call: Call, store: ResponseStore) -> Completion:
+        request = call.request
+        return await store.put(
+            StoredCall(
+                key=call.key,
+                prompt=request.prompt_digest,
+                messages=request.encoded_messages.decode(),
+                model=request.model.model_id,
+                role=request.role,
+                parameters=_encode_parameters(request.parameters).decode(),
+                epoch=call.trial.epoch,
+                replica=call.replica,
+                draw=call.draw_text,
+                completion=await self._endpoint.complete(call),
+            )
+        )
+
+    def _needs_network(self) -> bool:
+        """Whether the answer would have to come from somewhere that may not be asked."""
+        return self._offline and not (self.provider.simulated or self.provider.replays)
+
+    def _not_stored(self, call: Call) -> OfflineError:
+        return OfflineError(
+            f"{call.request.model.model_id}: the answer to this call is not in the response "
+            "store, and --offline forbids asking for it"
+        )
+
+
+async def _outcome(future: asyncio.Future[Completion | None]) -> Completion | None:
+    """Wait for a request that others may wait for too: being cancelled does not cancel it."""
+    try:
+        return await asyncio.shield(future)
+    except EmberBenchError as error:
+        # One of one's own: notes that a trial adds to it must not stand in another's.
+        own = copy.copy(error).with_traceback(error.__traceback__)
+        own.__notes__ = list(getattr(error, "__notes__", ()))
+        raise own from error.__cause__
