@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -65,12 +65,9 @@ class Progress:
 
     def add(self, result: TrialResult) -> None:
         """Count one trial."""
-        made = sum(entry.made for entry in result.calls)
         self.done += 1
         self.errors += result.outcome == "error"
-        self.calls_made += made
-        self.calls_shared += len(result.calls) - made
-        self.spend_usd += result.spend_usd
+        self.calls_shared += sum(not entry.made for entry in result.calls)
 
 
 @dataclass(slots=True)
@@ -95,13 +92,14 @@ class Run:
     async def trials(self) -> Progress:
         """Run the trials that are not done; returns when all are, or `stop` has been set."""
         store = self.store
+        self.experiment.service.account = store.account
         progress = Progress(
             scheduled=len(self.experiment),
             kept=sum(sum(flags) for flags in store.done),
             changes=store.changes,
         )
         self.on_progress(progress)
-        missing = (trial for trial in self.experiment.trials() if not store.is_done(trial))
+        missing = self._missing()
         unwritten: list[TrialResult] = []
         written = time.monotonic()
         try:
@@ -114,17 +112,38 @@ class Run:
                     if len(unwritten) >= _BATCH or time.monotonic() - written > _FLUSH_SECONDS:
                         store.write(unwritten)
                         unwritten, written = [], time.monotonic()
+                        self._settle(progress)
                         self.on_progress(progress)
         finally:
             store.write(unwritten)
+        # Requests of failed trials may be in flight; they are paid, and stored.
+        await self.experiment.service.drain()
+        self._settle(progress)
         self.on_progress(progress)
         return progress
+
+    def _missing(self) -> Iterator[Trial]:
+        """Yield the trials that are not done, as long as there is money for them."""
+        budget, cells = self.experiment.service.budget, self.experiment.cells
+        models = [[model.model_id for model in cell.models] for cell in cells]
+        for trial in self.experiment.trials():
+            if self.store.is_done(trial):
+                continue
+            if budget is not None and budget.exhausted:
+                self.stop.set()
+                return
+            if budget is None or budget.may_begin(cells[trial.cell].name, models[trial.cell]):
+                yield trial
+
+    def _settle(self, progress: Progress) -> None:
+        totals = self.store.settle(self.experiment.service.paid)
+        progress.calls_made, progress.spend_usd = totals.calls_made, totals.spend_usd
 
     def summary(self, progress: Progress) -> ExperimentSummary:
         """Return what the experiment has found so far, all runs together."""
         complete = progress.kept + progress.done >= progress.scheduled
         totals = self.store.run_totals()
-        return Analysis(self.experiment, self.store).summary(
+        return Analysis(self.store).summary(
             RunSummary(
                 status="complete" if complete else "partial",
                 started=self._started_at,

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import msgspec
 
 from ember_bench.errors import StoreError
+from ember_bench.experiment.description import describe
 from ember_bench.experiment.plan import Experiment
-from ember_bench.experiment.trial import CallEntry, Trial, TrialResult, fingerprint
-from ember_bench.models.store import open_database
-
-APPLICATION_ID: Final = 0x454D4254  # "EMBT"
-SCHEMA_VERSION: Final = 1
+from ember_bench.experiment.rows import (
+    APPLICATION_ID,
+    DESCRIPTION,
+    SCHEMA_VERSION,
+    RunTotals,
+    TrialRows,
+)
+from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
+from ember_bench.models.sqlite import is_damage, open_database, put_aside
+from ember_bench.models.store import Paid
 
 _SCHEMA: Final = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -60,17 +65,9 @@ CREATE TABLE runs (
 );
 """
 
+_ACCOUNTS: Final = "accounts"
+
 _encode_calls = msgspec.msgpack.Encoder().encode
-_decode_calls = msgspec.msgpack.Decoder(tuple[CallEntry, ...]).decode
-
-
-@dataclass(frozen=True, slots=True)
-class RunTotals:
-    """What one run, or all runs, of an experiment made and paid."""
-
-    spend_usd: float
-    calls_made: int
-    calls_shared: int
 
 
 def open_trial_store(path: Path, experiment: Experiment, *, started: str) -> TrialStore:
@@ -84,10 +81,9 @@ def open_trial_store(path: Path, experiment: Experiment, *, started: str) -> Tri
     try:
         return TrialStore(path, experiment, started=started)
     except StoreError as error:
-        # Its subclasses are about locks, full disks and mistakes of ours.
-        if type(error.__cause__) is not sqlite3.DatabaseError:
+        if not is_damage(error.__cause__):
             raise
-    aside = _put_aside(path)
+    aside = put_aside(path)
     store = TrialStore(path, experiment, started=started)
     store.changes.append(
         f"{path.name} was damaged; it is {aside.name} now, and all trials run anew"
@@ -95,16 +91,7 @@ def open_trial_store(path: Path, experiment: Experiment, *, started: str) -> Tri
     return store
 
 
-def _put_aside(path: Path) -> Path:
-    names = (path.with_name(f"{path.name}.damaged-{number}") for number in itertools.count(1))
-    aside = next(name for name in names if not name.exists())
-    for suffix in ("-wal", "-shm"):
-        if (beside := path.with_name(path.name + suffix)).exists():
-            beside.rename(aside.with_name(aside.name + suffix))
-    return path.rename(aside)
-
-
-class TrialStore:
+class TrialStore(TrialRows):
     """The results of one experiment's trials.
 
     Opening it for an experiment compares what is stored with what the experiment now asks:
@@ -117,6 +104,7 @@ class TrialStore:
     def __init__(self, path: Path, experiment: Experiment, *, started: str) -> None:
         self.path = path
         self.experiment = experiment
+        self.description = describe(experiment)
         self._db = open_database(
             path, application_id=APPLICATION_ID, version=SCHEMA_VERSION, schema=_SCHEMA
         )
@@ -128,9 +116,12 @@ class TrialStore:
                 self._cell_ids = self._register_cells()
                 self._item_ids = self._register_items()
                 self._register_evaluators()
+                self.note(DESCRIPTION, msgspec.json.encode(self.description).decode())
                 self.done = self._keep_current()
                 row = self._db.execute("INSERT INTO runs (started) VALUES (?)", (started,))
-                self._run = row.lastrowid
+                self._run = row.lastrowid or 0
+                self._accounts = self._named_accounts()
+                self._unsettled = True  # an earlier run may have been killed
         except BaseException:
             self._db.close()
             raise
@@ -143,65 +134,60 @@ class TrialStore:
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [self._row(result) for result in results],
             )
-            made = sum(entry.made for result in results for entry in result.calls)
-            used = sum(len(result.calls) for result in results)
+            shared = sum(not entry.made for result in results for entry in result.calls)
             self._db.execute(
-                "UPDATE runs SET spend_usd = spend_usd + ?, calls_made = calls_made + ?,"
-                " calls_shared = calls_shared + ? WHERE id = ?",
-                (sum(r.spend_usd for r in results), made, used - made, self._run),
+                "UPDATE runs SET calls_shared = calls_shared + ? WHERE id = ?",
+                (shared, self._run),
             )
+
+    def settle(self, paid: Callable[[str], Paid]) -> RunTotals:
+        """Bring what each run has paid up to date; return that of this run.
+
+        Counted where the answers are kept: a request is paid also if its trial was cancelled, or
+        the run was killed, before the trial could use the answer.
+
+        Args:
+            paid: Tells what was paid on an account, see `account`.
+        """
+        with self._transaction():
+            numbers = [number for (number,) in self._db.execute("SELECT id FROM runs")]
+            for number in numbers if self._unsettled else [self._run]:
+                found = paid(self._account_of(number))
+                self._db.execute(
+                    # What was paid stays paid, also if the response store was deleted since.
+                    "UPDATE runs SET spend_usd = max(spend_usd, ?),"
+                    " calls_made = max(calls_made, ?) WHERE id = ?",
+                    (found.spend_usd, found.requests, number),
+                )
+        self._unsettled = False
+        return self.run_totals()
+
+    @property
+    def account(self) -> str:
+        """What this run's requests are paid on."""
+        return self._account_of(self._run)
+
+    def _named_accounts(self) -> str:
+        """Return what the accounts of the experiment's runs begin with, in any response store."""
+        name = self.fact(_ACCOUNTS) or uuid4().hex
+        self.note(_ACCOUNTS, name)
+        return name
+
+    def _account_of(self, run: int) -> str:
+        return f"{self._accounts}/{run}"
 
     def is_done(self, trial: Trial) -> bool:
         """Whether `trial` was done, and not in vain, before this run."""
         items = len(self._item_ids[trial.cell])
         return bool(self.done[trial.cell][trial.epoch * items + trial.item])
 
-    def columns(self, cell: int, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """Yield (item index, epoch, *names) of the stored trials of a cell, in item order."""
-        index = {stored: i for i, stored in enumerate(self._item_ids[cell])}
-        rows = self._db.execute(
-            f"SELECT item, epoch, {', '.join(names)} FROM trials WHERE cell = ? AND epoch < ?",  # noqa: S608 - column names of ours
-            (self._cell_ids[cell], self.experiment.spec.epochs),
-        )
-        found = [(index[row[0]], *row[1:]) for row in rows if row[0] in index]
-        return iter(sorted(found, key=lambda row: row[:2]))
-
-    def calls(self, cell: int, item: int, epoch: int) -> tuple[CallEntry, ...] | None:
-        """Return the calls of one trial, or None if it is not stored."""
-        row = self._db.execute(
-            "SELECT calls FROM trials WHERE cell = ? AND item = ? AND epoch = ?",
-            (self._cell_ids[cell], self._item_ids[cell][item], epoch),
-        ).fetchone()
-        return _decode_calls(row[0]) if row is not None else None
-
     def run_totals(self) -> RunTotals:
         """Return what this run has made and paid."""
         return self._totals("WHERE id = ?", self._run)
 
-    def all_totals(self) -> RunTotals:
-        """Return what all runs of the experiment have made and paid."""
-        return self._totals("")
-
-    def fact(self, name: str) -> str | None:
-        """Return a fact that was noted under `name`."""
-        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
-
     def note(self, name: str, value: str) -> None:
         """Note a fact about the experiment, for later runs."""
         self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
-
-    def _totals(self, where: str, *values: Any) -> RunTotals:
-        row = self._db.execute(
-            "SELECT total(spend_usd), sum(calls_made), sum(calls_shared) FROM runs "  # noqa: S608 - a literal of ours
-            + where,
-            values,
-        ).fetchone()
-        return RunTotals(row[0], row[1] or 0, row[2] or 0)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -7,19 +7,23 @@ import math
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
 
+from ember_bench import bridge
 from ember_bench.datasets.item import Item
 from ember_bench.errors import EmberBenchError, StoreError
 from ember_bench.evaluators.base import Evaluator, Score
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.summary import Outcome
 from ember_bench.models import strand as strands
+from ember_bench.models.budget import Purse
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.operators.answers import get_answer_format
+from ember_bench.secrets import without_secrets
 
 # Part of every fingerprint: raise it when the harness gives other results for the same inputs.
 HARNESS_VERSION: Final = 1
@@ -124,23 +128,30 @@ class TrialResult:
 def fingerprint(cell: Cell, item: Item, evaluator: Evaluator, epoch: int) -> bytes:
     """Return what identifies a trial: it changes with anything that can change its result."""
     reading = get_answer_format(item.answer_format).identity
-    content = (
-        f"{HARNESS_VERSION}\n{cell.digest}\n{item.digest}\n{evaluator.identity}\n{reading}\n{epoch}"
-    )
-    return blake2b(content.encode(), digest_size=16).digest()
+    content = _common_content(cell.digest, evaluator.identity, reading).copy()
+    content.update(f"{item.digest}\n{epoch}".encode())
+    return content.digest()
+
+
+@lru_cache(maxsize=1024)
+def _common_content(cell: str, evaluator: str, reading: str) -> blake2b:
+    """Return a hash begun with what the trials of a cell have in common."""
+    return blake2b(f"{HARNESS_VERSION}\n{cell}\n{evaluator}\n{reading}\n".encode(), digest_size=16)
 
 
 def run_trial(
     trial: Trial, cell: Cell, item: Item, evaluator: Evaluator, identity: bytes
-) -> TrialResult:
+) -> TrialResult | None:
     """Run and score one trial; call it in a greenlet of the bridge.
 
-    Whatever goes wrong in it is its result.
+    Whatever goes wrong in it is its result, but for one thing: a trial for which there was no
+    money has none.
 
     Raises:
         StoreError: if answers cannot be kept; then going on would lose what is being paid for.
     """
-    context = TrialContext(ItemSubject(item, evaluator), trial.epoch)
+    purse = Purse(cell.name)
+    context = TrialContext(ItemSubject(item, evaluator), trial.epoch, purse=purse)
     strand = Strand(context)
     token = strands.current.set(strand)
     error: str | None = None
@@ -148,7 +159,7 @@ def run_trial(
     outcome: Outcome = "error"
     try:
         outputs = cell.prepared.run(graph_inputs(item))
-        score = score_output(evaluator, item, outputs[cell.graph.output])
+        score = _score(evaluator, item, outputs[cell.graph.output])
         outcome = score.outcome
     except StoreError:
         raise
@@ -160,6 +171,8 @@ def run_trial(
         error = _describe(raised)
     finally:
         strands.current.reset(token)
+    if purse.exhausted:  # also if an operator made something of the error
+        return None
     return _result(trial, identity, outcome, score, error, strand)
 
 
@@ -170,6 +183,13 @@ def graph_inputs(item: Item) -> dict[str, Any]:
         "answer_format": item.answer_format,
         "choices": item.choices,
     }
+
+
+def _score(evaluator: Evaluator, item: Item, output: Any) -> Score:
+    """Score, and let other trials go on meanwhile if the evaluator takes its time."""
+    if getattr(evaluator, "blocking", False):
+        return bridge.wait(bridge.compute(score_output, evaluator, item, output))
+    return score_output(evaluator, item, output)
 
 
 def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
@@ -250,8 +270,8 @@ def _describe(error: BaseException) -> str:
         line = f"{type(error).__name__}: {error}{notes}"
     except Exception:  # a user's own exception may not be able to say what it is
         line = f"{type(error).__name__}{notes}"
-    line = line[:_LONGEST_ERROR]
+    line = without_secrets(line)[:_LONGEST_ERROR]
     if isinstance(error, EmberBenchError):
         return line
-    text = "".join(traceback.format_exception(error))
+    text = without_secrets("".join(traceback.format_exception(error)))
     return f"{line}\n{text[-_LONGEST_ERROR:]}"

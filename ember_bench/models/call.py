@@ -10,12 +10,14 @@ import msgspec
 import orjson
 
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.strand import Draw, Strand, TrialContext
+from ember_bench.models.strand import FIRST_REPLICA, Draw, Strand, TrialContext
 from ember_bench.models.types import Message, ResponseFormat, SamplingParameters, ToolDefinition
 
 # Stamped into every key: raise it when the meaning of a key changes.
 KEY_VERSION: Final = 1
 _KEY_BYTES: Final = 16
+# What every provider that takes seeds takes.
+_SEEDS: Final = 2**31
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -77,11 +79,6 @@ class Request:
         content = self.encoded_messages + b"\n" + _encode(rest)
         return blake2b(content, digest_size=_KEY_BYTES).digest()
 
-    @property
-    def prompt_digest(self) -> bytes:
-        """Hash of the messages alone."""
-        return blake2b(self.encoded_messages, digest_size=_KEY_BYTES).digest()
-
 
 class Call:
     """One request at one place in a trial.
@@ -114,6 +111,23 @@ class Call:
         place = orjson.dumps((epoch, replica, draw))
         key = blake2b(digest + place, digest_size=_KEY_BYTES).digest()
         return cls(request, strand.trial, replica, draw, key)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed to send; None if the request has none.
+
+        That of the request for the first draw of the first replica in epoch 0; derived from it and
+        the call's place for every other, as a model that is sent one seed twice answers twice the
+        same. So the draws of a seeded model differ, and are those of the last run again.
+        """
+        seed = self.request.parameters.seed
+        if seed is None:
+            return None
+        first = (FIRST_REPLICA, f"{self.request.role}.{FIRST_REPLICA}")
+        if self.replica in first and not self.draw and not self.trial.epoch:
+            return seed
+        place = orjson.dumps((str(seed), self.replica, self.draw, self.trial.epoch))
+        return int.from_bytes(blake2b(place, digest_size=8).digest(), "big") % _SEEDS
 
     @property
     def draw_text(self) -> str:

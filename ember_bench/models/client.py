@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from contextlib import suppress
 
 import msgspec
 
-from ember_bench.errors import EmberBenchError, OfflineError
+from ember_bench.errors import BudgetExhaustedError, EmberBenchError, OfflineError
 from ember_bench.models.call import Call
 from ember_bench.models.endpoint import Endpoint
-from ember_bench.models.store import ResponseStore, StoredCall
+from ember_bench.models.journal import StoredCall
+from ember_bench.models.store import ResponseStore
 from ember_bench.models.types import Completion
 
 _encode_parameters = msgspec.json.Encoder(order="deterministic").encode
@@ -39,15 +41,17 @@ class Client:
         self._in_flight: dict[bytes, asyncio.Future[Completion | None]] = {}
         self._leading: set[asyncio.Task[None]] = set()
 
-    async def answer(self, call: Call) -> tuple[Completion, bool]:
+    async def answer(self, call: Call, account: str = "") -> tuple[Completion, bool]:
         """Return the answer to `call` and whether it was there, or under way, already."""
         if self._store is None:
             if self._needs_network():
                 raise self._not_stored(call)
             return await self._endpoint.complete(call), False
         while (pending := self._in_flight.get(call.key)) is not None:
-            if (completion := await _outcome(pending)) is not None:
-                return completion, True
+            # Who has no money for it does not speak for others, who have money of their own.
+            with suppress(BudgetExhaustedError):
+                if (completion := await _outcome(pending)) is not None:
+                    return completion, True
         if (known := self._store.get(call.key)) is not None:
             return known, True
         if self._needs_network():
@@ -55,16 +59,20 @@ class Client:
         future = asyncio.get_running_loop().create_future()
         self._in_flight[call.key] = future
         if self.provider.instant:
-            await self._lead(call, self._store, future)
+            await self._lead(call, account, self._store, future)
         else:
             # A task of its own: a trial that is cancelled must not lose an answer that is
             # being paid for, nor take it from another trial that waits for the same one.
-            task = asyncio.create_task(self._lead(call, self._store, future))
+            task = asyncio.create_task(self._lead(call, account, self._store, future))
             self._leading.add(task)
             task.add_done_callback(self._leading.discard)
         if (completion := await _outcome(future)) is None:
             raise asyncio.CancelledError  # the service is being closed
         return completion, False
+
+    async def drain(self) -> None:
+        """Wait until no request is in flight, also of those for which nobody waits any more."""
+        await asyncio.gather(*self._leading, return_exceptions=True)
 
     async def close(self, *, abandon: bool) -> None:
         """Close the endpoint once its requests in flight are done, or `abandon` them."""
@@ -72,15 +80,19 @@ class Client:
             # Answers that are on their way to the store still reach it when it is closed.
             for task in self._leading:
                 task.cancel()
-        await asyncio.gather(*self._leading, return_exceptions=True)
+        await self.drain()
         await self._endpoint.close()
 
     async def _lead(
-        self, call: Call, store: ResponseStore, future: asyncio.Future[Completion | None]
+        self,
+        call: Call,
+        account: str,
+        store: ResponseStore,
+        future: asyncio.Future[Completion | None],
     ) -> None:
         """Make the request for all who wait for `future`; None tells them to make it themselves."""
         try:
-            future.set_result(await self._request_and_store(call, store))
+            future.set_result(await self._request_and_store(call, account, store))
         except Exception as error:
             future.set_exception(error)
             future.exception()  # seen, even if every trial that waited for it is gone
@@ -89,12 +101,13 @@ class Client:
                 future.set_result(None)
             del self._in_flight[call.key]
 
-    async def _request_and_store(self, call: Call, store: ResponseStore) -> Completion:
-        request = call.request
+    async def _request_and_store(
+        self, call: Call, account: str, store: ResponseStore
+    ) -> Completion:
+        request, completion = call.request, await self._endpoint.complete(call)
         return await store.put(
             StoredCall(
                 key=call.key,
-                prompt=request.prompt_digest,
                 messages=request.encoded_messages.decode(),
                 model=request.model.model_id,
                 role=request.role,
@@ -102,9 +115,15 @@ class Client:
                 epoch=call.trial.epoch,
                 replica=call.replica,
                 draw=call.draw_text,
-                completion=await self._endpoint.complete(call),
-            )
+                completion=completion,
+            ),
+            account=account,
+            spend_usd=self.spend(completion),
         )
+
+    def spend(self, completion: Completion) -> float:
+        """Return the new money that a request cost which was answered so."""
+        return 0.0 if self.provider.replays else completion.cost_usd or 0.0
 
     def _needs_network(self) -> bool:
         """Whether the answer would have to come from somewhere that may not be asked."""

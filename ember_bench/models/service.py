@@ -1,13 +1,14 @@
 """Asks models: the one place through which every call goes.
 
-request -> call key -> response store -> (one request in flight) -> retry -> provider
+request -> call key -> response store -> (one request in flight) -> budget -> retry ->
+limits -> provider
 """
 
 from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from ember_bench import bridge
 from ember_bench.models import recording
 from ember_bench.models import strand as strands
+from ember_bench.models.budget import Budget
 from ember_bench.models.call import Call, Request
 from ember_bench.models.client import Client
 from ember_bench.models.endpoint import Endpoint
@@ -22,12 +24,13 @@ from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.registry import ModelRegistry
 from ember_bench.models.retry import RetryPolicy
-from ember_bench.models.store import ResponseStore
+from ember_bench.models.store import Paid, ResponseStore
 from ember_bench.models.strand import CallRecord, OutsideStrand, Strand
+from ember_bench.models.tasks import own_strand
 from ember_bench.models.types import Completion, Message, Response, SamplingParameters
 from ember_bench.models.usage import UsageService
 
-Clients = dict[str, Client]
+Clients = dict[Hashable, Client]
 
 
 class ModelService:
@@ -39,6 +42,8 @@ class ModelService:
         store: Where finished calls are kept and looked up; without one, each call is a new request.
         offline: Make no request: a call that is not in the store is an `OfflineError`.
         retry: When and how to ask again.
+        account: What the requests are paid on, see `paid`.
+        budget: What the requests are paid from; None if there is no cap.
     """
 
     def __init__(
@@ -49,16 +54,21 @@ class ModelService:
         store: ResponseStore | Path | str | None = None,
         offline: bool = False,
         retry: RetryPolicy | None = None,
+        account: str = "",
+        budget: Budget | None = None,
     ) -> None:
         self.registry = registry
         self.usage_service = usage_service or UsageService()
         self.store = ResponseStore(Path(store)) if isinstance(store, Path | str) else store
         self.offline = offline
+        self.account = account
+        self.budget = budget
         self.retry = retry or RetryPolicy()
         # An SDK's connections belong to the loop they were opened on.
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Clients]
         self._clients = weakref.WeakKeyDictionary()
-        self._outside: OutsideStrand | None = None
+        self._outside: dict[bool, OutsideStrand] = {}
+        self._paid: dict[str, Paid] = {}
 
     def __call__(
         self,
@@ -88,7 +98,7 @@ class ModelService:
 
     async def ask(self, request: Request, module: object = None) -> Response:
         """Answer `request`, made by the LM module `module`, as the strand's next step."""
-        strand = self._strand()
+        strand = self._strand(request)
         client, call = self._place(request, module, strand)
         response = await self._answer(client, call, strand)
         strand.clock += response.latency or 0.0
@@ -98,21 +108,36 @@ class ModelService:
         """Answer (request, LM module) pairs at the same time, as one step of the strand.
 
         Identities are given in the order of `requests`, however long each answer takes. If one
-        fails, the others are no longer waited for; those that have come are accounted for.
+        fails, those after it are no longer waited for, and those before it are: the failure that is
+        raised is the first in order. The answers that have come are accounted for.
         """
         if len(requests) == 1:
             return [await self.ask(*requests[0])]
-        strand = self._strand()
+        strand = self._strand(*(request for request, _ in requests))
         placed = [self._place(request, module, strand) for request, module in requests]
         responses = await bridge.gather(
-            [self._answer(client, call, strand) for client, call in placed]
+            [self._answer(client, call, strand) for client, call in placed], settle=True
         )
         strand.clock += max((response.latency or 0.0 for response in responses), default=0.0)
         return responses
 
     async def count(self, request: Request, module: object = None) -> None:
         """Count `request` as made, without making it: others have the draws they have after it."""
-        self._place(request, module, self._strand())
+        self._place(request, module, self._strand(request))
+
+    def paid(self, account: str) -> Paid:
+        """Return what requests on `account` were made and cost.
+
+        With a store, that is all that were ever answered, whoever still waited for the answer.
+        """
+        if self.store is not None:
+            return self.store.paid(account)
+        return self._paid.get(account, Paid(0, 0.0))
+
+    async def drain(self) -> None:
+        """Wait until each request in flight is answered and stored, whoever still wants it."""
+        clients = self._clients.get(asyncio.get_running_loop(), {})
+        await asyncio.gather(*(client.drain() for client in clients.values()))
 
     async def close(self, *, abandon: bool = False) -> None:
         """Close this loop's clients and the store, once the requests in flight are done.
@@ -125,13 +150,14 @@ class ModelService:
         if self.store is not None:
             self.store.close()
 
-    def _strand(self) -> Strand:
+    def _strand(self, *requests: Request) -> Strand:
         if (strand := strands.current.get()) is not None:
-            return strand
-        counted = self.store is not None
-        if self._outside is None or self._outside.counted != counted:
-            self._outside = OutsideStrand(counted=counted)
-        return self._outside
+            return own_strand(strand)
+        # The seed of a call depends on which draw it is.
+        counted = self.store is not None or any(r.parameters.seed is not None for r in requests)
+        if (outside := self._outside.get(counted)) is None:
+            outside = self._outside[counted] = OutsideStrand(counted=counted)
+        return outside
 
     def _place(self, request: Request, module: object, strand: Strand) -> tuple[Client, Call]:
         client = self._client(request.model)
@@ -143,15 +169,24 @@ class ModelService:
         clients = self._clients.get(loop)
         if clients is None:
             clients = self._clients[loop] = {}
-        client = clients.get(model.fingerprint)
+        client = clients.get(model.connection)
         if client is None:
             provider = provider_class(model.provider_name)(model)
-            client = Client(Endpoint(provider, self.retry), self.store, offline=self.offline)
-            clients[model.fingerprint] = client
+            client = Client(
+                Endpoint(provider, self.retry, self.budget),
+                self.store,
+                offline=self.offline,
+            )
+            clients[model.connection] = client
         return client
 
     async def _answer(self, client: Client, call: Call, strand: Strand) -> Response:
-        completion, stored = await client.answer(call)
+        account = self.account
+        completion, stored = await client.answer(call, account)
+        if self.store is None:
+            before = self._paid.get(account, Paid(0, 0.0))
+            spend = before.spend_usd + client.spend(completion)
+            self._paid[account] = Paid(before.requests + 1, spend)
         return self._account(call, strand, completion, stored=stored, free=client.provider.replays)
 
     def _account(
@@ -160,7 +195,7 @@ class ModelService:
         model = call.request.model
         latency = completion.latency_seconds
         spend = 0.0 if stored or free else completion.cost_usd or 0.0
-        if strand is not self._outside:
+        if not isinstance(strand, OutsideStrand):
             strand.trial.calls.append(
                 CallRecord(
                     call.key,

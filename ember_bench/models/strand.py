@@ -16,7 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
+    from ember_bench.models.budget import Purse
     from ember_bench.models.types import Subject, Usage
 
 Draw = tuple[int, ...]
@@ -24,8 +27,7 @@ Draw = tuple[int, ...]
 FIRST_REPLICA = "0"
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
+class CallRecord(msgspec.Struct, frozen=True):
     """What a trial remembers of one call.
 
     Attributes:
@@ -61,11 +63,13 @@ class TrialContext:
         subject: The item being answered, for simulated and recorded models.
         epoch: The how-manieth repetition of the item; part of each call's identity.
         calls: The calls made so far, in order of completion.
+        purse: Where the money for them comes from; None if there is no budget.
     """
 
     subject: Subject | None = None
     epoch: int = 0
     calls: list[CallRecord] = field(default_factory=list)
+    purse: Purse | None = None
 
 
 class Strand:

@@ -188,7 +188,39 @@ def test_a_draw_in_a_branch_is_written_with_dots() -> None:
     assert Call.place(request, branch, "0", "").draw_text == "3.1"
 
 
-def test_the_prompts_digest_is_of_the_messages_alone() -> None:
-    plain = Request(MODEL, MESSAGES).prompt_digest
-    assert Request(MODEL, MESSAGES, PARAMETERS, FORMAT, "judge").prompt_digest == plain
-    assert Request(MODEL, MESSAGES[1:]).prompt_digest != plain
+class TestTheSeedOfACall:
+    def seeds(
+        self, count: int, seed: int | None = 7, replica: str = "0", epoch: int = 0
+    ) -> list[int | None]:
+        request = Request(MODEL, MESSAGES, SamplingParameters(seed=seed))
+        strand = Strand(TrialContext(epoch=epoch))
+        return [Call.place(request, strand, replica, "").seed for _ in range(count)]
+
+    @pytest.mark.parametrize("replica", ["0", "generate.0"])
+    def test_is_that_of_the_request_for_the_first_draw_of_the_first_replica(
+        self, replica: str
+    ) -> None:
+        assert self.seeds(1, replica=replica) == [7]
+
+    def test_is_none_where_the_request_has_none(self) -> None:
+        assert self.seeds(2, None, replica="1", epoch=3) == [None, None]
+
+    def test_differs_for_every_draw_replica_epoch_and_seed(self) -> None:
+        found = [
+            *self.seeds(20),
+            *self.seeds(20, replica="1"),
+            *self.seeds(20, replica="node/made.0"),
+            *self.seeds(20, epoch=1),
+            *self.seeds(20, seed=8),
+        ]
+        assert len(set(found)) == len(found)
+
+    def test_is_the_same_in_every_process(self) -> None:
+        """Written down: what was asked with a seed can be asked again."""
+        assert self.seeds(3) == [7, 391799609, 1573199343]
+
+    @given(st.integers(), st.integers(0, 5))
+    def test_is_one_that_every_provider_takes(self, seed: int, epoch: int) -> None:
+        for derived in self.seeds(3, seed, epoch=epoch)[1:]:
+            assert derived is not None
+            assert 0 <= derived < 2**31

@@ -13,13 +13,17 @@ from ember_bench import bridge
 from ember_bench.errors import OfflineError, ProviderError, UnknownNameError
 from ember_bench.models import (
     Completion,
+    Message,
     ModelCost,
     ModelInfo,
     ModelService,
+    Provider,
+    Request,
     ResponseStore,
     RetryPolicy,
     UsageService,
     UsageTotals,
+    provider,
 )
 from ember_bench.models import strand as strands
 from ember_bench.models.call import Call
@@ -488,6 +492,90 @@ class TestAccounts:
         assert len(keys(in_trial(body)[1])) == 1
         assert service.usage_service.summary().total.spend_usd == pytest.approx(PRICE_OF_A_CALL)
 
+    def test_of_two_failures_the_first_in_order_is_raised_whatever_the_timing(self) -> None:
+        async def after(call: Call) -> str:
+            name, turns = call.request.messages[0].content.split()
+            for _ in range(int(turns)):
+                await asyncio.sleep(0)
+            raise ProviderError(name)
+
+        model = scripted(after)
+        lm = module(serve(model), model)
+
+        def body(prompts: list[str]) -> None:
+            from ember_bench.operators.lm import ask_all
+
+            ask_all([(lm, prompt) for prompt in prompts])
+
+        for prompts in (["one 1", "two 9"], ["one 9", "two 1"], ["one 5", "two 5"]):
+            with pytest.raises(ProviderError, match="one"):
+                in_trial(lambda prompts=prompts: body(prompts))
+
+
+class TestSeeds:
+    """A model that is sent one seed twice answers twice the same."""
+
+    def sent(self, ask: Callable[[Any], None], **options: Any) -> list[int | None]:
+        seeds: list[int | None] = []
+
+        async def answer(call: Call) -> str:
+            seeds.append(call.seed)
+            return "answer"
+
+        model = scripted(answer)
+        ask(module(serve(model, **options), model, seed=7, temperature=0.7))
+        return seeds
+
+    def test_five_draws_have_five_seeds_and_the_next_run_has_them_again(self) -> None:
+        def draw(lm: Any) -> None:
+            in_trial(lambda: [lm("q") for _ in range(5)])
+
+        first = self.sent(draw)
+        assert first[0] == 7
+        assert len(set(first)) == 5
+        assert self.sent(draw) == first
+
+    def test_outside_a_trial_they_are_counted_by_request(self) -> None:
+        def ask(lm: Any) -> None:
+            for prompt in "aabab":
+                lm(prompt)
+
+        one, two, three, four, five = self.sent(ask)
+        assert one == three == 7
+        assert two == five != 7
+        assert four not in (one, two)
+
+
+class TestOneClientForEachConnection:
+    def test_models_of_one_id_with_other_keys_are_asked_with_their_own(self) -> None:
+        used: list[str] = []
+
+        @provider("keyed")
+        class Keyed(Provider):
+            async def complete(self, call: Call) -> Completion:
+                assert self.model.key is not None
+                used.append(self.model.key.get_secret_value())
+                return Completion("answer")
+
+        service = serve()
+        for key in ("one", "two", "one"):
+            model = ModelInfo(model_id="keyed:m", api_key=key)
+            asyncio.run(service.ask(Request(model, (Message("user", "q"),))))
+        assert used == ["one", "two", "one"]
+
+    def test_limits_are_those_of_the_model_that_is_asked(self) -> None:
+        script = Script()
+        service = serve(script.model)
+        wider = script.model.model_copy(update={"max_concurrency": 7})
+
+        async def clients() -> tuple[Any, ...]:
+            same = script.model.model_copy()
+            return tuple(service._client(model) for model in (script.model, same, wider))
+
+        one, same, other = asyncio.run(clients())
+        assert one is same
+        assert one is not other
+
 
 class TestConcurrency:
     def test_no_more_requests_are_in_flight_than_the_model_takes(self) -> None:
@@ -619,5 +707,4 @@ def test_totals_of_calls_through_the_service_are_exact() -> None:
     assert service.usage_service.summary().total == UsageTotals(
         2_000, 0, 4_000, 2_000, 0.0, 0.0, 2_000, 1_000.0
     )
-    assert service._outside is not None
-    assert service._outside.trial.calls == []
+    assert [outside.trial.calls for outside in service._outside.values()] == [[]]

@@ -7,10 +7,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from hashlib import blake2b
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -19,9 +22,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ember_bench.errors import StoreError
-from ember_bench.models import Completion, ResponseStore, Usage
-from ember_bench.models import store as store_module
-from ember_bench.models.store import StoredAnswers, StoredCall
+from ember_bench.models import (
+    Completion,
+    ResponseStore,
+    TokenLogprob,
+    ToolCall,
+    Usage,
+    journal,
+    sqlite,
+)
+from ember_bench.models.journal import Payment, StoredCall
+from ember_bench.models.store import Paid, StoredAnswers
 
 ANSWER = Completion("forty-two", Usage(10, 20, 3, 4), "length", 0.125, 1.5)
 
@@ -29,7 +40,6 @@ ANSWER = Completion("forty-two", Usage(10, 20, 3, 4), "length", 0.125, 1.5)
 def call(key: bytes | int, completion: Completion = ANSWER, **changes: Any) -> StoredCall:
     key = key.to_bytes(16) if isinstance(key, int) else key
     fields: dict[str, Any] = {
-        "prompt": b"digest",
         "messages": '[{"role":"user","content":"question"}]',
         "model": "p:m",
         "role": "generate",
@@ -114,6 +124,89 @@ class TestAnswers:
         put(store, *(call(n) for n in range(3_000)))
         assert len(store) == 3_000
 
+    def test_with_tool_calls_and_log_probabilities_come_back(self, store: ResponseStore) -> None:
+        asked = (ToolCall("1", "add", '{"a": 1}'),)
+        tokens = (TokenLogprob("yes", -0.25, (("yes", -0.25), ("no", -1.5))), TokenLogprob("!", 0))
+        answer = Completion("", tool_calls=asked, logprobs=tokens)
+        put(store, call(1, answer))
+        assert store.get(call(1).key) == answer
+
+
+def digest(number: int) -> bytes:
+    return blake2b(number.to_bytes(8), digest_size=16).digest()
+
+
+class TestManyMisses:
+    """From some hundred misses on, SQLite is no longer asked for what cannot be there."""
+
+    @pytest.fixture
+    def missed(self, store: ResponseStore) -> ResponseStore:
+        put(store, *(call(digest(n)) for n in range(50)))
+        for number in range(1_000, 2_000):
+            assert store.get(digest(number)) is None
+        return store
+
+    def test_hide_no_answer_of_before(self, missed: ResponseStore) -> None:
+        assert all(missed.get(digest(n)) == ANSWER for n in range(50))
+
+    def test_hide_no_answer_of_after(self, missed: ResponseStore) -> None:
+        put(missed, *(call(digest(n)) for n in range(100, 400)))
+        assert all(missed.get(digest(n)) == ANSWER for n in range(100, 400))
+
+    def test_hide_no_answer_of_another_process_for_longer_than_a_moment(
+        self, missed: ResponseStore, path: Path
+    ) -> None:
+        other = ResponseStore(path)
+        for number in range(100, 120):  # in turns, so that rows of both lie between each other
+            put(other, call(digest(number)))
+            put(missed, call(digest(number + 100)))
+        other.close()
+        time.sleep(0.1)
+        assert all(missed.get(digest(n)) == ANSWER for n in range(100, 120))
+        assert missed.get(digest(5_000)) is None
+
+    def test_ask_the_file_no_more(self, missed: ResponseStore) -> None:
+        seen: list[str] = []
+        missed._reader.set_trace_callback(seen.append)
+        for number in range(3_000, 4_000):
+            missed.get(digest(number))
+        assert len(seen) < 100
+
+
+def pay(store: ResponseStore, *payments: tuple[int, str, float]) -> None:
+    async def main() -> None:
+        await asyncio.gather(
+            *(store.put(call(n), account=account, spend_usd=usd) for n, account, usd in payments)
+        )
+
+    asyncio.run(main())
+
+
+class TestPayments:
+    def test_are_added_up_by_account(self, store: ResponseStore) -> None:
+        pay(store, (1, "a", 0.1), (2, "b", 5.0), (3, "a", 0.2))
+        pay(store, (4, "a", 0.0))
+        assert store.paid("a") == Paid(3, 0.3)  # to the last digit, in any order
+        assert store.paid("b") == Paid(1, 5.0)
+        assert store.paid("nobody") == Paid(0, 0.0)
+
+    def test_count_an_answer_that_came_second(self, store: ResponseStore) -> None:
+        pay(store, (1, "a", 1.0))
+        pay(store, (1, "b", 1.0))
+        assert (store.paid("a"), store.paid("b")) == (Paid(1, 1.0), Paid(1, 1.0))
+
+    def test_can_be_read_when_the_store_is_closed(self, store: ResponseStore) -> None:
+        pay(store, (1, "a", 0.000000000001))
+        store.close()
+        assert store.paid("a") == Paid(1, 1e-12)
+
+    @given(st.lists(st.floats(0, 1000), max_size=20), st.randoms())
+    def test_have_the_same_sum_in_any_order(self, costs: list[float], random: Random) -> None:
+        payments = [Payment("a", usd) for usd in costs]
+        before = journal._sums(payments)
+        random.shuffle(payments)
+        assert journal._sums(payments) == before
+
 
 class TestFirstAnswer:
     def test_stays_and_the_second_is_given_it(self, store: ResponseStore) -> None:
@@ -140,12 +233,13 @@ MAKE_CALL = """
 import asyncio, json, os, signal, sys
 from pathlib import Path
 from ember_bench.errors import StoreError
-from ember_bench.models.store import ResponseStore, StoredCall
+from ember_bench.models.journal import StoredCall
+from ember_bench.models.store import ResponseStore
 from ember_bench.models.types import Completion
 path = Path(sys.argv[1])
 def call(n, text="answer"):
     return StoredCall(
-        key=n.to_bytes(16, "big"), prompt=bytes([n % 7]), messages="[]", model="p:m", role="r",
+        key=n.to_bytes(16, "big"), messages=f"[{n % 7}]", model="p:m", role="r",
         parameters="{}", epoch=0, replica="0", draw="0", completion=Completion(text),
     )
 """
@@ -246,14 +340,15 @@ class TestSeveralProcesses:
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is executed on every connection that is made from here on."""
     seen: list[str] = []
-    connect: Callable[[Path], sqlite3.Connection] = store_module._connect
+    connect: Callable[[Path], sqlite3.Connection] = sqlite.connect
 
     def traced(path: Path) -> sqlite3.Connection:
         connection = connect(path)
         connection.set_trace_callback(seen.append)
         return connection
 
-    monkeypatch.setattr(store_module, "_connect", traced)
+    for module in (sqlite, journal):
+        monkeypatch.setattr(module, "connect", traced)
     return seen
 
 
@@ -304,7 +399,7 @@ class TestGroupCommit:
     def test_a_loop_that_is_gone_does_not_stop_the_others(self, store: ResponseStore) -> None:
         async def leave() -> None:
             for number in range(100):
-                store._writer.submit(call(number))
+                store._writer.submit(call(number), Payment("", 0.0))
 
         asyncio.run(leave())  # its loop is closed while the writer is at work
         assert put(store, call(1000)) == [ANSWER]
@@ -406,7 +501,7 @@ class TestForeignFiles:
 
 class TestReports:
     def test_read_calls_with_their_prompts(self, store: ResponseStore) -> None:
-        calls = [call(n, Completion(str(n)), prompt=bytes([n]), messages=f"[{n}]") for n in (1, 2)]
+        calls = [call(n, Completion(str(n)), messages=f"[{n}]") for n in (1, 2)]
         put(store, *calls)
         wanted = [calls[1].key, b"missing", calls[0].key]
         assert store.calls(wanted) == {c.key: c for c in calls}

@@ -57,6 +57,10 @@ def _steps() -> Iterator[int]:
 
 def _numbers(target: str, _: Sequence[str]) -> Iterator[str]:
     found = _NUMBER.search(target)
+    if found and _INTEGER.fullmatch(digits := found[0].replace(",", "")):
+        whole = int(digits)
+        yield from (str(whole + step) for step in _steps())
+        return
     value = Fraction(found[0].replace(",", "")) if found else Fraction(0)
     exact = (places for places in range(_MOST_PLACES) if 10**places % value.denominator == 0)
     if (places := next(exact, None)) is None:
@@ -105,6 +109,10 @@ def _texts(target: str, _: Sequence[str]) -> Iterator[str]:
     yield from (f"{wrong} ({number})" for number in count(2))
 
 
+def _programs(_: str, __: Sequence[str]) -> Iterator[str]:
+    yield from (f"raise NotImplementedError({number})" for number in count(1))
+
+
 _WRITERS: Final[dict[str, Callable[[str, Sequence[str]], Iterator[str]]]] = {
     "text": _texts,
     "exact": _texts,
@@ -112,4 +120,5 @@ _WRITERS: Final[dict[str, Callable[[str, Sequence[str]], Iterator[str]]]] = {
     "choice": _choices,
     "yes_no": _yes_no,
     "integers": _integers,
+    "python": _programs,
 }

@@ -1,0 +1,138 @@
+"""What an experiment asks, as its trial store keeps it: enough to read results without the grid."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ember_bench import __version__
+from ember_bench.experiment.summary import DatasetSummary
+
+if TYPE_CHECKING:
+    from ember_bench.experiment.cells import Cell
+    from ember_bench.experiment.plan import Experiment
+
+
+class AskedItem(msgspec.Struct, frozen=True, array_like=True):
+    """An item, as far as results are about it; see `datasets.Item`."""
+
+    id: str
+    digest: str
+    category: str | None
+    cluster: str | None
+    question: str
+    target: str
+
+
+class CellDescription(msgspec.Struct, frozen=True):
+    """A cell, as `CellSummary` has it, without results."""
+
+    name: str
+    label: str
+    dataset: str
+    architecture: str
+    parameters: dict[str, Any]
+    models: list[str]
+    simulated: bool
+    oracle: bool
+    replayed: bool
+
+
+class Description(msgspec.Struct, frozen=True, dict=True):
+    """An experiment, as `ExperimentSummary` has it, without results.
+
+    Attributes:
+        grid: Its file, as the user named it.
+        baseline: The architecture that the grid names as baseline; None if it names none.
+        baselines: Name of the cell that others are compared with, by dataset.
+        items: In the order in which they are asked, by dataset.
+        cells: In grid order.
+    """
+
+    name: str
+    grid: str
+    digest: str
+    version: str
+    seed: int
+    epochs: int
+    failures: str
+    level: float
+    baseline: str | None
+    baselines: dict[str, str]
+    datasets: list[DatasetSummary]
+    items: dict[str, list[AskedItem]]
+    cells: list[CellDescription]
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Index of each cell by its name."""
+        return {cell.name: index for index, cell in enumerate(self.cells)}
+
+    @cached_property
+    def item_places(self) -> dict[str, dict[str, int]]:
+        """Index of each item by its id, for each dataset."""
+        return {
+            name: {item.id: index for index, item in enumerate(items)}
+            for name, items in self.items.items()
+        }
+
+    def dataset(self, name: str) -> DatasetSummary:
+        """Return the dataset of this name."""
+        return next(dataset for dataset in self.datasets if dataset.name == name)
+
+    def scheduled(self, cell: CellDescription) -> int:
+        """Return how many trials the grid asks for in `cell`."""
+        return len(self.items[cell.dataset]) * self.epochs
+
+
+def describe(experiment: Experiment) -> Description:
+    """Return what `experiment` asks."""
+    spec = experiment.spec
+    return Description(
+        name=experiment.name,
+        grid=str(experiment.path),
+        digest=experiment.digest,
+        version=__version__,
+        seed=spec.seed,
+        epochs=spec.epochs,
+        failures=spec.failures,
+        level=spec.level,
+        baseline=spec.baseline.name if spec.baseline else None,
+        baselines={name: cell.name for name, cell in experiment.baselines.items()},
+        datasets=[
+            DatasetSummary(
+                name=name,
+                source=asked.dataset.source,
+                revision=asked.dataset.revision,
+                digest=asked.dataset.digest,
+                items=len(asked.items),
+                evaluator=asked.evaluator.name,
+                evaluator_identity=asked.evaluator.identity,
+            )
+            for name, asked in experiment.questions.items()
+        ],
+        items={
+            name: [
+                AskedItem(i.id, i.digest, i.category, i.cluster, i.question, i.target)
+                for i in asked.items
+            ]
+            for name, asked in experiment.questions.items()
+        },
+        cells=[_cell(cell) for cell in experiment.cells],
+    )
+
+
+def _cell(cell: Cell) -> CellDescription:
+    return CellDescription(
+        name=cell.name,
+        label=cell.label,
+        dataset=cell.dataset,
+        architecture=cell.architecture.name,
+        parameters=cell.parameters,
+        models=[model.model_id for model in cell.models],
+        simulated=cell.simulated,
+        oracle=cell.architecture.card.oracle,
+        replayed=cell.replayed,
+    )

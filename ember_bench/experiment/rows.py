@@ -1,0 +1,165 @@
+"""Reading a trial store, also while another process writes to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ember_bench.errors import StoreError
+from ember_bench.experiment.description import Description
+from ember_bench.experiment.trial import CallEntry
+from ember_bench.models.sqlite import open_for_reading
+
+APPLICATION_ID: Final = 0x454D4254  # "EMBT"
+SCHEMA_VERSION: Final = 1
+DESCRIPTION: Final = "description"
+"""The fact that says what the experiment asks."""
+
+_decode_calls = msgspec.msgpack.Decoder(tuple[CallEntry, ...]).decode
+_decode_description = msgspec.json.Decoder(Description).decode
+
+
+@dataclass(frozen=True, slots=True)
+class RunTotals:
+    """What one run, or all runs, of an experiment made and paid."""
+
+    spend_usd: float
+    calls_made: int
+    calls_shared: int
+
+
+class TrialRows:
+    """The stored trials of one experiment.
+
+    Attributes:
+        path: The file.
+        description: What the experiment asks; cells and items are numbered in its order.
+    """
+
+    path: Path
+    description: Description
+    _db: sqlite3.Connection
+    _cell_ids: list[int]
+    """Of each cell in the table of cells."""
+    _item_ids: list[list[int]]
+    """For each cell, of its items in the table of items."""
+
+    def columns(self, cell: int, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield (item index, epoch, *names) of the stored trials of a cell, in item order."""
+        index = {stored: i for i, stored in enumerate(self._item_ids[cell])}
+        rows = self._db.execute(
+            f"SELECT item, epoch, {', '.join(names)} FROM trials WHERE cell = ? AND epoch < ?",  # noqa: S608 - column names of ours
+            (self._cell_ids[cell], self.description.epochs),
+        )
+        found = [(index[row[0]], *row[1:]) for row in rows if row[0] in index]
+        return iter(sorted(found, key=lambda row: row[:2]))
+
+    def calls(self, cell: int, item: int, epoch: int) -> tuple[CallEntry, ...] | None:
+        """Return the calls of one trial, or None if it is not stored."""
+        row = self._db.execute(
+            "SELECT calls FROM trials WHERE cell = ? AND item = ? AND epoch = ?",
+            (self._cell_ids[cell], self._item_ids[cell][item], epoch),
+        ).fetchone()
+        return _decode_calls(row[0]) if row is not None else None
+
+    def all_calls(self, cell: int) -> Iterator[tuple[int, int, tuple[CallEntry, ...]]]:
+        """Yield (item index, epoch, calls) of the stored trials of a cell, in item order."""
+        for item, epoch, calls in self.columns(cell, ["calls"]):
+            yield item, epoch, _decode_calls(calls)
+
+    def all_totals(self) -> RunTotals:
+        """Return what all runs of the experiment have made and paid."""
+        return self._totals("")
+
+    def fact(self, name: str) -> str | None:
+        """Return a fact that was noted under `name`."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _totals(self, where: str, *values: Any) -> RunTotals:
+        row = self._db.execute(
+            "SELECT total(spend_usd), sum(calls_made), sum(calls_shared) FROM runs "  # noqa: S608 - a literal of ours
+            + where,
+            values,
+        ).fetchone()
+        return RunTotals(row[0], row[1] or 0, row[2] or 0)
+
+
+class StoredTrials(TrialRows):
+    """The trials that are in a trial store now; nothing in it is made, changed or locked.
+
+    What another process writes meanwhile is not seen. Neither grid nor registry is needed.
+
+    Args:
+        path: The file.
+
+    Raises:
+        StoreError: if it is not a trial store of this version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._db = open_for_reading(path, application_id=APPLICATION_ID, version=SCHEMA_VERSION)
+        try:
+            # All that is read from here on is of one moment.
+            self._db.execute("BEGIN")
+            self.description = self._described()
+            cells = dict(self._db.execute("SELECT name, id FROM cells"))
+            self._cell_ids = [cells[cell.name] for cell in self.description.cells]
+            by_dataset = {name: self._ids(name) for name in self.description.items}
+            self._item_ids = [by_dataset[cell.dataset] for cell in self.description.cells]
+            self.evaluators = dict(self._db.execute("SELECT dataset, identity FROM evaluators"))
+            """Identity of the evaluator that scored, by dataset."""
+        except BaseException as error:
+            self._db.close()
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"{path}: cannot be read: {error}") from error
+            raise
+
+    def fingerprints(self, cell: int) -> dict[tuple[int, int], bytes]:
+        """Return the fingerprint of each stored trial of a cell by (item index, epoch)."""
+        return {(item, epoch): print_ for item, epoch, print_ in self.columns(cell, _FINGERPRINT)}
+
+    def failure(self, cell: int, item: int, epoch: int) -> dict[str, Any] | None:
+        """Return what a trial that ended in an error came to, by field of `TrialResult`.
+
+        None if it is not stored, or did not end in an error.
+        """
+        names = ("outcome", "error", "cost_usd", "latency_seconds", "calls")
+        row = self._db.execute(
+            f"SELECT {', '.join(names)} FROM trials"  # noqa: S608 - column names of ours
+            " WHERE cell = ? AND item = ? AND epoch = ? AND outcome = 'error'",
+            (self._cell_ids[cell], self._item_ids[cell][item], epoch),
+        ).fetchone()
+        if row is None:
+            return None
+        calls = tuple(msgspec.structs.replace(call, made=False) for call in _decode_calls(row[-1]))
+        return dict(zip(names, row[:-1], strict=False)) | {"calls": calls}
+
+    def _described(self) -> Description:
+        stored = self.fact(DESCRIPTION)
+        if stored is None:
+            raise StoreError(f"{self.path}: does not say what it is of; run its grid once more")
+        try:
+            return _decode_description(stored)
+        except msgspec.MsgspecError as error:
+            raise StoreError(
+                f"{self.path}: was written by another version of ember-bench: {error}; run its "
+                "grid once more"
+            ) from None
+
+    def _ids(self, dataset: str) -> list[int]:
+        found = dict(self._db.execute("SELECT item, id FROM items WHERE dataset = ?", (dataset,)))
+        return [found[item.id] for item in self.description.items[dataset]]
+
+
+_FINGERPRINT: Final = ("fingerprint",)

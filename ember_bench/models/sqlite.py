@@ -1,0 +1,143 @@
+"""SQLite files of our own kinds: made, recognised, opened."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from ember_bench.errors import StoreError
+
+BUSY_SECONDS: Final = 60.0
+
+
+def open_database(
+    path: Path, *, application_id: int, version: int, schema: str
+) -> sqlite3.Connection:
+    """Open a SQLite file of ours in WAL mode, or make it; refuse any other file.
+
+    Raises:
+        StoreError: if it is not a database, not this kind of database, or of another version.
+    """
+    with _opening(path), ExitStack() as stack:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = connect(path)
+        stack.callback(connection.close)
+        # Looked at before anything is changed: the file may be another program's.
+        if _has_tables(connection):
+            _check(connection, path, application_id, version)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN IMMEDIATE")  # two processes may both have found it empty
+        if not _has_tables(connection):
+            for statement in schema.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {application_id}")
+            connection.execute(f"PRAGMA user_version = {version}")
+        else:
+            _check(connection, path, application_id, version)
+        connection.execute("COMMIT")
+        stack.pop_all()
+    return connection
+
+
+def open_for_reading(path: Path, *, application_id: int, version: int) -> sqlite3.Connection:
+    """Open a SQLite file of ours only to read it: nothing is made or changed.
+
+    Raises:
+        StoreError: if it is not a database, not this kind of database, or of another version.
+    """
+    # Reading a file in WAL mode makes two more beside it, unless it is known to lie still.
+    still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    uri = f"{path.absolute().as_uri()}?mode=ro{still}"
+    with _opening(path), ExitStack() as stack:
+        reader = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        stack.callback(reader.close)
+        _check(reader, path, application_id, version)
+        stack.pop_all()
+    return reader
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite says that what is in a file is broken, or is no database at all."""
+    # Its subclasses are about locks, full disks and mistakes of ours.
+    return type(error) is sqlite3.DatabaseError
+
+
+def suspect(path: Path) -> None:
+    """Have a file looked through when it is opened next."""
+    with suppress(OSError):
+        _mark(path).touch()
+
+
+def needs_mending(path: Path) -> bool:
+    """Whether a file is cut short, or was found damaged when it was used last."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        header = file.read(100)
+    if header.startswith(b"SQLite format 3") and len(header) == 100:
+        page = int.from_bytes(header[16:18])
+        size = (65_536 if page == 1 else page) * int.from_bytes(header[28:32])
+        # The size is that of the last write only if its number is that of the change counter.
+        if header[24:28] == header[92:96] and path.stat().st_size < size:
+            return True
+    if not (mark := _mark(path)).exists():
+        return False
+    with closing(connect(path)) as connection:
+        try:
+            sound: bool = connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
+        except sqlite3.DatabaseError:
+            sound = False
+    mark.unlink()
+    return not sound
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(f"{path.name}.suspect")
+
+
+def put_aside(path: Path) -> Path:
+    """Rename a damaged file, and what SQLite keeps beside it; return what it is now."""
+    names = (path.with_name(f"{path.name}.damaged-{number}") for number in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    for suffix in ("-wal", "-shm"):
+        if (beside := path.with_name(path.name + suffix)).exists():
+            beside.rename(aside.with_name(aside.name + suffix))
+    return path.rename(aside)
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    """Make a `StoreError` of whatever hinders a file from being opened."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise StoreError(f"{path}: cannot be opened: {error}") from error
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    found: int = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    return found > 0
+
+
+def _check(connection: sqlite3.Connection, path: Path, application_id: int, version: int) -> None:
+    found_id = connection.execute("PRAGMA application_id").fetchone()[0]
+    found_version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found_id != application_id:
+        raise StoreError(f"{path}: a SQLite file, but not one of this kind")
+    if found_version != version:
+        raise StoreError(
+            f"{path}: has schema version {found_version}, this version of ember-bench reads "
+            f"{version}; use the version that wrote it, or another results folder"
+        )
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a SQLite file that is one of ours."""
+    # Autocommit: every read sees what other connections and processes have committed.
+    return sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
