@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from datetime import date
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final, Literal, get_args
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
+from ember_bench import secrets
+from ember_bench.errors import did_you_mean
 from ember_bench.models.types import Usage
+
+Feature = Literal[
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "stop",
+    "seed",
+    "reasoning_effort",
+    "thinking_tokens",
+    "top_logprobs",
+    "system",
+    "images",
+    "tools",
+    "response_format",
+]
+"""What can be asked of a model that not every model takes."""
+
+FEATURES: Final[tuple[Feature, ...]] = get_args(Feature)
 
 
 class ModelCost(BaseModel):
@@ -25,9 +54,9 @@ class ModelCost(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    input_cost_per_thousand: float = Field(ge=0)
-    output_cost_per_thousand: float = Field(ge=0)
-    cached_input_cost_per_thousand: float | None = Field(default=None, ge=0)
+    input_cost_per_thousand: float = Field(ge=0, allow_inf_nan=False)
+    output_cost_per_thousand: float = Field(ge=0, allow_inf_nan=False)
+    cached_input_cost_per_thousand: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -41,7 +70,10 @@ class ModelCost(BaseModel):
                 thousand = name.removesuffix("million") + "thousand"
                 if data.get(thousand) is not None:
                     raise ValueError(f"give either {name} or {thousand}, not both")
-                converted[thousand] = value / 1000
+                try:
+                    converted[thousand] = value / 1000
+                except OverflowError:
+                    raise ValueError(f"{name}: too large a number") from None
             else:
                 converted[name] = value
         return converted
@@ -83,6 +115,22 @@ class ProviderInfo(BaseModel):
     default_api_key: SecretStr | None = None
     base_url: str | None = None
 
+    @field_validator("default_api_key", "base_url")
+    @classmethod
+    def _is_remembered(cls, value: SecretStr | str | None) -> SecretStr | str | None:
+        return _remembered(value)
+
+    @field_serializer("base_url", when_used="json")
+    def _without_password(self, value: str | None) -> str | None:
+        return value and secrets.redacted(value)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        shown = dict(super().__repr_args__())
+        return (shown | {"base_url": self.base_url and secrets.redacted(self.base_url)}).items()
+
+    def __getstate__(self) -> dict[Any, Any]:
+        return _without_key(self, super().__getstate__(), "default_api_key")
+
 
 class ModelInfo(BaseModel):
     """A model: something that answers a prompt.
@@ -97,6 +145,11 @@ class ModelInfo(BaseModel):
         price_source: Where `cost` was read.
         price_date: When it was read.
         max_concurrency: Most requests in flight at once from one process.
+        attempt_timeout_seconds: How long one request may take; by default as `RetryPolicy` says.
+        deadline_seconds: How long a call may take, with all its requests and the waits between
+            them; by default as `RetryPolicy` says.
+        unsupported_parameters: What the model does not take, though its provider's API has a place
+            for it (`FEATURES`); asking for it is an error before anything is sent.
         options: What else the provider needs to know, such as a simulated model's skill.
         api_key: The key for this model; else the provider's, else the environment's.
     """
@@ -112,6 +165,9 @@ class ModelInfo(BaseModel):
     price_source: str | None = None
     price_date: date | None = None
     max_concurrency: int = Field(default=100, gt=0)
+    attempt_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    deadline_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    unsupported_parameters: tuple[Feature, ...] = ()
     options: dict[str, Any] = Field(default_factory=dict)
     api_key: SecretStr | None = None
 
@@ -122,6 +178,22 @@ class ModelInfo(BaseModel):
         if not (provider and colon and name):
             raise ValueError("expected `provider:model`, such as `openai:gpt-4o`")
         return value
+
+    @field_validator("unsupported_parameters", mode="before")
+    @classmethod
+    def _are_features(cls, value: Any) -> Any:
+        for name in value if isinstance(value, list | tuple) else ():
+            if name not in FEATURES:
+                raise ValueError(f"unknown parameter {name!r}{did_you_mean(str(name), FEATURES)}")
+        return value
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_remembered(cls, value: SecretStr | None) -> SecretStr | str | None:
+        return _remembered(value)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        return _without_key(self, super().__getstate__(), "api_key")
 
     @model_validator(mode="before")
     @classmethod
@@ -147,6 +219,13 @@ class ModelInfo(BaseModel):
         return self.api_key or self.provider.default_api_key
 
     @cached_property
+    def connection(self) -> Hashable:
+        """Equal for models that one client may serve: the same in answers, key and limits."""
+        limits = (self.max_concurrency, self.rate_limit, self.unsupported_parameters)
+        seconds = (self.attempt_timeout_seconds, self.deadline_seconds)
+        return (self.fingerprint, self.key, *limits, *seconds)
+
+    @cached_property
     def fingerprint(self) -> str:
         """Changes with everything about the model that can change its answers.
 
@@ -161,3 +240,21 @@ class ModelInfo(BaseModel):
         )
         encoded = orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
         return sha256(encoded).hexdigest()[:32]
+
+
+def _remembered(value: SecretStr | str | None) -> SecretStr | str | None:
+    """Keep a key, or the password in an address, out of every text from now on."""
+    if isinstance(value, SecretStr):
+        secrets.remember(value.get_secret_value())
+    elif value is not None:
+        for password in secrets.passwords(value):
+            secrets.remember(password)
+    return value
+
+
+def _without_key(model: BaseModel, state: dict[Any, Any], key: str) -> dict[Any, Any]:
+    """Return what is pickled of a model: its key stays here, and is looked up where it goes."""
+    # Its fields, and no property that was cached: one may hold the key.
+    known = type(model).model_fields
+    fields = {name: value for name, value in vars(model).items() if name in known}
+    return state | {"__dict__": fields | {key: None}}

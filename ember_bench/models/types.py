@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import mimetypes
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
+
+from ember_bench.errors import ConfigError
+
+_MEDIA_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -18,6 +25,24 @@ class Image(msgspec.Struct, frozen=True):
 
     media_type: str
     data: str
+
+    @classmethod
+    def read(cls, path: Path | str) -> Image:
+        """Return the picture in a file; its name's ending says what it is.
+
+        Raises:
+            ConfigError: if it cannot be read, or is of a kind that not every provider takes.
+        """
+        path = Path(path)
+        media_type = mimetypes.guess_type(path.name)[0] or "no known kind"
+        if media_type not in _MEDIA_TYPES:
+            kinds = ", ".join(kind.removeprefix("image/") for kind in _MEDIA_TYPES)
+            raise ConfigError(f"{path}: expected a picture ({kinds}), found {media_type}")
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot read it: {error.strerror}") from None
+        return cls(media_type, base64.b64encode(content).decode())
 
 
 class ToolDefinition(msgspec.Struct, frozen=True):
@@ -137,7 +162,8 @@ class Completion(msgspec.Struct, frozen=True):
     Attributes:
         text: The model's answer.
         usage: Tokens, as the provider counted them.
-        finish_reason: `stop`, `length`, or the provider's own word.
+        finish_reason: `stop`, `length`, `tool_calls`, `refusal`, `content_filter`, or the
+            provider's own word.
         cost_usd: The exact price, where the provider states one; else computed from the price list.
         latency_seconds: How long the model took, where that is not this process's own clock
             (recorded and simulated answers); None if nobody measured it.
@@ -164,7 +190,8 @@ class Response(msgspec.Struct, frozen=True):
         cost: US dollars the call costs when it is made; None if the model's price is unknown.
         latency: Seconds the model took, also when the answer came out of the response store; None
             if that was not recorded.
-        finish_reason: `stop`, `length`, or the provider's own word.
+        finish_reason: `stop`, `length`, `tool_calls`, `refusal`, `content_filter`, or the
+            provider's own word.
         stored: True if no new request was made for it.
         tool_calls: What tools the model asks for.
         logprobs: The answer by token, where it was asked for and the provider gives it.

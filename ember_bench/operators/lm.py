@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -15,10 +15,20 @@ from ember_bench.models import recording
 from ember_bench.models.call import Request
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.registry import ModelRegistry, default_registry
+from ember_bench.models.schemas import response_format as format_of
 from ember_bench.models.service import ModelService
-from ember_bench.models.types import Message, Response, ResponseFormat, SamplingParameters
+from ember_bench.models.types import (
+    Image,
+    Message,
+    Response,
+    ResponseFormat,
+    SamplingParameters,
+    ToolDefinition,
+)
 
 _PARAMETERS = SamplingParameters.__struct_fields__
+
+Prompt = str | list[Message] | tuple[Message, ...]
 
 
 class LMModuleConfig(BaseModel):
@@ -91,51 +101,57 @@ class LMModule:
         self.parameters = config.parameters
         self._system = (Message("system", config.persona),) if config.persona else ()
 
-    def __call__(self, prompt: str, **kwargs: Any) -> str:
+    def __call__(self, prompt: Prompt, **kwargs: Any) -> str:
         """Return the model's answer; takes what `generate_response` takes."""
         return self.respond(prompt, **kwargs).data
 
-    def generate_response(self, prompt: str, **kwargs: Any) -> str:
+    def generate_response(self, prompt: Prompt, **kwargs: Any) -> str:
         """Return the model's answer to `prompt`.
 
         Args:
-            prompt: The user's message.
+            prompt: The user's message, or the whole conversation.
             kwargs: `temperature` and the other sampling parameters, for this call alone; and what
                 `request` takes.
 
         Raises:
             ProviderError: if the model does not answer.
+            ConfigError: if it does not take what it is given (a parameter, images, tools).
         """
         return self.respond(prompt, **kwargs).data
 
-    def respond(self, prompt: str, **kwargs: Any) -> Response:
-        """Return the whole response, with usage, cost and latency."""
+    def respond(self, prompt: Prompt, **kwargs: Any) -> Response:
+        """Return the whole response, with tool calls, log-probabilities, usage, cost, latency."""
         request = self.request(prompt, **kwargs)
         if (recorder := recording.current.get()) is not None:
             return recorder.ask([(self, request)])[0]
         return bridge.wait(self.service.ask(request, self))
 
-    async def acall(self, prompt: str, **kwargs: Any) -> str:
+    async def acall(self, prompt: Prompt, **kwargs: Any) -> str:
         """`__call__` for coroutines."""
         recording.refuse("a coroutine asked an LM module")
         return (await self.service.ask(self.request(prompt, **kwargs), self)).data
 
     def request(
         self,
-        prompt: str,
+        prompt: Prompt,
         *,
         role: str = "generate",
         about: Sequence[str] = (),
-        response_format: ResponseFormat | None = None,
+        response_format: ResponseFormat | type[BaseModel] | None = None,
+        images: Sequence[Image] = (),
+        tools: Sequence[ToolDefinition] = (),
         **overrides: Any,
     ) -> Request:
         """Return what the model is asked.
 
         Args:
-            prompt: The user's message.
+            prompt: The user's message; or the conversation so far, to which the persona is added:
+                so the results of tools are given back.
             role: What it is asked to do: `generate`, `verify`, `judge`, ...
             about: The candidate answers in the prompt, for simulated models.
-            response_format: A schema for the answer.
+            response_format: A schema for the answer, or the pydantic model that it must fit.
+            images: Shown before the prompt.
+            tools: What the model may ask for; its wishes are the response's `tool_calls`.
             overrides: Sampling parameters for this call alone.
         """
         parameters = self.parameters
@@ -145,8 +161,17 @@ class LMModule:
                     hint = did_you_mean(name, _PARAMETERS)
                     raise TypeError(f"{name!r} cannot be changed for one call{hint}")
             parameters = LMModuleConfig(**{**self.config.model_dump(), **overrides}).parameters
-        messages = (*self._system, Message("user", prompt))
-        return Request(self.model, messages, parameters, response_format, role, tuple(about))
+        if isinstance(response_format, type):
+            response_format = format_of(response_format)
+        return Request(
+            self.model,
+            (*self._system, *_messages(prompt, images)),
+            parameters,
+            response_format,
+            role,
+            tuple(about),
+            tuple(tools),
+        )
 
     def __repr__(self) -> str:
         given = self.config.model_dump(exclude_defaults=True, exclude={"model_name"})
@@ -154,6 +179,15 @@ class LMModule:
             ", ".join([f"LMModule({self.model.model_id}", *(f"{k}={v}" for k, v in given.items())])
             + ")"
         )
+
+
+def _messages(prompt: Prompt, images: Sequence[Image]) -> tuple[Message, ...]:
+    # Not `isinstance`: a prompt that stands for an answer yet to come does not tell its class.
+    if not issubclass(type(prompt), list | tuple):
+        return (Message("user", cast("str", prompt), tuple(images)),)
+    if images:
+        raise TypeError("in a conversation, images are part of its messages: Message(images=...)")
+    return tuple(cast("Sequence[Message]", prompt))
 
 
 def ask_all(calls: Sequence[tuple[LMModule, str]], **kwargs: Any) -> list[Response]:

@@ -85,3 +85,13 @@ class TestModelInfo:
         one, two = ModelInfo(model_id="a:b"), ModelInfo(model_id="a:b")
         assert one.fingerprint
         assert one == two
+
+
+class TestUnsupportedParameters:
+    def test_change_no_answer(self) -> None:
+        reasoning = ModelInfo(model_id="p:m", unsupported_parameters=("temperature", "images"))
+        assert reasoning.fingerprint == ModelInfo(model_id="p:m").fingerprint
+
+    def test_an_unknown_one_is_refused_with_the_nearest(self) -> None:
+        with pytest.raises(ValidationError, match=r"unknown parameter 'temprature'.*'temperature'"):
+            ModelInfo.model_validate({"model_id": "p:m", "unsupported_parameters": ["temprature"]})

@@ -6,10 +6,20 @@ from enum import Enum
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ember_bench.errors import UnknownNameError
-from ember_bench.models import ModelRegistry, ResponseFormat, SamplingParameters
+from ember_bench.models import (
+    Completion,
+    Image,
+    Message,
+    ModelRegistry,
+    ResponseFormat,
+    SamplingParameters,
+    TokenLogprob,
+    ToolCall,
+    ToolDefinition,
+)
 from ember_bench.models.call import Call
 from ember_bench.operators import LMModule, LMModuleConfig
 from ember_bench.operators.lm import ask_all, ask_requests
@@ -98,6 +108,76 @@ class TestCalling:
         lm("q", role="judge", about=["x"], response_format=schema)
         request = echo.calls[0].request
         assert (request.role, request.about, request.response_format) == ("judge", ("x",), schema)
+
+
+class Verdict(BaseModel):
+    correct: bool
+
+
+class TestWhatIsAskedBeside:
+    def test_images_come_with_the_prompt(self) -> None:
+        echo, image = Echo(), Image("image/png", "AAAA")
+        module(echo.service, echo.model)("what is it?", images=[image])
+        assert echo.calls[0].request.messages == (Message("user", "what is it?", (image,)),)
+
+    def test_a_pydantic_model_is_a_schema_for_the_answer(self) -> None:
+        echo = Echo()
+        module(echo.service, echo.model)("q", response_format=Verdict)
+        asked = echo.calls[0].request.response_format
+        assert asked is not None
+        assert asked.name == "Verdict"
+        assert asked.json_schema["required"] == ["correct"]
+        assert asked.json_schema["additionalProperties"] is False
+
+    def test_tools_are_asked_for_and_their_results_given_back(self) -> None:
+        wish, tool = ToolCall("1", "add", '{"a": 2}'), ToolDefinition("add", "Adds.", {})
+
+        async def answer(call: Call) -> Completion:
+            last = call.request.messages[-1]
+            if last.role == "tool":
+                return Completion(f"it is {last.content}")
+            tokens = (TokenLogprob("x", -0.5),)
+            return Completion("", finish_reason="tool_calls", tool_calls=(wish,), logprobs=tokens)
+
+        model = scripted(answer)
+        lm = module(serve(model), model, persona="a clerk")
+        asked = [Message("user", "2 + 2?")]
+        response = lm.respond(asked, tools=[tool])
+        assert (response.tool_calls, response.data) == ((wish,), "")
+        assert response.logprobs == (TokenLogprob("x", -0.5),)
+        asked += [
+            Message("assistant", "", tool_calls=response.tool_calls),
+            Message("tool", "4", tool_call_id=wish.id),
+        ]
+        assert lm(asked, tools=[tool]) == "it is 4"
+        assert lm.request(asked).messages == (Message("system", "a clerk"), *asked)
+        assert lm.request(asked, tools=[tool]).tools == (tool,)
+
+    def test_all_of_it_is_part_of_the_calls_identity(self) -> None:
+        echo = Echo()
+        lm = module(echo.service, echo.model)
+        tool, other = ToolDefinition("f", "", {}), ToolDefinition("g", "", {})
+        digests = {
+            lm.request("q", **asked).digest("")
+            for asked in (
+                {},
+                {"images": [Image("image/png", "AAAA")]},
+                {"images": [Image("image/png", "BBBB")]},
+                {"tools": [tool]},
+                {"tools": [other]},
+                {"tools": [tool, other]},
+                {"response_format": Verdict},
+            )
+        }
+        assert len(digests) == 7
+
+    def test_the_images_of_a_conversation_are_in_its_messages(self) -> None:
+        echo = Echo()
+        with pytest.raises(TypeError, match=r"Message\(images=\.\.\.\)"):
+            module(echo.service, echo.model)(
+                [Message("user", "q")], images=[Image("image/png", "")]
+            )
+        assert echo.calls == []
 
 
 class TestRegistry:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeVar
 
-from ember_bench.errors import UnknownNameError
-from ember_bench.models.call import Call
-from ember_bench.models.info import ModelInfo
+from ember_bench.errors import ConfigError, UnknownNameError
+from ember_bench.models.call import Call, Request
+from ember_bench.models.info import FEATURES, Feature, ModelInfo
 from ember_bench.models.strand import TrialContext
-from ember_bench.models.types import Completion
+from ember_bench.models.types import Completion, SamplingParameters
 
 if TYPE_CHECKING:
     from ember_bench.documents import Document
 
 ProviderT = TypeVar("ProviderT", bound="type[Provider]")
+
+_MOST_REMEMBERED: Final = 1_000
 
 
 class Provider:
@@ -37,6 +39,7 @@ class Provider:
 
     def __init__(self, model: ModelInfo) -> None:
         self.model = model
+        self._taken: set[Wanted] = set()
 
     async def complete(self, call: Call) -> Completion:
         """Answer one call.
@@ -67,10 +70,65 @@ class Provider:
         del models
 
     @classmethod
+    def lacks(cls, model: ModelInfo) -> Mapping[Feature, str]:
+        """Return what the provider's API has no place for, and what to do instead ("": nothing).
+
+        What one model does not take, of all that its API does, stands on its card
+        (`ModelInfo.unsupported_parameters`).
+        """
+        del model
+        return {}
+
+    @classmethod
+    def unsupported(cls, request: Request) -> list[str]:
+        """Return what `request` asks for that cannot be had, one message for each.
+
+        An adapter that must look at values (no more than four `stop` texts, say) adds to these;
+        it sees only what `Wanted` has.
+
+        Raises:
+            ConfigError: if the model's options are wrong.
+        """
+        model = request.model
+        lacking = {**dict.fromkeys(model.unsupported_parameters, ""), **cls.lacks(model)}
+        return [
+            f"{model.model_id} does not take {name}" + (f": {advice}" if advice else "")
+            for name in features(request)
+            if (advice := lacking.get(name)) is not None
+        ]
+
+    def refuse_unsupported(self, request: Request) -> None:
+        """See that the model takes all that `request` asks for: nothing is dropped in silence.
+
+        Raises:
+            ConfigError: with each thing that it does not take.
+        """
+        wanted = Wanted.of(request)
+        if wanted not in self._taken:
+            if problems := self.unsupported(request):
+                raise ConfigError(*problems)
+            if len(self._taken) >= _MOST_REMEMBERED:
+                self._taken.clear()
+            self._taken.add(wanted)
+
+    @classmethod
     def content(cls, model: ModelInfo) -> str:
         """Return what beside its card determines the model's answers, such as a file's digest."""
         del model
         return ""
+
+    @classmethod
+    def longest_answer(cls, request: Request) -> int | None:
+        """Return the most tokens, thoughts among them, that an answer can have.
+
+        What a budget reserves rests on it, so it must be a bound; None if nothing limits an answer.
+        """
+        asked, context = request.parameters, request.model.context_tokens
+        if asked.max_tokens is None:
+            return context
+        # Some adapters add the thinking tokens to the answer's.
+        limit = asked.max_tokens + (asked.thinking_tokens or 0)
+        return limit if context is None else min(limit, context)
 
     @classmethod
     def models_of(cls, document: Document) -> list[ModelInfo]:
@@ -82,7 +140,50 @@ class Provider:
         return [document.parse(ModelInfo)]
 
 
+class Wanted(NamedTuple):
+    """What a request asks of a model beside an answer to its messages."""
+
+    parameters: SamplingParameters
+    system: bool
+    images: bool
+    tools: bool
+    response_format: bool
+
+    @classmethod
+    def of(cls, request: Request) -> Wanted:
+        """Return what `request` asks for."""
+        messages = request.messages
+        return cls(
+            request.parameters,
+            any(message.role == "system" for message in messages),
+            any(message.images for message in messages),
+            bool(request.tools),
+            request.response_format is not None,
+        )
+
+
+def features(request: Request) -> list[Feature]:
+    """Return the names of what `request` asks for, as a card's `unsupported_parameters` has them.
+
+    A parameter that is left to the model's default is not asked for.
+    """
+    wanted, asked = Wanted.of(request), request.parameters
+    return [
+        name
+        for name in FEATURES
+        if (
+            getattr(wanted, name)
+            if name in Wanted._fields
+            else getattr(asked, name) is not None and getattr(asked, name) != ()
+        )
+    ]
+
+
 _BUILT_IN: Final = {
+    "anthropic": "ember_bench.models.providers.anthropic",
+    "google": "ember_bench.models.providers.google",
+    "google-legacy": "ember_bench.models.providers.google_legacy",
+    "litellm": "ember_bench.models.providers.litellm",
     "openai": "ember_bench.models.providers.openai",
     "recorded": "ember_bench.models.providers.recorded",
     "simulated": "ember_bench.models.providers.simulated",

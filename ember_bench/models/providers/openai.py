@@ -1,60 +1,83 @@
-"""Models behind OpenAI's chat completions, at OpenAI or at any server that speaks them.
+"""Models behind OpenAI's chat completions or responses, at OpenAI, Azure or any such server.
 
-vLLM, Ollama, llama.cpp and most gateways do: give the model's provider a `base_url`.
+vLLM, Ollama, llama.cpp and most gateways speak chat completions: give the model's provider a
+`base_url`.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import os
-import time
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ember_bench.errors import ConfigError, ProviderError
+from ember_bench.models.providers import _openai_chat as chat
+from ember_bench.models.providers import _openai_responses as responses
+from ember_bench.models.providers._wire import (
+    MalformedError,
+    WireErrors,
+    check_each,
+    find_key,
+    find_url,
+    read_options,
+    secrets_of,
+)
 from ember_bench.models.providers.base import Provider, provider
-from ember_bench.models.types import Completion, Usage
+from ember_bench.models.types import Completion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from openai import APIStatusError, AsyncOpenAI, OpenAIError
-    from openai.types.chat import ChatCompletion
 
     from ember_bench.documents import Document
     from ember_bench.models.call import Call, Request
-    from ember_bench.models.info import ModelInfo
+    from ember_bench.models.info import Feature, ModelInfo
+    from ember_bench.models.strand import TrialContext
 
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
 URL_VARIABLE: Final = "OPENAI_BASE_URL"
+AZURE_KEY_VARIABLE: Final = "AZURE_OPENAI_API_KEY"
+AZURE_URL_VARIABLE: Final = "AZURE_OPENAI_ENDPOINT"
 
-# Local servers need no key, but the SDK does not start without one.
-_NO_KEY: Final = "no-key"
+_ANY_SERVER: Final = (
+    " (or, for a server of your own that needs none, `provider: {name: openai, base_url: ...}` "
+    "in the model's card)"
+)
 
-_RETRYABLE: Final = frozenset({408, 409, 429})
 
-# An answer that was cut off before its first word is an answer all the same.
-_MAY_BE_EMPTY: Final = frozenset({"length", "content_filter"})
+class AzureOptions(BaseModel):
+    """A model that Azure serves; its provider's `base_url` is the endpoint.
+
+    Attributes:
+        api_version: Of Azure's API, such as `2024-10-21`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    api_version: str = Field(min_length=1)
 
 
 class OpenAIOptions(BaseModel):
     """The `options` of an OpenAI model.
 
     Attributes:
-        max_tokens_field: What the server calls `max_tokens`. OpenAI's reasoning models take
+        api: Which of OpenAI's two APIs is spoken. Few other servers know `responses`.
+        max_tokens_field: What chat completions call `max_tokens`. OpenAI's reasoning models take
             `max_completion_tokens` only; most other servers know the older name only.
-        reasoning_effort: How long a reasoning model is to think; None leaves it to the model.
+        reasoning_effort: For calls that do not give theirs; None leaves it to the model.
+        azure: For models that Azure serves.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    api: Literal["chat", "responses"] = "chat"
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     reasoning_effort: str | None = None
+    azure: AzureOptions | None = None
 
 
 @provider("openai")
@@ -67,9 +90,10 @@ class OpenAI(Provider):
 
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
-        self._options = _options(model)
-        self._base_url = _base_url(model)
+        self._options = read_options(model, OpenAIOptions)
+        self._url = _url(model, self._options)
         self._client: AsyncOpenAI | None = None
+        self._errors = WireErrors(model.model_id, lambda: secrets_of(self._key, self._url))
 
     async def complete(self, call: Call) -> Completion:
         """Ask once; the SDK's own retries are off."""
@@ -77,25 +101,53 @@ class OpenAI(Provider):
 
         if self._client is None:
             self._client = self._connect()
+        client, arguments = self._client, self.arguments(call)
         try:
-            answer = await self._client.chat.completions.create(**self._arguments(call.request))
+            if self._options.api == "chat":
+                return chat.completion(await client.chat.completions.create(**arguments))
+            return responses.completion(await client.responses.create(**arguments))
         except openai.OpenAIError as error:
             raise self._explained(error) from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             # The SDK lets a body that is not JSON, or not text, through as it is.
-            raise self._malformed(f"not JSON: {error}") from None
-        return self._completion(answer)
+            raise self._errors.malformed(f"not JSON: {error}") from None
+        except MalformedError as error:
+            raise self._errors.malformed(error.reason, error.content) from None
+        except responses.FailedError as error:
+            raise self._errors.other(error.said, retryable=error.retryable) from None
 
-    def context(self, call_trial: Any) -> str:
+    def arguments(self, call: Call) -> dict[str, Any]:
+        """Return the body of the request for `call`, as the API has it."""
+        options = self._options
+        if options.api == "responses":
+            return responses.arguments(call.request, options.reasoning_effort)
+        return chat.arguments(call, options.max_tokens_field, options.reasoning_effort)
+
+    def context(self, trial: TrialContext) -> str:
         """Return the server, where the environment and not the model says which."""
-        del call_trial
-        return "" if self.model.provider.base_url else self._base_url or ""
+        del trial
+        return "" if self.model.provider.base_url else self._url or ""
 
     async def close(self) -> None:
         """Close the connections."""
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+    @classmethod
+    def lacks(cls, model: ModelInfo) -> Mapping[Feature, str]:
+        """Return what the API that the model is asked through has no place for."""
+        spoken = read_options(model, OpenAIOptions).api
+        return responses.LACKS if spoken == "responses" else chat.LACKS
+
+    @classmethod
+    def unsupported(cls, request: Request) -> list[str]:
+        """Add what OpenAI would answer with 400; other servers have bounds of their own."""
+        problems, model = super().unsupported(request), request.model
+        if read_options(model, OpenAIOptions).azure is None and find_url(model, URL_VARIABLE):
+            return problems
+        values = chat.refused_values(request.parameters)
+        return [*problems, *(f"{model.model_id}: {problem}" for problem in values)]
 
     @classmethod
     def models_of(cls, document: Document) -> list[ModelInfo]:
@@ -112,20 +164,14 @@ class OpenAI(Provider):
         Raises:
             ConfigError: naming those that have no key, and where to put one.
         """
-        problems: dict[str, None] = {}
-        for model in models:
-            if model.provider_name == "openai":
-                try:
-                    _ = cls(model)._key
-                except ConfigError as error:
-                    problems |= dict.fromkeys(map(str, error.problems))
-        if problems:
-            raise ConfigError(*problems)
+        check_each(models, "openai", lambda model: cls(model)._key)
 
     @cached_property
     def _key(self) -> SecretStr:
         # Asked for when it is needed: stored answers can be had without one.
-        return _key(self.model)
+        if self._options.azure is not None:
+            return find_key(self.model, AZURE_KEY_VARIABLE)
+        return find_key(self.model, KEY_VARIABLE, optional=self._url is not None, hint=_ANY_SERVER)
 
     def _connect(self) -> AsyncOpenAI:
         import openai  # noqa: PLC0415 - see `complete`
@@ -136,193 +182,61 @@ class OpenAI(Provider):
         limits = type(DEFAULT_CONNECTION_LIMITS)(
             max_connections=size, max_keepalive_connections=size
         )
+        http_client = openai.DefaultAsyncHttpxClient(limits=limits)
+        key = self._key.get_secret_value()
+        if self._options.azure is not None and self._url is not None:
+            client = openai.AsyncAzureOpenAI(
+                api_key=key,
+                azure_endpoint=self._url,
+                api_version=self._options.azure.api_version,
+                max_retries=0,
+                http_client=http_client,
+            )
+            # 2.x prefers AZURE_OPENAI_AD_TOKEN to the key that it is given.
+            client._azure_ad_token = None
+            return client
         return openai.AsyncOpenAI(
-            api_key=self._key.get_secret_value(),
-            base_url=self._base_url,
-            max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(limits=limits),
-        )
-
-    def _arguments(self, request: Request) -> dict[str, Any]:
-        asked, options = request.parameters, self._options
-        arguments: dict[str, Any] = {
-            "temperature": asked.temperature,
-            "top_p": asked.top_p,
-            options.max_tokens_field: asked.max_tokens,
-            "stop": list(asked.stop) or None,
-            "seed": asked.seed,
-            "reasoning_effort": options.reasoning_effort,
-        }
-        if (wanted := request.response_format) is not None:
-            schema = wanted.json_schema
-            arguments["response_format"] = {
-                "type": "json_schema",
-                "json_schema": {"name": wanted.name, "schema": schema, "strict": _strict(schema)},
-            }
-        return {
-            "model": self.model.model_name,
-            "messages": [{"role": m.role, "content": m.content} for m in request.messages],
-            **{name: value for name, value in arguments.items() if value is not None},
-        }
-
-    def _completion(self, answer: ChatCompletion) -> Completion:
-        # The SDK does not validate what it parsed, so any field may be missing or of any type.
-        choices = getattr(answer, "choices", None)
-        if not isinstance(choices, list) or not choices:
-            raise self._malformed(f"no choices in it: {_excerpt(answer)}")
-        message = getattr(choices[0], "message", None)
-        text, reason = getattr(message, "content", None), getattr(choices[0], "finish_reason", None)
-        reason = reason if isinstance(reason, str) else "unknown"
-        if text is None and isinstance(refusal := getattr(message, "refusal", None), str):
-            text, reason = refusal, "refusal"
-        if text is None and reason in _MAY_BE_EMPTY:
-            text = ""
-        if not isinstance(text, str):
-            raise self._malformed(f"no text in it, finish reason {reason!r}")
-        return Completion(text, _usage(getattr(answer, "usage", None)), reason)
-
-    def _malformed(self, reason: str) -> ProviderError:
-        return ProviderError(
-            self._without_key(f"{self.model.model_id}: malformed answer, {reason}"),
-            retryable=True,
+            api_key=key, base_url=self._url, max_retries=0, http_client=http_client
         )
 
     def _explained(self, error: OpenAIError) -> ProviderError:
         import openai  # noqa: PLC0415 - see `complete`
 
-        status: int | None = None
-        headers: Mapping[str, str] = {}
         if isinstance(error, openai.APITimeoutError):
-            reason, retryable = "no answer in time", True
-        elif isinstance(error, openai.APIConnectionError):
-            reason, retryable = f"connection failed: {error.__cause__ or error}", True
-        elif isinstance(error, openai.APIStatusError):
-            status, headers = error.status_code, error.response.headers
-            reason = f"HTTP {status}: {_excerpt(_said(error))}"
-            # An exhausted budget answers with 429 too, and no waiting helps.
-            retryable = (
-                status in _RETRYABLE or status >= 500
-            ) and error.code != "insufficient_quota"
-        elif isinstance(error, openai.APIResponseValidationError):
-            return self._malformed(_excerpt(error))
-        else:
-            reason, retryable = _excerpt(error), False
-        return ProviderError(
-            self._without_key(f"{self.model.model_id}: {reason}"),
-            retryable=retryable,
-            status=status,
-            retry_after=retry_after(headers, time.time()),
-        )
-
-    def _without_key(self, message: str) -> str:
-        """Some servers quote the key that they refuse."""
-        return message.replace(self._key.get_secret_value(), "***")
+            return self._errors.timeout()
+        if isinstance(error, openai.APIConnectionError):
+            return self._errors.connection(error)
+        if isinstance(error, openai.APIStatusError):
+            return self._errors.status(
+                error.status_code,
+                _said(error),
+                error.response.headers,
+                # An exhausted budget answers with 429 too, and no waiting helps.
+                final=error.code == "insufficient_quota",
+            )
+        if isinstance(error, openai.APIResponseValidationError):
+            return self._errors.malformed(str(error))
+        return self._errors.other(error)
 
 
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds that a response asks to wait, or None if it does not.
+def _url(model: ModelInfo, options: OpenAIOptions) -> str | None:
+    """Return where the server is; None for OpenAI's own.
 
-    Args:
-        headers: Of the response, any case (`retry-after-ms`, or RFC 9110 `Retry-After`).
-        now: Seconds since the epoch, for a date.
+    Raises:
+        ConfigError: if that is no address, or Azure's is not known.
     """
-    milliseconds, value = headers.get("retry-after-ms"), headers.get("retry-after")
-    try:
-        seconds = float(milliseconds or "nan") / 1000
-        if not math.isfinite(seconds):
-            seconds = float(value or "nan")
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value or "").timestamp() - now
-        except ValueError:
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _options(model: ModelInfo) -> OpenAIOptions:
-    try:
-        return OpenAIOptions.model_validate(model.options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, ("options", *first["loc"])))
-        raise ConfigError(f"{model.model_id}: {where}: {first['msg']}") from None
-
-
-def _base_url(model: ModelInfo) -> str | None:
-    """Return where the server is; None for OpenAI's own."""
-    url = model.provider.base_url or os.environ.get(URL_VARIABLE, "").strip() or None
-    if url is not None and not _is_http(url):
+    if options.azure is None:
+        return find_url(model, URL_VARIABLE)
+    if (url := find_url(model, AZURE_URL_VARIABLE)) is None:
         raise ConfigError(
-            f"{model.model_id}: base_url: expected something like http://127.0.0.1:8000/v1, "
-            f"found {url!r}"
+            f"{model.model_id}: Azure's endpoint is missing: `provider: {{name: openai, base_url: "
+            f"https://<resource>.openai.azure.com}}` in the model's card, or {AZURE_URL_VARIABLE} "
+            "in the environment"
         )
     return url
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _key(model: ModelInfo) -> SecretStr:
-    """Return the key to send."""
-    given = model.key.get_secret_value() if model.key else os.environ.get(KEY_VARIABLE, "")
-    key = given.strip()
-    if not key:
-        if _base_url(model) is None:
-            raise ConfigError(
-                f"no key for {model.model_id}: set {KEY_VARIABLE} in the environment (or, for a "
-                "server of your own that needs none, `provider: {name: openai, base_url: ...}` "
-                "in the model's card)"
-            )
-        key = _NO_KEY
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigError(f"the key for {model.model_id} has characters that no key can have")
-    return SecretStr(key)
-
-
-def _usage(usage: Any) -> Usage:
-    """Return the tokens as counted by the server, 0 where it does not say."""
-    sent, received = _tokens(usage, "prompt_tokens"), _tokens(usage, "completion_tokens")
-    cached = _tokens(getattr(usage, "prompt_tokens_details", None), "cached_tokens")
-    reasoning = _tokens(getattr(usage, "completion_tokens_details", None), "reasoning_tokens")
-    return Usage(sent, received, min(cached, sent), reasoning)
-
-
-def _tokens(details: Any, name: str) -> int:
-    count = getattr(details, name, None)
-    return count if isinstance(count, int) and count > 0 else 0
-
-
-def _strict(schema: Any) -> bool:
-    """Whether every object in `schema` is closed and complete, which OpenAI's strict mode needs."""
-    if isinstance(schema, list):
-        return all(map(_strict, schema))
-    if not isinstance(schema, dict):
-        return True
-    if schema.get("type") == "object" or "properties" in schema:
-        properties = schema.get("properties", {})
-        closed = schema.get("additionalProperties") is False
-        if not closed or set(schema.get("required", ())) != set(properties):
-            return False
-    return all(map(_strict, schema.values()))
 
 
 def _said(error: APIStatusError) -> str:
     """Return the server's own words."""
     message = error.body.get("message") if isinstance(error.body, dict) else error.body
     return message if isinstance(message, str) and message else error.message
-
-
-def _excerpt(content: object, limit: int = 300) -> str:
-    text = content if isinstance(content, str) else _dumped(content)
-    text = " ".join(text.split())
-    return text if len(text) <= limit else text[:limit] + "..."
-
-
-def _dumped(content: object) -> str:
-    dump = getattr(content, "model_dump", None)
-    return json.dumps(dump(mode="json", exclude_unset=True)) if dump else str(content)

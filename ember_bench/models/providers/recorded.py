@@ -8,7 +8,6 @@ time at all in a trial's latency).
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from functools import lru_cache
@@ -33,10 +32,10 @@ from ember_bench.models.providers.recordings import (
     Answers,
     Fields,
     Layout,
-    Text,
     merge,
     recordings,
 )
+from ember_bench.models.recorded_data import DATA_DIR_VARIABLE, AvailableFrom, Text, data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,25 +45,11 @@ if TYPE_CHECKING:
     from ember_bench.models.strand import Draw, TrialContext
     from ember_bench.models.types import Completion
 
-DATA_DIR: Final = "EMBER_BENCH_DATA"
-
 Files = Annotated[
     tuple[Text, ...],
     BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
     Field(min_length=1),
 ]
-
-
-class AvailableFrom(BaseModel):
-    """The public repository that a recording can be had from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    repository: Text
-    commit: Text
-    licence: Text | None = None
-    note: Text | None = None
-    """What was done to the repository's files, where they are not used as they are."""
 
 
 class RecordedSet(BaseModel):
@@ -218,12 +203,6 @@ class Recorded(Provider):
 _RECORDED_ROLE: Final = "generate"
 
 
-def data_dir() -> Path | None:
-    """Return the folder that recorded data is looked up in: `--data-dir`, or EMBER_BENCH_DATA."""
-    named = os.environ.get(DATA_DIR)
-    return Path(named).expanduser() if named else None
-
-
 def content_digest(model: ModelInfo) -> str:
     """Return the hex digest of the files that `model` answers from.
 
@@ -315,11 +294,9 @@ def _missing(model: ModelInfo, file: str, count: int) -> Problem:
         message += f", and neither are {count - 1} more of its set"
     source = model.available_from if isinstance(model, RecordedModel) else None
     if source is not None:
-        licence = f" ({source.licence})" if source.licence else ""
-        note = f"; {source.note}" if source.note else ""
-        message += f". Get it from {source.repository} at commit {source.commit}{licence}{note}"
+        message += f". Get it from {source}"
     return Problem(
-        f"{message}. Then say where it is with --data-dir DIR or {DATA_DIR}=DIR, "
+        f"{message}. Then say where it is with --data-dir DIR or {DATA_DIR_VARIABLE}=DIR, "
         f"so that DIR/{file} exists"
     )
 

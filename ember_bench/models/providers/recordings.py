@@ -24,6 +24,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic import Field as Constraint
 
 from ember_bench.errors import ConfigError, Location, Problem, did_you_mean
+from ember_bench.models.recorded_data import Text
 from ember_bench.models.types import Completion, Usage
 
 if TYPE_CHECKING:
@@ -36,9 +37,6 @@ Answers = dict[str, Samples]
 SUFFIXES: Final = (".jsonl", ".json", ".csv")
 
 _NO_USAGE: Final = Usage()
-
-Text = Annotated[str, Constraint(min_length=1)]
-
 
 def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value

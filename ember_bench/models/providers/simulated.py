@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ember_bench.models.call import Call
+from ember_bench.models.call import Call, Request
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers._distractors import distractors
 from ember_bench.models.providers.base import Provider, provider
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _CHARACTERS_PER_TOKEN: Final = 4
 _NORMAL: Final = NormalDist()
+# No deviate that is drawn is larger: Phi(8.3) > 1 - 2**-53.
+_LARGEST_DEVIATE: Final = 8.3
 
 
 class Skill(BaseModel):
@@ -128,6 +130,12 @@ class Simulated(Provider):
     def context(self, trial: TrialContext) -> str:
         """Answers depend on the item, which the prompt need not name."""
         return trial.subject.digest if trial.subject is not None else ""
+
+    @classmethod
+    def longest_answer(cls, request: Request) -> int:
+        """Return the longest answer that it can draw; it does not heed `max_tokens`."""
+        options = SimulatedOptions.model_validate(request.model.options)
+        return math.ceil(options.output_tokens * math.exp(options.spread * _LARGEST_DEVIATE))
 
     async def complete(self, call: Call) -> Completion:
         """Answer from the item behind the call."""

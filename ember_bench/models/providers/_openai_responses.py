@@ -1,0 +1,198 @@
+"""OpenAI's responses: requests written, answers read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from ember_bench.models.providers._openai_chat import token_logprobs, tool_call
+from ember_bench.models.providers._wire import MalformedError, data_url, token_count
+from ember_bench.models.schemas import is_strict
+from ember_bench.models.types import Completion, TokenLogprob, ToolCall, Usage
+
+if TYPE_CHECKING:
+    from openai.types.responses import Response
+
+    from ember_bench.models.call import Request
+    from ember_bench.models.info import Feature
+    from ember_bench.models.types import Message
+
+LACKS: Final[Mapping[Feature, str]] = {
+    "thinking_tokens": "use reasoning_effort",
+    "stop": "use `options: {api: chat}`",
+    "seed": "use `options: {api: chat}`",
+}
+
+_MAY_PASS: Final = frozenset({"server_error", "rate_limit_exceeded"})
+_CUT_OFF: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
+
+
+class FailedError(Exception):
+    """The server took the request, and says in place of an answer that it failed.
+
+    Attributes:
+        said: The server's own words.
+        retryable: Whether the same request may succeed later.
+    """
+
+    def __init__(self, said: str, *, retryable: bool) -> None:
+        super().__init__(said)
+        self.said = said
+        self.retryable = retryable
+
+
+def arguments(request: Request, reasoning_effort: str | None) -> dict[str, Any]:
+    """Return the body of a request; what is not asked for is left out.
+
+    Args:
+        request: What is asked.
+        reasoning_effort: For requests that do not give theirs.
+    """
+    asked, effort = request.parameters, request.parameters.reasoning_effort or reasoning_effort
+    fields: dict[str, Any] = {
+        "temperature": asked.temperature,
+        "top_p": asked.top_p,
+        "max_output_tokens": asked.max_tokens,
+        "reasoning": {"effort": effort} if effort is not None else None,
+        "top_logprobs": asked.top_logprobs or None,
+    }
+    if asked.top_logprobs is not None:
+        fields["include"] = ["message.output_text.logprobs"]
+    if request.tools:
+        fields["tools"] = [
+            {
+                "type": "function",
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": tool.json_schema,
+                "strict": is_strict(tool.json_schema),
+            }
+            for tool in request.tools
+        ]
+    if (wanted := request.response_format) is not None:
+        schema = wanted.json_schema
+        fields["text"] = {
+            "format": {
+                "type": "json_schema",
+                "name": wanted.name,
+                "schema": schema,
+                "strict": is_strict(schema),
+            }
+        }
+    return {
+        "model": request.model.model_name,
+        "input": [item for message in request.messages for item in _items(message)],
+        # Else OpenAI keeps every prompt and answer for a month, for a later turn to refer to.
+        "store": False,
+        **{name: value for name, value in fields.items() if value is not None},
+    }
+
+
+def _items(message: Message) -> Iterator[dict[str, Any]]:
+    if message.role == "tool":
+        yield {
+            "type": "function_call_output",
+            "call_id": message.tool_call_id,
+            "output": message.content,
+        }
+    elif message.images:
+        parts: list[dict[str, Any]] = [
+            {"type": "input_image", "image_url": data_url(image), "detail": "auto"}
+            for image in message.images
+        ]
+        if message.content:
+            parts.append({"type": "input_text", "text": message.content})
+        yield {"role": message.role, "content": parts}
+    elif message.content or not message.tool_calls:
+        yield {"role": message.role, "content": message.content}
+    for call in message.tool_calls:
+        yield {
+            "type": "function_call",
+            "call_id": call.id,
+            "name": call.name,
+            "arguments": call.arguments,
+        }
+
+
+def completion(answer: Response) -> Completion:
+    """Return what the model answered.
+
+    Raises:
+        MalformedError: if that cannot be read. The SDK does not validate what it parsed, so any
+            field may be missing or of any type.
+        FailedError: if the server says so.
+    """
+    status = getattr(answer, "status", None)
+    if status == "failed":
+        failure = getattr(answer, "error", None)
+        code, said = getattr(failure, "code", None), getattr(failure, "message", None)
+        said = f"failed: {said or code or 'no reason given'}"
+        raise FailedError(said, retryable=code in _MAY_PASS)
+    output = getattr(answer, "output", None)
+    if not isinstance(output, list):
+        raise MalformedError("no output in it: ", answer)
+    contents = [part for item in output if _type(item) == "message" for part in _parts(item)]
+    texts = [part.text for part in contents if isinstance(getattr(part, "text", None), str)]
+    refusals = [p.refusal for p in contents if isinstance(getattr(p, "refusal", None), str)]
+    calls = tuple(_tool_calls(output))
+    reason = _finish_reason(answer, status)
+    if calls and reason == "stop":
+        reason = "tool_calls"
+    if refusals and not texts:
+        texts, reason = refusals, "refusal"
+    if not texts and not calls and reason not in _CUT_OFF.values():
+        raise MalformedError(f"no text in it, status {status!r}")
+    return Completion(
+        "".join(texts),
+        _usage(getattr(answer, "usage", None)),
+        reason,
+        tool_calls=calls,
+        logprobs=tuple(_logprobs(contents)),
+    )
+
+
+def _type(item: Any) -> Any:
+    return getattr(item, "type", None)
+
+
+def _parts(item: Any) -> list[Any]:
+    content = getattr(item, "content", None)
+    return content if isinstance(content, list) else []
+
+
+def _tool_calls(output: list[Any]) -> Iterator[ToolCall]:
+    for item in output:
+        if _type(item) == "function_call":
+            yield tool_call(
+                getattr(item, "call_id", None),
+                getattr(item, "name", None),
+                getattr(item, "arguments", None),
+            )
+
+
+def _logprobs(contents: list[Any]) -> Iterator[TokenLogprob]:
+    for part in contents:
+        yield from token_logprobs(getattr(part, "logprobs", None))
+
+
+def _finish_reason(answer: Response, status: Any) -> str:
+    if status == "incomplete":
+        # Not every server says why.
+        reason = getattr(getattr(answer, "incomplete_details", None), "reason", None)
+        return _CUT_OFF.get(reason, reason) if isinstance(reason, str) else "length"
+    return "stop" if status in ("completed", None) else str(status)
+
+
+def _usage(usage: Any) -> Usage:
+    """Return the tokens as counted by the server, 0 where it does not say."""
+    sent, received = token_count(usage, "input_tokens"), token_count(usage, "output_tokens")
+    inside = getattr(usage, "input_tokens_details", None)
+    outside = getattr(usage, "output_tokens_details", None)
+    cached = min(token_count(inside, "cached_tokens"), sent)
+    return Usage(
+        sent,
+        received,
+        cached,
+        token_count(outside, "reasoning_tokens"),
+        min(token_count(inside, "cache_write_tokens"), sent - cached),
+    )

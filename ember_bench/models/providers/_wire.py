@@ -1,0 +1,285 @@
+"""What all adapters of providers' SDKs need: keys, addresses, options, errors in one form."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from ember_bench.errors import ConfigError, Problem, ProviderError
+from ember_bench.models.info import ModelInfo
+from ember_bench.models.types import Image, ToolCall
+from ember_bench.secrets import redacted
+
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+
+# Local servers need no key, but SDKs do not start without one.
+NO_KEY: Final = "no-key"
+
+# Beside 5xx. 529 is Anthropic's "overloaded"; a body that is too large stays too large.
+_RETRYABLE: Final = frozenset({408, 409, 429})
+
+_LONGEST_EXCERPT: Final = 300
+
+
+class MalformedError(Exception):
+    """An answer that cannot be read.
+
+    Attributes:
+        reason: What is wrong with it.
+        content: What is to be quoted, if anything.
+    """
+
+    def __init__(self, reason: str, content: object = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.content = content
+
+
+class WireErrors:
+    """Makes the `ProviderError`s of one model; none shows a secret.
+
+    Args:
+        model_id: Begins every message.
+        secrets: Return the texts that must not be seen; asked when there is an error.
+    """
+
+    def __init__(self, model_id: str, secrets: Callable[[], Iterable[str]]) -> None:
+        self._model_id = model_id
+        self._secrets = secrets
+
+    def status(
+        self,
+        status: int,
+        said: object,
+        headers: Mapping[str, str] | None = None,
+        *,
+        final: bool = False,
+    ) -> ProviderError:
+        """An HTTP status that is no success.
+
+        Args:
+            status: The HTTP status.
+            said: The server's own words, or whatever there is in their place.
+            headers: Of the response, for `Retry-After`.
+            final: Waiting does not help, whatever the status says (an exhausted budget's 429).
+        """
+        return ProviderError(
+            self._message(f"HTTP {status}: ", said),
+            retryable=is_retryable(status) and not final,
+            status=status,
+            retry_after=retry_after(headers or {}, time.time()),
+        )
+
+    def timeout(self) -> ProviderError:
+        """No answer in time."""
+        return ProviderError(self._message("no answer in time"), retryable=True)
+
+    def connection(self, error: BaseException) -> ProviderError:
+        """No connection, or one that broke; says the cause of `error` where it has one."""
+        return ProviderError(
+            self._message("connection failed: ", str(error.__cause__ or error)), retryable=True
+        )
+
+    def malformed(self, reason: str, content: object = "") -> ProviderError:
+        """An answer that cannot be read; `content` is quoted."""
+        return ProviderError(self._message(f"malformed answer, {reason}", content), retryable=True)
+
+    def other(self, said: object, *, retryable: bool = False) -> ProviderError:
+        """Anything else."""
+        return ProviderError(self._message("", said), retryable=retryable)
+
+    def _message(self, reason: str, said: object = "") -> str:
+        # Secrets first: a shortened one would not be found any more.
+        quoted = _shortened(self._without_secrets(as_text(said)))
+        return f"{self._model_id}: {self._without_secrets(reason)}{quoted}"
+
+    def _without_secrets(self, text: str) -> str:
+        """Some servers quote the key that they refuse."""
+        for secret in self._secrets():
+            if secret and secret != NO_KEY:
+                text = text.replace(secret, "***")
+        return text
+
+
+def is_retryable(status: int) -> bool:
+    """Whether a request that was answered with this HTTP status may succeed later."""
+    return status in _RETRYABLE or status >= 500
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds that a response asks to wait, or None if it does not.
+
+    Args:
+        headers: Of the response, any case (`retry-after-ms`, or RFC 9110 `Retry-After`).
+        now: Seconds since the epoch, for a date.
+    """
+    milliseconds, value = headers.get("retry-after-ms"), headers.get("retry-after")
+    try:
+        seconds = float(milliseconds or "nan") / 1000
+        if not math.isfinite(seconds):
+            seconds = float(value or "nan")
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value or "").timestamp() - now
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def as_text(content: object) -> str:
+    """Return a body, an SDK's object or an error as one line of text."""
+    if isinstance(content, str):
+        text = content
+    elif (dump := getattr(content, "model_dump", None)) is not None:
+        text = json.dumps(dump(mode="json", exclude_unset=True, warnings=False))
+    else:
+        text = str(content)
+    return " ".join(text.split())
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_EXCERPT else text[:_LONGEST_EXCERPT] + "..."
+
+
+def find_key(
+    model: ModelInfo, *variables: str, optional: bool = False, hint: str = ""
+) -> SecretStr:
+    """Return the key to send: the model's, its provider's, or the first of `variables` that is set.
+
+    Args:
+        model: Who is asked.
+        variables: Names in the environment.
+        optional: Return `NO_KEY` where there is none, for servers that need none.
+        hint: What else can be done about a missing key, after "set X in the environment".
+
+    Raises:
+        ConfigError: if there is none, or it has characters that no key can have.
+    """
+    if model.key is not None:
+        key = model.key.get_secret_value().strip()
+    else:
+        key = next((k for v in variables if (k := os.environ.get(v, "").strip())), "")
+    if not key:
+        if not optional:
+            raise ConfigError(
+                f"no key for {model.model_id}: set {' or '.join(variables)} in the environment"
+                f"{hint}"
+            )
+        key = NO_KEY
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"the key for {model.model_id} has characters that no key can have")
+    return SecretStr(key)
+
+
+def find_url(model: ModelInfo, *variables: str) -> str | None:
+    """Return where the server is: the card's `base_url`, or the first of `variables` that is set.
+
+    Raises:
+        ConfigError: if that is no address.
+    """
+    known = (model.provider.base_url, *(os.environ.get(v, "").strip() for v in variables))
+    url = next(filter(None, known), None)
+    if url is not None and not _is_http(url):
+        raise ConfigError(
+            f"{model.model_id}: base_url: expected something like http://127.0.0.1:8000/v1, "
+            f"found {redacted(url)!r}"
+        )
+    return url
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def secrets_of(key: SecretStr | None, url: str | None) -> list[str]:
+    """Return what must not be seen in an error: the key, and a password that is in the address."""
+    found = [key.get_secret_value()] if key is not None else []
+    if url is not None and (password := urlsplit(url).password):
+        found += [password, unquote(password)]
+    return found
+
+
+def read_options(model: ModelInfo, options: type[OptionsT]) -> OptionsT:
+    """Return the model's `options` as the provider's own type.
+
+    Raises:
+        ConfigError: naming the option that is wrong.
+    """
+    try:
+        return options.model_validate(model.options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, ("options", *first["loc"])))
+        raise ConfigError(f"{model.model_id}: {where}: {first['msg']}") from None
+
+
+def check_each(
+    models: Iterable[ModelInfo], provider_name: str, check: Callable[[ModelInfo], object]
+) -> None:
+    """Call `check` with those of `models` that are `provider_name`'s.
+
+    Raises:
+        ConfigError: with the problems of all of them, each once.
+    """
+    problems: dict[Problem, None] = {}
+    for model in models:
+        if model.provider_name == provider_name:
+            try:
+                check(model)
+            except ConfigError as error:
+                problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise ConfigError(*problems)
+
+
+def token_count(details: Any, name: str) -> int:
+    """Return a field of an SDK's usage object; 0 where the server does not say."""
+    count = getattr(details, name, None)
+    return count if isinstance(count, int) and count > 0 else 0
+
+
+def data_url(image: Image) -> str:
+    """Return an image as a URL that holds it (RFC 2397)."""
+    return f"data:{image.media_type};base64,{image.data}"
+
+
+def tool_arguments(call: ToolCall, model_id: str) -> dict[str, Any]:
+    """Return the arguments of a tool call that is sent back, for APIs that want them as an object.
+
+    Raises:
+        ConfigError: if they are none: models may write anything.
+    """
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except ValueError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise ConfigError(
+            f"{model_id}: the arguments of the call of {call.name!r} are no JSON object"
+        )
+    return arguments
+
+
+def require(module: str, extra: str) -> None:
+    """See that a package that comes with one of our extras is installed.
+
+    Raises:
+        ConfigError: if it is not; says how to install it.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise ConfigError(
+            f"`{extra}:` needs a package that is not installed: pip install 'ember-bench[{extra}]'"
+        )

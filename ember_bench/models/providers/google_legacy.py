@@ -1,0 +1,263 @@
+"""Models behind Google's Gemini API, through google-generativeai, which has had its last release.
+
+For those who must ask as they always did; `google:` can do more. It comes with the extra
+`google-legacy`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+
+from ember_bench.errors import ConfigError
+from ember_bench.models.providers import _gemini as gemini
+from ember_bench.models.providers._gemini_schema import SchemaError, openapi_schema
+from ember_bench.models.providers._wire import MalformedError, require
+from ember_bench.models.providers.base import provider
+from ember_bench.models.providers.google import LONGEST_ANSWER_SECONDS, Google, GoogleOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ember_bench.errors import ProviderError
+    from ember_bench.models.call import Call, Request
+    from ember_bench.models.info import Feature, ModelInfo
+    from ember_bench.models.types import Completion, ToolDefinition
+
+T = TypeVar("T")
+
+_LACKS: Final[Mapping[Feature, str]] = dict.fromkeys(
+    ("seed", "reasoning_effort", "thinking_tokens"), "ask through `google:`"
+)
+_AS_THE_API_WRITES: Final = {
+    "preserving_proto_field_name": False,
+    "use_integers_for_enums": False,
+    "including_default_value_fields": False,
+}
+
+
+class GoogleLegacyOptions(GoogleOptions):
+    """The `options` of such a model: none, as its SDK knows nothing of thinking."""
+
+    reasoning_effort: None = None
+
+
+@provider("google-legacy")
+class GoogleLegacy(Google):
+    """Asks a model through the old SDK, over REST and in threads: its own coroutines are broken.
+
+    Raises:
+        ConfigError: if an option is unknown or the server's address is none.
+    """
+
+    registered: ClassVar[str] = "google-legacy"
+    options: ClassVar[type[GoogleOptions]] = GoogleLegacyOptions
+
+    def __init__(self, model: ModelInfo) -> None:
+        super().__init__(model)
+        self._service: Any = None
+
+    async def complete(self, call: Call) -> Completion:
+        """Ask once; the SDK's own retries are off."""
+        sdk = _sdk()
+        if self._service is None:
+            self._service = self._serve()
+        service = self._service
+        question = sdk.protos.GenerateContentRequest(self.arguments(call))
+        body = await _in_thread(lambda: self._ask(service, question))
+        try:
+            return gemini.completion(body)
+        except MalformedError as error:
+            raise self._errors.malformed(error.reason, error.content) from None
+
+    def arguments(self, call: Call) -> dict[str, Any]:
+        """Return the fields of the SDK's `GenerateContentRequest` for `call`.
+
+        Raises:
+            ConfigError: if the API cannot take it.
+        """
+        request = call.request
+        name = request.model.model_name
+        config = gemini.sampling(request.parameters)
+        if (wanted := request.response_format) is not None:
+            config["response_mime_type"] = "application/json"
+            config["response_schema"] = _schema(wanted.json_schema, wanted.name, request)
+        arguments: dict[str, Any] = {
+            "model": name if "/" in name else f"models/{name}",
+            "contents": gemini.contents(request, signed=False),
+            "generation_config": config,
+        }
+        if (system := gemini.system(request)) is not None:
+            arguments["system_instruction"] = {"parts": [{"text": system}]}
+        if request.tools:
+            declared = [_declared(tool, request) for tool in request.tools]
+            arguments["tools"] = [{"function_declarations": declared}]
+        return arguments
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._service is not None:
+            self._service.transport.close()
+            self._service = None
+
+    @classmethod
+    def lacks(cls, model: ModelInfo) -> Mapping[Feature, str]:
+        """Return what the old SDK has no place for."""
+        del model
+        return _LACKS
+
+    @classmethod
+    def check(cls, models: Iterable[ModelInfo]) -> None:
+        """See that `models` can be asked; models of other providers are ignored.
+
+        Raises:
+            ConfigError: naming those that have no key; and if the SDK is not installed.
+        """
+        mine = [model for model in models if model.provider_name == cls.registered]
+        if mine:
+            super().check(mine)
+            require("google.generativeai", cls.registered)
+
+    def _serve(self) -> Any:
+        """Return a client of this model's own: the SDK's `configure` is for the whole process."""
+        from google.ai.generativelanguage import GenerativeServiceClient  # noqa: PLC0415 - see _sdk
+        from requests.adapters import HTTPAdapter  # noqa: PLC0415 - comes with it
+
+        options = {"api_key": self._key.get_secret_value()}
+        if self._url is not None:
+            options["api_endpoint"] = self._url
+        service = GenerativeServiceClient(transport="rest", client_options=options)
+        size = self.model.max_concurrency
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=size, pool_block=True)
+        session = service.transport._session
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        # Before the SDK sees it: that would ask again after a 401, and cannot read every error.
+        session.hooks["response"].append(_raise_for_status)
+        return service
+
+    def _ask(self, service: Any, question: Any) -> Any:
+        """Return the answer's body, parsed; runs in a thread."""
+        from requests import exceptions  # noqa: PLC0415 - comes with the SDK
+
+        timeout = self.model.attempt_timeout_seconds or LONGEST_ANSWER_SECONDS
+        try:
+            answer = service.generate_content(question, retry=None, timeout=timeout)
+        except _RefusedError as error:
+            raise self._refused(error.response) from None
+        except exceptions.Timeout:
+            raise self._errors.timeout() from None
+        except exceptions.ContentDecodingError as error:
+            raise self._errors.malformed(str(error)) from None
+        except exceptions.RequestException as error:
+            raise self._errors.connection(error) from None
+        except Exception as error:
+            # The SDK trusts a body to be what it expects, and fails in any way on another.
+            raise self._errors.malformed(f"{type(error).__name__}: {error}") from None
+        return _integral(type(answer).to_dict(answer, **_AS_THE_API_WRITES))
+
+    def _refused(self, response: Any) -> ProviderError:
+        from requests import exceptions  # noqa: PLC0415 - comes with the SDK
+
+        said, body = response.reason, None
+        try:
+            said = response.text
+            body = json.loads(said)
+        except (exceptions.RequestException, ValueError):
+            pass  # such as a proxy's page, or one that is no text at all
+        return gemini.refusal(self._errors, response.status_code, said, response.headers, body)
+
+
+class _RefusedError(Exception):
+    """A response with the status of an error."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+def _raise_for_status(response: Any, **_: Any) -> None:
+    if response.status_code >= 400:
+        raise _RefusedError(response)
+
+
+def _sdk() -> Any:
+    """Import the SDK.
+
+    Raises:
+        ConfigError: if it is not installed.
+    """
+    require("google.generativeai", "google-legacy")
+    with warnings.catch_warnings():
+        # That it is no longer maintained is said in our documents.
+        warnings.simplefilter("ignore", FutureWarning)
+        import google.generativeai as sdk  # noqa: PLC0415 - takes seconds, and few have it
+
+    return sdk
+
+
+def _in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Run `function` in a thread of its own, which does not outlive the process.
+
+    A pool's threads would: the process could not end before the last of them had its answer.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except Exception as error:
+            future.set_exception(error)
+
+    future.set_running_or_notify_cancel()
+    threading.Thread(target=run, name="google-legacy", daemon=True).start()
+    return asyncio.wrap_future(future)
+
+
+def _declared(tool: ToolDefinition, request: Request) -> dict[str, Any]:
+    declared: dict[str, Any] = {"name": tool.name, "description": tool.description}
+    parameters = _schema(tool.json_schema, tool.name, request)
+    # One without parameters must not have an empty object of them.
+    return declared | ({"parameters": parameters} if "properties" in parameters else {})
+
+
+def _schema(schema: dict[str, Any], name: str, request: Request) -> dict[str, Any]:
+    try:
+        return _renamed(openapi_schema(schema))
+    except SchemaError as error:
+        raise ConfigError(
+            f"{request.model.model_id}: the schema {name!r} has {error}, which google-generativeai "
+            "cannot send: ask through `google:`"
+        ) from None
+
+
+def _renamed(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return `schema` with the SDK's names: it writes `type_` for `type`."""
+    renamed = dict(schema)
+    for name in ("type", "format"):
+        if name in renamed:
+            renamed[f"{name}_"] = renamed.pop(name)
+    for name in ("minItems", "maxItems"):
+        if name in renamed:
+            renamed[f"{name[:3]}_items"] = renamed.pop(name)
+    if "items" in renamed:
+        renamed["items"] = _renamed(renamed["items"])
+    if "properties" in renamed:
+        renamed["properties"] = {k: _renamed(v) for k, v in renamed["properties"].items()}
+    return renamed
+
+
+def _integral(value: Any) -> Any:
+    """Return `value` with whole numbers as they were: the SDK makes all arguments floats."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {k: _integral(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_integral(v) for v in value]
+    return value

@@ -1,0 +1,264 @@
+"""Models that litellm can ask: IBM watsonx, Bedrock, Mistral, Ollama and a hundred others.
+
+It comes with the extra `litellm`. A model is named as litellm names it, `provider/model`, behind
+our own prefix: `litellm:mistral/mistral-large-latest`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel, ConfigDict
+
+from ember_bench.errors import ConfigError
+from ember_bench.models.providers import _openai_chat as chat
+from ember_bench.models.providers._wire import (
+    MalformedError,
+    WireErrors,
+    check_each,
+    find_key,
+    find_url,
+    read_options,
+    require,
+    secrets_of,
+)
+from ember_bench.models.providers.base import Provider, provider
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from ember_bench.documents import Document
+    from ember_bench.errors import ProviderError
+    from ember_bench.models.call import Call
+    from ember_bench.models.info import Feature, ModelInfo
+    from ember_bench.models.types import Completion
+
+# litellm's own; shorter limits are the caller's.
+_LONGEST_ANSWER_SECONDS: Final = 6000.0
+
+# litellm's names for what it may or may not be able to pass on.
+_NAMES: Final[Mapping[Feature, str]] = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "max_tokens": "max_tokens",
+    "stop": "stop",
+    "seed": "seed",
+    "reasoning_effort": "reasoning_effort",
+    "thinking_tokens": "thinking",
+    "top_logprobs": "logprobs",
+    "tools": "tools",
+    "response_format": "response_format",
+}
+
+# "litellm.RateLimitError: RateLimitError: OpenAIException - slow down": the server said the end.
+_PREFIX: Final = re.compile(r"^litellm\.\w+: (?:[\w ]+: )?(?:\w+Exception - )?")
+_NO_CONNECTION: Final = re.compile(
+    r"(?i)connection error|cannot connect|connect call failed|server disconnected"
+)
+
+# Which variable holds a provider's key only litellm knows.
+_SECRET_NAME: Final = re.compile(r"(?i)key|token|secret|password|credential")
+_SHORTEST_SECRET: Final = 8
+
+
+class LiteLLMOptions(BaseModel):
+    """The `options` of a litellm model.
+
+    Attributes:
+        reasoning_effort: For calls that do not give theirs; None leaves it to the model.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reasoning_effort: str | None = None
+
+
+@provider("litellm")
+class LiteLLM(Provider):
+    """Asks a model through litellm.
+
+    Raises:
+        ConfigError: if an option is unknown or the server's address is none.
+    """
+
+    def __init__(self, model: ModelInfo) -> None:
+        super().__init__(model)
+        self._options = read_options(model, LiteLLMOptions)
+        self._url = find_url(model)
+        self._errors = WireErrors(model.model_id, self._secrets)
+        # Its connections are of its own making, and as many as there are requests.
+        self._slots = asyncio.Semaphore(model.max_concurrency)
+
+    async def complete(self, call: Call) -> Completion:
+        """Ask once; litellm's own retries are off."""
+        litellm, arguments = _litellm(), self.arguments(call)
+        key = self._key.get_secret_value() if self._key is not None else None
+        try:
+            async with self._slots:
+                answer = await litellm.acompletion(
+                    **arguments,
+                    api_key=key,
+                    api_base=self._url,
+                    timeout=_LONGEST_ANSWER_SECONDS,
+                    num_retries=0,
+                    max_retries=0,
+                    drop_params=False,
+                )
+            return chat.completion(_with_refusal(answer))
+        except MalformedError as error:
+            raise self._errors.malformed(error.reason, error.content) from None
+        except Exception as error:
+            # Its errors have no class in common, nor has what it stumbles over in an answer.
+            raise self._explained(error) from None
+
+    def arguments(self, call: Call) -> dict[str, Any]:
+        """Return what litellm's `completion` takes for `call`."""
+        body = chat.arguments(call, "max_tokens", self._options.reasoning_effort)
+        if (budget := call.request.parameters.thinking_tokens) is not None:
+            body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+        return body
+
+    @classmethod
+    def lacks(cls, model: ModelInfo) -> Mapping[Feature, str]:
+        """Return what litellm cannot pass on to this model's own provider.
+
+        Raises:
+            ConfigError: if it does not know that, or is not installed.
+        """
+        known = set(_supported(model))
+        return {feature: "" for feature, name in _NAMES.items() if name not in known}
+
+    @classmethod
+    def models_of(cls, document: Document) -> list[ModelInfo]:
+        """Return the model of a card."""
+        models = super().models_of(document)
+        if "options" in document.data:
+            document.sub("options").parse(LiteLLMOptions)
+        return models
+
+    @classmethod
+    def check(cls, models: Iterable[ModelInfo]) -> None:
+        """See that `models` can be asked; models of other providers are ignored.
+
+        Raises:
+            ConfigError: naming those that have no key, and where to put one; or that litellm is
+                not installed.
+        """
+        check_each(models, "litellm", _check)
+
+    @cached_property
+    def _key(self) -> SecretStr | None:
+        """The key, where it is not litellm that looks for it in the environment."""
+        if self.model.key is not None:
+            return find_key(self.model)
+        if self._url is not None and _missing_keys(self.model):
+            return find_key(self.model, optional=True)
+        return None
+
+    def _secrets(self) -> Iterator[str]:
+        yield from secrets_of(self._key, self._url)
+        for name, value in os.environ.items():
+            if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET:
+                yield value
+
+    def _explained(self, error: Exception) -> ProviderError:
+        status = getattr(error, "status_code", None)
+        headers = getattr(error, "litellm_response_headers", None)
+        if not isinstance(status, int):
+            return self._errors.malformed(f"{type(error).__name__}: ", str(error))
+        said = _said(error)
+        if status < 400:
+            return self._errors.malformed("", said)
+        if headers is None and status >= 500:
+            # litellm made the status up: no server said anything, or nothing that it could read.
+            if _NO_CONNECTION.search(said):
+                return self._errors.connection(ConnectionError(said))
+            return self._errors.malformed("", said)
+        if headers is None and status == 408:
+            return self._errors.timeout()
+        return self._errors.status(
+            status, said, headers, final=getattr(error, "code", None) == "insufficient_quota"
+        )
+
+
+def _said(error: Exception) -> str:
+    """Return the server's own words, which litellm may give as it got them."""
+    said = _PREFIX.sub("", str(getattr(error, "message", error)))
+    try:
+        body = json.loads(said)
+    except ValueError:
+        return said
+    inner = body.get("error") if isinstance(body, dict) else None
+    message = inner.get("message") if isinstance(inner, dict) else None
+    return message if isinstance(message, str) else said
+
+
+def _with_refusal(answer: Any) -> Any:
+    """Put a refusal, which litellm keeps aside, where OpenAI's answers have it."""
+    for choice in getattr(answer, "choices", None) or ():
+        message: Any = getattr(choice, "message", None)
+        aside = getattr(message, "provider_specific_fields", None)
+        if isinstance(aside, dict) and isinstance(aside.get("refusal"), str):
+            message.refusal = aside["refusal"]
+    return answer
+
+
+def _check(model: ModelInfo) -> None:
+    """See that `model` can be asked.
+
+    Raises:
+        ConfigError: if not.
+    """
+    asked = LiteLLM(model)
+    _supported(model)
+    if asked._key is None and (missing := _missing_keys(model)):
+        raise ConfigError(
+            f"no key for {model.model_id}: set {' or '.join(missing)} in the environment"
+        )
+
+
+def _missing_keys(model: ModelInfo) -> list[str]:
+    """Return the variables for the key of the model's own provider, if none of them is set.
+
+    litellm also names addresses that have a default, and what may be in a file of the provider's.
+    """
+    missing = _litellm().validate_environment(model.model_name)["missing_keys"]
+    return [name for name in missing if name.endswith("_API_KEY")]
+
+
+def _supported(model: ModelInfo) -> list[str]:
+    """Return litellm's names of the parameters that it can pass on.
+
+    Raises:
+        ConfigError: if it does not know the model's provider.
+    """
+    known: list[str] | None = _litellm().get_supported_openai_params(model.model_name)
+    if known is None:
+        raise ConfigError(
+            f"{model.model_id}: litellm does not know who serves it; name it as its documentation "
+            "does, such as litellm:mistral/mistral-large-latest"
+        )
+    return known
+
+
+def _litellm() -> Any:
+    """Import litellm.
+
+    Raises:
+        ConfigError: if it is not installed.
+    """
+    require("litellm", "litellm")
+    # Or it fetches its price list when it is imported; ours is another.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import litellm  # noqa: PLC0415 - takes seconds, and few have it
+
+    litellm.suppress_debug_info = True  # it prints to standard output
+    logging.getLogger("LiteLLM").setLevel(logging.ERROR)
+    return litellm

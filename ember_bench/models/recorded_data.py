@@ -1,0 +1,45 @@
+"""Where recorded data is, and where it can be had: the same for items and for answers."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+DATA_DIR_VARIABLE: Final = "EMBER_BENCH_DATA"
+
+
+def data_dir() -> Path | None:
+    """Return the folder that recorded data is looked up in, as the environment names it."""
+    named = os.environ.get(DATA_DIR_VARIABLE)
+    return Path(named).expanduser() if named else None
+
+
+def _commit(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}", value):
+        raise ValueError("expected a commit of 40 hexadecimal digits; a branch or a tag can move")
+    return value
+
+
+Text = Annotated[str, Field(min_length=1)]
+Commit = Annotated[str, AfterValidator(_commit)]
+
+
+class AvailableFrom(BaseModel):
+    """The public repository that recorded data can be had from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    repository: Text
+    commit: Commit
+    licence: Text | None = None
+    note: Text | None = None
+    """What was done to the repository's files, where they are not used as they are."""
+
+    def __str__(self) -> str:
+        licence = f" ({self.licence})" if self.licence else ""
+        note = f"; {self.note}" if self.note else ""
+        return f"{self.repository} at commit {self.commit}{licence}{note}"

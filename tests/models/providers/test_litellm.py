@@ -1,0 +1,150 @@
+"""What is litellm's own; what every adapter owes is in test_conformance."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from ember_bench.errors import ConfigError, ProviderError
+from ember_bench.models.call import Call, Request
+from ember_bench.models.info import ModelInfo
+from ember_bench.models.providers.litellm import LiteLLM
+from ember_bench.models.strand import Strand, TrialContext
+from ember_bench.models.types import Completion, Message, SamplingParameters, Usage
+from tests.models.providers.wires.openai import ChatWire
+from tests.support.loopback import Fault, LoopbackServer, json_reply
+
+QUESTION = (Message("user", "What is the capital of France?"),)
+INSTALLED = importlib.util.find_spec("litellm") is not None
+PARIS = ChatWire().answer(Completion("Paris.", Usage(7, 2)))
+
+
+@pytest.fixture
+def package() -> None:
+    if not INSTALLED:
+        pytest.skip("needs the extra litellm")
+
+
+def model(name: str, url: str | None = None, **fields: Any) -> ModelInfo:
+    provider = {"name": "litellm", "base_url": url}
+    return ModelInfo.model_validate({"model_id": f"litellm:{name}", "provider": provider, **fields})
+
+
+def ask(info: ModelInfo, **asked: Any) -> Completion:
+    async def main() -> Completion:
+        provider, request = LiteLLM(info), Request(info, QUESTION, **asked)
+        try:
+            return await provider.complete(Call.place(request, Strand(TrialContext()), "0", ""))
+        finally:
+            await provider.close()
+
+    return asyncio.run(main())
+
+
+@pytest.mark.extra
+@pytest.mark.usefixtures("package")
+class TestProviders:
+    @pytest.mark.parametrize("name", ["openai/m", "hosted_vllm/m", "mistral/m"])
+    def test_each_is_asked_by_the_name_its_server_knows(self, name: str) -> None:
+        with LoopbackServer([json_reply(PARIS)]) as server:
+            completion = ask(model(name, f"{server.url}/v1", api_key="sk-own-key"))
+        assert completion == Completion("Paris.", Usage(7, 2))
+        assert server.asked[0].body["model"] == "m"
+        assert server.asked[0].headers["authorization"] == "Bearer sk-own-key"
+
+    def test_what_its_provider_lacks_is_refused_before_any_call(self) -> None:
+        def problems(name: str, **parameters: Any) -> list[str]:
+            request = Request(model(name), QUESTION, SamplingParameters(**parameters))
+            return LiteLLM.unsupported(request)
+
+        assert problems("mistral/mistral-large-latest", temperature=0.5, seed=1) == []
+        assert problems("mistral/mistral-large-latest", top_logprobs=2) == [
+            "litellm:mistral/mistral-large-latest does not take top_logprobs"
+        ]
+        assert problems("ollama/llama3", seed=1, thinking_tokens=9) == [
+            "litellm:ollama/llama3 does not take thinking_tokens"
+        ]
+
+    def test_one_that_nobody_serves_is_said_before_any_call(self) -> None:
+        with pytest.raises(ConfigError, match="litellm does not know who serves it"):
+            LiteLLM.check([model("nonsense/m", api_key="k")])
+
+    @pytest.mark.parametrize(
+        ("status", "body", "retryable", "said"),
+        [
+            (429, {"error": {"message": "slow down"}}, True, "HTTP 429: slow down"),
+            (400, {"error": {"message": "no"}}, False, "HTTP 400: no"),
+            (200, "{half", True, "malformed answer"),
+        ],
+    )
+    def test_errors_are_the_servers_words_on_its_other_way_too(
+        self, status: int, body: Any, retryable: bool, said: str
+    ) -> None:
+        # Not through OpenAI's SDK, as most providers are asked.
+        with (
+            LoopbackServer([Fault(status, body, raw=True)]) as server,
+            pytest.raises(ProviderError, match=said) as caught,
+        ):
+            ask(model("hosted_vllm/m", f"{server.url}/v1"))
+        assert caught.value.retryable == retryable
+
+
+@pytest.mark.extra
+@pytest.mark.usefixtures("package")
+class TestKeys:
+    def test_a_missing_one_is_said_before_any_call(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("MISTRAL_API_KEY", raising=False)
+        with pytest.raises(ConfigError, match="set MISTRAL_API_KEY in the environment"):
+            LiteLLM.check([model("mistral/m")])
+        LiteLLM.check([model("mistral/m", api_key="k"), model("ollama/m")])
+        LiteLLM.check([model("openai/m", "http://127.0.0.1:9/v1")])
+        monkeypatch.setenv("MISTRAL_API_KEY", "k")
+        LiteLLM.check([model("mistral/m")])
+
+    def test_one_that_only_litellm_reads_is_in_no_error(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MISTRAL_API_KEY", "secret-of-mistral")
+        fault = Fault(401, {"error": {"message": "bad key secret-of-mistral"}}, raw=True)
+        with LoopbackServer([fault]) as server, pytest.raises(ProviderError) as caught:
+            ask(model("mistral/m", f"{server.url}/v1"))
+        assert "secret-of-mistral" in server.asked[0].headers["authorization"]
+        assert "secret-of-mistral" not in str(caught.value)
+        assert "***" in str(caught.value)
+
+
+@pytest.mark.extra
+@pytest.mark.usefixtures("package")
+class TestImport:
+    def test_fetches_nothing_and_prints_nothing(self) -> None:
+        code = (
+            "import socket\n"
+            "def connect(*_): raise SystemExit('it wanted the network')\n"
+            "socket.socket.connect = socket.getaddrinfo = connect\n"
+            "from ember_bench.models.providers import litellm\n"
+            "module = litellm._litellm()\n"
+            "module.get_supported_openai_params('nonsense/m')\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+class TestWithoutThePackage:
+    def test_a_missing_package_is_said_before_any_call(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(ConfigError, match=r"pip install 'ember-bench\[litellm\]'"):
+            LiteLLM.check([model("mistral/m")])
+        LiteLLM.check([ModelInfo(model_id="simulated:x")])
+
+    def test_an_unknown_option_is_refused(self) -> None:
+        with pytest.raises(ConfigError, match=r"options\.x"):
+            LiteLLM(model("mistral/m", options={"x": 1}))

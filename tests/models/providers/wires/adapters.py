@@ -1,0 +1,80 @@
+"""Every adapter, as the conformance tests run it."""
+
+from __future__ import annotations
+
+from ember_bench.models.types import SamplingParameters
+from tests.models.providers.wires import Adapter
+from tests.models.providers.wires.anthropic import MessagesWire
+from tests.models.providers.wires.google import GeminiWire
+from tests.models.providers.wires.openai import ChatWire
+from tests.models.providers.wires.openai_responses import API_VERSION, AzureWire, ResponsesWire
+
+ANTHROPIC = {"seed", "top_logprobs"}
+SAMPLING = {"temperature", "top_p"}
+
+# A new adapter, or a new way in which one talks, is one line here and, where it speaks a protocol
+# that no other does, one file beside wires/openai.py.
+ADAPTERS = (
+    Adapter("openai", "openai", ChatWire(), "openai", lacks=frozenset({"thinking_tokens"})),
+    Adapter(
+        "openai-responses",
+        "openai",
+        ResponsesWire(),
+        "openai",
+        options={"api": "responses"},
+        lacks=frozenset({"thinking_tokens", "stop", "seed"}),
+    ),
+    Adapter(
+        "openai-azure",
+        "openai",
+        AzureWire(),
+        "openai",
+        options={"azure": {"api_version": API_VERSION}},
+        lacks=frozenset({"thinking_tokens"}),
+    ),
+    Adapter(
+        "anthropic",
+        "anthropic",
+        MessagesWire(),
+        "anthropic",
+        lacks=frozenset(ANTHROPIC | SAMPLING),
+        defaults=SamplingParameters(max_tokens=4096),
+    ),
+    Adapter(
+        "anthropic-2023",
+        "anthropic",
+        MessagesWire(),
+        "anthropic",
+        options={"api_version": "2023-06-01"},
+        lacks=frozenset(ANTHROPIC),
+        defaults=SamplingParameters(max_tokens=4096),
+    ),
+    Adapter(
+        "google",
+        "google",
+        GeminiWire(),
+        "google.genai",
+        refusal="content_filter",
+        aimock_reads_schemas=False,
+    ),
+    Adapter(
+        "google-legacy",
+        "google-legacy",
+        GeminiWire(),
+        "google.generativeai",
+        lacks=frozenset({"seed", "reasoning_effort", "thinking_tokens"}),
+        refusal="content_filter",
+        aimock_reads_schemas=False,
+        extra=True,
+    ),
+    Adapter(
+        "litellm",
+        "litellm",
+        ChatWire(),
+        "litellm",
+        model="openai/test-model",
+        lacks=frozenset({"thinking_tokens"}),
+        judges_errors=True,
+        extra=True,
+    ),
+)
