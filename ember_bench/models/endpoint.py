@@ -1,16 +1,25 @@
-"""A model as it is asked over a network: how many requests at once, and when again."""
+"""A model as it is asked over a network: within its limits, within the budget, and again."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any, Final
 
 import msgspec
 
+from ember_bench.errors import ConfigError, ProviderError
+from ember_bench.models.budget import Budget, Reservation, unbounded, worst_case_usd
 from ember_bench.models.call import Call
+from ember_bench.models.limits import Gate, WindowHistory
 from ember_bench.models.providers.base import Provider
-from ember_bench.models.retry import RetryPolicy
+from ember_bench.models.retry import Deadline, RetryPolicy
 from ember_bench.models.types import Completion
+
+_CHARACTERS_PER_TOKEN: Final = 4
+# What an answer is taken to have until there are some.
+_FIRST_OUTPUT_TOKENS: Final = 300.0
+_SHARE_OF_THE_LATEST: Final = 0.05
 
 
 class Endpoint:
@@ -19,46 +28,151 @@ class Endpoint:
     Args:
         provider: What asks the model.
         retry: When and how to ask again.
+        budget: What the calls are paid from; None if there is no cap.
     """
 
-    def __init__(self, provider: Provider, retry: RetryPolicy) -> None:
+    def __init__(
+        self, provider: Provider, retry: RetryPolicy, budget: Budget | None = None
+    ) -> None:
         self.provider = provider
-        self._retry = retry
-        self._slots = asyncio.Semaphore(provider.model.max_concurrency)
+        self._retry = retry.of(provider.model)
+        self._budget = budget if not provider.replays else None
+        self._gate = Gate(provider.model, clock=retry.clock)
+        self._output_tokens = _FIRST_OUTPUT_TOKENS
+        self._answers = 0
+
+    @property
+    def window_history(self) -> WindowHistory:
+        """How many requests were let through at once, and how that changed."""
+        return self._gate.history
 
     async def complete(self, call: Call) -> Completion:
         """Return the model's answer, its cost and latency filled in as far as they are known.
 
         Raises:
             ProviderError: if there is none.
+            BudgetExhaustedError: if there is no money for it.
+            ConfigError: if the call asks for something that the model does not take, or a budget
+                cannot be kept as nothing limits what the call costs.
         """
-        if self.provider.instant:
-            completion = await self.provider.complete(call)
-        else:
-            async with self._slots:
-                completion = await self._retry.run(lambda: self._timed(call))
-        model, cost = call.request.model, completion.cost_usd
-        if cost is None and model.cost is not None:
-            cost = model.cost.of(completion.usage)
-        return msgspec.structs.replace(completion, text=_storable(completion.text), cost_usd=cost)
+        self.provider.refuse_unsupported(call.request)
+        if self._budget is None:
+            return await self._complete(call)
+        reservation = await self._reserve(self._budget, call)
+        try:
+            completion = await self._complete(call)
+            # A server that does not count the tokens of an answer may charge for all there can be.
+            counted = completion.usage.total_tokens > 0 or completion.cost_usd
+            reservation.settle(completion.cost_usd if counted else None)
+            return completion
+        finally:
+            reservation.settle(0.0)
 
     async def close(self) -> None:
         """Let go of connections."""
         await self.provider.close()
 
-    async def _timed(self, call: Call) -> Completion:
+    async def _complete(self, call: Call) -> Completion:
+        if self.provider.instant:
+            completion = await self.provider.complete(call)
+        else:
+            completion = await self._retry.run(
+                lambda deadline: self._attempt(call, deadline), self._gate.rest
+            )
+        model, cost = call.request.model, completion.cost_usd
+        if cost is None and model.cost is not None:
+            cost = model.cost.of(completion.usage)
+        return msgspec.structs.replace(_storable(completion), cost_usd=cost)
+
+    async def _reserve(self, budget: Budget, call: Call) -> Reservation:
+        most = worst_case_usd(call.request)
+        model = call.request.model
+        if most is None:
+            reason = unbounded(model, call.request.parameters.max_tokens)
+            raise ConfigError(
+                f"no budget can be kept: {reason or 'nothing limits what a call costs'}"
+            )
+        return await budget.reserve(most, model.model_id, call.trial.purse)
+
+    async def _attempt(self, call: Call, deadline: Deadline) -> Completion:
+        """Ask once, when the limits allow it."""
+        gate = self._gate
+        tokens = self._estimate(call) if gate.counts_tokens else 0.0
+        ticket = await gate.enter(tokens, deadline.left)
+        used = 0.0
+        try:
+            deadline.begin()
+            if deadline.left <= 0:
+                raise ProviderError(
+                    f"{call.request.model.model_id}: no answer within {deadline.seconds:g} s "
+                    "(deadline_seconds)"
+                )
+            completion = await self._timed(call, deadline)
+            used = float(completion.usage.total_tokens) or tokens
+            self._learn(completion)
+        except ProviderError as error:
+            if error.retryable:
+                gate.failed(ticket, call.key, error)
+                gate.circuit.check()  # or it would wait for nothing before it is turned away
+            else:
+                gate.answered()
+            raise
+        except BaseException:
+            used = tokens
+            gate.abandoned()
+            raise
+        else:
+            gate.answered()
+            return completion
+        finally:
+            gate.settle(tokens, used)
+            gate.leave()
+
+    async def _timed(self, call: Call, deadline: Deadline) -> Completion:
+        seconds = min(self._retry.attempt_timeout_seconds, deadline.left)
         started = time.perf_counter()
-        completion = await self.provider.complete(call)
+        try:
+            async with asyncio.timeout(seconds) as timeout:
+                completion = await self.provider.complete(call)
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            raise ProviderError(
+                f"{call.request.model.model_id}: no answer within {seconds:g} s", retryable=True
+            ) from None
         if completion.latency_seconds is not None:
             return completion
         elapsed = time.perf_counter() - started
         return msgspec.structs.replace(completion, latency_seconds=elapsed)
 
+    def _estimate(self, call: Call) -> float:
+        """Return the tokens that a call is going to have, as far as one can tell before it."""
+        characters = sum(len(message.content) for message in call.request.messages)
+        limit = call.request.parameters.max_tokens
+        return characters / _CHARACTERS_PER_TOKEN + (limit or self._output_tokens)
 
-def _storable(text: str) -> str:
-    """Return `text` without lone surrogates, which JSON may bring and no database takes."""
+    def _learn(self, completion: Completion) -> None:
+        """Remember how long answers are, the latest most."""
+        if tokens := completion.usage.output_tokens:
+            self._answers += 1
+            share = max(_SHARE_OF_THE_LATEST, 1 / self._answers)
+            self._output_tokens += share * (tokens - self._output_tokens)
+
+
+def _storable(completion: Completion) -> Completion:
+    """Return it without lone surrogates, which JSON may bring and no database takes."""
     try:
-        text.encode()
+        completion.text.encode()
+        if completion.tool_calls or completion.logprobs:
+            msgspec.json.encode(completion)
     except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+        return msgspec.convert(_mended(msgspec.to_builtins(completion)), Completion)
+    return completion
+
+
+def _mended(data: Any) -> Any:
+    if isinstance(data, str):
+        return data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(data, dict):
+        return {name: _mended(part) for name, part in data.items()}
+    return [_mended(part) for part in data] if isinstance(data, list | tuple) else data

@@ -1,0 +1,313 @@
+"""A cap on spending that holds at any concurrency.
+
+Before a call starts, the most that it can cost is reserved; when it has ended, what it did cost is
+settled. Reservations and spending together never exceed the cap, so spending alone cannot. Where
+money is only reserved and not yet spent, a call waits for it; it is turned away when even all the
+money that is reserved would not be enough.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from ember_bench.errors import BudgetExhaustedError, ConfigError
+from ember_bench.models.call import Request
+from ember_bench.models.info import ModelInfo
+from ember_bench.models.providers.base import provider_class
+from ember_bench.models.types import SamplingParameters, Usage
+
+_LOGGER: Final = logging.getLogger("ember_bench.limits")
+
+# Whole billionths of a dollar: sums of them are exact.
+_UNIT: Final = 10**9
+# What providers add to a prompt with tools in it, at most.
+_TOKENS_FOR_TOOLS: Final = 1_000
+
+_encode = msgspec.json.encode
+
+
+@dataclass(slots=True)
+class _Account:
+    """Money for one purpose, in billionths of a dollar."""
+
+    name: str
+    cap: int
+    spent: int = 0
+    reserved: int = 0
+    closed: bool = False
+
+    def fits(self, amount: int) -> bool:
+        return self.spent + self.reserved + amount <= self.cap
+
+    def ever_fits(self, amount: int) -> bool:
+        return self.spent + amount <= self.cap
+
+    def __str__(self) -> str:
+        spent, cap = self.spent / _UNIT, self.cap / _UNIT
+        return f"{self.name}: ${spent:.6f} of ${cap:.10g} spent"
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    amount: int
+    accounts: Sequence[_Account]
+    future: asyncio.Future[None]
+    held: bool = False
+
+    def hold(self) -> None:
+        self.held = True
+        for account in self.accounts:
+            account.reserved += self.amount
+
+    def tell(self, error: BudgetExhaustedError | None) -> None:
+        self.future.get_loop().call_soon_threadsafe(self._resolve, error)
+
+    def _resolve(self, error: BudgetExhaustedError | None) -> None:
+        if self.future.done():
+            return
+        if error is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(error)
+
+
+@dataclass(slots=True)
+class Purse:
+    """Where one trial's money comes from.
+
+    Attributes:
+        cell: Name of the trial's cell.
+        exhausted: Whether a call of the trial was turned away: then it has no result, whatever
+            its operators made of the error.
+    """
+
+    cell: str
+    exhausted: bool = False
+
+
+class Reservation:
+    """Money that is kept for one call until it is settled."""
+
+    __slots__ = ("_amount", "_budget", "accounts")
+
+    def __init__(self, budget: Budget, amount: int, accounts: Sequence[_Account]) -> None:
+        self._budget = budget
+        self._amount = amount
+        self.accounts = accounts
+
+    def settle(self, usd: float | None) -> None:
+        """Spend `usd` of it and free the rest; None spends all of it. Only the first time counts.
+
+        More than was reserved is spent too, as it is owed; it is logged.
+        """
+        amount, self._amount = self._amount, -1
+        if amount < 0:
+            return
+        spent = amount if usd is None else _units(usd)
+        if spent > amount:
+            names = ", ".join(account.name for account in self.accounts)
+            _LOGGER.warning(
+                "a call cost $%.9f, more than the $%.9f that it could (%s)",
+                spent / _UNIT,
+                amount / _UNIT,
+                names,
+            )
+        self._budget.free(self.accounts, amount, spent)
+
+
+@dataclass
+class Budget:
+    """Caps on what calls may cost, in US dollars.
+
+    Safe to use from several threads and event loops.
+
+    Attributes:
+        run_usd: For everything; None for no cap.
+        models_usd: For each model, by id.
+        cells_usd: For each cell, by name.
+    """
+
+    run_usd: float | None = None
+    models_usd: Mapping[str, float] = field(default_factory=dict)
+    cells_usd: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Open the accounts."""
+        self._run = None if self.run_usd is None else _account("the run", self.run_usd)
+        self._models = {name: _account(name, usd) for name, usd in self.models_usd.items()}
+        self._cells = {name: _account(name, usd) for name, usd in self.cells_usd.items()}
+        self._waiting: list[_Waiter] = []
+        self._lock = threading.Lock()
+
+    async def reserve(self, usd: float, model_id: str, purse: Purse | None = None) -> Reservation:
+        """Reserve what a call may cost at most, waiting for money that may yet be freed.
+
+        Args:
+            usd: The most it may cost.
+            model_id: Who is asked.
+            purse: Of the trial that asks; it is told when there is no money.
+
+        Raises:
+            BudgetExhaustedError: if the money that is not spent would not be enough.
+        """
+        accounts = self._accounts(model_id, purse.cell if purse is not None else "")
+        waiter = _Waiter(_units(usd), accounts, asyncio.get_running_loop().create_future())
+        with self._lock:
+            if not self._waiting and all(account.fits(waiter.amount) for account in accounts):
+                waiter.hold()
+                return Reservation(self, waiter.amount, accounts)
+            self._waiting.append(waiter)
+            self._serve()
+        try:
+            await waiter.future
+        except BudgetExhaustedError:
+            if purse is not None:
+                purse.exhausted = True
+            raise
+        except asyncio.CancelledError:
+            self._forget(waiter)
+            raise
+        return Reservation(self, waiter.amount, accounts)
+
+    def free(self, accounts: Sequence[_Account], reserved: int, spent: int) -> None:
+        """Turn a reservation into spending; both in billionths of a dollar."""
+        with self._lock:
+            for account in accounts:
+                account.reserved -= reserved
+                account.spent += spent
+            self._serve()
+
+    def may_begin(self, cell: str, models: Iterable[str]) -> bool:
+        """Whether a trial of `cell`, which asks `models`, may be begun.
+
+        Not so after a call of that cell, or to one of its models, was turned away.
+        """
+        known = [self._cells.get(cell), *map(self._models.get, models)]
+        return not self.exhausted and not any(account and account.closed for account in known)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether a call was turned away as the whole run has no money for it."""
+        return self._run is not None and self._run.closed
+
+    @property
+    def reached(self) -> list[str]:
+        """Which caps turned a call away, and what was spent, to be read."""
+        accounts = [self._run, *self._models.values(), *self._cells.values()]
+        return [str(account) for account in accounts if account is not None and account.closed]
+
+    def _accounts(self, model_id: str, cell: str) -> list[_Account]:
+        found = (self._run, self._models.get(model_id), self._cells.get(cell))
+        return [account for account in found if account is not None]
+
+    def _serve(self) -> None:
+        """Give money to those who wait, in their order within each account."""
+        blocked: set[int] = set()
+        left: list[_Waiter] = []
+        for number, waiter in enumerate(self._waiting):
+            if self._run is not None and id(self._run) in blocked:
+                left += self._waiting[number:]
+                break
+            never = [a for a in waiter.accounts if not a.ever_fits(waiter.amount)]
+            short = [a for a in waiter.accounts if not a.fits(waiter.amount) or id(a) in blocked]
+            if never:
+                for account in never:
+                    account.closed = True
+                waiter.tell(_exhausted(waiter.amount, never))
+            elif short:
+                # Those behind it must not take what it waits for.
+                blocked.update(map(id, short))
+                left.append(waiter)
+            else:
+                waiter.hold()
+                waiter.tell(None)
+        self._waiting = left
+
+    def _forget(self, waiter: _Waiter) -> None:
+        """Take back what a cancelled waiter waits for, or was just given."""
+        with self._lock:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+            if waiter.held:
+                for account in waiter.accounts:
+                    account.reserved -= waiter.amount
+            self._serve()
+
+
+def _exhausted(amount: int, accounts: Sequence[_Account]) -> BudgetExhaustedError:
+    return BudgetExhaustedError(
+        f"no money left for a call that may cost ${amount / _UNIT:.6f} ("
+        + "; ".join(map(str, accounts))
+        + ")"
+    )
+
+
+def _account(name: str, usd: float) -> _Account:
+    if not (math.isfinite(usd) and usd >= 0):
+        raise ConfigError(f"budget_usd: expected US dollars for {name}, found {usd!r}")
+    return _Account(name, math.floor(usd * _UNIT))
+
+
+def _units(usd: float) -> int:
+    return max(0, math.ceil(usd * _UNIT))
+
+
+def worst_case_usd(request: Request) -> float | None:
+    """Return the most that `request` can cost, in US dollars; None if nothing limits it.
+
+    None also where the model's price is unknown. Recorded answers cost nothing.
+    """
+    model = request.model
+    provider = provider_class(model.provider_name)
+    if provider.replays:
+        return 0.0
+    if model.cost is None:
+        return None
+    most_out = provider.longest_answer(request)
+    if most_out is None:
+        # What costs nothing by the token may be as long as it likes.
+        return 0.0 if model.cost.of(Usage(1, 1)) == 0 else None
+    most_in, context = _longest_prompt(request), model.context_tokens
+    if most_in is None:
+        return None
+    if context is not None:
+        most_in = min(most_in, context)
+    return model.cost.of(Usage(most_in, most_out))
+
+
+def unbounded(model: ModelInfo, max_tokens: int | None) -> str | None:
+    """Return why no budget can be kept with this model; None if one can."""
+    request = Request(model, (), SamplingParameters(max_tokens=max_tokens))
+    if worst_case_usd(request) is not None:
+        return None
+    if model.cost is None:
+        return f"the price of {model.model_id} is unknown (`cost` on its card)"
+    return (
+        f"nothing limits what an answer of {model.model_id} costs: give max_tokens, or its "
+        "card `context_tokens`"
+    )
+
+
+def _longest_prompt(request: Request) -> int | None:
+    """Return the most input tokens: one for each byte of the request as JSON.
+
+    No tokeniser makes more tokens than there are bytes, and what wraps a message on its way to the
+    model has fewer than its JSON. What an image has depends on its size and on the model: at most
+    all of the context.
+    """
+    if any(message.images for message in request.messages):
+        return request.model.context_tokens
+    most = len(request.encoded_messages)
+    if request.response_format is not None:
+        most += len(_encode(request.response_format))
+    if request.tools:
+        most += len(_encode(request.tools)) + _TOKENS_FOR_TOOLS
+    return most

@@ -1,0 +1,223 @@
+"""The way into an endpoint: one request after another passes when all its limits allow it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+from typing import Final
+
+from ember_bench.errors import ProviderError
+from ember_bench.models.info import ModelInfo
+from ember_bench.models.limits.circuit import Circuit
+from ember_bench.models.limits.pace import Pace
+from ember_bench.models.limits.shared import SharedBucket, shared_path
+from ember_bench.models.limits.window import AdaptiveWindow, Ticket, WindowHistory
+
+RATE_LIMITED: Final = 429
+# Beside 429: 503 "service unavailable", and 529, Anthropic's "overloaded".
+_OVERLOADED: Final = frozenset({RATE_LIMITED, 503, 529})
+
+# Growth is worth a line in the history when the window has grown by a quarter.
+_WORTH_NOTING: Final = 1.25
+_GROWTH_SECONDS: Final = 0.05
+
+
+class Gate:
+    """Lets requests through to one endpoint, first come, first served.
+
+    Args:
+        model: Who is asked; says how much it allows.
+        clock: Seconds; also that of the buckets which processes share.
+    """
+
+    def __init__(self, model: ModelInfo, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.model = model
+        self.window = AdaptiveWindow(model.max_concurrency)
+        self.pace = Pace()
+        self.circuit = Circuit(model.model_id, clock)
+        self.history = WindowHistory(model.model_id, clock)
+        self.in_flight = 0
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._opened = asyncio.Event()
+        self._news: asyncio.Future[None] | None = None
+        self._paused_until = -math.inf
+        # When the request whose turn it is may use what it took from the buckets.
+        self._requests_at = self._tokens_at = -math.inf
+        self._number = 0
+        self._noted = 0
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether it matters how many tokens a request has."""
+        return self.model.rate_limit.tokens_per_minute is not None
+
+    @cached_property
+    def _requests(self) -> SharedBucket | None:
+        return self._bucket(self.model.rate_limit.requests_per_minute, "requests")
+
+    @cached_property
+    def _tokens(self) -> SharedBucket | None:
+        return self._bucket(self.model.rate_limit.tokens_per_minute, "tokens")
+
+    async def enter(self, tokens: float, patience: float) -> Ticket:
+        """Wait until a request may be begun; `leave` must follow.
+
+        Args:
+            tokens: That it will have, as far as one can tell.
+            patience: Seconds it may be told to wait by the provider.
+
+        Raises:
+            CircuitOpenError: if the model is not asked for the time being.
+            ProviderError: if the provider asked to wait longer than `patience`.
+        """
+        async with self._turn:
+            taken = False
+            while True:
+                self._refuse(patience)
+                if not self._has_room():
+                    grows = self.window.grows(self._clock())
+                    await self._change(_GROWTH_SECONDS if grows else None)
+                elif (seconds := self._wait()) > 0:
+                    await self._change(seconds)
+                elif not taken:
+                    taken = True
+                    self._take(tokens)
+                else:
+                    break
+            self.circuit.admit()
+            self._number += 1
+            self.in_flight += 1
+            ticket = Ticket(self._number, self._clock(), self.window.generation)
+            self.pace.sent(ticket)
+            if not len(self.history):
+                self._note("first request", logging.DEBUG)
+            return ticket
+
+    def answered(self) -> None:
+        """Count an answer, or an error that is no fault of the endpoint's."""
+        self._close_circuit()
+        now = self._clock()
+        self.window.answered(self.in_flight, now)
+        size = self.window.size(now)
+        if size >= self._noted * _WORTH_NOTING or size == self.window.most != self._noted:
+            self._note("grew", logging.DEBUG)
+
+    def failed(self, ticket: Ticket, call: bytes, error: ProviderError) -> None:
+        """Count a failure that may pass, and slow down or stop where that is what it asks for."""
+        if error.status in _OVERLOADED:
+            first = self.window.refused(ticket, self.in_flight, self._clock())
+            if error.status == RATE_LIMITED:
+                half = self.window.size(self._clock())
+                self.pace.refused(ticket, half if first else None)
+            if first:
+                self._note(f"refused with {error.status}")
+        if error.retry_after is not None:
+            self._pause(error.retry_after)
+        if error.status == RATE_LIMITED:
+            self._close_circuit()
+        elif self.circuit.failed(call, error):
+            self._note(f"circuit opened: {error}")
+            self._opened.set()
+            self._tell()
+
+    def abandoned(self) -> None:
+        """Count a request that was given up and tells nothing."""
+        self.circuit.abandoned()
+
+    def leave(self) -> None:
+        """Make room for the next request; call it when one has ended, however it ended."""
+        self.in_flight -= 1
+        self._tell()
+
+    async def rest(self, sleep: Awaitable[None]) -> None:
+        """Await `sleep`, but not longer than until the circuit opens."""
+        waits = [asyncio.ensure_future(sleep), asyncio.ensure_future(self._opened.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def settle(self, estimated: float, used: float) -> None:
+        """Correct the tokens that were taken by those that were used."""
+        if self._tokens is not None:
+            self._tokens_at -= self._tokens.settle(estimated, used)
+
+    def _close_circuit(self) -> None:
+        if self.circuit.is_open:
+            self._note("answers again")
+            self._opened.clear()
+        self.circuit.answered()
+
+    def _refuse(self, patience: float) -> None:
+        """Raise if the request had better not wait."""
+        self.circuit.check()
+        left = self._paused_until - self._clock()
+        if left > patience:
+            raise ProviderError(
+                f"{self.model.model_id}: not asked, as the provider asked to wait {left:,.0f} s, "
+                f"longer than the call may take (deadline_seconds)",
+                status=RATE_LIMITED,
+                retry_after=left,
+            )
+
+    def _has_room(self) -> bool:
+        now = self._clock()
+        if self.in_flight >= self.window.size(now):
+            self.window.filled(now)
+        room = self.in_flight < self.window.size(now)
+        if room:
+            self.window.has_room()
+        return room
+
+    def _wait(self) -> float:
+        """Return the seconds to wait for the end of a pause, for the pace, and for the buckets."""
+        at = max(self._paused_until, self.pace.free_at(), self._requests_at, self._tokens_at)
+        return at - self._clock()
+
+    def _take(self, tokens: float) -> None:
+        """Take from the buckets."""
+        if self._requests is not None:
+            self._requests_at = self._clock() + self._requests.take(1)
+        if self._tokens is not None:
+            self._tokens_at = self._clock() + self._tokens.take(tokens)
+
+    def _pause(self, seconds: float) -> None:
+        """Let no request begin for some time."""
+        now = self._clock()
+        more = now + seconds - max(self._paused_until, now)
+        if more > 0:
+            self._paused_until = now + seconds
+            if more > seconds / 2:  # those that were under way together say so one by one
+                self._note(f"told to wait {seconds:.3g} s")
+
+    def _note(self, reason: str, level: int = logging.INFO) -> None:
+        now = self._clock()
+        self._noted = self.window.size(now)
+        self.history.add(self._noted, self.pace.rate(now), reason, level=level)
+
+    async def _change(self, seconds: float | None) -> None:
+        """Wait until a request has ended, but no longer than `seconds`."""
+        loop = asyncio.get_running_loop()
+        self._news = loop.create_future()
+        timer = None if seconds is None else loop.call_later(seconds, self._tell)
+        try:
+            await self._news
+        finally:
+            self._news = None
+            if timer is not None:
+                timer.cancel()
+
+    def _tell(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    def _bucket(self, per_minute: int | None, unit: str) -> SharedBucket | None:
+        if per_minute is None:
+            return None
+        return SharedBucket(per_minute, shared_path(self.model, unit), clock=self._clock)

@@ -1,0 +1,167 @@
+"""How many requests a second an endpoint takes: learned from those that it refuses.
+
+A window alone cannot hold a limit that is a rate: at 20 ms an answer, one request in flight makes
+50 a second and two make 100. So the rate is estimated where it can be: a server that lets bursts
+through has accepted exactly its rate between two refusals, as its bucket was empty both times; one
+that lets none through has accepted less, if it was not asked all the time, and then the rate at
+which it last refused is the better guide. Requests are begun a little slower than that, and after
+a while faster and faster, until there is a refusal again or the limit is of no consequence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+from ember_bench.models.limits.window import Ticket
+
+MARGIN: Final = 0.97
+# For how many seconds a pace is held, in how many more it doubles the first time, and how often it
+# has doubled when it is given up, as it limits nothing any more.
+_ESTIMATED: Final = (20.0, 15.0, 2.0)
+_GUESSED: Final = (0.0, 5.0, 10.0)
+
+# An estimate from less than this says nothing.
+_LEAST_SECONDS: Final = 1.0
+# What was accepted lately: for so long at most, and of so many requests at most.
+_LATELY_SECONDS: Final = 2.0
+_LEAST_LATELY_SECONDS: Final = 0.5
+_LATEST: Final = 1_000
+# What is left of a pace that was refused, at least: soon after it was set, and later.
+_SOON_SECONDS: Final = 10.0
+_LEFT_SOON: Final = 0.9
+_LEFT_LATER: Final = 0.95
+_LEAST_ACCEPTED: Final = 10
+# A window is spread over so long, where nothing else is known.
+_GUESS_SECONDS: Final = 1.0
+# Refusals come soon although nearly all is accepted at the pace, or frequently while what is
+# accepted falls with the pace: they have another reason. After some of these the pace goes back to
+# where it was, and refusals are not heeded for some time.
+_FUTILE: Final = 3
+_NEARLY_ALL: Final = 0.9
+_FREQUENT: Final = 0.1
+_LESS: Final = 0.95
+_UNHEEDED_SECONDS: Final = 60.0
+# How late a sleeper may wake up without the pace suffering.
+_SLACK_SECONDS: Final = 0.01
+
+
+class Pace:
+    """When the next request may be begun."""
+
+    def __init__(self) -> None:
+        self._rate: float | None = None
+        self._set_at = 0.0
+        self._guessed = False
+        self._next = -math.inf
+        self._not_before = -math.inf
+        self._from: Ticket | None = None
+        self._latest: deque[Ticket] = deque(maxlen=_LATEST)
+        self._refused = 0
+        self._estimate: float | None = None
+        self._before = 0.0
+        self._futile = 0
+
+    def rate(self, now: float) -> float | None:
+        """Return the requests a second that may be begun now; None if any number."""
+        if self._rate is None:
+            return None
+        hold, doubling, most = _GUESSED if self._guessed else _ESTIMATED
+        # Slowly at first: just above the limit few are refused.
+        doublings = (max(0.0, now - self._set_at - hold) / doubling) ** 2
+        if doublings > most:
+            self._rate = None
+            return None
+        return self._rate * 2**doublings
+
+    def free_at(self) -> float:
+        """Return when the next request may be begun."""
+        return self._next if self._rate is not None else -math.inf
+
+    def sent(self, ticket: Ticket) -> None:
+        """Count a request that is begun."""
+        if self._from is None:
+            self._from = ticket
+        self._latest.append(ticket)
+        if (rate := self.rate(ticket.sent)) is not None:
+            late = ticket.sent - self._next < _SLACK_SECONDS
+            self._next = (self._next if late else ticket.sent) + 1 / rate
+
+    def refused(self, ticket: Ticket, half: int | None) -> None:
+        """Learn from a refusal.
+
+        Args:
+            ticket: The request that was refused.
+            half: The halved window; None if it is not the first of those requests that were under
+                way, and are refused, together.
+        """
+        start = self._from
+        if start is None or ticket.number <= start.number:
+            return
+        if half is not None and self._learn(start, ticket):
+            self._from, self._refused = ticket, 0
+            return
+        self._refused += 1
+        most = self._refused > (ticket.number - start.number) / 2
+        if half is not None and most and self._rate is None and ticket.sent >= self._not_before:
+            # Nothing is known yet; all at once is what was refused, so not all at once again.
+            self._rate, self._set_at, self._guessed = half / _GUESS_SECONDS, ticket.sent, True
+
+    def _learn(self, start: Ticket, ticket: Ticket) -> bool:
+        """Set the pace by what was accepted from `start` to `ticket`; False if that is too few."""
+        seconds, sent = ticket.sent - start.sent, ticket.number - start.number
+        accepted = sent - self._refused
+        if seconds < _LEAST_SECONDS or accepted < _LEAST_ACCEPTED:
+            return False
+        if ticket.sent < self._not_before:
+            return True
+        estimate, share = accepted / seconds, (self._refused + 1) / (sent + 1)
+        if self._is_futile(estimate, share, ticket.sent):
+            self._futile += 1
+        else:
+            self._futile, self._before = 0, estimate
+        self._estimate = estimate
+        if self._futile >= _FUTILE:
+            self._rate, self._set_at, self._guessed = self._before, ticket.sent, False
+            self._estimate, self._futile = None, 0
+            self._not_before = ticket.sent + _UNHEEDED_SECONDS
+        else:
+            self._set(MARGIN * estimate, self._recently(start, ticket), ticket.sent)
+        return True
+
+    def _is_futile(self, estimate: float, share: float, now: float) -> bool:
+        """Whether the pace, which was lowered a moment ago, is not what is refused."""
+        pace = self.rate(now)
+        if pace is None or self._estimate is None or now - self._set_at > _SOON_SECONDS:
+            return False
+        return estimate > pace * _NEARLY_ALL or (
+            share > _FREQUENT and estimate < self._estimate * _LESS
+        )
+
+    def _recently(self, start: Ticket, ticket: Ticket) -> float:
+        """Return the requests a second that were accepted just before `ticket` was refused."""
+        sent = [
+            t.sent
+            for t in self._latest
+            if start.number < t.number <= ticket.number and ticket.sent - t.sent < _LATELY_SECONDS
+        ]
+        refused = self._refused if ticket.sent - start.sent < _LATELY_SECONDS else 0
+        seconds = max(ticket.sent - sent[0], _LEAST_LATELY_SECONDS) if sent else math.inf
+        return max(0, len(sent) - 1 - refused) / seconds
+
+    def _set(self, saved_up: float, lately: float, now: float) -> None:
+        """Set the pace to what is allowed.
+
+        Args:
+            saved_up: What is, if the server lets bursts through.
+            lately: What was accepted just now: more than is allowed, if that was a burst.
+            now: Seconds.
+        """
+        refused = self.rate(now)
+        if refused is None:
+            refused = lately
+        left = _LEFT_SOON if now - self._set_at < _SOON_SECONDS else _LEFT_LATER
+        # It is not known which, so the pace falls towards the lower one in steps.
+        self._rate = max(saved_up, min(MARGIN * lately, left * refused))
+        self._set_at, self._guessed = now, False

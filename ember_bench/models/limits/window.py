@@ -1,0 +1,193 @@
+"""How many requests to one endpoint may be in flight: found out, as nobody says it.
+
+As TCP finds its window (RFC 5681), in requests instead of bytes: slow start, one more for every
+window of answers above the size that was last refused, halving when a request is refused. Unlike
+TCP's it comes back within a second to just below the size that was refused, and starts by the
+clock where answers are slow: a refusal comes at once, but an answer may take a model a minute, and
+one more for each round of them would take hours.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+LOGGER: Final = logging.getLogger("ember_bench.limits")
+
+START: Final = 20
+_RETURN: Final = 0.9
+_RETURN_SECONDS: Final = 1.0
+# Slow start doubles the window with each round of answers, and in this time if they are slower.
+_DOUBLING_SECONDS: Final = 2.0
+# After so long without a refusal it starts again: what was refused may be allowed now.
+_QUIET_SECONDS: Final = 10.0
+_REMEMBERED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class WindowChange:
+    """One entry of a `WindowHistory`.
+
+    Attributes:
+        seconds: When, since the endpoint was first asked.
+        window: Requests that may be in flight.
+        pace: Requests a second that may be begun; None if any number.
+        reason: Why it changed.
+    """
+
+    seconds: float
+    window: int
+    pace: float | None
+    reason: str
+
+
+class WindowHistory:
+    """How an endpoint's window changed: the last 10,000 changes.
+
+    Each is also logged under `ember_bench.limits`: growth as DEBUG, everything else as INFO.
+
+    Args:
+        model_id: Whose window it is.
+        clock: Seconds.
+    """
+
+    def __init__(self, model_id: str, clock: Callable[[], float]) -> None:
+        self.model_id = model_id
+        self._clock = clock
+        self._began: float | None = None
+        self._changes: deque[WindowChange] = deque(maxlen=_REMEMBERED)
+
+    def add(
+        self, window: int, pace: float | None, reason: str, *, level: int = logging.INFO
+    ) -> None:
+        """Note a change."""
+        now = self._clock()
+        if self._began is None:
+            self._began = now
+        change = WindowChange(now - self._began, window, pace, reason)
+        self._changes.append(change)
+        LOGGER.log(
+            level,
+            "%s: %s; window %d, pace %s (at %.3f s)",
+            self.model_id,
+            reason,
+            window,
+            "free" if pace is None else f"{pace:.3g}/s",
+            change.seconds,
+        )
+
+    def __iter__(self) -> Iterator[WindowChange]:
+        return iter(self._changes)
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A request on its way.
+
+    Attributes:
+        number: The how-manieth of the endpoint.
+        sent: When it was begun, in seconds of the clock.
+        generation: How often the window had been halved by then.
+    """
+
+    number: int
+    sent: float
+    generation: int
+
+
+class AdaptiveWindow:
+    """The number of requests that may be in flight.
+
+    Args:
+        most: It never grows beyond this.
+        start: Where slow start begins.
+    """
+
+    def __init__(self, most: int, *, start: int = START) -> None:
+        self.most = most
+        self.generation = 0
+        self._size = float(min(start, most))
+        self._threshold = float(most)
+        self._halved_at: float | None = None
+        self._refused_at = -math.inf
+        self._filled_at: float | None = None
+
+    def size(self, now: float) -> int:
+        """Return how many requests may be in flight: at least 1.
+
+        Args:
+            now: Seconds of the clock that tickets have.
+        """
+        return int(self._exactly(now))
+
+    def grows(self, now: float) -> bool:
+        """Whether it grows with time and not only with answers."""
+        return self._halved_at is not None or (self._size < self.most and self._starts(now))
+
+    def filled(self, now: float) -> None:
+        """Let it grow with time, as it is filled and a request waits; call it now and then."""
+        if self._halved_at is None and self._filled_at is not None and self._starts(now):
+            growth = 2 ** ((now - self._filled_at) / _DOUBLING_SECONDS)
+            self._size = min(self._size * growth, float(self.most))
+        self._filled_at = now
+
+    def has_room(self) -> None:
+        """Let it grow no more with time, as it is not filled."""
+        self._filled_at = None
+
+    def answered(self, in_flight: int, now: float) -> None:
+        """Count one answer; the window grows if the requests in flight fill it.
+
+        Args:
+            in_flight: Requests in flight, the answered one among them.
+            now: Seconds.
+        """
+        size = self._exactly(now)
+        if self._halved_at is not None or in_flight < int(size) or size >= self.most:
+            return
+        step = 1.0 if self._starts(now) else 1.0 / size
+        self._size = min(size + step, float(self.most))
+
+    def refused(self, ticket: Ticket, in_flight: int, now: float) -> bool:
+        """Halve the window, unless it was halved since the request was sent.
+
+        Requests that were under way together are refused together, for one and the same reason.
+
+        Args:
+            ticket: The request that was refused.
+            in_flight: Requests in flight, that one among them.
+            now: Seconds.
+
+        Returns:
+            Whether it was halved.
+        """
+        if ticket.generation != self.generation:
+            return False
+        self.generation += 1
+        size = self._exactly(now)
+        if self._halved_at is None:
+            # A window that was not filled is not what was refused.
+            full = in_flight >= int(size)
+            self._threshold = max(1.0, size * _RETURN if full else size)
+        self._size = max(1.0, size / 2)
+        self._halved_at = self._refused_at = now
+        return True
+
+    def _starts(self, now: float) -> bool:
+        return self._size < self._threshold or now - self._refused_at > _QUIET_SECONDS
+
+    def _exactly(self, now: float) -> float:
+        if self._halved_at is None:
+            return self._size
+        share = (now - self._halved_at) / _RETURN_SECONDS
+        if share < 1:
+            return self._size + max(0.0, self._threshold - self._size) * max(0.0, share)
+        self._size, self._halved_at = max(self._size, self._threshold), None
+        return self._size

@@ -1,0 +1,226 @@
+"""The parts that keep an endpoint's limits, each by itself, by a clock of the test's."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from ember_bench.errors import ProviderError
+from ember_bench.models.limits import (
+    AdaptiveWindow,
+    Circuit,
+    CircuitOpenError,
+    Pace,
+    Ticket,
+    WindowHistory,
+)
+
+DOWN = ProviderError("connection refused", retryable=True)
+
+
+class TestWindow:
+    def test_starts_slowly_but_not_beyond_what_the_card_allows(self) -> None:
+        assert AdaptiveWindow(1000).size(0.0) == 20
+        assert AdaptiveWindow(3).size(0.0) == 3
+
+    def test_doubles_with_each_round_of_answers_at_first(self) -> None:
+        window = AdaptiveWindow(1000)
+        for _ in range(20):
+            window.answered(window.size(0.0), 0.0)
+        assert window.size(0.0) == 40
+
+    def test_never_grows_beyond_what_the_card_allows(self) -> None:
+        window = AdaptiveWindow(25)
+        for _ in range(100):
+            window.answered(window.size(0.0), 0.0)
+        assert window.size(0.0) == 25
+
+    def test_does_not_grow_while_it_is_not_filled(self) -> None:
+        window = AdaptiveWindow(1000)
+        for _ in range(100):
+            window.answered(5, 0.0)
+        assert window.size(0.0) == 20
+
+    def test_grows_by_the_clock_where_answers_are_slow(self) -> None:
+        window = AdaptiveWindow(1000)
+        for tenth in range(41):
+            window.filled(tenth / 10)
+        assert window.size(4.0) == pytest.approx(80, abs=1)  # 4 s are two doublings
+
+    def test_halves_when_a_request_is_refused(self) -> None:
+        window = AdaptiveWindow(1000)
+        assert window.refused(Ticket(1, 0.0, 0), 20, 5.0)
+        assert window.size(5.0) == 10
+
+    def test_halves_once_for_requests_that_were_under_way_together(self) -> None:
+        window = AdaptiveWindow(1000)
+        halved = [window.refused(Ticket(n, 0.0, 0), 20, 5.0) for n in range(20)]
+        assert halved == [True] + [False] * 19
+        assert window.size(5.0) == 10
+
+    def test_comes_back_within_a_second_to_just_below_what_was_refused(self) -> None:
+        window = AdaptiveWindow(1000)
+        window.refused(Ticket(1, 0.0, 0), 20, 5.0)
+        sizes = [window.size(5.0 + tenth / 10) for tenth in range(12)]
+        assert sizes == sorted(sizes)
+        assert (sizes[0], sizes[-1]) == (10, 18)
+
+    def test_then_grows_by_one_for_each_window_of_answers(self) -> None:
+        window = AdaptiveWindow(1000)
+        window.refused(Ticket(1, 0.0, 0), 20, 0.0)
+        assert window.size(2.0) == 18
+        for _ in range(18):
+            window.answered(window.size(2.0), 2.0)
+        assert window.size(2.0) in (18, 19)
+        window.answered(window.size(2.0), 2.0)
+        assert window.size(2.0) == 19
+
+    def test_is_never_less_than_one(self) -> None:
+        window = AdaptiveWindow(1000)
+        for generation in range(20):
+            window.refused(Ticket(1, 0.0, generation), 20, 0.0)
+        assert window.size(0.0) == 1
+
+
+class TestPace:
+    """A server that accepts 50 a second, without any burst, and is asked 100 times a second."""
+
+    def learned(self) -> tuple[Pace, float]:
+        pace = Pace()
+        number = 0
+        for number in range(1, 201):
+            ticket = Ticket(number, number / 100, 0)
+            pace.sent(ticket)
+            if number % 2 == 0 and number < 200:
+                pace.refused(ticket, None)
+        pace.refused(Ticket(number, number / 100, 0), 10)
+        return pace, number / 100
+
+    def test_is_free_until_something_is_refused(self) -> None:
+        pace = Pace()
+        for number in range(100):
+            pace.sent(Ticket(number, 0.0, 0))
+        assert pace.rate(0.0) is None
+        assert pace.free_at() < 0.0
+
+    def test_is_a_little_less_than_what_was_accepted(self) -> None:
+        pace, now = self.learned()
+        assert pace.rate(now) == pytest.approx(0.97 * 50, rel=0.02)
+
+    def test_spaces_requests_evenly(self) -> None:
+        pace, now = self.learned()
+        pace.sent(Ticket(201, now, 1))
+        first = pace.free_at() - now
+        pace.sent(Ticket(202, now + first, 1))
+        assert first == pytest.approx(1 / 48.5, rel=0.02)
+        assert pace.free_at() - now == pytest.approx(2 * first)
+
+    def test_grows_after_a_while_until_it_limits_nothing(self) -> None:
+        pace, now = self.learned()
+        rates = [pace.rate(now + second) for second in (0, 19, 25, 30, 35)]
+        assert rates[0] == rates[1]
+        grown = [rate for rate in rates if rate is not None]
+        assert grown == sorted(grown)
+        assert pace.rate(now + 60) is None
+
+    def test_a_pause_of_days_is_no_overflow(self) -> None:
+        pace, now = self.learned()
+        assert pace.rate(now + 10_000_000) is None
+
+
+class TestCircuit:
+    def circuit(self, **options: float) -> tuple[Circuit, list[float]]:
+        now = [0.0]
+        return Circuit("a:b", lambda: now[0], **options), now  # type: ignore[arg-type]
+
+    def fail(self, circuit: Circuit, now: list[float], times: int, seconds: float) -> None:
+        for n in range(times):
+            circuit.failed(b"%d" % n, DOWN)
+            now[0] += seconds / times
+
+    def test_opens_after_failures_in_a_row_and_says_why(self) -> None:
+        circuit, now = self.circuit()
+        self.fail(circuit, now, 20, 10.0)
+        with pytest.raises(CircuitOpenError, match=r"a:b: not asked.*connection refused") as raised:
+            circuit.admit()
+        assert not raised.value.retryable
+
+    def test_stays_closed_while_some_requests_are_answered(self) -> None:
+        circuit, now = self.circuit()
+        for _ in range(20):
+            self.fail(circuit, now, 7, 10.0)
+            circuit.answered()
+        circuit.admit()
+
+    def test_stays_closed_for_failures_that_come_all_at_once(self) -> None:
+        circuit, now = self.circuit()
+        self.fail(circuit, now, 100, 1.0)
+        circuit.admit()
+
+    def test_stays_closed_for_a_single_call_that_cannot_be_answered(self) -> None:
+        circuit, now = self.circuit()
+        for _ in range(50):
+            circuit.failed(b"the same", DOWN)
+            now[0] += 1
+        circuit.admit()
+
+    def test_failures_with_long_gaps_between_are_no_row(self) -> None:
+        circuit, now = self.circuit()
+        self.fail(circuit, now, 1, 3600.0)
+        self.fail(circuit, now, 10, 1.0)
+        circuit.admit()
+
+    def test_lets_one_probe_through_after_the_cooldown(self) -> None:
+        circuit, now = self.circuit()
+        self.fail(circuit, now, 20, 10.0)
+        now[0] += 10.0
+        circuit.admit()
+        with pytest.raises(CircuitOpenError, match="just tried again"):
+            circuit.admit()
+
+    def test_a_probe_that_is_answered_closes_it(self) -> None:
+        circuit, now = self.circuit()
+        self.fail(circuit, now, 20, 10.0)
+        now[0] += 10.0
+        circuit.admit()
+        circuit.answered()
+        for _ in range(3):
+            circuit.admit()
+
+    def test_a_probe_that_fails_doubles_the_cooldown_up_to_the_longest(self) -> None:
+        circuit, now = self.circuit(cooldown=10.0, longest=30.0)
+        self.fail(circuit, now, 8, 8.0)
+        now[0] = 7.0  # when the eighth of them opened it
+        for cooldown in (10.0, 20.0, 30.0, 30.0):
+            now[0] += cooldown - 0.1
+            with pytest.raises(CircuitOpenError):
+                circuit.admit()
+            now[0] += 0.2
+            circuit.admit()
+            assert circuit.failed(b"probe", DOWN)
+
+    def test_a_probe_that_is_cancelled_lets_another_one_through(self) -> None:
+        circuit, now = self.circuit()
+        self.fail(circuit, now, 20, 10.0)
+        now[0] += 10.0
+        circuit.admit()
+        circuit.abandoned()
+        circuit.admit()
+
+
+class TestHistory:
+    def test_keeps_the_changes_with_their_times_and_logs_them(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        now = 100.0
+        history = WindowHistory("a:b", lambda: now)
+        with caplog.at_level(logging.INFO, "ember_bench.limits"):
+            history.add(20, None, "first request", level=logging.DEBUG)
+            now = 101.5
+            history.add(10, 48.5, "refused with 429")
+        assert [(c.seconds, c.window, c.pace) for c in history] == [
+            (0.0, 20, None),
+            (1.5, 10, 48.5),
+        ]
+        assert caplog.messages == ["a:b: refused with 429; window 10, pace 48.5/s (at 1.500 s)"]

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from ember_bench.models import ModelCost, ModelInfo, ModelRegistry, ProviderInfo
+from ember_bench.models.prices import (
+    LongContext,
+    PriceCheck,
+    PriceStatus,
+    TokenPrices,
+    check_prices,
+    listed,
+    price_list_version,
+)
+from ember_bench.models.providers.base import provider_class
+from ember_bench.registry import Cards, builtin_root
+
+# The list knows what was paid when: o3 became cheaper on 2025-06-10, and what is announced for a
+# later day is on it too.
+TODAY = date(2026, 11, 22)
+BEFORE_THE_CUT = date(2025, 6, 9)
+
+O3 = {"input": 2.0, "cached_input": 0.5, "output": 8.0}
+
+
+def model(
+    name: str = "openai:o3", prices: dict[str, float] | None = O3, **more: object
+) -> ModelInfo:
+    cost = None
+    if prices is not None:
+        cost = ModelCost.model_validate(
+            {f"{kind}_cost_per_million": price for kind, price in prices.items()}
+        )
+    return ModelInfo.model_validate({"model_id": name, "cost": cost} | more)
+
+
+def check(model: ModelInfo, today: date = TODAY) -> PriceCheck:
+    (found,) = check_prices([model], today)
+    return found
+
+
+class TestACard:
+    def test_with_the_lists_prices_is_the_same(self) -> None:
+        found = check(model())
+        assert found.status is PriceStatus.SAME
+        assert found.listed is not None
+        assert found.listed.name == "openai:o3"
+        assert found.listed.prices == TokenPrices(**O3)
+
+    @pytest.mark.parametrize("kind", ["input", "cached_input", "output"])
+    def test_with_another_price_has_drifted_in_it(self, kind: str) -> None:
+        found = check(model(prices=O3 | {kind: 1.99}))
+        assert found.status is PriceStatus.DRIFTED
+        assert found.drifted == [kind]
+
+    def test_is_compared_with_the_prices_of_the_day(self) -> None:
+        assert check(model(), BEFORE_THE_CUT).drifted == ["input", "output"]
+
+    def test_without_a_price_of_cached_input_pays_it_in_full(self) -> None:
+        found = check(model(prices={"input": 2.0, "output": 8.0}))
+        assert found.card == TokenPrices(2.0, 2.0, 8.0)
+        assert found.drifted == ["cached_input"]
+
+    def test_without_prices_shows_those_of_the_list(self) -> None:
+        found = check(model(prices=None))
+        assert (found.status, found.card, found.drifted) == (PriceStatus.UNPRICED, None, [])
+        assert found.listed is not None
+
+    @pytest.mark.parametrize("name", ["openai:gpt-4o-of-my-own", "counted:a"])
+    def test_that_the_list_does_not_know_is_said_to_be_unknown(self, name: str) -> None:
+        import tests.support.counted  # noqa: F401 - registers the provider
+
+        found = check(model(name))
+        assert (found.status, found.listed) == (PriceStatus.UNKNOWN, None)
+
+    def test_of_a_server_of_ones_own_is_not_compared_with_the_list(self) -> None:
+        server = ProviderInfo(name="openai", base_url="http://127.0.0.1:8000/v1")
+        found = check(model(provider=server))
+        assert (found.status, found.listed) == (PriceStatus.OWN_SERVER, None)
+
+    def test_is_as_old_as_the_day_its_prices_were_read(self) -> None:
+        found = check(model(price_date=TODAY - timedelta(days=40)))
+        assert found.age_days == 40
+        assert check(model()).age_days is None
+
+    def test_is_not_asked_for_where_nobody_is_paid(self) -> None:
+        assert check_prices([model("simulated:small")], TODAY) == []
+
+    def test_has_prices_free_of_what_divisions_leave(self) -> None:
+        cost = ModelCost.model_validate(
+            {"input_cost_per_million": 0.075, "output_cost_per_million": 4.4}
+        )
+        assert TokenPrices.of_card(cost) == TokenPrices(0.075, 0.075, 4.4)
+
+
+class TestTheList:
+    def test_has_what_long_prompts_cost(self) -> None:
+        found = listed(model("google:gemini-2.5-pro", provider={"name": "google"}), TODAY)
+        assert found is not None
+        assert found.prices == TokenPrices(1.25, 0.125, 10.0)
+        assert found.long_context == [LongContext(200_000, TokenPrices(2.5, 0.25, 15.0))]
+
+    def test_has_what_is_announced(self) -> None:
+        found = listed(model("openai:o3"), BEFORE_THE_CUT)
+        assert found is not None
+        (change,) = found.changes
+        assert (change.start, change.prices) == (date(2025, 6, 10), TokenPrices(**O3))
+
+    def test_knows_litellms_models_by_their_own_providers_names(self) -> None:
+        litellm = ProviderInfo(name="litellm")
+        for name, expected in [
+            ("mistral/mistral-medium-3-5", "mistral:mistral-medium-3-5"),
+            ("gemini/gemini-2.5-pro", "google:gemini-2.5-pro"),
+            ("gpt-4o", "openai:gpt-4o"),
+        ]:
+            found = listed(ModelInfo(model_id=f"litellm:{name}", provider=litellm), TODAY)
+            assert found is not None
+            assert found.name == expected
+
+    def test_does_not_know_what_is_not_paid_by_the_token(self) -> None:
+        assert listed(model("openai:whisper-1"), TODAY) is None
+
+
+class TestBuiltInCards:
+    @pytest.fixture
+    def paid(self) -> list[ModelInfo]:
+        registry = ModelRegistry.from_cards(Cards([builtin_root()]))
+        kinds = ((model, provider_class(model.provider_name)) for model in registry)
+        return [model for model, kind in kinds if not (kind.simulated or kind.replays)]
+
+    def test_say_what_a_card_of_a_paid_model_must(self, paid: list[ModelInfo]) -> None:
+        assert {model.provider_name for model in paid} >= {"openai"}
+        for model in paid:
+            assert model.cost is not None, model.model_id
+            assert model.cost.cached_input_cost_per_thousand is not None, model.model_id
+            assert model.price_date is not None, model.model_id
+            assert model.price_source is not None, model.model_id
+            assert model.price_source.startswith("https://"), model.model_id
+            assert model.context_tokens is not None, model.model_id
+
+    def test_have_the_prices_of_the_day_they_were_read(self, paid: list[ModelInfo]) -> None:
+        """A later list may correct an earlier one; `ember-bench models check` says so."""
+        for model in paid:
+            assert model.price_date is not None
+            assert model.price_source is not None
+            if not model.price_source.endswith(price_list_version()):
+                continue
+            found = check(model, model.price_date)
+            assert found.status is PriceStatus.SAME, found
