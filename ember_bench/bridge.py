@@ -19,7 +19,9 @@ import os
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from greenlet import getcurrent, greenlet
@@ -40,6 +42,11 @@ _home_loop: contextvars.ContextVar[asyncio.AbstractEventLoop | None] = contextva
 # The worker thread's way of hearing that nobody waits for it any more.
 _worker: contextvars.ContextVar[_Worker | None] = contextvars.ContextVar(
     "ember_bench_worker", default=None
+)
+
+# Of each loop, the turns of functions that compute.
+_turns: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+    weakref.WeakKeyDictionary()
 )
 
 
@@ -156,14 +163,53 @@ async def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwa
         raise
 
 
-async def gather(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Wait for all; on the first failure cancel the rest and let them end before raising it."""
+async def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a `function` that keeps a processor busy in a worker thread, as many as there are.
+
+    What waits for its turn is cancelled at once; see `run_in_thread` for what runs.
+    """
+    loop = asyncio.get_running_loop()
+    if (turns := _turns.get(loop)) is None:
+        turns = _turns[loop] = asyncio.Semaphore(os.cpu_count() or 1)
+    async with turns:
+        return await run_in_thread(function, *args, **kwargs)
+
+
+async def gather(calls: Sequence[Coroutine[Any, Any, T]], *, settle: bool = False) -> list[T]:
+    """Wait for all; on the first failure cancel the rest and let them end before raising it.
+
+    Args:
+        calls: What to wait for.
+        settle: After a failure, see to an end what is earlier, and raise the failure that is first
+            in the order of `calls`, whatever the timing.
+    """
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
-        return await asyncio.gather(*tasks)
+        if not settle:
+            return await asyncio.gather(*tasks)
+        # What fails first in time need not be first in order.
+        with suppress(Exception):
+            return await asyncio.gather(*tasks)
+        raise await _first_failure(tasks)
     except BaseException:
         await cancel_all(tasks)
         raise
+
+
+async def _first_failure(tasks: Sequence[asyncio.Task[Any]]) -> BaseException:
+    """Return the failure that is first in order; some task has failed."""
+    while True:
+        first, failure = next((n, f) for n, task in enumerate(tasks) if (f := _failure(task)))
+        if all(task.done() for task in tasks[:first]):
+            return failure
+        await cancel_all(tasks[first + 1 :])
+        await asyncio.wait(tasks[:first], return_when=asyncio.FIRST_EXCEPTION)
+
+
+def _failure(task: asyncio.Task[Any]) -> BaseException | None:
+    if not task.done():
+        return None
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
 
 
 async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:

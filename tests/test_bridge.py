@@ -161,6 +161,47 @@ class TestCancellation:
 
         assert asyncio.run(main()) == set()
 
+    def test_gather_can_raise_the_failure_that_is_first_in_order(self) -> None:
+        ended: list[str] = []
+
+        async def turns(name: str, count: int, error: Exception | None = None) -> None:
+            try:
+                for _ in range(count):
+                    await asyncio.sleep(0)
+                ended.append(name)
+                if error is not None:
+                    raise error
+            except asyncio.CancelledError:
+                ended.append(f"{name} was cancelled")
+                raise
+
+        async def main() -> set[asyncio.Task[Any]]:
+            calls = [
+                turns("long", 20),
+                turns("second to fail", 10, KeyError("first in order")),
+                turns("first to fail", 1, ValueError("first in time")),
+                turns("last", 10_000),
+            ]
+            with pytest.raises(KeyError, match="first in order") as caught:
+                await bridge.gather(calls, settle=True)
+            assert caught.value.__context__ is None
+            return await others()
+
+        assert asyncio.run(main()) == set()
+        assert ended == ["first to fail", "last was cancelled", "second to fail", "long"]
+
+    def test_gather_that_settles_and_is_cancelled_leaves_nothing_running(self) -> None:
+        async def main() -> set[asyncio.Task[Any]]:
+            calls = [asyncio.sleep(3600), fail(ValueError("no")), asyncio.sleep(3600)]
+            task = asyncio.create_task(bridge.gather(calls, settle=True))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            await bridge.cancel_all([task])
+            assert task.cancelled()
+            return await others()
+
+        assert asyncio.run(main()) == set()
+
     def test_gather_that_is_cancelled_itself_leaves_nothing_running(self) -> None:
         async def main() -> set[asyncio.Task[Any]]:
             sleeping = bridge.gather([asyncio.sleep(3600), asyncio.sleep(3600)])

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ember_bench.evaluators.exact import ExactMatch
     from ember_bench.evaluators.kinds import AnswerEvaluator, evaluator
     from ember_bench.evaluators.numeric import NumericMatch
+    from ember_bench.evaluators.python_tests import PythonTests
     from ember_bench.evaluators.registry import load_evaluator
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "ExactMatch",
     "MultipleChoice",
     "NumericMatch",
+    "PythonTests",
     "Score",
     "ScoreOutcome",
     "evaluator",
@@ -32,6 +34,7 @@ __getattr__ = lazy(
         "ExactMatch": "exact",
         "MultipleChoice": "choice",
         "NumericMatch": "numeric",
+        "PythonTests": "python_tests",
         "Score": "base",
         "ScoreOutcome": "base",
         "evaluator": "kinds",

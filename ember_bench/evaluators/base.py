@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from ember_bench.datasets.item import Item
@@ -36,7 +36,11 @@ class Score:
 
 
 class Evaluator(Protocol):
-    """Scores one answer text against one item; a pure function with a name and a version."""
+    """Scores one answer text against one item; a pure function with a name and a version.
+
+    One that takes its time (CPU work, other processes) has a class attribute `blocking = True`,
+    and is called in worker threads.
+    """
 
     @property
     def name(self) -> str:
@@ -48,3 +52,18 @@ class Evaluator(Protocol):
 
     def evaluate(self, item: Item, output: str) -> Score:
         """Score `output`, a model's text or an answer that an operator has already read out."""
+
+
+@runtime_checkable
+class RunsCode(Protocol):
+    """An evaluator that runs what models have written."""
+
+    def confined(self, *, unsafe: bool) -> Evaluator:
+        """Return the same with its sandbox found.
+
+        Args:
+            unsafe: Do without a sandbox where there is none.
+
+        Raises:
+            ConfigError: if there is none.
+        """

@@ -22,6 +22,7 @@ from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.evaluators import choice as _choice
 from ember_bench.evaluators import exact as _exact
 from ember_bench.evaluators import numeric as _numeric
+from ember_bench.evaluators import python_tests as _python_tests
 from ember_bench.evaluators.kinds import KINDS, EvaluatorKind
 from ember_bench.operators.answers import get_answer_format
 
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
     from ember_bench.evaluators.base import Evaluator
     from ember_bench.registry import Card, Cards
 
-BUILT_IN = (_exact.ExactMatch, _numeric.NumericMatch, _choice.MultipleChoice)
+BUILT_IN = (
+    _exact.ExactMatch,
+    _numeric.NumericMatch,
+    _choice.MultipleChoice,
+    _python_tests.PythonTests,
+)
 
 
 def load_evaluator(card: str | Card, cards: Cards) -> Evaluator:
