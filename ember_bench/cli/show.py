@@ -23,12 +23,17 @@ def show(
     ] = None,
     results: Annotated[Path, typer.Option(help="The results folder to look in.")] = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    svg: Annotated[
+        Path | None, typer.Option(help="Write an architecture's diagram to this file.")
+    ] = None,
 ) -> None:
     """Print an experiment's table again, or what a card says."""
     from ember_bench.registry import Cards
 
     cards = Cards()
-    found = _kind(name, kind, results, cards)
+    found = _kind(name, kind or ("architecture" if svg is not None else None), results, cards)
+    if svg is not None:
+        _write_diagram(found, name, cards, svg)
     if found == _EXPERIMENT:
         _show_experiment(name, results, as_json=as_json)
         return
@@ -39,6 +44,26 @@ def show(
         put_json(facts)
     else:
         put(card_text(facts))
+
+
+def _write_diagram(kind: str, name: str, cards: Cards, path: Path) -> None:
+    """Write the picture of an architecture.
+
+    Raises:
+        ConfigError: if it is none, cannot be drawn, or the file cannot be written.
+    """
+    from ember_bench.errors import ConfigError
+    from ember_bench.graph.architecture import load_architecture
+    from ember_bench.graph.example import svg_of
+
+    if kind != "architectures":
+        raise ConfigError(f"--svg draws architectures, and no {kind.removesuffix('s')}")
+    try:
+        path.write_text(svg_of(load_architecture(name, cards)), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--svg: {path} cannot be written: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"{name} cannot be drawn with default parameters: {error}") from None
 
 
 def _kind(name: str, wanted: str | None, results: Path, cards: Cards) -> str:
@@ -59,6 +84,9 @@ def _kind(name: str, wanted: str | None, results: Path, cards: Cards) -> str:
             raise UnknownNameError("kind", wanted, plural)
         known = {plural[wanted]: known[plural[wanted]]}
     kinds = [kind for kind, names in known.items() if name in names]
+    if len(kinds) > 1:
+        # A prompt is often called as the architecture that it is for.
+        kinds = [kind for kind in kinds if kind != "signatures"]
     if len(kinds) > 1:
         choices = " or ".join(f"--kind {kind.removesuffix('s')}" for kind in kinds)
         raise ConfigError(f"{name!r} is the name of several things: give {choices}")

@@ -18,7 +18,6 @@ from ember_bench.errors import (
 )
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.models.service import ModelService
-from ember_bench.operators import storm as _storm  # noqa: F401 - registers its operators
 from ember_bench.operators.cards import Builder, NodeCard
 from ember_bench.operators.registry import operator_class
 from ember_bench.registry import Card, Cards
@@ -39,7 +38,7 @@ class ParameterCard(_Card):
     default: Any = None
     """The value if none is given; without one (and not `optional`) it must be given."""
     optional: bool = False
-    """Whether it may be left out although it has no default."""
+    """Whether it may be left out although it has no default, or be `null` although it has one."""
     minimum: float | None = None
     """Least value of a number, or least length of a list."""
     maximum: float | None = None
@@ -60,6 +59,8 @@ class ParameterCard(_Card):
         Raises:
             ValueError: saying what was expected.
         """
+        if value is None and self.optional:
+            return None
         if self.type == "models":
             return self._check_models(value)
         checked = _check_scalar(self.type, value)

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ember_bench.models.call import Request
+from ember_bench.models.types import Message
 from ember_bench.operators.plan import Apply, Text
+
+_MESSAGE = Message.__struct_fields__
 
 
 def same(one: Any, other: Any) -> bool:
@@ -34,8 +37,8 @@ def _opened(tree: Any) -> tuple[Any, Sequence[Any]] | None:
     elif kind is Text:
         opened = Text, tree.parts
     elif kind is Request:
-        messages = [part for message in tree.messages for part in (message.role, message.content)]
-        rest = (tree.parameters, tree.response_format, tree.role)
+        messages = [getattr(message, name) for message in tree.messages for name in _MESSAGE]
+        rest = (tree.parameters, tree.response_format, tree.role, tree.tools)
         opened = (Request, tree.model.fingerprint), (*messages, *rest, *tree.about)
     return opened
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape as escaped
 
 from ember_bench.graph.data import Node, NoNGraphData
 from ember_bench.operators.base import Operator
@@ -17,6 +18,8 @@ _PADDING: Final = 12
 _GAP_ACROSS: Final = 28
 _GAP_DOWN: Final = 44
 _MOST_LINES: Final = 6  # of models in a box
+
+_NOT_IN_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _STYLE: Final = (
     "text{font:12px ui-monospace,Menlo,Consolas,monospace;text-anchor:middle;fill:#1f2937}"
@@ -108,12 +111,17 @@ class _Box:
             baseline = top + _PADDING / 2 + _LINE * (number + 0.75)
             yield (
                 f'<text class="{style}" x="{left + self.width / 2:.1f}" y="{baseline:.1f}">'
-                f"{escape(line)}</text>"
+                f"{_svg_text(line)}</text>"
             )
         if self.inner is not None:
             above = _PADDING + _LINE * len(self.lines)
             yield from self.inner.drawn(left + (self.width - self.inner.width) / 2, top + above)
         yield "</g>"
+
+
+def _svg_text(text: str) -> str:
+    """Return `text` for XML, which some characters cannot be in, not even written out."""
+    return escaped(_NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def _rectangle(x: float, y: float, width: float, height: float) -> str:

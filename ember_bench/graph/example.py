@@ -19,7 +19,22 @@ _LEAST: Final = {"int": 1, "float": 0.0, "bool": False}
 
 def diagram_of(architecture: Architecture) -> str:
     """Return the network as a text tree; `$name` stands for the model given as that parameter."""
-    return describe_graph(example_graph(architecture)).replace(f"{_PROVIDER}$", "$")
+    return _with_names(describe_graph(example_graph(architecture)))
+
+
+def mermaid_of(architecture: Architecture) -> str:
+    """Return the network as a Mermaid flowchart, with the names that `diagram_of` gives."""
+    return _with_names(example_graph(architecture).to_mermaid())
+
+
+def svg_of(architecture: Architecture) -> str:
+    """Return the network as an SVG picture, with the names that `diagram_of` gives."""
+    return _with_names(example_graph(architecture).to_svg())
+
+
+def _with_names(text: str) -> str:
+    """Show `simulated:$model` as `$model`; Mermaid writes the sign as `#36;`."""
+    return text.replace(f"{_PROVIDER}$", "$").replace(f"{_PROVIDER}#36;", "#36;")
 
 
 def example_graph(architecture: Architecture) -> NoNGraphData:

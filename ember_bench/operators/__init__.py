@@ -25,6 +25,7 @@ from ember_bench.operators.references import function
 from ember_bench.operators.registry import operator
 from ember_bench.operators.retrieve import Retrieve
 from ember_bench.operators.signature import Signature
+from ember_bench.operators.tools import ToolUser
 from ember_bench.operators.votes import MostCommonOperator, OracleOperator, WeightedVote
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "Sequential",
     "Signature",
     "Tool",
+    "ToolUser",
     "VerifierOperator",
     "WeightedVote",
     "answer_format",

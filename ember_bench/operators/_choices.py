@@ -208,12 +208,14 @@ def _valid(letter: str, letters: str) -> str | None:
     return letter.upper() if letter.upper() in letters else None
 
 
-_BRACKETED = re.compile(r"\[\s?\**(yes|no)\**\s?\]", re.IGNORECASE)
+_WORDS: Final = {"yes": "yes", "no": "no", "true": "yes", "false": "no"}
+_BRACKETED = re.compile(r"\[\s?\**(yes|no|true|false)\**\s?\]", re.IGNORECASE)
 _PAIR = re.compile(
-    r"\b(?:yes|no)\b[\"'`*\]]{0,3}\s?(?:/|\bor\b|\band\b)\s?[\"'`*\[]{0,3}(?:yes|no)\b",
+    r"\b(?:yes|no|true|false)\b[\"'`*\]]{0,3}\s?(?:/|\bor\b|\band\b)\s?[\"'`*\[]{0,3}"
+    r"(?:yes|no|true|false)\b",
     re.IGNORECASE,
 )
-_LEADING_WORD = re.compile(r"[\W_]{0,12}(yes|no)\b(?!['\u2019-]\w)", re.IGNORECASE)
+_LEADING_WORD = re.compile(r"[\W_]{0,12}(yes|no|true|false)\b(?!['\u2019-]\w)", re.IGNORECASE)
 _LAST_WORD = re.compile(r"(?<![\w'\u2019-])(yes|no)[\W_]{0,8}$", re.IGNORECASE)
 _LONE_WORD = re.compile(
     r"(?<![\w'\u2019-])(yes|no)(?=[\s*\"'\u201d]*(?:[.,;:!?)\]\n\u2014\u2013]|$))", re.IGNORECASE
@@ -221,12 +223,21 @@ _LONE_WORD = re.compile(
 _DETERMINED = re.compile(
     r"\s+(?!because|since|as|it|this|they|there|he|she|we|you|i\b)[a-z]", re.IGNORECASE
 )
+# A sentence of its own: "I doubt that it is true" and "it is not true" say something else.
+_CALLED_TRUE = re.compile(
+    r"(?:^|[.!?;:]\s)[\s*_\"'`]{0,8}(?:(?:so|thus|therefore|hence|overall),?\s+)?(?:(?:the|this|that)\s+)?"
+    r"(?:answer|assertion|claim|conclusion|hypothesis|proposition|sentence|statement|it|this|that)"
+    r"(?:\s+is|['\u2019]s|\s+must\s+be)\s+(?:(?:actually|clearly|indeed|therefore)\s+)?"
+    r"[\W_]{0,4}(true|false)[\W_]{0,8}$",
+    re.IGNORECASE,
+)
 
 
 def parse_yes_no(text: str) -> str | None:
     """Return "yes" or "no": the last bracketed one, else the claimed one, else a lone word.
 
-    "Yes or no" repeats the question, and the "no" of "no reason" is none.
+    "Yes or no" repeats the question, and the "no" of "no reason" is none. "True" is a yes and
+    "False" a no, but a text that also says yes or no means that.
     """
     if "[" in text and (bracketed := _bracketed(text)):
         return bracketed
@@ -234,12 +245,18 @@ def parse_yes_no(text: str) -> str | None:
     if statement.decided:
         return statement.answer
     rest = _PAIR.sub("", _ends(text[statement.floor :].strip())).strip()
-    said = {_leading_word(rest), _leading_word(rest.rpartition("\n")[2])} - {None}
+    leading = {_leading_word(rest), _leading_word(rest.rpartition("\n")[2])} - {None}
+    said = {word for word in leading if word in ("yes", "no")}
     if ending := _LAST_WORD.search(rest[-20:]):
         said.add(ending[1].lower())
     if not said:
         said = {match[1].lower() for match in _LONE_WORD.finditer(rest)}
-    return said.pop() if len(said) == 1 else None
+    if not said:
+        called = _CALLED_TRUE.search(rest.rpartition("\n")[2][-_ENDS:])
+        said = {_WORDS[word] for word in leading if word is not None}
+        said |= {_WORDS[called[1].lower()]} if called else set()
+    answer = said.pop() if len(said) == 1 else None
+    return None if answer in statement.denied else answer
 
 
 def _bracketed(text: str) -> str | None:
@@ -254,16 +271,19 @@ def _bracketed(text: str) -> str | None:
         for match, before, after in zip(found, [False, *paired], [*paired, False], strict=True)
         if not (before or after)
     ] if found else []  # fmt: skip
-    return alone[-1][1].lower() if alone else None
+    return _WORDS[alone[-1][1].lower()] if alone else None
 
 
 def _read_yes_no(claim: Claim) -> Reading:
     fragment = _WRAPPER.sub("", claim.fragment)
-    return IGNORED if _PAIR.match(fragment) else _leading_word(fragment) or IGNORED
+    word = None if _PAIR.match(fragment) else _leading_word(fragment)
+    return IGNORED if word is None else _WORDS[word]
 
 
 def _leading_word(text: str) -> str | None:
     match = _LEADING_WORD.match(text)
-    if match is None or (match[1].lower() == "no" and _DETERMINED.match(text, match.end())):
+    if match is None:
         return None
-    return match[1].lower()
+    word = match[1].lower()
+    # "No reason", "true positives".
+    return None if word != "yes" and _DETERMINED.match(text, match.end()) else word

@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from ember_bench import bridge
 from ember_bench.errors import SignatureError
 from ember_bench.models import recording
+from ember_bench.models.tasks import in_thread, run_coroutine
+from ember_bench.operators.answers import answer_format_names, get_answer_format
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.signature import Signature
 
@@ -57,6 +59,8 @@ class Operator:
         pure: `forward` does nothing but compute its outputs from its inputs and the answers of the
             models it asks; so, asking none, it need not run twice on the same inputs.
         asks_once: `forward` asks its models in one step: one call, or several at the same time.
+        reads: Answer formats that `forward` itself reads texts by; a part of the description, as
+            are those that attributes called `answer_format` name.
         version: Raised when `forward` gives other results than before for the same inputs.
     """
 
@@ -65,6 +69,7 @@ class Operator:
     blocking: ClassVar[bool] = False
     pure: ClassVar[bool] = False
     asks_once: ClassVar[bool] = False
+    reads: ClassVar[Sequence[str]] = ()
     version: ClassVar[int] = 1
 
     # Class attributes, so that a subclass need not call `super().__init__()`.
@@ -211,14 +216,16 @@ class Operator:
             return {"around": len(around) - around.index(id(self))}
         token = _describing.set((*around, id(self)))
         try:
-            own = {name: _describe(value) for name, value in sorted(vars(self).items())}
+            own = {n: _describe_attribute(n, v) for n, v in sorted(vars(self).items())}
         finally:
             _describing.reset(token)
         if "signature" not in own and self._signature() is not None:
             own["signature"] = _describe(self._signature())
+        reads = [get_answer_format(name).identity for name in self.reads]
         return {
             "operator": _qualified_name(type(self)),
             "version": _code_version(type(self)),
+            **({"reads": reads} if reads else {}),
             # Apart, as an attribute may have any name, `operator` among them.
             "attributes": own,
         }
@@ -229,10 +236,10 @@ class Operator:
 
     def _run(self, inputs: Inputs) -> Any:
         if self.blocking:
-            output = bridge.wait(bridge.run_in_thread(self.forward, inputs))
+            output = bridge.wait(in_thread(self.forward, inputs))
         else:
             output = self.forward(inputs)
-        return bridge.run_coroutine(output) if inspect.iscoroutine(output) else output
+        return run_coroutine(output) if inspect.iscoroutine(output) else output
 
 
 def _as_mapping(inputs: Inputs | BaseModel | None) -> Inputs:
@@ -272,6 +279,12 @@ def _walk_operators(
     for name, value in _parts(operator):
         if isinstance(value, Operator):
             yield from _walk_operators(value, f"{path}.{name}" if path else name, seen)
+
+
+def _describe_attribute(name: str, value: Any) -> Any:
+    if name == "answer_format" and isinstance(value, str) and value in answer_format_names():
+        return get_answer_format(value).identity
+    return _describe(value)
 
 
 def _describe(value: Any) -> Any:

@@ -141,7 +141,10 @@ class Builder:
     def _mapping(self, value: dict[str, Any]) -> Any:
         match _stand_in(value), value:
             case "operator", _:
-                return self.operator(NodeCard.model_validate(value))
+                card = NodeCard.model_validate(value)
+                if card.inputs:
+                    raise ValueError(f"{card.operator}: only the node of a graph has inputs")
+                return self.operator(card)
             case "callable", {"callable": name}:
                 return resolve(name)
             case "lm_module", {"lm_module": card}:

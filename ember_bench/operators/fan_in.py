@@ -9,7 +9,7 @@ from ember_bench.errors import SignatureError
 from ember_bench.operators.answers import parse_answer
 from ember_bench.operators.base import Inputs, Operator, OperatorKind
 from ember_bench.operators.lm import LMModule, ask_requests
-from ember_bench.operators.selection import Candidate
+from ember_bench.operators.selection import Candidate, answers_of
 from ember_bench.operators.signature import Signature, builtin_signature
 
 
@@ -31,9 +31,9 @@ class LMFanIn(Operator):
         answer_format: str | None = None,
         signature: Signature | type[Signature] | None = None,
     ) -> None:
-        if len(lm_modules) != 1:
-            raise ValueError(f"{type(self).__name__} takes one LM module, found {len(lm_modules)}")
-        super().__init__(lm_modules=lm_modules, signature=signature or builtin_signature(self.card))
+        super().__init__(
+            lm_modules=one_lm(lm_modules, self), signature=signature or builtin_signature(self.card)
+        )
         self.answer_format = answer_format
 
     def _render(self, inputs: Inputs) -> str:
@@ -42,6 +42,11 @@ class LMFanIn(Operator):
 
     def _parse(self, text: str, inputs: Inputs) -> str | None:
         return read_answer(text, inputs, self.answer_format)
+
+    def _ask_about_all(self, candidates: Sequence[Candidate], inputs: Inputs) -> str:
+        """Show all candidates in one list; return what is said."""
+        prompt = self._render({**inputs, "candidates": numbered([c.text for c in candidates])})
+        return self.lms[0](prompt, role=self.role, about=answers_of(candidates))
 
     def _ask_each(self, candidates: Sequence[Candidate], inputs: Inputs) -> list[str]:
         """Show each candidate by itself, all at the same time; return what is said to each."""
@@ -57,6 +62,7 @@ class Verifying(LMFanIn):
     """An operator that has each candidate verified."""
 
     role = "verify"
+    reads = ("yes_no",)
     card = "verify"
 
     def _accepted(self, candidates: Sequence[Candidate], inputs: Inputs) -> list[bool]:
@@ -67,6 +73,17 @@ class Verifying(LMFanIn):
         for i, verdict in zip(readable, verdicts, strict=True):
             accepted[i] = says_yes(verdict)
         return accepted
+
+
+def one_lm(lm_modules: Sequence[LMModule], holder: Operator) -> Sequence[LMModule]:
+    """Return `lm_modules` if it is one.
+
+    Raises:
+        ValueError: if it is not, naming the operator that takes it.
+    """
+    if len(lm_modules) != 1:
+        raise ValueError(f"{type(holder).__name__} takes one LM module, found {len(lm_modules)}")
+    return lm_modules
 
 
 def says_yes(verdict: str) -> bool:

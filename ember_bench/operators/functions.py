@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from ember_bench import bridge
 from ember_bench.errors import SignatureError
+from ember_bench.models.tasks import run_coroutine
+from ember_bench.models.types import ToolDefinition
 from ember_bench.operators.base import Inputs, Operator
 from ember_bench.operators.control import OUTPUT
 from ember_bench.operators.lm import LMModule
@@ -56,7 +58,7 @@ class Function(Operator):
             fields = {name: inputs[name] for name in self._by_name if name in inputs}
         value = self.function(*placed, **fields)
         if inspect.iscoroutine(value):
-            value = bridge.run_coroutine(value)
+            value = run_coroutine(value)
         return value if isinstance(value, Mapping) else {self.output: value}
 
 
@@ -65,7 +67,7 @@ class Tool(Function):
 
     Arguments are cast to their annotations before the call ("2" to 2), as texts that models write
     must be; `schema` describes them as models are told of tools. It is run where the network's
-    author puts it: no model calls it by itself.
+    author puts it, or where the model of a `ToolUser` calls it.
 
     Args:
         function: What is called; every parameter has a name.
@@ -96,11 +98,47 @@ class Tool(Function):
         parameters = self._arguments.model_json_schema()
         return {"name": self.name, "description": self.purpose, "parameters": parameters}
 
+    @property
+    def definition(self) -> ToolDefinition:
+        """What a model is told of it."""
+        return ToolDefinition(self.name, self.purpose, self.schema["parameters"])
+
+    def answer(self, arguments: str) -> str:
+        """Call it with arguments that a model wrote, a JSON object; return what the model is told.
+
+        That is what the function returns, as JSON if it is no text; or what is wrong with the
+        arguments.
+        """
+        try:
+            given = json.loads(arguments or "{}")
+            if not isinstance(given, dict):
+                return f"error: expected a JSON object of arguments, found {arguments}"
+            if unknown := [name for name in given if name not in self._by_name]:
+                return f"error: unknown argument {', '.join(map(repr, unknown))}"
+            self.check(given)
+        except SignatureError as error:
+            return f"error: {error}"
+        except (ValueError, RecursionError) as error:
+            return f"error: the arguments are no JSON: {error}"
+        output = self(given)
+        value = output[self.output] if set(output) == {self.output} else output
+        if isinstance(value, str):
+            return value
+        return json.dumps(value, default=str, ensure_ascii=False)
+
     def forward(self, inputs: Inputs) -> Mapping[str, Any]:
         """Check the arguments, and call it.
 
         Raises:
             SignatureError: naming the arguments that do not fit.
+        """
+        return super().forward(self.check(inputs))
+
+    def check(self, inputs: Inputs) -> dict[str, Any]:
+        """Return the arguments among `inputs`, cast to their types.
+
+        Raises:
+            SignatureError: naming those that do not fit.
         """
         given = {name: inputs[name] for name in self._by_name if name in inputs}
         try:
@@ -108,7 +146,7 @@ class Tool(Function):
         except ValidationError as error:
             wrong = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
             raise SignatureError(f"tool {self.name!r}: {'; '.join(wrong)}") from None
-        return super().forward({name: getattr(arguments, name) for name in given})
+        return {name: getattr(arguments, name) for name in given}
 
 
 def _model(function: Callable[..., Any], name: str) -> type[BaseModel]:

@@ -8,7 +8,7 @@ from typing import Any
 from ember_bench.operators.base import Inputs, Operator, OperatorKind
 from ember_bench.operators.fan_in import LMFanIn, as_responses, numbered
 from ember_bench.operators.lm import LMModule, ask_all
-from ember_bench.operators.selection import candidates_of
+from ember_bench.operators.selection import answers_of, candidates_of
 from ember_bench.operators.signature import Signature, builtin_signature
 
 
@@ -48,8 +48,8 @@ class Fuser(Operator):
         candidates = candidates_of(inputs, self.answer_format)
         shown = numbered([c.text for c in candidates], inputs.get("critiques"))
         prompt = self.signature.render({**inputs, "candidates": shown})
-        about = [c.answer for c in candidates if c.answer is not None]
-        said = ask_all([(lm, prompt) for lm in self.lms], role=self.role, about=about)
+        calls = [(lm, prompt) for lm in self.lms]
+        said = ask_all(calls, role=self.role, about=answers_of(candidates))
         return as_responses([response.data for response in said], inputs, self.answer_format)
 
 

@@ -10,9 +10,14 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from ember_bench.operators.base import Inputs, Operator
-from ember_bench.operators.fan_in import LMFanIn, Verifying, numbered
+from ember_bench.operators.fan_in import LMFanIn, Verifying
 from ember_bench.operators.lm import LMModule
-from ember_bench.operators.selection import Candidate, candidates_of, seeded_index
+from ember_bench.operators.selection import (
+    Candidate,
+    answers_of,
+    candidates_of,
+    seeded_index,
+)
 from ember_bench.operators.signature import Signature
 
 _ANSWER_LINE = re.compile(r"^[ \t*_#>]{0,9}(?:final )?answer[*_ \t]*[:\uff1a][^\n]*$", re.I | re.M)
@@ -79,10 +84,7 @@ class JudgeBasedOperator(LMFanIn):
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Ask the judge."""
-        candidates = candidates_of(inputs, self.answer_format)
-        prompt = self._render({**inputs, "candidates": numbered([c.text for c in candidates])})
-        about = [c.answer for c in candidates if c.answer is not None]
-        judgement = self.lms[0](prompt, role=self.role, about=about)
+        judgement = self._ask_about_all(candidates_of(inputs, self.answer_format), inputs)
         return {"final_answer": self._parse(judgement, inputs), "judgement": judgement}
 
 
@@ -112,10 +114,8 @@ class JudgeExplainerOperator(LMFanIn):
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Ask the judge."""
-        candidates = candidates_of(inputs, self.answer_format)
-        prompt = self._render({**inputs, "candidates": numbered([c.text for c in candidates])})
-        about = [c.answer for c in candidates if c.answer is not None]
-        answer, explanation = split_explained(self.lms[0](prompt, role=self.role, about=about))
+        said = self._ask_about_all(candidates_of(inputs, self.answer_format), inputs)
+        answer, explanation = split_explained(said)
         return {"final_answer": self._parse(answer, inputs), "explanation": explanation}
 
 
@@ -154,12 +154,9 @@ class GetAnswerOperator(LMFanIn):
         """Read, or have read."""
         responses = inputs["responses"] if "responses" in inputs else [inputs["response"]]
         candidates = candidates_of({**inputs, "responses": responses}, self.answer_format)
-        answers = [c.answer for c in candidates if c.answer is not None]
         if not self.lms:
-            return {"final_answer": answers[0] if answers else None}
-        prompt = self._render({**inputs, "candidates": numbered([c.text for c in candidates])})
-        text = self.lms[0](prompt, role=self.role, about=answers)
-        return {"final_answer": self._parse(text, inputs)}
+            return {"final_answer": next(iter(answers_of(candidates)), None)}
+        return {"final_answer": self._parse(self._ask_about_all(candidates, inputs), inputs)}
 
 
 def split_explained(text: str) -> tuple[str, str]:

@@ -174,7 +174,10 @@ def _parts(kind: type, tree: Any) -> Iterable[Any]:
     if kind is Text:
         return tree.parts  # type: ignore[no-any-return]
     if kind is Request:
-        return (*(message.content for message in tree.messages), *tree.about)
+        return [
+            *(part for m in tree.messages for part in (m.content, m.tool_calls, m.tool_call_id)),
+            *tree.about,
+        ]
     return tree.values() if kind is MappingProxyType else ()
 
 
@@ -200,11 +203,16 @@ def resolve(tree: Any, values: Mapping[str, Any]) -> Any:
 
 
 def with_content(request: Request, change: Callable[[Any], Any]) -> Request:
-    """Return `request` with its texts changed."""
+    """Return `request` with what may come from an earlier answer changed."""
     return Request(
         request.model,
         tuple(
-            msgspec.structs.replace(message, content=change(message.content))
+            msgspec.structs.replace(
+                message,
+                content=change(message.content),
+                tool_calls=change(message.tool_calls),
+                tool_call_id=change(message.tool_call_id),
+            )
             for message in request.messages
         ),
         request.parameters,

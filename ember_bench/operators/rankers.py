@@ -141,6 +141,7 @@ class BestOf(LMFanIn):
     """
 
     role = "score"
+    reads = ("number",)
     card = "score"
     asks_once = False  # a function may ask what it likes
 

@@ -75,6 +75,8 @@ class SelfRefine(_Revising):
         refine_signature: The prompt for the next answer; names also `critique`.
     """
 
+    reads = ("yes_no",)
+
     def __init__(
         self,
         *,

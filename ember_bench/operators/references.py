@@ -6,16 +6,21 @@ registered under:
     @function("word_count")
     def count_words(response: str, inputs: Mapping[str, Any]) -> float: ...
 
-To load a card is to import what it names: load the cards of people you trust.
+To load a card is to import what it names. Python's own library is out of its reach, and what a
+module only imported from elsewhere too: `os:system` is no function for what a model wrote. What
+installed packages do with a text, only their authors know: load the cards of people you trust.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from ember_bench.errors import ConfigError, UnknownNameError
+
+_WRAP: Final = "write a function that calls it, and name that"
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -67,20 +72,30 @@ def resolve(name: str) -> Any:
 
     Raises:
         UnknownNameError: if nothing is; lists near matches of registered names.
-        ConfigError: if the path leads nowhere.
+        ConfigError: if the path leads nowhere, or out of its package.
     """
     module, colon, attributes = name.partition(":")
     if not colon:
         if name not in _registered:
             raise UnknownNameError("function", name, _registered)
         return _registered[name]
+    package = _package(module)
+    if package in sys.stdlib_module_names:
+        raise ConfigError(f"{name}: a card cannot name Python's own library; {_WRAP}")
     try:
         found: Any = importlib.import_module(module)
         for attribute in attributes.split("."):
             found = getattr(found, attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{name}: cannot be imported: {error}") from None
+    home = getattr(found, "__module__", None)
+    if not isinstance(home, str) or _package(home) != package:
+        raise ConfigError(f"{name}: is not defined in {package}; {_WRAP}")
     return found
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _home(thing: Any) -> str | None:

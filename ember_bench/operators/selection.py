@@ -43,6 +43,11 @@ def candidates_of(inputs: Mapping[str, Any], answer_format: str | None = None) -
     return [Candidate(text, parse_answer(text, format_name, choices)) for text in responses]
 
 
+def answers_of(candidates: Sequence[Candidate]) -> list[str]:
+    """Return the answers of those that have one."""
+    return [candidate.answer for candidate in candidates if candidate.answer is not None]
+
+
 def tally(
     answers: Sequence[str | None], weights: Sequence[float] | None = None
 ) -> dict[str, float]:

@@ -1,8 +1,11 @@
 """The steps of STORM: perspectives, simulated conversations, an outline, an article.
 
-"Assisting in Writing Wikipedia-like Articles From Scratch with Large Language Models" (Shao et al.
-2024). The paper searches the web; here the expert looks things up in a local corpus, or answers
-from memory where there is none.
+"Assisting in Writing Wikipedia-like Articles From Scratch with Large Language Models" (Shao, Jiang,
+Kanell, Xu, Khattab and Lam, NAACL 2024, arXiv:2402.14207). What is done otherwise than there: the
+perspectives are a model's own, where the paper reads them off the tables of contents of articles on
+related topics; a question is looked up as it stands, and is not broken into queries; and what is
+looked up in is a local corpus and not the web, or nothing, and then the expert answers from memory.
+The article has no citations.
 """
 
 from __future__ import annotations
@@ -15,13 +18,12 @@ from typing import Any, Final
 
 from ember_bench.operators.base import Inputs, Operator, OperatorKind
 from ember_bench.operators.concurrency import parallel
-from ember_bench.operators.fan_in import as_responses
+from ember_bench.operators.fan_in import as_responses, one_lm
 from ember_bench.operators.lm import LMModule
-from ember_bench.operators.registry import operator
 from ember_bench.operators.retrieve import Retrieve
 from ember_bench.operators.signature import Signature, builtin_signature
 
-# The paper's p0, which is asked for beside those that are found.
+# The paper's p0, which stands beside those that are found.
 BASIC_PERSPECTIVE: Final = "Basic fact writer: covers the basic facts of the topic broadly."
 _GOODBYE: Final = re.compile(r"thank you so much for your help", re.IGNORECASE)
 _BULLET: Final = re.compile(r"^[ \t]*(?:[-*\u2022]|\d{1,3}[.)])?[ \t]*")
@@ -29,7 +31,6 @@ _SECTION: Final = re.compile(r"^#[ \t]+(\S.*)$", re.MULTILINE)
 _NOTHING_FOUND: Final = "(nothing)"
 
 
-@operator
 class FindPerspectives(Operator):
     """Has a model name the perspectives from which a topic can be looked at.
 
@@ -51,7 +52,7 @@ class FindPerspectives(Operator):
         signature: Signature | type[Signature] | None = None,
     ) -> None:
         super().__init__(
-            lm_modules=_one(lm_modules, self),
+            lm_modules=one_lm(lm_modules, self),
             signature=signature or builtin_signature("storm_perspectives"),
         )
         self.count = count
@@ -93,7 +94,6 @@ class _Researched(Operator):
         return str(self.retrieve({"query": query})["context"]) or _NOTHING_FOUND
 
 
-@operator
 class Interview(_Researched):
     """Simulates a conversation between a writer and an expert for each perspective.
 
@@ -149,7 +149,6 @@ class Interview(_Researched):
         return "\n\n".join([f"Perspective: {perspective}", *turns])
 
 
-@operator
 class Outline(Operator):
     """Has a model draft an outline from what it knows, then improve it by what was said.
 
@@ -170,7 +169,7 @@ class Outline(Operator):
         draft_signature: Signature | None = None,
         refine_signature: Signature | None = None,
     ) -> None:
-        super().__init__(lm_modules=_one(lm_modules, self))
+        super().__init__(lm_modules=one_lm(lm_modules, self))
         self.draft_signature = draft_signature or builtin_signature("storm_outline")
         self.refine_signature = refine_signature or builtin_signature("storm_outline_refine")
 
@@ -183,7 +182,6 @@ class Outline(Operator):
         return {"outline": lm(self.refine_signature.render(given))}
 
 
-@operator
 class WriteArticle(_Researched):
     """Has a model write the sections of an outline at the same time, then the lead.
 
@@ -212,7 +210,7 @@ class WriteArticle(_Researched):
         section_signature: Signature | None = None,
         lead_signature: Signature | None = None,
     ) -> None:
-        super().__init__(_one(lm_modules, self), corpus, documents)
+        super().__init__(one_lm(lm_modules, self), corpus, documents)
         self.answer_format = answer_format
         self.section_signature = section_signature or builtin_signature("storm_section")
         self.lead_signature = lead_signature or builtin_signature("storm_lead")
@@ -234,9 +232,3 @@ class WriteArticle(_Researched):
         context = self._context(f"{inputs['query']} {section}")
         given = {**inputs, "section": section, "context": context, "conversations": said}
         return self.lms[0](self.section_signature.render(given)).strip()
-
-
-def _one(lm_modules: Sequence[LMModule], holder: Operator) -> Sequence[LMModule]:
-    if len(lm_modules) != 1:
-        raise ValueError(f"{type(holder).__name__} takes one LM module, found {len(lm_modules)}")
-    return lm_modules

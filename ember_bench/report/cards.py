@@ -9,8 +9,10 @@ import yaml
 
 from ember_bench.datasets.generated import get_generator
 from ember_bench.datasets.load import read_card
+from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.spec import ExperimentSpec
-from ember_bench.graph.architecture import ParameterCard, load_architecture
+from ember_bench.graph.architecture import Architecture, ParameterCard, load_architecture
+from ember_bench.graph.example import diagram_of, mermaid_of
 from ember_bench.models.registry import ModelRegistry
 from ember_bench.registry import Card, Cards, Kind
 from ember_bench.report.text import clean
@@ -31,8 +33,11 @@ def card_facts(kind: Any, name: str, cards: Cards) -> Facts:
     card = cards.get(kind, name)
     facts = _head(card, kind) | {k: v for k, v in card.document.data.items() if k != "name"}
     if kind == "architectures":
-        parameters = load_architecture(name, cards).card.parameters
+        architecture = load_architecture(name, cards)
+        parameters = architecture.card.parameters
         facts["parameters"] = {n: _parameter(p) for n, p in parameters.items()}
+        facts |= _diagrams(architecture)
+        facts["graph"] = facts.pop("graph")  # what is meant comes first
     if kind == "datasets":
         facts |= _generator_parameters(card)
     return facts
@@ -45,8 +50,9 @@ def grid_facts(spec: ExperimentSpec, path: Path) -> Facts:
 
 
 def card_text(facts: Facts) -> str:
-    """Return facts as YAML, in their order."""
-    text: str = yaml.dump(facts, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=96)
+    """Return facts as YAML, in their order; without what only other programs can read."""
+    shown = {name: fact for name, fact in facts.items() if name != "mermaid"}
+    text: str = yaml.dump(shown, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=96)
     return clean(text.rstrip())
 
 
@@ -99,6 +105,14 @@ def _parameter(parameter: ParameterCard) -> Facts:
     if parameter.required:
         facts["required"] = True
     return facts
+
+
+def _diagrams(architecture: Architecture) -> Facts:
+    """Return the network as text and as Mermaid source, or why it cannot be drawn."""
+    try:
+        return {"diagram": diagram_of(architecture), "mermaid": mermaid_of(architecture)}
+    except (EmberBenchError, ValueError) as error:
+        return {"diagram": f"cannot be drawn with default parameters: {error}"}
 
 
 def _generator_parameters(card: Card) -> Facts:

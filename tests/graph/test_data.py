@@ -60,6 +60,12 @@ class TestBuilding:
         with pytest.raises(GraphError, match=r"write \['ab'\]"):
             graph(ab=[]).add_node(name="c", operator=Say(), inputs="ab")
 
+    @pytest.mark.parametrize("name", ["a/b", "a@b", ""])
+    def test_a_name_is_not_to_be_taken_for_the_path_of_another_node(self, name: str) -> None:
+        message = "a node needs a name" if not name else "so two nodes could be taken for one"
+        with pytest.raises(GraphError, match=message):
+            graph().add_node(name=name, operator=Say())
+
     def test_a_node_computes(self) -> None:
         with pytest.raises(GraphError, match="node 'a': expected an Operator, found <class"):
             graph().add_node(name="a", operator=Say)  # type: ignore[arg-type]

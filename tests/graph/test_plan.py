@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import operator
 from typing import Any
 
@@ -15,6 +16,14 @@ from ember_bench.errors import GraphError
 from ember_bench.graph import Ref, Task
 from ember_bench.graph.comparison import same
 from ember_bench.graph.plan import Apply, Ask, Text, Turns, may_clash, references, resolve
+from ember_bench.models import (
+    Image,
+    Message,
+    ModelInfo,
+    Request,
+    ToolCall,
+    ToolDefinition,
+)
 from ember_bench.operators import LMModule
 from tests.graph.programs import Choosy, Glance
 from tests.support.models import module, modules, serve, simulated
@@ -116,6 +125,33 @@ class TestSymbols:
         assert same(tree, copy.deepcopy(tree))
         assert not same(tree, [tree])
         assert not same({"x": tree}, {"y": tree})
+
+    def test_requests_differ_by_all_that_is_asked(self) -> None:
+        model, tool = ModelInfo(model_id="p:m"), ToolDefinition("f", "", {})
+        requests = [
+            Request(model, (Message("user", "q"),)),
+            Request(model, (Message("user", "q", (Image("image/png", "A"),)),)),
+            Request(model, (Message("user", "q", (Image("image/png", "B"),)),)),
+            Request(model, (Message("user", "q", tool_calls=(ToolCall("1", "f", ""),)),)),
+            Request(model, (Message("user", "q", tool_call_id="1"),)),
+            Request(model, (Message("user", "q"),), tools=(tool,)),
+        ]
+        for one, other in itertools.product(requests, requests):
+            assert same(one, copy.deepcopy(other)) == (one is other)
+
+    def test_an_earlier_answers_tool_calls_are_filled_in(self) -> None:
+        calls = (ToolCall("1", "f", "{}"),)
+        later = Request(
+            ModelInfo(model_id="p:m"),
+            (
+                Message("assistant", "", tool_calls=Ref("a")),  # type: ignore[arg-type]
+                Message("tool", "4", tool_call_id=Ref("b")),  # type: ignore[arg-type]
+            ),
+        )
+        assert references(later) == ["a", "b"]
+        resolved = resolve(later, {"a": calls, "b": "1"})
+        assert resolved.messages[0].tool_calls == calls
+        assert resolved.messages[1].tool_call_id == "1"
 
     def test_true_is_not_one_and_objects_are_themselves(self) -> None:
         assert not same(True, 1)

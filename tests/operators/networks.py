@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scipy.stats import binom
 
 from ember_bench import bridge
-from ember_bench.graph import NoNGraphData, execute
+from ember_bench.graph import NoNGraphData, execute, jit
 from ember_bench.models import ModelInfo, ModelService
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand, TrialContext
@@ -42,9 +42,11 @@ from ember_bench.operators import (
     SelfRefine,
     Sequential,
     Tool,
+    ToolUser,
     VerifierOperator,
     WeightedVote,
 )
+from ember_bench.operators.storm import FindPerspectives, Interview, Outline, WriteArticle
 from tests.support.models import Subject, module, scripted
 
 if TYPE_CHECKING:
@@ -74,6 +76,21 @@ def shout(query: str, *, mark: str = "!") -> dict[str, str]:
 
 def is_fine(critique: str) -> bool:
     return "fine" in critique
+
+
+def graph_in_graph(new: Callable[[], LMModule]) -> NoNGraphData:
+    """Return a graph with a graph for a node, and one LM module in both."""
+    shared = new()
+    inner = NoNGraphData()
+    inner.add_node(name="drafts", operator=EnsembleOperator(lm_modules=[new(), shared]))
+    inner.add_node(name="vote", operator=MostCommonOperator(), inputs=["drafts"])
+    graph = NoNGraphData()
+    graph.add_node(name="one", operator=EnsembleOperator(lm_modules=[shared]))
+    graph.add_node(name="many", operator=inner)
+    graph.add_node(
+        name="judge", operator=JudgeBasedOperator(lm_modules=[new()]), inputs=["one", "many"]
+    )
+    return graph
 
 
 def every_operator(new: Callable[[], LMModule]) -> dict[str, Operator]:
@@ -129,13 +146,31 @@ def every_operator(new: Callable[[], LMModule]) -> dict[str, Operator]:
         "Branch": Branch(predicate=is_short, then=ensemble(1), otherwise=ensemble(2)),
         "Function": Function(shout) >> ensemble(1),
         "Tool": Tool(shout, name="louder"),
+        "ToolUser": ToolUser(lm_modules=[new()], tools=[Tool(shout)], rounds=2),
+        "NoNGraphData": graph_in_graph(new),
+        "JittedOperator": jit(ensemble() >> MostCommonOperator()),
+        "JittedOperator of a graph": Map(operator=jit(graph_in_graph(new)), field="items"),
+        "Outline and the rest of STORM": NoNGraphData(
+            {
+                "perspectives": FindPerspectives(lm_modules=[new()], count=2),
+                "interview": Interview(lm_modules=[new(), new()], rounds=1, corpus=["A fact."]),
+                "outline": Outline(lm_modules=[new()]),
+                "article": WriteArticle(lm_modules=[new()], documents=1),
+            },
+            {
+                "interview": ["perspectives"],
+                "outline": ["interview"],
+                "article": ["interview", "outline"],
+            },
+        ),
         "Retrieve": Retrieve(corpus=["How many legs?", "No idea."], k=1) >> ensemble(1),
     }
 
 
 def items_of(name: str) -> dict[str, Any]:
     """Return the inputs for `every_operator()[name]`."""
-    return {**QUESTION, "items": ["a", "b", "a"]} if name == "Map" else QUESTION
+    maps = name in ("Map", "JittedOperator of a graph")
+    return {**QUESTION, "items": ["a", "b", "a"]} if maps else QUESTION
 
 
 def run_items(

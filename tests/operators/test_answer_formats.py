@@ -24,9 +24,9 @@ NAMES = [form.name for form in BUILT_IN_FORMATS]
 # Pieces that mean something to some format, so that random texts come upon its corners.
 PIECES = [
     "Answer", ": ", "answer is ", "####", "\\boxed{", "}", "\"answer\": ", "\"", "A",
-    "(B)", " or ", "and ", "not ", "yes", "no", "[", "]", "I ", "1", "0", ",", ".", "-",
-    "/", "e", "^", " ", "\n", "\\frac", "{", "$", "%", "\u2212", "x", "*", "=", "Paris",
-    "London",
+    "(B)", " or ", "and ", "not ", "yes", "no", "true", "false", "it is ", "[", "]", "I ",
+    "1", "0", ",", ".", "-", "/", "e", "^", " ", "\n", "\\frac", "{", "$", "%", "\u2212",
+    "x", "*", "=", "Paris", "London",
 ]  # fmt: skip
 ANY_TEXT = st.text() | st.lists(st.sampled_from(PIECES)).map("".join)
 
@@ -51,7 +51,7 @@ def test_an_answer_is_read_again_behind_the_word_answer(form: str, text: str) ->
 HOSTILE = [
     "1", "1,", "1 ", "1 000", "1/", "1 -", "1e", "1 1 /", "1 and ", "answer ", "answer: ",
     "answer is ", "the answer is A. ", "\"answer\":", "\"answer\": \"\\", "#", "\\boxed{",
-    "\\boxed{1}", "\\frac{1}{", "{", "(", "[", "[yes] or ", "yes or no ", "A or ",
+    "\\boxed{1}", "\\frac{1}{", "{", "(", "[", "[yes] or ", "yes or no ", "true", "it is ", "A or ",
     "A is the best ", "is not ", "*", " ", "\n", "\t1", "-", "=1", "1x", "\0",
     "\u2212", ". ", "A", "no ",
 ]  # fmt: skip

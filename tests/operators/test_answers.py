@@ -257,6 +257,21 @@ YES_NO = {
     "The answer is no.": "no",
     "There is no reason to doubt it. Yes.": "yes",
     "Answer with [Yes] or [No]. [No]": "no",
+    "true": "yes",
+    "False.": "no",
+    "**True**": "yes",
+    "[False]": "no",
+    "Answer: True": "yes",
+    "The answer is \\boxed{\\text{False}}.": "no",
+    '{"answer": false}': "no",
+    "True, because it is odd": "yes",
+    "False. It is 3 * 7.": "no",
+    "It has two factors.\nFalse": "no",
+    "It has no factors. So the statement is true.": "yes",
+    "It is 3 * 7. Therefore, it's false.": "no",
+    "True or false? False.": "no",
+    "That is true of 3, and of 7. No": "no",
+    "True, it looks prime. The answer is no.": "no",
 }
 
 NEITHER = [
@@ -270,6 +285,19 @@ NEITHER = [
     "not sure",
     "Yes. On second thoughts: no",
     "noon",
+    "true or false",
+    "Answer: True/False",
+    "[True] or [False]",
+    "Not true.",
+    "It is not true.",
+    "I doubt that it is true.",
+    "If 3 divides it, it is false.",
+    "True positives are rare",
+    "False alarms are rare.",
+    "The answer is not true.",
+    "The statement is half true.",
+    "True. On second thoughts: the claim is false.",
+    "Truely",
 ]
 
 

@@ -17,12 +17,17 @@ from ember_bench import bridge
 from ember_bench.errors import SignatureError
 from ember_bench.models.strand import TrialContext
 from ember_bench.operators import (
+    BestOf,
     EnsembleOperator,
     LMModule,
     MostCommonOperator,
     Operator,
+    SelfRefine,
     Signature,
+    VerifierOperator,
+    answers,
 )
+from ember_bench.operators.answers import AnswerFormat
 from tests.support.models import in_trial, module, modules, serve, simulated, telling
 
 SERVICE = serve(simulated(), simulated("other"))
@@ -375,6 +380,32 @@ class TestDescription:
         linecache.clearcache()
         after = self.load(tmp_path / "after", self.USERS.replace(old, new)).Mine().describe()
         assert (before != after) == changed
+
+    @pytest.mark.parametrize(
+        ("make", "form"),
+        [
+            (lambda: MostCommonOperator(answer_format="number"), "number"),
+            (lambda: VerifierOperator(lm_modules=[lm()], answer_format="choice"), "choice"),
+            (lambda: VerifierOperator(lm_modules=[lm()]), "yes_no"),
+            (lambda: SelfRefine(lm_modules=[lm()]), "yes_no"),
+            (lambda: BestOf(lm_modules=[lm()]), "number"),
+            (lambda: Holds(MostCommonOperator(answer_format="number")), "number"),
+        ],
+        ids=["argument", "of a verifier", "verdicts", "critiques", "scores", "within another"],
+    )
+    def test_changes_with_the_version_of_the_answer_formats_it_reads_by(
+        self, make: Callable[[], Operator], form: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        operator = make()
+        before = operator.describe()
+        assert before == make().describe()
+        newer = AnswerFormat(form, 99, answers.get_answer_format(form).parse)
+        monkeypatch.setitem(answers._FORMATS, form, newer)
+        assert operator.describe() != before
+
+    def test_a_text_that_names_no_format_is_described_as_it_is(self) -> None:
+        named = MostCommonOperator(answer_format="nothing")
+        assert named.describe()["attributes"]["answer_format"] == "nothing"
 
     def test_changes_with_the_version_of_a_built_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
         before = MostCommonOperator().describe()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from ember_bench.errors import ConfigError, UnknownNameError
+from ember_bench.graph import NoNGraphData, vmap
 from ember_bench.graph.architecture import load_architecture
+from ember_bench.graph.jitted import JittedOperator
 from ember_bench.models import ModelService
 from ember_bench.operators import (
     BestOf,
@@ -36,21 +40,27 @@ from ember_bench.operators import (
     save_operator,
 )
 from ember_bench.operators.cards import NodeCard
+from ember_bench.operators.fan_in import LMFanIn, Verifying
 from ember_bench.operators.references import reference, resolve
+from ember_bench.operators.registry import operator_class
 from ember_bench.registry import Cards, default_roots
 from tests.operators import networks
 from tests.operators.networks import (
+    QUESTION,
     every_operator,
+    graph_in_graph,
     is_short,
     items_of,
     maker,
     many_words,
     run_items,
 )
-from tests.support.models import module, serve, simulated
+from tests.support.models import Subject, in_trial, keys, module, serve, simulated
 
 MODELS = [simulated("a"), simulated("b", accuracy=0.9)]
 SERVICE = serve(*MODELS)
+GRAPH = "operator: NoNGraphData\narguments:\n"
+ORACLE = "{operator: OracleOperator}"
 NETWORKS = every_operator(maker(SERVICE, MODELS[0]))
 
 configs = st.fixed_dictionaries(
@@ -89,6 +99,10 @@ def trees(draw: st.DrawFn) -> Operator:
         leaves,
         lambda below: st.one_of(
             st.builds(Sequential, operators=st.lists(below, min_size=1, max_size=3)),
+            st.builds(JittedOperator, below),
+            st.dictionaries(st.sampled_from(["a", "$b", "operator"]), below, min_size=1).map(
+                NoNGraphData
+            ),
             st.builds(Map, operator=below, field=st.sampled_from(["queries", "$queries"])),
             st.builds(Branch, predicate=st.just(is_short), then=below),
             st.builds(CascadeOperator, stages=st.lists(below, min_size=1, max_size=2)),
@@ -144,6 +158,71 @@ def test_every_operator_that_is_exported_is_in_the_list() -> None:
     classes = {c for c in public if isinstance(c, type) and issubclass(c, Operator)} - {Operator}
     used = {type(part) for network in NETWORKS.values() for _, part in network.named_operators()}
     assert classes <= used
+
+
+def test_every_built_in_class_is_found_by_its_name() -> None:
+    """Also those that stand elsewhere; a base class with arguments of its own is not one."""
+
+    def below(cls: type[Operator]) -> set[type[Operator]]:
+        return {cls}.union(*map(below, cls.__subclasses__()))
+
+    ours = {c for c in below(Operator) if c.__module__.startswith("ember_bench.")}
+    bases = {Operator, LMFanIn, Verifying}
+    named = {c for c in ours - bases if not c.__name__.startswith("_")}
+    assert len(named) > 30
+    assert [c for c in named if operator_class(c.__name__) is not c] == []
+
+
+def test_a_card_is_loaded_by_a_program_that_has_imported_nothing_else(tmp_path: Path) -> None:
+    for name in ("NoNGraphData", "JittedOperator", "Outline and the rest of STORM"):
+        save_operator(NETWORKS[name], tmp_path / f"{name}.yaml")
+    program = (
+        "import sys\n"
+        "from ember_bench.models import ModelInfo, ModelRegistry, ModelService\n"
+        "from ember_bench.operators import load_operator\n"
+        "registry = ModelRegistry()\n"
+        "registry.register_model(ModelInfo(model_id='simulated:a'))\n"
+        "for path in sys.argv[1:]:\n"
+        "    print(len(load_operator(path, ModelService(registry)).lm_modules()))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, *map(str, sorted(tmp_path.glob("*.yaml")))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.split() == ["3", "3", "5"]
+
+
+def test_a_mapped_operator_is_saved_with_what_it_maps() -> None:
+    saved = vmap(graph_in_graph(maker(SERVICE, MODELS[0])), max_concurrency=2)
+    built = Operator.from_card(saved.to_card(), SERVICE)
+    assert built.describe() == saved.describe()
+    batch = [{**QUESTION, "query": f"{n}?"} for n in range(3)]
+
+    def asked(operator: Operator) -> list[bytes]:
+        return keys(in_trial(lambda: operator(batch), subject=Subject())[1])  # type: ignore[arg-type]
+
+    assert asked(built) == asked(saved)
+
+
+def test_a_graph_is_saved_with_its_nodes_in_their_order(tmp_path: Path) -> None:
+    save_operator(NETWORKS["NoNGraphData"], tmp_path / "graph.yaml")
+    data = yaml.safe_load((tmp_path / "graph.yaml").read_text())
+    assert data["operator"] == "NoNGraphData"
+    assert list(data["arguments"]["nodes"]) == ["one", "many", "judge"]
+    assert data["arguments"]["edges"]["judge"] == ["one", "many"]
+    inner = data["arguments"]["nodes"]["many"]["arguments"]
+    assert inner["edges"] == {"drafts": [], "vote": ["drafts"]}
+    loaded = load_operator(tmp_path / "graph.yaml", SERVICE)
+    assert isinstance(loaded, NoNGraphData)
+    assert loaded.to_mermaid() == NETWORKS["NoNGraphData"].to_mermaid()  # type: ignore[attr-defined]
+
+
+def test_a_built_in_name_is_not_taken_by_another_class() -> None:
+    for name in ("MostCommonOperator", "Outline", "NoNGraphData"):
+        with pytest.raises(ConfigError, match=f"operator '{name}' is built in"):
+            operator(type(name, (Operator,), {}))
 
 
 def test_a_card_is_short_and_readable(tmp_path: Path) -> None:
@@ -231,7 +310,7 @@ def test_a_registered_function_is_saved_by_its_name() -> None:
         function("a:b")
 
 
-@pytest.mark.parametrize("path", ["no_such_module:f", "math:no_such_name", "math:pi.x"])
+@pytest.mark.parametrize("path", ["no_such_module:f", "numpy:no_such_name", "numpy:pi.x"])
 def test_a_path_that_leads_nowhere_is_an_error(path: str) -> None:
     with pytest.raises(ConfigError, match=f"{path}: cannot be imported"):
         resolve(path)
@@ -291,6 +370,18 @@ def test_what_cannot_be_saved_says_why(thing: Operator, message: str) -> None:
         ("operator: Function\narguments: {function: $f}", "unknown parameter 'f'"),
         ("operatr: Map", "operatr"),
         ("operator: Map\narguments: {operator: {operator: Mp}}", "unknown operator 'Mp'"),
+        (
+            "operator: Map\narguments: {operator: {operator: OracleOperator, inputs: [a]}}",
+            "OracleOperator: only the node of a graph has inputs",
+        ),
+        (
+            f"{GRAPH}  nodes: {{vote: {{operator: MostCommonOperator}}}}\n  edges: {{vot: []}}",
+            "edges: unknown node 'vot'; did you mean 'vote'",
+        ),
+        (
+            f"{GRAPH}  nodes: {{a: {ORACLE}, b: {ORACLE}}}\n  edges: {{a: [b], b: [a]}}",
+            "node 'a': unknown input 'b'",
+        ),
     ],
 )
 def test_a_mistake_in_a_file_has_a_place(tmp_path: Path, text: str, message: str) -> None:
