@@ -22,6 +22,8 @@ MAX_NODES = 200_000
 MAX_DEPTH = 60
 
 _LONGEST_SHOWN = 100
+# Fields whose value no message repeats.
+_SECRET = ("api_key", "base_url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,8 @@ class Document:
         if error["type"] == "missing":
             return self.problem(f"missing field {where!r}", *loc[:-1])
         message = error["msg"].removeprefix("Value error, ")
-        found = (
-            "" if isinstance(error["input"], dict | list) else f" (found {_short(error['input'])})"
-        )
+        hidden = isinstance(error["input"], dict | list) or where.endswith(_SECRET)
+        found = "" if hidden else f" (found {_short(error['input'])})"
         return self.problem(f"{where}: {message}{found}" if where else message, *loc)
 
 

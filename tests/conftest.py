@@ -12,6 +12,8 @@ from hypothesis import settings
 # a change is judged by what it changed; other runs look for new ones.
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
+# `--hypothesis-profile=nightly`: 10,000 cases of `tests/fuzz`.
+settings.register_profile("nightly", deadline=None, max_examples=2_000)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 BESIDE_THE_CHECKOUT = Path(__file__).parent.parent.parent / "shared" / "data"

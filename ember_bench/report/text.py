@@ -6,11 +6,14 @@ import re
 import unicodedata
 from typing import Final
 
-# Control characters move the cursor; the format characters among these reverse what is read.
+# Control characters move the cursor. Of the format characters these reverse what is read, or say
+# something that nobody sees; joiners (U+200C, U+200D) are part of how some languages are written.
 _HIDDEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028\u2029\u202a-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-_MARKDOWN: Final = re.compile(r"([\\`*_\[\]<>#|~$&])")
+# Beside what marks text up, what makes a link of an address and a mention of a name.
+_MARKDOWN: Final = re.compile(r"[\\`*_\[\]<>#|~$&@]|:(?=//)|(?<=www)\.")
 
 
 def clean(text: str) -> str:
@@ -23,9 +26,14 @@ def one_line(text: str) -> str:
     return clean(" ".join(text.split()))
 
 
+def clean_json(text: str) -> str:
+    """Return JSON that is the same value, with characters that a terminal obeys written out."""
+    return _HIDDEN.sub(_in_json, text)
+
+
 def escape_markdown(text: str) -> str:
     """Return `text` in one line that Markdown shows as it is, in a table as well."""
-    return _MARKDOWN.sub(r"\\\1", one_line(text))
+    return _MARKDOWN.sub(r"\\\g<0>", one_line(text))
 
 
 def width(text: str) -> int:
@@ -40,4 +48,12 @@ def width(text: str) -> int:
 
 def _written_out(match: re.Match[str]) -> str:
     code = ord(match[0])
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _in_json(match: re.Match[str]) -> str:
+    """Return a character of a JSON text as JSON writes it out: in halves beyond U+FFFF."""
+    units = match[0].encode("utf-16-be")
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ember_bench.experiment.summary import CellSummary, ExperimentSummary
+from ember_bench.secrets import redacted
 from ember_bench.tracking import fields
 from ember_bench.tracking.digest import cell_digest, digest_of
 from ember_bench.tracking.messages import Log, Logged
@@ -23,7 +24,7 @@ from ember_bench.tracking.plot import accuracy_plot
 from ember_bench.tracking.runs import Content, Runs
 from ember_bench.tracking.store import Store
 from ember_bench.tracking.tables import TABLE_NAME, write_tables
-from ember_bench.tracking.uris import cells_url, is_server, redacted, run_url, ui_command
+from ember_bench.tracking.uris import cells_url, is_server, run_url, ui_command
 
 PLOT_NAME: Final = "accuracy_and_cost.html"
 GRID_NAME: Final = "grid.yaml"

@@ -33,8 +33,14 @@ SCHEMA: Final = pa.schema(
         ("calls", pa.int32()),
         ("input_tokens", pa.int64()),
         ("output_tokens", pa.int64()),
+        ("target", pa.string()),
+        ("item_digest", pa.string()),
+        ("cluster", pa.string()),
     ]
 )
+
+# What tells whether two runs may be compared, and says nothing to people.
+_NOT_SHOWN: Final = frozenset({"epoch", "item_digest", "cluster"})
 
 
 def write_tables(batches: Iterable[Mapping[str, Sequence[Any]]], folder: Path) -> None:
@@ -78,7 +84,7 @@ def _table(columns: Mapping[str, list[Any]]) -> bytes:
     used = {
         name: values
         for name, values in columns.items()
-        if name != "epoch" and set(values) != {None}
+        if name not in _NOT_SHOWN and set(values) != {None}
     }
     rows = list(zip(*used.values(), strict=True))
     return msgspec.json.encode({"columns": list(used), "data": rows})

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import IO, Any, Final, Self, TypeAlias
 
 from ember_bench.experiment.summary import ExperimentSummary
+from ember_bench.secrets import redacted, without_secrets
 from ember_bench.tracking.digest import digest_of
 from ember_bench.tracking.errors import TrackingError
 from ember_bench.tracking.messages import (
@@ -32,15 +33,16 @@ from ember_bench.tracking.messages import (
     to_json,
     to_reply,
 )
-from ember_bench.tracking.uris import default_uri, redacted, sqlite_path
+from ember_bench.tracking.uris import default_uri, sqlite_path
 
 TrialBatch: TypeAlias = Mapping[str, Sequence[Any]]
 """Some trials of a cell by column: item, epoch, outcome, score, answer, explanation, error,
-cost_usd, latency_seconds, calls, input_tokens, output_tokens. All columns have the same length;
-`item` must be there, others may be missing. Values are plain Python: str, int, float, None."""
+cost_usd, latency_seconds, calls, input_tokens, output_tokens, target, item_digest, cluster. All
+columns have the same length; `item` must be there, others may be missing. Values are plain Python:
+str, int, float, None."""
 
 # MLflow's own defaults make a server that is not there cost ten minutes.
-_ENVIRONMENT: Final = {
+ENVIRONMENT: Final = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -78,7 +80,7 @@ class Tracker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**_ENVIRONMENT, **os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env={**ENVIRONMENT, **os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
             # Ctrl-C stops the trials; what there is of them is still to be logged.
             start_new_session=True,
         )
@@ -224,7 +226,7 @@ class Tracker:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return f"the process that writes them ended with status {status}" + (
-            f": {redacted(lines[-1])}" if lines else ""
+            f": {without_secrets(lines[-1])}" if lines else ""
         )
 
 

@@ -8,6 +8,11 @@ import shlex
 from pathlib import Path
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
+from ember_bench.secrets import redacted
+
+RUN_PREFIX = "runs:/"
+"""MLflow's own way to write that a run is meant."""
+
 _STORES = ("sqlite", "postgresql", "mysql", "mssql", "databricks")
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///(?P<path>[^?]+)(?:\?.*)?", re.DOTALL)
 _USER = re.compile(r"(?<=://)[^/\s]*@")
@@ -23,11 +28,6 @@ def sqlite_path(uri: str) -> Path | None:
     """Return the file of a SQLite URI, None of any other."""
     found = _SQLITE.fullmatch(uri)
     return Path(unquote(found["path"])) if found else None
-
-
-def redacted(text: str) -> str:
-    """Return `text` without user names and passwords in any URI in it."""
-    return _USER.sub("***@", text)
 
 
 def unusable(uri: str) -> str | None:

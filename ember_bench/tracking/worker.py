@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, BinaryIO
 
+from ember_bench.secrets import without_secrets
 from ember_bench.tracking.errors import TrackingError
 from ember_bench.tracking.messages import (
     End,
@@ -28,7 +29,6 @@ from ember_bench.tracking.messages import (
     to_json,
     to_request,
 )
-from ember_bench.tracking.uris import redacted
 
 if TYPE_CHECKING:
     from ember_bench.tracking.record import Columns, Trials
@@ -105,4 +105,4 @@ def _explain(error: Exception) -> str:
     """Return the lines of an error that say something, without statements and passwords."""
     lines = [line.strip() for line in str(error).partition("[SQL: ")[0].splitlines()]
     said = [line for line in lines if line and not line.startswith("(Background on this error")]
-    return redacted(" ".join(said)[:1_000]) or type(error).__name__
+    return without_secrets(" ".join(said))[:1_000] or type(error).__name__

@@ -88,3 +88,11 @@ def test_an_experiment_is_logged_and_brought_up_to_date(server: str, tmp_path: P
     assert run.info.status == "FINISHED"
     assert run.data.metrics["items"] == 100
     assert run.inputs.dataset_inputs[0].dataset.name == "primes"
+
+    from ember_bench.experiment.comparison import compare
+    from ember_bench.experiment.pairing import pair_up
+    from ember_bench.tracking.reading import read_runs
+
+    pairs = pair_up([read_runs("demo", server)])
+    assert [pair.cell.name for pair in pairs] == [f"primes/vote(k={k})" for k in (3, 5, 7)]
+    assert {found.items for found in compare(pairs).pairs} == {200}

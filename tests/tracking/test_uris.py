@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from ember_bench.secrets import redacted
 from ember_bench.tracking.uris import (
     default_uri,
-    redacted,
     run_url,
     sqlite_path,
     ui_command,

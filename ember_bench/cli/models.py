@@ -1,0 +1,41 @@
+"""`ember-bench models check`: what the cards' prices are worth today."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ember_bench.cli._output import Status, put_json, put_text
+
+models = typer.Typer(help="Look after model cards.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@models.callback()
+def _models() -> None:
+    """Look after model cards."""
+
+
+@models.command("check")
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+) -> None:
+    """Compare the prices of all cards with a maintained price list; offline.
+
+    Exit status 1 if any price has drifted.
+    """
+    from datetime import UTC, datetime
+
+    from ember_bench.models.prices import PriceStatus, check_prices, price_list_version
+    from ember_bench.models.registry import ModelRegistry
+
+    today = datetime.now(UTC).date()
+    checks = check_prices(ModelRegistry.from_cards(), today)
+    if as_json:
+        put_json({"price_list": price_list_version(), "date": today, "models": checks})
+    else:
+        from ember_bench.report.prices import prices_table
+
+        put_text(prices_table(checks, price_list_version()))
+    if any(found.status is PriceStatus.DRIFTED for found in checks):
+        raise typer.Exit(Status.FAILURES)
