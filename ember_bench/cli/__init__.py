@@ -12,8 +12,12 @@ from typing import Annotated
 import typer
 
 from ember_bench import __version__
+from ember_bench.cli.compare import compare
+from ember_bench.cli.export import export
 from ember_bench.cli.list import list_names
+from ember_bench.cli.models import models
 from ember_bench.cli.plan import plan
+from ember_bench.cli.rescore import rescore
 from ember_bench.cli.run import run
 from ember_bench.cli.show import show
 
@@ -30,6 +34,10 @@ app.command("run")(run)
 app.command("plan")(plan)
 app.command("list")(list_names)
 app.command("show")(show)
+app.command("compare")(compare)
+app.command("export")(export)
+app.command("rescore")(rescore)
+app.add_typer(models, name="models")
 
 
 def _print_version(wanted: bool) -> None:
@@ -53,8 +61,8 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit with its status.
 
-    Status: 0 all done; 1 some trials failed, or the log was not delivered; 2 bad input, nothing
-    was started; 3 stopped early.
+    Status: 0 all done; 1 some trials failed, the log was not delivered, or prices have drifted; 2
+    bad input, nothing was started; 3 stopped early.
     """
     from ember_bench.cli._output import Status, fail, replace_unprintable
     from ember_bench.errors import EmberBenchError

@@ -24,8 +24,9 @@ class Status(IntEnum):
 def say(message: str) -> None:
     """Print a message for people."""
     from ember_bench.report.text import clean
+    from ember_bench.secrets import without_secrets
 
-    print(clean(message), file=sys.stderr, flush=True)
+    print(clean(without_secrets(message)), file=sys.stderr, flush=True)
 
 
 def fail(error: EmberBenchError) -> None:
@@ -47,15 +48,23 @@ def put(text: str) -> None:
 def put_text(text: Text) -> None:
     """Print a result with its styles, without them where there is no terminal."""
     from rich.console import Console
+    from rich.text import Text
 
-    Console(markup=False, highlight=False, emoji=False).print(text, soft_wrap=True)
+    from ember_bench.report.text import clean
+
+    # Tables clean what they are given. If one forgot, it loses its styles, and no more than that.
+    cleaned = clean(text.plain)
+    shown = text if cleaned == text.plain else Text(cleaned)
+    Console(markup=False, highlight=False, emoji=False).print(shown, soft_wrap=True)
 
 
 def put_json(value: Any) -> None:
     """Print a result for machines."""
     import msgspec
 
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    from ember_bench.report.text import clean_json
+
+    print(clean_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
 
 
 def columns() -> int | None:

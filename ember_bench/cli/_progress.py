@@ -11,6 +11,8 @@ from ember_bench.cli._output import say
 from ember_bench.cli.session import Listener
 from ember_bench.experiment.runner import Progress
 from ember_bench.report.numbers import count, dollars, duration
+from ember_bench.report.text import clean
+from ember_bench.secrets import without_secrets
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -164,7 +166,7 @@ class Alive(Announcer):
         if self._bar is None:
             say(message)
         else:
-            self._bar.console.print(message, soft_wrap=True)
+            self._bar.console.print(clean(without_secrets(message)), soft_wrap=True)
 
     def _description(self, progress: Progress) -> str:
         done = progress.kept + progress.done

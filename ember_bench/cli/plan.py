@@ -21,10 +21,14 @@ def plan(
     data_dir: Annotated[
         Path | None, typer.Option(help="Where recorded data is [EMBER_BENCH_DATA].")
     ] = None,
+    unsafe_code: Annotated[
+        bool,
+        typer.Option("--unsafe-code", help="Run the targets' code even without a sandbox."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Print a grid's cells, calls and cost; ask no model, write nothing."""
-    found = _forecast(grid, results, data_dir)
+    found = _forecast(grid, results, data_dir, unsafe_code=unsafe_code)
     if as_json:
         put_json(found)
         return
@@ -33,10 +37,11 @@ def plan(
     put_text(plan_table(found, columns()))
 
 
-def _forecast(grid: str, results: Path, data_dir: Path | None) -> Forecast:
+def _forecast(grid: str, results: Path, data_dir: Path | None, *, unsafe_code: bool) -> Forecast:
     from contextlib import closing, nullcontext
 
     from ember_bench.cli import session
+    from ember_bench.cli._code import warn_of_unsafe_code
     from ember_bench.cli._grids import find_grid
     from ember_bench.experiment.forecast import forecast
     from ember_bench.models.registry import ModelRegistry
@@ -45,10 +50,12 @@ def _forecast(grid: str, results: Path, data_dir: Path | None) -> Forecast:
 
     if data_dir is not None:
         session.use_data_dir(data_dir)
+    if unsafe_code:
+        warn_of_unsafe_code()
     path = find_grid(grid)
     cards = Cards(default_roots(path))
     registry = ModelRegistry.from_cards(cards)
     stored = results / session.RESPONSES
     known = closing(StoredAnswers(stored)) if stored.is_file() else nullcontext()
     with known as answers:
-        return forecast(path, cards, registry, known=answers)
+        return forecast(path, cards, registry, known=answers, unsafe_code=unsafe_code)

@@ -31,6 +31,14 @@ def run(
     in_flight: Annotated[
         int | None, typer.Option(min=1, max=100_000, help="Trials under way at once.")
     ] = None,
+    budget_usd: Annotated[
+        float | None,
+        typer.Option(min=1e-9, help="The most that this run may spend, in US dollars."),
+    ] = None,
+    unsafe_code: Annotated[
+        bool,
+        typer.Option("--unsafe-code", help="Run model-written code even without a sandbox."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
@@ -40,14 +48,16 @@ def run(
     again = f"ember-bench {shlex.join(context.obj)}"
     options = Options(results, tracking_uri, mlflow)
     try:
-        outcome = _run(grid, options, data_dir, offline, in_flight, quiet)
+        outcome = _run(grid, options, data_dir, offline, in_flight, budget_usd, unsafe_code, quiet)
     except RunStoppedError as error:
         say(f"{error}; every answer is stored; to continue: {again}")
         raise typer.Exit(Status.STOPPED) from None
     except KeyboardInterrupt:
         say(f"stopped; to continue: {again}")
         raise typer.Exit(Status.STOPPED) from None
-    _print(outcome, options, as_json=as_json, quiet=quiet)
+    print_outcome(outcome, options, as_json=as_json, quiet=quiet)
+    for cap in outcome.budget_reached:
+        say(f"budget reached: {cap}")
     if outcome.stopped:
         say(f"stopped early; to continue: {again}")
         raise typer.Exit(Status.STOPPED)
@@ -63,21 +73,32 @@ def _run(
     data_dir: Path | None,
     offline: bool,
     in_flight: int | None,
+    budget_usd: float | None,
+    unsafe_code: bool,
     quiet: bool,
 ) -> Outcome:
     from ember_bench.cli import session
+    from ember_bench.cli._code import warn_of_unsafe_code
     from ember_bench.cli._grids import find_grid
     from ember_bench.cli._progress import listener
 
     if data_dir is not None:
         session.use_data_dir(data_dir)
-    experiment = session.open_experiment(find_grid(grid), offline=offline, in_flight=in_flight)
+    if unsafe_code:
+        warn_of_unsafe_code()
+    experiment = session.open_experiment(
+        find_grid(grid),
+        offline=offline,
+        in_flight=in_flight,
+        unsafe_code=unsafe_code,
+        budget_usd=budget_usd,
+    )
     simulated = any(cell.simulated for cell in experiment.cells)
     told = listener(simulated=simulated, quiet=quiet)
     return session.run_experiment(experiment, options, told)
 
 
-def _print(outcome: Outcome, options: Options, *, as_json: bool, quiet: bool) -> None:
+def print_outcome(outcome: Outcome, options: Options, *, as_json: bool, quiet: bool) -> None:
     """Print the table, or JSON, and what to open next."""
     if as_json:
         put_json(outcome.summary)

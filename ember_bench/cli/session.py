@@ -5,6 +5,7 @@
 <results>/<experiment>/trials.db     the trial store
 <results>/<experiment>/summary.json  what the experiment found
 <results>/<experiment>/summary.md    the same, to read
+<results>/<experiment>/run.log       what the limits did, if they did anything
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,17 +21,18 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ember_bench.datasets.load import DATA_DIR_VARIABLE
+from ember_bench.cli._run_log import run_log
 from ember_bench.engines import LocalEngine
 from ember_bench.errors import ConfigError, EmberBenchError, StoreError
 from ember_bench.experiment.lock import locked
 from ember_bench.experiment.plan import Experiment, prepare
-from ember_bench.experiment.runner import Progress, Run, trial_store
+from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
 from ember_bench.experiment.store import TrialStore
 from ember_bench.experiment.summary import ExperimentSummary
+from ember_bench.models.recorded_data import DATA_DIR_VARIABLE
 from ember_bench.models.registry import ModelRegistry
+from ember_bench.models.salvage import open_response_store
 from ember_bench.models.service import ModelService
-from ember_bench.models.store import ResponseStore
 from ember_bench.registry import Cards, default_roots
 from ember_bench.report import markdown
 from ember_bench.tracking import Logged, Tracker, TrackingError, is_logged
@@ -83,6 +85,7 @@ class Outcome:
         stopped: Whether it was told to stop before all trials were done.
         logged: Where it is in MLflow; None if it is not.
         log_error: Why it could not be logged; None if it was, or was not to be.
+        budget_reached: Which caps of the budget turned calls away, to be read.
     """
 
     summary: ExperimentSummary
@@ -90,6 +93,7 @@ class Outcome:
     stopped: bool
     logged: Logged | None
     log_error: str | None
+    budget_reached: tuple[str, ...] = ()
 
 
 class RunStoppedError(EmberBenchError):
@@ -127,7 +131,13 @@ def use_data_dir(folder: Path) -> None:
 
 
 def open_experiment(
-    grid: Path, *, offline: bool = False, in_flight: int | None = None
+    grid: Path,
+    *,
+    offline: bool = False,
+    in_flight: int | None = None,
+    unsafe_code: bool = False,
+    evaluators: Mapping[str, str] | None = None,
+    budget_usd: float | None = None,
 ) -> Experiment:
     """Read a grid and check all that it takes to run it; writes nothing, asks nobody.
 
@@ -135,13 +145,24 @@ def open_experiment(
         grid: The grid file.
         offline: Make no request: a call whose answer is not stored is an error.
         in_flight: How many trials are under way at once, in place of what the grid says.
+        unsafe_code: Run model-written code without a sandbox where there is none.
+        evaluators: By dataset, evaluators in place of the grid's.
+        budget_usd: What a run may spend, in place of what the grid says.
 
     Raises:
         ConfigError: with every mistake at its place.
     """
     cards = Cards(default_roots(grid))
     service = ModelService(ModelRegistry.from_cards(cards), offline=offline)
-    experiment = prepare(grid, cards, service, asks=not offline)
+    experiment = prepare(
+        grid,
+        cards,
+        service,
+        asks=not offline,
+        unsafe_code=unsafe_code,
+        evaluators=evaluators,
+        budget_usd=budget_usd,
+    )
     if in_flight is not None:
         spec = experiment.spec.model_copy(update={"in_flight": in_flight})
         experiment = replace(experiment, spec=spec)
@@ -149,7 +170,10 @@ def open_experiment(
 
 
 def run_experiment(
-    experiment: Experiment, options: Options, listener: Listener | None = None
+    experiment: Experiment,
+    options: Options,
+    listener: Listener | None = None,
+    engine: Engine | None = None,
 ) -> Outcome:
     """Run what is missing of an experiment, summarise all of it, and log it.
 
@@ -165,7 +189,7 @@ def run_experiment(
     uri = options.tracking_uri if options.mlflow else None
     if uri is not None and (problem := unusable(uri)) is not None:
         raise ConfigError(f"--tracking-uri: {problem}")
-    session = _Session(experiment, options, listener or Listener())
+    session = _Session(experiment, options, listener or Listener(), engine or LocalEngine())
     with locked(session.folder):
         return session.run()
 
@@ -173,21 +197,26 @@ def run_experiment(
 class _Session:
     """A run that holds the experiment's folder."""
 
-    def __init__(self, experiment: Experiment, options: Options, listener: Listener) -> None:
+    def __init__(
+        self, experiment: Experiment, options: Options, listener: Listener, engine: Engine
+    ) -> None:
         self.experiment = experiment
+        self.engine = engine
         self.options = options
         self.listener = listener
         self.folder = options.results / experiment.name
 
     def run(self) -> Outcome:
         with ExitStack() as stack:
+            stack.enter_context(run_log(self.folder))
             service = self.experiment.service
-            responses = ResponseStore(self.options.results / RESPONSES)
+            responses, mended = open_response_store(self.options.results / RESPONSES)
             stack.callback(responses.close)
             service.store = responses
             store = trial_store(self.folder, self.experiment)
             stack.callback(store.close)
-            run = Run(self.experiment, store, LocalEngine(), self.listener.progressed)
+            store.changes += [mended] if mended else []
+            run = Run(self.experiment, store, self.engine, self.listener.progressed)
             progress = Progress(len(self.experiment), _kept(store), store.changes)
             tracker = None
             if self.options.mlflow and progress.kept < progress.scheduled:
@@ -207,8 +236,9 @@ class _Session:
             encoded = msgspec.json.format(msgspec.json.encode(summary), indent=2)
             _write(self.folder / SUMMARY, encoded + b"\n")
             logged, log_error = self._log(summary, text, store, tracker, stack)
-            stopped = run.stop.is_set() and summary.run.status == "partial"
-            return Outcome(summary, self.folder, stopped, logged, log_error)
+            reached = tuple(service.budget.reached) if service.budget is not None else ()
+            stopped = bool(run.stop.is_set() or reached) and summary.run.status == "partial"
+            return Outcome(summary, self.folder, stopped, logged, log_error, reached)
 
     async def _trials(self, run: Run) -> Progress:
         abandon = True
@@ -267,6 +297,9 @@ class _Session:
                 "item": [items[number].id for number in item],
                 "epoch": epoch,
                 **dict(zip(_COLUMNS, rest, strict=True)),
+                "target": [items[number].target for number in item],
+                "item_digest": [items[number].digest for number in item],
+                "cluster": [items[number].cluster for number in item],
             }
 
     def _price_date(self) -> str | None:

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ember_bench import __version__, stats
-from ember_bench.experiment.plan import Experiment
-from ember_bench.experiment.store import TrialStore
+from ember_bench import stats
+from ember_bench.experiment.description import AskedItem, CellDescription
+from ember_bench.experiment.rows import TrialRows
 from ember_bench.experiment.summary import (
     OUTCOMES,
     CellSummary,
     Comparison,
-    DatasetSummary,
     Estimate,
     ExperimentSummary,
     RunSummary,
 )
-
-if TYPE_CHECKING:
-    from ember_bench.experiment.cells import Cell
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -57,7 +52,7 @@ class CellData:
     spend: FloatArray
 
     @classmethod
-    def read(cls, store: TrialStore, cell: int) -> CellData:
+    def read(cls, store: TrialRows, cell: int) -> CellData:
         """Read a cell's trials."""
         names = (
             "outcome", "score", "cost_usd", "latency_seconds",
@@ -97,52 +92,44 @@ class CellData:
 class Analysis:
     """Computes the summary of an experiment from its trial store."""
 
-    def __init__(self, experiment: Experiment, store: TrialStore) -> None:
-        self.experiment = experiment
+    def __init__(self, store: TrialRows) -> None:
         self.store = store
-        self.level = experiment.spec.level
+        self.asked = store.description
+        self.level = self.asked.level
         self._scores: dict[str, tuple[npt.NDArray[np.int64], FloatArray]] = {}
 
     def summary(self, run: RunSummary) -> ExperimentSummary:
         """Return what the experiment found; `run` says what the last run did."""
-        experiment = self.experiment
-        cells = [self._cell(i, cell) for i, cell in enumerate(experiment.cells)]
-        cells = self._with_holm([self._compared(i, cell) for i, cell in enumerate(cells)])
-        named = experiment.spec.baseline
+        asked = self.asked
+        cells = self.cells()
         return ExperimentSummary(
-            name=experiment.name,
-            digest=experiment.digest,
-            version=__version__,
-            seed=experiment.spec.seed,
-            epochs=experiment.spec.epochs,
-            failures=experiment.spec.failures,
+            name=asked.name,
+            digest=asked.digest,
+            version=asked.version,
+            seed=asked.seed,
+            epochs=asked.epochs,
+            failures=asked.failures,
             level=self.level,
-            baseline=named.name if named else None,
+            baseline=asked.baseline,
             simulated=any(cell.simulated for cell in cells),
-            datasets=[
-                DatasetSummary(
-                    name=name,
-                    source=questions.dataset.source,
-                    revision=questions.dataset.revision,
-                    digest=questions.dataset.digest,
-                    items=len(questions.items),
-                    evaluator=questions.evaluator.name,
-                    evaluator_identity=questions.evaluator.identity,
-                )
-                for name, questions in experiment.questions.items()
-            ],
+            datasets=asked.datasets,
             cells=cells,
             spend_usd=self.store.all_totals().spend_usd,
             run=run,
         )
 
-    def _cell(self, index: int, cell: Cell) -> CellSummary:
+    def cells(self) -> list[CellSummary]:
+        """Return what each cell came to, compared with its baseline."""
+        cells = [self._cell(i, cell) for i, cell in enumerate(self.asked.cells)]
+        return self._with_holm([self._compared(i, cell) for i, cell in enumerate(cells)])
+
+    def _cell(self, index: int, cell: CellDescription) -> CellSummary:
         data = CellData.read(self.store, index)
-        scheduled = self.experiment.scheduled(cell)
+        scheduled = self.asked.scheduled(cell)
         outcomes = Counter(data.outcome)
         outcomes["skipped"] = scheduled - len(data.outcome)
         failed = data.failed
-        counted = None if self.experiment.spec.failures == "wrong" else ~failed
+        counted = None if self.asked.failures == "wrong" else ~failed
         items, scores = self._scores[cell.name] = data.item_means(data.score, counted)
         # A failed trial's calls, and their critical path, end somewhere in the middle.
         _, costs = data.item_means(data.cost, _known(data.cost, ~failed))
@@ -152,11 +139,11 @@ class Analysis:
             name=cell.name,
             label=cell.label,
             dataset=cell.dataset,
-            architecture=cell.architecture.name,
+            architecture=cell.architecture,
             parameters=cell.parameters,
-            models=[model.model_id for model in cell.models],
+            models=cell.models,
             simulated=cell.simulated,
-            oracle=cell.architecture.card.oracle,
+            oracle=cell.oracle,
             scheduled=scheduled,
             items=len(np.unique(data.item)),
             outcomes={name: outcomes[name] for name in OUTCOMES},
@@ -179,7 +166,7 @@ class Analysis:
             calls_shared=used - made,
             input_tokens=tokens_in,
             output_tokens=tokens_out,
-            spend_usd=float(data.spend.sum()),
+            spend_usd=_spend(data, replayed=cell.replayed),
             comparison=None,
             categories=self._categories(cell, items, scores),
             replayed=cell.replayed,
@@ -194,9 +181,9 @@ class Analysis:
         return _estimate(stats.cost_per_correct(costs, scores, level=self.level))
 
     def _categories(
-        self, cell: Cell, items: npt.NDArray[np.int64], scores: FloatArray
+        self, cell: CellDescription, items: npt.NDArray[np.int64], scores: FloatArray
     ) -> dict[str, Estimate]:
-        asked = self.experiment.questions[cell.dataset].items
+        asked = self.asked.items[cell.dataset]
         labels = [asked[i].category for i in items]
         found = {}
         for category in sorted({label for label in labels if label is not None}):
@@ -204,38 +191,34 @@ class Analysis:
             clusters = self._clusters(cell, items[chosen])
             estimate = stats.mean_score(scores[chosen], clusters=clusters, level=self.level)
             if estimate is not None:
-                found[category] = _converted(estimate)
+                found[category] = Estimate.of(estimate)
         return found
 
-    def _clusters(self, cell: Cell, items: npt.NDArray[np.int64]) -> list[str] | None:
-        """Return each item's cluster, an item without one being its own; None if none has one."""
-        asked = self.experiment.questions[cell.dataset].items
-        chosen = [asked[i] for i in items]
-        if all(item.cluster is None for item in chosen):
-            return None
-        return [item.cluster if item.cluster is not None else f"\0{item.id}" for item in chosen]
+    def _clusters(self, cell: CellDescription, items: npt.NDArray[np.int64]) -> list[str] | None:
+        asked = self.asked.items[cell.dataset]
+        return clusters_of([asked[i] for i in items])
 
     def _compared(self, index: int, summary: CellSummary) -> CellSummary:
         """Return the summary with its comparison to the baseline, Holm's correction pending."""
-        cell = self.experiment.cells[index]
-        baseline = self.experiment.baselines.get(cell.dataset)
-        if baseline is None or baseline is cell:
+        cell = self.asked.cells[index]
+        baseline = self.asked.baselines.get(cell.dataset)
+        if baseline is None or baseline == cell.name:
             return summary
         items, scores = self._scores[cell.name]
-        base_items, base_scores = self._scores[baseline.name]
+        base_items, base_scores = self._scores[baseline]
         both, ours, theirs = np.intersect1d(items, base_items, return_indices=True)
         found = stats.paired_difference(
             scores[ours],
             base_scores[theirs],
             clusters=self._clusters(cell, both),
             level=self.level,
-            seed=self.experiment.spec.seed,
+            seed=self.asked.seed,
         )
         if found is None:
             return summary
         interval = found.interval
         comparison = Comparison(
-            baseline=baseline.name,
+            baseline=baseline,
             items=found.n,
             difference=Estimate(
                 found.difference,
@@ -248,7 +231,7 @@ class Analysis:
             p_value=found.p_value,
             p_holm=None,
             test=found.test,
-            shared_draws=self._share_calls(index, self.experiment.cells.index(baseline), both),
+            shared_draws=self._share_calls(index, self.asked.places[baseline], both),
         )
         return msgspec.structs.replace(summary, comparison=comparison)
 
@@ -261,11 +244,17 @@ class Analysis:
 
     @staticmethod
     def _with_holm(cells: list[CellSummary]) -> list[CellSummary]:
-        """Correct the p-values over the family of all comparisons."""
+        """Correct the p-values over the family of all comparisons but those of oracles.
+
+        An oracle is a bound that nobody can use, so it is no hypothesis about a system; counting it
+        would only weaken what is said about the others.
+        """
         family = [
             (i, cell.comparison, cell.comparison.p_value)
             for i, cell in enumerate(cells)
-            if cell.comparison is not None and cell.comparison.p_value is not None
+            if cell.comparison is not None
+            and cell.comparison.p_value is not None
+            and not cell.oracle
         ]
         adjusted: Iterable[float] = stats.holm([p for _, _, p in family]) if family else ()
         corrected = list(cells)
@@ -275,23 +264,28 @@ class Analysis:
         return corrected
 
 
+def clusters_of(items: Sequence[AskedItem]) -> list[str] | None:
+    """Return each item's cluster, an item without one being its own; None if none has one."""
+    if all(item.cluster is None for item in items):
+        return None
+    return [item.cluster if item.cluster is not None else f"\0{item.id}" for item in items]
+
+
+def _spend(data: CellData, *, replayed: bool) -> float | None:
+    """Return the US dollars paid; None if some request was made whose price is unknown."""
+    made = data.counts[1] > 0
+    if not replayed and np.isnan(data.cost[made]).any():
+        return None
+    return float(data.spend.sum())
+
+
 def _known(values: FloatArray, asked: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return `asked`, or nothing if any value asked for is unknown: a mean of the rest misleads."""
     return asked & ~np.isnan(values[asked]).any()
 
 
-def _converted(estimate: stats.Estimate) -> Estimate:
-    interval = estimate.interval
-    return Estimate(
-        estimate.value,
-        interval.low if interval is not None else None,
-        interval.high if interval is not None else None,
-        estimate.method,
-    )
-
-
 def _estimate(estimate: stats.Estimate | None) -> Estimate | None:
-    return None if estimate is None else _converted(estimate)
+    return None if estimate is None else Estimate.of(estimate)
 
 
 def _value(estimate: stats.Estimate | None) -> float | None:

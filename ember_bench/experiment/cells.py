@@ -113,6 +113,7 @@ def expand(
         if draft.datasets is None or dataset in draft.datasets
     ]
     problems += [*_unknown_datasets(spec, document), *_twins(placed, document)]
+    problems += _unsupported(drafts, document)
     if problems:
         raise ConfigError(*problems)
     return [cell for _, cell in placed]
@@ -251,7 +252,7 @@ class _Expansion:
         except ValueError as error:
             return [self.document.problem(f"{name}: {error} (found {value!r})", *at)]
         models = checked if parameter.type == "models" else [checked]
-        if parameter.type not in ("model", "models"):
+        if parameter.type not in ("model", "models") or checked is None:
             return []
         problems = []
         for index, model in enumerate(models):
@@ -299,7 +300,9 @@ def _shown(value: Any) -> str:
         if len(value) > _LONG_LIST:
             return f"[{len(value)}: {_digest(value)[:6]}]"
         return "[" + ", ".join(map(str, value)) + "]"
-    return json.dumps(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    if value is None or isinstance(value, float):
+        return json.dumps(value).removesuffix(".0")
+    return str(value)
 
 
 def _unknown_datasets(spec: ExperimentSpec, document: Document) -> list[Problem]:
@@ -326,6 +329,32 @@ def _twins(placed: list[tuple[_Draft, Cell]], document: Document) -> Iterator[Pr
             told.add(draft.at)
             yield document.problem(f"duplicate {twin[0]} {twin[1]!r}", *draft.at)
         seen.update(names)
+
+
+def _unsupported(drafts: list[_Draft], document: Document) -> list[Problem]:
+    """Return what LM modules are set to that their models do not take, each once in an entry."""
+    found: dict[Problem, None] = {}
+    for draft in drafts:
+        for lm in draft.graph.lm_modules():
+            try:
+                messages = provider_class(lm.model.provider_name).unsupported(lm.request(""))
+            except ConfigError as error:
+                messages = [problem.message for problem in error.problems]
+            for message in messages:
+                found[document.problem(message + _way_out(message, draft), *draft.at)] = None
+    return list(found)
+
+
+def _way_out(message: str, draft: _Draft) -> str:
+    """Return how to leave to the model what it does not take, if the architecture has a way."""
+    words = message.replace(":", " ").split()
+    nulls = [
+        f"`{name}: null`"
+        for name, parameter in draft.architecture.card.parameters.items()
+        if parameter.optional and draft.parameters[name] is not None
+        if name.rpartition("_")[2] in words
+    ]
+    return f"; give {' or '.join(nulls)}" if nulls else ""
 
 
 def _fits(cell: Cell, baseline: BaselineSpec) -> bool:

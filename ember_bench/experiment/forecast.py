@@ -93,6 +93,7 @@ def forecast(
     *,
     known: KnownAnswers | None = None,
     data_dir: Path | None = None,
+    unsafe_code: bool = False,
 ) -> Forecast:
     """Return the plan of a grid; makes no call and writes nothing.
 
@@ -104,12 +105,15 @@ def forecast(
         registry: The models.
         known: Answers that are there already.
         data_dir: Where recorded data is.
+        unsafe_code: Run the targets' code without a sandbox where there is none.
 
     Raises:
         ConfigError: with every mistake in the grid at its place.
     """
     rehearsal = Rehearsal(registry, known)
-    experiment = prepare(path, cards, rehearsal, data_dir=data_dir, asks=False)
+    experiment = prepare(
+        path, cards, rehearsal, data_dir=data_dir, asks=False, unsafe_code=unsafe_code
+    )
     counted = asyncio.run(_Rehearsed(experiment, rehearsal, exact=known is not None).run())
     cells = [_cell(experiment, index, counted) for index in range(len(experiment.cells))]
     expected = [cell.expected_usd for cell in cells]

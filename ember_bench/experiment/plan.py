@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -16,7 +18,8 @@ from ember_bench.datasets import Dataset, Item, load_dataset
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
 from ember_bench.evaluators import load_evaluator
-from ember_bench.evaluators.base import Evaluator
+from ember_bench.evaluators.base import Evaluator, RunsCode
+from ember_bench.experiment.budget import budget_of, budget_problems
 from ember_bench.experiment.cells import Cell, expand, find_baselines
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_spec
 from ember_bench.experiment.trial import Trial
@@ -74,7 +77,9 @@ class Experiment:
     def digest(self) -> str:
         """Changes with anything that can change a result or its analysis."""
         content = {
-            "spec": self.spec.model_dump(mode="json", exclude={"in_flight", "purpose"}),
+            "spec": self.spec.model_dump(
+                mode="json", exclude={"in_flight", "purpose", "budget_usd"}
+            ),
             "cells": {cell.name: cell.digest for cell in self.cells},
             "datasets": {
                 name: [q.dataset.digest, [i.id for i in q.items], q.evaluator.identity]
@@ -120,6 +125,9 @@ def prepare(
     *,
     data_dir: Path | None = None,
     asks: bool = True,
+    unsafe_code: bool = False,
+    evaluators: Mapping[str, str] | None = None,
+    budget_usd: float | None = None,
 ) -> Experiment:
     """Read a grid and everything that it names; makes no call.
 
@@ -129,11 +137,17 @@ def prepare(
         service: What the experiment's LM modules ask; its registry has the models.
         data_dir: Where recorded data is.
         asks: Whether models are going to be asked, so that their keys must be there.
+        unsafe_code: Run model-written code without a sandbox where there is none.
+        evaluators: By dataset, evaluators in place of the grid's.
+        budget_usd: What a run may spend, in place of what the grid says.
 
     Raises:
         ConfigError: with every mistake at its place.
     """
     spec, document = read_spec(path)
+    spec = spec.scored_by(evaluators or {})
+    if budget_usd is not None:
+        spec = spec.capped_at(budget_usd)
     problems: list[Problem] = []
     questions: dict[str, Questions] = {}
     named = [entry.name for entry in spec.datasets]
@@ -143,7 +157,9 @@ def prepare(
             problems.append(document.problem(message, "datasets", index, "name"))
             continue
         try:
-            questions[entry.name] = _questions(entry, index, spec, document, cards, data_dir)
+            questions[entry.name] = _questions(
+                entry, index, spec, document, cards, data_dir, unsafe_code=unsafe_code
+            )
         except ConfigError as error:
             problems += error.problems
     cells: list[Cell] = []
@@ -151,10 +167,12 @@ def prepare(
     try:
         cells = expand(spec, document, cards, service)
         baselines = find_baselines(cells, spec, document)
+        problems += budget_problems(spec.budget_usd, document, cells)
     except ConfigError as error:
         problems += error.problems
     if problems:
         raise ConfigError(*problems)
+    service.budget = budget_of(spec.budget_usd, cells)
     experiment = Experiment(path, spec, document, cells, questions, baselines, service)
     for provider in dict.fromkeys(provider_class(m.provider_name) for m in experiment.models):
         if asks or provider.instant:
@@ -169,6 +187,8 @@ def _questions(
     document: Document,
     cards: Cards,
     data_dir: Path | None,
+    *,
+    unsafe_code: bool,
 ) -> Questions:
     def at(*keys: Any) -> Any:
         return document.at("datasets", index, *keys)
@@ -192,24 +212,41 @@ def _questions(
         if problems := _unknown("evaluators", dataset.evaluator, cards, card.at("evaluator")):
             raise ConfigError(*problems)
     evaluator = load_evaluator(entry.evaluator or dataset.evaluator, cards)
+    if isinstance(evaluator, RunsCode):
+        try:
+            evaluator = evaluator.confined(unsafe=unsafe_code)
+        except ConfigError as error:
+            message = f"dataset {dataset.name!r}: {error.problems[0].message}"
+            raise ConfigError(Problem(message, document.at("datasets", index))) from None
     _check_targets(dataset, evaluator, document.at("datasets", index))
     return Questions(dataset, _shuffled(dataset.items, spec.seed), evaluator)
 
 
 def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -> None:
     """See that each item's own target scores full marks: what cannot be right cannot be asked."""
-    for item in dataset.items:
+
+    def check(item: Item) -> None:
         try:
-            value = evaluator.evaluate(item, item.target).value
+            score = evaluator.evaluate(item, item.target)
         except ConfigError as error:
             message = f"dataset {dataset.name!r}: {error.problems[0].message}"
             raise ConfigError(Problem(message, location)) from None
-        if value < 1.0:
+        if score.value < 1.0:
             message = (
                 f"dataset {dataset.name!r}: evaluator {evaluator.name!r} does not accept item "
                 f"{item.id!r}'s own target, {item.target!r}"
             )
+            if getattr(evaluator, "blocking", False):
+                message += f": {score.explanation}"  # what a look at the target does not tell
             raise ConfigError(Problem(message, location))
+
+    if getattr(evaluator, "blocking", False):
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            for _ in threads.map(check, dataset.items):
+                pass
+    else:
+        for item in dataset.items:
+            check(item)
 
 
 def _unknown(kind: Kind, name: str, cards: Cards, location: Location) -> list[Problem]:

@@ -33,8 +33,6 @@ ASSUMED_OUTPUT_TOKENS: Final = 300
 """Length of an answer of which nothing is known."""
 CHARACTERS_PER_TOKEN: Final = 4
 
-# No lognormal deviate that a simulated model draws is larger: Phi(8.3) > 1 - 2**-53.
-_LARGEST_DEVIATE: Final = 8.3
 # What wraps a message on its way to the model.
 _TOKENS_PER_MESSAGE: Final = 16
 # A private character in each answer tells, in a later prompt, that the whole answer stands there.
@@ -246,12 +244,9 @@ def _is_recorded(provider: Provider) -> bool:
 
 def _length(request: Request) -> Length:
     """Return how long the answer to `request` may be."""
-    model = request.model
-    if provider_class(model.provider_name).simulated:
-        options = SimulatedOptions.model_validate(model.options)
-        mean = options.output_tokens * math.exp(options.spread**2 / 2)
-        most = options.output_tokens * math.exp(options.spread * _LARGEST_DEVIATE)
-        return Length(mean, math.ceil(most))
-    limit = request.parameters.max_tokens
-    most_tokens = limit if limit is not None else model.context_tokens
-    return Length(min(ASSUMED_OUTPUT_TOKENS, most_tokens or ASSUMED_OUTPUT_TOKENS), most_tokens)
+    provider = provider_class(request.model.provider_name)
+    most = provider.longest_answer(request)
+    if provider.simulated:
+        options = SimulatedOptions.model_validate(request.model.options)
+        return Length(options.output_tokens * math.exp(options.spread**2 / 2), most)
+    return Length(min(ASSUMED_OUTPUT_TOKENS, most or ASSUMED_OUTPUT_TOKENS), most)

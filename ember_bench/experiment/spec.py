@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -12,6 +12,9 @@ from ember_bench.documents import Document, read_document
 
 MOST: Final = 2**53
 """Larger whole numbers are not the same in every reader of JSON."""
+
+NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+"""An experiment's name, which names a folder too."""
 
 
 class _Spec(BaseModel):
@@ -53,10 +56,24 @@ class BaselineSpec(_Spec):
     """As many of its parameters as it takes to tell it from other cells."""
 
 
+Usd = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class BudgetSpec(_Spec):
+    """How many US dollars one run of the grid may spend; a number alone is `run`."""
+
+    run: Usd | None = None
+    """All in all."""
+    models: dict[str, Usd] = Field(default_factory=dict)
+    """On each model, by id."""
+    cells: Usd | dict[str, Usd] | None = None
+    """On each cell, or on some by name. A call that several share is paid by the first."""
+
+
 class ExperimentSpec(_Spec):
     """A grid: datasets x architectures x their parameters."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    name: str = Field(pattern=NAME)
     """Names the results folder and the MLflow experiment: letters, digits and `._-`."""
     purpose: str = ""
     """What the experiment is for."""
@@ -70,12 +87,20 @@ class ExperimentSpec(_Spec):
     """Confidence level of the intervals."""
     in_flight: int = Field(default=1000, ge=1, le=100_000, strict=True)
     """How many trials are under way at once."""
+    budget_usd: BudgetSpec | None = None
+    """How much one run may spend; reached, it stops as if it had been told to."""
     datasets: list[DatasetSpec] = Field(min_length=1)
     """What is asked."""
     architectures: list[ArchitectureSpec] = Field(min_length=1)
     """What is compared."""
     baseline: BaselineSpec | None = None
     """What the others are compared with; by default the first architecture's first cell."""
+
+    @field_validator("budget_usd", mode="before")
+    @classmethod
+    def _run_alone(cls, value: Any) -> Any:
+        """Let `budget_usd: 5` stand for `budget_usd: {run: 5}`."""
+        return value if value is None or isinstance(value, dict | BudgetSpec) else {"run": value}
 
     @field_validator("datasets", "architectures", mode="before")
     @classmethod
@@ -84,6 +109,19 @@ class ExperimentSpec(_Spec):
         if isinstance(value, Sequence) and not isinstance(value, str):
             return [{"name": entry} if isinstance(entry, str) else entry for entry in value]
         return value
+
+    def capped_at(self, usd: float) -> ExperimentSpec:
+        """Return the grid with `usd` in place of what a run may spend all in all."""
+        budget = (self.budget_usd or BudgetSpec()).model_copy(update={"run": usd})
+        return self.model_copy(update={"budget_usd": budget})
+
+    def scored_by(self, evaluators: Mapping[str, str]) -> ExperimentSpec:
+        """Return the grid with the evaluators of some datasets, by name, replaced."""
+        datasets = [
+            entry.model_copy(update={"evaluator": evaluators.get(entry.name, entry.evaluator)})
+            for entry in self.datasets
+        ]
+        return self.model_copy(update={"datasets": datasets})
 
 
 def read_spec(path: Path) -> tuple[ExperimentSpec, Document]:

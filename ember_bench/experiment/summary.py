@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    from ember_bench import stats
 
 Outcome = Literal["correct", "wrong", "partial", "unparsed", "error", "skipped"]
 OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "partial", "unparsed", "error", "skipped")
@@ -18,6 +21,13 @@ class Estimate(msgspec.Struct, frozen=True):
     high: float | None
     method: str
 
+    @classmethod
+    def of(cls, found: stats.Estimate) -> Estimate:
+        """Return an estimate of `ember_bench.stats` as summaries have it."""
+        interval = found.interval
+        low, high = (interval.low, interval.high) if interval is not None else (None, None)
+        return cls(found.value, low, high, found.method)
+
 
 class Comparison(msgspec.Struct, frozen=True):
     """The paired difference of a cell to the baseline, on the items that both have.
@@ -29,7 +39,8 @@ class Comparison(msgspec.Struct, frozen=True):
         wins: Items that the cell scores higher on.
         losses: Items that the baseline scores higher on.
         p_value: Two-sided; exact McNemar where scores are 0 or 1, else sign-flip permutation.
-        p_holm: The same after Holm's correction over all comparisons of the experiment.
+        p_holm: The same after Holm's correction over all comparisons of the experiment but those of
+            oracles, for which it is None.
         test: Which test gave `p_value`.
         shared_draws: Whether the two cells share calls, which makes the pairing tighter.
     """
@@ -75,7 +86,7 @@ class CellSummary(msgspec.Struct, frozen=True):
         calls_shared: Those that another cell or an earlier run had made.
         input_tokens: Tokens sent in `calls`.
         output_tokens: Tokens received in `calls`.
-        spend_usd: What `calls_made` cost.
+        spend_usd: What `calls_made` cost; None if the price of one of them is unknown.
         comparison: Against the baseline; None for the baseline itself.
         categories: Accuracy by item category, where items have one.
         replayed: Whether all of its answers are recordings, which cost nothing now.
@@ -105,7 +116,7 @@ class CellSummary(msgspec.Struct, frozen=True):
     calls_shared: int
     input_tokens: int
     output_tokens: int
-    spend_usd: float
+    spend_usd: float | None
     comparison: Comparison | None
     categories: dict[str, Estimate]
     replayed: bool = False

@@ -92,10 +92,13 @@ def captions(summary: ExperimentSummary) -> list[str]:
         ),
     ]
     family = sum(c.comparison is not None and c.comparison.p_holm is not None for c in cells)
-    if family:
+    bounds = sum(c.comparison is not None and c.oracle for c in cells)
+    if family or bounds:
+        left_out = f" ({count(bounds, 'bound')} left out)" if bounds else ""
         lines.append(
             "Difference: accuracy minus the baseline's in points, paired on the items that both"
-            f" have; p is two-sided with Holm's correction over {count(family, 'comparison')}."
+            f" have; p is two-sided with Holm's correction over {count(family, 'comparison')}"
+            f"{left_out}."
         )
     if any(c.outcomes.get("error") for c in cells):
         scored = "count as wrong" if summary.failures == "wrong" else "are left out"
@@ -142,7 +145,7 @@ def _row(cell: CellSummary, summary: ExperimentSummary, *, is_baseline: bool) ->
         Entry(level, interval(cell.cost_per_item, "dollars")),
         Entry("latency s", numbers.seconds(latency)),
         Entry("p95 s", numbers.seconds(cell.latency_p95)),
-        Entry("spend", UNDEFINED if _unpriced(cell) else dollars(cell.spend_usd)),
+        Entry("spend", dollars(cell.spend_usd)),
         Entry("calls made", f"{cell.calls_made:,}"),
         Entry("shared", f"{cell.calls_shared:,}"),
         Entry("difference", numbers.points(difference.value) if difference else shown),
@@ -174,14 +177,9 @@ def _notes(cell: CellSummary, summary: ExperimentSummary) -> Iterator[str]:
 def _spend(summary: ExperimentSummary) -> str:
     """Return the new money paid, as far as prices are known."""
     known = dollars(summary.run.spend_usd)
-    if not (summary.run.calls_made and any(map(_unpriced, summary.cells))):
+    if not (summary.run.calls_made and any(c.spend_usd is None for c in summary.cells)):
         return known
     return f"at least {known}" if summary.run.spend_usd else "unknown"
-
-
-def _unpriced(cell: CellSummary) -> bool:
-    """Whether it made calls whose price is unknown."""
-    return cell.calls_made > 0 and cell.cost_per_item is None and not cell.replayed
 
 
 def _title(dataset: DatasetSummary, summary: ExperimentSummary) -> str:

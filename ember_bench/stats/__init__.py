@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from ember_bench.stats.scores import mean_score
     from ember_bench.stats.selection import Confusion, OracleGap, confusion, oracle_gap
     from ember_bench.stats.sequential import ConfidenceSequence, confidence_sequence
+    from ember_bench.stats.shares import critical_path, share
+    from ember_bench.stats.vote_fit import VoteFit, fit_vote, modal_right
     from ember_bench.stats.vote_laws import (
         VoteScaling,
         best_odd_votes,
@@ -112,6 +114,8 @@ _MODULES = {
     "scores": ("mean_score",),
     "selection": ("Confusion", "OracleGap", "confusion", "oracle_gap"),
     "sequential": ("ConfidenceSequence", "confidence_sequence"),
+    "shares": ("critical_path", "share"),
+    "vote_fit": ("VoteFit", "fit_vote", "modal_right"),
     "vote_laws": (
         "VoteScaling",
         "best_odd_votes",
@@ -144,6 +148,7 @@ __all__ = [
     "VarianceSplit",
     "VoteAttribution",
     "VoteCurve",
+    "VoteFit",
     "VoteScaling",
     "align",
     "benjamini_hochberg",
@@ -159,11 +164,13 @@ __all__ = [
     "cost_difference",
     "cost_per_correct",
     "cost_ratio",
+    "critical_path",
     "detectable_difference_paired",
     "detectable_difference_unpaired",
     "failure_bounds",
     "filter_vote_accuracy",
     "fit_difficulty",
+    "fit_vote",
     "front_probabilities",
     "holm",
     "item_means",
@@ -176,6 +183,7 @@ __all__ = [
     "mean_pass_at_k",
     "mean_score",
     "mixture_vote_accuracy",
+    "modal_right",
     "oracle_gap",
     "paired_difference",
     "pareto_front",
@@ -183,6 +191,7 @@ __all__ = [
     "proportion",
     "quantile",
     "shapley",
+    "share",
     "sign_flip_test",
     "split_variance",
     "standard_error",

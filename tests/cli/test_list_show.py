@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from xml.etree import ElementTree
 
 import pytest
 
+from ember_bench.graph.architecture import load_architecture
+from ember_bench.registry import Cards, builtin_root
 from tests.cli.conftest import Command
 from tests.support.workspace import Workspace
 
@@ -55,6 +58,56 @@ def test_an_architecture_shows_its_parameters(command: Command, here: Workspace)
     assert "minimum: 1\n" in command("show", "vote").out
 
 
+def test_an_architecture_shows_its_diagram(command: Command, here: Workspace) -> None:
+    drawn = (
+        "diagram: |-\n"
+        "  2 nodes, 5 LM modules\n"
+        "    ensemble  EnsembleOperator 5 x $model (temperature=0.7)\n"
+        "    vote      MostCommonOperator <- ensemble\n"
+    )
+    text = command("show", "vote").out
+    assert drawn in text
+    assert "flowchart" not in text
+    shown = command("show", "vote", "--json").json
+    assert shown["mermaid"].startswith("flowchart TD\n")
+    assert "5 x #36;model" in shown["mermaid"]
+
+
+@pytest.mark.parametrize("name", Cards([builtin_root()]).all("architectures"))
+def test_every_architecture_is_drawn(command: Command, here: Workspace, name: str) -> None:
+    assert command("show", name, "--svg", "picture.svg").status == 0
+    picture = ElementTree.parse("picture.svg")
+    texts = [text.text or "" for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+    diagram = command("show", name, "--json").json["diagram"]
+    for node in load_architecture(name, Cards([builtin_root()])).card.graph:
+        assert any(text.startswith(node) for text in texts)
+        assert f"  {node}" in diagram
+    assert not any("simulated:" in text for text in texts)
+
+
+def test_what_cannot_be_drawn_says_why(command: Command, here: Workspace) -> None:
+    here.write(
+        "registry/architectures/odd.yaml",
+        {
+            "name": "odd",
+            "purpose": "Try.",
+            "parameters": {"file": {"type": "str"}},
+            "graph": {"look": {"operator": "Retrieve", "arguments": {"corpus": "$file"}}},
+        },
+    )
+    assert "diagram: 'cannot be drawn with default parameters:" in command("show", "odd").out
+    for arguments, said in (
+        (("odd", "--svg", "a.svg"), "odd.yaml:"),
+        (("vots", "--svg", "a.svg"), "did you mean 'vote'?"),
+        (("generate", "--kind", "signature", "--svg", "a.svg"), "and no signature"),
+        (("vote", "--svg", "no/such/folder/a.svg"), "cannot be written: No such file"),
+    ):
+        result = command("show", *arguments)
+        assert result.status == 2
+        assert said in result.err
+        assert result.out == ""
+
+
 def test_a_generated_dataset_shows_what_may_be_set(command: Command, here: Workspace) -> None:
     shown = command("show", "prime_factorization", "--json").json
     assert shown["parameters"]["digits"]["type"] == "integer"
@@ -94,6 +147,13 @@ def test_a_name_of_two_kinds_needs_a_kind(command: Command, sums: Workspace) -> 
     assert result.status == 2
     assert "give --kind dataset or --kind architecture" in result.err
     assert command("show", "vote", "--kind", "dataset", "--json").json["card"] == "dataset"
+
+
+def test_a_prompt_that_is_called_as_its_architecture_is_shown_on_request(
+    command: Command, here: Workspace
+) -> None:
+    assert command("show", "debate", "--json").json["card"] == "architecture"
+    assert command("show", "debate", "--kind", "signature", "--json").json["card"] == "signature"
 
 
 @pytest.mark.parametrize("name", ["trip", "grid.yaml", "results/trip"])

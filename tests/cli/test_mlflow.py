@@ -9,8 +9,9 @@ import pytest
 
 from ember_bench.cli import session
 from ember_bench.experiment.summary import ExperimentSummary
+from ember_bench.secrets import redacted
 from ember_bench.tracking import Logged, TrackingError, digest_of
-from ember_bench.tracking.uris import default_uri, redacted
+from ember_bench.tracking.uris import default_uri
 from tests.cli.conftest import Command
 from tests.support.workspace import Workspace
 

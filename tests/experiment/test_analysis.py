@@ -272,6 +272,22 @@ def test_holms_correction_is_over_all_comparisons_of_the_experiment(workspace: W
     assert [pair.p_holm for pair in pairs] == pytest.approx(expected, abs=1e-12)
 
 
+def test_holms_correction_leaves_oracles_out(workspace: Workspace) -> None:
+    for model in ("counted:b", "counted:c"):
+        workspace.model(model)
+    oracle = {"name": "oracle", "parameters": {"models": ["counted:a", "counted:b"]}}
+    workspace.grid(architectures=[single(["counted:a", "counted:b"]), oracle, single("counted:c")])
+    columns = [bits("0000000000"), bits("1111110000"), bits("1111111111"), bits("1111111000")]
+    cells = analysed(workspace, lambda cell, item, _: Row(columns[cell][item])).summary.cells
+    _, b, bound, c = (cell.comparison for cell in cells)
+    assert b is not None
+    assert c is not None
+    assert bound is not None
+    assert bound.p_value == pytest.approx(2 / 2**10)
+    assert bound.p_holm is None
+    assert (b.p_holm, c.p_holm) == pytest.approx((2 / 2**6, 2 * 2 / 2**7))
+
+
 def test_only_items_that_both_have_are_compared(workspace: Workspace) -> None:
     workspace.model("counted:b")
     workspace.grid(architectures=[single(["counted:a", "counted:b"])], failures="excluded")

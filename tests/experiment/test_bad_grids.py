@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ember_bench.errors import ConfigError, Problem
+from ember_bench.graph.architecture import load_architecture
 from tests.support import counted
 from tests.support.workspace import Workspace
 
@@ -169,6 +171,46 @@ def test_a_place_in_a_list_of_lists_is_that_of_the_entry(workspace: Workspace) -
         workspace.write("grid.yaml", text.partition("baseline")[0])
         (problem,) = problems(workspace)
         assert place(problem) == at, (lists, problem)
+
+
+def test_what_a_model_does_not_take_is_told_once_for_each_entry(workspace: Workspace) -> None:
+    card = {"name": "counted:a", "unsupported_parameters": ["temperature", "seed"]}
+    workspace.write("registry/models/counted-a.yaml", card)
+    workspace.write("grid.yaml", GRID.replace("k: [1, 3]", "k: [1, 3]\n      temperature: 0.5"))
+    (problem,) = problems(workspace)
+    assert place(problem) == "5:5"
+    assert problem.message == "counted:a does not take temperature; give `temperature: null`"
+    workspace.edit("grid.yaml", "temperature: 0.5", "temperature: null")
+    names = [cell.name for cell in workspace.experiment().cells]
+    assert names[0] == "sums/vote(model=counted:a, k=1, temperature=null)"
+
+
+@pytest.mark.parametrize("name", ["verifier_judge", "ensemble_judge"])
+def test_every_model_of_an_architecture_may_be_one_that_takes_no_temperature(
+    workspace: Workspace, name: str
+) -> None:
+    card = {"name": "counted:a", "unsupported_parameters": ["temperature"]}
+    workspace.write("registry/models/counted-a.yaml", card)
+    parameters = load_architecture(name, workspace.cards()).card.parameters
+    given: dict[str, Any] = {
+        key: ["counted:a"] if parameter.type == "models" else "counted:a"
+        for key, parameter in parameters.items()
+        if parameter.type in ("model", "models")
+    }
+    nulls = {key: None for key in parameters if key.endswith("temperature")}
+    workspace.grid(architectures=[{"name": name, "parameters": given | nulls}])
+    assert workspace.experiment().cells
+    workspace.grid(architectures=[{"name": name, "parameters": given}])
+    (problem,) = problems(workspace)
+    assert all(f"`{key}: null`" in problem.message for key in nulls)
+
+
+def test_an_unknown_feature_on_a_card_is_told_with_its_place(workspace: Workspace) -> None:
+    text = "name: counted:a\nunsupported_parameters: [temprature]\n"
+    workspace.write("registry/models/counted-a.yaml", text)
+    (problem,) = problems(workspace)
+    assert str(problem.location).endswith("counted-a.yaml:2:1")
+    assert "unknown parameter 'temprature'; did you mean 'temperature'?" in problem.message
 
 
 def test_all_mistakes_of_a_grid_are_told_at_once(workspace: Workspace) -> None:

@@ -276,6 +276,16 @@ def test_an_unknown_price_is_an_unknown_cost(workspace: Workspace) -> None:
         assert cell.accuracy is not None
 
 
+def test_a_request_without_a_price_is_an_unknown_spend(workspace: Workspace) -> None:
+    workspace.model("counted:b", price=None)
+    workspace.grid(architectures=[single("counted:a"), single("counted:b"), vote(1, "counted:b")])
+    priced, asked, shared = workspace.run().summary.cells
+    assert priced.spend_usd == pytest.approx(0.3)
+    assert {asked.calls_made, shared.calls_made} == {0, 10}
+    unpriced = {asked.calls_made: asked.spend_usd, shared.calls_made: shared.spend_usd}
+    assert unpriced == {0: 0.0, 10: None}, "who asks nobody pays nothing"
+
+
 def test_an_unknown_latency_is_unknown(workspace: Workspace, tmp_path: Any) -> None:
     workspace.write("answers.jsonl", '{"id": "sums-0", "output": "Answer: 0"}\n')
     workspace.write(

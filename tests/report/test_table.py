@@ -61,7 +61,7 @@ def test_the_baseline_is_named_and_not_compared_with_itself() -> None:
 def test_what_is_undefined_is_a_dash() -> None:
     nothing = cell(
         1, accuracy=None, cost_per_item=None, latency_seconds=None, latency_p95=None,
-        comparison=None, items=0, outcomes=outcomes(skipped=100),
+        comparison=None, items=0, outcomes=outcomes(skipped=100), spend_usd=None,
     )  # fmt: skip
     line = row(summary(cell(0), nothing), "vote(k=3)")
     assert line.split().count("\N{EN DASH}") == 6  # the spend of calls without a price is one
@@ -106,8 +106,17 @@ def test_the_caption_says_what_the_figures_are() -> None:
         assert said in text
 
 
+def test_the_caption_says_that_bounds_are_left_out_of_the_correction() -> None:
+    pair = cell(1).comparison
+    assert pair is not None
+    bound = cell(1, oracle=True, comparison=msgspec.structs.replace(pair, p_holm=None))
+    found = summary(cell(0), bound, cell(2))
+    assert "Holm's correction over 1 comparison (1 bound left out)." in plain(found)
+    assert row(found, "vote(k=3)").endswith(" \N{EN DASH}")
+
+
 def test_spend_without_prices_is_unknown() -> None:
-    free = cell(0, cost_per_item=None, spend_usd=0.0)
+    free = cell(0, cost_per_item=None, spend_usd=None)
     found = summary(free)
     run = msgspec.structs.replace(found.run, spend_usd=0.0)
     text = plain(msgspec.structs.replace(found, run=run))

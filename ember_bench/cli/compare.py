@@ -1,0 +1,85 @@
+"""`ember-bench compare`: is one cell, or experiment, better than another?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from ember_bench.cli._output import columns, put_json, put_text
+
+if TYPE_CHECKING:
+    from ember_bench.cli._results import ResultsReader
+    from ember_bench.experiment.pairing import Group
+
+_FLIPS: Final = 5
+_FEW: Final = 3
+
+
+def compare(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A [B ...]",
+            help="Experiments, cells (EXPERIMENT/CELL) or MLflow runs (runs:/RUN); the first is "
+            "what the others are compared with.",
+        ),
+    ],
+    results: Annotated[Path, typer.Option(help="The results folder to look in.")] = Path("results"),
+    tracking_uri: Annotated[
+        str | None, typer.Option(help="MLflow's store [RESULTS/mlflow.db].")
+    ] = None,
+    correction: Annotated[
+        str, typer.Option(help="For many comparisons: holm, or bh (Benjamini-Hochberg).")
+    ] = "holm",
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Compare also what is not comparable.")
+    ] = False,
+    flips: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="How many items won, and lost, to list of each [5; 0 of many comparisons]."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Compare cells on the items that both have."""
+    from ember_bench.cli._results import ResultsReader
+    from ember_bench.errors import UnknownNameError
+    from ember_bench.experiment import comparison
+    from ember_bench.experiment.pairing import pair_up
+
+    known = {name: name for name in comparison.CORRECTIONS}
+    if correction not in known:
+        raise UnknownNameError("correction", correction, known)
+    with ResultsReader(results) as reader:
+        groups = [_group(name, reader, tracking_uri) for name in names]
+    table = comparison.compare(pair_up(groups), correction=known[correction], anyway=anyway)
+    if as_json:
+        put_json(table)
+        return
+    from ember_bench.report.compared import comparison_table
+
+    if flips is None:
+        flips = _FLIPS if len(table.pairs) <= _FEW else 0
+    put_text(comparison_table(table, columns(), flips=flips))
+
+
+def _group(name: str, reader: ResultsReader, tracking_uri: str | None) -> Group:
+    """Return the cells that a name stands for: results in a folder, else runs in MLflow.
+
+    Raises:
+        ConfigError: if it stands for nothing.
+    """
+    from ember_bench.errors import ConfigError
+    from ember_bench.tracking.uris import RUN_PREFIX, default_uri
+
+    if not name.startswith(RUN_PREFIX):
+        if (found := reader.group(name)) is not None:
+            return found
+        if tracking_uri is None:
+            raise ConfigError(reader.missing(name))
+    from ember_bench.tracking.reading import read_runs
+
+    return read_runs(name.removeprefix(RUN_PREFIX), tracking_uri or default_uri(reader.results))

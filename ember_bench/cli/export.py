@@ -1,0 +1,133 @@
+"""`ember-bench export`: an experiment's results as a table for other programs, or for a paper."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from ember_bench.cli._results import Named
+    from ember_bench.report.formats import Table
+
+_READ: Final = ("md", "latex")
+_WHAT: Final = ("cells", "trials", "calls", "nodes", "choices", "members")
+_GRAPHS: Final = ("choices", "members")
+"""What the graphs are run for, on stored answers."""
+
+
+def export(
+    name: Annotated[str, typer.Argument(help="An experiment, or cells of it (EXPERIMENT/CELL).")],
+    form: Annotated[
+        str, typer.Option("--format", help="csv, jsonl, parquet, md or latex.")
+    ] = "csv",
+    what: Annotated[
+        str,
+        typer.Option(help="A row for each of: cells, trials, calls, nodes, choices, members."),
+    ] = "cells",
+    output: Annotated[Path | None, typer.Option(help="The file to write [stdout].")] = None,
+    texts: Annotated[
+        bool, typer.Option("--texts", help="With calls: also what the models answered.")
+    ] = False,
+    results: Annotated[Path, typer.Option(help="The results folder to look in.")] = Path("results"),
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="With choices and members: where recorded data is [EMBER_BENCH_DATA]."),
+    ] = None,
+) -> None:
+    """Write an experiment's results as a table."""
+    from ember_bench.cli._results import ResultsReader
+    from ember_bench.errors import ConfigError, UnknownNameError
+    from ember_bench.report.formats import FORMATS, write_table
+
+    formats: dict[str, Any] = {name: name for name in FORMATS}
+    if form not in formats:
+        raise UnknownNameError("format", form, formats)
+    if what not in _WHAT:
+        raise UnknownNameError("table", what, _WHAT)
+    if texts and what != "calls":
+        raise ConfigError(f"--texts goes with --what calls, not with {what}")
+    if form == "parquet" and output is None and sys.stdout.isatty():
+        raise ConfigError("parquet is not for a terminal: give --output FILE")
+    with ResultsReader(results) as reader, ExitStack() as stack:
+        named = reader.get(name)
+        if what in _GRAPHS:
+            table = _attributed(named, what, data_dir)
+        else:
+            table = _table(named, form, what, texts, stack)
+        with _opened(output) as file:
+            write_table(table, formats[form], file)
+
+
+def _table(named: Named, form: str, what: Any, texts: bool, stack: ExitStack) -> Table:
+    from ember_bench.report.tidy import printed, tidy
+
+    cells = {cell.name for cell in named.cells}
+    if what == "cells" and form in _READ:
+        return printed(named.rows, cells)
+    answers = None
+    if texts:
+        from ember_bench.cli.session import RESPONSES
+        from ember_bench.models.store import StoredAnswers
+
+        answers = StoredAnswers(named.rows.path.parent.parent / RESPONSES)
+        stack.callback(answers.close)
+    return tidy(named.rows, what, cells, answers)
+
+
+def _attributed(named: Named, what: str, data_dir: Path | None) -> Table:
+    """Return what nodes choose, or what they choose from, of the cells that are named."""
+    import asyncio
+
+    from ember_bench.cli import session
+    from ember_bench.cli._results import answered, grid_of
+    from ember_bench.experiment.attribution import attribute
+    from ember_bench.models.store import ResponseStore
+    from ember_bench.report.tidy import choices_table, members_table
+
+    if data_dir is not None:
+        session.use_data_dir(data_dir)
+    folder = named.rows.path.parent
+    answered(folder.name, folder.parent)
+    experiment = session.open_experiment(grid_of(named.rows), offline=True)
+    wanted = {cell.name for cell in named.cells}
+    experiment.service.store = ResponseStore(folder.parent / session.RESPONSES)
+    try:
+        found = asyncio.run(attribute(experiment, named.rows, wanted))
+    finally:
+        experiment.service.store.close()
+    table = choices_table if what == "choices" else members_table
+    return table(named.rows, found)
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[BinaryIO]:
+    """Open a file that is there whole or not at all; None stands for stdout.
+
+    Raises:
+        ConfigError: if it cannot be written.
+    """
+    from ember_bench.errors import ConfigError
+
+    if output is None:
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            # Whoever reads has seen enough; Python would complain once more at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    temporary = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+        temporary.replace(output)
+    except OSError as error:
+        raise ConfigError(f"--output {output}: cannot be written: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
