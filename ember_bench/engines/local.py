@@ -11,7 +11,7 @@ from ember_bench.experiment.plan import Experiment
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint, run_trial
 
 # Trials that one worker runs at most before the event loop is seen to.
-_TURN: Final = 50
+_TURN: Final = 5
 
 
 class LocalEngine:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
+from contextlib import closing
 
 import msgspec
 import pytest
@@ -109,11 +111,24 @@ def test_a_locked_folder_is_refused_with_the_process_that_holds_it(
     assert not counted.requests()
 
 
-def test_a_file_that_is_no_response_store_is_refused(command: Command, sums: Workspace) -> None:
-    sums.write("results/responses.db", "garbage, and long enough to look like something" * 10)
+def test_a_response_store_of_garbage_is_put_aside_and_said(
+    command: Command, sums: Workspace
+) -> None:
+    garbage = "garbage, and long enough to look like something" * 10
+    sums.write("results/responses.db", garbage)
+    result = command(*RUN)
+    assert result.status == 0
+    assert "responses.db was damaged; it is responses.db.damaged-1 now" in result.err
+    assert (sums.root / "results/responses.db.damaged-1").read_text() == garbage
+
+
+def test_another_programs_database_is_refused(command: Command, sums: Workspace) -> None:
+    sums.write("results/responses.db", "")
+    with closing(sqlite3.connect(sums.root / "results/responses.db")) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
     result = command(*RUN)
     assert result.status == 2
-    assert "results/responses.db" in result.err
+    assert "results/responses.db: a SQLite file, but not one of this kind" in result.err
     assert not counted.requests()
 
 
@@ -122,7 +137,7 @@ def test_a_failing_store_ends_the_run_with_the_command_to_continue(
 ) -> None:
     from ember_bench.errors import StoreError
 
-    async def put(*_: object) -> None:
+    async def put(*_: object, **__: object) -> None:
         raise StoreError("responses.db: disk full")
 
     monkeypatch.setattr(ResponseStore, "put", put)

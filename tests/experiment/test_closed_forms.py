@@ -45,7 +45,7 @@ def binomial_vote(p: float, k: int) -> float:
 def test_a_vote_of_k_comes_to_v_of_p_and_k(lab: Workspace) -> None:
     ps = (0.35, 0.55, 0.7)
     for p in ps:
-        lab.model(f"simulated:p{100 * p:.0f}", accuracy=p, distractors=1)
+        lab.model(f"simulated:p{100 * p:.0f}", accuracy=p, distractors=1, seed=1)
     found = cells(lab, *(vote(KS, f"simulated:p{100 * p:.0f}") for p in ps))
     expected = [binomial_vote(p, k) for p in ps for k in KS]
     assert expected == pytest.approx([vote_accuracy(p, k) for p in ps for k in KS], abs=1e-12)

@@ -17,6 +17,7 @@ from ember_bench.experiment.plan import Experiment
 from ember_bench.experiment.runner import Run, trial_store
 from ember_bench.experiment.trial import Trial, TrialResult
 from ember_bench.models.call import Call
+from ember_bench.models.limits.window import START
 from ember_bench.models.store import ResponseStore
 from ember_bench.models.types import Completion
 from tests.support.counted import Counted
@@ -83,7 +84,8 @@ def test_so_many_trials_are_under_way_at_once(
     workspace.grid(in_flight=in_flight)
     results = drive(workspace.experiment(), collect)
     assert len(results) == 30
-    assert gauge.most == min(in_flight, 30)
+    # A model's own window starts narrower than that, and opens as its answers come.
+    assert gauge.most == min(in_flight, 30, START)
 
 
 def test_every_trial_comes_once(workspace: Workspace) -> None:
