@@ -118,6 +118,14 @@ class OfflineError(ProviderError):
     """`--offline` was given and the answer to a call is not in the response store."""
 
 
+class BudgetExhaustedError(EmberBenchError):
+    """A call was not made, as it could have cost more than there is money for."""
+
+
+class BatchesOpenError(EmberBenchError):
+    """A call was left in a provider's batch, which the next run takes up again."""
+
+
 def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
     """Return `"; did you mean 'x'?"`, or a list of what there is, ready to end a sentence."""
     names = sorted(set(known))

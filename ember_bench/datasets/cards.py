@@ -10,17 +10,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ember_bench.datasets.prompts import Prompt
 from ember_bench.errors import ConfigError, Problem
+from ember_bench.models.recorded_data import AvailableFrom, Commit, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ember_bench.documents import Document
-
-
-def _commit(value: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{40}", value):
-        raise ValueError("expected a commit of 40 hexadecimal digits; a branch or a tag can move")
-    return value
 
 
 def _as_list(value: Any) -> Any:
@@ -53,8 +48,6 @@ def _compiles(pattern: str) -> str:
     return pattern
 
 
-Text = Annotated[str, Field(min_length=1)]
-Commit = Annotated[str, AfterValidator(_commit)]
 Names = Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(min_length=1)]
 Values = Annotated[
     tuple[str | int | float | bool | None, ...], BeforeValidator(_as_values), Field(min_length=1)
@@ -119,14 +112,6 @@ class Fields(_Part):
     cluster: Text | None = None
     difficulty: Text | None = None
     metadata: Names | None = None
-
-
-class AvailableFrom(_Part):
-    """The public repository that recorded data can be had from."""
-
-    repository: Text
-    commit: Commit
-    note: Text | None = None
 
 
 TargetIs = Literal["answer", "index", "text", "label", "flags"]

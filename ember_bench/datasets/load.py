@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +28,7 @@ from ember_bench.errors import (
     UnknownNameError,
     did_you_mean,
 )
+from ember_bench.models import recorded_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from ember_bench.datasets.item import Item
     from ember_bench.documents import Document
     from ember_bench.registry import Card, Cards
-
-DATA_DIR_VARIABLE: Final = "EMBER_BENCH_DATA"
 
 _MOST_PROBLEMS: Final = 10
 _MOST_VALUES: Final = 50
@@ -156,22 +154,18 @@ def _no_file(path: Path, document: Document) -> Problem:
     return document.problem(f"there is no file {path}{near}", "source", "file")
 
 
-def _data_path(card: DatasetCard, document: Document, data_dir: Path | None) -> Path:
-    folder = data_dir or (Path(os.environ[DATA_DIR_VARIABLE]) if _data_dir_is_set() else None)
+def _data_path(card: DatasetCard, document: Document, folder: Path | None) -> Path:
+    folder = folder or recorded_data.data_dir()
     relative = card.source.data or ""
     if folder is not None and (path := folder / relative).is_file():
         return path
     message = f"dataset {card.name!r} reads recorded data, {relative}, "
     message += f"which is not in {folder}." if folder else "and no data directory is given."
-    if (origin := card.available_from) is not None:
-        message += f" It is available from {origin.repository} at commit {origin.commit}"
-        message += f" ({origin.note})." if origin.note else "."
-    message += f" Give the folder that has {relative} in it with --data-dir or {DATA_DIR_VARIABLE}."
+    if card.available_from is not None:
+        message += f" It is available from {card.available_from}."
+    variable = recorded_data.DATA_DIR_VARIABLE
+    message += f" Give the folder that has {relative} in it with --data-dir or {variable}."
     raise DataMissingError(document.problem(message, "source", "data"))
-
-
-def _data_dir_is_set() -> bool:
-    return bool(os.environ.get(DATA_DIR_VARIABLE))
 
 
 def _items(card: DatasetCard, document: Document, records: Records) -> tuple[Item, ...]:

@@ -1,5 +1,6 @@
 """Models: what they are, how they are asked, and what their answers cost."""
 
+from ember_bench.models.budget import Budget
 from ember_bench.models.call import Request
 from ember_bench.models.info import ModelCost, ModelInfo, ProviderInfo, RateLimit
 from ember_bench.models.providers.base import Provider, provider
@@ -23,6 +24,7 @@ from ember_bench.models.types import (
 from ember_bench.models.usage import UsageService, UsageSummary, UsageTotals
 
 __all__ = [
+    "Budget",
     "CallRecord",
     "Completion",
     "Image",

@@ -230,8 +230,8 @@ def test_missing_recorded_data_says_where_to_get_it(
     assert line.startswith("quiz.yaml:3:10: dataset 'quiz' reads recorded data, sums/items.jsonl")
     assert why in line
     assert (
-        "available from github.com/org/sums at commit 0123456789012345678901234567890123456789 "
-        "(its test.jsonl)"
+        "available from github.com/org/sums at commit 0123456789012345678901234567890123456789"
+        "; its test.jsonl"
     ) in line
     assert "with --data-dir or EMBER_BENCH_DATA" in line
 
