@@ -28,6 +28,9 @@ FloatArray = npt.NDArray[np.float64]
 # Whether two cells share calls is a matter of structure: a few items show it.
 _ITEMS_LOOKED_AT = 5
 
+# Beside the number of epochs itself.
+_SHOWN_PASSES = (2, 5, 10, 100)
+
 
 @dataclass(frozen=True)
 class CellData:
@@ -170,7 +173,23 @@ class Analysis:
             comparison=None,
             categories=self._categories(cell, items, scores),
             replayed=cell.replayed,
+            pass_at_k=self._pass_at_k(data),
         )
+
+    def _pass_at_k(self, data: CellData) -> dict[int, Estimate]:
+        """Estimate it over the items of which all epochs are done."""
+        epochs = self.asked.epochs
+        if epochs == 1 or not np.isin(data.score, (0.0, 1.0)).all():
+            return {}
+        _, where = np.unique(data.item, return_inverse=True)
+        samples, correct = np.bincount(where), np.bincount(where, weights=data.score)
+        whole = samples == epochs
+        found = {}
+        for k in sorted({k for k in _SHOWN_PASSES if k < epochs} | {epochs}):
+            estimate = stats.mean_pass_at_k(samples[whole], correct[whole], k, level=self.level)
+            if estimate is not None:
+                found[k] = Estimate.of(estimate)
+        return found
 
     def _cost_per_correct(self, data: CellData) -> Estimate | None:
         # What failed trials cost was spent on the way to the right answers.

@@ -90,6 +90,8 @@ class CellSummary(msgspec.Struct, frozen=True):
         comparison: Against the baseline; None for the baseline itself.
         categories: Accuracy by item category, where items have one.
         replayed: Whether all of its answers are recordings, which cost nothing now.
+        pass_at_k: By k, the share of items that at least one of k epochs gets right (unbiased,
+            Chen et al. 2021); where there are several epochs and each is right or wrong.
     """
 
     name: str
@@ -120,6 +122,7 @@ class CellSummary(msgspec.Struct, frozen=True):
     comparison: Comparison | None
     categories: dict[str, Estimate]
     replayed: bool = False
+    pass_at_k: dict[int, Estimate] = {}
 
 
 class DatasetSummary(msgspec.Struct, frozen=True):

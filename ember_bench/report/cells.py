@@ -50,12 +50,13 @@ class Section:
 
     Attributes:
         title: Names the dataset and its items.
-        footer: How its trials ended, where not all were simply right or wrong; else "".
+        footers: How its trials ended, where not all were simply right or wrong; and pass@k, where
+            there are several epochs.
     """
 
     title: str
     rows: tuple[Row, ...]
-    footer: str
+    footers: tuple[str, ...]
 
 
 def sections(summary: ExperimentSummary) -> list[Section]:
@@ -67,7 +68,7 @@ def sections(summary: ExperimentSummary) -> list[Section]:
             continue
         baseline = _baseline(cells)
         rows = tuple(_row(cell, summary, is_baseline=cell.name == baseline) for cell in cells)
-        found.append(Section(_title(dataset, summary), rows, _footer(cells)))
+        found.append(Section(_title(dataset, summary), rows, tuple(_footers(cells))))
     return found
 
 
@@ -105,6 +106,11 @@ def captions(summary: ExperimentSummary) -> list[str]:
         lines.append(
             f"Failed trials {scored}; beside their number stands the accuracy if all of them were"
             " wrong, and if all were right."
+        )
+    if any(c.pass_at_k for c in cells):
+        lines.append(
+            "pass@k: share of the items that at least one of k epochs gets right, estimated without"
+            " bias from all of them (Chen et al. 2021)."
         )
     if any(c.oracle for c in cells):
         lines.append("Bound: looks at the target, so it is what choosing could reach at best.")
@@ -187,11 +193,17 @@ def _title(dataset: DatasetSummary, summary: ExperimentSummary) -> str:
     return f"{dataset.name}: {count(dataset.items, 'item')}{epochs}, scored by {dataset.evaluator}"
 
 
-def _footer(cells: list[CellSummary]) -> str:
+def _footers(cells: list[CellSummary]) -> Iterator[str]:
     totals = {name: sum(cell.outcomes.get(name, 0) for cell in cells) for name in OUTCOMES}
-    if not any(totals[name] for name in ("error", "unparsed", "skipped")):
-        return ""
-    return "outcomes: " + ", ".join(f"{n:,} {name}" for name, n in totals.items() if n)
+    if any(totals[name] for name in ("error", "unparsed", "skipped")):
+        yield "outcomes: " + ", ".join(f"{n:,} {name}" for name, n in totals.items() if n)
+    for cell in cells:
+        if cell.pass_at_k:
+            passes = (
+                f"pass@{k} {percent(estimate.value)} {interval(estimate, 'percent')}"
+                for k, estimate in cell.pass_at_k.items()
+            )
+            yield f"{cell.label}: {', '.join(passes)}"
 
 
 def _baseline(cells: list[CellSummary]) -> str | None:

@@ -28,7 +28,7 @@ def _section(section: Section) -> list[str]:
         *(_line(_values(row)) for row in section.rows),
     ]
     parts = [f"## {escape_markdown(section.title)}", "\n".join(lines)]
-    return [*parts, escape_markdown(section.footer)] if section.footer else parts
+    return [*parts, *map(escape_markdown, section.footers)]
 
 
 def _values(row: Row) -> list[str]:

@@ -32,8 +32,7 @@ def table(summary: ExperimentSummary, columns: int | None) -> Text:
         heading, *rows = _layout(section, columns)
         text.append(heading + "\n", style="dim")
         text.append("\n".join(rows) + "\n")
-        if section.footer:
-            text.append(section.footer + "\n")
+        text.append("".join(f"{one_line(footer)}\n" for footer in section.footers))
         text.append("\n")
     room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
     for caption in captions(summary):

@@ -340,3 +340,24 @@ def test_failed_trials_do_not_make_an_architecture_look_cheap_or_fast(
     assert cell.cost_per_item.value == pytest.approx(0.03)
     assert cell.latency_p50 is not None
     assert cell.latency_p50 >= 0.5
+
+
+def test_several_epochs_give_pass_at_k(workspace: Workspace) -> None:
+    # All epochs of an item are as likely to be right, so pass@k is 1 - (1 - p)^k.
+    p = 0.4
+    workspace.sums(300)
+    workspace.model("simulated:solver", accuracy=p)
+    workspace.grid(architectures=[single("simulated:solver")], epochs=6)
+    passes = workspace.run().cell.pass_at_k
+    assert sorted(passes) == [2, 5, 6]
+    for k, found in passes.items():
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low <= 1 - (1 - p) ** k <= found.high
+    right = {item for item, score in rows(workspace, "trials.item", "score") if score == 1.0}
+    assert passes[6].value == pytest.approx(len(right) / 300)
+
+
+def test_one_epoch_gives_no_pass_at_k(workspace: Workspace) -> None:
+    workspace.grid(architectures=[single("counted:a")])
+    assert workspace.run().cell.pass_at_k == {}
