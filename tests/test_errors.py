@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from ember_bench import errors
 from ember_bench.errors import (
+    BatchesOpenError,
+    BudgetExhaustedError,
     ConfigError,
     DataMissingError,
     EmberBenchError,
@@ -39,6 +41,8 @@ EVERY = [
     ResultsLockedError("x"),
     ProviderError("x", retryable=True, status=429, retry_after=1.5),
     OfflineError("x"),
+    BudgetExhaustedError("x"),
+    BatchesOpenError("x"),
 ]
 
 

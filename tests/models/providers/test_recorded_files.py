@@ -170,7 +170,7 @@ class TestDataDirectory:
     TEXT = (
         "name: recorded:s\nfiles: sub/{model}.jsonl\nmodels: [m1, m2]\n"
         "fields: {item: id, answer: output}\n"
-        "available_from: {repository: github.com/o/r, commit: abc123, licence: MIT}"
+        "available_from: {repository: github.com/o/r, commit: abcdef0123456789abcdef0123456789abcdef01, licence: MIT}"
     )
 
     def test_comes_before_the_cards_own_folder(
@@ -199,7 +199,7 @@ class TestDataDirectory:
             "sub/m1.jsonl",
             str(tmp_path / "data"),
             "1 more",
-            "github.com/o/r at commit abc123 (MIT)",
+            "github.com/o/r at commit abcdef0123456789abcdef0123456789abcdef01 (MIT)",
             "--data-dir",
             "EMBER_BENCH_DATA",
         ):
