@@ -25,6 +25,9 @@ def run(
         str | None, typer.Option(help="MLflow's store [RESULTS/mlflow.db].")
     ] = None,
     mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Log to MLflow.")] = True,
+    traces: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Log so many trials as MLflow traces.")
+    ] = 0,
     offline: Annotated[
         bool, typer.Option("--offline", help="Ask no model: use stored answers only.")
     ] = False,
@@ -46,7 +49,7 @@ def run(
     from ember_bench.cli.session import Options, RunStoppedError
 
     again = f"ember-bench {shlex.join(context.obj)}"
-    options = Options(results, tracking_uri, mlflow)
+    options = Options(results, tracking_uri, mlflow, traces)
     try:
         outcome = _run(grid, options, data_dir, offline, in_flight, budget_usd, unsafe_code, quiet)
     except RunStoppedError as error:
@@ -58,6 +61,8 @@ def run(
     print_outcome(outcome, options, as_json=as_json, quiet=quiet)
     for cap in outcome.budget_reached:
         say(f"budget reached: {cap}")
+    if waiting := outcome.calls_in_batches:
+        say(f"{waiting:,} calls are in providers' batches; whoever asks for them next waits on")
     if outcome.stopped:
         say(f"stopped early; to continue: {again}")
         raise typer.Exit(Status.STOPPED)

@@ -17,10 +17,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from ember_bench.cli._artifacts import sampled, write_report
 from ember_bench.cli._run_log import run_log
 from ember_bench.engines import LocalEngine
 from ember_bench.errors import ConfigError, EmberBenchError, StoreError
@@ -35,7 +37,7 @@ from ember_bench.models.salvage import open_response_store
 from ember_bench.models.service import ModelService
 from ember_bench.registry import Cards, default_roots
 from ember_bench.report import markdown
-from ember_bench.tracking import Logged, Tracker, TrackingError, is_logged
+from ember_bench.tracking import Curves, Logged, Tracker, TrackingError, is_logged, unfinished
 from ember_bench.tracking.uris import unusable
 
 if TYPE_CHECKING:
@@ -68,11 +70,13 @@ class Options:
         results: The folder that everything is written to.
         tracking_uri: Where MLflow keeps its runs; by default `mlflow.db` in `results`.
         mlflow: Whether to log to MLflow at all.
+        traces: How many trials are logged as traces.
     """
 
     results: Path = Path("results")
     tracking_uri: str | None = None
     mlflow: bool = True
+    traces: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class Outcome:
         logged: Where it is in MLflow; None if it is not.
         log_error: Why it could not be logged; None if it was, or was not to be.
         budget_reached: Which caps of the budget turned calls away, to be read.
+        calls_in_batches: How many calls wait in providers' batches for the next run.
     """
 
     summary: ExperimentSummary
@@ -94,6 +99,7 @@ class Outcome:
     logged: Logged | None
     log_error: str | None
     budget_reached: tuple[str, ...] = ()
+    calls_in_batches: int = 0
 
 
 class RunStoppedError(EmberBenchError):
@@ -218,9 +224,10 @@ class _Session:
             store.changes += [mended] if mended else []
             run = Run(self.experiment, store, self.engine, self.listener.progressed)
             progress = Progress(len(self.experiment), _kept(store), store.changes)
-            tracker = None
+            tracker = curves = None
             if self.options.mlflow and progress.kept < progress.scheduled:
                 tracker = stack.enter_context(self._tracker())
+                curves = self._follow(run, tracker, progress.kept)
             self.listener.started(progress)
             try:
                 progress = asyncio.run(self._trials(run))
@@ -230,6 +237,8 @@ class _Session:
                 raise RunStoppedError(str(error)) from error
             finally:
                 self.listener.finished()
+            if tracker is not None and curves is not None:
+                tracker.follow(curves.points(last=True))
             summary = run.summary(progress)
             text = markdown(summary)
             _write(self.folder / "summary.md", text.encode())
@@ -238,7 +247,8 @@ class _Session:
             logged, log_error = self._log(summary, text, store, tracker, stack)
             reached = tuple(service.budget.reached) if service.budget is not None else ()
             stopped = bool(run.stop.is_set() or reached) and summary.run.status == "partial"
-            return Outcome(summary, self.folder, stopped, logged, log_error, reached)
+            waiting = service.calls_in_batches if stopped else 0
+            return Outcome(summary, self.folder, stopped, logged, log_error, reached, waiting)
 
     async def _trials(self, run: Run) -> Progress:
         abandon = True
@@ -254,6 +264,20 @@ class _Session:
         results, uri = self.options.results, self.options.tracking_uri
         return Tracker(self.experiment.name, results=results, tracking_uri=uri)
 
+    def _follow(self, run: Run, tracker: Tracker, kept: int) -> Curves:
+        """Have the tracker draw the curves of a run while it goes on."""
+        curves = Curves(run.store)
+        asked = run.store.description
+        begun = unfinished(asked, started=run.started_at, kept=kept)
+        tracker.begin(begun, price_date=self._price_date())
+
+        def progressed(progress: Progress) -> None:
+            self.listener.progressed(progress)
+            tracker.follow(curves.points())
+
+        run.on_results, run.on_progress = curves.add, progressed
+        return curves
+
     def _log(
         self,
         summary: ExperimentSummary,
@@ -267,17 +291,23 @@ class _Session:
             return None, None
         results, uri = self.options.results, self.options.tracking_uri
         last = _decoded(store.fact(_LOGGED))
-        if is_logged(summary, last, results=results, tracking_uri=uri):
+        wanted = self.options.traces
+        if is_logged(summary, last, results=results, tracking_uri=uri, traces=wanted):
             return last, None
         self.listener.logging()
         try:
+            responses = results / RESPONSES
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+            report = write_report(store, responses, folder)
+            traces = sampled(self.experiment, store, responses, wanted)
             logged = (tracker or stack.enter_context(self._tracker())).log(
                 summary,
                 markdown=text,
                 grid=self.experiment.path,
                 trials=lambda cell: self._batches(store, cell),
-                files=[self.folder / SUMMARY, self.folder / "summary.md"],
+                files=[self.folder / SUMMARY, self.folder / "summary.md", *report],
                 price_date=self._price_date(),
+                traces=traces,
             )
         except TrackingError as error:
             return None, str(error)
@@ -316,6 +346,8 @@ def _signals(run: Run, listener: Listener) -> Iterator[None]:
     def stop() -> None:
         if not run.stop.is_set():
             run.stop.set()
+            # They may take a day; what is in them is answered by the next run.
+            run.experiment.service.leave_batches()
             listener.stopping()
 
     def interrupt() -> None:

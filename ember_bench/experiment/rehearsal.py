@@ -155,8 +155,8 @@ class Rehearsal(ModelService):
             known = await provider.complete(call)
         if known is not None:
             cost = known.cost_usd
-            if cost is None and model.cost is not None:
-                cost = model.cost.of(known.usage)
+            if cost is None and model.price is not None:
+                cost = model.price.of(known.usage)
             self._note(call, cost, cost, known=not recorded)
             return Response(known.text, model.model_id, known.usage, cost, 0.0)
         self.improvised += 1
@@ -176,7 +176,7 @@ class Rehearsal(ModelService):
 
     def _prices(self, request: Request, length: Length) -> tuple[float | None, float | None]:
         """Return the expected and the worst-case price of a call."""
-        cost, context = request.model.cost, request.model.context_tokens
+        cost, context = request.model.price, request.model.context_tokens
         if cost is None:
             return None, None
         texts = [message.content for message in request.messages]

@@ -85,8 +85,8 @@ class Purse:
 
     Attributes:
         cell: Name of the trial's cell.
-        exhausted: Whether a call of the trial was turned away: then it has no result, whatever
-            its operators made of the error.
+        exhausted: Whether a call of the trial was turned away, or left in a provider's batch: then
+            it has no result, whatever its operators made of the error.
     """
 
     cell: str
@@ -269,18 +269,18 @@ def worst_case_usd(request: Request) -> float | None:
     provider = provider_class(model.provider_name)
     if provider.replays:
         return 0.0
-    if model.cost is None:
+    if model.price is None:
         return None
     most_out = provider.longest_answer(request)
     if most_out is None:
         # What costs nothing by the token may be as long as it likes.
-        return 0.0 if model.cost.of(Usage(1, 1)) == 0 else None
+        return 0.0 if model.price.of(Usage(1, 1)) == 0 else None
     most_in, context = _longest_prompt(request), model.context_tokens
     if most_in is None:
         return None
     if context is not None:
         most_in = min(most_in, context)
-    return model.cost.of(Usage(most_in, most_out))
+    return model.price.of(Usage(most_in, most_out))
 
 
 def unbounded(model: ModelInfo, max_tokens: int | None) -> str | None:

@@ -8,7 +8,12 @@ from contextlib import suppress
 
 import msgspec
 
-from ember_bench.errors import BudgetExhaustedError, EmberBenchError, OfflineError
+from ember_bench.errors import (
+    BatchesOpenError,
+    BudgetExhaustedError,
+    EmberBenchError,
+    OfflineError,
+)
 from ember_bench.models.call import Call
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.journal import StoredCall
@@ -48,8 +53,9 @@ class Client:
                 raise self._not_stored(call)
             return await self._endpoint.complete(call), False
         while (pending := self._in_flight.get(call.key)) is not None:
-            # Who has no money for it does not speak for others, who have money of their own.
-            with suppress(BudgetExhaustedError):
+            # Who has no money for it does not speak for others, who have money of their own; and
+            # a trial that is left waiting for a batch is told so itself.
+            with suppress(BudgetExhaustedError, BatchesOpenError):
                 if (completion := await _outcome(pending)) is not None:
                     return completion, True
         if (known := self._store.get(call.key)) is not None:
@@ -69,6 +75,10 @@ class Client:
         if (completion := await _outcome(future)) is None:
             raise asyncio.CancelledError  # the service is being closed
         return completion, False
+
+    def leave_batches(self) -> None:
+        """Wait for no batch any more; those that were submitted stay open."""
+        self._endpoint.leave_batches()
 
     async def drain(self) -> None:
         """Wait until no request is in flight, also of those for which nobody waits any more."""
@@ -105,7 +115,7 @@ class Client:
         self, call: Call, account: str, store: ResponseStore
     ) -> Completion:
         request, completion = call.request, await self._endpoint.complete(call)
-        return await store.put(
+        answer = await store.put(
             StoredCall(
                 key=call.key,
                 messages=request.encoded_messages.decode(),
@@ -120,6 +130,8 @@ class Client:
             account=account,
             spend_usd=self.spend(completion),
         )
+        self._endpoint.stored(call)
+        return answer
 
     def spend(self, completion: Completion) -> float:
         """Return the new money that a request cost which was answered so."""

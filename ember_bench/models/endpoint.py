@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ember_bench.errors import ConfigError, ProviderError
+from ember_bench.errors import BatchesOpenError, ConfigError, ProviderError
+from ember_bench.models.batch import BatchQueue
 from ember_bench.models.budget import Budget, Reservation, unbounded, worst_case_usd
 from ember_bench.models.call import Call
 from ember_bench.models.limits import Gate, WindowHistory
@@ -29,14 +30,20 @@ class Endpoint:
         provider: What asks the model.
         retry: When and how to ask again.
         budget: What the calls are paid from; None if there is no cap.
+        batches: Where calls wait for their batch; None asks them one by one.
     """
 
     def __init__(
-        self, provider: Provider, retry: RetryPolicy, budget: Budget | None = None
+        self,
+        provider: Provider,
+        retry: RetryPolicy,
+        budget: Budget | None = None,
+        batches: BatchQueue | None = None,
     ) -> None:
         self.provider = provider
         self._retry = retry.of(provider.model)
         self._budget = budget if not provider.replays else None
+        self._batches = batches
         self._gate = Gate(provider.model, clock=retry.clock)
         self._output_tokens = _FIRST_OUTPUT_TOKENS
         self._answers = 0
@@ -52,6 +59,7 @@ class Endpoint:
         Raises:
             ProviderError: if there is none.
             BudgetExhaustedError: if there is no money for it.
+            BatchesOpenError: if it was left in its batch.
             ConfigError: if the call asks for something that the model does not take, or a budget
                 cannot be kept as nothing limits what the call costs.
         """
@@ -68,21 +76,43 @@ class Endpoint:
         finally:
             reservation.settle(0.0)
 
+    def stored(self, call: Call) -> None:
+        """Hear that the answer to a call is in the response store."""
+        if self._batches is not None:
+            self._batches.stored(call.key)
+
+    def leave_batches(self) -> None:
+        """Wait for no batch any more; those that were submitted stay open."""
+        if self._batches is not None:
+            self._batches.leave()
+
     async def close(self) -> None:
         """Let go of connections."""
+        if self._batches is not None:
+            await self._batches.close()
         await self.provider.close()
 
     async def _complete(self, call: Call) -> Completion:
-        if self.provider.instant:
+        if self._batches is not None:
+            completion = await self._batched(self._batches, call)
+        elif self.provider.instant:
             completion = await self.provider.complete(call)
         else:
             completion = await self._retry.run(
                 lambda deadline: self._attempt(call, deadline), self._gate.rest
             )
         model, cost = call.request.model, completion.cost_usd
-        if cost is None and model.cost is not None:
-            cost = model.cost.of(completion.usage)
+        if cost is None and model.price is not None:
+            cost = model.price.of(completion.usage)
         return msgspec.structs.replace(_storable(completion), cost_usd=cost)
+
+    async def _batched(self, batches: BatchQueue, call: Call) -> Completion:
+        try:
+            return await batches.complete(call)
+        except BatchesOpenError:
+            if call.trial.purse is not None:
+                call.trial.purse.exhausted = True  # the trial has no result in this run
+            raise
 
     async def _reserve(self, budget: Budget, call: Call) -> Reservation:
         most = worst_case_usd(call.request)

@@ -90,6 +90,11 @@ class ModelCost(BaseModel):
             + usage.output_tokens * self.output_cost_per_thousand
         ) / 1000
 
+    def less(self, discount: float) -> ModelCost:
+        """Return the price after a discount, a share of 1."""
+        prices = {name: price for name, price in self if price is not None}
+        return self.model_copy(update={n: p * (1 - discount) for n, p in prices.items()})
+
 
 class RateLimit(BaseModel):
     """What a model's provider allows; None means no known limit."""
@@ -144,6 +149,8 @@ class ModelInfo(BaseModel):
         context_tokens: Longest input and output together, in tokens.
         price_source: Where `cost` was read.
         price_date: When it was read.
+        mode: `batch` asks through the provider's batch API: cheaper, and answered within a day.
+        batch_discount: The share of `cost` that is not charged then.
         max_concurrency: Most requests in flight at once from one process.
         attempt_timeout_seconds: How long one request may take; by default as `RetryPolicy` says.
         deadline_seconds: How long a call may take, with all its requests and the waits between
@@ -164,6 +171,8 @@ class ModelInfo(BaseModel):
     context_tokens: int | None = Field(default=None, gt=0)
     price_source: str | None = None
     price_date: date | None = None
+    mode: Literal["standard", "batch"] = "standard"
+    batch_discount: float = Field(default=0.5, ge=0, le=1)
     max_concurrency: int = Field(default=100, gt=0)
     attempt_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     deadline_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -219,17 +228,24 @@ class ModelInfo(BaseModel):
         return self.api_key or self.provider.default_api_key
 
     @cached_property
+    def price(self) -> ModelCost | None:
+        """What is charged for a call: `cost`, less the discount where it is asked in batches."""
+        if self.cost is None or self.mode == "standard":
+            return self.cost
+        return self.cost.less(self.batch_discount)
+
+    @cached_property
     def connection(self) -> Hashable:
         """Equal for models that one client may serve: the same in answers, key and limits."""
         limits = (self.max_concurrency, self.rate_limit, self.unsupported_parameters)
         seconds = (self.attempt_timeout_seconds, self.deadline_seconds)
-        return (self.fingerprint, self.key, *limits, *seconds)
+        return (self.fingerprint, self.key, self.mode, *limits, *seconds)
 
     @cached_property
     def fingerprint(self) -> str:
         """Changes with everything about the model that can change its answers.
 
-        Price, limits and keys are not part of it: a new price list makes no old answer wrong.
+        Price, limits, mode and keys are not part of it: a new price list makes no old answer wrong.
         """
         content = (
             self.model_id,

@@ -7,21 +7,25 @@ limits -> provider
 from __future__ import annotations
 
 import asyncio
+import time
 import weakref
 from collections.abc import Hashable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ember_bench import bridge
+from ember_bench.errors import ConfigError
 from ember_bench.models import recording
 from ember_bench.models import strand as strands
+from ember_bench.models.batch import BatchQueue
+from ember_bench.models.batch_journal import BATCHES, BatchJournal
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Call, Request
 from ember_bench.models.client import Client
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.providers.base import provider_class
+from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.registry import ModelRegistry
 from ember_bench.models.retry import RetryPolicy
 from ember_bench.models.store import Paid, ResponseStore
@@ -31,6 +35,9 @@ from ember_bench.models.types import Completion, Message, Response, SamplingPara
 from ember_bench.models.usage import UsageService
 
 Clients = dict[Hashable, Client]
+
+# So long providers keep the results of a batch.
+_RESULTS_SECONDS: Final = 29 * 86_400
 
 
 class ModelService:
@@ -67,6 +74,8 @@ class ModelService:
         # An SDK's connections belong to the loop they were opened on.
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Clients]
         self._clients = weakref.WeakKeyDictionary()
+        self._journal: BatchJournal | None = None
+        self._calls_in_batches = 0
         self._outside: dict[bool, OutsideStrand] = {}
         self._paid: dict[str, Paid] = {}
 
@@ -139,6 +148,21 @@ class ModelService:
         clients = self._clients.get(asyncio.get_running_loop(), {})
         await asyncio.gather(*(client.drain() for client in clients.values()))
 
+    def leave_batches(self) -> None:
+        """Wait for no batch any more: calls in one end with `BatchesOpenError`.
+
+        What was submitted stays open, and whoever asks for the same calls later waits for it.
+        """
+        for client in self._clients.get(asyncio.get_running_loop(), {}).values():
+            client.leave_batches()
+
+    @property
+    def calls_in_batches(self) -> int:
+        """How many calls are in batches whose answers are not stored yet; also when closed."""
+        if self._journal is not None:
+            self._calls_in_batches = self._journal.open_calls()
+        return self._calls_in_batches
+
     async def close(self, *, abandon: bool = False) -> None:
         """Close this loop's clients and the store, once the requests in flight are done.
 
@@ -147,6 +171,10 @@ class ModelService:
         """
         for client in self._clients.pop(asyncio.get_running_loop(), {}).values():
             await client.close(abandon=abandon)
+        if self._journal is not None:
+            self._calls_in_batches = self.calls_in_batches
+            self._journal.close()
+            self._journal = None
         if self.store is not None:
             self.store.close()
 
@@ -173,12 +201,32 @@ class ModelService:
         if client is None:
             provider = provider_class(model.provider_name)(model)
             client = Client(
-                Endpoint(provider, self.retry, self.budget),
+                Endpoint(provider, self.retry, self.budget, self._batches(model, provider)),
                 self.store,
                 offline=self.offline,
             )
             clients[model.connection] = client
         return client
+
+    def _batches(self, model: ModelInfo, provider: Provider) -> BatchQueue | None:
+        """Return where the calls to a model wait for their batch; None if they do not.
+
+        Raises:
+            ConfigError: if there can be no batches.
+        """
+        if model.mode == "standard":
+            return None
+        api = provider.batch_api()
+        if self.store is None:
+            raise ConfigError(
+                f"{model.model_id}: mode: batch: answers come a day later, and there is no "
+                "response store to keep them: ModelService(store=...)"
+            )
+        if self._journal is None:
+            self._journal = BatchJournal(self.store.path.with_name(BATCHES))
+            store, oldest = self.store, time.time() - _RESULTS_SECONDS
+            self._journal.tidy(lambda key: store.get(key) is not None, oldest)
+        return BatchQueue(api, self._journal, self.retry)
 
     async def _answer(self, client: Client, call: Call, strand: Strand) -> Response:
         account = self.account

@@ -108,7 +108,9 @@ class TestBeingToldToComeLater:
 
     def test_ends_with_the_deadline(self) -> None:
         faulty = Faulty(*[LATER] * 1000)
-        with pytest.raises(ProviderError, match="busy; too late to ask again within 60 s") as raised:
+        with pytest.raises(
+            ProviderError, match="busy; too late to ask again within 60 s"
+        ) as raised:
             faulty.run(cap_seconds=5.0, deadline_seconds=60.0)
         assert faulty.now < 60
         assert raised.value.status == 429

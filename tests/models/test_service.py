@@ -358,7 +358,10 @@ class TestRetries:
         async def sleep(seconds: float) -> None:
             waited.append(seconds)
 
-        return RetryPolicy(attempts=4, sleep=sleep, uniform=lambda low, high: high)
+        # The clock goes on by what is slept, so that pauses of the endpoint are over then.
+        return RetryPolicy(
+            attempts=4, sleep=sleep, uniform=lambda low, high: high, clock=lambda: sum(waited)
+        )
 
     def test_a_passing_fault_is_not_seen_by_the_caller(self, store: ResponseStore) -> None:
         script, waited = Script(), list[float]()

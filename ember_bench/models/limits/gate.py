@@ -83,7 +83,9 @@ class Gate:
                     grows = self.window.grows(self._clock())
                     await self._change(_GROWTH_SECONDS if grows else None)
                 elif (seconds := self._wait()) > 0:
+                    due = self._clock() + seconds
                     await self._change(seconds)
+                    self.pace.woke(self._clock() - due)
                 elif not taken:
                     taken = True
                     self._take(tokens)

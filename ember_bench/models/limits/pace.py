@@ -17,10 +17,14 @@ from typing import Final
 from ember_bench.models.limits.window import Ticket
 
 MARGIN: Final = 0.97
-# For how many seconds a pace is held, in how many more it doubles the first time, and how often it
-# has doubled when it is given up, as it limits nothing any more.
-_ESTIMATED: Final = (20.0, 15.0, 2.0)
-_GUESSED: Final = (0.0, 5.0, 10.0)
+# For how many seconds a pace is held: longer when it turns out to be what it was.
+_HOLD_SECONDS: Final = 20.0
+_LONGEST_HOLD_SECONDS: Final = 60.0
+_LIKE_BEFORE: Final = 0.15
+# In how many more it doubles the first time, and how often it has doubled when it is given up, as
+# it limits nothing any more.
+_ESTIMATED: Final = (15.0, 2.0)
+_GUESSED: Final = (5.0, 10.0)
 
 # An estimate from less than this says nothing.
 _LEAST_SECONDS: Final = 1.0
@@ -31,7 +35,7 @@ _LATEST: Final = 1_000
 # What is left of a pace that was refused, at least: soon after it was set, and later.
 _SOON_SECONDS: Final = 10.0
 _LEFT_SOON: Final = 0.9
-_LEFT_LATER: Final = 0.95
+_LEFT_LATER: Final = 0.97
 _LEAST_ACCEPTED: Final = 10
 # A window is spread over so long, where nothing else is known.
 _GUESS_SECONDS: Final = 1.0
@@ -43,8 +47,8 @@ _NEARLY_ALL: Final = 0.9
 _FREQUENT: Final = 0.1
 _LESS: Final = 0.95
 _UNHEEDED_SECONDS: Final = 60.0
-# How late a sleeper may wake up without the pace suffering.
-_SLACK_SECONDS: Final = 0.01
+# How much lateness of a busy machine is made up for: more would come as a burst.
+_LATEST_SECONDS: Final = 0.03
 
 
 class Pace:
@@ -54,7 +58,9 @@ class Pace:
         self._rate: float | None = None
         self._set_at = 0.0
         self._guessed = False
+        self._hold = _HOLD_SECONDS
         self._next = -math.inf
+        self._late = 0.0
         self._not_before = -math.inf
         self._from: Ticket | None = None
         self._latest: deque[Ticket] = deque(maxlen=_LATEST)
@@ -67,7 +73,8 @@ class Pace:
         """Return the requests a second that may be begun now; None if any number."""
         if self._rate is None:
             return None
-        hold, doubling, most = _GUESSED if self._guessed else _ESTIMATED
+        hold = 0.0 if self._guessed else self._hold
+        doubling, most = _GUESSED if self._guessed else _ESTIMATED
         # Slowly at first: just above the limit few are refused.
         doublings = (max(0.0, now - self._set_at - hold) / doubling) ** 2
         if doublings > most:
@@ -85,8 +92,12 @@ class Pace:
             self._from = ticket
         self._latest.append(ticket)
         if (rate := self.rate(ticket.sent)) is not None:
-            late = ticket.sent - self._next < _SLACK_SECONDS
-            self._next = (self._next if late else ticket.sent) + 1 / rate
+            self._next = max(self._next, ticket.sent - self._late) + 1 / rate
+            self._late = min(self._late, max(0.0, ticket.sent - self._next))
+
+    def woke(self, late: float) -> None:
+        """Hear by how many seconds a request was late that had waited: they are no idle time."""
+        self._late = min(self._late + max(0.0, late), _LATEST_SECONDS)
 
     def refused(self, ticket: Ticket, half: int | None) -> None:
         """Learn from a refusal.
@@ -161,7 +172,13 @@ class Pace:
         refused = self.rate(now)
         if refused is None:
             refused = lately
-        left = _LEFT_SOON if now - self._set_at < _SOON_SECONDS else _LEFT_LATER
+        soon = now - self._set_at < _SOON_SECONDS
+        left = _LEFT_SOON if soon else _LEFT_LATER
         # It is not known which, so the pace falls towards the lower one in steps.
-        self._rate = max(saved_up, min(MARGIN * lately, left * refused))
-        self._set_at, self._guessed = now, False
+        rate = max(saved_up, min(MARGIN * lately, left * refused))
+        held = self._rate if not (soon or self._guessed) else None
+        if held is not None and abs(rate / held - 1) < _LIKE_BEFORE:
+            self._hold = min(2 * self._hold, _LONGEST_HOLD_SECONDS)
+        else:
+            self._hold = _HOLD_SECONDS
+        self._rate, self._set_at, self._guessed = rate, now, False

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ember_bench.errors import ProviderError
 from ember_bench.models.providers import _anthropic_messages as messages
+from ember_bench.models.providers._anthropic_batch import AnthropicBatches
 from ember_bench.models.providers._wire import (
     MalformedError,
     WireErrors,
@@ -76,6 +78,8 @@ class Anthropic(Provider):
         ConfigError: if an option is unknown or the server's address is none.
     """
 
+    batches: ClassVar[bool] = True
+
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
         self._options = read_options(model, AnthropicOptions)
@@ -85,15 +89,29 @@ class Anthropic(Provider):
 
     async def complete(self, call: Call) -> Completion:
         """Ask once; the SDK's own retries are off."""
-        import anthropic  # noqa: PLC0415 - takes a second, and only now is it needed
+        client, body = self.connected(), self.arguments(call)
+        sampling = {name: body.pop(name) for name in _SAMPLING if name in body}
+        with self.explained():
+            answer = await client.messages.create(**body, extra_body=sampling or None)
+            return messages.completion(answer)
 
+    def batch_api(self) -> AnthropicBatches:
+        """Return what submits batches of calls."""
+        return AnthropicBatches(self, self._errors)
+
+    def connected(self) -> AsyncAnthropic:
+        """Return the SDK's client."""
         if self._client is None:
             self._client = self._connect()
-        body = self.arguments(call)
-        sampling = {name: body.pop(name) for name in _SAMPLING if name in body}
+        return self._client
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Make a `ProviderError` of whatever goes wrong between the SDK and the server."""
+        import anthropic  # noqa: PLC0415 - takes a second, and only now is it needed
+
         try:
-            answer = await self._client.messages.create(**body, extra_body=sampling or None)
-            return messages.completion(answer)
+            yield
         except anthropic.AnthropicError as error:
             raise self._explained(error) from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:

@@ -15,6 +15,7 @@ from ember_bench.models.types import Completion, SamplingParameters
 
 if TYPE_CHECKING:
     from ember_bench.documents import Document
+    from ember_bench.models.batch_api import BatchApi
 
 ProviderT = TypeVar("ProviderT", bound="type[Provider]")
 
@@ -31,11 +32,13 @@ class Provider:
         simulated: Its answers are made up by us, and everything computed from them says so.
         instant: It answers without waiting for anything, so nothing is lost if it is cancelled.
         replays: Its answers are old ones; asking costs nothing now, whatever it cost then.
+        batches: It has a batch API (`mode: batch`).
     """
 
     simulated: ClassVar[bool] = False
     instant: ClassVar[bool] = False
     replays: ClassVar[bool] = False
+    batches: ClassVar[bool] = False
 
     def __init__(self, model: ModelInfo) -> None:
         self.model = model
@@ -59,6 +62,14 @@ class Provider:
 
     async def close(self) -> None:
         """Let go of connections."""
+
+    def batch_api(self) -> BatchApi:
+        """Return what submits calls in batches.
+
+        Raises:
+            ConfigError: if there is no such API.
+        """
+        raise ConfigError(no_batches(self.model))
 
     @classmethod
     def check(cls, models: Iterable[ModelInfo]) -> None:
@@ -137,7 +148,15 @@ class Provider:
         Raises:
             ConfigError: with each mistake's place in the card.
         """
-        return [document.parse(ModelInfo)]
+        model = document.parse(ModelInfo)
+        if model.mode == "batch" and not cls.batches:
+            raise ConfigError(document.problem(no_batches(model), "mode"))
+        return [model]
+
+
+def no_batches(model: ModelInfo) -> str:
+    """Return what is wrong with `mode: batch` where there is no batch API."""
+    return f"{model.model_id}: mode: batch: {model.provider_name} has no batch API here"
 
 
 class Wanted(NamedTuple):

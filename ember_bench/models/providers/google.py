@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from ember_bench.errors import ConfigError
 from ember_bench.models.providers import _gemini as gemini
+from ember_bench.models.providers._google_batch import GoogleBatches
 from ember_bench.models.providers._wire import (
     MalformedError,
     WireErrors,
@@ -19,7 +22,7 @@ from ember_bench.models.providers._wire import (
     read_options,
     secrets_of,
 )
-from ember_bench.models.providers.base import Provider, provider
+from ember_bench.models.providers.base import Provider, no_batches, provider
 from ember_bench.models.types import Completion
 
 if TYPE_CHECKING:
@@ -65,6 +68,7 @@ class Google(Provider):
         ConfigError: if an option is unknown or the server's address is none.
     """
 
+    batches: ClassVar[bool] = True
     registered: ClassVar[str] = "google"
     options: ClassVar[type[GoogleOptions]] = GoogleOptions
 
@@ -78,18 +82,38 @@ class Google(Provider):
 
     async def complete(self, call: Call) -> Completion:
         """Ask once; the SDK's own retries are off."""
+        client, arguments = self.connected(), self.arguments(call)
+        # The SDK reads what it knows and fails on what it does not; we read the body ourselves.
+        arguments["config"]["should_return_http_response"] = True
+        with self.explained():
+            answer = await client.aio.models.generate_content(**arguments)
+            content = getattr(answer.sdk_http_response, "body", None)
+            return gemini.completion(json.loads(content or ""))
+
+    def batch_api(self) -> GoogleBatches:
+        """Return what submits batches of calls.
+
+        Raises:
+            ConfigError: if there is no such API.
+        """
+        if not self.batches:
+            raise ConfigError(no_batches(self.model))
+        return GoogleBatches(self, self._errors)
+
+    def connected(self) -> Client:
+        """Return the SDK's client."""
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Make a `ProviderError` of whatever goes wrong between the SDK and the server."""
         import httpx2  # noqa: PLC0415 - comes with google-genai
         from google.genai import errors  # noqa: PLC0415 - takes a second, and is needed only now
 
-        if self._client is None:
-            self._client = self._connect()
-        arguments = self.arguments(call)
-        # The SDK reads what it knows and fails on what it does not; we read the body ourselves.
-        arguments["config"]["should_return_http_response"] = True
         try:
-            answer = await self._client.aio.models.generate_content(**arguments)
-            content = getattr(answer.sdk_http_response, "body", None)
-            return gemini.completion(json.loads(content or ""))
+            yield
         except errors.APIError as error:
             raise self._explained(error) from None
         except httpx2.TimeoutException:

@@ -55,6 +55,7 @@ class GoogleLegacy(Google):
         ConfigError: if an option is unknown or the server's address is none.
     """
 
+    batches: ClassVar[bool] = False
     registered: ClassVar[str] = "google-legacy"
     options: ClassVar[type[GoogleOptions]] = GoogleLegacyOptions
 

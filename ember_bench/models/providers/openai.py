@@ -7,15 +7,17 @@ vLLM, Ollama, llama.cpp and most gateways speak chat completions: give the model
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models.providers import _openai_chat as chat
 from ember_bench.models.providers import _openai_responses as responses
+from ember_bench.models.providers._openai_batch import OpenAIBatches
 from ember_bench.models.providers._wire import (
     MalformedError,
     WireErrors,
@@ -88,6 +90,8 @@ class OpenAI(Provider):
         ConfigError: if an option is unknown or the server's address is none.
     """
 
+    batches: ClassVar[bool] = True
+
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
         self._options = read_options(model, OpenAIOptions)
@@ -97,15 +101,35 @@ class OpenAI(Provider):
 
     async def complete(self, call: Call) -> Completion:
         """Ask once; the SDK's own retries are off."""
-        import openai  # noqa: PLC0415 - takes a second, and only now is it needed
-
-        if self._client is None:
-            self._client = self._connect()
-        client, arguments = self._client, self.arguments(call)
-        try:
+        client, arguments = self.connected(), self.arguments(call)
+        with self.explained():
             if self._options.api == "chat":
                 return chat.completion(await client.chat.completions.create(**arguments))
             return responses.completion(await client.responses.create(**arguments))
+
+    def batch_api(self) -> OpenAIBatches:
+        """Return what submits batches of calls.
+
+        Raises:
+            ConfigError: if Azure serves the model.
+        """
+        if self._options.azure is not None:
+            raise ConfigError(_no_azure_batches(self.model))
+        return OpenAIBatches(self, self._options.api, self._errors)
+
+    def connected(self) -> AsyncOpenAI:
+        """Return the SDK's client."""
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Make a `ProviderError` of whatever goes wrong between the SDK and the server."""
+        import openai  # noqa: PLC0415 - takes a second, and only now is it needed
+
+        try:
+            yield
         except openai.OpenAIError as error:
             raise self._explained(error) from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -154,7 +178,9 @@ class OpenAI(Provider):
         """Return the model of a card."""
         models = super().models_of(document)
         if "options" in document.data:
-            document.sub("options").parse(OpenAIOptions)
+            options = document.sub("options").parse(OpenAIOptions)
+            if options.azure is not None and (batched := models[0]).mode == "batch":
+                raise ConfigError(document.problem(_no_azure_batches(batched), "mode"))
         return models
 
     @classmethod
@@ -234,6 +260,10 @@ def _url(model: ModelInfo, options: OpenAIOptions) -> str | None:
             "in the environment"
         )
     return url
+
+
+def _no_azure_batches(model: ModelInfo) -> str:
+    return f"{model.model_id}: mode: batch: not for models that Azure serves"
 
 
 def _said(error: APIStatusError) -> str:

@@ -1,0 +1,127 @@
+"""What a provider's batch API has in common with the others': requests in, answers a day later.
+
+OpenAI, Anthropic and Google take many requests at once at half their price, and answer within a
+day. `BatchQueue` gathers and waits; a `BatchApi` of each provider does the talking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+
+from ember_bench.errors import ProviderError
+from ember_bench.models.types import Completion
+
+if TYPE_CHECKING:
+    from ember_bench.models.call import Call
+
+CLOCK_SKEW_SECONDS: Final = 600.0
+"""How far a provider's clock may be from ours."""
+
+
+class BatchRequest(msgspec.Struct, frozen=True):
+    """One call as a batch has it.
+
+    Attributes:
+        key: The call key in hexadecimal: it tells whose answer is whose.
+        body: What the provider's API takes.
+        size: Bytes that it takes in a batch.
+    """
+
+    key: str
+    body: dict[str, Any]
+    size: int
+
+    @classmethod
+    def of(cls, call: Call, body: dict[str, Any], around: int) -> BatchRequest:
+        """Return `body` as the request for `call`, with so many bytes around it."""
+        return cls(call.key.hex(), body, len(msgspec.json.encode(body)) + around)
+
+
+class OpenBatch(msgspec.Struct, frozen=True):
+    """A batch whose answers are not all in the response store yet.
+
+    Attributes:
+        token: Our own name for it, which the provider is told.
+        id: The provider's; None as long as it is not known to have taken the batch.
+        model: Of all its calls.
+        count: Its requests when it was submitted.
+        begun: When it was about to be submitted, in seconds since the epoch.
+        owner: The process that submitted it.
+    """
+
+    token: str
+    id: str | None
+    model: str
+    count: int
+    begun: float
+    owner: int
+
+
+Outcome = Completion | ProviderError
+
+
+class BatchFailedError(ProviderError):
+    """The provider did none of a batch: nothing was asked, and nothing is to be paid."""
+
+
+class UndecidedError(ProviderError):
+    """It cannot be told yet whether a batch was taken."""
+
+
+class BatchApi(Protocol):
+    """Submits batches of one model and reads what became of them."""
+
+    @property
+    def most_requests(self) -> int:
+        """How many requests one batch may have."""
+
+    @property
+    def most_bytes(self) -> int:
+        """How many bytes of requests one batch may have."""
+
+    def request(self, call: Call) -> BatchRequest:
+        """Return `call` as a batch has it.
+
+        Raises:
+            ConfigError: if the API cannot take it.
+        """
+
+    async def submit(self, requests: Sequence[BatchRequest], token: str) -> str:
+        """Submit a batch that can be found by `token` later; return the provider's id of it.
+
+        Raises:
+            ProviderError: if it was not taken, or that is not known.
+        """
+
+    async def find(self, batch: OpenBatch, others: Collection[str]) -> str | None:
+        """Return the id of a batch that may have been taken; None if there is none.
+
+        Args:
+            batch: What was to be submitted.
+            others: Ids of other batches.
+
+        Raises:
+            UndecidedError: if that cannot be told before some other batch has ended.
+            ProviderError: if the provider does not say.
+        """
+
+    async def results(
+        self, batch: OpenBatch, batch_id: str, places: Mapping[int, str]
+    ) -> Mapping[str, Outcome] | None:
+        """Return by key what became of each request; None as long as the batch goes on.
+
+        What was not done, as the batch expired or was cancelled, is missing or an error that may
+        pass.
+
+        Args:
+            batch: What was submitted.
+            batch_id: The provider's id of it.
+            places: The keys that are still of interest, by their place in the batch, from 0.
+
+        Raises:
+            BatchFailedError: if none of it was done.
+            ProviderError: if the provider does not say.
+        """
