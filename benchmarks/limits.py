@@ -35,13 +35,16 @@ ANSWER = json.dumps(
 
 @dataclass
 class Server:
-    """Allows `rate` requests in each sliding second."""
+    """Allows `rate` requests a second: in any sliding one, or with a bucket of as many."""
 
     rate: int
+    bucket: bool
     latency: float
     retry_after: float | None
     requests: list[tuple[float, bool]] = field(default_factory=list)
     accepted: list[float] = field(default_factory=list)
+    tokens: float = 0.0
+    filled: float = 0.0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -55,19 +58,33 @@ class Server:
                 writer.write(await self.answer())
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client has hung up
+        finally:
             writer.close()
 
     async def answer(self) -> bytes:
         now = time.monotonic()
-        self.accepted = [at for at in self.accepted if at > now - 1]
-        fits = len(self.accepted) < self.rate
+        fits = self.fits(now)
         self.requests.append((now, fits))
         if not fits:
             more = f"retry-after: {self.retry_after}\r\n" if self.retry_after is not None else ""
             return _response("429 Too Many Requests", b'{"error": {"message": "slow"}}', more)
-        self.accepted.append(now)
         await asyncio.sleep(self.latency)
         return _response("200 OK", ANSWER)
+
+    def fits(self, now: float) -> bool:
+        if self.bucket:
+            self.tokens = min(self.rate, self.tokens + (now - self.filled) * self.rate)
+            self.filled = now
+            if self.tokens < 1:
+                return False
+            self.tokens -= 1
+            return True
+        self.accepted = [at for at in self.accepted if at > now - 1]
+        if len(self.accepted) >= self.rate:
+            return False
+        self.accepted.append(now)
+        return True
 
 
 def _response(status: str, body: bytes, more: str = "") -> bytes:
@@ -79,7 +96,7 @@ def _response(status: str, body: bytes, more: str = "") -> bytes:
 
 
 async def measure(options: argparse.Namespace) -> None:
-    server = Server(options.rate, options.latency, options.retry_after)
+    server = Server(options.rate, options.bucket, options.latency, options.retry_after)
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     model = ModelInfo(
@@ -99,6 +116,7 @@ async def measure(options: argparse.Namespace) -> None:
     await asyncio.gather(*(caller() for _ in range(options.callers)))
     await service.close()
     listening.close()
+    await asyncio.sleep(0.1)  # connections are closed by both sides
     report(server, began, options)
 
 
@@ -106,9 +124,10 @@ def report(server: Server, began: float, options: argparse.Namespace) -> None:
     begin, end = began + options.warm_up, began + options.warm_up + options.seconds
     kept = [fits for at, fits in server.requests if begin <= at < end]
     reached = sum(kept) / options.seconds / options.rate
+    kind = "with bursts" if options.bucket else "in any second"
     print(
-        f"{options.rate} requests/s allowed, latency {options.latency} s, Retry-After "
-        f"{options.retry_after}: {100 * reached:.1f} % of the rate reached, "
+        f"{options.rate} requests/s allowed {kind}, latency {options.latency} s, "
+        f"Retry-After {options.retry_after}: {100 * reached:.1f} % of the rate reached, "
         f"{100 * (1 - sum(kept) / len(kept)):.2f} % of {len(kept)} requests refused"
     )
 
@@ -116,6 +135,7 @@ def report(server: Server, began: float, options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.limits", description=__doc__)
     parser.add_argument("--rate", type=int, default=50, help="requests per second")
+    parser.add_argument("--bucket", action="store_true", help="allow bursts of a second's worth")
     parser.add_argument("--latency", type=float, default=0.2, help="seconds")
     parser.add_argument("--retry-after", type=float, default=None, help="seconds")
     parser.add_argument("--callers", type=int, default=60)

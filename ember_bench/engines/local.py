@@ -82,6 +82,7 @@ def _run_trials(
         if result is not None:
             finished.append(result)
             news.set()
+        del result  # whoever takes the batch is to be the last that holds it
         if count % _TURN == 0:
             # Trials whose answers are all stored wait for nothing; others must have their turn.
             bridge.wait(asyncio.sleep(0))
