@@ -17,9 +17,11 @@ from ember_bench.cli.export import export
 from ember_bench.cli.list import list_names
 from ember_bench.cli.models import models
 from ember_bench.cli.plan import plan
+from ember_bench.cli.report import report
 from ember_bench.cli.rescore import rescore
 from ember_bench.cli.run import run
 from ember_bench.cli.show import show
+from ember_bench.cli.ui import ui
 
 app = typer.Typer(
     name="ember-bench",
@@ -36,7 +38,9 @@ app.command("list")(list_names)
 app.command("show")(show)
 app.command("compare")(compare)
 app.command("export")(export)
+app.command("report")(report)
 app.command("rescore")(rescore)
+app.command("ui")(ui)
 app.add_typer(models, name="models")
 
 

@@ -42,6 +42,9 @@ def compare(
             min=0, help="How many items won, and lost, to list of each [5; 0 of many comparisons]."
         ),
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write all of it, every flip included, to this HTML file.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Compare cells on the items that both have."""
@@ -56,6 +59,12 @@ def compare(
     with ResultsReader(results) as reader:
         groups = [_group(name, reader, tracking_uri) for name in names]
     table = comparison.compare(pair_up(groups), correction=known[correction], anyway=anyway)
+    if report is not None:
+        from ember_bench.cli.export import opened
+        from ember_bench.report.html_compared import html_comparison
+
+        with opened(report, "--report") as file:
+            file.write(html_comparison(table).encode())
     if as_json:
         put_json(table)
         return

@@ -13,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from ember_bench.cli._results import Named
+    from ember_bench.experiment.attribution import ChoiceSummary
     from ember_bench.report.formats import Table
 
 _READ: Final = ("md", "latex")
@@ -44,6 +45,7 @@ def export(
     from ember_bench.cli._results import ResultsReader
     from ember_bench.errors import ConfigError, UnknownNameError
     from ember_bench.report.formats import FORMATS, write_table
+    from ember_bench.report.tidy import choices_table, members_table
 
     formats: dict[str, Any] = {name: name for name in FORMATS}
     if form not in formats:
@@ -57,10 +59,11 @@ def export(
     with ResultsReader(results) as reader, ExitStack() as stack:
         named = reader.get(name)
         if what in _GRAPHS:
-            table = _attributed(named, what, data_dir)
+            of_graphs = choices_table if what == "choices" else members_table
+            table = of_graphs(named.rows, attributed(named, data_dir))
         else:
             table = _table(named, form, what, texts, stack)
-        with _opened(output) as file:
+        with opened(output) as file:
             write_table(table, formats[form], file)
 
 
@@ -80,15 +83,18 @@ def _table(named: Named, form: str, what: Any, texts: bool, stack: ExitStack) ->
     return tidy(named.rows, what, cells, answers)
 
 
-def _attributed(named: Named, what: str, data_dir: Path | None) -> Table:
-    """Return what nodes choose, or what they choose from, of the cells that are named."""
+def attributed(named: Named, data_dir: Path | None) -> dict[str, list[ChoiceSummary]]:
+    """Return what the nodes of the cells that are named choose, by the cell's name.
+
+    Raises:
+        ConfigError: if their grid, or what it takes, is not there.
+    """
     import asyncio
 
     from ember_bench.cli import session
     from ember_bench.cli._results import answered, grid_of
     from ember_bench.experiment.attribution import attribute
     from ember_bench.models.store import ResponseStore
-    from ember_bench.report.tidy import choices_table, members_table
 
     if data_dir is not None:
         session.use_data_dir(data_dir)
@@ -98,15 +104,13 @@ def _attributed(named: Named, what: str, data_dir: Path | None) -> Table:
     wanted = {cell.name for cell in named.cells}
     experiment.service.store = ResponseStore(folder.parent / session.RESPONSES)
     try:
-        found = asyncio.run(attribute(experiment, named.rows, wanted))
+        return asyncio.run(attribute(experiment, named.rows, wanted))
     finally:
         experiment.service.store.close()
-    table = choices_table if what == "choices" else members_table
-    return table(named.rows, found)
 
 
 @contextmanager
-def _opened(output: Path | None) -> Iterator[BinaryIO]:
+def opened(output: Path | None, option: str = "--output") -> Iterator[BinaryIO]:
     """Open a file that is there whole or not at all; None stands for stdout.
 
     Raises:
@@ -128,6 +132,6 @@ def _opened(output: Path | None) -> Iterator[BinaryIO]:
             yield file
         temporary.replace(output)
     except OSError as error:
-        raise ConfigError(f"--output {output}: cannot be written: {error.strerror}") from None
+        raise ConfigError(f"{option} {output}: cannot be written: {error.strerror}") from None
     finally:
         temporary.unlink(missing_ok=True)

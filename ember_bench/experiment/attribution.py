@@ -43,6 +43,19 @@ class MemberSummary(msgspec.Struct, frozen=True):
     leave_one_out: Estimate
 
 
+class VotePoint(msgspec.Struct, frozen=True):
+    """What k of the responses before a choice would have scored, over all choices of k.
+
+    Attributes:
+        vote: Of their plurality vote.
+        best: Of the best of them.
+    """
+
+    k: int
+    vote: Estimate
+    best: Estimate
+
+
 class ChoiceSummary(msgspec.Struct, frozen=True):
     """A node that makes one answer of several responses.
 
@@ -62,6 +75,7 @@ class ChoiceSummary(msgspec.Struct, frozen=True):
         recovered: Share of the way from random to oracle that it goes; None if they are equal.
         beyond: Items on which its answer scores more than every response.
         members: Where each item has as many responses; from the first epoch.
+        votes: The same, for every k up to their number.
     """
 
     node: str
@@ -78,6 +92,7 @@ class ChoiceSummary(msgspec.Struct, frozen=True):
     recovered: float | None
     beyond: int
     members: list[MemberSummary]
+    votes: list[VotePoint] = []
 
 
 @dataclass(slots=True)
@@ -117,7 +132,7 @@ async def attribute(
     )
     for start in range(0, len(chosen), _AT_ONCE):
         batch = chosen[start : start + _AT_ONCE]
-        found = await asyncio.gather(*(bridge.run(_observe, before, trial) for trial in batch))
+        found = await asyncio.gather(*(bridge.run(observe, before, trial) for trial in batch))
         for trial, outputs in zip(batch, found, strict=True):
             for name in deciding[trial.cell] if outputs is not None else ():
                 note = seen.setdefault((trial.cell, name), _Seen())
@@ -132,7 +147,7 @@ async def attribute(
     return summaries
 
 
-def _observe(experiment: Experiment, trial: Trial) -> dict[str, Any] | None:
+def observe(experiment: Experiment, trial: Trial) -> dict[str, Any] | None:
     """Run one trial; return the outputs of every node, None if it fails."""
     cell = experiment.cells[trial.cell]
     questions = experiment.questions[cell.dataset]
@@ -208,13 +223,14 @@ def _summary(name: str, operator: str, seen: _Seen, level: float) -> ChoiceSumma
         recovered=float(chosen.mean() - blind.mean()) / room if room > 1e-12 else None,
         beyond=len({i for i, c, b in zip(seen.item, chosen, best, strict=True) if c > b}),
         members=list(_members(seen, level)),
+        votes=list(_votes(seen, level)),
     )
 
 
 def _members(seen: _Seen, level: float) -> Iterator[MemberSummary]:
     """Yield what each place among the responses is worth, where all items have as many."""
-    first = [row for row, epoch in enumerate(seen.epoch) if epoch == 0]
-    if len({len(seen.scores[row]) for row in first}) != 1:
+    first = _of_first_epoch(seen)
+    if not first:
         return
     scores = np.asarray([seen.scores[row] for row in first])
     found = stats.vote_attribution([seen.answers[row] for row in first], scores, level=level)
@@ -229,6 +245,28 @@ def _members(seen: _Seen, level: float) -> Iterator[MemberSummary]:
             shapley=_with(found.shapley[member], found.shapley_intervals[member]),
             leave_one_out=_with(found.leave_one_out[member], found.leave_one_out_intervals[member]),
         )
+
+
+def _votes(seen: _Seen, level: float) -> Iterator[VotePoint]:
+    """Yield what smaller votes would have scored, where all items have as many responses."""
+    first = _of_first_epoch(seen)
+    scores = [seen.scores[row] for row in first]
+    if not first:
+        return
+    found = stats.vote_curve([seen.answers[row] for row in first], scores, level=level)
+    assert found is not None  # noqa: S101 - there are items
+    for number, k in enumerate(found.k.tolist()):
+        yield VotePoint(
+            k=k,
+            vote=_with(found.vote[number], found.vote_intervals[number]),
+            best=_with(found.oracle[number], found.oracle_intervals[number]),
+        )
+
+
+def _of_first_epoch(seen: _Seen) -> list[int]:
+    """Return the rows of the first epoch; none if they have not all as many responses."""
+    first = [row for row, epoch in enumerate(seen.epoch) if epoch == 0]
+    return first if len({len(seen.scores[row]) for row in first}) == 1 else []
 
 
 def _with(value: float, interval: stats.Interval | None) -> Estimate:

@@ -9,6 +9,7 @@ import msgspec
 
 from ember_bench import __version__
 from ember_bench.experiment.summary import DatasetSummary
+from ember_bench.graph.data import NoNGraphData
 
 if TYPE_CHECKING:
     from ember_bench.experiment.cells import Cell
@@ -26,8 +27,29 @@ class AskedItem(msgspec.Struct, frozen=True, array_like=True):
     target: str
 
 
+class NodeDescription(msgspec.Struct, frozen=True, array_like=True):
+    """A node of a cell's graph, as a diagram shows it.
+
+    Attributes:
+        operator: What it runs.
+        models: Ids of the models it asks, one for each LM module, in order.
+        inputs: Names of the nodes whose outputs it is given.
+        nodes: Those in it, if it is a graph itself.
+    """
+
+    name: str
+    operator: str
+    models: list[str]
+    inputs: list[str]
+    nodes: list[NodeDescription]
+
+
 class CellDescription(msgspec.Struct, frozen=True):
-    """A cell, as `CellSummary` has it, without results."""
+    """A cell, as `CellSummary` has it, without results.
+
+    Attributes:
+        nodes: Of its graph, in graph order; none in stores that were written before they were kept.
+    """
 
     name: str
     label: str
@@ -38,6 +60,7 @@ class CellDescription(msgspec.Struct, frozen=True):
     simulated: bool
     oracle: bool
     replayed: bool
+    nodes: list[NodeDescription] = []
 
 
 class Description(msgspec.Struct, frozen=True, dict=True):
@@ -135,4 +158,18 @@ def _cell(cell: Cell) -> CellDescription:
         simulated=cell.simulated,
         oracle=cell.architecture.card.oracle,
         replayed=cell.replayed,
+        nodes=_nodes(cell.graph),
     )
+
+
+def _nodes(graph: NoNGraphData) -> list[NodeDescription]:
+    return [
+        NodeDescription(
+            name=node.name,
+            operator=type(node.operator).__name__,
+            models=[lm.model.model_id for lm in node.operator.lm_modules()],
+            inputs=list(node.inputs),
+            nodes=_nodes(node.operator) if isinstance(node.operator, NoNGraphData) else [],
+        )
+        for node in graph
+    ]

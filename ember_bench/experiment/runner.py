@@ -78,16 +78,18 @@ class Run:
         experiment: What is run.
         store: Its trial store.
         engine: Where trials run.
-        on_progress: Called after each batch of results.
+        on_progress: Called after results were written.
+        on_results: Called with each batch of results.
     """
 
     experiment: Experiment
     store: TrialStore
     engine: Engine
     on_progress: Callable[[Progress], None] = lambda _: None
+    on_results: Callable[[list[TrialResult]], None] = lambda _: None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     _started: float = field(default_factory=time.perf_counter)
-    _started_at: str = field(default_factory=utc_now)
+    started_at: str = field(default_factory=utc_now)
 
     async def trials(self) -> Progress:
         """Run the trials that are not done; returns when all are, or `stop` has been set."""
@@ -108,6 +110,7 @@ class Run:
                 async for batch in batches:
                     for result in batch:
                         progress.add(result)
+                    self.on_results(batch)
                     unwritten += batch
                     if len(unwritten) >= _BATCH or time.monotonic() - written > _FLUSH_SECONDS:
                         store.write(unwritten)
@@ -146,7 +149,7 @@ class Run:
         return Analysis(self.store).summary(
             RunSummary(
                 status="complete" if complete else "partial",
-                started=self._started_at,
+                started=self.started_at,
                 wall_seconds=time.perf_counter() - self._started,
                 trials_run=progress.done,
                 trials_kept=progress.kept,

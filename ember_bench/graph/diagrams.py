@@ -10,7 +10,6 @@ from typing import Final
 from xml.sax.saxutils import escape as escaped
 
 from ember_bench.graph.data import Node, NoNGraphData
-from ember_bench.operators.base import Operator
 
 _CHARACTER: Final = 7.2  # width of one in the SVG's font, in pixels
 _LINE: Final = 17
@@ -61,15 +60,43 @@ def _mermaid_text(text: str) -> str:
     return "".join(c if c.isalnum() or c in " _-.:/,()=+" else f"#{ord(c)};" for c in text)
 
 
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A node as a picture shows it.
+
+    Attributes:
+        lines: What its box says; the first is its name.
+        inputs: Names of the nodes that feed into it, which come earlier.
+        inner: The nodes in it, if it is a graph.
+    """
+
+    name: str
+    lines: Sequence[str]
+    inputs: Sequence[str]
+    inner: Sequence[Labelled] = ()
+
+
 def to_svg(graph: NoNGraphData) -> str:
     """Return the graph as a picture: layers from above to below, each node after its inputs."""
-    picture = _picture(graph, outermost=True)
+    return svg(_labelled(graph))
+
+
+def svg(nodes: Sequence[Labelled], *, arrow: str = "arrow", style: str = _STYLE) -> str:
+    """Return nodes, the last of which gives the outputs, as a picture.
+
+    Args:
+        nodes: In graph order.
+        arrow: Id of the arrow's head, which is to be unique in a page.
+        style: In CSS; "" where the page has it.
+    """
+    picture = _picture(nodes, outermost=True)
     width, height = picture.width + 2 * _PADDING, picture.height + 2 * _PADDING
-    body = "\n".join(picture.drawn(_PADDING, _PADDING))
+    body = "\n".join(picture.drawn(_PADDING, _PADDING, arrow))
+    styled = f"<style>{style}</style>\n" if style else ""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}" role="img">\n<style>{_STYLE}</style>\n'
-        '<defs><marker id="arrow" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}" role="img">\n{styled}'
+        f'<defs><marker id="{arrow}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
         'markerHeight="7" orient="auto"><path d="M0 0L10 5L0 10z"/></marker></defs>\n'
         f"{body}\n</svg>\n"
     )
@@ -100,7 +127,7 @@ class _Box:
     def middle(self) -> float:
         return self.x + self.width / 2
 
-    def drawn(self, x: float, y: float) -> Iterator[str]:
+    def drawn(self, x: float, y: float, arrow: str) -> Iterator[str]:
         if not self.lines:
             return
         left, top = x + self.x, y + self.y
@@ -115,7 +142,8 @@ class _Box:
             )
         if self.inner is not None:
             above = _PADDING + _LINE * len(self.lines)
-            yield from self.inner.drawn(left + (self.width - self.inner.width) / 2, top + above)
+            across = left + (self.width - self.inner.width) / 2
+            yield from self.inner.drawn(across, top + above, arrow)
         yield "</g>"
 
 
@@ -137,28 +165,28 @@ class _Picture:
     width: float
     height: float
 
-    def drawn(self, x: float, y: float) -> Iterator[str]:
+    def drawn(self, x: float, y: float, arrow: str) -> Iterator[str]:
         for box in itertools.chain.from_iterable(self.layers):
-            yield from box.drawn(x, y)
+            yield from box.drawn(x, y, arrow)
         for source, target in self.edges:
             begin, end = x + source.middle, x + target.middle
             above, below = y + source.floor, y + target.y
             half = (above + below) / 2
-            arrow = ' marker-end="url(#arrow)"' if target.lines else ""
+            head = f' marker-end="url(#{arrow})"' if target.lines else ""
             yield (
                 f'<path d="M{begin:.1f} {y + source.y + source.height:.1f}V{above:.1f}'
-                f'C{begin:.1f} {half:.1f} {end:.1f} {half:.1f} {end:.1f} {below:.1f}"{arrow}/>'
+                f'C{begin:.1f} {half:.1f} {end:.1f} {half:.1f} {end:.1f} {below:.1f}"{head}/>'
             )
 
 
-def _picture(graph: NoNGraphData, *, outermost: bool) -> _Picture:
+def _picture(nodes: Sequence[Labelled], *, outermost: bool) -> _Picture:
     """Lay a graph out: as deep as its longest path, in an order with few crossings."""
     depth: dict[str, int] = {}
-    for node in graph:
+    for node in nodes:
         depth[node.name] = 1 + max((depth[name] for name in node.inputs), default=0)
     lowest = max(depth.values(), default=0) + 1
     layers: list[list[_Box]] = [[] for _ in range(lowest + 1)]
-    boxes = {node.name: _box(node) for node in graph}
+    boxes = {node.name: _box(node) for node in nodes}
     for name, box in boxes.items():
         layers[depth[name]].append(box)
     edges: list[tuple[_Box, _Box]] = []
@@ -166,12 +194,13 @@ def _picture(graph: NoNGraphData, *, outermost: bool) -> _Picture:
         begin, end = _text_box(["inputs"], "io"), _text_box(["outputs"], "io")
         layers[0].append(begin)
         layers[lowest].append(end)
-        for node in graph:
+        for node in nodes:
             if not node.inputs:
                 _connect(begin, 0, boxes[node.name], depth[node.name], layers, edges)
-        if boxes:
-            _connect(boxes[graph.output], depth[graph.output], end, lowest, layers, edges)
-    for node in graph:
+        if nodes:
+            last = nodes[-1].name
+            _connect(boxes[last], depth[last], end, lowest, layers, edges)
+    for node in nodes:
         for name in node.inputs:
             _connect(boxes[name], depth[name], boxes[node.name], depth[node.name], layers, edges)
     return _placed([layer for layer in layers if layer], edges)
@@ -219,15 +248,24 @@ def _mean(values: Sequence[float], default: float) -> float:
     return sum(values) / len(values) if values else default
 
 
-def _box(node: Node) -> _Box:
-    if not isinstance(node.operator, NoNGraphData) or not node.operator.nodes:
-        return _text_box(_labels(node), "node")
-    inner = _picture(node.operator, outermost=False)
-    outside = _text_box([node.name], "graph")
+def _box(node: Labelled) -> _Box:
+    if not node.inner:
+        return _text_box(node.lines, "node")
+    inner = _picture(node.inner, outermost=False)
+    outside = _text_box(node.lines, "graph")
     outside.inner = inner
     outside.width = max(outside.width, inner.width + 2 * _PADDING)
     outside.height += inner.height + 1.5 * _PADDING
     return outside
+
+
+def _labelled(graph: NoNGraphData) -> list[Labelled]:
+    found = []
+    for node in graph:
+        inner = _labelled(node.operator) if isinstance(node.operator, NoNGraphData) else []
+        lines = [node.name] if inner else _labels(node)
+        found.append(Labelled(node.name, lines, node.inputs, inner))
+    return found
 
 
 def _text_box(lines: Sequence[str], kind: str) -> _Box:
@@ -237,14 +275,15 @@ def _text_box(lines: Sequence[str], kind: str) -> _Box:
 
 def _labels(node: Node) -> list[str]:
     """Return what a box says: the node, its operator, and the models that it asks."""
-    models = _models(node.operator)
-    if len(models) > _MOST_LINES:
-        more = len(models) - _MOST_LINES + 1
-        models = [*models[: _MOST_LINES - 1], f"and {more} more"]
-    return [node.name, type(node.operator).__name__, *models]
+    models = [lm.model.model_id for lm in node.operator.lm_modules()]
+    return [node.name, type(node.operator).__name__, *counted(models)]
 
 
-def _models(operator: Operator) -> list[str]:
-    runs = itertools.groupby(lm.model.model_id for lm in operator.lm_modules())
-    counted = [(name, len(list(run))) for name, run in runs]
-    return [name if count == 1 else f"{count} x {name}" for name, count in counted]
+def counted(models: Sequence[str]) -> list[str]:
+    """Return lines that name models, in order: those alike in one, and not too many lines."""
+    runs = [(name, len(list(run))) for name, run in itertools.groupby(models)]
+    lines = [name if count == 1 else f"{count} x {name}" for name, count in runs]
+    if len(lines) > _MOST_LINES:
+        more = len(lines) - _MOST_LINES + 1
+        lines = [*lines[: _MOST_LINES - 1], f"and {more} more"]
+    return lines

@@ -40,10 +40,10 @@ def comparison_table(table: ComparisonTable, columns: int | None, *, flips: int)
         for pair in section.pairs:
             text.append(_flips(pair, flips, several=several))
     room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
-    captions = "\n".join(
-        textwrap.fill(caption, room, subsequent_indent="  ") for caption in _captions(table)
+    lines = "\n".join(
+        textwrap.fill(caption, room, subsequent_indent="  ") for caption in captions(table)
     )
-    return text.append(captions, style="dim")
+    return text.append(lines, style="dim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,8 @@ def _shown(text: str | None) -> str:
     return line if len(line) <= _LONGEST_ANSWER else line[: _LONGEST_ANSWER - 1] + "…"
 
 
-def _captions(table: ComparisonTable) -> Iterator[str]:
+def captions(table: ComparisonTable) -> Iterator[str]:
+    """Yield the sentences that one needs to read the comparisons."""
     tests = dict.fromkeys(pair.test for pair in table.pairs)
     names = {"mcnemar": "exact McNemar", "sign-flip": "sign-flip permutation"}
     bounds = sum(pair.cell.oracle for pair in table.pairs)

@@ -90,6 +90,16 @@ def test_members_share_the_accuracy_of_their_vote(workspace: Workspace) -> None:
     assert [member.member for member in choice.members] == [0, 1, 2]
 
 
+def test_smaller_choices_go_from_one_response_to_all(verified: Workspace) -> None:
+    ((choice,),) = choices(verified).values()
+    assert [point.k for point in choice.votes] == [1, 2, 3, 4]
+    for first in (choice.votes[0].vote, choice.votes[0].best):
+        assert first.value == pytest.approx(choice.random.value)
+    assert choice.votes[-1].best.value == pytest.approx(choice.oracle.value)
+    for point in choice.votes:
+        assert point.best.value == pytest.approx(1 - 0.4**point.k, abs=0.06)
+
+
 def test_a_judge_that_synthesises_may_go_beyond_its_candidates(workspace: Workspace) -> None:
     workspace.model("counted:wrong", right=0.0)
     workspace.model("counted:right", right=1.0)

@@ -1,0 +1,164 @@
+"""What an experiment found, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ember_bench import stats
+from ember_bench.experiment.comparison import PairedComparison
+from ember_bench.experiment.summary import CellSummary, Comparison, DatasetSummary
+from ember_bench.report.numbers import count, dollars, interval, p_value, percent, points
+
+_NAMED: Final = 6
+
+
+@dataclass(frozen=True)
+class Front:
+    """Which cells of a dataset no other one beats on accuracy without being worse in another way.
+
+    Attributes:
+        on: Names of the cells on it, cheapest (or fastest) first.
+        by: For each dominated cell, the name of one on the front that dominates it.
+    """
+
+    on: Sequence[str]
+    by: Mapping[str, str]
+
+
+def front(cells: Sequence[CellSummary], axis: str) -> Front:
+    """Find the front of those cells whose accuracy and whose `axis` are known; bounds are none.
+
+    Args:
+        cells: Of one dataset.
+        axis: `cost_per_item` or `latency_seconds`.
+    """
+    known = [(cell, cell.accuracy, getattr(cell, axis)) for cell in cells if not cell.oracle]
+    chosen = [(c, a.value, x.value) for c, a, x in known if a is not None and x is not None]
+    if not chosen:
+        return Front([], {})
+    names = [cell.name for cell, _, _ in chosen]
+    found = stats.pareto_front([a for _, a, _ in chosen], [x for _, _, x in chosen])
+    on = [i for i in range(len(chosen)) if found.on_front[i]]
+    on.sort(key=lambda i: (chosen[i][2], -chosen[i][1]))
+    by = {names[i]: names[others[0]] for i, others in enumerate(found.dominated_by) if others}
+    return Front([names[i] for i in on], by)
+
+
+def answer(
+    dataset: DatasetSummary,
+    cells: Sequence[CellSummary],
+    compared: Mapping[str, PairedComparison],
+    level: float,
+) -> list[str]:
+    """Return what was found on a dataset, the most important sentence first.
+
+    Args:
+        dataset: The dataset.
+        cells: Its cells, with their comparisons to its baseline.
+        compared: The same comparisons by the cell's name, with the ratios of costs.
+        level: Of the intervals; a difference is taken for real if its corrected p is below 1 less
+            this.
+    """
+    systems = [cell for cell in cells if not cell.oracle and cell.accuracy is not None]
+    if not systems:
+        return [f"{dataset.name}: no trial is done yet."]
+    return [
+        *_verdict(systems, compared, 1 - level),
+        *_fronts(systems),
+        *_bounds([cell for cell in cells if cell.oracle and cell.accuracy is not None]),
+    ]
+
+
+def _verdict(
+    systems: Sequence[CellSummary], compared: Mapping[str, PairedComparison], alpha: float
+) -> Iterator[str]:
+    best = min(systems, key=_rank)
+    name = next((c.comparison.baseline for c in systems if c.comparison is not None), None)
+    baseline = next((cell for cell in systems if cell.name == name), None)
+    if baseline is None:
+        yield f"{best.label} is right on {_accuracy(best)}{_cost(best)}."
+        return
+    against = [(cell, cell.comparison) for cell in systems if cell.comparison is not None]
+    better = [cell for cell, found in against if _is_clear(found, alpha, +1)]
+    worse = [cell for cell, found in against if _is_clear(found, alpha, -1)]
+    if not better:
+        ahead = max(against, key=lambda pair: pair[1].difference.value)[0]
+        yield (
+            f"No cell is shown to beat {baseline.label} ({_accuracy(baseline)}"
+            f"{_cost(baseline)}): {ahead.label} differs {_against(ahead, compared, signed=True)}."
+        )
+    else:
+        first = min(better, key=_rank)
+        yield f"{first.label} beats {baseline.label} {_against(first, compared)}."
+        cheapest = min(better, key=lambda cell: (_price(cell), _rank(cell)))
+        if cheapest is not first and cheapest.cost_per_item is not None:
+            yield f"The cheapest that beats it is {cheapest.label}, {_against(cheapest, compared)}."
+    if worse:
+        yield f"Worse than {baseline.label}: {_some([cell.label for cell in worse])}."
+
+
+def _against(
+    cell: CellSummary, compared: Mapping[str, PairedComparison], *, signed: bool = False
+) -> str:
+    """Say by how much a cell differs: `by 4.1 points [2.6, 5.7], Holm p < 0.001, at 4.2x ...`."""
+    found = cell.comparison
+    assert found is not None  # noqa: S101 - only called for cells that are compared
+    p = p_value(found.p_holm)
+    sign = "" if p.startswith("<") else "= "
+    size = f"{points(found.difference.value)} points {interval(found.difference, 'points')}"
+    said = f"by {size if signed else size.replace('+', '')}, Holm p {sign}{p.replace('<', '< ')}"
+    ratio = compared[cell.name].cost_ratio if cell.name in compared else None
+    return said if ratio is None else f"{said}, at {ratio.value:.3g}x the cost"
+
+
+def _fronts(systems: Sequence[CellSummary]) -> Iterator[str]:
+    labels = {cell.name: cell.label for cell in systems}
+    found = front(systems, "cost_per_item")
+    if len(systems) < 2 or not found.on:
+        return
+    yield (
+        "Not dominated in accuracy and cost, cheapest first:"
+        f" {_some([labels[name] for name in found.on])}."
+    )
+    if found.by:
+        said = [f"{labels[name]} by {labels[by]}" for name, by in found.by.items()]
+        yield f"Dominated: {_some(said)}."
+    if unpriced := [cell.label for cell in systems if cell.cost_per_item is None]:
+        yield f"Of unknown cost, and so in neither list: {_some(unpriced)}."
+
+
+def _bounds(oracles: Sequence[CellSummary]) -> Iterator[str]:
+    for cell in oracles[:1]:
+        yield f"A perfect choice would reach {_accuracy(cell)} ({cell.label}, a bound)."
+
+
+def _is_clear(found: Comparison, alpha: float, sign: int) -> bool:
+    return found.p_holm is not None and found.p_holm < alpha and sign * found.difference.value > 0
+
+
+def _rank(cell: CellSummary) -> tuple[float, float]:
+    """The most accurate first, of equals the cheapest."""
+    return -(cell.accuracy.value if cell.accuracy else 0.0), _price(cell)
+
+
+def _price(cell: CellSummary) -> float:
+    return cell.cost_per_item.value if cell.cost_per_item is not None else float("inf")
+
+
+def _accuracy(cell: CellSummary) -> str:
+    value = cell.accuracy
+    return f"{percent(value.value if value else None)} % {interval(value, 'percent')}"
+
+
+def _cost(cell: CellSummary) -> str:
+    return f" at {dollars(cell.cost_per_item.value)} an item" if cell.cost_per_item else ""
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED if len(names) > _NAMED + 1 else 0
+    # Labels may have commas of their own.
+    return "; ".join(names[: _NAMED if more else None]) + (
+        f"; and {count(more, 'other')}" if more > 0 else ""
+    )

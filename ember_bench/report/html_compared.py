@@ -1,0 +1,132 @@
+"""A comparison's report: the differences, and every item that makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ember_bench.experiment.comparison import ComparisonTable, Flip, PairedComparison, Side
+from ember_bench.report.compared import captions
+from ember_bench.report.html import page_of
+from ember_bench.report.html_charts import Difference, differences
+from ember_bench.report.html_text import Content, Html, joined, table, tag
+from ember_bench.report.numbers import UNDEFINED, count, interval, p_value, percent, points
+
+_Namer = Callable[[Side], str]
+_CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
+
+
+def html_comparison(found: ComparisonTable) -> str:
+    """Return the page; it needs no script."""
+    name = _namer(found)
+    notes = tag("ul", *(tag("li", line) for line in captions(found)))
+    main = tag(
+        "main",
+        tag("section", *(_verdict(pair, found, name) for pair in found.pairs),
+            class_="answer", aria_label="The answer"),
+        *_overview(found, name),
+        *(_flips(pair, name) for pair in found.pairs),
+        tag("section", tag("h2", "How to read this"), notes),
+    )  # fmt: skip
+    title = "Comparison" + (" (simulated)" if any(map(_is_simulated, found.pairs)) else "")
+    return page_of(title, joined([tag("header", tag("h1", title)), main]))
+
+
+def _verdict(pair: PairedComparison, found: ComparisonTable, name: _Namer) -> Html:
+    """Say in words what a pair came to."""
+    p = pair.p_adjusted
+    cell, baseline = name(pair.cell), name(pair.baseline)
+    size = f"{points(pair.difference.value)} points {interval(pair.difference, 'points')}"
+    cost = f", at {pair.cost_ratio.value:.3g}x the cost" if pair.cost_ratio else ""
+    if p is None:
+        said = f"{cell}, a bound, differs from {baseline} by {size}"
+    elif p >= 1 - found.level:
+        said = f"{cell} is not shown to differ from {baseline}: {size}"
+    else:
+        verb = "beats" if pair.difference.value > 0 else "is worse than"
+        said = f"{cell} {verb} {baseline}: {size}"
+    tested = f", {_CORRECTIONS[found.correction]} p {p_value(p)}" if p is not None else ""
+    made_up = "Simulated: " if _is_simulated(pair) else ""
+    sentence = tag("p", f"{made_up}{said}{tested}, on {count(pair.items, 'item')}{cost}.")
+    warned = (tag("p", f"Not comparable: {why}.", class_="flag") for why in pair.differing)
+    return joined([sentence, *warned])
+
+
+def _overview(found: ComparisonTable, name: _Namer) -> Iterator[Html]:
+    made_up = " (simulated)" if any(map(_is_simulated, found.pairs)) else ""
+    rows = [
+        Difference(
+            name(pair.cell),
+            number,
+            pair.difference,
+            clear=pair.p_adjusted is not None and pair.p_adjusted < 1 - found.level,
+        )
+        for number, pair in enumerate(found.pairs)
+    ]
+    title = f"Differences in accuracy{made_up}"
+    yield tag("section", tag("h2", title), differences(rows, title=title),
+              table(_HEADINGS, [_row(pair, name) for pair in found.pairs],
+                    caption=title, names=2))  # fmt: skip
+
+
+_HEADINGS = ("cell", "against", "accuracy", "baseline", "difference", "interval", "items", "won",
+             "lost", "p", "corrected p", "cost", "best")  # fmt: skip
+
+
+def _row(pair: PairedComparison, name: _Namer) -> list[Content]:
+    best = pair.best_probability
+    return [
+        name(pair.cell),
+        name(pair.baseline),
+        percent(pair.cell.accuracy),
+        percent(pair.baseline.accuracy),
+        points(pair.difference.value),
+        interval(pair.difference, "points"),
+        f"{pair.items:,}",
+        f"{pair.wins:,}",
+        f"{pair.losses:,}",
+        p_value(pair.p_value),
+        p_value(pair.p_adjusted),
+        UNDEFINED if pair.cost_ratio is None else f"{pair.cost_ratio.value:.3g}x",
+        UNDEFINED if best is None else f"{100 * best:.0f} %",
+    ]
+
+
+def _flips(pair: PairedComparison, name: _Namer) -> Html:
+    """Return the items that a cell won and lost, folded."""
+    cell, baseline = name(pair.cell), name(pair.baseline)
+    parts: list[Content] = [tag("h2", f"{cell} against {baseline}")]
+    for verb, chosen in (
+        ("won", [flip for flip in pair.flips if flip.score > flip.baseline_score]),
+        ("lost", [flip for flip in pair.flips if flip.score < flip.baseline_score]),
+    ):
+        if chosen:
+            title = f"{count(len(chosen), 'item')} {verb}"
+            listed = table(("item", "question", "target", cell, baseline),
+                           [_flip(flip) for flip in chosen], caption=title, names=5)  # fmt: skip
+            parts.append(tag("details", tag("summary", title), listed))
+        else:
+            parts.append(tag("p", f"No item {verb}.", class_="facts"))
+    return tag("section", *parts)
+
+
+def _flip(flip: Flip) -> list[Content]:
+    answers = (" / ".join(a if a is not None else UNDEFINED for a in found)
+               for found in (flip.answers, flip.baseline_answers))  # fmt: skip
+    return [flip.item, flip.question, flip.target, *answers]
+
+
+def _namer(found: ComparisonTable) -> _Namer:
+    """Return what names cells: by their label, with whatever not all of them have in common."""
+    sides = [side for pair in found.pairs for side in (pair.cell, pair.baseline)]
+    sources = len({side.source for side in sides}) > 1
+    datasets = len({side.dataset for side in sides}) > 1
+
+    def name(side: Side) -> str:
+        parts = (side.source if sources else "", side.dataset if datasets else "", side.label)
+        return ": ".join(filter(None, parts))
+
+    return name
+
+
+def _is_simulated(pair: PairedComparison) -> bool:
+    return pair.cell.simulated or pair.baseline.simulated

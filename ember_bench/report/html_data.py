@@ -1,0 +1,179 @@
+"""The trials of a report for its item explorer: packed, and unpacked when they are looked at."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from ember_bench.experiment.description import CellDescription
+from ember_bench.experiment.rows import TrialRows
+from ember_bench.experiment.trial import CallEntry
+from ember_bench.models.journal import StoredCall
+from ember_bench.report.html_text import Html, joined, tag
+from ember_bench.report.text import clean
+
+_TRIALS_IN_PACK: Final = 200
+_CHARACTERS_IN_PACK: Final = 400_000
+_TRIAL: Final = ("outcome", "score", "answer", "cost_usd", "latency_seconds")
+_DETAIL: Final = ("explanation", "error")
+_OUTSIDE_JSON: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+
+
+class Calls(Protocol):
+    """Stored calls, with prompts, by call key."""
+
+    def calls(self, keys: Sequence[bytes]) -> dict[bytes, StoredCall]:
+        """Return those that are stored."""
+
+
+@dataclass
+class _Texts:
+    """Texts by number, each kept once."""
+
+    packs: list[list[str]] = field(default_factory=lambda: [[]])
+    firsts: list[int] = field(default_factory=lambda: [0])
+    """Number of the first text in each pack."""
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _room: int = _CHARACTERS_IN_PACK
+
+    def add(self, text: str) -> int:
+        if (known := self._numbers.get(text)) is not None:
+            return known
+        number = self._numbers[text] = len(self._numbers)
+        if self._room < len(text) and self.packs[-1]:
+            self.packs.append([])
+            self.firsts.append(number)
+            self._room = _CHARACTERS_IN_PACK
+        self.packs[-1].append(text)
+        self._room -= len(text)
+        return number
+
+
+def explorer_data(rows: TrialRows, cells: Sequence[CellDescription], answers: Calls | None) -> Html:
+    """Return the elements that hold the trials of `cells`.
+
+    `data` has a column for each property of the trials, and is read at once. What a trial's calls
+    were is in packs of trials (`calls-N`), and prompts and answers in packs of texts (`texts-N`):
+    JSON, gzip, base64, read when a trial is looked at.
+
+    Args:
+        rows: The trial store.
+        cells: Those that are wanted, in grid order.
+        answers: Prompts and answers by call key; None if they are not there.
+    """
+    texts = _Texts()
+    packs: list[Html] = []
+    columns: dict[str, list[Any]] = {name: [] for name in ("cell", "item", "epoch", *_TRIAL)}
+    waiting: list[Any] = []
+    for number, cell in enumerate(cells):
+        place = rows.description.places[cell.name]
+        names = (*_TRIAL, *_DETAIL)
+        stored = zip(rows.columns(place, names), rows.all_calls(place), strict=True)
+        for (item, epoch, *values), (_, _, calls) in stored:
+            for name, value in zip(columns, (number, item, epoch, *values), strict=False):
+                columns[name].append(clean(value) if isinstance(value, str) else value)
+            waiting.append([*map(_clean, values[len(_TRIAL) :]), _calls(calls, answers, texts)])
+            if len(waiting) == _TRIALS_IN_PACK:
+                packs.append(_pack(f"calls-{len(packs)}", waiting))
+                waiting = []
+    if waiting:
+        packs.append(_pack(f"calls-{len(packs)}", waiting))
+    packs += [_pack(f"texts-{i}", pack) for i, pack in enumerate(texts.packs)]
+    main = {
+        **_asked(rows, cells),
+        "trials": columns,
+        "pack": _TRIALS_IN_PACK,
+        "texts": texts.firsts,
+        "hasTexts": answers is not None,
+    }
+    return joined([_plain("data", main), *packs])
+
+
+def _asked(rows: TrialRows, cells: Sequence[CellDescription]) -> dict[str, Any]:
+    """Return what was asked of whom."""
+    asked = rows.description
+    datasets = list(dict.fromkeys(cell.dataset for cell in cells))
+    places = {cell.name: number for number, cell in enumerate(cells)}
+    return {
+        "datasets": [clean(name) for name in datasets],
+        "cells": [
+            {
+                "label": clean(cell.label),
+                "name": cell.name,
+                "dataset": datasets.index(cell.dataset),
+                "baseline": places.get(asked.baselines.get(cell.dataset, "")),
+            }
+            for cell in cells
+        ],
+        "items": [
+            [
+                [clean(i.id), clean(i.question), clean(i.target), _clean(i.category)]
+                for i in asked.items[name]
+            ]
+            for name in datasets
+        ],
+    }
+
+
+def _calls(calls: Sequence[CallEntry], answers: Calls | None, texts: _Texts) -> list[Any]:
+    """Return a trial's calls, with the numbers of their prompt, answer and parameters."""
+    stored = {} if answers is None else answers.calls([call.key for call in calls])
+    return [
+        [
+            clean(call.node), clean(call.role), clean(call.model), call.started,
+            call.latency_seconds, call.cost_usd, call.input_tokens, call.output_tokens, call.made,
+            *_texts_of(stored.get(call.key), texts),
+        ]
+        for call in calls
+    ]  # fmt: skip
+
+
+def _texts_of(call: StoredCall | None, texts: _Texts) -> Iterator[int | None]:
+    if call is None:
+        yield from (None, None, None)
+        return
+    completion = call.completion
+    wanted = [f"[asks for {tool.name}({tool.arguments})]" for tool in completion.tool_calls]
+    ended = [] if completion.finish_reason == "stop" else [f"[ended: {completion.finish_reason}]"]
+    written = [completion.text] if completion.text else []
+    # Each message is a text of its own: a long system prompt is kept once.
+    yield texts.add(_messages(call.messages))
+    yield texts.add(clean("\n".join([*written, *wanted, *ended])))
+    yield texts.add(clean(call.parameters))
+
+
+def _messages(stored: str) -> str:
+    """Return a conversation as JSON: role and text of each message."""
+    found = []
+    for message in msgspec.json.decode(stored):
+        parts = [f"[{image['media_type']}]" for image in message.get("images", ())]
+        parts += [message["content"]] if message["content"] else []
+        parts += [
+            f"[asks for {tool['name']}({tool['arguments']})]"
+            for tool in message.get("tool_calls", ())
+        ]
+        found.append([clean(message["role"]), clean("\n".join(parts))])
+    return msgspec.json.encode(found).decode()
+
+
+def _clean(value: str | None) -> str | None:
+    return None if value is None else clean(value)
+
+
+def _plain(name: str, content: Any) -> Html:
+    """Return JSON as an element that nothing in it can end."""
+    written = msgspec.json.encode(content).decode()
+    for sign, code in _OUTSIDE_JSON.items():
+        written = written.replace(sign, code)
+    return tag("script", Html(written), type="application/json", id=name)
+
+
+def _pack(name: str, content: Any) -> Html:
+    packed = gzip.compress(msgspec.json.encode(content), compresslevel=6, mtime=0)
+    written = base64.b64encode(packed).decode()
+    return tag("script", Html(written), type="application/x-packed", id=name)

@@ -1,0 +1,144 @@
+"""What the nodes of each architecture take and give: its diagram, and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ember_bench.experiment.attribution import ChoiceSummary
+from ember_bench.experiment.description import NodeDescription
+from ember_bench.experiment.nodes import NodeSummary, node_summaries
+from ember_bench.experiment.summary import CellSummary, DatasetSummary, Estimate
+from ember_bench.graph.diagrams import Labelled, counted, svg
+from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_text import Content, Html, joined, table, tag
+from ember_bench.report.numbers import UNDEFINED, dollars, interval, percent, seconds
+from ember_bench.report.text import one_line
+
+
+def nodes_section(contents: Contents, dataset: DatasetSummary, number: int) -> Html:
+    """Return a part for each architecture, by its most accurate cell; nothing without trials."""
+    best: dict[str, CellSummary] = {}
+    for cell in contents.of(dataset):
+        if cell.accuracy is None:
+            continue
+        other = best.get(cell.architecture)
+        if other is None or other.accuracy is None or cell.accuracy.value > other.accuracy.value:
+            best[cell.architecture] = cell
+    parts = [_architecture(contents, cell, f"{number}-{i}") for i, cell in enumerate(best.values())]
+    if not parts:
+        return Html("")
+    return joined(
+        [
+            tag("h3", "What each node takes and gives"),
+            tag("p", "Of each architecture, the most accurate cell; per trial.", class_="facts"),
+            *parts,
+        ]
+    )
+
+
+def _architecture(contents: Contents, cell: CellSummary, number: str) -> Html:
+    asked = contents.rows.description
+    place = asked.places[cell.name]
+    nodes = node_summaries(contents.rows, place)
+    choices = contents.choices.get(cell.name, ())
+    described = asked.cells[place].nodes
+    label = f"{cell.label}{' (simulated)' if cell.simulated else ''}"
+    tables = [
+        _nodes_table(nodes, label) if nodes else None,
+        _choices_table(choices, label) if choices else None,
+        _members_table(choices, label) if any(choice.members for choice in choices) else None,
+    ]
+    picture = None
+    if described:
+        lines = _labelled(described, {n.node: n for n in nodes}, {c.node: c for c in choices}, "")
+        drawn = Html(svg(lines, arrow=f"arrow-{number}", style=""))
+        name = f"The network {cell.label}"
+        picture = tag("figure", tag("div", drawn, class_="graph", role="img", aria_label=name))
+    return tag(
+        "details",
+        tag("summary", f"{cell.architecture}: {cell.label}"),
+        tag("div", picture, tag("div", *tables), class_="network"),
+        open="open",
+    )
+
+
+def _labelled(
+    nodes: Sequence[NodeDescription],
+    summaries: Mapping[str, NodeSummary],
+    choices: Mapping[str, ChoiceSummary],
+    outer: str,
+) -> list[Labelled]:
+    found = []
+    for node in nodes:
+        path = f"{outer}/{node.name}" if outer else node.name
+        lines = [node.name, node.operator, *([] if node.nodes else counted(node.models))]
+        if (summary := summaries.get(path)) is not None:
+            share = f" ({percent(summary.cost_share.value)} %)" if summary.cost_share else ""
+            lines.append(f"{dollars(summary.cost_usd)}{share}")
+        if (choice := choices.get(path)) is not None:
+            lines.append(f"accuracy {percent(choice.chosen.value)} %")
+            lines.append(f"candidates {percent(choice.random.value)} %")
+        inner = _labelled(node.nodes, summaries, choices, path)
+        found.append(Labelled(node.name, [*map(one_line, lines)], node.inputs, inner))
+    return found
+
+
+def _nodes_table(nodes: Sequence[NodeSummary], label: str) -> Html:
+    headings = [
+        "node", "models", "calls", "tokens in", "tokens out", "cost", "of cost", "latency s",
+        "of latency",
+    ]  # fmt: skip
+    rows = [
+        [
+            node.node or "(outside any node)",
+            ", ".join(node.models),
+            f"{node.calls:.3g}",
+            f"{node.input_tokens:,.0f}",
+            f"{node.output_tokens:,.0f}",
+            dollars(node.cost_usd),
+            _percent(node.cost_share),
+            seconds(node.latency_seconds),
+            _percent(node.latency_share),
+        ]
+        for node in nodes
+    ]
+    return table(headings, rows, caption=f"Nodes of {label}: what they take", names=2, wide=False)
+
+
+def _choices_table(choices: Sequence[ChoiceSummary], label: str) -> Html:
+    headings = ["node", "accuracy", "of those given", "best possible", "gap", "way recovered",
+                "right accepted", "wrong accepted", "right refused", "wrong refused"]  # fmt: skip
+    rows = [
+        [
+            choice.node,
+            *map(_percent, (choice.chosen, choice.random, choice.oracle, choice.gap)),
+            UNDEFINED if choice.recovered is None else f"{100 * choice.recovered:.0f} %",
+            *(f"{number:,}" for number in choice.judged),
+        ]
+        for choice in choices
+    ]
+    return table(headings, rows, caption=f"Nodes of {label}: how well they choose", wide=False)
+
+
+def _members_table(choices: Sequence[ChoiceSummary], label: str) -> Html:
+    headings = ["node", "candidate", "accuracy", "Shapley value", "leave-one-out"]
+    return table(
+        headings, list(_members(choices)),
+        caption=f"Candidates in {label}: what each is worth in a vote", wide=False,
+    )  # fmt: skip
+
+
+def _members(choices: Sequence[ChoiceSummary]) -> Iterator[list[Content]]:
+    for choice in choices:
+        for member in choice.members:
+            values = map(_percent, (member.accuracy, member.shapley, member.leave_one_out))
+            yield [choice.node, f"{member.member + 1}", *values]
+
+
+def _percent(estimate: Estimate | None) -> Content:
+    if estimate is None:
+        return UNDEFINED
+    value = percent(estimate.value)
+    known = estimate.low is not None and estimate.high is not None
+    within = tag("small", f" {interval(estimate, 'percent')}") if known else None
+    return joined(["0.0" if value == "-0.0" else value, within])

@@ -1,0 +1,165 @@
+"""The report's page, from the answer in words to the item explorer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ember_bench.experiment.summary import DatasetSummary
+from ember_bench.report.cells import captions
+from ember_bench.report.html_answer import answer
+from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_nodes import nodes_section
+from ember_bench.report.html_sections import (
+    categories_section,
+    cells_section,
+    curves_section,
+    differences_section,
+)
+from ember_bench.report.html_text import Content, Html, joined, tag
+from ember_bench.report.numbers import count, dollars
+
+_FRONT: Final = (
+    "Front: the probability that no other cell is both at least as accurate and as cheap (or as"
+    " fast), by paired bootstrap over items. Dominated: by the values themselves."
+)
+_BEST: Final = (
+    "Best: the probability of the highest accuracy of those compared with one baseline, by paired"
+    " bootstrap."
+)
+_COLUMNS: Final = ("item", "cell", "outcome", "answer", "target", "cost")
+_OUTCOMES: Final = ("correct", "partial", "wrong", "unparsed", "error")
+
+
+def body(contents: Contents) -> Html:
+    """Return all that the page shows."""
+    datasets = contents.summary.datasets
+    links = [
+        *((f"#data-{number}", dataset.name) for number, dataset in enumerate(datasets)),
+        ("#explorer", "Items"),
+        ("#notes", "How to read this"),
+    ]
+    nav = tag("nav", *(tag("a", name, href=at) for at, name in links), aria_label="Sections")
+    return joined(
+        [
+            tag("a", "Skip to the items", href="#explorer", class_="skip"),
+            tag("header", *_header(contents), nav),
+            tag(
+                "main",
+                tag("section", *_answers(contents), class_="answer", aria_label="The answer"),
+                *(_dataset(contents, dataset, i) for i, dataset in enumerate(datasets)),
+                _explorer(contents),
+                tag("section", *_notes(contents), id="notes"),
+            ),
+        ]
+    )
+
+
+def _header(contents: Contents) -> Iterator[Html]:
+    summary = contents.summary
+    yield tag("h1", summary.name)
+    done = sum(cell.scheduled - cell.outcomes["skipped"] for cell in summary.cells)
+    scheduled = sum(cell.scheduled for cell in summary.cells)
+    if summary.simulated:
+        made_up = "answers, prices and times were made up by simulated models"
+        yield _flag("Simulated", f"{made_up} and say nothing about real ones")
+    if done < scheduled:
+        trials = count(scheduled, "trial")
+        yield _flag("Partial", f"{done:,} of {trials} are done; every figure is of those")
+    if failed := summary.failed:
+        scored = "count as wrong" if summary.failures == "wrong" else "are left out"
+        yield _flag("Failures", f"{count(failed, 'trial')} ended in an error and {scored}")
+    facts = [
+        count(len(summary.cells), "cell"),
+        count(done, "trial"),
+        f"spend {dollars(summary.spend_usd)} in all runs",
+        f"seed {summary.seed}",
+        f"grid {summary.digest[:12]}",
+        f"ember-bench {summary.version}",
+    ]
+    yield tag("p", " · ".join(facts), class_="facts")
+
+
+def _flag(word: str, sentence: str) -> Html:
+    return tag("p", tag("strong", word), f": {sentence}.", class_="flag")
+
+
+def _answers(contents: Contents) -> Iterator[Html]:
+    summary = contents.summary
+    several = len(summary.datasets) > 1
+    for dataset in summary.datasets:
+        said = answer(dataset, contents.of(dataset), contents.compared, summary.level)
+        title = f"On {dataset.name}" if several else "The answer"
+        simulated = "Simulated: " if contents.simulated(dataset) else ""
+        first = tag("p", simulated, said[0], class_="verdict")
+        yield joined([tag("h2", title), first, *(tag("p", sentence) for sentence in said[1:])])
+
+
+def _dataset(contents: Contents, dataset: DatasetSummary, number: int) -> Html:
+    sections = [
+        cells_section(contents, dataset),
+        differences_section(contents, dataset),
+        curves_section(contents, dataset),
+        categories_section(contents, dataset),
+        nodes_section(contents, dataset, number),
+    ]
+    epochs = f", {contents.summary.epochs} epochs" if contents.summary.epochs > 1 else ""
+    revision = f", revision {dataset.revision[:12]}" if dataset.revision else ""
+    about = (
+        f"{count(dataset.items, 'item')}{epochs}, scored by {dataset.evaluator};"
+        f" from {dataset.source}{revision}"
+    )
+    head = [tag("h2", dataset.name), tag("p", about, class_="facts")]
+    return tag("section", *head, *filter(None, sections), id=f"data-{number}")
+
+
+def _explorer(contents: Contents) -> Html:
+    texts = "" if contents.answers is not None else (
+        " The prompts and answers of the calls are not here: the response store was not found."
+    )  # fmt: skip
+    search = tag("input", type="search", id="search", placeholder="item, question, answer",
+                 autocomplete="off", aria_keyshortcuts="/")  # fmt: skip
+    controls = [
+        _control("Search", search),
+        _select("Cell", "cell", "every cell"),
+        _select("Outcome", "outcome", "every outcome", *_OUTCOMES),
+        _select("Against", "against", "its baseline"),
+        _select("Flips", "flip", "all items", "won", "lost", "won or lost", "the same"),
+    ]
+    head = tag("div", *(tag("span", name) for name in _COLUMNS), class_="row head",
+               aria_hidden="true")  # fmt: skip
+    listed = tag("div", tag("div", id="rows"), id="list", role="listbox", tabindex=0,
+                 aria_label="Trials; arrow keys move, Enter reads one")  # fmt: skip
+    detail = tag("article", tag("p", "Choose a trial to read its calls.", class_="facts"),
+                 id="detail", tabindex=-1, aria_label="The trial", aria_live="polite")  # fmt: skip
+    return tag(
+        "section",
+        tag("h2", "Items"),
+        tag("p", f"Every trial, with all that was asked and answered.{texts}", class_="facts"),
+        tag("noscript", tag("p", "This part takes JavaScript; everything above does not.")),
+        tag("form", *controls, id="filters", role="search"),
+        tag("p", id="found", role="status", class_="facts"),
+        tag("div", tag("div", head, listed, class_="trials"), detail, class_="explorer"),
+        id="explorer",
+    )
+
+
+def _control(label: str, control: Html) -> Html:
+    return tag("label", tag("span", label), control)
+
+
+def _select(label: str, name: str, *options: str) -> Html:
+    first, *others = options
+    found = [tag("option", first, value=""), *(tag("option", o, value=o) for o in others)]
+    return _control(label, tag("select", *found, id=name))
+
+
+def _notes(contents: Contents) -> Iterator[Content]:
+    yield tag("h2", "How to read this")
+    lines = [
+        *contents.notes,
+        *captions(contents.summary),
+        _FRONT,
+        _BEST,
+    ]
+    yield tag("ul", *(tag("li", line) for line in lines))

@@ -1,0 +1,305 @@
+"""The parts of a report that are about one dataset: cells, differences, curves, categories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from ember_bench import stats
+from ember_bench.experiment.analysis import clusters_of
+from ember_bench.experiment.results import CellResults
+from ember_bench.experiment.summary import CellSummary, DatasetSummary, Estimate
+from ember_bench.report.cells import sections
+from ember_bench.report.html_answer import front
+from ember_bench.report.html_charts import Curve, Difference, Point, curves, differences, scatter
+from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_text import Content, Html, joined, table, tag
+from ember_bench.report.numbers import UNDEFINED, interval, p_value, percent, points
+
+_CURVES: Final = (
+    "Dots are cells that were run. Broken lines are expected from stored draws: over all choices of"
+    " k of them, voted on, or the best taken."
+)
+_LEAST_DRAWS: Final = 3
+_COLOURS: Final = 8
+_SHADES: Final = 10
+_AXES: Final = (
+    ("cost_per_item", "US$ per item", "Accuracy against cost"),
+    ("latency_seconds", "seconds of latency", "Accuracy against latency"),
+)
+
+
+def cells_section(contents: Contents, dataset: DatasetSummary) -> Html:
+    """Return the front as charts, and the table of cells."""
+    cells = contents.of(dataset)
+    charts = [_front_chart(contents, dataset, *axis) for axis in _AXES]
+    on = {axis: front_probabilities(contents, dataset, axis) for axis, _, _ in _AXES}
+    dominated = front(cells, "cost_per_item").by
+    labels = {cell.name: cell.label for cell in cells}
+    (section,) = sections(msgspec.structs.replace(contents.summary, datasets=[dataset]))
+    names = [entry.heading for entry in section.rows[0].entries]
+    shown = names.index("difference")  # the rest has a table of its own
+    rows: list[list[Content]] = [
+        [
+            _named(contents, cell, row.notes),
+            *(entry.value for entry in row.entries[:shown]),
+            *(_share(on[axis].get(cell.name)) for axis, _, _ in _AXES),
+            labels[dominated[cell.name]] if cell.name in dominated else "",
+        ]
+        for cell, row in zip(cells, section.rows, strict=True)
+    ]
+    headings = ["cell", *names[:shown]]
+    headings += ["front (cost)", "front (latency)", "dominated by"]
+    return joined(
+        [
+            tag("h3", "Accuracy, cost and latency"),
+            tag("div", *charts, class_="charts"),
+            table(headings, rows, caption=f"Cells on {dataset.name}{contents.simulated(dataset)}"),
+            *(tag("p", footer, class_="facts") for footer in section.footers),
+        ]
+    )
+
+
+def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
+    """Return the paired differences to the baseline; nothing if there are none."""
+    cells = {cell.name: cell for cell in contents.of(dataset)}
+    pairs = [pair for name, pair in contents.compared.items() if name in cells]
+    if not pairs:
+        return Html("")
+    found = [(pair, comparison) for pair in pairs
+             if (comparison := cells[pair.cell.cell].comparison) is not None]  # fmt: skip
+    alpha = 1 - contents.summary.level
+    title = f"{pairs[0].baseline.label}{contents.simulated(dataset)}"
+    chart = differences(
+        [
+            Difference(
+                pair.cell.label,
+                contents.colour(cells[pair.cell.cell].architecture),
+                pair.difference,
+                clear=own.p_holm is not None and own.p_holm < alpha,
+            )
+            for pair, own in found
+        ],
+        title=f"Differences in accuracy to {title}",
+    )
+    rows = [
+        [
+            _named(contents, cells[pair.cell.cell], ()),
+            points(pair.difference.value),
+            interval(pair.difference, "points"),
+            f"{pair.items:,}",
+            _flips(contents, pair.cell.cell, "won", pair.wins),
+            _flips(contents, pair.cell.cell, "lost", pair.losses),
+            p_value(own.p_value),
+            p_value(own.p_holm),
+            UNDEFINED if pair.cost_ratio is None else f"{pair.cost_ratio.value:.3g}x",
+            _share(pair.best_probability),
+        ]
+        for pair, own in found
+    ]
+    level = f"[{100 * contents.summary.level:g} %]"
+    headings = ["cell", "difference", level, "items", "won", "lost", "p", "Holm p", "cost", "best"]
+    return joined(
+        [
+            tag("h3", f"Against {title}"),
+            tag("p", "Paired on the items that both have. A hollow dot is not clear of chance after"
+                " Holm's correction.", class_="facts"),
+            chart,
+            table(headings, rows, caption=f"Differences to {title}"),
+        ]
+    )  # fmt: skip
+
+
+def curves_section(contents: Contents, dataset: DatasetSummary) -> Html:
+    """Return accuracy by K, as measured and as stored draws tell; nothing if nothing is swept."""
+    found: dict[str, list[Curve]] = {}
+    for parameter, cells in _swept(contents.of(dataset)):
+        colour = contents.colour(cells[0].architecture)
+        name = _series(cells, parameter)
+        measured = [(cell.parameters[parameter], cell.accuracy) for cell in cells if cell.accuracy]
+        if not measured:
+            continue
+        lines = found.setdefault(parameter, [])
+        lines.append(Curve(name, colour, measured))
+        # The same draws before another choice, as in a vote and a judge, make the same curves.
+        drawn = [line.points for line in lines]
+        more = _expected(contents, cells[-1], colour)
+        lines += [line for line in more if line.points not in drawn]
+    if epochs := list(_by_epochs(contents, dataset)):
+        found.setdefault("k", []).extend(epochs)
+    parts = []
+    for parameter, lines in found.items():
+        title = f"Accuracy by {parameter}{contents.simulated(dataset)}"
+        chart = curves(lines, x_label=parameter, title=title)
+        parts += [tag("h3", title), tag("p", _CURVES, class_="facts"), chart]
+    return joined(parts)
+
+
+def categories_section(contents: Contents, dataset: DatasetSummary) -> Html:
+    """Return each cell's accuracy by category; nothing where items have none."""
+    cells = [cell for cell in contents.of(dataset) if cell.categories]
+    names = sorted({name for cell in cells for name in cell.categories})
+    if len(names) < 2:
+        return Html("")
+    asked = contents.rows.description.items[dataset.name]
+    sizes = {name: sum(item.category == name for item in asked) for name in names}
+    rows = [
+        [_named(contents, cell, ()), *(_shade(cell.categories.get(name)) for name in names)]
+        for cell in cells
+    ]
+    headings = ["cell", *(f"{name} ({sizes[name]:,})" for name in names)]
+    title = f"Accuracy by category{contents.simulated(dataset)}"
+    caption = f"{title}, in percent; beside a category's name stands how many items it has"
+    return joined([tag("h3", title), table(headings, rows, caption=caption)])
+
+
+def front_probabilities(contents: Contents, dataset: DatasetSummary, axis: str) -> dict[str, float]:
+    """Return each system's probability to be on the front, on the items that all have."""
+    systems = [cell for cell in contents.of(dataset)
+               if not cell.oracle and cell.accuracy and getattr(cell, axis)]  # fmt: skip
+    if len(systems) < 2:
+        return {}
+    results = [contents.results[cell.name] for cell in systems]
+    values = [
+        result.costs if axis == "cost_per_item" else _latencies(contents, result)
+        for result in results
+    ]
+    items = [
+        item
+        for item in results[0].scores
+        if all(item in result.scores for result in results) and all(item in v for v in values)
+    ]
+    if not items:
+        return {}
+    known = results[0].known
+    found = stats.front_probabilities(
+        [[result.scores[item] for result in results] for item in items],
+        [[value[item] for value in values] for item in items],
+        clusters=clusters_of([known[item] for item in items]),
+        n_draws=2_000,
+        seed=contents.summary.seed,
+    )
+    return {cell.name: float(share) for cell, share in zip(systems, found, strict=True)}
+
+
+def _latencies(contents: Contents, result: CellResults) -> dict[str, float]:
+    """Return the mean latency of each item over the trials that did not fail."""
+    asked = contents.rows.description
+    place = asked.places[result.name]
+    items = asked.items[result.asked.name]
+    found: dict[str, list[float]] = {}
+    for item, _, outcome, seconds in contents.rows.columns(place, ("outcome", "latency_seconds")):
+        if outcome != "error" and seconds is not None:
+            found.setdefault(items[item].id, []).append(seconds)
+    return {item: float(np.mean(values)) for item, values in found.items()}
+
+
+def _front_chart(
+    contents: Contents, dataset: DatasetSummary, axis: str, x_label: str, title: str
+) -> Html:
+    cells = contents.of(dataset)
+    on = set(front(cells, axis).on)
+    found = [
+        Point(
+            label=cell.label,
+            colour=contents.colour(cell.architecture),
+            x=x,
+            accuracy=cell.accuracy,
+            hollow=cell.oracle,
+            front=cell.name in on,
+        )
+        for cell in cells
+        if cell.accuracy is not None and (x := getattr(cell, axis)) is not None
+    ]
+    if not any(point.x.value > 0 for point in found):
+        return Html("")
+    title += contents.simulated(dataset)
+    chart = scatter(found, x_label=x_label, title=f"{title} on {dataset.name}")
+    return tag("figure", tag("figcaption", title), chart)
+
+
+def _named(contents: Contents, cell: CellSummary, notes: Sequence[str]) -> Html:
+    if all(other.simulated for other in contents.summary.cells):
+        notes = [note for note in notes if note != "simulated"]  # the caption says it of all
+    dot = tag("i", class_=f"dot c{contents.colour(cell.architecture) % _COLOURS}")
+    return joined([dot, cell.label, tag("small", f" {', '.join(notes)}") if notes else None])
+
+
+def _flips(contents: Contents, cell: str, kind: str, number: int) -> Content:
+    """Return a number that shows in the explorer what it counts."""
+    place = next(i for i, chosen in enumerate(contents.cells) if chosen.name == cell)
+    if not number:
+        return "0"
+    return tag("button", f"{number:,}", type="button", class_="show", data_cell=place,
+               data_flip=kind, title=f"Show the items {kind}")  # fmt: skip
+
+
+def _share(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{100 * value:.0f} %"
+
+
+def _shade(estimate: Estimate | None) -> Content:
+    if estimate is None:
+        return UNDEFINED
+    shade = min(int(estimate.value * _SHADES), _SHADES - 1)
+    title = interval(estimate, "percent")
+    return tag("span", percent(estimate.value), class_=f"shade s{shade}", title=title)
+
+
+def _swept(cells: Sequence[CellSummary]) -> Iterator[tuple[str, list[CellSummary]]]:
+    """Yield the cells that differ in one whole number alone, ascending, with its name."""
+    groups: dict[tuple[str, str, bytes], list[CellSummary]] = {}
+    for cell in cells:
+        for name, value in cell.parameters.items():
+            if isinstance(value, int) and not isinstance(value, bool):
+                others: Mapping[str, Any] = {**cell.parameters, name: None}
+                key = name, cell.architecture, msgspec.json.encode(others, order="sorted")
+                groups.setdefault(key, []).append(cell)
+    for (name, _, _), found in groups.items():
+        if len({cell.parameters[name] for cell in found}) > 1:
+            yield name, sorted(found, key=lambda cell: cell.parameters[name])
+
+
+def _series(cells: Sequence[CellSummary], parameter: str) -> str:
+    """Return what a row of cells is called: its architecture and the models it asks."""
+    models = cells[0].parameters.get("model")
+    asked = f", {models}" if isinstance(models, str) else ""
+    return f"{cells[0].architecture}{asked}: {parameter} as run"
+
+
+def _expected(contents: Contents, cell: CellSummary, colour: int) -> Iterator[Curve]:
+    """Yield what smaller choices from the candidates of the largest cell would have scored."""
+    for choice in contents.choices.get(cell.name, ())[:1]:
+        if choice.votes:
+            vote = [(point.k, point.vote) for point in choice.votes]
+            best = [(point.k, point.best) for point in choice.votes]
+            yield Curve(f"vote of k candidates of {cell.label}", colour, vote, "expected")
+            yield Curve(f"best of k candidates of {cell.label}", colour, best, "best")
+
+
+def _by_epochs(contents: Contents, dataset: DatasetSummary) -> Iterator[Curve]:
+    """Yield what a vote over the epochs of a cell of one call would have scored."""
+    epochs = contents.summary.epochs
+    if epochs < _LEAST_DRAWS:
+        return
+    for cell in contents.of(dataset):
+        done = cell.scheduled - cell.outcomes["skipped"]
+        result = contents.results[cell.name]
+        drawn = [answers for answers in result.answers.values() if len(answers) == epochs]
+        if cell.oracle or cell.calls != done or not drawn or cell.outcomes["error"]:
+            continue
+        scores: dict[str, list[float]] = {}
+        for item, score in zip(result.item, result.score.tolist(), strict=True):
+            scores.setdefault(item, []).append(score)
+        whole = [scores[item] for item, answers in result.answers.items() if len(answers) == epochs]
+        found = stats.vote_curve(drawn, whole, level=contents.summary.level)
+        if found is not None:
+            values = [
+                (k, Estimate(value, None, None, "exact"))
+                for k, value in zip(found.k.tolist(), found.vote.tolist(), strict=True)
+            ]
+            colour = contents.colour(cell.architecture)
+            yield Curve(f"vote over k epochs of {cell.label}", colour, values, "expected")

@@ -1,0 +1,71 @@
+"""HTML built so that text cannot become markup: what is not `Html` is escaped, wherever it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from ember_bench.report.text import clean
+
+_VOID = ("br", "hr", "meta", "input")
+
+
+class Html(str):
+    """Markup that this package wrote."""
+
+    __slots__ = ()
+
+
+Content = Html | str | None
+"""Text is escaped, with control characters written out; None is nothing."""
+
+
+def text(value: str) -> Html:
+    """Return text as markup that shows it."""
+    return Html(escape(clean(value)))
+
+
+def tag(name: str, /, *content: Content, **attributes: str | int | None) -> Html:
+    """Return an element; `class_` is its class, `_` in other attributes stands for `-`."""
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{text(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if name in _VOID:
+        return Html(f"<{name}{written}>")
+    return Html(f"<{name}{written}>{joined(content)}</{name}>")
+
+
+def joined(content: Iterable[Content]) -> Html:
+    """Return contents one after the other."""
+    return Html("".join(part if isinstance(part, Html) else text(part) for part in content if part))
+
+
+def table(
+    headings: Sequence[Content],
+    rows: Iterable[Sequence[Content]],
+    *,
+    caption: str,
+    names: int = 1,
+    wide: bool = True,
+) -> Html:
+    """Return a table in a box that scrolls by itself.
+
+    Args:
+        headings: Of the columns.
+        rows: Their cells.
+        caption: What it shows; also read to those who cannot see it.
+        names: How many columns, from the left, are text; the others are numbers.
+        wide: Whether the first one is of long names.
+    """
+
+    def cell(kind: str, number: int, content: Content) -> Html:
+        scope = "col" if kind == "th" else None
+        return tag(kind, content, class_=None if number < names else "number", scope=scope)
+
+    head = tag("tr", *(cell("th", i, content) for i, content in enumerate(headings)))
+    body = [tag("tr", *(cell("td", i, content) for i, content in enumerate(row))) for row in rows]
+    inner = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body))
+    kind = "scroll wide" if wide else "scroll"
+    return tag("div", inner, class_=kind, tabindex=0, role="region", aria_label=caption)

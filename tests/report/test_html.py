@@ -1,0 +1,233 @@
+"""The HTML report, without a browser."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ember_bench.experiment.rows import StoredTrials
+from ember_bench.models.store import StoredAnswers
+from ember_bench.report.html import html_report
+from ember_bench.report.html_answer import answer
+from ember_bench.report.html_charts import Axis
+from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_text import Html, joined, tag, text
+from tests.support.workspace import Workspace, single, vote
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """Forty sums; `counted:a` does not know much, `counted:b` knows all, `counted:c` nothing."""
+    made = Workspace(tmp_path)
+    made.sums(40, category=lambda i: "even" if i % 2 == 0 else "odd")
+    made.model("counted:a", right=0.6)
+    made.model("counted:b", right=1.0, price=5.0)
+    made.model("counted:c", right=0.0)
+    made.grid(
+        architectures=[
+            single(["counted:a", "counted:b", "counted:c"], label="{model}"),
+            vote([1, 3, 5], label="vote of {k}"),
+        ],
+        baseline={"name": "single", "parameters": {"model": "counted:a"}},
+    )
+    return made
+
+
+def contents(workspace: Workspace, **more: Any) -> Contents:
+    rows = StoredTrials(workspace.root / "results/trip/trials.db")
+    cells = {cell.name for cell in rows.description.cells}
+    answers = StoredAnswers(workspace.root / "results/responses.db")
+    return Contents(rows, cells, answers, **more)
+
+
+def said(found: Contents) -> list[str]:
+    (dataset,) = found.summary.datasets
+    return answer(dataset, found.of(dataset), found.compared, found.summary.level)
+
+
+def embedded(page: str, name: str) -> Any:
+    """Return what the page's script reads under an id."""
+    match = re.search(rf'<script type="([^"]*)" id="{name}">(.*?)</script>', page, re.DOTALL)
+    assert match, f"no element {name}"
+    if match[1] == "application/json":
+        return json.loads(match[2])
+    return json.loads(gzip.decompress(base64.b64decode(match[2])))
+
+
+class TestTheAnswer:
+    def test_opens_with_what_beats_the_baseline_by_how_much_and_for_what(
+        self, workspace: Workspace
+    ) -> None:
+        cells = workspace.run().cells
+        found = cells["sums/single(model=counted:b)"].comparison
+        assert found is not None
+        low, high = found.difference.low, found.difference.high
+        assert low is not None
+        assert high is not None
+        first = said(contents(workspace))[0]
+        assert first.startswith(
+            f"counted:b beats counted:a by {100 * found.difference.value:.1f} points"
+            f" [{100 * low:.1f}, {100 * high:.1f}], Holm p < 0.001, at 5x the cost"
+        )
+
+    def test_names_what_is_worse_and_what_is_dominated(self, workspace: Workspace) -> None:
+        workspace.run()
+        sentences = said(contents(workspace))
+        assert "Worse than counted:a: counted:c." in sentences
+        assert any(s.startswith("Dominated: ") and "counted:c by" in s for s in sentences)
+        assert any(s.startswith("Not dominated") and "counted:b" in s for s in sentences)
+
+    def test_says_where_nothing_is_shown_to_be_better(self, workspace: Workspace) -> None:
+        workspace.sums(4)
+        workspace.grid(architectures=[single(), vote(3)])
+        workspace.run()
+        first = said(contents(workspace))[0]
+        assert first.startswith("No cell is shown to beat single(model=counted:a)")
+        assert "Holm p = " in first
+
+    def test_of_a_cell_alone_is_its_accuracy_and_its_price(self, workspace: Workspace) -> None:
+        workspace.grid(architectures=[single("counted:b", label="b")])
+        workspace.run()
+        assert said(contents(workspace))[0].startswith("b is right on 100.0 % [")
+
+    def test_does_not_count_an_oracle_among_the_systems(self, workspace: Workspace) -> None:
+        models = ["counted:a", "counted:b"]
+        oracle = {"name": "oracle", "label": "bound", "parameters": {"models": models}}
+        workspace.grid(architectures=[single("counted:a", label="a"), oracle])
+        workspace.run()
+        sentences = said(contents(workspace))
+        assert not any("bound beats" in sentence for sentence in sentences)
+        assert sentences[-1].startswith("A perfect choice would reach 100.0 %")
+
+
+class TestThePage:
+    def test_loads_nothing_and_may_run_only_its_own_script(self, workspace: Workspace) -> None:
+        workspace.run()
+        page = html_report(contents(workspace))
+        assert not re.search(r"(?:src|href)=\"(?!#)", page)
+        assert not re.search(r"url\((?!#)|@import", page)
+        policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+        assert policy
+        assert "default-src 'none'" in unescape(policy[1])
+        assert "unsafe" not in policy[1]
+
+    def test_is_the_same_for_the_same_results(self, workspace: Workspace) -> None:
+        workspace.run()
+        assert html_report(contents(workspace)) == html_report(contents(workspace))
+
+    def test_draws_each_architecture_without_grid_or_registry(self, workspace: Workspace) -> None:
+        workspace.run()
+        for path in (workspace.root / "registry").rglob("*.yaml"):
+            path.unlink()
+        (workspace.root / "grid.yaml").unlink()
+        page = html_report(contents(workspace))
+        assert "MostCommonOperator" in page
+        assert re.search("[35] x counted:a<", page)
+
+    def test_of_a_partial_run_says_so_at_the_top(self, workspace: Workspace) -> None:
+        workspace.edit("grid.yaml", "name: trip", "name: trip\nin_flight: 4")
+        workspace.run(stop_after=60)
+        page = html_report(contents(workspace))
+        assert re.search(r"<strong>Partial</strong>: \d+ of 240 trials are done", page)
+
+    def test_before_any_trial_is_done_says_that(self, workspace: Workspace) -> None:
+        workspace.run()
+        import sqlite3
+
+        with sqlite3.connect(workspace.root / "results/trip/trials.db") as store:
+            store.execute("DELETE FROM trials")
+        page = html_report(contents(workspace))
+        assert "sums: no trial is done yet." in page
+
+    def test_labels_what_is_simulated_in_every_table_and_chart(self, workspace: Workspace) -> None:
+        workspace.write("registry/models/s.yaml", {"name": "simulated:s", "options": {}})
+        workspace.grid(architectures=[single("simulated:small"), vote([1, 3], "simulated:small")])
+        (workspace.root / "builtin/models").mkdir()
+        from ember_bench.registry import builtin_root
+
+        for path in (builtin_root() / "models").glob("simulated*.yaml"):
+            (workspace.root / "builtin/models" / path.name).symlink_to(path)
+        workspace.run()
+        page = html_report(contents(workspace))
+        assert "<strong>Simulated</strong>" in page
+        for caption in re.findall(r"<(?:caption|figcaption)>(.*?)</", page):
+            assert "(simulated)" in caption
+
+    def test_shows_accuracy_by_category(self, workspace: Workspace) -> None:
+        workspace.run()
+        page = html_report(contents(workspace))
+        assert "even (20)" in page
+        assert "odd (20)" in page
+
+
+class TestTheExplorersData:
+    def test_has_every_trial_with_its_calls_prompts_and_answers(self, workspace: Workspace) -> None:
+        ran = workspace.run()
+        page = html_report(contents(workspace))
+        data = embedded(page, "data")
+        trials = data["trials"]
+        assert len(trials["cell"]) == 240
+        calls = [trial for n in range(2) for trial in embedded(page, f"calls-{n}")]
+        assert len(calls) == 240
+        assert sum(len(found) for _, _, found in calls) == sum(c.calls for c in ran.cells.values())
+        texts = embedded(page, "texts-0")
+        for number, (_, _, found) in enumerate(calls):
+            cell, item = trials["cell"][number], trials["item"][number]
+            question = data["items"][data["cells"][cell]["dataset"]][item][1]
+            for call in found:
+                ((role, prompt),) = json.loads(texts[call[9]])
+                assert role == "user"
+                assert question.strip() in prompt
+                assert texts[call[10]].startswith("Answer: ")
+
+    def test_keeps_a_prompt_once(self, workspace: Workspace) -> None:
+        workspace.run()
+        texts = embedded(html_report(contents(workspace)), "texts-0")
+        assert len(texts) == len(set(texts))
+        assert sum("+" in entry for entry in texts) == 40
+
+    def test_comes_without_texts_where_there_is_no_response_store(
+        self, workspace: Workspace
+    ) -> None:
+        workspace.run()
+        found = contents(workspace)
+        page = html_report(Contents(found.rows, found.chosen))
+        assert "the response store was not found" in page
+        assert embedded(page, "calls-0")[0][2][0][9] is None
+
+
+class TestMarkup:
+    @given(st.text())
+    def test_text_is_shown_and_never_markup(self, content: str) -> None:
+        assert not re.search(r"[<>\"']", text(content))
+
+    @given(st.text())
+    def test_attributes_cannot_be_left(self, content: str) -> None:
+        written = tag("i", title=content)
+        assert written.count('"') == 2
+        assert written.count("<") == 2
+
+    def test_only_markup_of_ours_is_kept_as_it_is(self) -> None:
+        assert joined([Html("<b>"), "<b>", None]) == "<b>&lt;b&gt;"
+
+
+class TestAxes:
+    @given(st.floats(1e-6, 1e3), st.floats(1.01, 1e4), st.booleans())
+    def test_ticks_are_within_the_axis_and_in_order(
+        self, low: float, factor: float, log: bool
+    ) -> None:
+        axis = Axis(low, low * factor, 0, 100, log)
+        places = [axis(tick) for tick in axis.ticks()]
+        assert places == sorted(places)
+        assert all(0 <= place <= 100 for place in places)
+        assert axis(low) == 0
+        assert axis(low * factor) == pytest.approx(100)
