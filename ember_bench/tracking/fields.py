@@ -19,6 +19,8 @@ from ember_bench.experiment.summary import CellSummary, Comparison, Estimate, Ex
 EXPERIMENT_TAG: Final = "ember_bench.experiment"
 CELL_TAG: Final = "ember_bench.cell"
 LOGGED_TAG: Final = "ember_bench.logged"
+NOTE_TAG: Final = "mlflow.note.content"
+TABLE_NAME: Final = "trials.json"
 
 # MLflow refuses longer ones.
 _LONGEST_KEY: Final = 250
@@ -28,6 +30,7 @@ _LONGEST_NAME: Final = 250
 
 _NOT_IN_A_KEY = re.compile(r"[^\w\-. :]")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
+_TITLE = re.compile(r"\A# [^\n]*\n+")
 _GROUPS: Final = frozenset({
     "accuracy", "by_category", "calls", "cells", "cost_usd", "items", "latency_seconds",
     "outcomes", "spend_usd", "tokens", "trials", "vs_baseline", "wall_seconds",
@@ -204,17 +207,22 @@ def cell_run_name(cell: CellSummary, summary: ExperimentSummary) -> str:
     return cut(cell.label, _LONGEST_NAME - len(ending)) + ending
 
 
-def cell_tags(cell: CellSummary, summary: ExperimentSummary) -> dict[str, str]:
+def cell_tags(
+    cell: CellSummary, summary: ExperimentSummary, price_date: str | None
+) -> dict[str, str]:
     """Return the tags of a cell's run, those aside that link it to others."""
-    done = cell.outcomes.get("skipped", 0) == 0
+    partial = cell.outcomes.get("skipped", 0) > 0
     return {
-        EXPERIMENT_TAG: tag_value(summary.digest),
-        CELL_TAG: tag_value(cell.name),
-        "ember_bench.version": tag_value(summary.version),
+        # MLflow shows them in this order: what says something to people comes first.
         "simulated": _flag(cell.simulated),
         "oracle": _flag(cell.oracle),
-        "status": "complete" if done else "partial",
-        "mlflow.note.content": tag_value(_cell_note(cell)),
+        "partial": _flag(partial),
+        "status": "partial" if partial else "complete",
+        **({"price_date": tag_value(price_date)} if price_date else {}),
+        CELL_TAG: tag_value(cell.name),
+        "ember_bench.version": tag_value(summary.version),
+        EXPERIMENT_TAG: tag_value(summary.digest),
+        NOTE_TAG: tag_value(_cell_note(cell)),
     }
 
 
@@ -222,23 +230,30 @@ def experiment_tags(
     summary: ExperimentSummary, markdown: str, price_date: str | None
 ) -> dict[str, str]:
     """Return the tags of the parent run, its note among them."""
-    tags = {
-        EXPERIMENT_TAG: tag_value(summary.digest),
-        "ember_bench.version": tag_value(summary.version),
+    return {
         "simulated": _flag(summary.simulated),
-        "status": summary.run.status,
+        "partial": _flag(summary.run.status == "partial"),
         "resumed": _flag(summary.run.trials_kept > 0),
-        "mlflow.note.content": note(markdown),
+        "status": summary.run.status,
+        **({"price_date": tag_value(price_date)} if price_date else {}),
+        "ember_bench.version": tag_value(summary.version),
+        EXPERIMENT_TAG: tag_value(summary.digest),
+        NOTE_TAG: note(markdown),
     }
-    return tags | ({"price_date": tag_value(price_date)} if price_date else {})
 
 
 def note(markdown: str) -> str:
-    """Return `markdown` cut at a line, as MLflow takes no more than 8,000 characters."""
-    if len(markdown) <= _LONGEST_TAG:
-        return markdown
+    """Return `markdown` as the description of the parent's run.
+
+    Its title is left out, as the run's name stands above it and MLflow shows three lines until
+    asked for more; and it is cut at a line, as MLflow takes no more than 8,000 characters.
+    """
+    # To MLflow's Markdown, unlike to others, a dollar says nothing, and it shows the backslash.
+    text = _TITLE.sub("", markdown, count=1).replace("\\$", "$")
+    if len(text) <= _LONGEST_TAG:
+        return text
     ending = "\n\n… more of this is in the artifact `summary.md`.\n"
-    return markdown[: _LONGEST_TAG - len(ending)].rpartition("\n")[0] + ending
+    return text[: _LONGEST_TAG - len(ending)].rpartition("\n")[0] + ending
 
 
 def _cell_note(cell: CellSummary) -> str:

@@ -9,6 +9,87 @@ import msgspec
 from ember_bench.experiment.summary import ExperimentSummary
 
 
+class Point(msgspec.Struct, frozen=True, array_like=True):
+    """How far a cell was at some moment.
+
+    Attributes:
+        cell: Its name; empty for the experiment as a whole.
+        time: Milliseconds since 1970.
+        done: Trials that were done, those of earlier runs among them: the step of the curves.
+        accuracy: Mean score of the trials so far, failed ones counted as the grid says; None before
+            the first, and for the experiment.
+        spend_usd: Money paid for them.
+        failed: Those of them that ended in an error.
+    """
+
+    cell: str
+    time: int
+    done: int
+    accuracy: float | None
+    spend_usd: float
+    failed: int
+
+
+class TracedNode(msgspec.Struct, frozen=True):
+    """A node of a traced trial; its output is JSON, None where it is not known."""
+
+    name: str
+    operator: str
+    inputs: list[str]
+    output: str | None
+
+
+class TracedCall(msgspec.Struct, frozen=True):
+    """A call of a traced trial.
+
+    Attributes:
+        messages: What was sent, as JSON.
+        parameters: Of sampling, as JSON.
+        text: The answer; None if it is not in the response store.
+        started: Seconds of the trial's virtual clock.
+        made: Whether this trial made the request.
+    """
+
+    node: str
+    role: str
+    model: str
+    messages: str
+    parameters: str
+    text: str | None
+    started: float
+    latency_seconds: float | None
+    cost_usd: float | None
+    input_tokens: int
+    output_tokens: int
+    made: bool
+
+
+class TracedTrial(msgspec.Struct, frozen=True):
+    """A trial with all of its calls.
+
+    Attributes:
+        identity: Changes with anything that can change its result.
+        nodes: Of the graph, each after its inputs.
+        output: The node whose output was scored.
+    """
+
+    identity: str
+    cell: str
+    item: str
+    epoch: int
+    question: str
+    target: str
+    outcome: str
+    score: float
+    answer: str | None
+    explanation: str
+    error: str | None
+    cost_usd: float | None
+    nodes: list[TracedNode]
+    output: str
+    calls: list[TracedCall]
+
+
 class Open(msgspec.Struct, frozen=True, tag=True):
     """Open the store, making what is missing."""
 
@@ -16,6 +97,23 @@ class Open(msgspec.Struct, frozen=True, tag=True):
     experiment: str
     artifacts: str
     """Folder for the artifacts of a new experiment, where no server keeps them."""
+
+
+class Begin(msgspec.Struct, frozen=True, tag=True):
+    """The experiment is being run: points of its curves follow.
+
+    Attributes:
+        summary: What is known of it before the first trial.
+    """
+
+    summary: ExperimentSummary
+    price_date: str | None
+
+
+class Follow(msgspec.Struct, frozen=True, tag=True):
+    """More points of the curves, in order of time."""
+
+    points: list[Point]
 
 
 class Log(msgspec.Struct, frozen=True, tag=True):
@@ -26,6 +124,7 @@ class Log(msgspec.Struct, frozen=True, tag=True):
     grid: str
     files: list[str]
     price_date: str | None
+    traces: list[TracedTrial] = []
 
 
 class Rows(msgspec.Struct, frozen=True, tag=True):
@@ -38,11 +137,15 @@ class End(msgspec.Struct, frozen=True, tag=True):
     """The cell asked for has no more trials."""
 
 
-Request = Open | Log | Rows | End
+Request = Open | Begin | Follow | Log | Rows | End
 
 
 class Opened(msgspec.Struct, frozen=True, tag=True):
     """The store is ready."""
+
+
+class Followed(msgspec.Struct, frozen=True, tag=True):
+    """The next points may come."""
 
 
 class Wanted(msgspec.Struct, frozen=True, tag=True):
@@ -63,6 +166,7 @@ class Logged(msgspec.Struct, frozen=True, tag=True):
         url: Page of the parent run; on MLflow's default port if `command` must be given first.
         cells_url: Page with charts of the cells, from where they are compared item by item too.
         command: Opens MLflow on a database; None for a server, which is open already.
+        traces: How many trials were asked to be logged as traces.
     """
 
     digest: str
@@ -73,6 +177,7 @@ class Logged(msgspec.Struct, frozen=True, tag=True):
     url: str
     cells_url: str
     command: str | None
+    traces: int = 0
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -81,7 +186,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
-Reply = Opened | Wanted | Logged | Failed
+Reply = Opened | Followed | Wanted | Logged | Failed
 
 to_json = msgspec.json.Encoder().encode
 to_request = msgspec.json.Decoder(Request).decode

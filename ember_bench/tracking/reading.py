@@ -185,8 +185,9 @@ class _Reader:
                 file = place.download_artifacts(PARQUET_NAME, folder)  # type: ignore[no-untyped-call]
                 table: dict[str, list[Any]] = pq.read_table(file).to_pydict()
             except Exception as error:  # each kind of place for artifacts has its own
+                running = ", as it is still being run" if run.info.status == "RUNNING" else ""
                 raise TrackingError(
-                    f"{RUN_PREFIX}{run.info.run_id}: its {PARQUET_NAME} cannot be read:"
+                    f"{RUN_PREFIX}{run.info.run_id}: its {PARQUET_NAME} cannot be read{running}:"
                     f" {redacted(str(error))[:300]}"
                 ) from None
         absent = [None] * len(table["item"])

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import getpass
-import json
 import shutil
-import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from ember_bench.experiment.summary import CellSummary, ExperimentSummary
 from ember_bench.secrets import redacted
-from ember_bench.tracking import fields
-from ember_bench.tracking.digest import cell_digest, digest_of
+from ember_bench.tracking.contents import Content, Contents
+from ember_bench.tracking.digest import digest_of
 from ember_bench.tracking.messages import Log, Logged
 from ember_bench.tracking.plot import accuracy_plot
-from ember_bench.tracking.runs import Content, Runs
+from ember_bench.tracking.runs import Runs
 from ember_bench.tracking.store import Store
-from ember_bench.tracking.tables import TABLE_NAME, write_tables
-from ember_bench.tracking.uris import cells_url, is_server, run_url, ui_command
+from ember_bench.tracking.tables import write_tables
+from ember_bench.tracking.uris import cells_url, run_url, ui_command
 
 PLOT_NAME: Final = "accuracy_and_cost.html"
 GRID_NAME: Final = "grid.yaml"
-
-# A server takes .1 s for a request; a database file takes one writer at a time.
-_WRITERS_TO_SERVER: Final = 6
 
 Columns = Mapping[str, Sequence[Any]]
 Trials = Callable[[str], Iterable[Columns]]
@@ -47,58 +38,19 @@ def record(store: Store, request: Log, trials: Trials) -> Logged:
     summary = request.summary
     digest = digest_of(summary)
     runs = Runs(store, summary.digest)
-    times = _times(summary)
-    common = _source_tags()
-    parent = Content(
-        cell="",
-        name=fields.experiment_run_name(summary),
-        digest=digest,
-        params=fields.experiment_params(summary),
-        metrics=fields.experiment_metrics(summary),
-        tags=common | fields.experiment_tags(summary, request.markdown, request.price_date),
-        datasets=summary.datasets,
-        times=times,
-    )
+    contents = Contents(summary, request.price_date)
+    parent = contents.parent(request.markdown, digest)
     if run_id := runs.logged("", digest):
         known = {cell.name: runs.run_id(cell.name) for cell in summary.cells}
         if all(known.values()):
             return _logged(store, digest, run_id, {k: v for k, v in known.items() if v})
     run_id = runs.begin(parent)
-    # MLflow lists what started last first: so the cells are in the order of the grid. Their metrics
-    # make the columns of its table, as they come before the parent run.
-    starts = [times[0] + i for i in range(len(summary.cells), 0, -1)]
-    started = [(start, max(start, times[1])) for start in starts]
-    contents = [
-        _cell(cell, summary, common, run_id, at)
-        for cell, at in zip(summary.cells, started, strict=True)
-    ]
-    writers = _WRITERS_TO_SERVER if is_server(store.tracking_uri) else 1
-    cells = _record_cells(runs, contents, run_id, trials, writers)
+    found = [contents.cell(place, run_id) for place in range(len(summary.cells))]
+    cells = _record_cells(runs, found, run_id, trials, store.writers)
     with tempfile.TemporaryDirectory() as folder:
         _gather(request, Path(folder))
         runs.finish(parent, Path(folder))
     return _logged(store, digest, run_id, cells)
-
-
-def _cell(
-    cell: CellSummary,
-    summary: ExperimentSummary,
-    common: dict[str, str],
-    parent: str,
-    times: tuple[int, int],
-) -> Content:
-    table = json.dumps([{"path": TABLE_NAME, "type": "table"}])
-    links = {"mlflow.parentRunId": parent, "mlflow.loggedArtifacts": table}
-    return Content(
-        cell=cell.name,
-        name=fields.cell_run_name(cell, summary),
-        digest=cell_digest(cell, summary),
-        params=fields.cell_params(cell, summary),
-        metrics=fields.cell_metrics(cell, summary.level),
-        tags=common | links | fields.cell_tags(cell, summary),
-        datasets=[data for data in summary.datasets if data.name == cell.dataset],
-        times=times,
-    )
 
 
 def _record_cells(
@@ -139,28 +91,6 @@ def _gather(request: Log, folder: Path) -> None:
     for file in request.files:
         shutil.copy(file, folder)
     (folder / PLOT_NAME).write_text(accuracy_plot(request.summary), encoding="utf-8")
-
-
-def _times(summary: ExperimentSummary) -> tuple[int, int]:
-    started = datetime.fromisoformat(summary.run.started).timestamp()
-    return int(started * 1000), int((started + summary.run.wall_seconds) * 1000)
-
-
-def _source_tags() -> dict[str, str]:
-    """Return MLflow's own tags on who ran what, as far as they are known."""
-    tags = {"mlflow.source.name": "ember-bench", "mlflow.source.type": "LOCAL"}
-    # A container may well have no name for its user.
-    with suppress(KeyError, OSError):
-        tags["mlflow.user"] = getpass.getuser()
-    with suppress(OSError, subprocess.SubprocessError):
-        command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        done = subprocess.run(  # noqa: S603 - fixed words; which git is the user's affair
-            command, capture_output=True, check=True, text=True, timeout=5
-        )
-        commit, _, dirty = done.stdout.strip().partition("-")
-        tags["mlflow.source.git.commit"] = commit
-        tags["mlflow.source.git.dirty"] = "true" if dirty else "false"
-    return tags
 
 
 def _logged(store: Store, digest: str, run_id: str, cells: dict[str, str]) -> Logged:

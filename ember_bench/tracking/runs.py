@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from ember_bench.experiment.summary import DatasetSummary
+from ember_bench.tracking.contents import Content
 from ember_bench.tracking.fields import (
     CELL_TAG,
     EXPERIMENT_TAG,
@@ -28,33 +29,15 @@ from ember_bench.tracking.fields import (
 )
 from ember_bench.tracking.store import Store
 
+T = TypeVar("T")
+
 # A request may hold 1,000 entries and a megabyte; values may be thousands of characters long.
-_METRICS_AT_ONCE: Final = 900
+METRICS_AT_ONCE: Final = 900
 _PARAMS_AT_ONCE: Final = 50
 _TAGS_AT_ONCE: Final = 20
 # MLflow takes 36, and shows them all in every list of runs.
 _LONGEST_DIGEST: Final = 12
 _PARENT: Final = "mlflow.parentRunId"
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a run is to show.
-
-    Attributes:
-        cell: Name of the cell, empty for the parent run.
-        digest: Over all of it: a run that was logged with the same one is left alone.
-        times: Start and end, milliseconds.
-    """
-
-    cell: str
-    name: str
-    digest: str
-    params: dict[str, str]
-    metrics: dict[str, float]
-    tags: dict[str, str]
-    datasets: Sequence[DatasetSummary]
-    times: tuple[int, int]
 
 
 class Runs:
@@ -94,25 +77,58 @@ class Runs:
         same = tags.get(LOGGED_TAG) == digest and tags.get(_PARENT) == parent
         return str(run.info.run_id) if same else None
 
+    def start(self, content: Content) -> str:
+        """Return the id of the run of what is being run now, marked as such.
+
+        Nothing of an earlier run is taken from it; `begin` sees to that when there are results.
+        """
+        run = self._found.get(tag_value(content.cell))
+        tags = content.tags | {"status": "running"}
+        if run is None:
+            run_id = self._create(replace(content, tags=tags, digest="running"))
+        else:
+            run_id = str(run.info.run_id)
+            self._client.update_run(run_id, "RUNNING", content.name)
+            self._client.log_batch(run_id, tags=[RunTag("status", "running")])
+        self._set_inputs(content)
+        self._log_new_params(run_id, content)
+        return run_id
+
     def begin(self, content: Content) -> str:
         """Return the id of the run to write to, a new one if there is none that can be used."""
-        key = tag_value(content.cell)
-        run = self._found.get(key)
+        run = self._found.get(tag_value(content.cell))
         if run is not None and not _updatable(run, content):
             self._client.delete_run(run.info.run_id)
             run = None
         if run is None:
             # With all of its tags: a run counts as logged only once it has finished too.
-            tags = content.tags | {LOGGED_TAG: content.digest}
-            run = self._client.create_run(self._experiment_id, content.times[0], tags, content.name)
-            self._found[key] = run
-        elif run.info.run_name != content.name:
-            self._client.update_run(run.info.run_id, name=content.name)
+            run_id = self._create(content)
+        else:
+            run_id = str(run.info.run_id)
+            if run.info.run_name != content.name:
+                self._client.update_run(run_id, name=content.name)
+        # Here, so that the parent run's are there before many writers would make the same ones.
+        self._set_inputs(content)
+        return run_id
+
+    def _create(self, content: Content) -> str:
+        tags = content.tags | {LOGGED_TAG: content.digest}
+        start = content.times[0]
+        run = self._client.create_run(self._experiment_id, start, tags, content.name)
+        self._found[tag_value(content.cell)] = run
+        return str(run.info.run_id)
+
+    def _set_inputs(self, content: Content) -> None:
+        run = self._found[tag_value(content.cell)]
         if content.datasets and not (run.inputs and run.inputs.dataset_inputs):
-            # Here, so that the parent run's are there before many writers would make the same ones.
             inputs = [_input(data) for data in content.datasets]
             self._client.log_inputs(run.info.run_id, inputs)
-        return str(run.info.run_id)
+
+    def _log_new_params(self, run_id: str, content: Content) -> None:
+        known = self._found[tag_value(content.cell)].data.params
+        new = [Param(key, value) for key, value in content.params.items() if key not in known]
+        for params in slices(new, _PARAMS_AT_ONCE):
+            self._client.log_batch(run_id, params=params)
 
     def finish(self, content: Content, artifacts: Path) -> None:
         """Write everything to the run that `begin` returned; what says so comes last."""
@@ -124,18 +140,18 @@ class Runs:
         metrics = _with_failures_gone(content.metrics, run.data.metrics)
         now = int(time.time() * 1000)
         batches = zip_longest(
-            _slices([
+            slices([
                 # All at step 0: MLflow draws bars over runs, and curves only where there are steps.
                 Metric(key, value, now, 0)
                 for key, value in metrics.items()
                 if run.data.metrics.get(key) != value
-            ], _METRICS_AT_ONCE),
-            _slices([
+            ], METRICS_AT_ONCE),
+            slices([
                 Param(key, value)
                 for key, value in content.params.items()
                 if key not in run.data.params
             ], _PARAMS_AT_ONCE),
-            _slices([
+            slices([
                 RunTag(key, value)
                 for key, value in content.tags.items()
                 if run.data.tags.get(key) != value
@@ -151,7 +167,8 @@ class Runs:
         self._client.set_terminated(run_id, "FINISHED", content.times[1])
 
 
-def _slices(values: list[Any], size: int) -> list[list[Any]]:
+def slices(values: list[T], size: int) -> list[list[T]]:
+    """Return `values` in parts of at most `size`."""
     return [values[i : i + size] for i in range(0, len(values), size)]
 
 

@@ -10,10 +10,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ember_bench.tracking.fields import cut
+from ember_bench.tracking.fields import TABLE_NAME, cut
 
 PARQUET_NAME: Final = "trials.parquet"
-TABLE_NAME: Final = "trials.json"
 
 # The browser loads the table whole, once for each run that it compares.
 _MOST_ROWS_SHOWN: Final = 2_000

@@ -20,15 +20,20 @@ from ember_bench.secrets import redacted, without_secrets
 from ember_bench.tracking.digest import digest_of
 from ember_bench.tracking.errors import TrackingError
 from ember_bench.tracking.messages import (
+    Begin,
     End,
     Failed,
+    Follow,
+    Followed,
     Log,
     Logged,
     Open,
     Opened,
+    Point,
     Reply,
     Request,
     Rows,
+    TracedTrial,
     Wanted,
     to_json,
     to_reply,
@@ -88,9 +93,29 @@ class Tracker:
         self._reader = Thread(target=self._read, name="ember-bench-tracker", daemon=True)
         self._reader.start()
         self._open = False
+        self._points: queue.SimpleQueue[Sequence[Point] | None] = queue.SimpleQueue()
+        self._feeder: Thread | None = None
+        self._lost: TrackingError | None = None
         artifacts = _artifacts(self.tracking_uri, results)
         # Sent without waiting: if the worker has died already, `log` will say so.
         self._send(Open(self.tracking_uri, experiment, str(artifacts)), strict=False)
+
+    def begin(self, summary: ExperimentSummary, *, price_date: str | None = None) -> None:
+        """Say that the experiment is being run, so that `follow` can be called; never waits.
+
+        Args:
+            summary: What is known of it before the first trial, see `curves.unfinished`.
+            price_date: The day that the prices are of.
+        """
+        start = Begin(summary, price_date)
+        self._feeder = Thread(target=self._feed, args=[start], name="ember-bench-curves")
+        self._feeder.daemon = True
+        self._feeder.start()
+
+    def follow(self, points: Sequence[Point]) -> None:
+        """Add points to the curves of the runs; never waits, and what goes wrong `log` tells."""
+        if points:
+            self._points.put(points)
 
     def log(
         self,
@@ -101,6 +126,7 @@ class Tracker:
         trials: Callable[[str], Iterable[TrialBatch]],
         files: Sequence[Path] = (),
         price_date: str | None = None,
+        traces: Sequence[TracedTrial] = (),
     ) -> Logged:
         """Log the experiment, or bring its runs up to date; waits until it is done.
 
@@ -115,6 +141,7 @@ class Tracker:
                 only for cells that changed; called in this thread.
             files: More artifacts of the parent run, under their own names.
             price_date: The day that the prices are of.
+            traces: Trials to be logged as traces, with a span for each node and call.
 
         Raises:
             TrackingError: MLflow could not be reached or did not take it. The tracker is closed.
@@ -122,11 +149,11 @@ class Tracker:
         if self._errors.closed:
             raise TrackingError("the tracker is closed")
         try:
-            if not self._open:
-                self._expect(Opened)
-                self._open = True
+            self._end_curves()
+            self._wait_until_open()
             paths = [str(file.absolute()) for file in files]
-            self._send(Log(summary, markdown, str(grid.absolute()), paths, price_date))
+            grid_file = str(grid.absolute())
+            self._send(Log(summary, markdown, grid_file, paths, price_date, list(traces)))
             while True:
                 match self._receive():
                     case Wanted(cell):
@@ -137,7 +164,7 @@ class Tracker:
                         return logged
                     case Failed(message):
                         raise self._failure(message)
-                    case Opened():
+                    case Opened() | Followed():
                         raise self._failure("it answered out of turn")
         except BaseException:
             self.close()
@@ -154,6 +181,9 @@ class Tracker:
                 process.kill()
                 process.wait()
         self._reader.join()
+        if self._feeder is not None:
+            self._points.put(None)
+            self._feeder.join()
         for stream in (process.stdin, process.stdout, self._errors):
             if stream is not None:
                 # What it was still to be told no longer matters.
@@ -176,6 +206,42 @@ class Tracker:
             for line in self._process.stdout:
                 self._replies.put(line)
         self._replies.put(None)
+
+    def _wait_until_open(self) -> None:
+        if not self._open:
+            self._expect(Opened)
+            self._open = True
+
+    def _feed(self, start: Begin) -> None:
+        """Send points on, as many as there are by then, whenever the worker has time for them."""
+        try:
+            self._wait_until_open()
+            self._send(start)
+            ended = False
+            while not ended:
+                waiting = [self._points.get()]
+                while not self._points.empty():
+                    waiting.append(self._points.get())
+                ended = None in waiting
+                points = [point for some in waiting if some is not None for point in some]
+                if points:
+                    self._send(Follow(points))
+                    self._expect(Followed)
+        except TrackingError as error:
+            self._lost = error
+
+    def _end_curves(self) -> None:
+        """Wait until the last points are written.
+
+        Raises:
+            TrackingError: if the worker is gone.
+        """
+        if self._feeder is not None:
+            self._points.put(None)
+            self._feeder.join()
+            self._feeder = None
+        if self._lost is not None:
+            raise self._lost
 
     def _send_rows(self, batch: TrialBatch) -> None:
         columns = {name: list(values) for name, values in batch.items()}
@@ -236,13 +302,18 @@ def is_logged(
     *,
     results: Path,
     tracking_uri: str | None = None,
+    traces: int = 0,
 ) -> bool:
-    """Tell, without mlflow, whether a `Logged` kept from an earlier run covers `summary`."""
+    """Tell, without mlflow, whether a `Logged` kept from an earlier run covers `summary`.
+
+    And as many trials as traces as are wanted.
+    """
     uri = tracking_uri or default_uri(results)
     path = sqlite_path(uri)
     return (
         last is not None
         and last.digest == digest_of(summary)
+        and last.traces >= traces
         and last.tracking_uri == redacted(uri)
         and (path is None or path.exists())
     )

@@ -56,6 +56,11 @@ def ui_command(uri: str) -> str | None:
     return f"mlflow ui --backend-store-uri {shlex.quote(redacted(uri))}"
 
 
+def runs_url(pages: str, experiment_id: str) -> str:
+    """Return the page with the table of an experiment's runs."""
+    return f"{pages}/#/experiments/{experiment_id}/runs"
+
+
 def run_url(uri: str, experiment_id: str, run_id: str) -> str:
     """Return the page of a run; a database's is where `mlflow ui` puts it."""
     return f"{_pages(uri)}/#/experiments/{experiment_id}/runs/{run_id}"

@@ -10,19 +10,25 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
 
 from ember_bench.secrets import without_secrets
 from ember_bench.tracking.errors import TrackingError
 from ember_bench.tracking.messages import (
+    Begin,
     End,
     Failed,
+    Follow,
+    Followed,
     Log,
     Logged,
     Open,
     Opened,
+    Point,
     Reply,
     Rows,
     Wanted,
@@ -31,6 +37,7 @@ from ember_bench.tracking.messages import (
 )
 
 if TYPE_CHECKING:
+    from ember_bench.tracking.live import Live
     from ember_bench.tracking.record import Columns, Trials
     from ember_bench.tracking.store import Store
 
@@ -69,36 +76,68 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
         raise EOFError("the tracker went away")
 
     store: Store | None = None
-    for line in requests:
-        try:
+    live: Live | None = None
+    try:
+        for line in requests:
             match to_request(line):
                 case Open() as request:
                     store = _open(request)
                     reply(Opened())
+                case Begin() as request if store is not None:
+                    live = _live(store, request)
+                case Follow(points) if live is not None:
+                    _follow(live, points)
+                    reply(Followed())
                 case Log() as request if store is not None:
-                    reply(_record(store, request, trials))
-        except TrackingError as error:
-            reply(Failed(str(error)))
-            return
-        except Exception as error:
-            traceback.print_exc()
-            # MLflow raises its own errors, and those of SQLAlchemy, requests and the cloud SDKs.
-            reply(Failed(_explain(error)))
-            return
+                    if live is not None:
+                        live.add(())
+                    logged = _record(store, request, trials)
+                    live = None
+                    reply(logged)
+    except TrackingError as error:
+        reply(Failed(str(error)))
+    except Exception as error:
+        traceback.print_exc()
+        # MLflow raises its own errors, and those of SQLAlchemy, requests and the cloud SDKs.
+        reply(Failed(_explain(error)))
+    finally:
+        if live is not None:
+            live.abandon()
+        if store is not None:
+            store.close()
 
 
 def _open(request: Open) -> Store:
     # These import mlflow: what goes wrong with that is to be told as well.
-    from ember_bench.tracking import record  # noqa: F401, PLC0415 - now, while trials run
+    from ember_bench.tracking import live, record  # noqa: F401, PLC0415 - now, while trials run
     from ember_bench.tracking.store import open_store  # noqa: PLC0415
 
     return open_store(request)
 
 
+def _live(store: Store, request: Begin) -> Live:
+    from ember_bench.tracking.live import Live  # noqa: PLC0415
+
+    return Live(store, request)
+
+
+def _follow(live: Live, points: Sequence[Point]) -> None:
+    try:
+        live.add(points)
+    except Exception:
+        # They are kept; if they cannot be written in the end either, that is told then.
+        traceback.print_exc()
+
+
 def _record(store: Store, request: Log, trials: Trials) -> Logged:
     from ember_bench.tracking.record import record  # noqa: PLC0415
 
-    return record(store, request, trials)
+    logged = record(store, request, trials)
+    if request.traces:
+        from ember_bench.tracking.traces import log_traces  # noqa: PLC0415
+
+        log_traces(store, request.summary, logged, request.traces)
+    return msgspec.structs.replace(logged, traces=len(request.traces))
 
 
 def _explain(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from ember_bench.cli import session
 from ember_bench.experiment.summary import ExperimentSummary
 from ember_bench.secrets import redacted
 from ember_bench.tracking import Logged, TrackingError, digest_of
+from ember_bench.tracking.messages import Point
 from ember_bench.tracking.uris import default_uri
 from tests.cli.conftest import Command
+from tests.support import counted
 from tests.support.workspace import Workspace
 
 RUN = ("run", "grid.yaml")
@@ -28,7 +31,14 @@ class FakeTracker:
         self.experiment = experiment
         self.uri = tracking_uri or default_uri(results)
         self.logged: dict[str, Any] = {}
+        self.points: list[Point] = []
         type(self).made.append(self)
+
+    def begin(self, summary: ExperimentSummary, *, price_date: str | None) -> None:
+        self.begun = summary
+
+    def follow(self, points: Sequence[Point]) -> None:
+        self.points += points
 
     def log(self, summary: ExperimentSummary, *, trials: Any, **given: Any) -> Logged:
         if self.failure:
@@ -47,6 +57,7 @@ class FakeTracker:
             url=url,
             cells_url=url,
             command=None,
+            traces=len(given["traces"]),
         )
 
     def __enter__(self) -> FakeTracker:
@@ -76,7 +87,39 @@ def test_the_whole_experiment_is_logged(
     assert set(batch["calls"]) == {1}
     assert made.logged["grid"] == Path("grid.yaml")
     assert "| cell |" in made.logged["markdown"]
-    assert [p.name for p in made.logged["files"]] == ["summary.json", "summary.md"]
+    assert [p.name for p in made.logged["files"]] == ["summary.json", "summary.md", "report.html"]
+
+
+def test_the_curves_end_where_the_results_are(
+    command: Command, sums: Workspace, tracker: type[FakeTracker]
+) -> None:
+    command(*RUN)
+    (made,) = tracker.made
+    assert [cell.name for cell in made.begun.cells] == ["sums/single(model=counted:a)"]
+    total, cell = made.points[-2:]
+    assert (total.cell, total.done) == ("", 10)
+    assert (cell.cell, cell.done) == ("sums/single(model=counted:a)", 10)
+    assert cell.accuracy == command("show", "trip", "--json").json["cells"][0]["accuracy"]["value"]
+
+
+def test_trials_are_traced_when_asked_for_with_prompts_answers_and_what_nodes_gave(
+    command: Command, sums: Workspace, tracker: type[FakeTracker]
+) -> None:
+    assert command(*RUN).status == 0
+    requests = counted.requests().total()
+    assert command(*RUN, "--traces", "3").status == 0
+    traces = tracker.made[-1].logged["traces"]
+    assert len({trace.item for trace in traces}) == 3
+    (call,) = traces[0].calls
+    assert traces[0].question in call.messages
+    assert call.text
+    (node,) = traces[0].nodes
+    assert node.output is not None
+    assert node.name == call.node
+    # Nobody is asked for it, and those that are there are not logged again.
+    assert counted.requests().total() == requests
+    command(*RUN, "--traces", "2")
+    assert len(tracker.made) == 2
 
 
 def test_a_finished_experiment_does_not_start_mlflow_again(

@@ -16,11 +16,15 @@ from ember_bench.experiment.summary import (
     ExperimentSummary,
     RunSummary,
 )
+from ember_bench.tracking.messages import TracedCall, TracedNode, TracedTrial
 
 COLUMNS = (
     "item", "epoch", "outcome", "score", "answer", "explanation", "error",
     "cost_usd", "latency_seconds", "calls", "input_tokens", "output_tokens",
 )  # fmt: skip
+
+
+TRACED = "primes/vote(k=3)"
 
 
 def estimate(value: float, half: float = 0.03) -> Estimate:
@@ -98,3 +102,45 @@ def trials(rows: int = 100, size: int = 1_000) -> Iterator[dict[str, list[Any]]]
             name: list(values)
             for name, values in zip(COLUMNS, zip(*batch, strict=True), strict=True)
         }
+
+
+def call(node: str = "ensemble", started: float = 0.0, **changes: Any) -> TracedCall:
+    made = TracedCall(
+        node=node,
+        role="generate",
+        model="simulated:small",
+        messages='[{"role":"user","content":"Is 7 prime?"}]',
+        parameters='{"temperature":0.7}',
+        text="yes",
+        started=started,
+        latency_seconds=1.5,
+        cost_usd=0.001,
+        input_tokens=10,
+        output_tokens=2,
+        made=True,
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def trial(**changes: Any) -> TracedTrial:
+    made = TracedTrial(
+        identity="ab" * 16,
+        cell=TRACED,
+        item="item-7",
+        epoch=0,
+        question="Is 7 prime?",
+        target="yes",
+        outcome="correct",
+        score=1.0,
+        answer="yes",
+        explanation="equal",
+        error=None,
+        cost_usd=0.002,
+        nodes=[
+            TracedNode("ensemble", "EnsembleOperator", [], '{"responses":["yes","yes"]}'),
+            TracedNode("vote", "MostCommonOperator", ["ensemble"], '{"final_answer":"yes"}'),
+        ],
+        output="vote",
+        calls=[call(), call(started=0.25)],
+    )
+    return msgspec.structs.replace(made, **changes)

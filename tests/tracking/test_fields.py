@@ -114,8 +114,27 @@ def test_a_long_note_ends_with_a_whole_line():
     assert note.endswith("| a | b |\n\n… more of this is in the artifact `summary.md`.\n")
 
 
+def test_a_note_has_no_title_of_its_own_and_shows_dollars_as_they_are():
+    note = fields.note("# demo\n\nspend \\$2.82\n\n## primes\n\n| a |\n| --- |\n| 1 |\n")
+    assert note == "spend $2.82\n\n## primes\n\n| a |\n| --- |\n| 1 |\n"
+
+
+def test_tags_say_what_people_ask_before_what_machines_do():
+    half = cell(1, outcomes={"correct": 10, "skipped": 90})
+    partial = summary(half, status="partial")
+    found = fields.cell_tags(half, partial, "2026-11-01")
+    shown = [key for key in found if not key.startswith("mlflow.")]
+    assert shown[:4] == ["simulated", "oracle", "partial", "status"]
+    assert shown[-1] == fields.EXPERIMENT_TAG
+    assert (found["partial"], found["status"]) == ("true", "partial")
+    assert found["price_date"] == "2026-11-01"
+    parent = fields.experiment_tags(partial, "", None)
+    assert (parent["partial"], parent["resumed"], parent["simulated"]) == ("true", "false", "true")
+    assert "price_date" not in parent
+
+
 def test_names_in_a_note_are_escaped():
-    tags = fields.cell_tags(cell(label="<img src=x>[a](javascript:b)\n# c"), summary())
+    tags = fields.cell_tags(cell(label="<img src=x>[a](javascript:b)\n# c"), summary(), None)
     note = tags["mlflow.note.content"]
     assert "<img" not in note.replace("\\<img", "")
     assert "[a]" not in note

@@ -1,9 +1,8 @@
-"""Against a real tracking server."""
+"""Against a real tracking server, on PostgreSQL."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,20 +15,29 @@ from pathlib import Path
 import pytest
 
 from ember_bench.tracking import Tracker
-from tests.tracking.summaries import cell, summary, trials
+from ember_bench.tracking.messages import Point
+from tests.tracking.postgres import postgresql
+from tests.tracking.summaries import cell, summary, trial, trials
+
+VOTE = "primes/vote(k=3)"
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def server(migrated: Path, tmp_path: Path) -> Iterator[str]:
-    shutil.copy(migrated, tmp_path / "server.db")
+def database() -> Iterator[str]:
+    with postgresql() as uri:
+        yield uri
+
+
+@pytest.fixture
+def server(database: str, tmp_path: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port),
-        *("--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--workers", "1"),
+        *("--backend-store-uri", database, "--workers", "1"),
         *("--artifacts-destination", str(tmp_path / "served")),
     ]
     with (tmp_path / "log").open("wb") as output:
@@ -65,12 +73,15 @@ def test_an_experiment_is_logged_and_brought_up_to_date(server: str, tmp_path: P
     grid = tmp_path / "demo.yaml"
     grid.write_text("name: demo\n")
     with Tracker("demo", results=tmp_path, tracking_uri=server) as tracker:
+        tracker.begin(summary(*[cell(i) for i in range(4)], status="partial"))
+        tracker.follow([Point("", 1_000, 9, None, 0.1, 0), Point(VOTE, 1_000, 9, 0.5, 0.1, 0)])
         first, second = (
             tracker.log(
                 summary(*[cell(i, items=items) for i in range(4)]),
                 markdown="| a |",
                 grid=grid,
                 trials=lambda _: trials(200),
+                traces=[trial()],
             )
             for items in (50, 100)
         )
@@ -84,9 +95,10 @@ def test_an_experiment_is_logged_and_brought_up_to_date(server: str, tmp_path: P
 
     from mlflow.tracking.client import MlflowClient
 
-    run = MlflowClient(server).get_run(second.cells["primes/vote(k=3)"])
+    run = MlflowClient(server).get_run(second.cells[VOTE])
     assert run.info.status == "FINISHED"
     assert run.data.metrics["items"] == 100
+    assert run.data.metrics["live/accuracy"] == 0.5
     assert run.inputs.dataset_inputs[0].dataset.name == "primes"
 
     from ember_bench.experiment.comparison import compare

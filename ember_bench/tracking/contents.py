@@ -1,0 +1,99 @@
+"""What each run of an experiment is to show; both while it is run and when it has ended."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from ember_bench.experiment.summary import DatasetSummary, ExperimentSummary
+from ember_bench.tracking import fields
+from ember_bench.tracking.digest import cell_digest
+
+_TABLE = json.dumps([{"path": fields.TABLE_NAME, "type": "table"}])
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a run is to show.
+
+    Attributes:
+        cell: Name of the cell, empty for the parent run.
+        digest: Over all of it: a run that was logged with the same one is left alone.
+        times: Start and end, milliseconds.
+    """
+
+    cell: str
+    name: str
+    digest: str
+    params: dict[str, str]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    datasets: Sequence[DatasetSummary]
+    times: tuple[int, int]
+
+
+class Contents:
+    """The contents of the runs of an experiment."""
+
+    def __init__(self, summary: ExperimentSummary, price_date: str | None) -> None:
+        self._summary = summary
+        self._price_date = price_date
+        self._source = _source_tags()
+        started = datetime.fromisoformat(summary.run.started).timestamp()
+        self._times = int(started * 1000), int((started + summary.run.wall_seconds) * 1000)
+
+    def parent(self, markdown: str, digest: str) -> Content:
+        """Return that of the parent run; `markdown` is its table of cells."""
+        summary = self._summary
+        return Content(
+            cell="",
+            name=fields.experiment_run_name(summary),
+            digest=digest,
+            params=fields.experiment_params(summary),
+            metrics=fields.experiment_metrics(summary),
+            tags=fields.experiment_tags(summary, markdown, self._price_date) | self._source,
+            datasets=summary.datasets,
+            times=self._times,
+        )
+
+    def cell(self, place: int, parent: str) -> Content:
+        """Return that of a cell, by its place in the grid, below a parent run."""
+        summary = self._summary
+        cell = summary.cells[place]
+        links = {"mlflow.parentRunId": parent, "mlflow.loggedArtifacts": _TABLE}
+        # MLflow lists what started last first: so the cells are in the order of the grid. Their
+        # metrics make the columns of its table, as they come before the parent run.
+        started = self._times[0] + len(summary.cells) - place
+        tags = fields.cell_tags(cell, summary, self._price_date)
+        return Content(
+            cell=cell.name,
+            name=fields.cell_run_name(cell, summary),
+            digest=cell_digest(cell, summary),
+            params=fields.cell_params(cell, summary),
+            metrics=fields.cell_metrics(cell, summary.level),
+            tags=tags | links | self._source,
+            datasets=[data for data in summary.datasets if data.name == cell.dataset],
+            times=(started, max(started, self._times[1])),
+        )
+
+
+def _source_tags() -> dict[str, str]:
+    """Return MLflow's own tags on who ran what, as far as they are known."""
+    tags = {"mlflow.source.name": "ember-bench", "mlflow.source.type": "LOCAL"}
+    # A container may well have no name for its user.
+    with suppress(KeyError, OSError):
+        tags["mlflow.user"] = getpass.getuser()
+    with suppress(OSError, subprocess.SubprocessError):
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        done = subprocess.run(  # noqa: S603 - fixed words; which git is the user's affair
+            command, capture_output=True, check=True, text=True, timeout=5
+        )
+        commit, _, dirty = done.stdout.strip().partition("-")
+        tags["mlflow.source.git.commit"] = commit
+        tags["mlflow.source.git.dirty"] = "true" if dirty else "false"
+    return tags
