@@ -28,7 +28,15 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 # What `.ci/run` does on a fresh clone, and what does not end by itself.
-ELSEWHERE = ("pip install ", "pytest", "git clone ", "cd ", "mlflow ui", "ember-bench ui", "export ")
+ELSEWHERE = (
+    "pip install ",
+    "pytest",
+    "git clone ",
+    "cd ",
+    "mlflow ui",
+    "ember-bench ui",
+    "export ",
+)
 
 
 class Block(NamedTuple):

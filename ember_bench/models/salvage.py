@@ -1,4 +1,8 @@
-"""Opens a response store whose file may be damaged: what was paid for is not thrown away."""
+"""Opens a response store whose file may be damaged: what was paid for is not thrown away.
+
+What SQLite can still reach is copied; of a table whose root page is broken that is nothing. The
+damaged file is kept, for tools that look at single pages.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ import msgspec
 from ember_bench.experiment.plan import Experiment, prepare
 from ember_bench.experiment.summary import ExperimentSummary
 from ember_bench.models import ModelRegistry, ModelService, RetryPolicy
-from tests.support.loopback import Asked, Fault, Reply
+from tests.support.loopback import Asked, Reply
 from tests.support.openai_server import Answer, OpenAIServer
 from tests.support.workspace import Ran, Workspace, run
 
@@ -166,4 +166,3 @@ def run_and_kill(workspace: Workspace, moment: Callable[[], bool]) -> bool:
         process.join(30)
     assert process.exitcode in (0, -9), process.exitcode
     return process.exitcode == -9
-

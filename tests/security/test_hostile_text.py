@@ -241,7 +241,7 @@ class TestPages:
         summary = hostile_summary(text)
         tags = experiment_tags(summary, markdown(summary), None)
         notes = [tags["mlflow.note.content"]]
-        notes += [cell_tags(c, summary)["mlflow.note.content"] for c in summary.cells]
+        notes += [cell_tags(c, summary, None)["mlflow.note.content"] for c in summary.cells]
         for note in notes:
             kinds = {t.type for t in TestMarkdown.tokens(note)}
             assert not kinds & {"link_open", "image", "html_inline", "html_block"}

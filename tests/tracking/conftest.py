@@ -21,7 +21,8 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from ember_bench.tracking.store import open_store
 
     folder = tmp_path_factory.mktemp("migrated")
-    open_store(Open(f"sqlite:///{folder}/mlflow.db", "first", str(folder / "mlartifacts")))
+    uri = f"sqlite:///{folder}/mlflow.db"
+    open_store(Open(uri, "first", str(folder / "mlartifacts"))).close()
     return folder / "mlflow.db"
 
 

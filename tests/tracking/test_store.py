@@ -34,4 +34,5 @@ def test_an_empty_file_becomes_a_database(tmp_path: Path):
     (tmp_path / "mlflow.db").touch()
     store = open_store(Open(f"sqlite:///{tmp_path}/mlflow.db", "demo", str(tmp_path / "artifacts")))
     assert store.client.get_experiment(store.experiment_id).name == "demo"
+    store.close()
     assert [file.name for file in tmp_path.iterdir()] == ["mlflow.db"]

@@ -38,6 +38,7 @@ SUFFIXES: Final = (".jsonl", ".json", ".csv")
 
 _NO_USAGE: Final = Usage()
 
+
 def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
