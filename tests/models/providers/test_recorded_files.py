@@ -170,7 +170,8 @@ class TestDataDirectory:
     TEXT = (
         "name: recorded:s\nfiles: sub/{model}.jsonl\nmodels: [m1, m2]\n"
         "fields: {item: id, answer: output}\n"
-        "available_from: {repository: github.com/o/r, commit: abcdef0123456789abcdef0123456789abcdef01, licence: MIT}"
+        "available_from: {repository: github.com/o/r, licence: MIT,\n"
+        "  commit: abcdef0123456789abcdef0123456789abcdef01}"
     )
 
     def test_comes_before_the_cards_own_folder(
