@@ -55,7 +55,9 @@ FAULTS: dict[str, Fault | Answer] = {
     "null content": Answer(None),
     "a huge body of nothing": Fault(200, b" " * 3_000_000, raw=True),
     "no answer in time": Fault(0, delay=ATTEMPT_SECONDS + 0.5),
+    "an answer that trickles in": Fault(200, b" " * 10_000, raw=True, trickle=0.1),
 }
+SLOW = ("no answer in time", "an answer that trickles in")
 
 
 def always(fault: Reply) -> Callable[[Asked, int], Reply | None]:
@@ -64,10 +66,10 @@ def always(fault: Reply) -> Callable[[Asked, int], Reply | None]:
 
 
 def mixed(asked: Asked, before: int) -> Reply | None:
-    """Any of the faults but the slow one, at every fifth request."""
+    """Any of the faults but the slow ones, at every fifth request."""
     if chance(identity(asked), before, "fault") >= 0.2:
         return None
-    quick = [fault for name, fault in FAULTS.items() if name != "no answer in time"]
+    quick = [fault for name, fault in FAULTS.items() if name not in SLOW]
     return quick[int(chance(identity(asked), before, "which") * len(quick))]
 
 

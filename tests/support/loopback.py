@@ -47,6 +47,7 @@ class Fault:
             if `raw`.
         cut: Close the connection after so many bytes of the body.
         delay: Seconds to wait before answering.
+        trickle: Seconds between the bytes of the body.
     """
 
     status: int = 500
@@ -55,6 +56,7 @@ class Fault:
     raw: bool = False
     cut: int | None = None
     delay: float = 0.0
+    trickle: float = 0.0
 
     def sent(self, asked: Asked) -> Fault:
         return self
@@ -183,7 +185,15 @@ class LoopbackServer:
             return False
         if sent.status == 0:
             return False
-        _write(writer, sent.status, sent.content(), sent.headers, sent.cut)
+        content = sent.content()
+        if sent.trickle:
+            _write(writer, sent.status, content, sent.headers, 0)
+            for byte in content:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(sent.trickle)
+            return True
+        _write(writer, sent.status, content, sent.headers, sent.cut)
         await writer.drain()
         return sent.cut is None
 
