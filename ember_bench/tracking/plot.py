@@ -16,7 +16,8 @@ _HEIGHT: Final = 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 16, 48
 _ROW: Final = 18
 _NAMED_AT_MOST: Final = 14
-_LETTER: Final = 6.2
+# Of 11 px: the widest that the fonts of common systems have on average.
+_LETTER: Final = 6.8
 
 Box = tuple[float, float, float, float]
 
@@ -272,7 +273,9 @@ def _label(text: str, x: float, y: float, taken: list[Box]) -> str:
             taken.append(box)
             break
     else:
+        # Over something, but whole.
         px, py = places[0]
+        px = min(px, _WIDTH - width / 2)
     return _text(px, py + 4, text, "", "middle")
 
 

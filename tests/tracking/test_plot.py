@@ -16,11 +16,14 @@ class Tags(HTMLParser):
         super().__init__()
         self.opened: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
+        self.xs_of_names: list[str | None] = []
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.opened.append(tag)
         self.attributes += attrs
+        if tag == "text" and ("class", "") in attrs:
+            self.xs_of_names.append(dict(attrs)["x"])
 
 
 def test_names_cannot_break_out():
@@ -41,6 +44,16 @@ def test_each_priced_cell_has_a_dot_and_each_cell_a_row():
     tags = Tags(accuracy_plot(summary(*cells)))
     assert tags.opened.count("circle") == 2
     assert tags.opened.count("tr") == 5
+
+
+def test_names_beside_the_dearest_cells_stay_whole_however_crowded_it_is():
+    dear = Estimate(0.01, 0.009, 0.011, "t")
+    label = "small, best of nine, verified"
+    crowded = [cell(i, label=label, cost_per_item=dear) for i in range(14)]
+    drawn = Tags(accuracy_plot(summary(*crowded)))
+    middles = [float(x or "") for x in drawn.xs_of_names]
+    assert len(middles) == 14
+    assert max(middles) + 6.8 * len(label) / 2 <= 760
 
 
 def test_without_costs_there_is_a_row_of_the_chart_for_each_cell():
