@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import multiprocessing
 import re
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -124,6 +126,22 @@ def experiment(workspace: Workspace) -> Experiment:
 def finish(workspace: Workspace) -> Ran:
     """Run what is missing."""
     return run(experiment(workspace), workspace.root / "results")
+
+
+def responses(workspace: Workspace) -> Path:
+    """Return the study's response store."""
+    return workspace.root / "results" / "responses.db"
+
+
+def stored(workspace: Workspace) -> int:
+    """Return how many answers are stored."""
+    if not responses(workspace).exists():
+        return 0
+    with closing(sqlite3.connect(responses(workspace))) as connection:
+        tables = "SELECT count(*) FROM sqlite_master WHERE name = 'responses'"
+        if not connection.execute(tables).fetchone()[0]:
+            return 0
+        return int(connection.execute("SELECT count(*) FROM responses").fetchone()[0])
 
 
 def comparable(summary: ExperimentSummary) -> Any:

@@ -15,7 +15,15 @@ import pytest
 from ember_bench.errors import StoreError
 from ember_bench.models import journal
 from ember_bench.models.salvage import open_response_store
-from tests.faults.study import NEEDED, FaultyServer, comparable, fill, finish
+from tests.faults.study import (
+    NEEDED,
+    FaultyServer,
+    comparable,
+    fill,
+    finish,
+    responses,
+    stored,
+)
 from tests.support.workspace import Workspace
 
 
@@ -36,15 +44,6 @@ def undisturbed(tmp_path: Path, server: FaultyServer) -> Any:
     assert set(server.answered.values()) == {1}
     server.answered.clear()
     return comparable(ran.summary)
-
-
-def responses(workspace: Workspace) -> Path:
-    return workspace.root / "results" / "responses.db"
-
-
-def stored(workspace: Workspace) -> int:
-    with closing(sqlite3.connect(responses(workspace))) as connection:
-        return int(connection.execute("SELECT count(*) FROM responses").fetchone()[0])
 
 
 def test_a_full_disk_stops_the_run_and_loses_nothing_that_was_stored(
