@@ -28,7 +28,7 @@ from ember_bench.models.batch_api import (
     Outcome,
     UndecidedError,
 )
-from ember_bench.models.batch_journal import BatchJournal
+from ember_bench.models.batch_journal import BatchJournal, lives
 from ember_bench.models.call import Call
 from ember_bench.models.retry import RATE_LIMITED, RetryPolicy
 from ember_bench.models.types import Completion
@@ -293,7 +293,7 @@ class BatchQueue:
     async def _locate(self, batch: OpenBatch) -> None:
         """Find out what became of a batch whose submission nobody saw the end of."""
         age = self._now() - batch.begun
-        if batch.owner != os.getpid() and age < _LONGEST_SUBMISSION_SECONDS and _lives(batch.owner):
+        if batch.owner != os.getpid() and age < _LONGEST_SUBMISSION_SECONDS and lives(batch.owner):
             return  # it is just being submitted
         try:
             found = await self._api.find(batch, self._journal.ids())
@@ -391,13 +391,3 @@ def _left_open() -> BatchesOpenError:
 def _is_refusal(error: ProviderError) -> bool:
     """Whether a batch was not taken for certain; after any other failure it may have been."""
     return error.status is not None and 400 <= error.status < 500 and error.status != 408
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -122,48 +122,7 @@ def every_operator(new: Callable[[], LMModule]) -> dict[str, Operator]:
         >> Fuser(lm_modules=[new()]),
         "BestOf": ensemble() >> BestOf(score=many_words),
         "BestOf by a model": ensemble() >> BestOf(lm_modules=[new()], ties="share"),
-        "SelfRefine": SelfRefine(lm_modules=[new(), new()], rounds=2),
-        "SelfRefine with a test": SelfRefine(lm_modules=[new()], stop=is_fine),
-        "SelfRefine of several": ensemble() >> SelfRefine(lm_modules=[new()], rounds=2),
-        "Debate": Debate(lm_modules=[new(), new(), new()], rounds=3) >> MostCommonOperator(),
-        "Reflect": Reflect(lm_modules=[new()], rounds=2),
-        "Sequential": Sequential(operators=[ensemble(), MostCommonOperator()]),
-        "CascadeOperator": CascadeOperator(stages=[ensemble(2), ensemble(1)], agreement=0.7),
-        "CascadeOperator with a verifier": CascadeOperator(
-            stages=[ensemble(1), ensemble(2)], confidence=VerifierOperator(lm_modules=[new()])
-        ),
-        "CascadeOperator with a score": CascadeOperator(
-            stages=[ensemble(1), ensemble(1)], confidence=many_words, threshold=3
-        ),
-        "Router": Router(
-            routes={"short": ensemble(1), "long": ensemble(2) >> MostCommonOperator()},
-            lm_modules=[new()],
-            purposes={"short": "easy ones"},
-        ),
-        "Router by a function": Router(
-            routes={"operator": ensemble(1), "short": ensemble(2)}, by=route_by_length
-        ),
-        "Branch": Branch(predicate=is_short, then=ensemble(1), otherwise=ensemble(2)),
-        "Function": Function(shout) >> ensemble(1),
-        "Tool": Tool(shout, name="louder"),
-        "ToolUser": ToolUser(lm_modules=[new()], tools=[Tool(shout)], rounds=2),
-        "NoNGraphData": graph_in_graph(new),
-        "JittedOperator": jit(ensemble() >> MostCommonOperator()),
-        "JittedOperator of a graph": Map(operator=jit(graph_in_graph(new)), field="items"),
-        "Outline and the rest of STORM": NoNGraphData(
-            {
-                "perspectives": FindPerspectives(lm_modules=[new()], count=2),
-                "interview": Interview(lm_modules=[new(), new()], rounds=1, corpus=["A fact."]),
-                "outline": Outline(lm_modules=[new()]),
-                "article": WriteArticle(lm_modules=[new()], documents=1),
-            },
-            {
-                "interview": ["perspectives"],
-                "outline": ["interview"],
-                "article": ["interview", "outline"],
-            },
-        ),
-        "Retrieve": Retrieve(corpus=["How many legs?", "No idea."], k=1) >> ensemble(1),
+        **_every_other_operator(new, ensemble),
     }
 
 
@@ -238,3 +197,53 @@ def jittering(seed: int) -> ModelInfo:
 
 def maker(service: ModelService, model: ModelInfo) -> Callable[[], LMModule]:
     return lambda: module(service, model)
+
+
+def _every_other_operator(
+    new: Callable[[], LMModule], ensemble: Callable[..., EnsembleOperator]
+) -> dict[str, Operator]:
+    """Return those that go in rounds, and those that decide what is run."""
+    return {
+        "SelfRefine": SelfRefine(lm_modules=[new(), new()], rounds=2),
+        "SelfRefine with a test": SelfRefine(lm_modules=[new()], stop=is_fine),
+        "SelfRefine of several": ensemble() >> SelfRefine(lm_modules=[new()], rounds=2),
+        "Debate": Debate(lm_modules=[new(), new(), new()], rounds=3) >> MostCommonOperator(),
+        "Reflect": Reflect(lm_modules=[new()], rounds=2),
+        "Sequential": Sequential(operators=[ensemble(), MostCommonOperator()]),
+        "CascadeOperator": CascadeOperator(stages=[ensemble(2), ensemble(1)], agreement=0.7),
+        "CascadeOperator with a verifier": CascadeOperator(
+            stages=[ensemble(1), ensemble(2)], confidence=VerifierOperator(lm_modules=[new()])
+        ),
+        "CascadeOperator with a score": CascadeOperator(
+            stages=[ensemble(1), ensemble(1)], confidence=many_words, threshold=3
+        ),
+        "Router": Router(
+            routes={"short": ensemble(1), "long": ensemble(2) >> MostCommonOperator()},
+            lm_modules=[new()],
+            purposes={"short": "easy ones"},
+        ),
+        "Router by a function": Router(
+            routes={"operator": ensemble(1), "short": ensemble(2)}, by=route_by_length
+        ),
+        "Branch": Branch(predicate=is_short, then=ensemble(1), otherwise=ensemble(2)),
+        "Function": Function(shout) >> ensemble(1),
+        "Tool": Tool(shout, name="louder"),
+        "ToolUser": ToolUser(lm_modules=[new()], tools=[Tool(shout)], rounds=2),
+        "NoNGraphData": graph_in_graph(new),
+        "JittedOperator": jit(ensemble() >> MostCommonOperator()),
+        "JittedOperator of a graph": Map(operator=jit(graph_in_graph(new)), field="items"),
+        "Outline and the rest of STORM": NoNGraphData(
+            {
+                "perspectives": FindPerspectives(lm_modules=[new()], count=2),
+                "interview": Interview(lm_modules=[new(), new()], rounds=1, corpus=["A fact."]),
+                "outline": Outline(lm_modules=[new()]),
+                "article": WriteArticle(lm_modules=[new()], documents=1),
+            },
+            {
+                "interview": ["perspectives"],
+                "outline": ["interview"],
+                "article": ["interview", "outline"],
+            },
+        ),
+        "Retrieve": Retrieve(corpus=["How many legs?", "No idea."], k=1) >> ensemble(1),
+    }
