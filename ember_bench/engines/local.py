@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from ember_bench import bridge
@@ -12,6 +14,9 @@ from ember_bench.experiment.trial import Trial, TrialResult, fingerprint, run_tr
 
 # Trials that one worker runs at most before the event loop is seen to.
 _TURN: Final = 5
+
+# As many objects as a thousand trials make that are freed by counting references.
+_COLLECT_AFTER: Final = 50_000
 
 
 class LocalEngine:
@@ -26,31 +31,50 @@ class LocalEngine:
         iteration is given up, or a worker fails, the trials under way are cancelled and nothing
         is left running.
         """
-        finished: list[TrialResult] = []
-        news = asyncio.Event()
-        source = iter(trials)
-        workers = [
-            asyncio.create_task(_work(experiment, source, stop, finished, news))
-            for _ in range(min(experiment.spec.in_flight, len(experiment)))
-        ]
-        everything = asyncio.gather(*workers)
-        everything.add_done_callback(lambda _: news.set())
-        try:
-            over = False
-            while not over:
-                await news.wait()
-                news.clear()
-                # Looked at first: nothing more comes after the last batch, and a failure does
-                # not wait until the other workers have nothing to do.
-                over = everything.done()
-                batch, finished[:] = list(finished), []
-                if batch:
-                    yield batch
-            everything.result()
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(everything, *workers, return_exceptions=True)
+        with _rare_collection():
+            finished: list[TrialResult] = []
+            news = asyncio.Event()
+            source = iter(trials)
+            workers = [
+                asyncio.create_task(_work(experiment, source, stop, finished, news))
+                for _ in range(min(experiment.spec.in_flight, len(experiment)))
+            ]
+            everything = asyncio.gather(*workers)
+            everything.add_done_callback(lambda _: news.set())
+            try:
+                over = False
+                while not over:
+                    await news.wait()
+                    news.clear()
+                    # Looked at first: nothing more comes after the last batch, and a failure does
+                    # not wait until the other workers have nothing to do.
+                    over = everything.done()
+                    batch, finished[:] = list(finished), []
+                    if batch:
+                        yield batch
+                everything.result()
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(everything, *workers, return_exceptions=True)
+
+
+@contextmanager
+def _rare_collection() -> Iterator[None]:
+    """Have the garbage collector look seldom, and not at what is there for as long as trials run.
+
+    Trials leave nearly nothing that is not freed at once, but make so many objects that it would
+    look through all of them all the time: it takes a seventh of a simulated trial.
+    """
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    if thresholds[0]:  # else it never looks
+        gc.set_threshold(max(_COLLECT_AFTER, thresholds[0]), *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 async def _work(

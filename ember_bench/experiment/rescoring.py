@@ -8,6 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from ember_bench.errors import ConfigError
 from ember_bench.evaluators.base import Evaluator, Score
 from ember_bench.experiment.plan import Experiment
@@ -94,13 +96,13 @@ class Rescoring:
         identity = fingerprint(cell, item, questions.evaluator, trial.epoch)
         if any(call.made for call in result.calls):
             error = "StoreError: an answer of its is not in the response store"
-            result = replace(result, outcome="error", score=0.0, answer=None, error=error)
+            result = structs.replace(result, outcome="error", score=0.0, answer=None, error=error)
         if result.outcome == "error":
             place = self._stored.description.places[cell.name]
             number = self._stored.description.item_places[cell.dataset][item.id]
             earlier = self._stored.failure(place, number, trial.epoch)
-            result = result if earlier is None else replace(result, **earlier)
-        return replace(result, fingerprint=identity)
+            result = result if earlier is None else structs.replace(result, **earlier)
+        return structs.replace(result, fingerprint=identity)
 
 
 def fitting_trials(experiment: Experiment, stored: StoredTrials) -> tuple[Experiment, set[Trial]]:

@@ -209,13 +209,17 @@ class TrialStore(TrialRows):
 
     def _row(self, result: TrialResult) -> tuple[Any, ...]:
         trial, calls = result.trial, result.calls
+        made = input_tokens = output_tokens = 0
+        for entry in calls:
+            made += entry.made
+            input_tokens += entry.input_tokens
+            output_tokens += entry.output_tokens
         return (
             self._cell_ids[trial.cell], self._item_ids[trial.cell][trial.item], trial.epoch,
             result.fingerprint, result.outcome, result.score, _writable(result.answer),
             _writable(result.explanation), _writable(result.error), result.cost_usd,
             result.latency_seconds, result.spend_usd, len(calls),
-            sum(entry.made for entry in calls), sum(entry.input_tokens for entry in calls),
-            sum(entry.output_tokens for entry in calls), _encode_calls(calls),
+            made, input_tokens, output_tokens, _encode_calls(calls),
         )  # fmt: skip
 
     def _find_changes(self) -> list[str]:
@@ -318,7 +322,9 @@ class TrialStore(TrialRows):
 
 def _writable(text: str | None) -> str | None:
     """Return `text` without halves of surrogate pairs, which SQLite cannot hold."""
-    return None if text is None else text.encode("utf-8", "backslashreplace").decode()
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _some(names: list[str], noun: str) -> str:

@@ -6,7 +6,6 @@ import asyncio
 import math
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
@@ -71,8 +70,7 @@ class ItemSubject:
         return self._evaluator.evaluate(self._item, text).value >= 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(msgspec.Struct, frozen=True, gc=False):
     """What is to be run.
 
     Attributes:
@@ -85,7 +83,7 @@ class Trial:
     epoch: int
 
 
-class CallEntry(msgspec.Struct, frozen=True, array_like=True):
+class CallEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One call of a trial, as its row keeps it; the key finds prompt and answer in the store."""
 
     key: bytes
@@ -100,8 +98,7 @@ class CallEntry(msgspec.Struct, frozen=True, array_like=True):
     made: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TrialResult:
+class TrialResult(msgspec.Struct, frozen=True):
     """What a trial came to.
 
     Attributes:

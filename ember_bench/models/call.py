@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from hashlib import blake2b
 from typing import Final
 
@@ -37,6 +36,17 @@ class Request:
         tools: What the model may ask for.
     """
 
+    __slots__ = (
+        "_encoded",
+        "about",
+        "messages",
+        "model",
+        "parameters",
+        "response_format",
+        "role",
+        "tools",
+    )
+
     def __init__(
         self,
         model: ModelInfo,
@@ -54,11 +64,14 @@ class Request:
         self.role = role
         self.about = about
         self.tools = tools
+        self._encoded = b""
 
-    @cached_property
+    @property
     def encoded_messages(self) -> bytes:
         """The messages as JSON."""
-        return _encode(self.messages)
+        if not self._encoded:
+            self._encoded = _encode(self.messages)
+        return self._encoded
 
     def digest(self, context: str) -> bytes:
         """Hash everything but where in the trial it is asked.

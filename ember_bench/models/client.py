@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from contextlib import suppress
+from typing import cast
 
 import msgspec
 
@@ -19,6 +20,9 @@ from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.journal import StoredCall
 from ember_bench.models.store import ResponseStore
 from ember_bench.models.types import Completion
+
+# Those who wait for one request: each is told its answer, None if it is theirs to make now.
+_Waiters = list["asyncio.Future[Completion | None]"]
 
 _encode_parameters = msgspec.json.Encoder(order="deterministic").encode
 
@@ -43,7 +47,7 @@ class Client:
         self._endpoint = endpoint
         self._store = store
         self._offline = offline
-        self._in_flight: dict[bytes, asyncio.Future[Completion | None]] = {}
+        self._in_flight: dict[bytes, _Waiters] = {}
         self._leading: set[asyncio.Task[None]] = set()
 
     async def answer(self, call: Call, account: str = "") -> tuple[Completion, bool]:
@@ -52,27 +56,25 @@ class Client:
             if self._needs_network():
                 raise self._not_stored(call)
             return await self._endpoint.complete(call), False
-        while (pending := self._in_flight.get(call.key)) is not None:
+        while (waiters := self._in_flight.get(call.key)) is not None:
             # Who has no money for it does not speak for others, who have money of their own; and
             # a trial that is left waiting for a batch is told so itself.
             with suppress(BudgetExhaustedError, BatchesOpenError):
-                if (completion := await _outcome(pending)) is not None:
+                if (completion := await _next_outcome(waiters)) is not None:
                     return completion, True
         if (known := self._store.get(call.key)) is not None:
             return known, True
         if self._needs_network():
             raise self._not_stored(call)
-        future = asyncio.get_running_loop().create_future()
-        self._in_flight[call.key] = future
+        waiters = self._in_flight[call.key] = []
         if self.provider.instant:
-            await self._lead(call, account, self._store, future)
-        else:
-            # A task of its own: a trial that is cancelled must not lose an answer that is
-            # being paid for, nor take it from another trial that waits for the same one.
-            task = asyncio.create_task(self._lead(call, account, self._store, future))
-            self._leading.add(task)
-            task.add_done_callback(self._leading.discard)
-        if (completion := await _outcome(future)) is None:
+            return await self._lead(call, account, self._store, waiters), False
+        # A task of its own: a trial that is cancelled must not lose an answer that is
+        # being paid for, nor take it from another trial that waits for the same one.
+        task = asyncio.create_task(self._lead_alone(call, account, self._store, waiters))
+        self._leading.add(task)
+        task.add_done_callback(self._leading.discard)
+        if (completion := await _next_outcome(waiters)) is None:
             raise asyncio.CancelledError  # the service is being closed
         return completion, False
 
@@ -93,23 +95,28 @@ class Client:
         await self.drain()
         await self._endpoint.close()
 
-    async def _lead(
-        self,
-        call: Call,
-        account: str,
-        store: ResponseStore,
-        future: asyncio.Future[Completion | None],
+    async def _lead_alone(
+        self, call: Call, account: str, store: ResponseStore, waiters: _Waiters
     ) -> None:
-        """Make the request for all who wait for `future`; None tells them to make it themselves."""
+        """Make the request for all who wait."""
+        with suppress(Exception):  # they have been told
+            await self._lead(call, account, store, waiters)
+
+    async def _lead(
+        self, call: Call, account: str, store: ResponseStore, waiters: _Waiters
+    ) -> Completion:
+        """Make the request for oneself and all who wait; None tells them to make it themselves."""
+        outcome: Completion | Exception | None = None
         try:
-            future.set_result(await self._request_and_store(call, account, store))
+            outcome = completion = await self._request_and_store(call, account, store)
         except Exception as error:
-            future.set_exception(error)
-            future.exception()  # seen, even if every trial that waited for it is gone
+            outcome = error
+            raise
         finally:
-            if not future.done():  # cancelled
-                future.set_result(None)
             del self._in_flight[call.key]
+            _tell(waiters, outcome)
+            del outcome  # or a failure would hold itself, by its traceback
+        return completion
 
     async def _request_and_store(
         self, call: Call, account: str, store: ResponseStore
@@ -148,12 +155,25 @@ class Client:
         )
 
 
-async def _outcome(future: asyncio.Future[Completion | None]) -> Completion | None:
+async def _next_outcome(waiters: _Waiters) -> Completion | None:
     """Wait for a request that others may wait for too: being cancelled does not cancel it."""
-    try:
-        return await asyncio.shield(future)
-    except EmberBenchError as error:
-        # One of one's own: notes that a trial adds to it must not stand in another's.
-        own = copy.copy(error).with_traceback(error.__traceback__)
-        own.__notes__ = list(getattr(error, "__notes__", ()))
-        raise own from error.__cause__
+    future = asyncio.get_running_loop().create_future()
+    waiters.append(future)
+    return cast("Completion | None", await future)
+
+
+def _tell(waiters: _Waiters, outcome: Completion | Exception | None) -> None:
+    """Tell those who wait how a request went."""
+    for waiter in waiters:
+        if waiter.done():
+            continue  # cancelled
+        if isinstance(outcome, EmberBenchError):
+            # One of one's own: notes that a trial adds to it must not stand in another's.
+            own = copy.copy(outcome).with_traceback(outcome.__traceback__)
+            own.__notes__ = list(getattr(outcome, "__notes__", ()))
+            own.__cause__ = outcome.__cause__
+            waiter.set_exception(own)
+        elif isinstance(outcome, Exception):
+            waiter.set_exception(outcome)
+        else:
+            waiter.set_result(outcome)

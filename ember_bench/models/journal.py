@@ -74,7 +74,7 @@ CREATE TABLE payments (
 ANSWER_COLUMNS: Final = "text, finish_reason, usage, more, cost_usd, latency_seconds"
 
 
-class StoredCall(msgspec.Struct, frozen=True):
+class StoredCall(msgspec.Struct, frozen=True, gc=False):
     """One finished call as the store keeps it.
 
     `completion` has its cost and its latency filled in, as far as they are known.
@@ -91,7 +91,7 @@ class StoredCall(msgspec.Struct, frozen=True):
     completion: Completion
 
 
-class Payment(msgspec.Struct, frozen=True):
+class Payment(msgspec.Struct, frozen=True, gc=False):
     """One request that was made, and what it cost."""
 
     account: str

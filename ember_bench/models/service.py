@@ -10,6 +10,7 @@ import asyncio
 import time
 import weakref
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -34,8 +35,23 @@ from ember_bench.models.tasks import own_strand
 from ember_bench.models.types import Completion, Message, Response, SamplingParameters
 from ember_bench.models.usage import UsageService
 
-Clients = dict[Hashable, Client]
 
+@dataclass(slots=True)
+class _Clients:
+    """The clients of one loop.
+
+    Attributes:
+        by_connection: By what of a model a client depends on.
+        by_model: By the model's `id`, with the model so that this stays its own: what a client
+            depends on takes longer to hash than to ask for.
+    """
+
+    by_connection: dict[Hashable, Client] = field(default_factory=dict)
+    by_model: dict[int, tuple[ModelInfo, Client]] = field(default_factory=dict)
+
+
+# More than any grid names; a program may make a `ModelInfo` for each question.
+_MOST_MODELS: Final = 1_000
 # So long providers keep the results of a batch.
 _RESULTS_SECONDS: Final = 29 * 86_400
 
@@ -72,7 +88,7 @@ class ModelService:
         self.budget = budget
         self.retry = retry or RetryPolicy()
         # An SDK's connections belong to the loop they were opened on.
-        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Clients]
+        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients]
         self._clients = weakref.WeakKeyDictionary()
         self._journal: BatchJournal | None = None
         self._calls_in_batches = 0
@@ -145,15 +161,14 @@ class ModelService:
 
     async def drain(self) -> None:
         """Wait until each request in flight is answered and stored, whoever still wants it."""
-        clients = self._clients.get(asyncio.get_running_loop(), {})
-        await asyncio.gather(*(client.drain() for client in clients.values()))
+        await asyncio.gather(*(client.drain() for client in self._open_clients()))
 
     def leave_batches(self) -> None:
         """Wait for no batch any more: calls in one end with `BatchesOpenError`.
 
         What was submitted stays open, and whoever asks for the same calls later waits for it.
         """
-        for client in self._clients.get(asyncio.get_running_loop(), {}).values():
+        for client in self._open_clients():
             client.leave_batches()
 
     @property
@@ -169,7 +184,9 @@ class ModelService:
         Args:
             abandon: Do not wait for requests that are not answered yet.
         """
-        for client in self._clients.pop(asyncio.get_running_loop(), {}).values():
+        clients = self._open_clients()
+        self._clients.pop(asyncio.get_running_loop(), None)
+        for client in clients:
             await client.close(abandon=abandon)
         if self._journal is not None:
             self._calls_in_batches = self.calls_in_batches
@@ -192,21 +209,30 @@ class ModelService:
         context = client.provider.context(strand.trial)
         return client, Call.place(request, strand, strand.replica(module), context)
 
+    def _open_clients(self) -> list[Client]:
+        """Return this loop's clients."""
+        clients = self._clients.get(asyncio.get_running_loop())
+        return [] if clients is None else list(clients.by_connection.values())
+
     def _client(self, model: ModelInfo) -> Client:
         loop = asyncio.get_running_loop()
         clients = self._clients.get(loop)
         if clients is None:
-            clients = self._clients[loop] = {}
-        client = clients.get(model.connection)
-        if client is None:
-            provider = provider_class(model.provider_name)(model)
-            client = Client(
-                Endpoint(provider, self.retry, self.budget, self._batches(model, provider)),
-                self.store,
-                offline=self.offline,
-            )
-            clients[model.connection] = client
+            clients = self._clients[loop] = _Clients()
+        if (known := clients.by_model.get(id(model))) is not None:
+            return known[1]
+        if len(clients.by_model) >= _MOST_MODELS:
+            clients.by_model.clear()
+        if (client := clients.by_connection.get(model.connection)) is None:
+            client = clients.by_connection[model.connection] = self._connect(model)
+        clients.by_model[id(model)] = model, client
         return client
+
+    def _connect(self, model: ModelInfo) -> Client:
+        provider = provider_class(model.provider_name)(model)
+        batches = self._batches(model, provider)
+        endpoint = Endpoint(provider, self.retry, self.budget, batches)
+        return Client(endpoint, self.store, offline=self.offline)
 
     def _batches(self, model: ModelInfo, provider: Provider) -> BatchQueue | None:
         """Return where the calls to a model wait for their batch; None if they do not.

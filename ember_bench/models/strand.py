@@ -27,7 +27,7 @@ Draw = tuple[int, ...]
 FIRST_REPLICA = "0"
 
 
-class CallRecord(msgspec.Struct, frozen=True):
+class CallRecord(msgspec.Struct, frozen=True, gc=False):
     """What a trial remembers of one call.
 
     Attributes:

@@ -15,7 +15,7 @@ from ember_bench.errors import ConfigError
 _MEDIA_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
-class Image(msgspec.Struct, frozen=True):
+class Image(msgspec.Struct, frozen=True, gc=False):
     """A picture that is part of a prompt.
 
     Attributes:
@@ -59,7 +59,7 @@ class ToolDefinition(msgspec.Struct, frozen=True):
     json_schema: dict[str, Any]
 
 
-class ToolCall(msgspec.Struct, frozen=True):
+class ToolCall(msgspec.Struct, frozen=True, gc=False):
     """A model's wish to have a tool called.
 
     Attributes:
@@ -73,7 +73,7 @@ class ToolCall(msgspec.Struct, frozen=True):
     arguments: str
 
 
-class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True):
+class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One token of an answer, with its natural log-probability and those of the likeliest others.
 
     Attributes:
@@ -85,7 +85,7 @@ class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True):
     top: tuple[tuple[str, float], ...] = ()
 
 
-class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One message of a conversation.
 
     Attributes:
@@ -101,7 +101,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     tool_call_id: str | None = None
 
 
-class SamplingParameters(msgspec.Struct, frozen=True, omit_defaults=True):
+class SamplingParameters(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """How the model is to sample; None leaves it to the model's own default.
 
     Attributes:
@@ -135,7 +135,7 @@ class ResponseFormat(msgspec.Struct, frozen=True):
     json_schema: dict[str, Any]
 
 
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Tokens of one call.
 
     The cached, cache-writing and audio input tokens are part of the input; the reasoning and audio
@@ -156,7 +156,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.input_tokens + self.output_tokens
 
 
-class Completion(msgspec.Struct, frozen=True):
+class Completion(msgspec.Struct, frozen=True, gc=False):
     """What a provider gives back for one request.
 
     Attributes:
@@ -180,7 +180,7 @@ class Completion(msgspec.Struct, frozen=True):
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
-class Response(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True, gc=False):
     """A model's answer to one call, as the caller sees it.
 
     Attributes:

@@ -243,6 +243,8 @@ class Operator:
 
 
 def _as_mapping(inputs: Inputs | BaseModel | None) -> Inputs:
+    if type(inputs) is dict:  # most are, and to ask what else it may be takes a while
+        return inputs
     if inputs is None:
         return {}
     if isinstance(inputs, BaseModel):

@@ -183,7 +183,7 @@ class LMModule:
 
 def _messages(prompt: Prompt, images: Sequence[Image]) -> tuple[Message, ...]:
     # Not `isinstance`: a prompt that stands for an answer yet to come does not tell its class.
-    if not issubclass(type(prompt), list | tuple):
+    if not issubclass(type(prompt), (list, tuple)):
         return (Message("user", cast("str", prompt), tuple(images)),)
     if images:
         raise TypeError("in a conversation, images are part of its messages: Message(images=...)")

@@ -86,16 +86,35 @@ class Signature(BaseModel):
         """
         if self.prompt_template is None:
             raise SignatureError(f"{type(self).__name__} has no prompt_template")
+        try:
+            return "".join(
+                [
+                    text if name is None else str(inputs[name])
+                    for text, name in _pieces(self.prompt_template)
+                ]
+            )
+        except KeyError:
+            for name in self.placeholders:
+                if name not in inputs:
+                    raise SignatureError(
+                        f"missing input {name!r}, which the prompt template names"
+                    ) from None
+            raise
 
-        def fill(match: re.Match[str]) -> str:
-            name = match[1]
-            if name is None:
-                return match[0][0]
-            if name not in inputs:
-                raise SignatureError(f"missing input {name!r}, which the prompt template names")
-            return str(inputs[name])
 
-        return _PLACEHOLDER.sub(fill, self.prompt_template)
+@lru_cache(maxsize=1024)
+def _pieces(template: str) -> tuple[tuple[str, str | None], ...]:
+    """Return what a prompt is put together of: a text, or else the name of an input."""
+    pieces: list[tuple[str, str | None]] = []
+    end = 0
+    for match in _PLACEHOLDER.finditer(template):
+        brace = match[0][0] if match[1] is None else ""
+        if text := template[end : match.start()] + brace:
+            pieces.append((text, None))
+        if match[1] is not None:
+            pieces.append(("", match[1]))
+        end = match.end()
+    return (*pieces, (template[end:], None))
 
 
 def _validate(model: type[BaseModel], value: Any, what: str) -> dict[str, Any]:

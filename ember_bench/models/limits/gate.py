@@ -42,7 +42,10 @@ class Gate:
         self.history = WindowHistory(model.model_id, clock)
         self.in_flight = 0
         self._clock = clock
+        limit = model.rate_limit
+        self._counted = (limit.requests_per_minute, limit.tokens_per_minute) != (None, None)
         self._turn = asyncio.Lock()
+        self._queued = 0
         self._opened = asyncio.Event()
         self._news: asyncio.Future[None] | None = None
         self._paused_until = -math.inf
@@ -75,30 +78,17 @@ class Gate:
             CircuitOpenError: if the model is not asked for the time being.
             ProviderError: if the provider asked to wait longer than `patience`.
         """
-        async with self._turn:
-            taken = False
-            while True:
-                self._refuse(patience)
-                if not self._has_room():
-                    grows = self.window.grows(self._clock())
-                    await self._change(_GROWTH_SECONDS if grows else None)
-                elif (seconds := self._wait()) > 0:
-                    due = self._clock() + seconds
-                    await self._change(seconds)
-                    self.pace.woke(self._clock() - due)
-                elif not taken:
-                    taken = True
-                    self._take(tokens)
-                else:
-                    break
-            self.circuit.admit()
-            self._number += 1
-            self.in_flight += 1
-            ticket = Ticket(self._number, self._clock(), self.window.generation)
-            self.pace.sent(ticket)
-            if not len(self.history):
-                self._note("first request", logging.DEBUG)
-            return ticket
+        # Most find no queue and nothing to wait for, and a lock takes as long as all else in here.
+        if not self._queued and not self._counted:
+            self._refuse(patience)
+            if self._has_room() and self._wait() <= 0:
+                return self._admit()
+        self._queued += 1
+        try:
+            async with self._turn:
+                return await self._queue(tokens, patience)
+        finally:
+            self._queued -= 1
 
     def answered(self) -> None:
         """Count an answer, or an error that is no fault of the endpoint's."""
@@ -149,6 +139,34 @@ class Gate:
         """Correct the tokens that were taken by those that were used."""
         if self._tokens is not None:
             self._tokens_at -= self._tokens.settle(estimated, used)
+
+    async def _queue(self, tokens: float, patience: float) -> Ticket:
+        """Wait as the first in the queue."""
+        taken = False
+        while True:
+            self._refuse(patience)
+            if not self._has_room():
+                grows = self.window.grows(self._clock())
+                await self._change(_GROWTH_SECONDS if grows else None)
+            elif (seconds := self._wait()) > 0:
+                due = self._clock() + seconds
+                await self._change(seconds)
+                self.pace.woke(self._clock() - due)
+            elif not taken:
+                taken = True
+                self._take(tokens)
+            else:
+                return self._admit()
+
+    def _admit(self) -> Ticket:
+        self.circuit.admit()
+        self._number += 1
+        self.in_flight += 1
+        ticket = Ticket(self._number, self._clock(), self.window.generation)
+        self.pace.sent(ticket)
+        if not len(self.history):
+            self._note("first request", logging.DEBUG)
+        return ticket
 
     def _close_circuit(self) -> None:
         if self.circuit.is_open:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 LOGGER: Final = logging.getLogger("ember_bench.limits")
 
 START: Final = 20
@@ -87,8 +89,7 @@ class WindowHistory:
         return len(self._changes)
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(msgspec.Struct, frozen=True, gc=False):
     """A request on its way.
 
     Attributes:

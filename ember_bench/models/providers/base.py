@@ -171,14 +171,12 @@ class Wanted(NamedTuple):
     @classmethod
     def of(cls, request: Request) -> Wanted:
         """Return what `request` asks for."""
-        messages = request.messages
-        return cls(
-            request.parameters,
-            any(message.role == "system" for message in messages),
-            any(message.images for message in messages),
-            bool(request.tools),
-            request.response_format is not None,
-        )
+        system = images = False
+        for message in request.messages:
+            system = system or message.role == "system"
+            images = images or bool(message.images)
+        structured = request.response_format is not None
+        return cls(request.parameters, system, images, bool(request.tools), structured)
 
 
 def features(request: Request) -> list[Feature]:
