@@ -151,6 +151,9 @@ class ModelInfo(BaseModel):
         price_date: When it was read.
         mode: `batch` asks through the provider's batch API: cheaper, and answered within a day.
         batch_discount: The share of `cost` that is not charged then.
+        transport: `direct` speaks the provider's wire format over pooled connections, `sdk` goes
+            through its SDK, which costs ten times the CPU; the answers are the same. None takes
+            `direct` where the model, or the environment, names a server, else `sdk`.
         max_concurrency: Most requests in flight at once from one process.
         attempt_timeout_seconds: How long one request may take; by default as `RetryPolicy` says.
         deadline_seconds: How long a call may take, with all its requests and the waits between
@@ -173,6 +176,7 @@ class ModelInfo(BaseModel):
     price_date: date | None = None
     mode: Literal["standard", "batch"] = "standard"
     batch_discount: float = Field(default=0.5, ge=0, le=1)
+    transport: Literal["direct", "sdk"] | None = None
     max_concurrency: int = Field(default=100, gt=0)
     attempt_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     deadline_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -239,13 +243,14 @@ class ModelInfo(BaseModel):
         """Equal for models that one client may serve: the same in answers, key and limits."""
         limits = (self.max_concurrency, self.rate_limit, self.unsupported_parameters)
         seconds = (self.attempt_timeout_seconds, self.deadline_seconds)
-        return (self.fingerprint, self.key, self.mode, *limits, *seconds)
+        return (self.fingerprint, self.key, self.mode, self.transport, *limits, *seconds)
 
     @cached_property
     def fingerprint(self) -> str:
         """Changes with everything about the model that can change its answers.
 
-        Price, limits, mode and keys are not part of it: a new price list makes no old answer wrong.
+        Price, limits, mode, transport and keys are not part of it: a new price list makes no old
+        answer wrong.
         """
         content = (
             self.model_id,

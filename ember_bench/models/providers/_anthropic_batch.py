@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from ember_bench.errors import ProviderError
 from ember_bench.models.batch_api import (
     CLOCK_SKEW_SECONDS,
     BatchRequest,
@@ -15,7 +14,7 @@ from ember_bench.models.batch_api import (
     UndecidedError,
 )
 from ember_bench.models.providers import _anthropic_messages as messages
-from ember_bench.models.providers._wire import MalformedError, WireErrors
+from ember_bench.models.providers._wire import MalformedError, WireErrors, plain
 
 if TYPE_CHECKING:
     from anthropic.types.messages import MessageBatch
@@ -128,10 +127,9 @@ class AnthropicBatches:
         kind = getattr(result, "type", None)
         if kind == "succeeded":
             try:
-                with self._provider.explained():
-                    return messages.completion(getattr(result, "message", None))  # type: ignore[arg-type]
-            except ProviderError as problem:
-                return problem
+                return messages.completion(plain(getattr(result, "message", None)))
+            except MalformedError as problem:
+                return self._errors.unreadable(problem)
         if kind == "errored":
             error = getattr(getattr(result, "error", None), "error", None)
             name, said = getattr(error, "type", None), getattr(error, "message", None)

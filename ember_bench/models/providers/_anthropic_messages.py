@@ -7,13 +7,18 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.errors import ConfigError
-from ember_bench.models.providers._wire import MalformedError, token_count, tool_arguments
+from ember_bench.models.providers._wire import (
+    MalformedError,
+    WireErrors,
+    field,
+    token_count,
+    tool_arguments,
+)
 from ember_bench.models.schemas import is_free_form
 from ember_bench.models.types import Completion, Message, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from anthropic.types import Message as Answer
-
+    from ember_bench.errors import ProviderError
     from ember_bench.models.call import Request
     from ember_bench.models.info import Feature
     from ember_bench.models.types import ResponseFormat, SamplingParameters, ToolDefinition
@@ -23,6 +28,9 @@ LACKS: Final[Mapping[Feature, str]] = {"seed": "", "top_logprobs": ""}
 # The API's own bounds.
 _LEAST_THINKING_TOKENS: Final = 1024
 _MOST_TEMPERATURE: Final = 1.0
+
+# A limit of the account: it answers with 429, and no waiting helps.
+_SPENT: Final = frozenset({"contract_spend_limit_reached", "enforced_spend_limit_reached"})
 
 _FINISH_REASONS: Final = {
     "end_turn": "stop",
@@ -175,19 +183,21 @@ def _content(message: Message, model_id: str) -> str | list[dict[str, Any]]:
     return blocks
 
 
-def completion(answer: Answer) -> Completion:
+def completion(answer: Any) -> Completion:
     """Return what the model answered.
 
+    Args:
+        answer: The body, parsed; any field may be missing or of any type.
+
     Raises:
-        MalformedError: if that cannot be read. The SDK does not validate what it parsed, so any
-            field may be missing or of any type.
+        MalformedError: if it cannot be read.
     """
-    content, said = getattr(answer, "content", None), getattr(answer, "stop_reason", None)
+    content, said = field(answer, "content"), field(answer, "stop_reason")
     if not isinstance(content, list):
         raise MalformedError("no content in it: ", answer)
     text, calls = "", []
     for block in content:
-        kind = getattr(block, "type", None)
+        kind = field(block, "type")
         if kind == "text":
             text += _text(block)
         elif kind == "tool_use":
@@ -200,22 +210,39 @@ def completion(answer: Answer) -> Completion:
         said = "unknown"
     reason = _FINISH_REASONS.get(said, said)
     if reason == "refusal" and not text:
-        why = getattr(getattr(answer, "stop_details", None), "explanation", None)
+        why = field(field(answer, "stop_details"), "explanation")
         text = why if isinstance(why, str) else ""
-    usage = _usage(getattr(answer, "usage", None))
+    usage = _usage(field(answer, "usage"))
     return Completion(text, usage, reason, tool_calls=tuple(calls))
 
 
+def refusal(
+    errors: WireErrors, status: int, headers: Mapping[str, str], body: Any
+) -> ProviderError:
+    """Return the error for an HTTP status that is no success.
+
+    Args:
+        errors: Of the model.
+        status: The HTTP status.
+        headers: Of the response.
+        body: Of the response: parsed if it is JSON, else its text.
+    """
+    error = field(body, "error")
+    said, code = field(error, "message"), field(field(error, "details"), "error_code")
+    said = said if isinstance(said, str) and said else body
+    return errors.status(status, said, headers, final=str(code) in _SPENT)
+
+
 def _text(block: Any) -> str:
-    text = getattr(block, "text", None)
+    text = field(block, "text")
     if not isinstance(text, str):
         raise MalformedError("a text block without text in it")
     return text
 
 
 def _call(block: Any) -> ToolCall:
-    call_id, name = getattr(block, "id", None), getattr(block, "name", None)
-    written = getattr(block, "input", None)
+    call_id, name = field(block, "id"), field(block, "name")
+    written = field(block, "input")
     if not isinstance(name, str) or not isinstance(written, dict):
         raise MalformedError("a tool call that cannot be read")
     return ToolCall(call_id if isinstance(call_id, str) else "", name, json.dumps(written))
@@ -228,7 +255,7 @@ def _usage(usage: Any) -> Usage:
     """
     read = token_count(usage, "cache_read_input_tokens")
     written = token_count(usage, "cache_creation_input_tokens")
-    details = getattr(usage, "output_tokens_details", None)
+    details = field(usage, "output_tokens_details")
     return Usage(
         token_count(usage, "input_tokens") + read + written,
         token_count(usage, "output_tokens"),

@@ -126,6 +126,61 @@ def contents(request: Request, *, signed: bool = True) -> list[dict[str, Any]]:
     return turns
 
 
+def resource(name: str) -> str:
+    """Return a model's name as an address has it."""
+    return name if name.startswith(("models/", "tunedModels/")) else f"models/{name}"
+
+
+def body(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of the request that google-genai makes of `arguments`, in the API's names."""
+    config = dict(arguments["config"])
+    config.pop("automatic_function_calling", None)  # the SDK's own
+    written: dict[str, Any] = {"contents": [_turn(turn) for turn in arguments["contents"]]}
+    if (instruction := config.pop("system_instruction", None)) is not None:
+        written["systemInstruction"] = {"parts": [{"text": instruction}], "role": "user"}
+    if (tools := config.pop("tools", None)) is not None:
+        written["tools"] = [
+            {"functionDeclarations": [_renamed(each) for each in tool["function_declarations"]]}
+            for tool in tools
+        ]
+    if (thinking := config.get("thinking_config")) is not None:
+        config["thinking_config"] = _renamed(thinking)
+    # Without any of it the SDK sends an empty one.
+    return {**written, "generationConfig": _renamed(config)}
+
+
+def _turn(turn: Mapping[str, Any]) -> dict[str, Any]:
+    return {"role": turn["role"], "parts": [_part(part) for part in turn["parts"]]}
+
+
+def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    written = dict(part)
+    if (data := part.get("inline_data")) is not None:
+        written["inline_data"] = _renamed({**data, "data": _base64(data["data"])})
+    if (signature := part.get("thought_signature")) is not None:
+        written["thought_signature"] = _base64(signature)
+    return _renamed(written)
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode()
+
+
+def _renamed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object with the API's names in place of the SDK's: `topP` for `top_p`."""
+    return {_CAMEL[name]: value for name, value in fields.items()}
+
+
+class _Camel(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        first, *others = name.split("_")
+        camel = self[name] = first + "".join(map(str.capitalize, others))
+        return camel
+
+
+_CAMEL: Final = _Camel()
+
+
 def _result(message: Message, names: Mapping[str | None, str], model_id: str) -> dict[str, Any]:
     if (name := names.get(message.tool_call_id)) is None:
         raise ConfigError(f"{model_id}: no tool call has the id {message.tool_call_id!r}")

@@ -6,7 +6,6 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ember_bench.errors import ProviderError
 from ember_bench.models.batch_api import (
     CLOCK_SKEW_SECONDS,
     BatchFailedError,
@@ -142,10 +141,9 @@ class GoogleBatches:
             said = error.get("message") or "neither answer nor error"
             return self._errors.status(_STATUS.get(error.get("code"), 500), said)
         try:
-            with self._provider.explained():
-                return gemini.completion(body)
-        except ProviderError as problem:
-            return problem
+            return gemini.completion(body)
+        except MalformedError as problem:
+            return self._errors.unreadable(problem)
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from ember_bench.errors import ProviderError
 from ember_bench.models.batch_api import (
     CLOCK_SKEW_SECONDS,
     BatchFailedError,
@@ -17,6 +16,7 @@ from ember_bench.models.batch_api import (
 from ember_bench.models.providers import _openai_chat as chat
 from ember_bench.models.providers import _openai_responses as responses
 from ember_bench.models.providers._wire import MalformedError, WireErrors
+from ember_bench.models.providers._wired import UNREADABLE
 from ember_bench.models.retry import RATE_LIMITED
 
 if TYPE_CHECKING:
@@ -138,20 +138,9 @@ class OpenAIBatches:
         if not isinstance(body, dict):
             return self._errors.malformed("no body in it: ", str(line))
         try:
-            with self._provider.explained():
-                return self._completion(body)
-        except ProviderError as problem:
-            return problem
-
-    def _completion(self, body: dict[str, Any]) -> Outcome:
-        # Builds nested objects as the SDK does with a response: nothing is validated.
-        if self._api == "chat":
-            from openai.types.chat import ChatCompletion  # noqa: PLC0415 - takes a second
-
-            return chat.completion(ChatCompletion.construct(**body))
-        from openai.types.responses import Response  # noqa: PLC0415 - takes a second
-
-        return responses.completion(Response.construct(**body))
+            return chat.completion(body) if self._api == "chat" else responses.completion(body)
+        except UNREADABLE as error:
+            return self._errors.unreadable(error)
 
     def _failed(self, found: Batch) -> BatchFailedError:
         """Return the error for a batch that was refused as a whole."""

@@ -7,13 +7,18 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ember_bench.models.providers._wire import MalformedError, data_url, token_count
+from ember_bench.models.providers._wire import (
+    MalformedError,
+    WireErrors,
+    data_url,
+    field,
+    token_count,
+)
 from ember_bench.models.schemas import is_strict
 from ember_bench.models.types import Completion, TokenLogprob, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletion
-
+    from ember_bench.errors import ProviderError
     from ember_bench.models.call import Call
     from ember_bench.models.info import Feature
     from ember_bench.models.types import Message, SamplingParameters, ToolDefinition
@@ -110,21 +115,23 @@ def _tool(tool: ToolDefinition) -> dict[str, Any]:
     return {"type": "function", "function": {**function, **strict}}
 
 
-def completion(answer: ChatCompletion) -> Completion:
+def completion(answer: Any) -> Completion:
     """Return what the model answered.
 
+    Args:
+        answer: The body, parsed; any field may be missing or of any type.
+
     Raises:
-        MalformedError: if that cannot be read. The SDK does not validate what it parsed, so any
-            field may be missing or of any type.
+        MalformedError: if it cannot be read.
     """
-    choices = getattr(answer, "choices", None)
+    choices = field(answer, "choices")
     if not isinstance(choices, list) or not choices:
         raise MalformedError("no choices in it: ", answer)
-    message = getattr(choices[0], "message", None)
-    text, reason = getattr(message, "content", None), getattr(choices[0], "finish_reason", None)
+    message = field(choices[0], "message")
+    text, reason = field(message, "content"), field(choices[0], "finish_reason")
     reason = reason if isinstance(reason, str) else "unknown"
-    calls = tuple(_tool_calls(getattr(message, "tool_calls", None)))
-    if text is None and isinstance(refusal := getattr(message, "refusal", None), str):
+    calls = tuple(_tool_calls(field(message, "tool_calls")))
+    if text is None and isinstance(refusal := field(message, "refusal"), str):
         text, reason = refusal, "refusal"
     if text is None and (calls or reason in _MAY_BE_EMPTY):
         text = ""
@@ -133,23 +140,42 @@ def completion(answer: ChatCompletion) -> Completion:
     if calls and reason not in _MAY_BE_EMPTY:
         # Some servers say `stop` or `function_call`.
         reason = "tool_calls"
-    logprobs = getattr(getattr(choices[0], "logprobs", None), "content", None)
+    logprobs = field(field(choices[0], "logprobs"), "content")
     return Completion(
         text,
-        _usage(getattr(answer, "usage", None)),
+        _usage(field(answer, "usage")),
         reason,
         tool_calls=calls,
         logprobs=token_logprobs(logprobs),
     )
 
 
+def refusal(
+    errors: WireErrors, status: int, headers: Mapping[str, str], body: Any
+) -> ProviderError:
+    """Return the error for an HTTP status that is no success.
+
+    Args:
+        errors: Of the model.
+        status: The HTTP status.
+        headers: Of the response.
+        body: Of the response: parsed if it is JSON, else its text.
+    """
+    error = field(body, "error") or body
+    said = field(error, "message")
+    # An exhausted budget answers with 429 too, and no waiting helps.
+    final = field(error, "code") == "insufficient_quota"
+    said = said if isinstance(said, str) and said else error
+    return errors.status(status, said, headers, final=final)
+
+
 def _tool_calls(calls: Any) -> Iterator[ToolCall]:
     for call in calls if isinstance(calls, list) else ():
-        function = getattr(call, "function", None)
+        function = field(call, "function")
         yield tool_call(
-            getattr(call, "id", None),
-            getattr(function, "name", None),
-            getattr(function, "arguments", None),
+            field(call, "id"),
+            field(function, "name"),
+            field(function, "arguments"),
         )
 
 
@@ -173,14 +199,14 @@ def token_logprobs(tokens: Any) -> tuple[TokenLogprob, ...]:
         own = _logprob(entry)
         if own is None:
             return ()
-        others = getattr(entry, "top_logprobs", None)
+        others = field(entry, "top_logprobs")
         top = map(_logprob, others if isinstance(others, list) else ())
         found.append(TokenLogprob(*own, tuple(pair for pair in top if pair is not None)))
     return tuple(found)
 
 
 def _logprob(entry: Any) -> tuple[str, float] | None:
-    token, value = getattr(entry, "token", None), getattr(entry, "logprob", None)
+    token, value = field(entry, "token"), field(entry, "logprob")
     if not isinstance(token, str) or not isinstance(value, int | float) or math.isnan(value):
         return None
     return token, max(float(value), _LEAST_LOGPROB)
@@ -189,8 +215,8 @@ def _logprob(entry: Any) -> tuple[str, float] | None:
 def _usage(usage: Any) -> Usage:
     """Return the tokens as counted by the server, 0 where it does not say."""
     sent, received = token_count(usage, "prompt_tokens"), token_count(usage, "completion_tokens")
-    inside = getattr(usage, "prompt_tokens_details", None)
-    outside = getattr(usage, "completion_tokens_details", None)
+    inside = field(usage, "prompt_tokens_details")
+    outside = field(usage, "completion_tokens_details")
     cached = min(token_count(inside, "cached_tokens"), sent)
     return Usage(
         sent,

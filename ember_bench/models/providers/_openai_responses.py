@@ -6,13 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.models.providers._openai_chat import token_logprobs, tool_call
-from ember_bench.models.providers._wire import MalformedError, data_url, token_count
+from ember_bench.models.providers._wire import (
+    FailedError,
+    MalformedError,
+    data_url,
+    field,
+    token_count,
+)
 from ember_bench.models.schemas import is_strict
 from ember_bench.models.types import Completion, TokenLogprob, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from openai.types.responses import Response
-
     from ember_bench.models.call import Request
     from ember_bench.models.info import Feature
     from ember_bench.models.types import Message
@@ -25,20 +29,6 @@ LACKS: Final[Mapping[Feature, str]] = {
 
 _MAY_PASS: Final = frozenset({"server_error", "rate_limit_exceeded"})
 _CUT_OFF: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
-
-
-class FailedError(Exception):
-    """The server took the request, and says in place of an answer that it failed.
-
-    Attributes:
-        said: The server's own words.
-        retryable: Whether the same request may succeed later.
-    """
-
-    def __init__(self, said: str, *, retryable: bool) -> None:
-        super().__init__(said)
-        self.said = said
-        self.retryable = retryable
 
 
 def arguments(request: Request, reasoning_effort: str | None) -> dict[str, Any]:
@@ -114,26 +104,28 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
         }
 
 
-def completion(answer: Response) -> Completion:
+def completion(answer: Any) -> Completion:
     """Return what the model answered.
 
+    Args:
+        answer: The body, parsed; any field may be missing or of any type.
+
     Raises:
-        MalformedError: if that cannot be read. The SDK does not validate what it parsed, so any
-            field may be missing or of any type.
+        MalformedError: if it cannot be read.
         FailedError: if the server says so.
     """
-    status = getattr(answer, "status", None)
+    status = field(answer, "status")
     if status == "failed":
-        failure = getattr(answer, "error", None)
-        code, said = getattr(failure, "code", None), getattr(failure, "message", None)
+        failure = field(answer, "error")
+        code, said = field(failure, "code"), field(failure, "message")
         said = f"failed: {said or code or 'no reason given'}"
-        raise FailedError(said, retryable=code in _MAY_PASS)
-    output = getattr(answer, "output", None)
+        raise FailedError(said, retryable=str(code) in _MAY_PASS)
+    output = field(answer, "output")
     if not isinstance(output, list):
         raise MalformedError("no output in it: ", answer)
     contents = [part for item in output if _type(item) == "message" for part in _parts(item)]
-    texts = [part.text for part in contents if isinstance(getattr(part, "text", None), str)]
-    refusals = [p.refusal for p in contents if isinstance(getattr(p, "refusal", None), str)]
+    texts = [said for p in contents if isinstance(said := field(p, "text"), str)]
+    refusals = [said for p in contents if isinstance(said := field(p, "refusal"), str)]
     calls = tuple(_tool_calls(output))
     reason = _finish_reason(answer, status)
     if calls and reason == "stop":
@@ -144,7 +136,7 @@ def completion(answer: Response) -> Completion:
         raise MalformedError(f"no text in it, status {status!r}")
     return Completion(
         "".join(texts),
-        _usage(getattr(answer, "usage", None)),
+        _usage(field(answer, "usage")),
         reason,
         tool_calls=calls,
         logprobs=tuple(_logprobs(contents)),
@@ -152,11 +144,11 @@ def completion(answer: Response) -> Completion:
 
 
 def _type(item: Any) -> Any:
-    return getattr(item, "type", None)
+    return field(item, "type")
 
 
 def _parts(item: Any) -> list[Any]:
-    content = getattr(item, "content", None)
+    content = field(item, "content")
     return content if isinstance(content, list) else []
 
 
@@ -164,21 +156,21 @@ def _tool_calls(output: list[Any]) -> Iterator[ToolCall]:
     for item in output:
         if _type(item) == "function_call":
             yield tool_call(
-                getattr(item, "call_id", None),
-                getattr(item, "name", None),
-                getattr(item, "arguments", None),
+                field(item, "call_id"),
+                field(item, "name"),
+                field(item, "arguments"),
             )
 
 
 def _logprobs(contents: list[Any]) -> Iterator[TokenLogprob]:
     for part in contents:
-        yield from token_logprobs(getattr(part, "logprobs", None))
+        yield from token_logprobs(field(part, "logprobs"))
 
 
-def _finish_reason(answer: Response, status: Any) -> str:
+def _finish_reason(answer: Any, status: Any) -> str:
     if status == "incomplete":
         # Not every server says why.
-        reason = getattr(getattr(answer, "incomplete_details", None), "reason", None)
+        reason = field(field(answer, "incomplete_details"), "reason")
         return _CUT_OFF.get(reason, reason) if isinstance(reason, str) else "length"
     return "stop" if status in ("completed", None) else str(status)
 
@@ -186,8 +178,8 @@ def _finish_reason(answer: Response, status: Any) -> str:
 def _usage(usage: Any) -> Usage:
     """Return the tokens as counted by the server, 0 where it does not say."""
     sent, received = token_count(usage, "input_tokens"), token_count(usage, "output_tokens")
-    inside = getattr(usage, "input_tokens_details", None)
-    outside = getattr(usage, "output_tokens_details", None)
+    inside = field(usage, "input_tokens_details")
+    outside = field(usage, "output_tokens_details")
     cached = min(token_count(inside, "cached_tokens"), sent)
     return Usage(
         sent,

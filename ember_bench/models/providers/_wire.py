@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
+import msgspec
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from ember_bench.errors import ConfigError, Problem, ProviderError
@@ -42,6 +43,20 @@ class MalformedError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.content = content
+
+
+class FailedError(Exception):
+    """The server took the request, and says in place of an answer that it failed.
+
+    Attributes:
+        said: The server's own words.
+        retryable: Whether the same request may succeed later.
+    """
+
+    def __init__(self, said: str, *, retryable: bool) -> None:
+        super().__init__(said)
+        self.said = said
+        self.retryable = retryable
 
 
 class WireErrors:
@@ -93,6 +108,12 @@ class WireErrors:
         """An answer that cannot be read; `content` is quoted."""
         return ProviderError(self._message(f"malformed answer, {reason}", content), retryable=True)
 
+    def unreadable(self, error: MalformedError | FailedError) -> ProviderError:
+        """An answer that was read, and is none."""
+        if isinstance(error, FailedError):
+            return self.other(error.said, retryable=error.retryable)
+        return self.malformed(error.reason, error.content)
+
     def other(self, said: object, *, retryable: bool = False) -> ProviderError:
         """Anything else."""
         return ProviderError(self._message("", said), retryable=retryable)
@@ -139,11 +160,18 @@ def as_text(content: object) -> str:
     """Return a body, an SDK's object or an error as one line of text."""
     if isinstance(content, str):
         text = content
-    elif (dump := getattr(content, "model_dump", None)) is not None:
-        text = json.dumps(dump(mode="json", exclude_unset=True, warnings=False))
+    elif isinstance(content := plain(content), dict | list):
+        text = json.dumps(content)
     else:
         text = str(content)
     return " ".join(text.split())
+
+
+def plain(made: Any) -> Any:
+    """Return an SDK's object as the JSON that it was made of; anything else as it is."""
+    if (dump := getattr(made, "model_dump", None)) is None:
+        return made
+    return dump(mode="json", exclude_unset=True, warnings=False)
 
 
 def _shortened(text: str) -> str:
@@ -204,6 +232,12 @@ def _is_http(url: str) -> bool:
         return False
 
 
+def custom_headers(variable: str) -> dict[str, str]:
+    """Return the headers in a variable of the environment, one a line, which an SDK would send."""
+    lines = (line.partition(":") for line in os.environ.get(variable, "").splitlines())
+    return {name.strip(): value.strip() for name, colon, value in lines if colon}
+
+
 def secrets_of(key: SecretStr | None, url: str | None) -> list[str]:
     """Return what must not be seen in an error: the key, and a password that is in the address."""
     found = [key.get_secret_value()] if key is not None else []
@@ -245,9 +279,40 @@ def check_each(
         raise ConfigError(*problems)
 
 
+def decoded(content: bytes | str) -> Any:
+    """Return a body of JSON, parsed.
+
+    Raises:
+        MalformedError: if it is none.
+    """
+    try:
+        return msgspec.json.decode(content)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        # Also reads what is no JSON to the letter, though some servers write it: NaN, half a
+        # surrogate pair, a byte order mark.
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"not JSON: {error}") from None
+
+
+def body_of(content: bytes) -> Any:
+    """Return the body of an error: parsed where it is JSON, else its text."""
+    try:
+        return decoded(content)
+    except MalformedError:
+        return content.decode(errors="replace").strip()
+
+
+def field(value: Any, name: str) -> Any:
+    """Return a field of a JSON object; None if it is missing, or there is no object."""
+    return value.get(name) if isinstance(value, dict) else None
+
+
 def token_count(details: Any, name: str) -> int:
-    """Return a field of an SDK's usage object; 0 where the server does not say."""
-    count = getattr(details, name, None)
+    """Return a number of tokens in an answer; 0 where the server does not say."""
+    count = field(details, name)
     return count if isinstance(count, int) and count > 0 else 0
 
 

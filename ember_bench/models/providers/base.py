@@ -33,14 +33,18 @@ class Provider:
         instant: It answers without waiting for anything, so nothing is lost if it is cancelled.
         replays: Its answers are old ones; asking costs nothing now, whatever it cost then.
         batches: It has a batch API (`mode: batch`).
+        direct: It can be asked without an SDK (`transport: direct`).
     """
 
     simulated: ClassVar[bool] = False
     instant: ClassVar[bool] = False
     replays: ClassVar[bool] = False
     batches: ClassVar[bool] = False
+    direct: ClassVar[bool] = False
 
     def __init__(self, model: ModelInfo) -> None:
+        if (problem := self.no_direct(model)) is not None:
+            raise ConfigError(problem)
         self.model = model
         self._taken: set[Wanted] = set()
 
@@ -151,7 +155,21 @@ class Provider:
         model = document.parse(ModelInfo)
         if model.mode == "batch" and not cls.batches:
             raise ConfigError(document.problem(no_batches(model), "mode"))
+        if (problem := cls.no_direct(model)) is not None:
+            raise ConfigError(document.problem(problem, "transport"))
         return [model]
+
+    @classmethod
+    def no_direct(cls, model: ModelInfo) -> str | None:
+        """Return why the model cannot be asked without an SDK; None if it can, or need not be."""
+        if model.transport != "direct":
+            return None
+        if not cls.direct:
+            name = model.provider_name
+            return f"{model.model_id}: transport: direct: {name} is asked in its own way only"
+        if model.mode == "batch":
+            return f"{model.model_id}: transport: direct: batches are asked through the SDK"
+        return None
 
 
 def no_batches(model: ModelInfo) -> str:

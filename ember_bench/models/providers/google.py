@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict
 
 from ember_bench.errors import ConfigError
 from ember_bench.models.providers import _gemini as gemini
 from ember_bench.models.providers._google_batch import GoogleBatches
-from ember_bench.models.providers._wire import (
-    MalformedError,
-    WireErrors,
-    check_each,
-    find_key,
-    find_url,
-    read_options,
-    secrets_of,
-)
-from ember_bench.models.providers.base import Provider, no_batches, provider
-from ember_bench.models.types import Completion
+from ember_bench.models.providers._wire import MalformedError, read_options
+from ember_bench.models.providers._wired import Address, WireProvider
+from ember_bench.models.providers.base import no_batches, provider
 
 if TYPE_CHECKING:
     from google.genai.client import Client
     from google.genai.errors import APIError
     from httpx2 import AsyncClient
 
-    from ember_bench.documents import Document
     from ember_bench.errors import ProviderError
     from ember_bench.models.call import Call, Request
     from ember_bench.models.info import ModelInfo
-    from ember_bench.models.strand import TrialContext
+    from ember_bench.models.types import Completion
 
 # In the order in which the SDK looks.
 KEY_VARIABLES: Final = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 URL_VARIABLE: Final = "GOOGLE_GEMINI_BASE_URL"
+
+_OWN_URL: Final = "https://generativelanguage.googleapis.com"
 
 # JSON schemas, seeds and thinking are in no other version.
 _API_VERSION: Final = "v1beta"
@@ -61,8 +52,8 @@ class GoogleOptions(BaseModel):
 
 
 @provider("google")
-class Google(Provider):
-    """Asks a model through the official SDK.
+class Google(WireProvider["Client"]):
+    """Asks a model of Google's, or of any server that speaks as Google's does.
 
     Raises:
         ConfigError: if an option is unknown or the server's address is none.
@@ -70,25 +61,15 @@ class Google(Provider):
 
     batches: ClassVar[bool] = True
     registered: ClassVar[str] = "google"
-    options: ClassVar[type[GoogleOptions]] = GoogleOptions
+    options: ClassVar[type[BaseModel]] = GoogleOptions
+    key_variables: ClassVar[tuple[str, ...]] = KEY_VARIABLES
+    url_variable: ClassVar[str] = URL_VARIABLE
+    connect_seconds: ClassVar[float] = LONGEST_ANSWER_SECONDS
 
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
-        self._options = read_options(model, self.options)
-        self._url = find_url(model, URL_VARIABLE)
-        self._client: Client | None = None
+        self._effort = read_options(model, GoogleOptions).reasoning_effort
         self._http: AsyncClient | None = None
-        self._errors = WireErrors(model.model_id, lambda: secrets_of(self._key, self._url))
-
-    async def complete(self, call: Call) -> Completion:
-        """Ask once; the SDK's own retries are off."""
-        client, arguments = self.connected(), self.arguments(call)
-        # The SDK reads what it knows and fails on what it does not; we read the body ourselves.
-        arguments["config"]["should_return_http_response"] = True
-        with self.explained():
-            answer = await client.aio.models.generate_content(**arguments)
-            content = getattr(answer.sdk_http_response, "body", None)
-            return gemini.completion(json.loads(content or ""))
 
     def batch_api(self) -> GoogleBatches:
         """Return what submits batches of calls.
@@ -99,12 +80,6 @@ class Google(Provider):
         if not self.batches:
             raise ConfigError(no_batches(self.model))
         return GoogleBatches(self, self._errors)
-
-    def connected(self) -> Client:
-        """Return the SDK's client."""
-        if self._client is None:
-            self._client = self._connect()
-        return self._client
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -125,7 +100,7 @@ class Google(Provider):
         except ValueError as error:  # neither JSON nor, at times, text
             raise self._errors.malformed(f"not JSON: {error}") from None
         except MalformedError as error:
-            raise self._errors.malformed(error.reason, error.content) from None
+            raise self._errors.unreadable(error) from None
 
     def arguments(self, call: Call) -> dict[str, Any]:
         """Return what the SDK's `generate_content` takes for `call`.
@@ -152,54 +127,37 @@ class Google(Provider):
             "config": {name: value for name, value in config.items() if value is not None},
         }
 
-    def context(self, trial: TrialContext) -> str:
-        """Return the server, where the environment and not the model says which."""
-        del trial
-        return "" if self.model.provider.base_url else self._url or ""
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
-
     @classmethod
-    def unsupported(cls, request: Request) -> list[str]:
-        """Return what cannot be had, and values that the API refuses."""
-        problems = super().unsupported(request)
-        if not problems:
-            refused = gemini.refused_values(request.parameters)
-            problems = [f"{request.model.model_id}: {problem}" for problem in refused]
-        return problems
+    def _refused_values(cls, request: Request) -> Iterator[str]:
+        return gemini.refused_values(request.parameters)
 
-    @classmethod
-    def models_of(cls, document: Document) -> list[ModelInfo]:
-        """Return the model of a card."""
-        models = super().models_of(document)
-        if "options" in document.data:
-            document.sub("options").parse(cls.options)
-        return models
+    def _address(self) -> Address:
+        name = self.model.model_name
+        url = f"{(self._url or _OWN_URL).rstrip('/')}/{_API_VERSION}/{gemini.resource(name)}"
+        headers = {
+            "x-goog-api-key": self._key.get_secret_value(),
+            "X-Server-Timeout": str(int(LONGEST_ANSWER_SECONDS)),
+        }
+        return Address(f"{url}:generateContent", headers)
 
-    @classmethod
-    def check(cls, models: Iterable[ModelInfo]) -> None:
-        """See that `models` can be asked; models of other providers are ignored.
+    def _body(self, arguments: dict[str, Any]) -> Mapping[str, Any]:
+        return gemini.body(arguments)
 
-        Raises:
-            ConfigError: naming those that have no key, and where to put one.
-        """
-        check_each(models, cls.registered, lambda model: cls(model)._key)
+    def _completion(self, body: Any) -> Completion:
+        return gemini.completion(body)
 
-    @cached_property
-    def _key(self) -> SecretStr:
-        # Asked for when it is needed: stored answers can be had without one.
-        return find_key(self.model, *KEY_VARIABLES, optional=self._url is not None)
+    def _refusal(self, status: int, headers: Mapping[str, str], body: Any) -> ProviderError:
+        return gemini.refusal(self._errors, status, body, headers, body)
+
+    async def _ask(self, client: Client, arguments: dict[str, Any]) -> bytes | str:
+        # The SDK reads what it knows and fails on what it does not; we read the body ourselves.
+        arguments["config"]["should_return_http_response"] = True
+        answer = await client.aio.models.generate_content(**arguments)
+        return getattr(answer.sdk_http_response, "body", None) or ""
 
     def _connect(self) -> Client:
-        import httpx2  # noqa: PLC0415 - see `complete`
-        from google import genai  # noqa: PLC0415 - see `complete`
+        import httpx2  # noqa: PLC0415 - see `explained`
+        from google import genai  # noqa: PLC0415 - see `explained`
 
         size = self.model.max_concurrency
         # Left to itself, the SDK takes aiohttp where that is installed, and asks again by itself.
@@ -217,11 +175,17 @@ class Google(Provider):
             ),
         )
 
+    async def _disconnect(self, client: Client) -> None:
+        client.close()
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
     def _thinking(self, request: Request) -> dict[str, Any] | None:
         asked = request.parameters
         if asked.thinking_tokens is not None:
             return {"thinking_budget": asked.thinking_tokens}
-        effort = asked.reasoning_effort or self._options.reasoning_effort
+        effort = asked.reasoning_effort or self._effort
         return None if effort is None else {"thinking_level": effort.upper()}
 
     def _explained(self, error: APIError) -> ProviderError:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
+from pydantic import BaseModel
+
 from ember_bench.errors import ConfigError
 from ember_bench.models.providers import _gemini as gemini
 from ember_bench.models.providers._gemini_schema import SchemaError, openapi_schema
@@ -56,8 +58,9 @@ class GoogleLegacy(Google):
     """
 
     batches: ClassVar[bool] = False
+    direct: ClassVar[bool] = False
     registered: ClassVar[str] = "google-legacy"
-    options: ClassVar[type[GoogleOptions]] = GoogleLegacyOptions
+    options: ClassVar[type[BaseModel]] = GoogleLegacyOptions
 
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
@@ -74,7 +77,7 @@ class GoogleLegacy(Google):
         try:
             return gemini.completion(body)
         except MalformedError as error:
-            raise self._errors.malformed(error.reason, error.content) from None
+            raise self._errors.unreadable(error) from None
 
     def arguments(self, call: Call) -> dict[str, Any]:
         """Return the fields of the SDK's `GenerateContentRequest` for `call`.

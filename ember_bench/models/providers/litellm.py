@@ -23,8 +23,10 @@ from ember_bench.models.providers._wire import (
     MalformedError,
     WireErrors,
     check_each,
+    field,
     find_key,
     find_url,
+    plain,
     read_options,
     require,
     secrets_of,
@@ -111,9 +113,9 @@ class LiteLLM(Provider):
                     max_retries=0,
                     drop_params=False,
                 )
-            return chat.completion(_with_refusal(answer))
+            return chat.completion(_body(answer))
         except MalformedError as error:
-            raise self._errors.malformed(error.reason, error.content) from None
+            raise self._errors.unreadable(error) from None
         except Exception as error:
             # Its errors have no class in common, nor has what it stumbles over in an answer.
             raise self._explained(error) from None
@@ -200,14 +202,18 @@ def _said(error: Exception) -> str:
     return message if isinstance(message, str) else said
 
 
-def _with_refusal(answer: Any) -> Any:
-    """Put a refusal, which litellm keeps aside, where OpenAI's answers have it."""
-    for choice in getattr(answer, "choices", None) or ():
-        message: Any = getattr(choice, "message", None)
-        aside = getattr(message, "provider_specific_fields", None)
-        if isinstance(aside, dict) and isinstance(aside.get("refusal"), str):
-            message.refusal = aside["refusal"]
-    return answer
+def _body(answer: Any) -> Any:
+    """Return the body of the answer as OpenAI would have written it.
+
+    A refusal, which litellm keeps aside, is put where OpenAI's answers have it.
+    """
+    body = plain(answer)
+    for choice in body.get("choices") or ():
+        message = field(choice, "message")
+        refusal = field(field(message, "provider_specific_fields"), "refusal")
+        if isinstance(refusal, str):
+            message["refusal"] = refusal
+    return body
 
 
 def _check(model: ModelInfo) -> None:

@@ -6,44 +6,39 @@ vLLM, Ollama, llama.cpp and most gateways speak chat completions: give the model
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from ember_bench.errors import ConfigError, ProviderError
+from ember_bench.errors import ConfigError
 from ember_bench.models.providers import _openai_chat as chat
 from ember_bench.models.providers import _openai_responses as responses
 from ember_bench.models.providers._openai_batch import OpenAIBatches
-from ember_bench.models.providers._wire import (
-    MalformedError,
-    WireErrors,
-    check_each,
-    find_key,
-    find_url,
-    read_options,
-    secrets_of,
-)
-from ember_bench.models.providers.base import Provider, provider
-from ember_bench.models.types import Completion
+from ember_bench.models.providers._wire import custom_headers, find_key, find_url, read_options
+from ember_bench.models.providers._wired import Address, GeneratedProvider, pooled
+from ember_bench.models.providers.base import provider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from types import ModuleType
 
-    from openai import APIStatusError, AsyncOpenAI, OpenAIError
+    from openai import AsyncOpenAI
 
     from ember_bench.documents import Document
+    from ember_bench.errors import ProviderError
     from ember_bench.models.call import Call, Request
     from ember_bench.models.info import Feature, ModelInfo
-    from ember_bench.models.strand import TrialContext
+    from ember_bench.models.types import Completion
 
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
 URL_VARIABLE: Final = "OPENAI_BASE_URL"
 AZURE_KEY_VARIABLE: Final = "AZURE_OPENAI_API_KEY"
 AZURE_URL_VARIABLE: Final = "AZURE_OPENAI_ENDPOINT"
+
+_OWN_URL: Final = "https://api.openai.com/v1"
 
 _ANY_SERVER: Final = (
     " (or, for a server of your own that needs none, `provider: {name: openai, base_url: ...}` "
@@ -83,29 +78,21 @@ class OpenAIOptions(BaseModel):
 
 
 @provider("openai")
-class OpenAI(Provider):
-    """Asks a model through the official SDK.
+class OpenAI(GeneratedProvider["AsyncOpenAI"]):
+    """Asks a model of OpenAI, of Azure, or of any server that speaks as they do.
 
     Raises:
         ConfigError: if an option is unknown or the server's address is none.
     """
 
     batches: ClassVar[bool] = True
+    registered: ClassVar[str] = "openai"
+    options: ClassVar[type[BaseModel]] = OpenAIOptions
+    connect_seconds: ClassVar[float] = 5.0
 
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
         self._options = read_options(model, OpenAIOptions)
-        self._url = _url(model, self._options)
-        self._client: AsyncOpenAI | None = None
-        self._errors = WireErrors(model.model_id, lambda: secrets_of(self._key, self._url))
-
-    async def complete(self, call: Call) -> Completion:
-        """Ask once; the SDK's own retries are off."""
-        client, arguments = self.connected(), self.arguments(call)
-        with self.explained():
-            if self._options.api == "chat":
-                return chat.completion(await client.chat.completions.create(**arguments))
-            return responses.completion(await client.responses.create(**arguments))
 
     def batch_api(self) -> OpenAIBatches:
         """Return what submits batches of calls.
@@ -117,46 +104,12 @@ class OpenAI(Provider):
             raise ConfigError(_no_azure_batches(self.model))
         return OpenAIBatches(self, self._options.api, self._errors)
 
-    def connected(self) -> AsyncOpenAI:
-        """Return the SDK's client."""
-        if self._client is None:
-            self._client = self._connect()
-        return self._client
-
-    @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Make a `ProviderError` of whatever goes wrong between the SDK and the server."""
-        import openai  # noqa: PLC0415 - takes a second, and only now is it needed
-
-        try:
-            yield
-        except openai.OpenAIError as error:
-            raise self._explained(error) from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            # The SDK lets a body that is not JSON, or not text, through as it is.
-            raise self._errors.malformed(f"not JSON: {error}") from None
-        except MalformedError as error:
-            raise self._errors.malformed(error.reason, error.content) from None
-        except responses.FailedError as error:
-            raise self._errors.other(error.said, retryable=error.retryable) from None
-
     def arguments(self, call: Call) -> dict[str, Any]:
         """Return the body of the request for `call`, as the API has it."""
         options = self._options
         if options.api == "responses":
             return responses.arguments(call.request, options.reasoning_effort)
         return chat.arguments(call, options.max_tokens_field, options.reasoning_effort)
-
-    def context(self, trial: TrialContext) -> str:
-        """Return the server, where the environment and not the model says which."""
-        del trial
-        return "" if self.model.provider.base_url else self._url or ""
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
 
     @classmethod
     def lacks(cls, model: ModelInfo) -> Mapping[Feature, str]:
@@ -165,32 +118,13 @@ class OpenAI(Provider):
         return responses.LACKS if spoken == "responses" else chat.LACKS
 
     @classmethod
-    def unsupported(cls, request: Request) -> list[str]:
-        """Add what OpenAI would answer with 400; other servers have bounds of their own."""
-        problems, model = super().unsupported(request), request.model
-        if read_options(model, OpenAIOptions).azure is None and find_url(model, URL_VARIABLE):
-            return problems
-        values = chat.refused_values(request.parameters)
-        return [*problems, *(f"{model.model_id}: {problem}" for problem in values)]
-
-    @classmethod
     def models_of(cls, document: Document) -> list[ModelInfo]:
         """Return the model of a card."""
         models = super().models_of(document)
-        if "options" in document.data:
-            options = document.sub("options").parse(OpenAIOptions)
-            if options.azure is not None and (batched := models[0]).mode == "batch":
-                raise ConfigError(document.problem(_no_azure_batches(batched), "mode"))
+        azure = read_options(models[0], OpenAIOptions).azure
+        if azure is not None and (batched := models[0]).mode == "batch":
+            raise ConfigError(document.problem(_no_azure_batches(batched), "mode"))
         return models
-
-    @classmethod
-    def check(cls, models: Iterable[ModelInfo]) -> None:
-        """See that `models` can be asked; models of other providers are ignored.
-
-        Raises:
-            ConfigError: naming those that have no key, and where to put one.
-        """
-        check_each(models, "openai", lambda model: cls(model)._key)
 
     @cached_property
     def _key(self) -> SecretStr:
@@ -199,16 +133,52 @@ class OpenAI(Provider):
             return find_key(self.model, AZURE_KEY_VARIABLE)
         return find_key(self.model, KEY_VARIABLE, optional=self._url is not None, hint=_ANY_SERVER)
 
-    def _connect(self) -> AsyncOpenAI:
-        import openai  # noqa: PLC0415 - see `complete`
-        from openai import DEFAULT_CONNECTION_LIMITS  # noqa: PLC0415 - see `complete`
+    def _find_url(self) -> str | None:
+        return _url(self.model, read_options(self.model, OpenAIOptions))
 
-        size = self.model.max_concurrency
-        # The SDK is built on httpx in 2.x and on httpx2 in 3.x; its own limits tell which.
-        limits = type(DEFAULT_CONNECTION_LIMITS)(
-            max_connections=size, max_keepalive_connections=size
-        )
-        http_client = openai.DefaultAsyncHttpxClient(limits=limits)
+    @classmethod
+    def _refused_values(cls, request: Request) -> Iterator[str]:
+        """Yield what OpenAI would answer with 400; other servers have bounds of their own."""
+        model = request.model
+        if read_options(model, OpenAIOptions).azure is None and find_url(model, URL_VARIABLE):
+            return iter(())
+        return chat.refused_values(request.parameters)
+
+    def _address(self) -> Address:
+        key, options = self._key.get_secret_value(), self._options
+        spoken = "responses" if options.api == "responses" else "chat/completions"
+        if options.azure is not None and self._url is not None:
+            deployment = quote(self.model.model_name, safe="")
+            place = "" if options.api == "responses" else f"deployments/{deployment}/"
+            version = urlencode({"api-version": options.azure.api_version})
+            url = f"{self._url.rstrip('/')}/openai/{place}{spoken}?{version}"
+            return Address(url, {"api-key": key, **_account()})
+        url = f"{(self._url or _OWN_URL).rstrip('/')}/{spoken}"
+        return Address(url, {"Authorization": f"Bearer {key}", **_account()})
+
+    def _completion(self, body: Any) -> Completion:
+        spoken = self._options.api
+        return chat.completion(body) if spoken == "chat" else responses.completion(body)
+
+    def _refusal(self, status: int, headers: Mapping[str, str], body: Any) -> ProviderError:
+        return chat.refusal(self._errors, status, headers, body)
+
+    @classmethod
+    def _sdk(cls) -> tuple[ModuleType, type[Exception]]:
+        import openai  # noqa: PLC0415 - takes a second, and only now is it needed
+
+        return openai, openai.OpenAIError
+
+    async def _ask(self, client: AsyncOpenAI, arguments: dict[str, Any]) -> bytes:
+        api = client.chat.completions if self._options.api == "chat" else client.responses
+        answer: Any = await api.with_raw_response.create(**arguments)
+        content: bytes = answer.http_response.content
+        return content
+
+    def _connect(self) -> AsyncOpenAI:
+        import openai  # noqa: PLC0415 - see `_sdk`
+
+        http_client = pooled(openai, self.model.max_concurrency)
         key = self._key.get_secret_value()
         if self._options.azure is not None and self._url is not None:
             client = openai.AsyncAzureOpenAI(
@@ -225,24 +195,12 @@ class OpenAI(Provider):
             api_key=key, base_url=self._url, max_retries=0, http_client=http_client
         )
 
-    def _explained(self, error: OpenAIError) -> ProviderError:
-        import openai  # noqa: PLC0415 - see `complete`
 
-        if isinstance(error, openai.APITimeoutError):
-            return self._errors.timeout()
-        if isinstance(error, openai.APIConnectionError):
-            return self._errors.connection(error)
-        if isinstance(error, openai.APIStatusError):
-            return self._errors.status(
-                error.status_code,
-                _said(error),
-                error.response.headers,
-                # An exhausted budget answers with 429 too, and no waiting helps.
-                final=error.code == "insufficient_quota",
-            )
-        if isinstance(error, openai.APIResponseValidationError):
-            return self._errors.malformed(str(error))
-        return self._errors.other(error)
+def _account() -> Mapping[str, str]:
+    """Return the headers that the SDK takes from the environment."""
+    named = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
+    given = {header: value for header, v in named.items() if (value := os.environ.get(v))}
+    return {**given, **custom_headers("OPENAI_CUSTOM_HEADERS")}
 
 
 def _url(model: ModelInfo, options: OpenAIOptions) -> str | None:
@@ -264,9 +222,3 @@ def _url(model: ModelInfo, options: OpenAIOptions) -> str | None:
 
 def _no_azure_batches(model: ModelInfo) -> str:
     return f"{model.model_id}: mode: batch: not for models that Azure serves"
-
-
-def _said(error: APIStatusError) -> str:
-    """Return the server's own words."""
-    message = error.body.get("message") if isinstance(error.body, dict) else error.body
-    return message if isinstance(message, str) and message else error.message

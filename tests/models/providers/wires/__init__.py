@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.types import (
@@ -80,6 +80,7 @@ class Adapter:
         refusal: The finish reason of a refused answer.
         aimock_reads_schemas: Whether aimock sees a tool's schema, in the spelling of this SDK.
         judges_errors: Whether the SDK takes an error in an answer of status 200 for a 422.
+        transport: Of the model.
         extra: The package comes with an extra only, which CI has in an environment of its own.
     """
 
@@ -96,6 +97,7 @@ class Adapter:
     refusal: str = "refusal"
     aimock_reads_schemas: bool = True
     judges_errors: bool = False
+    transport: Literal["direct", "sdk"] = "sdk"
     extra: bool = False
 
     def info(self, server: str, **fields: Any) -> ModelInfo:
@@ -105,6 +107,7 @@ class Adapter:
                 "model_id": f"{self.provider}:{self.model}",
                 "provider": {"name": self.provider, "base_url": self.wire.base_url(server)},
                 "options": self.options,
+                "transport": self.transport,
                 "api_key": KEY,
                 **fields,
             }

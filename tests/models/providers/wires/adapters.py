@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from ember_bench.models.providers.base import provider_class
 from ember_bench.models.types import SamplingParameters
 from tests.models.providers.wires import Adapter
 from tests.models.providers.wires.anthropic import MessagesWire
@@ -14,7 +17,7 @@ SAMPLING = {"temperature", "top_p"}
 
 # A new adapter, or a new way in which one talks, is one line here and, where it speaks a protocol
 # that no other does, one file beside wires/openai.py.
-ADAPTERS = (
+THROUGH_SDKS = (
     Adapter("openai", "openai", ChatWire(), "openai", lacks=frozenset({"thinking_tokens"})),
     Adapter(
         "openai-responses",
@@ -78,3 +81,11 @@ ADAPTERS = (
         extra=True,
     ),
 )
+
+# The same without the SDK: what holds for one holds for the other.
+DIRECT = tuple(
+    replace(adapter, name=f"{adapter.name}-direct", transport="direct")
+    for adapter in THROUGH_SDKS
+    if not adapter.extra and provider_class(adapter.provider).direct
+)
+ADAPTERS = (*THROUGH_SDKS, *DIRECT)
