@@ -24,7 +24,7 @@ import msgspec
 
 from ember_bench.cli._artifacts import sampled, write_report
 from ember_bench.cli._run_log import run_log
-from ember_bench.engines import LocalEngine
+from ember_bench.engines import LocalEngine, run_loop
 from ember_bench.errors import ConfigError, EmberBenchError, StoreError
 from ember_bench.experiment.lock import locked
 from ember_bench.experiment.plan import Experiment, prepare
@@ -230,7 +230,7 @@ class _Session:
                 curves = self._follow(run, tracker, progress.kept)
             self.listener.started(progress)
             try:
-                progress = asyncio.run(self._trials(run))
+                progress = run_loop(self._trials(run))
             except asyncio.CancelledError:
                 raise RunStoppedError("stopped at once") from None
             except StoreError as error:

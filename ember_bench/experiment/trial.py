@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -229,20 +229,16 @@ def _result(
     strand: Strand,
 ) -> TrialResult:
     calls = strand.trial.calls
-    costs = [call.cost_usd for call in calls]
-    return TrialResult(
-        trial=trial,
-        fingerprint=identity,
-        outcome=outcome,
-        score=score.value,
-        answer=score.answer,
-        explanation=score.explanation,
-        error=error,
-        # fsum is exact, so the order in which calls ended does not change the last digit.
-        cost_usd=None if None in costs else math.fsum(c for c in costs if c is not None),
-        latency_seconds=None if any(c.latency_seconds is None for c in calls) else strand.clock,
-        spend_usd=math.fsum(c.spend_usd for c in calls),
-        calls=tuple(
+    if len(calls) > 1:
+        calls = sorted(calls, key=lambda call: (call.started, call.node, call.key))
+    costs, spends, entries = [], [], []
+    latency: float | None = strand.clock
+    for call in calls:
+        if call.latency_seconds is None:
+            latency = None
+        costs.append(call.cost_usd)
+        spends.append(call.spend_usd)
+        entries.append(
             CallEntry(
                 call.key,
                 call.model_id,
@@ -255,8 +251,20 @@ def _result(
                 call.usage.output_tokens,
                 not call.stored,
             )
-            for call in sorted(calls, key=lambda call: (call.started, call.node, call.key))
-        ),
+        )
+    return TrialResult(
+        trial=trial,
+        fingerprint=identity,
+        outcome=outcome,
+        score=score.value,
+        answer=score.answer,
+        explanation=score.explanation,
+        error=error,
+        # fsum is exact, so the order in which calls ended does not change the last digit.
+        cost_usd=None if None in costs else math.fsum(cast("list[float]", costs)),
+        latency_seconds=latency,
+        spend_usd=math.fsum(spends),
+        calls=tuple(entries),
     )
 
 

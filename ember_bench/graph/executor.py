@@ -86,7 +86,7 @@ class _Execution:
             run_all(self.flow, self._compute, self.outer.clock)
         finally:
             self.outer.after_nodes(self.strands)
-        self.outer.clock = max([self.outer.clock, *(strand.clock for strand in self.strands)])
+        self.outer.clock = max([self.outer.clock, *[strand.clock for strand in self.strands]])
         return {node.name: self.outputs[node.name] for node in self.nodes}
 
     def _compute(self, index: int, start: float) -> Outcome:

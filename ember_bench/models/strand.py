@@ -150,7 +150,7 @@ class Strand:
 
     def after_nodes(self, strands: Sequence[Strand]) -> None:
         """Go on after a graph, whether it failed or not, whose nodes ran on `strands`."""
-        self._skipped = max([self._skipped, *(strand._skipped for strand in strands)])
+        self._skipped = max([self._skipped, *[strand._skipped for strand in strands]])
 
     def join(self, branches: Sequence[Strand]) -> None:
         """Go on after all `branches` are done: at the time of the last, and with their counts."""
