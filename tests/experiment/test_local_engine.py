@@ -234,17 +234,49 @@ def test_results_are_not_held(workspace: Workspace) -> None:
     workspace.grid(in_flight=4)
     experiment = workspace.experiment()
 
+    def there() -> int:
+        return sum(isinstance(thing, TrialResult) for thing in gc.get_objects())
+
     async def count(batches: Batches, _: asyncio.Event) -> tuple[int, int]:
         total = most = 0
         async for batch in batches:
+            assert there() >= len(batch)  # they can be seen
             total += len(batch)
             batch.clear()
-            most = max(most, sum(isinstance(thing, TrialResult) for thing in gc.get_objects()))
+            most = max(most, there())
         return total, most
 
     total, most = drive(experiment, count)
     assert total == 400
     assert most < 40
+
+
+def test_the_collector_is_as_it_was_when_trials_have_run(workspace: Workspace) -> None:
+    workspace.sums(3)
+    workspace.grid()
+    before = gc.get_threshold(), gc.get_freeze_count()
+
+    async def thresholds(batches: Batches, _: asyncio.Event) -> list[int]:
+        return [gc.get_threshold()[0] async for _ in batches]
+
+    meanwhile = drive(workspace.experiment(), thresholds)
+    assert min(meanwhile) > before[0][0]
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
+
+
+def test_a_collector_that_is_off_stays_off(workspace: Workspace) -> None:
+    workspace.sums(3)
+    workspace.grid()
+    before = gc.get_threshold()
+    gc.set_threshold(0, *before[1:])
+    try:
+
+        async def thresholds(batches: Batches, _: asyncio.Event) -> list[int]:
+            return [gc.get_threshold()[0] async for _ in batches]
+
+        assert set(drive(workspace.experiment(), thresholds)) == {0}
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_trials_are_taken_as_they_are_needed(workspace: Workspace) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
 
 from ember_bench.errors import ProviderError
+from ember_bench.models.info import ModelInfo
 from ember_bench.models.limits import (
     AdaptiveWindow,
     Circuit,
     CircuitOpenError,
+    Gate,
     Pace,
     Ticket,
     WindowHistory,
@@ -224,3 +227,46 @@ class TestHistory:
             (1.5, 10, 48.5),
         ]
         assert caplog.messages == ["a:b: refused with 429; window 10, pace 48.5/s (at 1.500 s)"]
+
+
+class TestGate:
+    """First come, first served, also for those that find nothing to wait for."""
+
+    def test_whoever_comes_later_does_not_overtake_those_that_wait(self) -> None:
+        entered: list[str] = []
+
+        async def main() -> None:
+            gate = Gate(ModelInfo(model_id="scripted:m", max_concurrency=1))
+
+            async def ask(name: str) -> None:
+                await gate.enter(0.0, 60.0)
+                entered.append(name)
+
+            await ask("first")
+            waiting = [asyncio.create_task(ask(name)) for name in ("second", "third")]
+            await asyncio.sleep(0)
+            gate.leave()
+            await asyncio.sleep(0)
+            assert entered == ["first", "second"]
+            gate.leave()
+            # There is room, and the third has been told that it is next, but has not come yet.
+            asyncio.get_running_loop().call_later(0, gate.leave)
+            async with asyncio.timeout(10):
+                await ask("late")
+            await asyncio.gather(*waiting)
+
+        asyncio.run(main())
+        assert entered == ["first", "second", "third", "late"]
+
+    def test_whoever_gave_up_waiting_holds_up_nobody(self) -> None:
+        async def main() -> None:
+            gate = Gate(ModelInfo(model_id="scripted:m", max_concurrency=1))
+            await gate.enter(0.0, 60.0)
+            waiting = asyncio.create_task(gate.enter(0.0, 60.0))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            gate.leave()
+            await asyncio.wait_for(gate.enter(0.0, 60.0), 10)
+
+        asyncio.run(main())
