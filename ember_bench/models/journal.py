@@ -37,6 +37,11 @@ _GATHER_SECONDS: Final = 0.005
 _FULL_BATCH: Final = 64
 _GATHER_MORE_SECONDS: Final = 0.02
 
+# So many calls a second keep the processor busy, and fewer large commits are worth a wait. Where
+# fewer come it is the models that are waited for, and whatever an answer waits here comes on top.
+_BUSY_RATE: Final = 2_000
+_RATE_SECONDS: Final = 0.5
+
 # Few sizes, so that the statements stay prepared; SQLite takes 32,766 values in one.
 _ROWS_PER_STATEMENT: Final = (256, 32, 4, 1)
 
@@ -102,6 +107,24 @@ Entry = tuple[StoredCall, Payment, "asyncio.Future[bool]"]
 Batch = list[Entry]
 
 
+class _Rate:
+    """How many calls come a second, of late."""
+
+    def __init__(self) -> None:
+        self._latest = float("inf")  # nothing is known: whoever is not busy waits once
+        self._count = 0
+        self._since = time.monotonic()
+
+    def after(self, calls: int) -> float:
+        """Count some more calls; return the rate."""
+        self._count += calls
+        seconds = time.monotonic() - self._since
+        if seconds >= _RATE_SECONDS:
+            self._latest = self._count / seconds
+            self._count, self._since = 0, self._since + seconds
+        return self._latest
+
+
 class GroupCommit:
     """A thread that writes calls in batches and then tells those who wait for them.
 
@@ -155,11 +178,13 @@ class GroupCommit:
 
     def _run(self) -> None:
         with closing(self._connection):
+            rate = _Rate()
             while batch := self._next_batch():
                 self._write_all(batch)
-                if len(batch) >= _FULL_BATCH:
+                busy = rate.after(len(batch)) >= _BUSY_RATE
+                if busy and len(batch) >= _FULL_BATCH:
                     self._closed.wait(_GATHER_MORE_SECONDS)
-                elif len(batch) >= _BUSY_BATCH:
+                elif busy and len(batch) >= _BUSY_BATCH:
                     self._closed.wait(_GATHER_SECONDS)
 
     def _next_batch(self) -> Batch:

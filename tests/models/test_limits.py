@@ -47,9 +47,17 @@ class TestWindow:
 
     def test_grows_by_the_clock_where_answers_are_slow(self) -> None:
         window = AdaptiveWindow(1000)
-        for tenth in range(41):
+        for twentieth in range(7):
+            window.filled(twentieth / 20)
+        assert window.size(0.3) == pytest.approx(80, abs=1)  # 0.3 s are two doublings
+
+    def test_grows_more_slowly_by_the_clock_once_it_was_refused(self) -> None:
+        window = AdaptiveWindow(1000)
+        window.refused(Ticket(1, 0.0, 0), 20, 0.0)
+        back = window.size(11.0)
+        for tenth in range(110, 151):
             window.filled(tenth / 10)
-        assert window.size(4.0) == pytest.approx(80, abs=1)  # 4 s are two doublings
+        assert window.size(15.0) == pytest.approx(4 * back, abs=3)  # 4 s are two doublings
 
     def test_halves_when_a_request_is_refused(self) -> None:
         window = AdaptiveWindow(1000)

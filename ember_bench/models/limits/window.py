@@ -23,7 +23,9 @@ LOGGER: Final = logging.getLogger("ember_bench.limits")
 START: Final = 20
 _RETURN: Final = 0.9
 _RETURN_SECONDS: Final = 1.0
-# Slow start doubles the window with each round of answers, and in this time if they are slower.
+# Slow start doubles the window with each round of answers, and in this time if they are slower: at
+# first in what a refusal takes to come, or a thousand slow requests would take seconds to begin.
+_FIRST_DOUBLING_SECONDS: Final = 0.15
 _DOUBLING_SECONDS: Final = 2.0
 # After so long without a refusal it starts again: what was refused may be allowed now.
 _QUIET_SECONDS: Final = 10.0
@@ -135,7 +137,8 @@ class AdaptiveWindow:
     def filled(self, now: float) -> None:
         """Let it grow with time, as it is filled and a request waits; call it now and then."""
         if self._halved_at is None and self._filled_at is not None and self._starts(now):
-            growth = 2 ** ((now - self._filled_at) / _DOUBLING_SECONDS)
+            seconds = _DOUBLING_SECONDS if self.generation else _FIRST_DOUBLING_SECONDS
+            growth = 2 ** ((now - self._filled_at) / seconds)
             self._size = min(self._size * growth, float(self.most))
         self._filled_at = now
 
