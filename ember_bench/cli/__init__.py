@@ -1,47 +1,52 @@
 """The command `ember-bench`: one file per command; each only parses, calls and prints.
 
-Only typer is imported until a command runs, so that `--help` is quick.
+A command is imported when it is run, and nothing but typer before, so that `--help` is quick.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from ember_bench import __version__
-from ember_bench.cli.compare import compare
-from ember_bench.cli.export import export
-from ember_bench.cli.list import list_names
-from ember_bench.cli.models import models
-from ember_bench.cli.plan import plan
-from ember_bench.cli.report import report
-from ember_bench.cli.rescore import rescore
-from ember_bench.cli.run import run
-from ember_bench.cli.show import show
-from ember_bench.cli.ui import ui
+from ember_bench.cli._group import LOOK, Later, LazyGroup, announce
+
+COMMANDS: Final = {
+    "run": Later("run:run", "Run a grid, or what is missing of it, and print its table of cells."),
+    "plan": Later(
+        "plan:plan", "Print a grid's cells, calls and cost; ask no model, write nothing."
+    ),
+    "list": Later("list:list_names", "Print names and what they stand for."),
+    "show": Later("show:show", "Print an experiment's table again, or what a card says."),
+    "compare": Later("compare:compare", "Compare cells on the items that both have."),
+    "export": Later("export:export", "Write an experiment's results as a table."),
+    "report": Later(
+        "report:report", "Write an experiment's report: one HTML file, which needs no network."
+    ),
+    "rescore": Later(
+        "rescore:rescore",
+        "Score what is stored of an experiment again; asks no model, and changes no results.",
+    ),
+    "ui": Later("ui:ui", "Open MLflow on the runs of a results folder, until Ctrl-C."),
+    "models": Later("models:models", "Look after model cards."),
+}
+
+
+class _Commands(LazyGroup):
+    commands_by_name = COMMANDS
+
 
 app = typer.Typer(
     name="ember-bench",
+    cls=_Commands,
     help="Measure networks of LM calls: which one buys how much accuracy for how much money?",
-    add_completion=False,
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    # Without rich, whose import costs more than all the rest of `--help`.
-    rich_markup_mode=None,
+    **LOOK,
 )
-app.command("run")(run)
-app.command("plan")(plan)
-app.command("list")(list_names)
-app.command("show")(show)
-app.command("compare")(compare)
-app.command("export")(export)
-app.command("report")(report)
-app.command("rescore")(rescore)
-app.command("ui")(ui)
-app.add_typer(models, name="models")
+announce(app, COMMANDS)
 
 
 def _print_version(wanted: bool) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from ember_bench.cli._places import RESPONSES, TRIALS
 from ember_bench.errors import ConfigError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from ember_bench.experiment.pairing import Group
     from ember_bench.experiment.results import CellResults
     from ember_bench.experiment.rows import StoredTrials
-
-TRIALS: Final = "trials.db"
 
 
 def find_results(name: str, results: Path) -> Path | None:
@@ -165,8 +164,6 @@ def answered(name: str, results: Path) -> Path:
     Raises:
         ConfigError: if one of them is not there.
     """
-    from ember_bench.cli.session import RESPONSES
-
     if (trials := find_results(name, results)) is None:
         raise ConfigError(ResultsReader(results).missing(name))
     if not (results / RESPONSES).is_file():

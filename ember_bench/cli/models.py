@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from ember_bench.cli._group import LOOK, Group
 from ember_bench.cli._output import Status, put_json, put_text
 
-models = typer.Typer(help="Look after model cards.", no_args_is_help=True, rich_markup_mode=None)
+models = typer.Typer(cls=Group, no_args_is_help=True, **LOOK)
 
 
 @models.callback()

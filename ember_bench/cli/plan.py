@@ -40,22 +40,22 @@ def plan(
 def _forecast(grid: str, results: Path, data_dir: Path | None, *, unsafe_code: bool) -> Forecast:
     from contextlib import closing, nullcontext
 
-    from ember_bench.cli import session
     from ember_bench.cli._code import warn_of_unsafe_code
     from ember_bench.cli._grids import find_grid
+    from ember_bench.cli._places import RESPONSES, use_data_dir
     from ember_bench.experiment.forecast import forecast
     from ember_bench.models.registry import ModelRegistry
     from ember_bench.models.store import StoredAnswers
     from ember_bench.registry import Cards, default_roots
 
     if data_dir is not None:
-        session.use_data_dir(data_dir)
+        use_data_dir(data_dir)
     if unsafe_code:
         warn_of_unsafe_code()
     path = find_grid(grid)
     cards = Cards(default_roots(path))
     registry = ModelRegistry.from_cards(cards)
-    stored = results / session.RESPONSES
+    stored = results / RESPONSES
     known = closing(StoredAnswers(stored)) if stored.is_file() else nullcontext()
     with known as answers:
         return forecast(path, cards, registry, known=answers, unsafe_code=unsafe_code)

@@ -67,9 +67,9 @@ def _write_html(
 ) -> Path:
     from contextlib import ExitStack
 
+    from ember_bench.cli._places import RESPONSES
     from ember_bench.cli._results import ResultsReader
     from ember_bench.cli.export import opened
-    from ember_bench.cli.session import RESPONSES
     from ember_bench.models.store import StoredAnswers
     from ember_bench.report.html import html_report
     from ember_bench.report.html_contents import Contents

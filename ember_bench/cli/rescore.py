@@ -52,12 +52,13 @@ def rescore(
     """Score what is stored of an experiment again; asks no model, and changes no results."""
     from ember_bench.cli import session
     from ember_bench.cli._code import warn_of_unsafe_code
+    from ember_bench.cli._places import use_data_dir
     from ember_bench.cli._results import answered
     from ember_bench.experiment.rows import StoredTrials
     from ember_bench.experiment.spec import read_spec
 
     if data_dir is not None:
-        session.use_data_dir(data_dir)
+        use_data_dir(data_dir)
     if unsafe_code:
         warn_of_unsafe_code()
     grid = _grid(name, results)

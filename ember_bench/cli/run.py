@@ -85,10 +85,11 @@ def _run(
     from ember_bench.cli import session
     from ember_bench.cli._code import warn_of_unsafe_code
     from ember_bench.cli._grids import find_grid
+    from ember_bench.cli._places import use_data_dir
     from ember_bench.cli._progress import listener
 
     if data_dir is not None:
-        session.use_data_dir(data_dir)
+        use_data_dir(data_dir)
     if unsafe_code:
         warn_of_unsafe_code()
     experiment = session.open_experiment(

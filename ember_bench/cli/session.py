@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from ember_bench.cli._artifacts import sampled, write_report
+from ember_bench.cli._places import RESPONSES, SUMMARY
 from ember_bench.cli._run_log import run_log
 from ember_bench.engines import LocalEngine, run_loop
 from ember_bench.errors import ConfigError, EmberBenchError, StoreError
@@ -31,7 +32,6 @@ from ember_bench.experiment.plan import Experiment, prepare
 from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
 from ember_bench.experiment.store import TrialStore
 from ember_bench.experiment.summary import ExperimentSummary
-from ember_bench.models.recorded_data import DATA_DIR_VARIABLE
 from ember_bench.models.registry import ModelRegistry
 from ember_bench.models.salvage import open_response_store
 from ember_bench.models.service import ModelService
@@ -42,9 +42,6 @@ from ember_bench.tracking.uris import unusable
 
 if TYPE_CHECKING:
     from ember_bench.tracking import TrialBatch
-
-RESPONSES: Final = "responses.db"
-SUMMARY: Final = "summary.json"
 
 _LOGGED: Final = "mlflow"
 _BATCH: Final = 5_000
@@ -123,17 +120,6 @@ class Listener:
 
     def logging(self) -> None:
         """The results go to MLflow."""
-
-
-def use_data_dir(folder: Path) -> None:
-    """Have recorded data looked up in `folder`.
-
-    Raises:
-        ConfigError: if there is no such folder.
-    """
-    if not folder.is_dir():
-        raise ConfigError(f"--data-dir: there is no folder {folder}")
-    os.environ[DATA_DIR_VARIABLE] = str(folder)
 
 
 def open_experiment(

@@ -114,7 +114,7 @@ def _is_path(name: str) -> bool:
 
 def _results(results: Path) -> set[str]:
     """Return the names of the experiments that have results."""
-    from ember_bench.cli.session import SUMMARY
+    from ember_bench.cli._places import SUMMARY
 
     return {path.parent.name for path in results.glob(f"*/{SUMMARY}")}
 
@@ -122,7 +122,7 @@ def _results(results: Path) -> set[str]:
 def _show_experiment(name: str, results: Path, *, as_json: bool) -> None:
     """Print the summary of an experiment's results or, where there are none, its grid."""
     from ember_bench.cli._grids import find_grid
-    from ember_bench.cli.session import SUMMARY
+    from ember_bench.cli._places import SUMMARY
     from ember_bench.experiment.spec import read_spec
 
     for folder in (results / name, Path(name)):

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from ember_bench import bridge
 from ember_bench.errors import SignatureError
 from ember_bench.graph import GraphExecutorService, NoNGraphData, execute, parallel
-from ember_bench.models import Completion
+from ember_bench.models import Completion, RetryPolicy
 from ember_bench.models.call import Call
 from ember_bench.operators import EnsembleOperator, MostCommonOperator, Operator, Signature
+from tests.support import virtual
 from tests.support.models import in_trial, keys, module, modules, scripted, serve, telling
 
 
@@ -120,7 +121,9 @@ class TestRunning:
             return "x"
 
         model = scripted(meet, max_concurrency=count)
-        graph = graph_of(one=(EnsembleOperator(lm_modules=[module(serve(model), model)]), []))
+        # The window of requests takes ten seconds to grow as wide as that.
+        service = serve(model, retry=RetryPolicy(clock=virtual.virtual_time))
+        graph = graph_of(one=(EnsembleOperator(lm_modules=[module(service, model)]), []))
 
         async def main() -> list[Any]:
             async with asyncio.timeout(60):
@@ -128,7 +131,7 @@ class TestRunning:
                     [bridge.run(execute, graph, {"query": str(n)}) for n in range(count)]
                 )
 
-        assert len(asyncio.run(main())) == count
+        assert len(virtual.run(main())) == count
 
 
 class TestParallelism:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -104,6 +105,7 @@ class LoopbackServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self.port = 0
+        self.tls: ssl.SSLContext | None = None
         self.asked: list[Asked] = []
         """Every request, in order of arrival."""
         self.connections = 0
@@ -112,7 +114,8 @@ class LoopbackServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self.port}"
 
     @property
     def count(self) -> int:
@@ -148,7 +151,7 @@ class LoopbackServer:
             handlers.add(task)
             task.add_done_callback(handlers.discard)
 
-        server = await asyncio.start_server(connected, "127.0.0.1", 0, backlog=4096)
+        server = await asyncio.start_server(connected, "127.0.0.1", 0, backlog=4096, ssl=self.tls)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()

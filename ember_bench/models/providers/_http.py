@@ -143,8 +143,12 @@ class _Connection(asyncio.Protocol):
         """Send a request; the future is its answer, or a `ConnectionError`."""
         self._headers, self._body, self._status = [], [], 0
         self._keep = False
-        self._answer = answer = asyncio.get_running_loop().create_future()
-        self._transport.write(request)
+        answer = asyncio.get_running_loop().create_future()
+        if self._transport.is_closing():
+            answer.set_exception(ConnectionError("closed before anything was asked"))
+        else:
+            self._answer = answer
+            self._transport.write(request)
         return answer
 
     def abort(self) -> None:

@@ -279,7 +279,7 @@ def check_each(
         raise ConfigError(*problems)
 
 
-def decoded(content: bytes | str) -> Any:
+def decoded(content: bytes) -> Any:
     """Return a body of JSON, parsed.
 
     Raises:

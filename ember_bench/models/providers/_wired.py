@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 import msgspec
 from pydantic import BaseModel, SecretStr
@@ -41,7 +42,8 @@ ClientT = TypeVar("ClientT")
 UNREADABLE: Final = (MalformedError, FailedError)
 
 
-class Address(NamedTuple):
+@dataclass(frozen=True)
+class Address:
     """Where requests are posted.
 
     Attributes:
@@ -49,8 +51,8 @@ class Address(NamedTuple):
         headers: Of every request, the key among them.
     """
 
-    url: str
-    headers: Mapping[str, str]
+    url: str = field(repr=False)  # may have a password in it
+    headers: Mapping[str, str] = field(repr=False)
 
 
 class WireProvider(Provider, Generic[ClientT]):
@@ -84,7 +86,6 @@ class WireProvider(Provider, Generic[ClientT]):
     async def complete(self, call: Call) -> Completion:
         """Ask once; the SDK's own retries are off."""
         arguments = self.arguments(call)
-        content: bytes | str
         if self._is_direct:
             content = await self._post(arguments)
         else:
@@ -182,7 +183,7 @@ class WireProvider(Provider, Generic[ClientT]):
         """Close the SDK's client."""
         raise NotImplementedError
 
-    async def _ask(self, client: ClientT, arguments: dict[str, Any]) -> bytes | str:
+    async def _ask(self, client: ClientT, arguments: dict[str, Any]) -> bytes:
         """Return the body of the answer that the SDK gets."""
         raise NotImplementedError
 
@@ -230,8 +231,9 @@ class WireProvider(Provider, Generic[ClientT]):
         raise self._refusal(reply.status, reply.headers, body_of(content))
 
     def _open(self) -> Channel:
-        url, headers = self._address()
-        self._channel = Channel(url, headers, self.model.max_concurrency, self.connect_seconds)
+        to = self._address()
+        size = self.model.max_concurrency
+        self._channel = Channel(to.url, to.headers, size, self.connect_seconds)
         return self._channel
 
 

@@ -11,14 +11,13 @@ from pydantic import BaseModel, ConfigDict
 from ember_bench.errors import ConfigError
 from ember_bench.models.providers import _gemini as gemini
 from ember_bench.models.providers._google_batch import GoogleBatches
-from ember_bench.models.providers._wire import MalformedError, read_options
+from ember_bench.models.providers._wire import MalformedError, body_of, read_options
 from ember_bench.models.providers._wired import Address, WireProvider
 from ember_bench.models.providers.base import no_batches, provider
 
 if TYPE_CHECKING:
     from google.genai.client import Client
-    from google.genai.errors import APIError
-    from httpx2 import AsyncClient
+    from httpx2 import AsyncClient, Response
 
     from ember_bench.errors import ProviderError
     from ember_bench.models.call import Call, Request
@@ -89,8 +88,12 @@ class Google(WireProvider["Client"]):
 
         try:
             yield
+        except RefusedError as refused:
+            response = refused.response
+            status, headers = response.status_code, response.headers
+            raise self._refusal(status, headers, body_of(response.content)) from None
         except errors.APIError as error:
-            raise self._explained(error) from None
+            raise self._refusal(error.code, {}, error.details) from None
         except httpx2.TimeoutException:
             raise self._errors.timeout() from None
         except httpx2.DecodingError as error:
@@ -149,11 +152,12 @@ class Google(WireProvider["Client"]):
     def _refusal(self, status: int, headers: Mapping[str, str], body: Any) -> ProviderError:
         return gemini.refusal(self._errors, status, body, headers, body)
 
-    async def _ask(self, client: Client, arguments: dict[str, Any]) -> bytes | str:
+    async def _ask(self, client: Client, arguments: dict[str, Any]) -> bytes:
         # The SDK reads what it knows and fails on what it does not; we read the body ourselves.
         arguments["config"]["should_return_http_response"] = True
         answer = await client.aio.models.generate_content(**arguments)
-        return getattr(answer.sdk_http_response, "body", None) or ""
+        body = getattr(answer.sdk_http_response, "body", None) or ""
+        return body.encode()
 
     def _connect(self) -> Client:
         import httpx2  # noqa: PLC0415 - see `explained`
@@ -162,7 +166,8 @@ class Google(WireProvider["Client"]):
         size = self.model.max_concurrency
         # Left to itself, the SDK takes aiohttp where that is installed, and asks again by itself.
         self._http = httpx2.AsyncClient(
-            limits=httpx2.Limits(max_connections=size, max_keepalive_connections=size)
+            limits=httpx2.Limits(max_connections=size, max_keepalive_connections=size),
+            event_hooks={"response": [_raise_for_status]},
         )
         return genai.Client(
             api_key=self._key.get_secret_value(),
@@ -188,10 +193,19 @@ class Google(WireProvider["Client"]):
         effort = asked.reasoning_effort or self._effort
         return None if effort is None else {"thinking_level": effort.upper()}
 
-    def _explained(self, error: APIError) -> ProviderError:
-        headers = getattr(error.response, "headers", None) or {}
-        said = error.message or error.details
-        return gemini.refusal(self._errors, error.code, said, headers, error.details)
+
+class RefusedError(Exception):
+    """A response whose status is no success; the SDKs cannot read every one."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+async def _raise_for_status(response: Response) -> None:
+    if response.status_code >= 300:
+        await response.aread()
+        raise RefusedError(response)
 
 
 def _tools(request: Request) -> list[dict[str, Any]] | None:

@@ -7,7 +7,6 @@ For those who must ask as they always did; `google:` can do more. It comes with 
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -19,9 +18,14 @@ from pydantic import BaseModel
 from ember_bench.errors import ConfigError
 from ember_bench.models.providers import _gemini as gemini
 from ember_bench.models.providers._gemini_schema import SchemaError, openapi_schema
-from ember_bench.models.providers._wire import MalformedError, require
+from ember_bench.models.providers._wire import MalformedError, body_of, require
 from ember_bench.models.providers.base import provider
-from ember_bench.models.providers.google import LONGEST_ANSWER_SECONDS, Google, GoogleOptions
+from ember_bench.models.providers.google import (
+    LONGEST_ANSWER_SECONDS,
+    Google,
+    GoogleOptions,
+    RefusedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -152,7 +156,7 @@ class GoogleLegacy(Google):
         timeout = self.model.attempt_timeout_seconds or LONGEST_ANSWER_SECONDS
         try:
             answer = service.generate_content(question, retry=None, timeout=timeout)
-        except _RefusedError as error:
+        except RefusedError as error:
             raise self._refused(error.response) from None
         except exceptions.Timeout:
             raise self._errors.timeout() from None
@@ -168,26 +172,16 @@ class GoogleLegacy(Google):
     def _refused(self, response: Any) -> ProviderError:
         from requests import exceptions  # noqa: PLC0415 - comes with the SDK
 
-        said, body = response.reason, None
         try:
-            said = response.text
-            body = json.loads(said)
-        except (exceptions.RequestException, ValueError):
-            pass  # such as a proxy's page, or one that is no text at all
-        return gemini.refusal(self._errors, response.status_code, said, response.headers, body)
-
-
-class _RefusedError(Exception):
-    """A response with the status of an error."""
-
-    def __init__(self, response: Any) -> None:
-        super().__init__(response.status_code)
-        self.response = response
+            body = body_of(response.content)
+        except exceptions.RequestException:
+            body = response.reason
+        return self._refusal(response.status_code, response.headers, body)
 
 
 def _raise_for_status(response: Any, **_: Any) -> None:
     if response.status_code >= 400:
-        raise _RefusedError(response)
+        raise RefusedError(response)
 
 
 def _sdk() -> Any:
