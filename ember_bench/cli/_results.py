@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from ember_bench.errors import ConfigError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
+    from ember_bench.experiment.celldata import StoredCells
     from ember_bench.experiment.description import CellDescription
     from ember_bench.experiment.pairing import Group
     from ember_bench.experiment.results import CellResults
@@ -54,6 +55,7 @@ class ResultsReader:
     def __init__(self, results: Path) -> None:
         self.results = results
         self._open: dict[Path, StoredTrials] = {}
+        self._cells: dict[Path, StoredCells] = {}
         self._read: dict[tuple[Path, str], CellResults] = {}
         self._stack = ExitStack()
 
@@ -125,14 +127,16 @@ class ResultsReader:
 
         key = rows.path, cell.name
         if key not in self._read:
-            self._read[key] = stored_results(rows, cell, source)
+            self._read[key] = stored_results(self._cells[rows.path], cell, source)
         return self._read[key]
 
     def _rows(self, path: Path) -> StoredTrials:
+        from ember_bench.experiment.celldata import StoredCells
         from ember_bench.experiment.rows import StoredTrials
 
         if path not in self._open:
             self._open[path] = StoredTrials(path)
+            self._cells[path] = StoredCells(self._open[path])
             self._stack.callback(self._open[path].close)
         return self._open[path]
 

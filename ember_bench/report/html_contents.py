@@ -11,6 +11,7 @@ import msgspec
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.analysis import Analysis
 from ember_bench.experiment.attribution import ChoiceSummary
+from ember_bench.experiment.celldata import StoredCells
 from ember_bench.experiment.comparison import ComparisonTable, Pair, PairedComparison, compare
 from ember_bench.experiment.description import CellDescription
 from ember_bench.experiment.results import CellResults, stored_results
@@ -48,10 +49,15 @@ class Contents:
         return [cell for cell in self.rows.description.cells if cell.name in self.chosen]
 
     @cached_property
+    def read(self) -> StoredCells:
+        """All cells, each read once."""
+        return StoredCells(self.rows)
+
+    @cached_property
     def summary(self) -> ExperimentSummary:
         """What the experiment found, for the cells that are wanted."""
         run = RunSummary("partial", "", 0.0, 0, 0, 0, 0, 0.0, [])  # of which nothing is shown
-        summary = Analysis(self.rows).summary(run)
+        summary = Analysis(self.rows, self.read).summary(run)
         cells = [cell for cell in summary.cells if cell.name in self.chosen]
         used = {cell.dataset for cell in cells}
         datasets = [dataset for dataset in summary.datasets if dataset.name in used]
@@ -70,14 +76,14 @@ class Contents:
             asked.baselines[cell.dataset] for cell in self.cells if cell.dataset in asked.baselines
         }
         return {
-            cell.name: stored_results(self.rows, cell, asked.name)
+            cell.name: stored_results(self.read, cell, asked.name)
             for cell in asked.cells
             if cell.name in wanted
         }
 
     @cached_property
     def comparisons(self) -> ComparisonTable | None:
-        """Each cell against its baseline; None if no two have an item in common."""
+        """Each cell against its baseline, without the flips; None if no two share an item."""
         baselines = self.rows.description.baselines
         pairs = [
             Pair(self.results[cell.name], self.results[baseline])
@@ -85,7 +91,7 @@ class Contents:
             if (baseline := baselines.get(cell.dataset)) is not None and baseline != cell.name
         ]
         try:
-            return compare(pairs) if pairs else None
+            return compare(pairs, flips=False) if pairs else None
         except ConfigError:  # nothing is done yet
             return None
 

@@ -90,7 +90,7 @@ def _poisson(size: int, mean: float, rng: np.random.Generator) -> npt.NDArray[np
 @lru_cache(maxsize=8)
 def _table(mean: float) -> tuple[FloatArray, npt.NDArray[np.uint8]]:
     """Return the distribution function, and the count for each 16 bits that decide it."""
-    cumulated = special.pdtr(np.arange(_MOST, dtype=np.float64), mean)
+    cumulated = np.asarray(special.pdtr(np.arange(_MOST), mean), dtype=np.float64)
     edges = np.arange(_BITS + 1) / _BITS
     lowest = np.searchsorted(cumulated, edges[:-1], side="right")
     highest = np.searchsorted(cumulated, edges[1:], side="left")

@@ -47,7 +47,8 @@ def bootstrap_means(
     check_count(n_draws, "n_draws")
     rng = np.random.default_rng(seed)
     if clusters is None:
-        return resampled_totals(x, n_draws, rng) / x.shape[0]
+        averages: FloatArray = resampled_totals(x, n_draws, rng) / x.shape[0]
+        return averages
     sums, sizes = cluster_sums(x, clusters)
     totals = resampled_totals(np.column_stack([sums, sizes]), n_draws, rng)
     means: FloatArray = totals[:, :-1] / totals[:, -1:]
