@@ -57,12 +57,26 @@ class TrialRows:
     _item_ids: list[list[int]]
     """For each cell, of its items in the table of items."""
 
-    def columns(self, cell: int, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """Yield (item index, epoch, *names) of the stored trials of a cell, in item order."""
-        index = {stored: i for i, stored in enumerate(self._item_ids[cell])}
+    def columns(
+        self, cell: int, names: Sequence[str], *, first: int | None = None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield (item index, epoch, *names) of the stored trials of a cell, in item order.
+
+        Args:
+            cell: Its number.
+            names: Of columns.
+            first: Only those of the first so many items; None for all.
+        """
+        index = {stored: i for i, stored in enumerate(self._item_ids[cell][:first])}
         rows = self._db.execute(
-            f"SELECT item, epoch, {', '.join(names)} FROM trials WHERE cell = ? AND epoch < ?",  # noqa: S608 - column names of ours
-            (self._cell_ids[cell], self.description.epochs),
+            f"SELECT item, epoch, {', '.join(names)} FROM trials"  # noqa: S608 - column names of ours
+            " WHERE cell = ? AND epoch < ? AND item BETWEEN ? AND ?",
+            (
+                self._cell_ids[cell],
+                self.description.epochs,
+                min(index, default=0),
+                max(index, default=0),
+            ),
         )
         found = [(index[row[0]], *row[1:]) for row in rows if row[0] in index]
         return iter(sorted(found, key=lambda row: row[:2]))
@@ -112,9 +126,11 @@ class TrialRows:
         ).fetchone()
         return _decode_calls(row[0]) if row is not None else None
 
-    def all_calls(self, cell: int) -> Iterator[tuple[int, int, tuple[CallEntry, ...]]]:
-        """Yield (item index, epoch, calls) of the stored trials of a cell, in item order."""
-        for item, epoch, calls in self.columns(cell, ["calls"]):
+    def all_calls(
+        self, cell: int, *, first: int | None = None
+    ) -> Iterator[tuple[int, int, tuple[CallEntry, ...]]]:
+        """Yield (item index, epoch, calls) as `columns` does."""
+        for item, epoch, calls in self.columns(cell, ["calls"], first=first):
             yield item, epoch, _decode_calls(calls)
 
     def all_totals(self) -> RunTotals:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 import msgspec
 
@@ -22,7 +23,10 @@ from ember_bench.experiment.summary import (
     ExperimentSummary,
     RunSummary,
 )
-from ember_bench.report.html_data import Calls
+from ember_bench.report.html_data import Calls, items_shown
+
+MOST_TRIALS: Final = 20_000
+"""Such a page has some ten megabytes, and stays smooth."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Contents:
         answers: Prompts and answers by call key; None if they are not there.
         choices: How well nodes choose, by the cell's name; empty where the graphs were not run.
         notes: What else a reader is to know.
+        trials: How many the explorer has at most; 0 for all.
     """
 
     rows: TrialRows
@@ -42,6 +47,7 @@ class Contents:
     answers: Calls | None = None
     choices: Mapping[str, Sequence[ChoiceSummary]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    trials: int = MOST_TRIALS
 
     @cached_property
     def cells(self) -> list[CellDescription]:
@@ -100,6 +106,12 @@ class Contents:
         """The same by the name of the cell."""
         table = self.comparisons
         return {} if table is None else {pair.cell.cell: pair for pair in table.pairs}
+
+    @cached_property
+    def shown(self) -> int:
+        """How many items of each dataset are in the explorer, the first ones."""
+        scheduled = sum(map(self.rows.description.scheduled, self.cells))
+        return items_shown(self.rows, self.cells, self.trials or scheduled)
 
     def of(self, dataset: DatasetSummary) -> list[CellSummary]:
         """Return the cells on a dataset, in grid order."""

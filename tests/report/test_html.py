@@ -189,6 +189,37 @@ class TestTheExplorersData:
                 assert question.strip() in prompt
                 assert texts[call[10]].startswith("Answer: ")
 
+    def test_of_too_many_trials_has_the_first_items_on_every_cell_and_says_so(
+        self, workspace: Workspace
+    ) -> None:
+        workspace.run()
+        whole = embedded(html_report(contents(workspace, trials=0)), "data")
+        page = html_report(contents(workspace, trials=47))
+        data = embedded(page, "data")
+        assert data["items"][0] == whole["items"][0][:7]  # on six cells: 42 trials
+        first = [number for number, item in enumerate(whole["trials"]["item"]) if item < 7]
+        assert len(first) == 42
+        for name, values in data["trials"].items():
+            assert values == [whole["trials"][name][number] for number in first]
+        assert len(embedded(page, "calls-0")) == 42
+        assert "the first 7 items, of 40 of sums, on every cell" in page
+        assert "ember-bench report trip --trials 0" in page
+        assert "Every trial, with all" in html_report(contents(workspace, trials=240))
+
+    def test_of_fewer_trials_than_cells_has_one_item(self, workspace: Workspace) -> None:
+        workspace.run()
+        data = embedded(html_report(contents(workspace, trials=1)), "data")
+        assert data["trials"]["item"] == [0] * 6
+
+    def test_what_is_above_it_is_of_all_trials(self, workspace: Workspace) -> None:
+        workspace.run()
+
+        def above(page: str) -> str:
+            return page[: page.index('id="explorer"')]
+
+        some, everything = (html_report(contents(workspace, trials=n)) for n in (6, 0))
+        assert above(some) == above(everything)
+
     def test_keeps_a_prompt_once(self, workspace: Workspace) -> None:
         workspace.run()
         texts = embedded(html_report(contents(workspace)), "texts-0")
