@@ -2,13 +2,17 @@
 
 The grid is run with `ember-bench` itself, on simulated models: without MLflow, with it on a new
 database, and with it on one that is there, also against a server (`--tracking-uri`). Trials are
-timed by the run, logging from the line that says so to the end of the command.
+timed by the run, logging from the line that says so to the end of the command. CPU is that of the
+whole command with the process that talks to MLflow; what it takes more with MLflow than without is
+what MLflow takes: its start, the curves while trials are run, and the logging. Read it where other
+programs are running: it hardly depends on them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -50,8 +54,9 @@ def write_grid(folder: Path, name: str, cells: int, items: int) -> Path:
     return path
 
 
-def measure(grid: Path, results: Path, *more: str) -> tuple[float, float]:
-    """Return how many seconds the trials took, and the logging."""
+def measure(grid: Path, results: Path, *more: str) -> tuple[float, float, float]:
+    """Return how many seconds the trials took, and the logging, and the CPU of all."""
+    cpu = children_cpu()
     command = [*COMMAND, str(grid), "--results", str(results), "--json", *more]
     said = None
     with (
@@ -68,11 +73,18 @@ def measure(grid: Path, results: Path, *more: str) -> tuple[float, float]:
         printed.seek(0)
         summary = json.load(printed)
     wall: float = summary["run"]["wall_seconds"]
-    return wall, 0.0 if said is None else ended - said
+    return wall, 0.0 if said is None else ended - said, children_cpu() - cpu
 
 
-def report(what: str, trials: float, logging: float) -> None:
-    print(f"{what:<30} trials {trials:6.1f} s, logging {logging:6.1f} s", flush=True)
+def children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def report(what: str, trials: float, logging: float, cpu: float) -> None:
+    print(
+        f"{what:<30} trials {trials:6.1f} s, logging {logging:6.1f} s; CPU {cpu:6.1f} s", flush=True
+    )
 
 
 if __name__ == "__main__":

@@ -13,12 +13,10 @@ if TYPE_CHECKING:
     from ember_bench.tracking.messages import TracedTrial
 
 REPORT: Final = "report.html"
-# A page of some ten megabytes; `ember-bench report` writes larger ones.
-_MOST_REPORTED: Final = 50_000
 
 
 def write_report(store: TrialStore, responses: Path, folder: Path) -> list[Path]:
-    """Write the report of an experiment to `folder`; returns [] for one with too many trials.
+    """Write the report of an experiment to `folder`.
 
     Without what takes another run of the graphs, for which nobody has asked.
     """
@@ -26,8 +24,6 @@ def write_report(store: TrialStore, responses: Path, folder: Path) -> list[Path]
     from ember_bench.report.html import html_report
     from ember_bench.report.html_contents import Contents
 
-    if len(store.experiment) > _MOST_REPORTED:
-        return []
     answers = StoredAnswers(responses)
     try:
         cells = {cell.name for cell in store.description.cells}

@@ -12,6 +12,7 @@ from ember_bench.cli._places import RESPONSES, TRIALS
 from ember_bench.errors import ConfigError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
+    from ember_bench.experiment.celldata import StoredCells
     from ember_bench.experiment.description import CellDescription
     from ember_bench.experiment.pairing import Group
     from ember_bench.experiment.results import CellResults
@@ -53,6 +54,7 @@ class ResultsReader:
     def __init__(self, results: Path) -> None:
         self.results = results
         self._open: dict[Path, StoredTrials] = {}
+        self._cells: dict[Path, StoredCells] = {}
         self._read: dict[tuple[Path, str], CellResults] = {}
         self._stack = ExitStack()
 
@@ -124,14 +126,16 @@ class ResultsReader:
 
         key = rows.path, cell.name
         if key not in self._read:
-            self._read[key] = stored_results(rows, cell, source)
+            self._read[key] = stored_results(self._cells[rows.path], cell, source)
         return self._read[key]
 
     def _rows(self, path: Path) -> StoredTrials:
+        from ember_bench.experiment.celldata import StoredCells
         from ember_bench.experiment.rows import StoredTrials
 
         if path not in self._open:
             self._open[path] = StoredTrials(path)
+            self._cells[path] = StoredCells(self._open[path])
             self._stack.callback(self._open[path].close)
         return self._open[path]
 

@@ -57,8 +57,11 @@ def compare(
     if correction not in known:
         raise UnknownNameError("correction", correction, known)
     with ResultsReader(results) as reader:
-        groups = [_group(name, reader, tracking_uri) for name in names]
-    table = comparison.compare(pair_up(groups), correction=known[correction], anyway=anyway)
+        pairs = pair_up([_group(name, reader, tracking_uri) for name in names])
+        if flips is None:
+            flips = _FLIPS if len(pairs) <= _FEW else 0
+        listed = bool(flips or as_json or report is not None)
+        table = comparison.compare(pairs, correction=known[correction], anyway=anyway, flips=listed)
     if report is not None:
         from ember_bench.cli.export import opened
         from ember_bench.report.html_compared import html_comparison
@@ -70,8 +73,6 @@ def compare(
         return
     from ember_bench.report.compared import comparison_table
 
-    if flips is None:
-        flips = _FLIPS if len(table.pairs) <= _FEW else 0
     put_text(comparison_table(table, columns(), flips=flips))
 
 

@@ -38,6 +38,12 @@ def report(
             help="Run the graphs on stored answers, if the grid is there: how nodes choose."
         ),
     ] = True,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="How many trials the page lists at most; 0 for all [20,000: first items]."
+        ),
+    ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where recorded data is [EMBER_BENCH_DATA].")
     ] = None,
@@ -54,7 +60,7 @@ def report(
             raise ConfigError(f"--open goes with --format html, not with {form}")
         export(name, form=form, what="cells", output=output, results=results)
         return
-    path = _write_html(name, results, output, data_dir, graphs=graphs)
+    path = _write_html(name, results, output, data_dir, graphs=graphs, trials=trials)
     put(str(path))
     if show:
         import webbrowser
@@ -63,7 +69,13 @@ def report(
 
 
 def _write_html(
-    name: str, results: Path, output: Path | None, data_dir: Path | None, *, graphs: bool
+    name: str,
+    results: Path,
+    output: Path | None,
+    data_dir: Path | None,
+    *,
+    graphs: bool,
+    trials: int | None,
 ) -> Path:
     from contextlib import ExitStack
 
@@ -72,7 +84,7 @@ def _write_html(
     from ember_bench.cli.export import opened
     from ember_bench.models.store import StoredAnswers
     from ember_bench.report.html import html_report
-    from ember_bench.report.html_contents import Contents
+    from ember_bench.report.html_contents import MOST_TRIALS, Contents
 
     with ResultsReader(results) as reader, ExitStack() as stack:
         named = reader.get(name)
@@ -88,7 +100,12 @@ def _write_html(
         else:
             say(f"{folder.parent / RESPONSES}: is not there, so prompts and answers are left out")
         contents = Contents(
-            named.rows, {cell.name for cell in named.cells}, answers, choices, notes
+            named.rows,
+            {cell.name for cell in named.cells},
+            answers,
+            choices,
+            notes,
+            trials=MOST_TRIALS if trials is None else trials,
         )
         page = html_report(contents)
         path = folder / "report.html" if output is None else output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,12 @@ _SUFFIX: Final = ".rescored"
 
 
 def rescore(
-    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A grid that was run.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="EXPERIMENT", help="A grid that was run, or results: their name or folder."
+        ),
+    ],
     evaluator: Annotated[
         list[str] | None,
         typer.Option(
@@ -61,9 +67,12 @@ def rescore(
         use_data_dir(data_dir)
     if unsafe_code:
         warn_of_unsafe_code()
-    grid = _grid(name, results)
+    grid, folder = _grid(name, results)
     spec, _ = read_spec(grid)
-    trials = answered(spec.name, results)
+    beside = folder is not None and folder.parent != results
+    if folder is not None:
+        results = folder.parent  # what the models answered is there, and what is scored goes there
+    trials = answered(spec.name if folder is None else folder.name, results)
     experiment = session.open_experiment(
         grid,
         offline=True,
@@ -77,7 +86,9 @@ def rescore(
         outcome, changed = _run(experiment, stored, options, quiet=quiet)
     finally:
         stored.close()
-    _print(outcome, options, changed, spec.name, as_json=as_json, quiet=quiet)
+    names = trials.parent.name, outcome.summary.name
+    before, after = (str(results / each) if beside else each for each in names)
+    _print(outcome, options, changed, (before, after), as_json=as_json, quiet=quiet)
 
 
 def _run(
@@ -100,7 +111,13 @@ def _run(
 
 
 def _print(
-    outcome: Outcome, options: Options, changed: int, before: str, *, as_json: bool, quiet: bool
+    outcome: Outcome,
+    options: Options,
+    changed: int,
+    names: tuple[str, str],
+    *,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Print the table and what to look at, and exit with the status that it deserves."""
     from ember_bench.cli.run import print_outcome
@@ -109,7 +126,7 @@ def _print(
     if changed:
         say(f"{changed:,} stored trials are left out: their graph, model or item has changed since")
     if not quiet:
-        say(f"what changed: ember-bench compare {before} {outcome.summary.name} --anyway")
+        say(f"what changed: ember-bench compare {' '.join(map(shlex.quote, names))} --anyway")
     if outcome.stopped:
         raise typer.Exit(Status.STOPPED)
     if failed := outcome.summary.failed:
@@ -118,8 +135,8 @@ def _print(
         raise typer.Exit(Status.FAILURES)
 
 
-def _grid(name: str, results: Path) -> Path:
-    """Return the grid that a name, a path, or the name of results stands for.
+def _grid(name: str, results: Path) -> tuple[Path, Path | None]:
+    """Return the grid that a name, a path, or results stand for, and the results if it was they.
 
     Raises:
         ConfigError: if there is none.
@@ -129,12 +146,12 @@ def _grid(name: str, results: Path) -> Path:
     from ember_bench.errors import ConfigError
 
     try:
-        return find_grid(name)
+        return find_grid(name), None
     except ConfigError:
         with ResultsReader(results) as reader:
             if (named := reader.find(name)) is None:
                 raise
-            return grid_of(named.rows)
+            return grid_of(named.rows), named.rows.path.parent
 
 
 def _evaluators(given: Sequence[str], spec: ExperimentSpec, grid: Path) -> Mapping[str, str]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from ember_bench import stats
-from ember_bench.experiment.description import AskedItem, CellDescription
+from ember_bench.experiment.celldata import (
+    BoolArray,
+    CellData,
+    CellTotals,
+    FloatArray,
+    IntArray,
+    StoredCells,
+)
+from ember_bench.experiment.description import CellDescription
 from ember_bench.experiment.rows import TrialRows
 from ember_bench.experiment.summary import (
     OUTCOMES,
@@ -23,8 +27,6 @@ from ember_bench.experiment.summary import (
     RunSummary,
 )
 
-FloatArray = npt.NDArray[np.float64]
-
 # Whether two cells share calls is a matter of structure: a few items show it.
 _ITEMS_LOOKED_AT = 5
 
@@ -32,74 +34,20 @@ _ITEMS_LOOKED_AT = 5
 _SHOWN_PASSES = (2, 5, 10, 100)
 
 
-@dataclass(frozen=True)
-class CellData:
-    """A cell's stored trials, one entry each, in the order of items and epochs.
+class Analysis:
+    """Computes the summary of an experiment from its trial store.
 
-    Attributes:
-        item: Index of the item, shape (n_trials,).
-        outcome: Of each trial.
-        score: In [0, 1], 0 where the trial failed.
-        cost: US dollars; NaN where a price is unknown.
-        latency: Seconds; NaN where it is unknown.
-        counts: Columns calls_used, calls_made, input_tokens, output_tokens.
-        spend: US dollars.
+    Args:
+        store: The trial store.
+        read: Its cells, if somebody else reads them too.
     """
 
-    item: npt.NDArray[np.int64]
-    outcome: list[str]
-    score: FloatArray
-    cost: FloatArray
-    latency: FloatArray
-    counts: npt.NDArray[np.int64]
-    spend: FloatArray
-
-    @classmethod
-    def read(cls, store: TrialRows, cell: int) -> CellData:
-        """Read a cell's trials."""
-        names = (
-            "outcome", "score", "cost_usd", "latency_seconds",
-            "calls_used", "calls_made", "input_tokens", "output_tokens", "spend_usd",
-        )  # fmt: skip
-        rows = list(store.columns(cell, names))
-        columns = list(zip(*rows, strict=True)) if rows else [()] * (2 + len(names))
-        numbers = [np.asarray(column, dtype=np.float64) for column in columns[3:6]]
-        counts = np.asarray(columns[6:10], dtype=np.int64).reshape(4, len(rows))
-        return cls(
-            item=np.asarray(columns[0], dtype=np.int64),
-            outcome=[str(outcome) for outcome in columns[2]],
-            score=numbers[0],
-            cost=numbers[1],
-            latency=numbers[2],
-            counts=counts,
-            spend=np.asarray(columns[10], dtype=np.float64),
-        )
-
-    @cached_property
-    def failed(self) -> npt.NDArray[np.bool_]:
-        """Which trials ended in an error."""
-        return np.asarray([outcome == "error" for outcome in self.outcome], dtype=np.bool_)
-
-    def item_means(
-        self, values: FloatArray, keep: npt.NDArray[np.bool_] | None = None
-    ) -> tuple[npt.NDArray[np.int64], FloatArray]:
-        """Return the items and the means of `values` over each one's epochs."""
-        items = self.item if keep is None else self.item[keep]
-        kept = values if keep is None else values[keep]
-        if len(items) == len(np.unique(items)):
-            return items, kept  # one epoch
-        unique, where = np.unique(items, return_inverse=True)
-        return unique, np.bincount(where, weights=kept) / np.bincount(where)
-
-
-class Analysis:
-    """Computes the summary of an experiment from its trial store."""
-
-    def __init__(self, store: TrialRows) -> None:
+    def __init__(self, store: TrialRows, read: StoredCells | None = None) -> None:
         self.store = store
+        self.read = StoredCells(store) if read is None else read
         self.asked = store.description
         self.level = self.asked.level
-        self._scores: dict[str, tuple[npt.NDArray[np.int64], FloatArray]] = {}
+        self._scores: dict[str, FloatArray] = {}
 
     def summary(self, run: RunSummary) -> ExperimentSummary:
         """Return what the experiment found; `run` says what the last run did."""
@@ -127,17 +75,19 @@ class Analysis:
         return self._with_holm([self._compared(i, cell) for i, cell in enumerate(cells)])
 
     def _cell(self, index: int, cell: CellDescription) -> CellSummary:
-        data = CellData.read(self.store, index)
+        data, totals = self.read.data(index), self.read.totals(index)
         scheduled = self.asked.scheduled(cell)
-        outcomes = Counter(data.outcome)
-        outcomes["skipped"] = scheduled - len(data.outcome)
+        outcomes = np.bincount(data.outcome, minlength=len(OUTCOMES))
+        outcomes[OUTCOMES.index("skipped")] = scheduled - len(data.outcome)
         failed = data.failed
         counted = None if self.asked.failures == "wrong" else ~failed
-        items, scores = self._scores[cell.name] = data.item_means(data.score, counted)
+        scores = self._scores[cell.name] = data.means(data.score, counted)
         # A failed trial's calls, and their critical path, end somewhere in the middle.
-        _, costs = data.item_means(data.cost, _known(data.cost, ~failed))
-        _, latencies = data.item_means(data.latency, _known(data.latency, ~failed))
-        used, made, tokens_in, tokens_out = (int(n) for n in data.counts.sum(axis=1))
+        costs = _present(data.means(data.cost, _known(data.cost, ~failed)))
+        latencies = _present(data.means(data.latency, _known(data.latency, ~failed)))
+        accuracy = stats.mean_score(
+            _present(scores), clusters=self._clusters(cell, _places(scores)), level=self.level
+        )
         return CellSummary(
             name=cell.name,
             label=cell.label,
@@ -148,30 +98,26 @@ class Analysis:
             simulated=cell.simulated,
             oracle=cell.oracle,
             scheduled=scheduled,
-            items=len(np.unique(data.item)),
-            outcomes={name: outcomes[name] for name in OUTCOMES},
-            accuracy=_estimate(
-                stats.mean_score(scores, clusters=self._clusters(cell, items), level=self.level)
-            ),
-            accuracy_worst=_mean(data.item_means(data.score)[1]) if failed.any() else None,
+            items=int(np.count_nonzero(data.epochs)),
+            outcomes=dict(zip(OUTCOMES, outcomes.tolist(), strict=True)),
+            accuracy=_estimate(accuracy),
+            accuracy_worst=_mean(data.means(data.score)) if failed.any() else None,
             accuracy_best=(
-                _mean(data.item_means(np.where(failed, 1.0, data.score))[1])
-                if failed.any()
-                else None
+                _mean(data.means(np.where(failed, 1.0, data.score))) if failed.any() else None
             ),
             cost_per_item=_estimate(stats.mean_cost(costs, level=self.level)),
             cost_per_correct=self._cost_per_correct(data),
             latency_seconds=_estimate(stats.mean_cost(latencies, level=self.level)),
             latency_p50=_value(stats.quantile(latencies, 0.5)),
             latency_p95=_value(stats.quantile(latencies, 0.95)),
-            calls=used,
-            calls_made=made,
-            calls_shared=used - made,
-            input_tokens=tokens_in,
-            output_tokens=tokens_out,
-            spend_usd=_spend(data, replayed=cell.replayed),
+            calls=totals.calls_used,
+            calls_made=totals.calls_made,
+            calls_shared=totals.calls_used - totals.calls_made,
+            input_tokens=totals.input_tokens,
+            output_tokens=totals.output_tokens,
+            spend_usd=_spend(totals, replayed=cell.replayed),
             comparison=None,
-            categories=self._categories(cell, items, scores),
+            categories=self._categories(cell, scores),
             replayed=cell.replayed,
             pass_at_k=self._pass_at_k(data),
         )
@@ -181,8 +127,8 @@ class Analysis:
         epochs = self.asked.epochs
         if epochs == 1 or not np.isin(data.score, (0.0, 1.0)).all():
             return {}
-        _, where = np.unique(data.item, return_inverse=True)
-        samples, correct = np.bincount(where), np.bincount(where, weights=data.score)
+        samples = data.epochs
+        correct = np.bincount(data.item, weights=data.score, minlength=data.n_items)
         whole = samples == epochs
         found = {}
         for k in sorted({k for k in _SHOWN_PASSES if k < epochs} | {epochs}):
@@ -193,29 +139,24 @@ class Analysis:
 
     def _cost_per_correct(self, data: CellData) -> Estimate | None:
         # What failed trials cost was spent on the way to the right answers.
-        _, costs = data.item_means(data.cost)
-        _, scores = data.item_means(data.score)
-        if np.isnan(costs).any():
+        if np.isnan(data.cost).any():
             return None
+        costs, scores = (_present(data.means(values)) for values in (data.cost, data.score))
         return _estimate(stats.cost_per_correct(costs, scores, level=self.level))
 
-    def _categories(
-        self, cell: CellDescription, items: npt.NDArray[np.int64], scores: FloatArray
-    ) -> dict[str, Estimate]:
-        asked = self.asked.items[cell.dataset]
-        labels = [asked[i].category for i in items]
+    def _categories(self, cell: CellDescription, scores: FloatArray) -> dict[str, Estimate]:
+        names, numbers = self.read.items(cell.dataset).categories
         found = {}
-        for category in sorted({label for label in labels if label is not None}):
-            chosen = np.asarray([label == category for label in labels])
-            clusters = self._clusters(cell, items[chosen])
+        for number, name in enumerate(names):
+            chosen = np.flatnonzero((numbers == number) & ~np.isnan(scores))
+            clusters = self._clusters(cell, chosen)
             estimate = stats.mean_score(scores[chosen], clusters=clusters, level=self.level)
             if estimate is not None:
-                found[category] = Estimate.of(estimate)
+                found[name] = Estimate.of(estimate)
         return found
 
-    def _clusters(self, cell: CellDescription, items: npt.NDArray[np.int64]) -> list[str] | None:
-        asked = self.asked.items[cell.dataset]
-        return clusters_of([asked[i] for i in items])
+    def _clusters(self, cell: CellDescription, places: IntArray) -> list[str] | None:
+        return self.read.items(cell.dataset).clusters(places)
 
     def _compared(self, index: int, summary: CellSummary) -> CellSummary:
         """Return the summary with its comparison to the baseline, Holm's correction pending."""
@@ -223,12 +164,11 @@ class Analysis:
         baseline = self.asked.baselines.get(cell.dataset)
         if baseline is None or baseline == cell.name:
             return summary
-        items, scores = self._scores[cell.name]
-        base_items, base_scores = self._scores[baseline]
-        both, ours, theirs = np.intersect1d(items, base_items, return_indices=True)
+        ours, theirs = self._scores[cell.name], self._scores[baseline]
+        both = np.flatnonzero(~np.isnan(ours) & ~np.isnan(theirs))
         found = stats.paired_difference(
-            scores[ours],
-            base_scores[theirs],
+            ours[both],
+            theirs[both],
             clusters=self._clusters(cell, both),
             level=self.level,
             seed=self.asked.seed,
@@ -254,9 +194,9 @@ class Analysis:
         )
         return msgspec.structs.replace(summary, comparison=comparison)
 
-    def _share_calls(self, a: int, b: int, items: npt.NDArray[np.int64]) -> bool:
-        for item in items[:_ITEMS_LOOKED_AT]:
-            first, second = self.store.calls(a, int(item), 0), self.store.calls(b, int(item), 0)
+    def _share_calls(self, a: int, b: int, items: IntArray) -> bool:
+        for item in items[:_ITEMS_LOOKED_AT].tolist():
+            first, second = self.store.calls(a, item, 0), self.store.calls(b, item, 0)
             if first and second and {c.key for c in first} & {c.key for c in second}:
                 return True
         return False
@@ -283,24 +223,25 @@ class Analysis:
         return corrected
 
 
-def clusters_of(items: Sequence[AskedItem]) -> list[str] | None:
-    """Return each item's cluster, an item without one being its own; None if none has one."""
-    if all(item.cluster is None for item in items):
-        return None
-    return [item.cluster if item.cluster is not None else f"\0{item.id}" for item in items]
-
-
-def _spend(data: CellData, *, replayed: bool) -> float | None:
+def _spend(totals: CellTotals, *, replayed: bool) -> float | None:
     """Return the US dollars paid; None if some request was made whose price is unknown."""
-    made = data.counts[1] > 0
-    if not replayed and np.isnan(data.cost[made]).any():
-        return None
-    return float(data.spend.sum())
+    return None if totals.unpriced and not replayed else totals.spend_usd
 
 
-def _known(values: FloatArray, asked: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _places(values: FloatArray) -> IntArray:
+    return np.flatnonzero(~np.isnan(values))
+
+
+def _present(values: FloatArray) -> FloatArray:
+    """Return the values of the items that have one."""
+    found: FloatArray = values[~np.isnan(values)]
+    return found
+
+
+def _known(values: FloatArray, asked: BoolArray) -> BoolArray:
     """Return `asked`, or nothing if any value asked for is unknown: a mean of the rest misleads."""
-    return asked & ~np.isnan(values[asked]).any()
+    known: BoolArray = asked & ~np.isnan(values[asked]).any()
+    return known
 
 
 def _estimate(estimate: stats.Estimate | None) -> Estimate | None:
@@ -312,4 +253,5 @@ def _value(estimate: stats.Estimate | None) -> float | None:
 
 
 def _mean(values: FloatArray) -> float | None:
-    return float(values.mean()) if len(values) else None
+    found = _present(values)
+    return float(found.mean()) if found.size else None

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from ember_bench import stats
 from ember_bench.errors import ConfigError
-from ember_bench.experiment.analysis import clusters_of
-from ember_bench.experiment.description import AskedItem
+from ember_bench.experiment.celldata import BoolArray, FloatArray, IntArray
 from ember_bench.experiment.results import CellResults
 from ember_bench.experiment.summary import Estimate
 
-FloatArray = npt.NDArray[np.float64]
 Correction = Literal["holm", "bh"]
 CORRECTIONS: tuple[Correction, ...] = ("holm", "bh")
 
@@ -84,7 +82,8 @@ class PairedComparison(msgspec.Struct, frozen=True):
             baseline, this among them; on the items that all of them have; None if there is none,
             and for an oracle.
         differing: What makes the two not comparable, if they were compared all the same.
-        flips: Items that they score differently on: those won, then those lost.
+        flips: Items that they score differently on: those won, then those lost; empty where only
+            their numbers were asked for.
     """
 
     cell: Side
@@ -131,9 +130,32 @@ class Pair:
     cell: CellResults
     baseline: CellResults
 
+    @cached_property
+    def items(self) -> IntArray:
+        """The places, among the cell's items, of those that both have a score of."""
+        return np.flatnonzero(~np.isnan(self.cell.scores) & ~np.isnan(self.baseline_scores))
+
+    @cached_property
+    def baseline_scores(self) -> FloatArray:
+        """Those of the baseline for the cell's items; NaN where it has none."""
+        return self.of_baseline(self.baseline.scores)
+
+    def of_baseline(self, values: FloatArray) -> FloatArray:
+        """Return what the baseline's items have, shape (n_items,), for the cell's."""
+        return _taken(values, self.cell.items.match(self.baseline.items).places)
+
+
+def _taken(values: FloatArray, places: IntArray) -> FloatArray:
+    """Return the values at places; NaN for -1."""
+    return np.append(values, np.nan)[places]
+
 
 def compare(
-    pairs: Sequence[Pair], *, correction: Correction = "holm", anyway: bool = False
+    pairs: Sequence[Pair],
+    *,
+    correction: Correction = "holm",
+    anyway: bool = False,
+    flips: bool = True,
 ) -> ComparisonTable:
     """Compare each pair on the items that both have: same id and, where it is known, content.
 
@@ -141,20 +163,20 @@ def compare(
         pairs: At least one; p-values are corrected over all of them.
         correction: How.
         anyway: Compare also what is not comparable, and say what differs.
+        flips: List the items that cells score differently on, which takes reading the answers.
 
     Raises:
         ConfigError: if a pair is not comparable, or no pair has an item in common.
     """
-    shared = {id(pair): _shared(pair) for pair in pairs}
-    empty = [pair for pair in pairs if not shared[id(pair)]]
-    pairs = [pair for pair in pairs if shared[id(pair)]]
+    empty = [pair for pair in pairs if not pair.items.size]
+    pairs = [pair for pair in pairs if pair.items.size]
     if not pairs:
         raise ConfigError(*_explained(empty, "have no item in common"))
     if not anyway and (bad := [pair for pair in pairs if any(differences(pair))]):
         raise ConfigError(
             *_explained(bad, "are not comparable", "--anyway compares what coincides")
         )
-    found = [_compared(pair, shared[id(pair)]) for pair in pairs]
+    found = [_compared(pair, flips=flips) for pair in pairs]
     systems = [number for number, pair in enumerate(pairs) if not pair.cell.oracle]
     adjust = stats.holm if correction == "holm" else stats.benjamini_hochberg
     adjusted = adjust([found[number].p_value for number in systems])
@@ -193,29 +215,15 @@ def _item_differences(a: CellResults, b: CellResults) -> Iterator[str]:
     shorter = min(len(a.asked.digest), len(b.asked.digest))  # MLflow keeps the first digits
     if a.asked.digest[:shorter] == b.asked.digest[:shorter]:
         return
-    if edited := sum(not _same(a.known[i], b.known[i]) for i in a.known if i in b.known):
-        yield f"{edited:,} items have the same id and another content"
+    match = a.items.match(b.items)
+    if match.edited:
+        yield f"{match.edited:,} items have the same id and another content"
     if a.scheduled is None or b.scheduled is None:
         yield "the datasets' items differ"
         return
-    for one, other in ((a, b), (b, a)):
-        if only := len((one.scheduled or set()) - (other.scheduled or set())):
-            yield f"{only:,} items are asked only in {one.source} ({one.asked.name})"
-
-
-def _same(one: AskedItem, other: AskedItem) -> bool:
-    return not (one.digest and other.digest) or one.digest == other.digest
-
-
-def _shared(pair: Pair) -> list[str]:
-    """Return the items that both have, in the cell's order."""
-    a, b = pair.cell, pair.baseline
-    return [
-        item
-        for item in a.scores
-        if item in b.scores
-        and (item not in a.known or item not in b.known or _same(a.known[item], b.known[item]))
-    ]
+    for one, missing in ((a, match.missing), (b, b.items.match(a.items).missing)):
+        if missing:
+            yield f"{missing:,} items are asked only in {one.source} ({one.asked.name})"
 
 
 def _explained(pairs: Sequence[Pair], verdict: str, *advice: str) -> list[str]:
@@ -237,11 +245,10 @@ def _name(cell: CellResults) -> str:
     return f"{cell.source}/{cell.name}"
 
 
-def _compared(pair: Pair, items: list[str]) -> PairedComparison:
-    a, b = pair.cell, pair.baseline
-    first = np.asarray([a.scores[item] for item in items])
-    second = np.asarray([b.scores[item] for item in items])
-    clusters = _clusters(a, b, items)
+def _compared(pair: Pair, *, flips: bool) -> PairedComparison:
+    a, b, items = pair.cell, pair.baseline, pair.items
+    first, second = a.scores[items], pair.baseline_scores[items]
+    clusters = a.items.clusters(items)
     level, seed = b.level, b.seed
     found = stats.paired_difference(first, second, clusters=clusters, level=level, seed=seed)
     assert found is not None  # noqa: S101 - there are items, see `compare`
@@ -268,10 +275,10 @@ def _compared(pair: Pair, items: list[str]) -> PairedComparison:
         p_value=found.p_value,
         p_adjusted=None,
         test=found.test,
-        cost_ratio=_cost_ratio(a, b, items, level),
+        cost_ratio=_cost_ratio(pair, level),
         best_probability=None,
         differing=list(differences(pair)),
-        flips=[_flip(a, b, item) for item in _flipped(items, first - second)],
+        flips=[_flip(pair, item) for item in _flipped(items, first - second)] if flips else [],
     )
 
 
@@ -284,52 +291,42 @@ def _side(cell: CellResults, scores: FloatArray) -> Side:
         simulated=cell.simulated,
         oracle=cell.oracle,
         accuracy=float(scores.mean()),
-        items=len(cell.scores),
-        scheduled=None if cell.scheduled is None else len(cell.scheduled),
+        items=int(np.count_nonzero(~np.isnan(cell.scores))),
+        scheduled=cell.scheduled,
         failed=cell.failed,
     )
 
 
-def _clusters(a: CellResults, b: CellResults, items: Sequence[str]) -> list[str] | None:
-    known: Mapping[str, AskedItem] = {**b.known, **a.known}
-    if any(item not in known for item in items):
-        return None
-    return clusters_of([known[item] for item in items])
-
-
-def _cost_ratio(
-    a: CellResults, b: CellResults, items: Sequence[str], level: float
-) -> Estimate | None:
+def _cost_ratio(pair: Pair, level: float) -> Estimate | None:
     """Return the ratio over the items that finished in both; None if a price is unknown."""
-    finished = [
-        ~np.isnan(cell.cost[np.asarray([o != "error" for o in cell.outcome], dtype=np.bool_)]).any()
-        for cell in (a, b)
-    ]
-    both = [item for item in items if item in a.costs and item in b.costs]
-    if not (all(finished) and both):
+    if not (pair.cell.priced and pair.baseline.priced):
         return None
-    ratio = stats.cost_ratio(
-        [a.costs[item] for item in both], [b.costs[item] for item in both], level=level
-    )
+    costs = pair.cell.costs[pair.items], pair.of_baseline(pair.baseline.costs)[pair.items]
+    both = ~np.isnan(costs[0]) & ~np.isnan(costs[1])
+    if not both.any():
+        return None
+    ratio = stats.cost_ratio(costs[0][both], costs[1][both], level=level)
     return None if ratio is None else Estimate.of(ratio)
 
 
-def _flipped(items: Sequence[str], difference: FloatArray) -> Iterator[str]:
+def _flipped(items: IntArray, difference: FloatArray) -> Iterator[int]:
     """Yield the items won, and then those lost, each in order."""
-    yield from (items[i] for i in np.flatnonzero(difference > 0).tolist())
-    yield from (items[i] for i in np.flatnonzero(difference < 0).tolist())
+    yield from items[difference > 0].tolist()
+    yield from items[difference < 0].tolist()
 
 
-def _flip(a: CellResults, b: CellResults, item: str) -> Flip:
-    known = a.known.get(item) or b.known.get(item)
+def _flip(pair: Pair, place: int) -> Flip:
+    a, b = pair.cell, pair.baseline
+    item = a.items.asked[place]
+    there = int(a.items.match(b.items).places[place])
     return Flip(
-        item=item,
-        question=(known.question or None) if known else None,
-        target=(known.target or None) if known else None,
-        score=a.scores[item],
-        baseline_score=b.scores[item],
-        answers=a.answers[item],
-        baseline_answers=b.answers[item],
+        item=item.id,
+        question=item.question or b.items.asked[there].question or None,
+        target=item.target or b.items.asked[there].target or None,
+        score=float(a.scores[place]),
+        baseline_score=float(b.scores[there]),
+        answers=a.answers_to(place),
+        baseline_answers=b.answers_to(there),
     )
 
 
@@ -346,17 +343,27 @@ def _best(pairs: Sequence[Pair]) -> tuple[list[float | None], list[float | None]
     for everyone in families.values():
         baseline = pairs[everyone[0]].baseline
         members = [number for number in everyone if not pairs[number].cell.oracle]
-        cells = [baseline, *(pairs[number].cell for number in members)]
-        common = [set(_shared(pairs[number])) for number in members]
-        items = [item for item in baseline.scores if all(item in some for some in common)]
-        if not items:
+        scores = np.column_stack(
+            [baseline.scores, *(_for_baseline(pairs[number]) for number in members)]
+        )
+        items = np.flatnonzero(_whole(scores))
+        if not items.size:
             baselines.append(None)
             continue
-        scores = np.asarray([[cell.scores[item] for cell in cells] for item in items])
         found = stats.best_probabilities(
-            scores, clusters=_clusters(baseline, cells[-1], items), seed=baseline.seed
+            scores[items], clusters=baseline.items.clusters(items), seed=baseline.seed
         )
         baselines.append(float(found[0]))
         for number, share in zip(members, found[1:], strict=True):
             shares[number] = float(share)
     return shares, baselines
+
+
+def _for_baseline(pair: Pair) -> FloatArray:
+    """Return the cell's scores of the baseline's items; NaN where it has none."""
+    return _taken(pair.cell.scores, pair.baseline.items.match(pair.cell.items).places)
+
+
+def _whole(values: FloatArray) -> BoolArray:
+    """Say which rows have all their values."""
+    return np.asarray(np.isfinite(values).all(axis=1))

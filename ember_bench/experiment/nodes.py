@@ -88,7 +88,7 @@ def node_summaries(rows: TrialRows, cell: int) -> list[NodeSummary]:
         priced &= all(call.cost_usd is not None for call in calls)
         timed &= all(call.latency_seconds is not None for call in calls)
         if timed:
-            for index in _critical(calls):
+            for index in _critical(calls) if calls else ():
                 nodes[calls[index].node].latency[item] += calls[index].latency_seconds or 0.0
     order = sorted(items)
     level = rows.description.level
@@ -120,6 +120,8 @@ def node_summaries(rows: TrialRows, cell: int) -> list[NodeSummary]:
 
 
 def _critical(calls: Sequence[CallEntry]) -> list[int]:
+    if not any(call.started for call in calls):  # as in an ensemble: the slowest is waited for
+        return [max(range(len(calls)), key=lambda i: calls[i].latency_seconds or 0.0)]
     return stats.critical_path(
         [call.started for call in calls], [call.latency_seconds or 0.0 for call in calls]
     )

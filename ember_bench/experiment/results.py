@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-from ember_bench.experiment.description import AskedItem, CellDescription
-from ember_bench.experiment.rows import TrialRows
+from ember_bench.experiment.celldata import CellData, FloatArray, Items, StoredCells
+from ember_bench.experiment.description import CellDescription
 from ember_bench.experiment.summary import DatasetSummary
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -30,13 +27,9 @@ class CellResults:
         failures: How failed trials are scored: `wrong`, or `excluded`.
         level: Confidence level of its intervals.
         seed: Of what is random in its analysis.
-        scheduled: The items that its grid asks, by id; None where that is not known.
-        known: What is known of the items, by id.
-        item: Id of each trial's item, shape (n_trials,) as all that follow.
-        outcome: Of each trial.
-        score: In [0, 1], 0 where the trial failed.
-        cost: US dollars; NaN where a price is unknown.
-        answer: As it was read out; None where none was.
+        items: The items that it was asked, as far as they are known.
+        data: Its trials, which have the places of their items in `items`.
+        read_answers: Reads the answer of each trial; None where none could be read out.
     """
 
     source: str
@@ -48,53 +41,63 @@ class CellResults:
     failures: str
     level: float
     seed: int
-    scheduled: frozenset[str] | None
-    known: Mapping[str, AskedItem]
-    item: Sequence[str]
-    outcome: Sequence[str]
-    score: FloatArray
-    cost: FloatArray
-    answer: Sequence[str | None]
+    items: Items
+    data: CellData
+    read_answers: Callable[[], Sequence[str | None]]
 
     @cached_property
-    def scores(self) -> dict[str, float]:
-        """The mean score of each item over its epochs, failures counted as the grid says."""
-        keep = [self.failures == "wrong" or outcome != "error" for outcome in self.outcome]
-        return self._means(self.score, np.asarray(keep, dtype=np.bool_))
+    def scores(self) -> FloatArray:
+        """The mean score of each item over its epochs, failures counted as the grid says.
+
+        Shape (n_items,) as the other two; NaN for items without a trial that counts.
+        """
+        keep = None if self.failures == "wrong" else ~self.data.failed
+        return self.data.means(self.data.score, keep)
 
     @cached_property
-    def costs(self) -> dict[str, float]:
+    def costs(self) -> FloatArray:
         """The mean cost of each item over the trials that did not fail, where it is known."""
-        finished = np.asarray([outcome != "error" for outcome in self.outcome], dtype=np.bool_)
-        return self._means(self.cost, finished & ~np.isnan(self.cost))
+        return self.data.means(self.data.cost, ~self.data.failed & ~np.isnan(self.data.cost))
 
     @cached_property
-    def answers(self) -> dict[str, list[str | None]]:
-        """The answers to each item, by epoch."""
-        found: dict[str, list[str | None]] = {}
-        for item, answer in zip(self.item, self.answer, strict=True):
-            found.setdefault(item, []).append(answer)
-        return found
+    def latencies(self) -> FloatArray:
+        """The mean latency of the same."""
+        known = ~self.data.failed & ~np.isnan(self.data.latency)
+        return self.data.means(self.data.latency, known)
+
+    @cached_property
+    def priced(self) -> bool:
+        """Whether the price of every trial that did not fail is known."""
+        return not np.isnan(self.data.cost[~self.data.failed]).any()
+
+    @cached_property
+    def answers(self) -> Sequence[str | None]:
+        """The answer of each trial, shape (n_trials,)."""
+        return self.read_answers()
+
+    def answers_to(self, item: int) -> list[str | None]:
+        """Return the answers to the item at a place, by epoch."""
+        first = self.data.first(item)
+        return list(self.answers[first : first + int(self.data.epochs[item])])
+
+    @property
+    def scheduled(self) -> int | None:
+        """How many items its grid asks; None where that is not known."""
+        return len(self.items) if self.items.whole else None
 
     @property
     def failed(self) -> int:
         """How many of its trials ended in an error."""
-        return sum(outcome == "error" for outcome in self.outcome)
-
-    def _means(self, values: FloatArray, keep: npt.NDArray[np.bool_]) -> dict[str, float]:
-        sums: dict[str, list[float]] = {}
-        for index in np.flatnonzero(keep).tolist():
-            sums.setdefault(self.item[index], []).append(float(values[index]))
-        return {item: float(np.mean(found)) for item, found in sums.items()}
+        return int(np.count_nonzero(self.data.failed))
 
 
-def stored_results(rows: TrialRows, cell: CellDescription, source: str) -> CellResults:
-    """Return the results of a cell that a trial store has; `source` is what it is called."""
-    asked = rows.description
-    items = asked.items[cell.dataset]
-    names = ("outcome", "score", "cost_usd", "answer")
-    found = list(rows.columns(asked.places[cell.name], names))
-    columns = list(zip(*found, strict=True)) if found else [()] * (2 + len(names))
+def stored_results(cells: StoredCells, cell: CellDescription, source: str) -> CellResults:
+    """Return the results of a cell that a trial store has; `source` is what it is called.
+
+    Its answers are read when they are asked for, while the store is open.
+    """
+    asked = cells.rows.description
+    place = asked.places[cell.name]
     return CellResults(
         source=source,
         name=cell.name,
@@ -105,11 +108,7 @@ def stored_results(rows: TrialRows, cell: CellDescription, source: str) -> CellR
         failures=asked.failures,
         level=asked.level,
         seed=asked.seed,
-        scheduled=frozenset(item.id for item in items),
-        known={item.id: item for item in items},
-        item=[items[number].id for number in columns[0]],
-        outcome=columns[2],
-        score=np.asarray(columns[3], dtype=np.float64),
-        cost=np.asarray(columns[4], dtype=np.float64),
-        answer=columns[5],
+        items=cells.items(cell.dataset),
+        data=cells.data(place),
+        read_answers=lambda: [row[2] for row in cells.rows.columns(place, ["answer"])],
     )

@@ -5,13 +5,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from ember_bench.errors import StoreError
 from ember_bench.experiment.description import Description
+from ember_bench.experiment.summary import OUTCOMES
 from ember_bench.experiment.trial import CallEntry
 from ember_bench.models.sqlite import open_for_reading
 
@@ -19,6 +23,10 @@ APPLICATION_ID: Final = 0x454D4254  # "EMBT"
 SCHEMA_VERSION: Final = 1
 DESCRIPTION: Final = "description"
 """The fact that says what the experiment asks."""
+
+_OUTCOME: Final = " ".join(
+    ["CASE outcome", *(f"WHEN '{name}' THEN {i}" for i, name in enumerate(OUTCOMES)), "END"]
+)
 
 _decode_calls = msgspec.msgpack.Decoder(tuple[CallEntry, ...]).decode
 _decode_description = msgspec.json.Decoder(Description).decode
@@ -49,15 +57,66 @@ class TrialRows:
     _item_ids: list[list[int]]
     """For each cell, of its items in the table of items."""
 
-    def columns(self, cell: int, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """Yield (item index, epoch, *names) of the stored trials of a cell, in item order."""
-        index = {stored: i for i, stored in enumerate(self._item_ids[cell])}
+    def columns(
+        self, cell: int, names: Sequence[str], *, first: int | None = None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield (item index, epoch, *names) of the stored trials of a cell, in item order.
+
+        Args:
+            cell: Its number.
+            names: Of columns.
+            first: Only those of the first so many items; None for all.
+        """
+        index = {stored: i for i, stored in enumerate(self._item_ids[cell][:first])}
         rows = self._db.execute(
-            f"SELECT item, epoch, {', '.join(names)} FROM trials WHERE cell = ? AND epoch < ?",  # noqa: S608 - column names of ours
-            (self._cell_ids[cell], self.description.epochs),
+            f"SELECT item, epoch, {', '.join(names)} FROM trials"  # noqa: S608 - column names of ours
+            " WHERE cell = ? AND epoch < ? AND item BETWEEN ? AND ?",
+            (
+                self._cell_ids[cell],
+                self.description.epochs,
+                min(index, default=0),
+                max(index, default=0),
+            ),
         )
         found = [(index[row[0]], *row[1:]) for row in rows if row[0] in index]
         return iter(sorted(found, key=lambda row: row[:2]))
+
+    def numbers(self, cell: int, names: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return item index, epoch and `names` of the stored trials of a cell, in item order.
+
+        Shape (2 + len(names), n_trials); NaN where there is no value, and an outcome by its place
+        among `OUTCOMES`. They go to the array one by one: no trial is an object meanwhile.
+        """
+        where = (
+            "FROM trials WHERE cell = ? AND epoch < ?",
+            (
+                self._cell_ids[cell],
+                self.description.epochs,
+            ),
+        )
+        (count,) = self._db.execute(f"SELECT count(*) {where[0]}", where[1]).fetchone()
+        # The largest number that SQLite can write is infinite, and is none that is stored.
+        wanted = [_OUTCOME if name == "outcome" else f"ifnull({name}, 9e999)" for name in names]
+        rows = self._db.execute(
+            f"SELECT {', '.join(['item', 'epoch', *wanted])} {where[0]}", where[1]
+        )
+        flat = np.fromiter(chain.from_iterable(rows), np.float64, count * (2 + len(names)))
+        flat[np.isinf(flat)] = np.nan
+        return self._in_order(cell, flat.reshape(count, 2 + len(names)).T)
+
+    def _in_order(self, cell: int, found: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return columns of trials with items by their index, without those that are not asked."""
+        ids = np.asarray(self._item_ids[cell], dtype=np.int64)
+        if not ids.size:
+            return found[:, :0]
+        order = np.argsort(ids)
+        at = np.minimum(np.searchsorted(ids, found[0], sorter=order), len(ids) - 1)
+        asked = ids[order[at]] == found[0]
+        found[0] = order[at]
+        if not asked.all():
+            found = found[:, asked]
+        place = found[0] * self.description.epochs + found[1]
+        return found if (np.diff(place) > 0).all() else found[:, np.argsort(place)]
 
     def calls(self, cell: int, item: int, epoch: int) -> tuple[CallEntry, ...] | None:
         """Return the calls of one trial, or None if it is not stored."""
@@ -67,9 +126,11 @@ class TrialRows:
         ).fetchone()
         return _decode_calls(row[0]) if row is not None else None
 
-    def all_calls(self, cell: int) -> Iterator[tuple[int, int, tuple[CallEntry, ...]]]:
-        """Yield (item index, epoch, calls) of the stored trials of a cell, in item order."""
-        for item, epoch, calls in self.columns(cell, ["calls"]):
+    def all_calls(
+        self, cell: int, *, first: int | None = None
+    ) -> Iterator[tuple[int, int, tuple[CallEntry, ...]]]:
+        """Yield (item index, epoch, calls) as `columns` does."""
+        for item, epoch, calls in self.columns(cell, ["calls"], first=first):
             yield item, epoch, _decode_calls(calls)
 
     def all_totals(self) -> RunTotals:

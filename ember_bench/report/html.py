@@ -14,7 +14,7 @@ from ember_bench.report.html_text import Html, joined, tag
 
 def html_report(contents: Contents) -> str:
     """Return the page."""
-    data = explorer_data(contents.rows, contents.cells, contents.answers)
+    data = explorer_data(contents.rows, contents.cells, contents.answers, contents.shown)
     content = joined([body(contents), data])
     return page_of(f"{contents.summary.name}: report", content, _asset("report.js"))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 import msgspec
 
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.analysis import Analysis
 from ember_bench.experiment.attribution import ChoiceSummary
+from ember_bench.experiment.celldata import StoredCells
 from ember_bench.experiment.comparison import ComparisonTable, Pair, PairedComparison, compare
 from ember_bench.experiment.description import CellDescription
 from ember_bench.experiment.results import CellResults, stored_results
@@ -21,7 +23,10 @@ from ember_bench.experiment.summary import (
     ExperimentSummary,
     RunSummary,
 )
-from ember_bench.report.html_data import Calls
+from ember_bench.report.html_data import Calls, items_shown
+
+MOST_TRIALS: Final = 20_000
+"""Such a page has some ten megabytes, and stays smooth."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Contents:
         answers: Prompts and answers by call key; None if they are not there.
         choices: How well nodes choose, by the cell's name; empty where the graphs were not run.
         notes: What else a reader is to know.
+        trials: How many the explorer has at most; 0 for all.
     """
 
     rows: TrialRows
@@ -41,6 +47,7 @@ class Contents:
     answers: Calls | None = None
     choices: Mapping[str, Sequence[ChoiceSummary]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    trials: int = MOST_TRIALS
 
     @cached_property
     def cells(self) -> list[CellDescription]:
@@ -48,10 +55,15 @@ class Contents:
         return [cell for cell in self.rows.description.cells if cell.name in self.chosen]
 
     @cached_property
+    def read(self) -> StoredCells:
+        """All cells, each read once."""
+        return StoredCells(self.rows)
+
+    @cached_property
     def summary(self) -> ExperimentSummary:
         """What the experiment found, for the cells that are wanted."""
         run = RunSummary("partial", "", 0.0, 0, 0, 0, 0, 0.0, [])  # of which nothing is shown
-        summary = Analysis(self.rows).summary(run)
+        summary = Analysis(self.rows, self.read).summary(run)
         cells = [cell for cell in summary.cells if cell.name in self.chosen]
         used = {cell.dataset for cell in cells}
         datasets = [dataset for dataset in summary.datasets if dataset.name in used]
@@ -70,14 +82,14 @@ class Contents:
             asked.baselines[cell.dataset] for cell in self.cells if cell.dataset in asked.baselines
         }
         return {
-            cell.name: stored_results(self.rows, cell, asked.name)
+            cell.name: stored_results(self.read, cell, asked.name)
             for cell in asked.cells
             if cell.name in wanted
         }
 
     @cached_property
     def comparisons(self) -> ComparisonTable | None:
-        """Each cell against its baseline; None if no two have an item in common."""
+        """Each cell against its baseline, without the flips; None if no two share an item."""
         baselines = self.rows.description.baselines
         pairs = [
             Pair(self.results[cell.name], self.results[baseline])
@@ -85,7 +97,7 @@ class Contents:
             if (baseline := baselines.get(cell.dataset)) is not None and baseline != cell.name
         ]
         try:
-            return compare(pairs) if pairs else None
+            return compare(pairs, flips=False) if pairs else None
         except ConfigError:  # nothing is done yet
             return None
 
@@ -94,6 +106,12 @@ class Contents:
         """The same by the name of the cell."""
         table = self.comparisons
         return {} if table is None else {pair.cell.cell: pair for pair in table.pairs}
+
+    @cached_property
+    def shown(self) -> int:
+        """How many items of each dataset are in the explorer, the first ones."""
+        scheduled = sum(map(self.rows.description.scheduled, self.cells))
+        return items_shown(self.rows, self.cells, self.trials or scheduled)
 
     def of(self, dataset: DatasetSummary) -> list[CellSummary]:
         """Return the cells on a dataset, in grid order."""

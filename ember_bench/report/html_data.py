@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import gzip
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -39,7 +41,15 @@ class _Texts:
     firsts: list[int] = field(default_factory=lambda: [0])
     """Number of the first text in each pack."""
     _numbers: dict[str, int] = field(default_factory=dict)
+    _stored: dict[tuple[Callable[[str], str], str], int] = field(default_factory=dict)
     _room: int = _CHARACTERS_IN_PACK
+
+    def add_as(self, shown: Callable[[str], str], stored: str) -> int:
+        """Add what `shown` makes of a text that many calls have."""
+        number = self._stored.get((shown, stored))
+        if number is None:
+            number = self._stored[shown, stored] = self.add(shown(stored))
+        return number
 
     def add(self, text: str) -> int:
         if (known := self._numbers.get(text)) is not None:
@@ -54,7 +64,22 @@ class _Texts:
         return number
 
 
-def explorer_data(rows: TrialRows, cells: Sequence[CellDescription], answers: Calls | None) -> Html:
+def items_shown(rows: TrialRows, cells: Sequence[CellDescription], most: int) -> int:
+    """Return how many items of each dataset make no more than `most` trials of `cells`.
+
+    At least one; as they are asked in a random order, the first ones are a fair sample.
+    """
+    items = [len(rows.description.items[cell.dataset]) for cell in cells]
+
+    def trials(first: int) -> int:
+        return sum(min(first, n) for n in items) * rows.description.epochs
+
+    return max(1, bisect_right(range(1, max(items, default=0) + 1), most, key=trials))
+
+
+def explorer_data(
+    rows: TrialRows, cells: Sequence[CellDescription], answers: Calls | None, first: int
+) -> Html:
     """Return the elements that hold the trials of `cells`.
 
     `data` has a column for each property of the trials, and is read at once. What a trial's calls
@@ -65,6 +90,7 @@ def explorer_data(rows: TrialRows, cells: Sequence[CellDescription], answers: Ca
         rows: The trial store.
         cells: Those that are wanted, in grid order.
         answers: Prompts and answers by call key; None if they are not there.
+        first: How many items of each dataset are shown.
     """
     texts = _Texts()
     packs: list[Html] = []
@@ -73,7 +99,9 @@ def explorer_data(rows: TrialRows, cells: Sequence[CellDescription], answers: Ca
     for number, cell in enumerate(cells):
         place = rows.description.places[cell.name]
         names = (*_TRIAL, *_DETAIL)
-        stored = zip(rows.columns(place, names), rows.all_calls(place), strict=True)
+        stored = zip(
+            rows.columns(place, names, first=first), rows.all_calls(place, first=first), strict=True
+        )
         for (item, epoch, *values), (_, _, calls) in stored:
             for name, value in zip(columns, (number, item, epoch, *values), strict=False):
                 columns[name].append(clean(value) if isinstance(value, str) else value)
@@ -85,7 +113,7 @@ def explorer_data(rows: TrialRows, cells: Sequence[CellDescription], answers: Ca
         packs.append(_pack(f"calls-{len(packs)}", waiting))
     packs += [_pack(f"texts-{i}", pack) for i, pack in enumerate(texts.packs)]
     main = {
-        **_asked(rows, cells),
+        **_asked(rows, cells, first),
         "trials": columns,
         "pack": _TRIALS_IN_PACK,
         "texts": texts.firsts,
@@ -94,7 +122,7 @@ def explorer_data(rows: TrialRows, cells: Sequence[CellDescription], answers: Ca
     return joined([_plain("data", main), *packs])
 
 
-def _asked(rows: TrialRows, cells: Sequence[CellDescription]) -> dict[str, Any]:
+def _asked(rows: TrialRows, cells: Sequence[CellDescription], first: int) -> dict[str, Any]:
     """Return what was asked of whom."""
     asked = rows.description
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
@@ -113,7 +141,7 @@ def _asked(rows: TrialRows, cells: Sequence[CellDescription]) -> dict[str, Any]:
         "items": [
             [
                 [clean(i.id), clean(i.question), clean(i.target), _clean(i.category)]
-                for i in asked.items[name]
+                for i in asked.items[name][:first]
             ]
             for name in datasets
         ],
@@ -125,7 +153,7 @@ def _calls(calls: Sequence[CallEntry], answers: Calls | None, texts: _Texts) -> 
     stored = {} if answers is None else answers.calls([call.key for call in calls])
     return [
         [
-            clean(call.node), clean(call.role), clean(call.model), call.started,
+            _word(call.node), _word(call.role), _word(call.model), call.started,
             call.latency_seconds, call.cost_usd, call.input_tokens, call.output_tokens, call.made,
             *_texts_of(stored.get(call.key), texts),
         ]
@@ -142,9 +170,9 @@ def _texts_of(call: StoredCall | None, texts: _Texts) -> Iterator[int | None]:
     ended = [] if completion.finish_reason == "stop" else [f"[ended: {completion.finish_reason}]"]
     written = [completion.text] if completion.text else []
     # Each message is a text of its own: a long system prompt is kept once.
-    yield texts.add(_messages(call.messages))
+    yield texts.add_as(_messages, call.messages)
     yield texts.add(clean("\n".join([*written, *wanted, *ended])))
-    yield texts.add(clean(call.parameters))
+    yield texts.add_as(clean, call.parameters)
 
 
 def _messages(stored: str) -> str:
@@ -159,6 +187,10 @@ def _messages(stored: str) -> str:
         ]
         found.append([clean(message["role"]), clean("\n".join(parts))])
     return msgspec.json.encode(found).decode()
+
+
+_word = lru_cache(maxsize=1024)(clean)
+"""Of names that come again and again."""
 
 
 def _clean(value: str | None) -> str | None:

@@ -117,6 +117,7 @@ def _explorer(contents: Contents) -> Html:
     texts = "" if contents.answers is not None else (
         " The prompts and answers of the calls are not here: the response store was not found."
     )  # fmt: skip
+    about = f"{_trials_shown(contents)}{texts}"
     search = tag("input", type="search", id="search", placeholder="item, question, answer",
                  autocomplete="off", aria_keyshortcuts="/")  # fmt: skip
     controls = [
@@ -135,12 +136,28 @@ def _explorer(contents: Contents) -> Html:
     return tag(
         "section",
         tag("h2", "Items"),
-        tag("p", f"Every trial, with all that was asked and answered.{texts}", class_="facts"),
+        tag("p", about, class_="facts"),
         tag("noscript", tag("p", "This part takes JavaScript; everything above does not.")),
         tag("form", *controls, id="filters", role="search"),
         tag("p", id="found", role="status", class_="facts"),
         tag("div", tag("div", head, listed, class_="trials"), detail, class_="explorer"),
         id="explorer",
+    )
+
+
+def _trials_shown(contents: Contents) -> str:
+    """Say which trials the explorer has, and where there are more, how to get all."""
+    asked = contents.rows.description
+    items = {cell.dataset: len(asked.items[cell.dataset]) for cell in contents.cells}
+    more = [f"{n:,} of {name}" for name, n in items.items() if n > contents.shown]
+    if not more:
+        return "Every trial, with all that was asked and answered."
+    return (
+        f"Here {'is' if contents.shown == 1 else 'are'} the first {count(contents.shown, 'item')},"
+        f" of {' and '.join(more)}, on every cell, in the random order in which items are asked,"
+        " with all that was asked and answered; the tables and charts above are of all items."
+        f" Every trial is in the page that `ember-bench report {asked.name} --trials 0` writes, and"
+        f" in the table of `ember-bench export {asked.name} --what trials`."
     )
 
 

@@ -9,13 +9,22 @@ import msgspec
 import numpy as np
 
 from ember_bench import stats
-from ember_bench.experiment.analysis import clusters_of
+from ember_bench.experiment.celldata import IntArray
 from ember_bench.experiment.results import CellResults
 from ember_bench.experiment.summary import CellSummary, DatasetSummary, Estimate
 from ember_bench.report.cells import sections
 from ember_bench.report.html_answer import front
-from ember_bench.report.html_charts import Curve, Difference, Point, curves, differences, scatter
+from ember_bench.report.html_charts import (
+    MOST_NAMED,
+    Curve,
+    Difference,
+    Point,
+    curves,
+    differences,
+    scatter,
+)
 from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_fronts import Axis, front_probabilities
 from ember_bench.report.html_text import Content, Html, joined, table, tag
 from ember_bench.report.numbers import UNDEFINED, interval, p_value, percent, points
 
@@ -26,7 +35,7 @@ _CURVES: Final = (
 _LEAST_DRAWS: Final = 3
 _COLOURS: Final = 8
 _SHADES: Final = 10
-_AXES: Final = (
+_AXES: Final[tuple[tuple[Axis, str, str], ...]] = (
     ("cost_per_item", "US$ per item", "Accuracy against cost"),
     ("latency_seconds", "seconds of latency", "Accuracy against latency"),
 )
@@ -36,7 +45,7 @@ def cells_section(contents: Contents, dataset: DatasetSummary) -> Html:
     """Return the front as charts, and the table of cells."""
     cells = contents.of(dataset)
     charts = [_front_chart(contents, dataset, *axis) for axis in _AXES]
-    on = {axis: front_probabilities(contents, dataset, axis) for axis, _, _ in _AXES}
+    on = front_probabilities(contents, dataset)
     dominated = front(cells, "cost_per_item").by
     labels = {cell.name: cell.label for cell in cells}
     (section,) = sections(msgspec.structs.replace(contents.summary, datasets=[dataset]))
@@ -156,49 +165,8 @@ def categories_section(contents: Contents, dataset: DatasetSummary) -> Html:
     return joined([tag("h3", title), table(headings, rows, caption=caption)])
 
 
-def front_probabilities(contents: Contents, dataset: DatasetSummary, axis: str) -> dict[str, float]:
-    """Return each system's probability to be on the front, on the items that all have."""
-    systems = [cell for cell in contents.of(dataset)
-               if not cell.oracle and cell.accuracy and getattr(cell, axis)]  # fmt: skip
-    if len(systems) < 2:
-        return {}
-    results = [contents.results[cell.name] for cell in systems]
-    values = [
-        result.costs if axis == "cost_per_item" else _latencies(contents, result)
-        for result in results
-    ]
-    items = [
-        item
-        for item in results[0].scores
-        if all(item in result.scores for result in results) and all(item in v for v in values)
-    ]
-    if not items:
-        return {}
-    known = results[0].known
-    found = stats.front_probabilities(
-        [[result.scores[item] for result in results] for item in items],
-        [[value[item] for value in values] for item in items],
-        clusters=clusters_of([known[item] for item in items]),
-        n_draws=2_000,
-        seed=contents.summary.seed,
-    )
-    return {cell.name: float(share) for cell, share in zip(systems, found, strict=True)}
-
-
-def _latencies(contents: Contents, result: CellResults) -> dict[str, float]:
-    """Return the mean latency of each item over the trials that did not fail."""
-    asked = contents.rows.description
-    place = asked.places[result.name]
-    items = asked.items[result.asked.name]
-    found: dict[str, list[float]] = {}
-    for item, _, outcome, seconds in contents.rows.columns(place, ("outcome", "latency_seconds")):
-        if outcome != "error" and seconds is not None:
-            found.setdefault(items[item].id, []).append(seconds)
-    return {item: float(np.mean(values)) for item, values in found.items()}
-
-
 def _front_chart(
-    contents: Contents, dataset: DatasetSummary, axis: str, x_label: str, title: str
+    contents: Contents, dataset: DatasetSummary, axis: Axis, x_label: str, title: str
 ) -> Html:
     cells = contents.of(dataset)
     on = set(front(cells, axis).on)
@@ -218,7 +186,9 @@ def _front_chart(
         return Html("")
     title += contents.simulated(dataset)
     chart = scatter(found, x_label=x_label, title=f"{title} on {dataset.name}")
-    return tag("figure", tag("figcaption", title), chart)
+    named = tag("small", " Those on the front are named; point at any other.")
+    caption = tag("figcaption", title, named if len(found) > MOST_NAMED else None)
+    return tag("figure", caption, chart)
 
 
 def _named(contents: Contents, cell: CellSummary, notes: Sequence[str]) -> Html:
@@ -287,14 +257,11 @@ def _by_epochs(contents: Contents, dataset: DatasetSummary) -> Iterator[Curve]:
         return
     for cell in contents.of(dataset):
         done = cell.scheduled - cell.outcomes["skipped"]
-        result = contents.results[cell.name]
-        drawn = [answers for answers in result.answers.values() if len(answers) == epochs]
-        if cell.oracle or cell.calls != done or not drawn or cell.outcomes["error"]:
+        data = contents.results[cell.name].data
+        items = np.flatnonzero(data.epochs == epochs)
+        if cell.oracle or cell.calls != done or not items.size or cell.outcomes["error"]:
             continue
-        scores: dict[str, list[float]] = {}
-        for item, score in zip(result.item, result.score.tolist(), strict=True):
-            scores.setdefault(item, []).append(score)
-        whole = [scores[item] for item, answers in result.answers.items() if len(answers) == epochs]
+        drawn, whole = _draws(contents.results[cell.name], items)
         found = stats.vote_curve(drawn, whole, level=contents.summary.level)
         if found is not None:
             values = [
@@ -303,3 +270,12 @@ def _by_epochs(contents: Contents, dataset: DatasetSummary) -> Iterator[Curve]:
             ]
             colour = contents.colour(cell.architecture)
             yield Curve(f"vote over k epochs of {cell.label}", colour, values, "expected")
+
+
+def _draws(
+    result: CellResults, items: IntArray
+) -> tuple[list[list[str | None]], list[list[float]]]:
+    """Return the answers to items, and their scores, by epoch."""
+    chosen = np.isin(result.data.item, items)
+    scores = result.data.score[chosen].reshape(len(items), -1).tolist()
+    return [result.answers_to(item) for item in items.tolist()], scores

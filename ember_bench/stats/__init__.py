@@ -46,7 +46,12 @@ if TYPE_CHECKING:
         best_probabilities,
         paired_difference,
     )
-    from ember_bench.stats.pareto import ParetoFront, front_probabilities, pareto_front
+    from ember_bench.stats.pareto import (
+        ParetoFront,
+        front_probabilities,
+        front_shares,
+        pareto_front,
+    )
     from ember_bench.stats.passk import mean_pass_at_k, pass_at_k
     from ember_bench.stats.permutation import McNemar, SignFlip, mcnemar_exact, sign_flip_test
     from ember_bench.stats.power import (
@@ -100,7 +105,7 @@ _MODULES = {
     "latency": ("quantile",),
     "multiplicity": ("benjamini_hochberg", "holm"),
     "paired": ("Aligned", "PairedDifference", "align", "best_probabilities", "paired_difference"),
-    "pareto": ("ParetoFront", "front_probabilities", "pareto_front"),
+    "pareto": ("ParetoFront", "front_probabilities", "front_shares", "pareto_front"),
     "passk": ("mean_pass_at_k", "pass_at_k"),
     "permutation": ("McNemar", "SignFlip", "mcnemar_exact", "sign_flip_test"),
     "power": (
@@ -172,6 +177,7 @@ __all__ = [
     "fit_difficulty",
     "fit_vote",
     "front_probabilities",
+    "front_shares",
     "holm",
     "item_means",
     "items_needed_mean",

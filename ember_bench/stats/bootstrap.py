@@ -13,35 +13,15 @@ import numpy as np
 from scipy import special
 
 from ember_bench.stats._arrays import check_count, check_probability, codes, matrix, vector
+from ember_bench.stats._resampling import resample_counts
 from ember_bench.stats.intervals import Interval, all_equal, wilson_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy.typing as npt
 
     from ember_bench.stats._arrays import FloatArray, Labels
 
 BootstrapMethod: TypeAlias = Literal["bca", "percentile"]
-
-# 32 MB of counts at a time.
-_CHUNK_VALUES = 1 << 22
-
-
-def resample_counts(
-    n: int, n_draws: int, rng: np.random.Generator
-) -> Iterator[npt.NDArray[np.float64]]:
-    """Yield blocks of shape ``(rows, n)``, ``n_draws`` rows in all: how often each item is drawn.
-
-    Every row is multinomial with n trials and equal probabilities (Efron 1979).
-    """
-    check_count(n, "the number of items")
-    rows = max(1, _CHUNK_VALUES // n)
-    for start in range(0, n_draws, rows):
-        block = np.empty((min(rows, n_draws - start), n))
-        for row in block:
-            row[:] = np.bincount(rng.integers(n, size=n, dtype=np.int32), minlength=n)
-        yield block
 
 
 def bootstrap_means(
@@ -67,18 +47,22 @@ def bootstrap_means(
     check_count(n_draws, "n_draws")
     rng = np.random.default_rng(seed)
     if clusters is None:
-        blocks = resample_counts(x.shape[0], n_draws, rng)
-        averages: FloatArray = np.concatenate([counts @ x for counts in blocks]) / x.shape[0]
+        averages: FloatArray = resampled_totals(x, n_draws, rng) / x.shape[0]
         return averages
     sums, sizes = cluster_sums(x, clusters)
-    totals = np.concatenate(
-        [
-            counts @ np.column_stack([sums, sizes])
-            for counts in resample_counts(sizes.size, n_draws, rng)
-        ]
-    )
+    totals = resampled_totals(np.column_stack([sums, sizes]), n_draws, rng)
     means: FloatArray = totals[:, :-1] / totals[:, -1:]
     return means
+
+
+def resampled_totals(x: FloatArray, n_draws: int, rng: np.random.Generator) -> FloatArray:
+    """Return the column sums of resampled rows of ``x``, shape ``(n_draws, n_columns)``."""
+    totals = np.empty((n_draws, x.shape[1]))
+    done = 0
+    for counts in resample_counts(x.shape[0], n_draws, rng):
+        np.matmul(counts, x, out=totals[done : done + len(counts)])
+        done += len(counts)
+    return totals
 
 
 def cluster_sums(x: FloatArray, clusters: Labels) -> tuple[FloatArray, FloatArray]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from ember_bench.stats._arrays import check_count, check_probability, codes, vector
-from ember_bench.stats.bootstrap import cluster_sums, resample_counts
+from ember_bench.stats.bootstrap import cluster_sums, resampled_totals
 from ember_bench.stats.intervals import Interval, all_equal, t_critical
 
 if TYPE_CHECKING:
@@ -127,10 +127,7 @@ def cluster_bootstrap_interval(
     if error[0] == 0:
         return None
     rng = np.random.default_rng(seed)
-    totals = np.concatenate(
-        [counts @ moments for counts in resample_counts(sizes.size, n_draws, rng)]
-    )
-    means, errors = _ratio_and_error(totals)
+    means, errors = _ratio_and_error(resampled_totals(moments, n_draws, rng))
     # One cluster drawn G times has no spread to studentise by.
     usable = errors > 0
     t = (means[usable] - mean) / errors[usable]

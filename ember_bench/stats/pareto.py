@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Sums of the same numbers in another order differ by less, relative to their size.
 _ROUNDING = 1e-12
-_CHUNK_VALUES = 1 << 22
+_CHUNK_VALUES = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,61 @@ def front_probabilities(
     a, c = matrix(accuracy, "accuracy"), matrix(cost, "cost")
     if a.shape != c.shape:
         raise ValueError(f"accuracy has shape {a.shape} and cost {c.shape}")
-    n_cells = a.shape[1]
     means = bootstrap_means(np.hstack([a, c]), clusters=clusters, n_draws=n_draws, seed=seed)
-    dominated = np.zeros(n_cells)
-    rows = max(1, _CHUNK_VALUES // max(1, n_cells**2))
-    for start in range(0, n_draws, rows):
-        block = means[start : start + rows]
-        dominated += _dominates(block[:, :n_cells], block[:, n_cells:]).any(axis=1).sum(axis=0)
-    return 1 - dominated / n_draws
+    return front_shares(*np.hsplit(means, 2))
+
+
+def front_shares(accuracy: npt.ArrayLike, cost: npt.ArrayLike) -> FloatArray:
+    """Return in which share of several draws each cell is on the front, shape ``(n_cells,)``.
+
+    What :func:`front_probabilities` returns, of resamples that serve several axes.
+
+    Args:
+        accuracy: of each cell in each draw, shape ``(n_draws, n_cells)``.
+        cost: same shape.
+
+    Raises:
+        ValueError: shapes that differ, or values that are not finite.
+    """
+    a, c = matrix(accuracy, "accuracy"), matrix(cost, "cost")
+    if a.shape != c.shape:
+        raise ValueError(f"accuracy has shape {a.shape} and cost {c.shape}")
+    dominated = np.zeros(a.shape[1])
+    rows = max(1, _CHUNK_VALUES // max(1, a.shape[1]))
+    for start in range(0, len(a), rows):
+        dominated += _dominated(a[start : start + rows], c[start : start + rows]).sum(axis=0)
+    shares: FloatArray = 1 - dominated / len(a)
+    return shares
+
+
+def _dominated(accuracy: FloatArray, cost: FloatArray) -> BoolArray:
+    """Say for each row which cells are dominated; costs that only rounding parts are equal.
+
+    In order of cost a cell needs to be held against two others: the best of those that cost less,
+    and the best of those that cost no more.
+    """
+    order = np.argsort(cost, axis=1)
+    a, c = (np.take_along_axis(values, order, axis=1) for values in (accuracy, cost))
+    best = np.maximum.accumulate(a, axis=1)
+    place = np.arange(a.shape[1])
+    dearer = np.ones(a.shape, dtype=np.bool_)
+    dearer[:, 1:] = np.diff(c, axis=1) > _margins(cost)
+    first = np.maximum.accumulate(np.where(dearer, place, 0), axis=1)
+    ends = np.roll(dearer, -1, axis=1)  # the first is dearer than none, so the last one ends
+    last = np.minimum.accumulate(np.where(ends, place, a.shape[1])[:, ::-1], axis=1)[:, ::-1]
+    cheaper = np.where(first > 0, np.take_along_axis(best, np.maximum(first - 1, 0), axis=1), 0.0)
+    no_dearer = np.take_along_axis(best, last, axis=1)
+    margin = _margins(accuracy)
+    found = ((first > 0) & (cheaper >= a - margin)) | (no_dearer > a + margin)
+    dominated = np.empty_like(found)
+    np.put_along_axis(dominated, order, found, axis=1)
+    return dominated
+
+
+def _margins(values: FloatArray) -> FloatArray:
+    """Return for each row by how much its values may differ through rounding; ``(n_rows, 1)``."""
+    margins: FloatArray = _ROUNDING * np.abs(values).max(axis=1, initial=0.0, keepdims=True)
+    return margins
 
 
 def _dominates(accuracy: FloatArray, cost: FloatArray) -> BoolArray:
@@ -97,7 +144,7 @@ def _dominates(accuracy: FloatArray, cost: FloatArray) -> BoolArray:
 
 def _differences(values: FloatArray) -> npt.NDArray[np.int8]:
     """Return the signs of ``values[:, i] - values[:, j]``, 0 where only rounding differs."""
-    margin = _ROUNDING * np.abs(values).max(axis=1, initial=0.0)[:, np.newaxis, np.newaxis]
+    margin = _margins(values)[:, np.newaxis]
     gaps = values[:, :, np.newaxis] - values[:, np.newaxis, :]
     signs: npt.NDArray[np.int8] = np.subtract(gaps > margin, gaps < -margin, dtype=np.int8)
     return signs

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ember_bench.errors import ConfigError
+from ember_bench.experiment.celldata import CellData, Items
 from ember_bench.experiment.description import AskedItem
 from ember_bench.experiment.pairing import Group
 from ember_bench.experiment.results import CellResults
-from ember_bench.experiment.summary import DatasetSummary
+from ember_bench.experiment.summary import OUTCOMES, DatasetSummary
 from ember_bench.secrets import redacted
 from ember_bench.tracking.errors import TrackingError
 from ember_bench.tracking.fields import CELL_TAG, EXPERIMENT_TAG
@@ -141,12 +142,7 @@ class _Reader:
         asked = _dataset(run)
         table = self._table(run)
         name = run.data.tags[CELL_TAG]
-        known = {
-            item: AskedItem(item, digest or "", None, cluster, "", target or "")
-            for item, digest, cluster, target in zip(
-                table["item"], table["item_digest"], table["cluster"], table["target"], strict=True
-            )
-        }
+        items, data = _trials(table)
         return CellResults(
             source=RUN_PREFIX + str(parent.info.run_name).removesuffix(" [simulated]"),
             name=name,
@@ -157,13 +153,9 @@ class _Reader:
             failures=parent.data.params.get("failures", "wrong"),
             level=_level(run),
             seed=int(run.data.params.get("seed", "0")),
-            scheduled=None,
-            known=known,
-            item=table["item"],
-            outcome=table["outcome"],
-            score=np.asarray(table["score"], dtype=np.float64),
-            cost=np.asarray(table["cost_usd"], dtype=np.float64),
-            answer=table["answer"],
+            items=items,
+            data=data,
+            read_answers=lambda: table["answer"],
         )
 
     def _table(self, run: Run) -> dict[str, list[Any]]:
@@ -192,8 +184,42 @@ class _Reader:
                 ) from None
         absent = [None] * len(table["item"])
         return {
-            name: table.get(name, absent) for name in (*table, "item_digest", "cluster", "target")
+            name: table.get(name, absent)
+            for name in (*table, "item_digest", "cluster", "target", "latency_seconds")
         }
+
+
+def _trials(table: dict[str, list[Any]]) -> tuple[Items, CellData]:
+    """Return the items that a table has trials of, in its order, and the trials in theirs.
+
+    Raises:
+        KeyError: if the table has another outcome than there are.
+    """
+    columns = zip(table["item"], table["item_digest"], table["cluster"], table["target"],
+                  strict=True)  # fmt: skip
+    known = {
+        item: AskedItem(item, digest or "", None, cluster, "", target or "")
+        for item, digest, cluster, target in columns
+    }
+    places = {item: place for place, item in enumerate(known)}
+    item = np.asarray([places[name] for name in table["item"]], dtype=np.int64)
+    if (np.diff(item) < 0).any():  # somebody else wrote it
+        order = np.argsort(item, kind="stable").tolist()
+        return _trials({name: [values[i] for i in order] for name, values in table.items()})
+    outcomes = {name: number for number, name in enumerate(OUTCOMES)}
+    numbers = {
+        name: np.asarray(table[name], dtype=np.float64)
+        for name in ("score", "cost_usd", "latency_seconds")
+    }
+    data = CellData(
+        n_items=len(known),
+        item=item,
+        outcome=np.asarray([outcomes[name] for name in table["outcome"]], dtype=np.int8),
+        score=numbers["score"],
+        cost=numbers["cost_usd"],
+        latency=numbers["latency_seconds"],
+    )
+    return Items(list(known.values()), whole=False), data
 
 
 def _baselines(runs: Sequence[Run], found: Sequence[CellResults]) -> dict[str, CellResults]:

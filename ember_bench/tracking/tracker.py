@@ -150,7 +150,7 @@ class Tracker:
             raise TrackingError("the tracker is closed")
         try:
             self._end_curves()
-            self._wait_until_open()
+            self.wait_until_open()
             paths = [str(file.absolute()) for file in files]
             grid_file = str(grid.absolute())
             self._send(Log(summary, markdown, grid_file, paths, price_date, list(traces)))
@@ -207,7 +207,12 @@ class Tracker:
                 self._replies.put(line)
         self._replies.put(None)
 
-    def _wait_until_open(self) -> None:
+    def wait_until_open(self) -> None:
+        """Wait for MLflow to have started, as `begin` and `log` do by themselves.
+
+        Raises:
+            TrackingError: if it cannot.
+        """
         if not self._open:
             self._expect(Opened)
             self._open = True
@@ -215,7 +220,7 @@ class Tracker:
     def _feed(self, start: Begin) -> None:
         """Send points on, as many as there are by then, whenever the worker has time for them."""
         try:
-            self._wait_until_open()
+            self.wait_until_open()
             self._send(start)
             ended = False
             while not ended:

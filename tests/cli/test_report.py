@@ -68,6 +68,14 @@ class TestHtml:
         assert "k=3" in page
         assert "k=5" not in page
 
+    def test_lists_as_many_trials_as_are_asked_for(self, command: Command, ran: Workspace) -> None:
+        assert command("report", "trip", "--trials", "10").status == 0
+        page = (ran.root / "results/trip/report.html").read_text()
+        assert "--trials 0" in page
+        assert command("report", "trip", "--trials", "0").status == 0
+        page = (ran.root / "results/trip/report.html").read_text()
+        assert "Every trial, with all" in page
+
     def test_of_a_run_that_is_still_going_on(self, command: Command, ran: Workspace) -> None:
         ran.grid(architectures=[single(), vote([3, 5])], epochs=2)
         import sqlite3

@@ -11,11 +11,12 @@ import pytest
 
 from ember_bench import stats
 from ember_bench.errors import ConfigError
+from ember_bench.experiment.celldata import CellData, Items
 from ember_bench.experiment.comparison import Pair, compare
 from ember_bench.experiment.description import AskedItem
 from ember_bench.experiment.pairing import Group, pair_up
 from ember_bench.experiment.results import CellResults
-from ember_bench.experiment.summary import DatasetSummary
+from ember_bench.experiment.summary import OUTCOMES, DatasetSummary
 
 DATASET = DatasetSummary("sums", "sums.jsonl", "r1", "d1", 8, "exact", "exact@1")
 
@@ -26,6 +27,7 @@ def cell(
     name: str = "sums/single",
     source: str = "trip",
     ids: Sequence[int] | None = None,
+    asks: Sequence[str] | None = None,
     asked: DatasetSummary = DATASET,
     digests: str = "x",
     clusters: Sequence[str] | None = None,
@@ -33,17 +35,28 @@ def cell(
     cost: Sequence[float] | float = 1.0,
     **changes: Any,
 ) -> CellResults:
-    """Return a cell with these scores, item by item; None is a trial that failed."""
+    """Return a cell with these scores, item by item; None is a trial that failed.
+
+    `ids` are the items that have trials, `asks` all that are asked, if there are more.
+    """
     values = [float(bit) for bit in scores] if isinstance(scores, str) else list(scores)
     n_items = len(values) // epochs
     numbers = list(ids if ids is not None else range(n_items))
     names = [f"i{number}" for number in numbers]
-    known = {
-        item: AskedItem(
-            item, digests, None, clusters[i] if clusters else None, f"{item}?", f"t{item}"
-        )
-        for i, item in enumerate(names)
-    }
+    known = [
+        AskedItem(item, digests, None, clusters[i] if clusters else None, f"{item}?", f"t{item}")
+        for i, item in enumerate(asks or names)
+    ]
+    outcomes = ["error" if v is None else "correct" if v else "wrong" for v in values]
+    places = [(asks or names).index(item) for item in names]
+    data = CellData(
+        n_items=len(known),
+        item=np.repeat(np.asarray(places, dtype=np.int64), epochs),
+        outcome=np.asarray([OUTCOMES.index(name) for name in outcomes], dtype=np.int8),
+        score=np.asarray([0.0 if v is None else v for v in values]),
+        cost=np.broadcast_to(np.asarray(cost, dtype=float), len(values)).copy(),
+        latency=np.ones(len(values)),
+    )
     given = {
         "source": source,
         "name": name,
@@ -54,13 +67,9 @@ def cell(
         "failures": "wrong",
         "level": 0.95,
         "seed": 0,
-        "scheduled": frozenset(names),
-        "known": known,
-        "item": [item for item in names for _ in range(epochs)],
-        "outcome": ["error" if v is None else "correct" if v else "wrong" for v in values],
-        "score": np.asarray([0.0 if v is None else v for v in values]),
-        "cost": np.broadcast_to(np.asarray(cost, dtype=float), len(values)).copy(),
-        "answer": [None if v is None else f"a{v:g}" for v in values],
+        "items": Items(known, whole=True),
+        "data": data,
+        "read_answers": lambda: [None if v is None else f"a{v:g}" for v in values],
     }
     return CellResults(**given | changes)
 
@@ -190,8 +199,7 @@ class TestWhatIsComparable:
             compare([Pair(a, b)], anyway=True)
 
     def test_a_run_that_is_not_done_is_paired_on_what_it_has(self) -> None:
-        a, b = cell("111", ids=[0, 2, 3]), cell("000000")
-        a = cell("111", ids=[0, 2, 3], scheduled=b.scheduled)
+        a, b = cell("111", ids=[0, 2, 3], asks=[f"i{i}" for i in range(6)]), cell("000000")
         (found,) = compare([Pair(a, b)]).pairs
         assert (found.items, found.cell.items, found.cell.scheduled) == (3, 3, 6)
 

@@ -3,6 +3,7 @@ import pytest
 from scipy import stats
 
 from ember_bench.stats import bootstrap_interval, bootstrap_means, wilson_interval
+from ember_bench.stats._resampling import resample_counts
 
 
 def skewed(n=60):
@@ -77,3 +78,38 @@ def test_no_items_cannot_be_resampled():
         bootstrap_means(np.empty((0, 2)))
     with pytest.raises(ValueError, match="n_draws must be at least 1, not 0"):
         bootstrap_means([[1.0]], n_draws=0)
+
+
+@pytest.mark.parametrize("n", [3, 60, 1_000])
+def test_counts_of_a_resample_are_multinomial(n):
+    draws = 2_000_000 // n
+    blocks = [block.copy() for block in resample_counts(n, draws, np.random.default_rng(2))]
+    counts = np.concatenate(blocks)
+    assert counts.shape == (draws, n)
+    assert (counts.sum(axis=1) == n).all()
+    # Each count is binomial with n trials and probability 1/n; any two have covariance -1/n.
+    most = 9
+    seen = np.bincount(np.minimum(counts, most).astype(int).ravel(), minlength=most + 1)
+    chances = stats.binom(n, 1 / n).pmf(np.arange(most))
+    expected = np.append(chances, max(0.0, 1 - chances.sum())) * counts.size
+    likely = expected > 5
+    assert seen[~likely].sum() <= 30
+    scale = seen[likely].sum() / expected[likely].sum()
+    assert stats.chisquare(seen[likely], expected[likely] * scale).pvalue > 1e-3
+    neighbours = np.mean((counts[:, :-1] - 1) * (counts[:, 1:] - 1))
+    assert neighbours == pytest.approx(-1 / n, abs=5 / (draws * (n - 1)) ** 0.5)
+    halves = counts[:, : n // 2].sum(axis=1)
+    share = (n // 2) / n
+    assert halves.var() == pytest.approx(n * share * (1 - share), rel=6 * (2 / draws) ** 0.5)
+
+
+@pytest.mark.parametrize("n", [40, 2_000])
+def test_a_resampled_proportion_has_the_binomial_law(n):
+    x = np.zeros((n, 1))
+    x[: n // 4] = 1.0
+    right = np.rint(bootstrap_means(x, n_draws=20_000, seed=9)[:, 0] * n)
+    law = stats.binom(n, 0.25)
+    edges = np.unique(law.ppf(np.linspace(0.05, 0.95, 19)))
+    seen = np.histogram(right, [-1, *(edges + 0.5), n + 1])[0]
+    expected = np.diff([0, *law.cdf(edges), 1]) * right.size
+    assert stats.chisquare(seen, expected).pvalue > 1e-3

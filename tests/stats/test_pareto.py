@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ember_bench.stats import front_probabilities, pareto_front
+from ember_bench.stats import front_probabilities, front_shares, pareto_front
 
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12)
 
@@ -57,6 +57,25 @@ def test_front_probabilities_agree_with_fronts_of_resamples():
         fronts.append(pareto_front(accuracy[drawn].mean(0), cost[drawn].mean(0)).on_front)
     found = front_probabilities(accuracy, cost, n_draws=3000)
     assert found == pytest.approx(np.mean(fronts, axis=0), abs=0.05)
+
+
+def rows(n):
+    return st.lists(st.integers(1, 5), min_size=n, max_size=n)
+
+
+DRAWS = st.integers(1, 9).flatmap(
+    lambda n: st.lists(st.tuples(rows(n), rows(n)), min_size=1, max_size=6)
+)
+
+
+@given(DRAWS)
+def test_front_shares_count_the_draws_whose_front_a_cell_is_on(draws):
+    accuracy, cost = (np.array([draw[axis] for draw in draws]) for axis in (0, 1))
+    fronts = [pareto_front(a / 3, c / 7).on_front for a, c in zip(accuracy, cost, strict=True)]
+    # Sums of the same numbers in another order differ in their last bits.
+    wobble = np.random.default_rng(0).uniform(-1e-15, 1e-15, cost.shape)
+    found = front_shares(accuracy / 3 + wobble, cost / 7 - wobble)
+    assert found == pytest.approx(np.mean(fronts, axis=0))
 
 
 def test_identical_cells_are_on_the_front_together():

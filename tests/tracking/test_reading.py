@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from ember_bench.errors import ConfigError
@@ -113,8 +114,10 @@ class TestContent:
         assert five.asked.evaluator_identity == "exact@1"
         assert five.asked.revision == "0" * 40
         assert len(five.scores) == 60
-        assert five.known["item-3"].cluster == "passage-1"
-        assert five.answers["item-0"] == ["0"]
+        (place,) = (i for i, item in enumerate(five.items.asked) if item.id == "item-3")
+        assert five.items.clusters(np.asarray([place])) == ["passage-1"]
+        (place,) = (i for i, item in enumerate(five.items.asked) if item.id == "item-0")
+        assert five.answers_to(place) == ["0"]
         assert group.baselines == {"primes": single}
 
     def test_the_comparison_is_the_one_of_the_stored_trials(
