@@ -26,7 +26,7 @@ from benchmarks.programs import Program, ProgramFailedError, started
 from benchmarks.server import Server
 from benchmarks.setting import Setting
 
-# Ten times what the slowest takes on a machine that has nothing else to do.
+# Several times what the slowest takes on a machine that has nothing else to do.
 _MOST_SECONDS: Final = 120.0
 
 

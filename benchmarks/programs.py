@@ -19,7 +19,7 @@ ROOT: Final = Path(__file__).parent.parent
 _STOP_SECONDS: Final = 10.0
 _LONGEST_REASON: Final = 300
 # Nothing is asked beyond loopback, whatever is set here, and nobody is told of it.
-_DROPPED: Final = ("API_KEY", "BASE_URL", "PROXY", "EMBER_BENCH")
+_DROPPED: Final = ("API_KEY", "BASE_URL", "PROXY", "EMBER_BENCH", "PYTHONDONTWRITEBYTECODE")
 _QUIET: Final = {
     "PYTHONPATH": str(ROOT),
     "PYTHONUNBUFFERED": "1",
@@ -102,23 +102,17 @@ def started(
             os.close(writing)
         try:
             yield Program(process, results, log)
+            assert process.stdin is not None
+            process.stdin.close()  # there are no more jobs
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_SECONDS)
         finally:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """Let a program end, and if it does not, end it with all that it has started."""
-    assert process.stdin is not None
-    with suppress(BrokenPipeError):
-        process.stdin.close()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            with suppress(ProcessLookupError):  # it is over, or is to be over, with all it started
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            assert process.stdin is not None
+            with suppress(BrokenPipeError):
+                process.stdin.close()
 
 
 def last_words(log: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -83,11 +84,12 @@ def test_a_card_that_cannot_be_read_is_the_reason_why_a_row_was_not_measured(
 
 def test_a_program_that_does_not_come_back_is_given_up_and_ended(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.benchmarks.fake_peer", "sleeps"]
-    with started(command, folder=tmp_path) as program:
-        with pytest.raises(ProgramFailedError, match="not done in 0 s"):
-            program.do(Job("calls", "", 1, 1), seconds=0.1)
-        program.process.kill()
-    assert program.process.returncode is not None
+    with (
+        pytest.raises(ProgramFailedError, match="not done in 0 s"),
+        started(command, folder=tmp_path) as program,
+    ):
+        program.do(Job("calls", "", 1, 1), seconds=0.1)
+    assert program.process.returncode == -signal.SIGKILL
 
 
 def test_an_environment_that_cannot_be_made_is_the_peers_failure(
