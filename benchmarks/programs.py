@@ -7,7 +7,7 @@ import os
 import selectors
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -77,14 +77,11 @@ class Program:
 
 
 @contextmanager
-def started(
-    command: Sequence[str], *, folder: Path, variables: Mapping[str, str] | None = None
-) -> Iterator[Program]:
+def started(command: Sequence[str], *, folder: Path) -> Iterator[Program]:
     """Run a program in `folder` until the block is left; its log goes there too."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.txt"
     reading, writing = os.pipe()
-    seen = environment(folder) if variables is None else dict(variables)
     with os.fdopen(reading) as results, log.open("w") as said:
         try:
             process = subprocess.Popen(
@@ -94,7 +91,7 @@ def started(
                 stderr=said,
                 text=True,
                 cwd=folder,
-                env=seen | {RESULTS_VARIABLE: str(writing)},
+                env=environment(folder) | {RESULTS_VARIABLE: str(writing)},
                 pass_fds=[writing],
                 start_new_session=True,
             )
