@@ -100,7 +100,7 @@ def _measure_all(setting: Setting, names: Sequence[str], found: Findings) -> Non
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of everything, once")
+    parser.add_argument("--quick", action="store_true", help="a part of everything, once")
     parser.add_argument(
         "--only",
         action="append",

@@ -94,21 +94,21 @@ def rows_and_tables(
     results = Results(calls)
     found.rows += [row for job, row in _rows(results, found, whole=whole) if job in jobs]
     for job in (job for job in _TITLES if job in jobs):
-        table = _calls_table if job == CALLS else _schedule_table
-        found.tables.append(table(results, contestants, job))
+        table = (_calls_table if job == CALLS else _schedule_table)(results, contestants, job)
+        found.tables += [table] if table.rows else []
     found.samples += [{"measurement": call.job} | asdict(call) for call in calls]
 
 
 def _rows(results: Results, found: Findings, *, whole: bool) -> list[tuple[str, Row]]:
-    reasons = {failure.who: failure.reason for failure in found.failures}
+    failures = {failure.who for failure in found.failures}
 
     def row(
         measurement: str, target: str, value: Spread | None, met: Callable[[float], bool], unit: str
     ) -> Row:
         if value is None:
             whose = SDK if measurement.startswith(SDK) else DIRECT
-            because = next((reasons[w] for w in (whose, BARE, INSPECT) if w in reasons), "")
-            return Row(measurement, target, "not measured", None, because)
+            failed = next((who for who in (whose, BARE, INSPECT) if who in failures), whose)
+            return Row(measurement, target, "not measured", None, f"{failed} failed, see below")
         shown = value.show(unit)
         if not whole:
             return Row(measurement, target, shown, None, "smaller than the target is about")

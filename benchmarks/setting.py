@@ -52,7 +52,7 @@ FULL: Final = Sizes(
 )
 QUICK: Final = Sizes(
     repeats=1,
-    share=0.1,
+    share=0.2,
     trials=2_000,
     memory=(1_000, 10_000),
     resumed=5_000,
