@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #define READ_SIZE (64u << 10)
+/* A client that sends on and on, and reads nothing, is not read from any more. */
+#define MOST_PIPELINED 1024
+#define MOST_KEPT (1u << 20)
 
 void free_reply(struct reply *reply)
 {
@@ -41,16 +44,21 @@ static void close_connection(struct connection *c)
 static void keep_for_later(struct connection *c, const char *bytes, size_t length)
 {
     size_t kept = c->out_end - c->out_start;
-    char *out = malloc(kept + length);
-    if (out == NULL)
-        abort();
-    if (kept > 0)
-        memcpy(out, c->out + c->out_start, kept);
-    memcpy(out + kept, bytes, length);
-    free(c->out);
-    c->out = out;
-    c->out_start = 0;
-    c->out_end = kept + length;
+    if (kept + length > c->out_capacity - c->out_start) {
+        size_t capacity = c->out_capacity > kept + length ? c->out_capacity : 2 * (kept + length);
+        char *out = malloc(capacity);
+        if (out == NULL)
+            abort();
+        if (kept > 0)
+            memcpy(out, c->out + c->out_start, kept);
+        free(c->out);
+        c->out = out;
+        c->out_capacity = capacity;
+        c->out_start = 0;
+        c->out_end = kept;
+    }
+    memcpy(c->out + c->out_end, bytes, length);
+    c->out_end += length;
 }
 
 static void send_bytes(struct connection *c, const char *bytes, size_t length)
@@ -84,8 +92,6 @@ static void send_kept(struct connection *c)
         }
         c->out_start += (size_t)sent;
     }
-    free(c->out);
-    c->out = NULL;
     c->out_start = c->out_end = 0;
 }
 
@@ -128,10 +134,16 @@ void reply_to(struct connection *c, char *bytes, size_t length, int64_t after,
     c->replies++;
 }
 
+/* Whether a client has so much to read before it that it is not read from. */
+static bool is_full(const struct connection *c)
+{
+    return c->replies >= MOST_PIPELINED || c->out_end - c->out_start >= MOST_KEPT;
+}
+
 /* Answer every whole request that has been read. */
 static void answer_all(struct connection *c)
 {
-    while (!c->no_more && !c->broken && c->in_start < c->in_end && c->replies < MOST_PIPELINED) {
+    while (!c->no_more && !c->broken && c->in_start < c->in_end && !is_full(c)) {
         struct request *r = &c->request;
         int status = 400;
         enum progress found =
@@ -178,7 +190,7 @@ void settle(struct connection *c)
         return;
     }
     uint32_t events = (all_sent ? 0u : (uint32_t)EPOLLOUT) |
-                      (c->no_more || c->replies >= MOST_PIPELINED ? 0u : (uint32_t)EPOLLIN);
+                      (c->no_more || is_full(c) ? 0u : (uint32_t)EPOLLIN);
     if (events != c->events) {
         c->events = events;
         watch(c->socket, events, c, EPOLL_CTL_MOD);

@@ -10,8 +10,6 @@
 
 #define MILLISECOND INT64_C(1000000)
 #define LONGEST_LATENCY 3600000 /* milliseconds */
-/* A client that sends on and on, and reads nothing, is not read from any more. */
-#define MOST_PIPELINED 1024
 
 struct connection {
     int socket;
@@ -22,7 +20,7 @@ struct connection {
     struct reply *first, *last;
     size_t replies;
     char *out; /* what the socket did not take */
-    size_t out_start, out_end;
+    size_t out_start, out_end, out_capacity;
     bool no_more;  /* nothing is read any more: a mistake, or a wish to close */
     bool hang_up;  /* close it when all is sent */
     bool broken;

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -274,12 +275,14 @@ def test_thousands_of_requests_are_in_flight_and_whoever_hangs_up_is_forgotten(
 
 
 def test_a_client_that_reads_nothing_holds_up_nobody_and_loses_nothing(server: Server) -> None:
-    requests = [post(body(str(n % 7))) for n in range(3_000)]
+    requests = [post(body(str(n % 7))) for n in range(20_000)]
     with Connection(server.port) as lazy, Connection(server.port) as other:
-        lazy.send(b"".join(requests))
+        sender = threading.Thread(target=lazy.send, args=[b"".join(requests)])
+        sender.start()
         assert other.ask(post(body())).status == 200
         alone = [other.ask(request).content for request in requests[:7]]
-        assert [lazy.read().content for _ in requests] == [alone[n % 7] for n in range(3_000)]
+        assert [lazy.read().content for _ in requests] == [alone[n % 7] for n in range(20_000)]
+        sender.join()
 
 
 def test_aiohttp_asks_many_questions_at_once_over_kept_connections(server: Server) -> None:
