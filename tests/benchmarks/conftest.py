@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +22,9 @@ def server_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def server(server_program: Path) -> Iterator[Server]:
-    # What is still reachable in the end is no leak of a program that ends.
-    os.environ["ASAN_OPTIONS"] = "detect_leaks=0"
+def server(server_program: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    # What is still there in the end is no leak of a program that ends.
+    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")
     with serve(server_program) as running:
         yield running
     assert running.process.returncode == 0
