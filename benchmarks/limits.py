@@ -123,6 +123,8 @@ async def measure(options: argparse.Namespace) -> None:
 def report(server: Server, began: float, options: argparse.Namespace) -> None:
     begin, end = began + options.warm_up, began + options.warm_up + options.seconds
     kept = [fits for at, fits in server.requests if begin <= at < end]
+    if not kept:
+        raise SystemExit(f"nothing was asked within {options.seconds} s: give it more --seconds")
     reached = sum(kept) / options.seconds / options.rate
     kind = "with bursts" if options.bucket else "in any second"
     print(

@@ -1,0 +1,256 @@
+"""Targets and tables of what was measured over HTTP."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.contestants import (
+    BARE,
+    CALLS,
+    DIRECT,
+    EFFICIENCY,
+    INSPECT,
+    KINDS,
+    LONG,
+    SDK,
+    VOTE,
+    Contestant,
+)
+from benchmarks.findings import Findings, Row, Spread, Table, number, ratios
+
+if TYPE_CHECKING:
+    from benchmarks.over_http import Call
+
+Measure = Callable[["Call"], float]
+
+_TITLES: Final = {
+    CALLS: "Calls at latency 0, concurrency 100",
+    EFFICIENCY: "Latency 200 ms, concurrency 100",
+    LONG: "Latency 1 s, concurrency 1,000",
+    VOTE: "Ensembles of five and a vote, latency 50 ms, 500 items in flight",
+}
+
+
+def cpu_per_call(call: Call) -> float:
+    """Return milliseconds."""
+    return call.cpu_seconds / call.calls * 1e3
+
+
+def calls_per_cpu_second(call: Call) -> float:
+    return call.calls / call.cpu_seconds
+
+
+def items_per_second(call: Call) -> float:
+    return call.items / call.wall_seconds
+
+
+def ideal_seconds(call: Call) -> float:
+    """Return what a schedule takes in which nothing but the server's latency takes time.
+
+    An ensemble asks its members at once, so it takes as long as one call.
+    """
+    return math.ceil(call.items / call.concurrency) * call.latency_ms / 1e3
+
+
+def efficiency(call: Call) -> float:
+    return ideal_seconds(call) / call.wall_seconds
+
+
+def over_ideal(call: Call) -> float:
+    return call.wall_seconds / ideal_seconds(call)
+
+
+class Results:
+    """What was measured, by contestant and job."""
+
+    def __init__(self, calls: Iterable[Call]) -> None:
+        self.calls = list(calls)
+
+    def of(self, contestant: str, job: str) -> list[Call]:
+        return [c for c in self.calls if (c.contestant, c.job) == (contestant, job)]
+
+    def spread(self, contestant: str, job: str, measure: Measure) -> Spread | None:
+        return Spread.of([measure(call) for call in self.of(contestant, job)])
+
+    def ratio(self, ours: str, theirs: str, job: str, measure: Measure) -> Spread | None:
+        first, second = (
+            {call.round: measure(call) for call in self.of(name, job)} for name in (ours, theirs)
+        )
+        return ratios(first, second)
+
+
+def rows_and_tables(
+    found: Findings,
+    calls: list[Call],
+    contestants: tuple[Contestant, ...],
+    jobs: Collection[str],
+    *,
+    whole: bool,
+) -> None:
+    """Add to `found` what the calls say of the targets, a table for each job, and the calls."""
+    results = Results(calls)
+    found.rows += [row for job, row in _rows(results, found, whole=whole) if job in jobs]
+    for job in (job for job in _TITLES if job in jobs):
+        table = (_calls_table if job == CALLS else _schedule_table)(results, contestants, job)
+        found.tables += [table] if table.rows else []
+    found.samples += [{"measurement": call.job} | asdict(call) for call in calls]
+
+
+def _rows(results: Results, found: Findings, *, whole: bool) -> list[tuple[str, Row]]:
+    failures = {failure.who for failure in found.failures}
+
+    def row(
+        measurement: str, target: str, value: Spread | None, met: Callable[[float], bool], unit: str
+    ) -> Row:
+        if value is None:
+            whose = SDK if measurement.startswith(SDK) else DIRECT
+            failed = next((who for who in (whose, BARE, INSPECT) if who in failures), whose)
+            return Row(measurement, target, "not measured", None, f"{failed} failed, see below")
+        shown = value.show(unit)
+        if not whole:
+            return Row(measurement, target, shown, None, "smaller than the target is about")
+        return Row(measurement, target, shown, met(value.median))
+
+    times = "x"
+    return [
+        (
+            CALLS,
+            row(
+                f"{DIRECT}: CPU per call at latency 0, over the bare openai SDK's",
+                "at most 0.15 x",
+                results.ratio(DIRECT, BARE, CALLS, cpu_per_call),
+                lambda value: value <= 0.15,
+                times,
+            ),
+        ),
+        (
+            CALLS,
+            row(
+                f"{SDK}: CPU per call at latency 0, over the bare openai SDK's",
+                "at most 1.1 x",
+                results.ratio(SDK, BARE, CALLS, cpu_per_call),
+                lambda value: value <= 1.1,
+                times,
+            ),
+        ),
+        (
+            CALLS,
+            row(
+                f"{DIRECT}: calls a second of CPU",
+                "at least 4,000",
+                results.spread(DIRECT, CALLS, calls_per_cpu_second),
+                lambda value: value >= 4000,
+                "",
+            ),
+        ),
+        (
+            CALLS,
+            row(
+                f"{DIRECT}: calls a second of CPU, over inspect-ai's",
+                "at least 60 x",
+                results.ratio(DIRECT, INSPECT, CALLS, calls_per_cpu_second),
+                lambda value: value >= 60,
+                times,
+            ),
+        ),
+        (
+            EFFICIENCY,
+            row(
+                f"{DIRECT}: efficiency at latency 200 ms, concurrency 100",
+                "at least 0.97",
+                results.spread(DIRECT, EFFICIENCY, efficiency),
+                lambda value: value >= 0.97,
+                "",
+            ),
+        ),
+        (
+            LONG,
+            row(
+                f"{DIRECT}: efficiency at latency 1 s, concurrency 1,000, 20,000 calls",
+                "at least 0.95",
+                results.spread(DIRECT, LONG, efficiency),
+                lambda value: value >= 0.95,
+                "",
+            ),
+        ),
+        (
+            VOTE,
+            row(
+                f"{DIRECT}: ensemble of five and a vote, wall over one call's schedule",
+                "at most 1.1 x",
+                results.spread(DIRECT, VOTE, over_ideal),
+                lambda value: value <= 1.1,
+                times,
+            ),
+        ),
+        (
+            VOTE,
+            row(
+                f"{DIRECT}: ensemble of five and a vote, items a second over inspect-ai's",
+                "at least 30 x",
+                results.ratio(DIRECT, INSPECT, VOTE, items_per_second),
+                lambda value: value >= 30,
+                times,
+            ),
+        ),
+    ]
+
+
+def _shown(spread: Spread | None, unit: str = "") -> str:
+    return "-" if spread is None else spread.show(unit)
+
+
+def _calls_table(results: Results, contestants: tuple[Contestant, ...], job: str) -> Table:
+    rows, whole = [], []
+    for who in (c for c in contestants if results.of(c.name, job)):
+        calls = results.of(who.name, job)
+        rows.append(
+            (
+                who.name,
+                f"{calls[0].calls:,}",
+                _shown(results.spread(who.name, job, cpu_per_call)),
+                _shown(results.ratio(who.name, BARE, job, cpu_per_call)),
+                _shown(results.spread(who.name, job, calls_per_cpu_second)),
+                _shown(results.spread(who.name, job, lambda c: c.calls / c.wall_seconds)),
+                _shown(
+                    results.spread(who.name, job, lambda c: c.server_cpu_seconds / c.calls * 1e3)
+                ),
+            )
+        )
+        if all("whole_cpu_seconds" in call.more for call in calls):
+            cpu = Spread.of([c.more["whole_cpu_seconds"] / c.calls * 1e3 for c in calls])
+            whole.append(f"{who.name}, from reading the grid to its summary: {_shown(cpu, 'ms')}.")
+    header = (
+        "", "calls", "CPU per call, ms", f"over {BARE}", "calls/s of CPU", "calls/s of wall",
+        "server's CPU per call, ms",
+    )  # fmt: skip
+    return Table(_TITLES[job], header, rows, " ".join(whole))
+
+
+def _schedule_table(results: Results, contestants: tuple[Contestant, ...], job: str) -> Table:
+    rows = []
+    for who in (c for c in contestants if results.of(c.name, job)):
+        calls = results.of(who.name, job)
+        rows.append(
+            (
+                who.name,
+                f"{calls[0].items:,}",
+                f"{calls[0].calls:,}",
+                number(ideal_seconds(calls[0])),
+                _shown(results.spread(who.name, job, lambda c: c.wall_seconds)),
+                _shown(results.spread(who.name, job, efficiency)),
+                _shown(results.spread(who.name, job, items_per_second)),
+                _shown(results.spread(who.name, job, cpu_per_call)),
+                f"{max(call.max_in_flight for call in calls):,}",
+            )
+        )
+    header = (
+        "", "items", "calls", "schedule, s", "wall, s", "efficiency", "items/s",
+        "CPU per call, ms", "most in flight",
+    )  # fmt: skip
+    calls_in_flight = KINDS[job].concurrency * KINDS[job].draws
+    notes = f"As many as {calls_in_flight:,} calls may be in flight."
+    return Table(_TITLES[job], header, rows, notes)

@@ -1,0 +1,1 @@
+"""What the harness is measured against: each a program, run by the Python of its environment."""

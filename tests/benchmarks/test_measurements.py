@@ -1,0 +1,175 @@
+"""Each measurement once, tiny: that it measures, not how fast anything is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as program
+from benchmarks import analysis, in_process, memory, report, resume, startup, sweep
+from benchmarks.findings import Failure, Findings, Row, Spread, Table, number, ratios
+from benchmarks.programs import ROOT
+from benchmarks.setting import Setting
+
+SMALL = "smaller than the target is about"
+
+
+def test_overhead_in_process(setting: Setting) -> None:
+    found = in_process.measure(setting)
+    assert not found.failures
+    assert [row.because for row in found.rows] == [SMALL] * 2
+    assert {(s["what"], s["store"]) for s in found.samples} == {
+        (what, store) for what in ("single", "vote of 5") for store in ("memory", "disk")
+    }
+    assert all(s["answers"] == s["calls"] for s in found.samples)
+
+
+def test_starting(setting: Setting) -> None:
+    found = startup.measure(setting)
+    assert not found.failures
+    assert [row.target for row in found.rows] == ["under 150 ms", "under 50 ms"]
+    assert len(found.tables[0].rows) == 3
+
+
+def test_a_sweep_makes_the_calls_of_its_largest_k(setting: Setting) -> None:
+    found = sweep.measure(setting)
+    assert not found.failures
+    assert [(row.target, row.met) for row in found.rows] == [("30, exactly those of K = 15", True)]
+
+
+def test_resuming(setting: Setting) -> None:
+    found = resume.measure(setting)
+    assert not found.failures
+    assert [row.because for row in found.rows] == [SMALL]
+    assert [s["trials"] for s in found.samples] == [50]
+
+
+def test_the_report(setting: Setting) -> None:
+    found = analysis.measure(setting)
+    assert not found.failures
+    assert [row.because for row in found.rows] == [SMALL]
+    assert {s["what"].split()[1] for s in found.samples} == {"report", "export"}
+
+
+def test_memory(setting: Setting) -> None:
+    found = memory.measure(setting)
+    assert not found.failures
+    assert [row.because for row in found.rows] == [SMALL]
+    assert [s["trials"] for s in found.samples] == [10, 20]
+    assert all(s["peak_megabytes"] > 10 for s in found.samples)
+
+
+def test_a_command_that_fails_is_told_with_its_last_words(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.grids.SIMULATED", "simulated:nobody")
+    found = memory.measure(setting)
+    assert "simulated:nobody" in found.failures[0].reason
+    assert [row.met for row in found.rows] == [None]
+
+
+# ---- the whole program
+
+
+def test_the_program_writes_what_it_found(
+    tmp_path: Path, server_program: Path, monkeypatch: pytest.MonkeyPatch, setting: Setting
+) -> None:
+    monkeypatch.setattr(program, "build", lambda _: server_program)
+    monkeypatch.setattr(program, "QUICK", setting.sizes)
+    files = [tmp_path / "results.json", tmp_path / "RESULTS.md"]
+    arguments = ["--quick", "--only", "startup", "--work", str(tmp_path)]
+    arguments += ["--json", str(files[0]), "--markdown", str(files[1])]
+    assert program.main(arguments) == 0
+    found = json.loads(files[0].read_text())
+    assert {sample["measurement"] for sample in found["samples"]} == {"startup"}
+    assert found["machine"]["command"].startswith("python -m benchmarks --quick --only startup")
+    assert "| under 150 ms |" in files[1].read_text()
+    assert not list(tmp_path.glob("ember-bench-speed-*"))
+
+
+def test_a_measurement_that_breaks_does_not_stop_the_others(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_: Setting) -> Findings:
+        raise ZeroDivisionError("no trial")
+
+    monkeypatch.setitem(program._OTHERS, "overhead", breaks)
+    found = Findings()
+    program._measure_all(setting, ["overhead", "startup"], found)
+    assert [failure.what for failure in found.failures] == ["overhead"]
+    assert {sample["measurement"] for sample in found.samples} == {"startup"}
+
+
+def test_ctrl_c_stops_it_in_order_and_leaves_nothing_behind(
+    tmp_path: Path, server_program: Path
+) -> None:
+    (tmp_path / "venvs").mkdir()
+    command = [sys.executable, "-m", "benchmarks", "--only", "resume"]
+    command += ["--venvs", str(tmp_path / "venvs"), "--work", str(tmp_path)]
+    command += ["--json", str(tmp_path / "x.json"), "--markdown", str(tmp_path / "x.md")]
+    variables = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=variables) as process:
+        assert process.stderr is not None
+        assert "resume: 100,000 trials" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+        assert process.wait(60) == 130
+    assert "stopped" in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob("ember-bench-speed-*"))
+
+
+# ---- how numbers are shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (0.1234, "0.123"),
+        (12.34, "12.3"),
+        (123.4, "123"),
+        (54321.0, "54,321"),
+        (0.95, "0.95"),
+    ],
+)
+def test_numbers_keep_three_digits(value: float, shown: str) -> None:
+    assert number(value) == shown
+
+
+def test_a_spread_shows_median_least_and_most() -> None:
+    assert Spread((3.0, 1.0, 2.0)).show("s") == "2 s [1, 3]"
+    assert Spread((1.0,)).show("s") == "1 s"
+    assert Spread.of([]) is None
+
+
+def test_ratios_are_of_the_same_round() -> None:
+    found = ratios({0: 1.0, 1: 10.0, 2: 5.0}, {0: 2.0, 1: 20.0, 3: 1.0})
+    assert found == Spread((0.5, 0.5))
+    assert ratios({0: 1.0}, {}) is None
+
+
+def test_a_report_tells_misses_failures_and_conditions(tmp_path: Path) -> None:
+    from benchmarks.machine import describe
+
+    found = Findings(
+        rows=[
+            Row("a", "under 1", "2", met=False),
+            Row("b", "under 1", "0.5", met=True),
+            Row("c", "under 1", "not measured", met=None, because="a|b"),
+        ],
+        tables=[Table("Side by side", ("", "x"), [("ours", "1")], "As it was.")],
+        failures=[Failure("dspy", "calls", "broke\ndown")],
+    )
+    text = report.markdown(describe(["python", "-m", "benchmarks"], tmp_path), found)
+    assert "| a | under 1 | 2 | **not met** |" in text
+    assert "| b | under 1 | 0.5 | met |" in text
+    assert "| c | under 1 | not measured | not judged: a\\|b |" in text
+    assert "| dspy | calls | broke down |" in text
+    assert "## Side by side\n\n|  | x |\n| --- | --- |\n| ours | 1 |\n\nAs it was.\n" in text
