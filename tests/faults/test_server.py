@@ -30,6 +30,7 @@ from tests.support.loopback import RESET, Asked, Fault, Reply, json_reply
 from tests.support.openai_server import Answer
 
 ATTEMPT_SECONDS = 1.5
+TRANSPORTS = ("sdk", "direct")
 
 EMPTY = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": []}
 FAULTS: dict[str, Fault | Answer] = {
@@ -85,13 +86,15 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return comparable(ran.summary)
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("name", [*FAULTS, "mixed"])
 def test_the_result_is_that_of_an_undisturbed_run(
-    tmp_path: Path, undisturbed: Any, name: str
+    tmp_path: Path, undisturbed: Any, name: str, transport: str
 ) -> None:
     fault = mixed if name == "mixed" else always(FAULTS[name])
+    card = {"attempt_timeout_seconds": ATTEMPT_SECONDS, "transport": transport}
     with FaultyServer(fault) as server:
-        ran = finish(fill(tmp_path, server.base_url, attempt_timeout_seconds=ATTEMPT_SECONDS))
+        ran = finish(fill(tmp_path, server.base_url, **card))
         assert comparable(ran.summary) == undisturbed
         assert ran.summary.run.status == "complete"
         # Each call was answered, and so is paid, once.
@@ -99,17 +102,19 @@ def test_the_result_is_that_of_an_undisturbed_run(
         assert ran.summary.run.calls_made == sum(server.answered.values()) == NEEDED
         asked = server.count
         assert asked > NEEDED
-        finish(fill(tmp_path, server.base_url, attempt_timeout_seconds=ATTEMPT_SECONDS))
+        finish(fill(tmp_path, server.base_url, **card))
         assert server.count == asked
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("name", [*FAULTS, "mixed"])
 def test_killed_on_the_way_it_is_too_and_no_stored_answer_is_paid_again(
-    tmp_path: Path, undisturbed: Any, name: str
+    tmp_path: Path, undisturbed: Any, name: str, transport: str
 ) -> None:
     fault = mixed if name == "mixed" else always(FAULTS[name])
+    card = {"attempt_timeout_seconds": ATTEMPT_SECONDS, "transport": transport}
     with FaultyServer(fault) as server:
-        workspace = fill(tmp_path, server.base_url, attempt_timeout_seconds=ATTEMPT_SECONDS)
+        workspace = fill(tmp_path, server.base_url, **card)
         moment = random.Random(name).randrange(NEEDED // 4, NEEDED)
         run_and_kill(workspace, lambda: server.count >= moment)
         kept = stored(workspace)
@@ -160,10 +165,14 @@ def test_a_clock_that_jumps_changes_nothing(
     assert set(server.answered.values()) == {1}
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
-def test_what_will_not_pass_is_asked_once_and_counted(tmp_path: Path, status: int) -> None:
-    with FaultyServer(lambda *_: Fault(status)) as server:
-        ran = finish(fill(tmp_path, server.base_url))
+def test_what_will_not_pass_is_asked_once_and_counted(
+    tmp_path: Path, status: int, transport: str
+) -> None:
+    # It takes long enough for both cells to wait for the request that they share.
+    with FaultyServer(lambda *_: Fault(status, delay=0.2)) as server:
+        ran = finish(fill(tmp_path, server.base_url, transport=transport))
         assert set(server.times.values()) == {1}
     for cell in ran.summary.cells:
         assert cell.outcomes["error"] == cell.scheduled

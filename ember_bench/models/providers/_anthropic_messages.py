@@ -219,14 +219,7 @@ def completion(answer: Any) -> Completion:
 def refusal(
     errors: WireErrors, status: int, headers: Mapping[str, str], body: Any
 ) -> ProviderError:
-    """Return the error for an HTTP status that is no success.
-
-    Args:
-        errors: Of the model.
-        status: The HTTP status.
-        headers: Of the response.
-        body: Of the response: parsed if it is JSON, else its text.
-    """
+    """Return the error for a status that is no success; `body` is parsed, or text if no JSON."""
     error = field(body, "error")
     said, code = field(error, "message"), field(field(error, "details"), "error_code")
     said = said if isinstance(said, str) and said else body

@@ -22,65 +22,65 @@ from ember_bench.models.providers.openai import OpenAI
 from tests.models.providers.channel import echo, model, one_by_one, questions, repeat
 from tests.support.loopback import Asked
 from tests.support.openai_server import Answer, OpenAIServer
-from tests.support.raw import RawServer, response
+from tests.support.raw import RawServer, Serve, response
 
 Writer = asyncio.StreamWriter
 
 
-class TestWhatNobodyAskedFor:
-    async def twice(self, asked: Asked, writer: Writer) -> bool:
-        writer.write(echo(asked) * 2)
+def followed_by(more: Callable[[bytes], bytes]) -> Serve:
+    """Answer, and send more with it."""
+
+    async def serve(asked: Asked, writer: Writer) -> bool:
+        writer.write(echo(asked) + more(echo(asked)))
         await writer.drain()
         return True
 
-    def test_an_answer_that_is_sent_twice_is_taken_once(self) -> None:
-        with RawServer(self.twice) as server:
+    return serve
+
+
+def twice(sent: threading.Event) -> Serve:
+    """Answer, and again a moment later."""
+
+    async def serve(asked: Asked, writer: Writer) -> bool:
+        await repeat(asked, writer)
+        await asyncio.sleep(0.02)
+        await repeat(asked, writer)
+        sent.set()
+        return True
+
+    return serve
+
+
+class TestWhatNobodyAskedFor:
+    @pytest.mark.parametrize("more", [bytes, lambda _: b"more", lambda answer: answer[:60]])
+    def test_with_an_answer_ends_the_connection_and_not_the_answer(
+        self, more: Callable[[bytes], bytes]
+    ) -> None:
+        with RawServer(followed_by(more)) as server:
             assert one_by_one(model(server), "a", "b", "c") == ["a", "b", "c"]
             assert server.connections == 3
 
-    def test_nor_is_one_taken_that_comes_again_later(self) -> None:
-        async def again(asked: Asked, writer: Writer) -> bool:
-            writer.write(echo(asked))
-            await writer.drain()
-            await asyncio.sleep(0.02)
-            writer.write(echo(asked))
-            await writer.drain()
-            return True
+    def test_later_is_not_taken_for_an_answer(self) -> None:
+        sent = threading.Event()
 
-        with RawServer(again) as server:
-            later = lambda: asyncio.sleep(0.1)  # noqa: E731
+        async def later() -> None:
+            assert await asyncio.to_thread(sent.wait, 10)
+            sent.clear()
+
+        with RawServer(twice(sent)) as server:
             assert one_by_one(model(server), "a", "b", "c", between=later) == ["a", "b", "c"]
             assert server.connections == 3
 
-    def test_nor_one_that_has_come_while_nobody_looked(self) -> None:
+    def test_while_nobody_looked_is_not_either(self) -> None:
         sent = threading.Event()
-
-        async def again(asked: Asked, writer: Writer) -> bool:
-            writer.write(echo(asked))
-            await writer.drain()
-            await asyncio.sleep(0.02)
-            writer.write(echo(asked))
-            await writer.drain()
-            sent.set()
-            return True
 
         async def busy() -> None:
             assert sent.wait(10)  # the loop stands still, and sees nothing of what comes
             sent.clear()
 
-        with RawServer(again) as server:
+        with RawServer(twice(sent)) as server:
             assert one_by_one(model(server), "a", "b", "c", between=busy) == ["a", "b", "c"]
             assert server.connections == 3
-
-    def test_what_comes_behind_an_answer_ends_the_connection_and_not_the_answer(self) -> None:
-        async def more(asked: Asked, writer: Writer) -> bool:
-            writer.write(echo(asked) + b"more")
-            await writer.drain()
-            return True
-
-        with RawServer(more) as server:
-            assert one_by_one(model(server), "a", "b") == ["a", "b"]
-            assert server.connections == 2
 
     def test_a_server_that_speaks_before_it_is_asked_is_not_asked(self) -> None:
         async def main() -> None:
