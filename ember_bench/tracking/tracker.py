@@ -58,6 +58,9 @@ ENVIRONMENT: Final = {
 _SILENT_SECONDS: Final = 180.0
 """No step of the worker should take this long: one cell, or the migration of a new database."""
 
+_SIGNALS: Final = 10
+_SIGNAL_SECONDS: Final = 0.5
+
 _START: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from ember_bench.tracking.worker import main; main()"
@@ -173,13 +176,16 @@ class Tracker:
     def close(self) -> None:
         """Stop the process, whatever it is doing; a database it was making is taken away."""
         process = self._process
-        if process.poll() is None:
+        # A signal that comes just before a read begins is noted, but wakes nobody; the next does.
+        for _ in range(_SIGNALS):
+            if process.poll() is not None:
+                break
             process.terminate()
-            try:
-                process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_SIGNAL_SECONDS)
+        else:
+            process.kill()
+            process.wait()
         self._reader.join()
         if self._feeder is not None:
             self._points.put(None)

@@ -57,6 +57,8 @@ def main() -> None:
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
+    # Another one, which the tracker sends if it hears nothing, must not break off the tidying up.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(143)
 
 

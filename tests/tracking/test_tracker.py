@@ -59,6 +59,34 @@ def test_closing_while_the_database_is_made_leaves_nothing(tmp_path: Path):
     assert not [file for file in tmp_path.iterdir() if "mlflow" in file.name]
 
 
+def test_a_worker_that_a_signal_did_not_wake_gets_another_and_tidies_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As happens to a signal that comes between Python's look for signals and a read."""
+    worker = (
+        "import pathlib, signal, sys; from ember_bench.tracking import worker\n"
+        "def miss(*_):\n"
+        "    pathlib.Path('missed').touch()\n"
+        "    signal.signal(signal.SIGTERM, worker._stop)\n"
+        "signal.signal(signal.SIGTERM, miss)\n"
+        "pathlib.Path('ready').touch()\n"
+        "try:\n"
+        "    sys.stdin.read()\n"
+        "finally:\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"  # as a third would come
+        "    pathlib.Path('tidied up').touch()\n"
+    )
+    start = f"import json, sys; sys.path[:] = json.loads(sys.argv[1])\n{worker}"
+    monkeypatch.setattr("ember_bench.tracking.tracker._START", start)
+    monkeypatch.chdir(tmp_path)
+    with Tracker("demo", results=tmp_path) as tracker:
+        while not (tmp_path / "ready").exists():
+            assert not gone(tracker)
+            time.sleep(0.01)
+    assert tracker._process.returncode == 143
+    assert {file.name for file in tmp_path.iterdir()} == {"ready", "missed", "tidied up"}
+
+
 @pytest.mark.slow
 def test_a_worker_that_dies_is_reported(results: Path):
     tracker = Tracker("demo", results=results)
