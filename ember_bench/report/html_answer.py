@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -123,10 +124,17 @@ def _fronts(systems: Sequence[CellSummary]) -> Iterator[str]:
         f" {_some([labels[name] for name in found.on])}."
     )
     if found.by:
-        said = [f"{labels[name]} by {labels[by]}" for name, by in found.by.items()]
-        yield f"Dominated: {_some(said)}."
+        yield f"Dominated: {_some(_dominated(found.by, labels))}."
     if unpriced := [cell.label for cell in systems if cell.cost_per_item is None]:
         yield f"Of unknown cost, and so in neither list: {_some(unpriced)}."
+
+
+def _dominated(by: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
+    """Say of each cell what dominates it; of many, how many each cell dominates."""
+    if len(by) <= _NAMED + 1:
+        return [f"{labels[name]} by {labels[other]}" for name, other in by.items()]
+    numbers = Counter(by.values())
+    return [f"{count(n, 'cell')} by {labels[name]}" for name, n in numbers.most_common()]
 
 
 def _bounds(oracles: Sequence[CellSummary]) -> Iterator[str]:

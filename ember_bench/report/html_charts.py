@@ -14,9 +14,13 @@ from ember_bench.report.html_text import Html, joined, tag
 _WIDTH: Final = 860
 _HEIGHT: Final = 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 26, 14, 46
-_ROW: Final = 24
+_ROW, _LOW_ROW = 24, 17
+_MANY_ROWS: Final = 30
 _LETTER: Final = 6.4
 _LONGEST_LABEL: Final = 34
+_LONGEST_ROW_LABEL: Final = 50
+MOST_NAMED: Final = 16
+"""Of more points than these only those on the front, and bounds, are named."""
 _COLOURS: Final = 8
 _NEAR: Final = 3
 """Up to so many times the smallest cost, costs stand on a linear axis."""
@@ -127,7 +131,8 @@ def scatter(points: Sequence[Point], *, x_label: str, title: str) -> Html:
         ]
         said = tag("title", _said(point, x_label))
         drawn.append(tag("g", said, *bars, circle, class_=f"mark c{point.colour % _COLOURS}"))
-        names.append(_label(_cut(point.label), at, height, taken))
+        if len(points) <= MOST_NAMED or point.front or point.hollow:
+            names.append(_label(_cut(point.label), at, height, taken))
     return _svg(_HEIGHT, title, [*drawn, *names])
 
 
@@ -151,20 +156,22 @@ def curves(lines: Sequence[Curve], *, x_label: str, title: str) -> Html:
 
 def differences(rows: Sequence[Difference], *, title: str) -> Html:
     """Return a row for each difference with its interval, in points, around 0."""
-    left = 24 + _LETTER * max(len(_cut(row.label)) for row in rows)
+    labels = [_cut(row.label, _LONGEST_ROW_LABEL) for row in rows]
+    left = 24 + _LETTER * max(map(len, labels))
+    height = _ROW if len(rows) <= _MANY_ROWS else _LOW_ROW
     bounds = [bound for row in rows for bound in _bounds(row.estimate)]
     low, high = min(0.0, *bounds), max(0.0, *bounds)
     room = max(0.01, 0.04 * (high - low))
     x = Axis(100 * (low - room), 100 * (high + room), left, _WIDTH - _RIGHT)
-    bottom = _TOP + _ROW * len(rows)
+    bottom = _TOP + height * len(rows)
     drawn = [_line(x(tick), _TOP, x(tick), bottom, "grid") for tick in x.ticks()]
     drawn += [
         _text(x(tick), bottom + 16, f"{tick:+g}" if tick else "0", "tick") for tick in x.ticks()
     ]
     drawn += [_line(x(0), _TOP, x(0), bottom, "zero"),
               _text((left + _WIDTH - _RIGHT) / 2, bottom + 34, "points", "tick")]  # fmt: skip
-    for number, row in enumerate(rows):
-        at = _TOP + _ROW * (number + 0.5)
+    for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        at = _TOP + height * (number + 0.5)
         lowest, value, highest = (x(100 * bound) for bound in _bounds(row.estimate))
         drawn.append(
             tag(
@@ -175,7 +182,7 @@ def differences(rows: Sequence[Difference], *, title: str) -> Html:
                 class_=f"mark c{row.colour % _COLOURS}",
             )
         )
-        drawn.append(_text(left - 10, at + 4, _cut(row.label), "", "end"))
+        drawn.append(_text(left - 10, at + 4, label, "", "end"))
     return _svg(bottom + 42, title, drawn)
 
 
@@ -291,9 +298,9 @@ def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def _cut(content: str) -> str:
-    """Return a label of no more than `_LONGEST_LABEL`: names of models differ at their ends."""
-    if len(content) <= _LONGEST_LABEL:
+def _cut(content: str, longest: int = _LONGEST_LABEL) -> str:
+    """Return a label of no more than `longest`: names of models differ at their ends."""
+    if len(content) <= longest:
         return content
-    half = _LONGEST_LABEL // 2
+    half = longest // 2
     return f"{content[: half - 1]}…{content[-half:]}"

@@ -14,7 +14,15 @@ from ember_bench.experiment.results import CellResults
 from ember_bench.experiment.summary import CellSummary, DatasetSummary, Estimate
 from ember_bench.report.cells import sections
 from ember_bench.report.html_answer import front
-from ember_bench.report.html_charts import Curve, Difference, Point, curves, differences, scatter
+from ember_bench.report.html_charts import (
+    MOST_NAMED,
+    Curve,
+    Difference,
+    Point,
+    curves,
+    differences,
+    scatter,
+)
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis, front_probabilities
 from ember_bench.report.html_text import Content, Html, joined, table, tag
@@ -178,7 +186,9 @@ def _front_chart(
         return Html("")
     title += contents.simulated(dataset)
     chart = scatter(found, x_label=x_label, title=f"{title} on {dataset.name}")
-    return tag("figure", tag("figcaption", title), chart)
+    named = tag("small", " Those on the front are named; point at any other.")
+    caption = tag("figcaption", title, named if len(found) > MOST_NAMED else None)
+    return tag("figure", caption, chart)
 
 
 def _named(contents: Contents, cell: CellSummary, notes: Sequence[str]) -> Html:

@@ -8,6 +8,8 @@ from html import escape
 from ember_bench.report.text import clean
 
 _VOID = ("br", "hr", "meta", "input")
+_MANY_ROWS = 30
+"""A table of more scrolls by itself, below its heading."""
 
 
 class Html(str):
@@ -67,5 +69,5 @@ def table(
     head = tag("tr", *(cell("th", i, content) for i, content in enumerate(headings)))
     body = [tag("tr", *(cell("td", i, content) for i, content in enumerate(row))) for row in rows]
     inner = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body))
-    kind = "scroll wide" if wide else "scroll"
+    kind = " ".join(["scroll", *["wide"] * wide, *["long"] * (len(body) > _MANY_ROWS)])
     return tag("div", inner, class_=kind, tabindex=0, role="region", aria_label=caption)

@@ -39,7 +39,7 @@ table { border-collapse: collapse; width: 100%; font-size: 13px; }
 th, td { text-align: right; padding: 3px 8px; border-bottom: 1px solid var(--grid);
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 th:nth-child(2), td:nth-child(2) { text-align: left; white-space: normal;
-  overflow-wrap: anywhere; }
+  overflow-wrap: anywhere; min-width: 15em; }
 i.dot { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 6px; }
 small { color: var(--faint); }
 """

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ember_bench.experiment.rows import StoredTrials
 from ember_bench.models.store import StoredAnswers
 from ember_bench.report.html import html_report
-from ember_bench.report.html_answer import answer
+from ember_bench.report.html_answer import answer, front
 from ember_bench.report.html_charts import Axis
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_text import Html, joined, tag, text
@@ -49,6 +49,12 @@ def contents(workspace: Workspace, **more: Any) -> Contents:
     return Contents(rows, cells, answers, **more)
 
 
+def swept(model: str, number: int) -> dict[str, Any]:
+    """Return so many cells of one model, at different temperatures."""
+    temperatures = [t / number for t in range(number)]
+    return {"name": "single", "parameters": {"model": model, "temperature": temperatures}}
+
+
 def said(found: Contents) -> list[str]:
     (dataset,) = found.summary.datasets
     return answer(dataset, found.of(dataset), found.compared, found.summary.level)
@@ -78,6 +84,20 @@ class TestTheAnswer:
             f"counted:b beats counted:a by {100 * found.difference.value:.1f} points"
             f" [{100 * low:.1f}, {100 * high:.1f}], Holm p < 0.001, at 5x the cost"
         )
+
+    def test_of_many_dominated_cells_counts_what_each_dominates(self, workspace: Workspace) -> None:
+        workspace.grid(
+            architectures=[
+                single(["counted:b", "counted:c"], label="{model}"),
+                swept("counted:a", 9),
+            ],
+            baseline={"name": "single", "parameters": {"model": "counted:c"}},
+        )
+        workspace.run()
+        (sentence,) = (s for s in said(contents(workspace)) if s.startswith("Dominated: "))
+        numbers = [int(n) for n in re.findall(r"(\d+) cells? by ", sentence)]
+        found = contents(workspace)
+        assert sum(numbers) == len(front(found.summary.cells, "cost_per_item").by) > 7
 
     def test_names_what_is_worse_and_what_is_dominated(self, workspace: Workspace) -> None:
         workspace.run()
@@ -161,6 +181,22 @@ class TestThePage:
         assert "<strong>Simulated</strong>" in page
         for caption in re.findall(r"<(?:caption|figcaption)>(.*?)</", page):
             assert "(simulated)" in caption
+
+    def test_of_many_cells_names_those_on_the_front_alone(self, workspace: Workspace) -> None:
+        workspace.model("counted:c", right=0.0, price=9.0)  # of no use at a higher price
+        workspace.grid(
+            architectures=[
+                single("counted:b", label="the best"),
+                swept("counted:c", 20),
+            ]
+        )
+        workspace.run()
+        page = html_report(contents(workspace))
+        chart = page.partition("<figcaption>Accuracy against cost")[2].partition("</svg>")[0]
+        assert re.findall(r'<text [^>]*class="name"[^>]*>([^<]*)<', chart) == ["the best"]
+        assert chart.count("<circle") == 21
+        assert "Those on the front are named" in page
+        assert 'class="scroll wide"' in page  # 21 rows are shown at once
 
     def test_shows_accuracy_by_category(self, workspace: Workspace) -> None:
         workspace.run()

@@ -123,7 +123,7 @@
     const epoch = hasEpochs ? ", epoch " + (trials.epoch[trial] + 1) : "";
     const made = make("div", "row",
       make("span", "", cut(item[0], epoch ? 12 : 18) + epoch),
-      make("span", "", cut(cells[trials.cell[trial]].label, 24)),
+      make("span", "", cut(cells[trials.cell[trial]].label, 22)),
       make("span", trials.outcome[trial], trials.outcome[trial]),
       make("span", "", shown(trials.answer[trial])),
       make("span", "", item[2]),
