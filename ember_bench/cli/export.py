@@ -13,7 +13,6 @@ import typer
 
 if TYPE_CHECKING:
     from ember_bench.cli._results import Named
-    from ember_bench.experiment.attribution import ChoiceSummary
     from ember_bench.report.formats import Table
 
 _READ: Final = ("md", "latex")
@@ -59,6 +58,8 @@ def export(
     with ResultsReader(results) as reader, ExitStack() as stack:
         named = reader.get(name)
         if what in _GRAPHS:
+            from ember_bench.cli._choices import attributed
+
             of_graphs = choices_table if what == "choices" else members_table
             table = of_graphs(named.rows, attributed(named, data_dir))
         else:
@@ -81,33 +82,6 @@ def _table(named: Named, form: str, what: Any, texts: bool, stack: ExitStack) ->
         answers = StoredAnswers(named.rows.path.parent.parent / RESPONSES)
         stack.callback(answers.close)
     return tidy(named.rows, what, cells, answers)
-
-
-def attributed(named: Named, data_dir: Path | None) -> dict[str, list[ChoiceSummary]]:
-    """Return what the nodes of the cells that are named choose, by the cell's name.
-
-    Raises:
-        ConfigError: if their grid, or what it takes, is not there.
-    """
-    import asyncio
-
-    from ember_bench.cli import session
-    from ember_bench.cli._places import RESPONSES, use_data_dir
-    from ember_bench.cli._results import answered, grid_of
-    from ember_bench.experiment.attribution import attribute
-    from ember_bench.models.store import ResponseStore
-
-    if data_dir is not None:
-        use_data_dir(data_dir)
-    folder = named.rows.path.parent
-    answered(folder.name, folder.parent)
-    experiment = session.open_experiment(grid_of(named.rows), offline=True)
-    wanted = {cell.name for cell in named.cells}
-    experiment.service.store = ResponseStore(folder.parent / RESPONSES)
-    try:
-        return asyncio.run(attribute(experiment, named.rows, wanted))
-    finally:
-        experiment.service.store.close()
 
 
 @contextmanager

@@ -18,7 +18,7 @@ _HTML: Final = "html"
 _TABLES: Final = ("md", "csv", "parquet", "latex")
 _NO_GRAPHS: Final = (
     "How well nodes choose, and votes of fewer candidates, are left out: that takes the grid as it"
-    " was run, with its registry."
+    " was run with its registry and answers, or a report that was written where they are."
 )
 
 
@@ -95,10 +95,10 @@ def _write_html(
         if (folder.parent / RESPONSES).is_file():
             answers = StoredAnswers(folder.parent / RESPONSES)
             stack.callback(answers.close)
-            if graphs:
-                choices, notes = _choices(named, data_dir)
         else:
             say(f"{folder.parent / RESPONSES}: is not there, so prompts and answers are left out")
+        if graphs:
+            choices, notes = _choices(named, data_dir)
         contents = Contents(
             named.rows,
             {cell.name for cell in named.cells},
@@ -118,7 +118,7 @@ def _choices(
     named: Named, data_dir: Path | None
 ) -> tuple[Mapping[str, Sequence[ChoiceSummary]], list[str]]:
     """Return how well nodes choose, by cell; or a note that says why that is not known."""
-    from ember_bench.cli.export import attributed
+    from ember_bench.cli._choices import attributed
     from ember_bench.errors import EmberBenchError
 
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
 
+from ember_bench.charts import Axis, Box, accuracy_axis, bounds, find_room, positive_axis
 from ember_bench.experiment.summary import Estimate
 from ember_bench.report.html_text import Html, joined, tag
 
@@ -22,44 +22,6 @@ _LONGEST_ROW_LABEL: Final = 50
 MOST_NAMED: Final = 16
 """Of more points than these only those on the front, and bounds, are named."""
 _COLOURS: Final = 8
-_NEAR: Final = 3
-"""Up to so many times the smallest cost, costs stand on a linear axis."""
-
-Box = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """Maps values to pixels."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-    log: bool = False
-
-    def __call__(self, value: float) -> float:
-        """Return the pixel of `value`, or the nearest there is."""
-        low, high = self._scaled(self.low), self._scaled(self.high)
-        share = (self._scaled(value) - low) / (high - low)
-        return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
-
-    def _scaled(self, value: float) -> float:
-        return math.log10(max(value, self.low)) if self.log else value
-
-    def ticks(self) -> list[float]:
-        """Return round values, some five of them."""
-        if self.log:
-            first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-            steps = (1, 2, 5) if last - first <= 3 else (1,)
-            found = [m * 10.0**e for e in range(first, last + 1) for m in steps]
-        else:
-            rough = (self.high - self.low) / 6
-            unit = 10.0 ** math.floor(math.log10(rough))
-            step = next(m * unit for m in (1, 2, 5, 10) if m * unit >= rough * 0.999)
-            first = math.ceil(self.low / step - 1e-9)
-            found = [i * step for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
-        return [tick for tick in found if self.low * 0.9999 <= tick <= self.high * 1.0001]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +73,13 @@ class Difference:
 
 def scatter(points: Sequence[Point], *, x_label: str, title: str) -> Html:
     """Return accuracy against cost or latency, with intervals both ways and the front as a line."""
-    x = _positive_axis([point.x for point in points])
-    y = _accuracy_axis([point.accuracy for point in points])
+    x = positive_axis([point.x for point in points], _LEFT, _WIDTH - _RIGHT)
+    y = accuracy_axis([point.accuracy for point in points], _HEIGHT - _BOTTOM, _TOP)
     taken: list[Box] = []
     marks = []
     for point in points:
-        left, at, right = map(x, _bounds(point.x))
-        low, height, high = map(y, _bounds(point.accuracy))
+        left, at, right = map(x, bounds(point.x))
+        low, height, high = map(y, bounds(point.accuracy))
         taken += [(left, height - 2, right, height + 2), (at - 2, high, at + 2, low),
                   (at - 6, height - 6, at + 6, height + 6)]  # fmt: skip
         marks.append((point, at, height, (left, right), (low, high)))
@@ -141,14 +103,14 @@ def curves(lines: Sequence[Curve], *, x_label: str, title: str) -> Html:
     found = [estimate for line in lines for _, estimate in line.points]
     sizes = sorted({k for line in lines for k, _ in line.points})
     x = Axis(min(sizes) - 0.5, max(sizes) + 0.5, _LEFT, _WIDTH - _RIGHT)
-    y = _accuracy_axis(found)
+    y = accuracy_axis(found, _HEIGHT - _BOTTOM, _TOP)
     ticks = sizes if len(sizes) <= 16 else [k for k in x.ticks() if k == round(k)]
     drawn = [_grid(x, y, x_label, ticks)]
     for line in lines:
         places = [(x(k), y(estimate.value)) for k, estimate in line.points]
         parts = [tag("title", line.label), _path(places)]
         for k, estimate in line.points if line.kind == "run" else ():
-            low, height, high = map(y, _bounds(estimate))
+            low, height, high = map(y, bounds(estimate))
             parts += [_line(x(k), low, x(k), high, "bar"), _circle(x(k), height)]
         drawn.append(tag("g", *parts, class_=_classes("mark", line)))
     return joined([_svg(_HEIGHT, title, drawn), _legend(lines)])
@@ -159,8 +121,8 @@ def differences(rows: Sequence[Difference], *, title: str) -> Html:
     labels = [_cut(row.label, _LONGEST_ROW_LABEL) for row in rows]
     left = 24 + _LETTER * max(map(len, labels))
     height = _ROW if len(rows) <= _MANY_ROWS else _LOW_ROW
-    bounds = [bound for row in rows for bound in _bounds(row.estimate)]
-    low, high = min(0.0, *bounds), max(0.0, *bounds)
+    ends = [bound for row in rows for bound in bounds(row.estimate)]
+    low, high = min(0.0, *ends), max(0.0, *ends)
     room = max(0.01, 0.04 * (high - low))
     x = Axis(100 * (low - room), 100 * (high + room), left, _WIDTH - _RIGHT)
     bottom = _TOP + height * len(rows)
@@ -172,7 +134,7 @@ def differences(rows: Sequence[Difference], *, title: str) -> Html:
               _text((left + _WIDTH - _RIGHT) / 2, bottom + 34, "points", "tick")]  # fmt: skip
     for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
         at = _TOP + height * (number + 0.5)
-        lowest, value, highest = (x(100 * bound) for bound in _bounds(row.estimate))
+        lowest, value, highest = (x(100 * bound) for bound in bounds(row.estimate))
         drawn.append(
             tag(
                 "g",
@@ -226,28 +188,6 @@ def _classes(kind: str, line: Curve) -> str:
     return f"{kind} {line.kind} c{line.colour % _COLOURS}"
 
 
-def _accuracy_axis(found: Sequence[Estimate]) -> Axis:
-    bounds = [bound for estimate in found for bound in _bounds(estimate)]
-    room = max(0.02, 0.06 * (max(bounds) - min(bounds)))
-    low, high = max(0.0, min(bounds) - room), min(1.0, max(bounds) + room)
-    return Axis(low, high, _HEIGHT - _BOTTOM, _TOP)
-
-
-def _positive_axis(found: Sequence[Estimate]) -> Axis:
-    values = [estimate.value for estimate in found]
-    bounds = [bound for estimate in found for bound in _bounds(estimate)]
-    if min(values) > 0 and max(values) > _NEAR * min(values):
-        low = max(min(bounds), min(values) / 3)
-        return Axis(low / 1.25, max(bounds) * 1.25, _LEFT, _WIDTH - _RIGHT, log=True)
-    return Axis(min(0.0, *bounds), (max(bounds) or 1.0) * 1.08, _LEFT, _WIDTH - _RIGHT)
-
-
-def _bounds(estimate: Estimate) -> tuple[float, float, float]:
-    low = estimate.value if estimate.low is None else estimate.low
-    high = estimate.value if estimate.high is None else estimate.high
-    return low, estimate.value, high
-
-
 def _said(point: Point, x_label: str) -> str:
     front = "; on the front" if point.front else ""
     return (
@@ -273,29 +213,10 @@ def _text(x: float, y: float, content: str, kind: str, anchor: str = "middle") -
 
 
 def _label(content: str, x: float, y: float, taken: list[Box]) -> Html:
-    """Return the name of a point, at the first place beside it where nothing else is."""
-    width = _LETTER * len(content)
-    beside = 9 + width / 2
-    places = [
-        (x + side * across, y + up)
-        for up in (-10, 11, -23, 24, -36, 37, -49, 50, -62, 63)
-        for side, across in ((1, beside), (-1, beside), (0, 0.0))
-    ]
-    for px, py in places:
-        box = (px - width / 2, py - 6, px + width / 2, py + 6)
-        inside = (
-            box[0] >= _LEFT and box[2] <= _WIDTH and box[1] >= _TOP and box[3] <= _HEIGHT - _BOTTOM
-        )
-        if inside and not any(_overlap(box, other) for other in taken):
-            taken.append(box)
-            break
-    else:
-        return Html("")  # its title and the table name it
-    return _text(px, py + 4, content, "name")
-
-
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+    """Return the name of a point where there is room; else its title and the table name it."""
+    frame = _LEFT, _TOP, _WIDTH, _HEIGHT - _BOTTOM
+    place = find_room(_LETTER * len(content), x, y, frame, taken)
+    return Html("") if place is None else _text(place[0], place[1] + 4, content, "name")
 
 
 def _cut(content: str, longest: int = _LONGEST_LABEL) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
 
+from ember_bench.charts import Axis, Box, accuracy_axis, bounds, find_room, positive_axis
 from ember_bench.experiment.summary import CellSummary, Estimate, ExperimentSummary
 from ember_bench.tracking.fields import cut
 
@@ -16,10 +16,9 @@ _HEIGHT: Final = 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 16, 48
 _ROW: Final = 18
 _NAMED_AT_MOST: Final = 14
+_GAP: Final = 8
 # Of 11 px: the widest that the fonts of common systems have on average.
 _LETTER: Final = 6.8
-
-Box = tuple[float, float, float, float]
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --text: #1c2024; --faint: #60646c; --grid: #e4e6ea;
@@ -39,44 +38,10 @@ table { border-collapse: collapse; width: 100%; font-size: 13px; }
 th, td { text-align: right; padding: 3px 8px; border-bottom: 1px solid var(--grid);
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 th:nth-child(2), td:nth-child(2) { text-align: left; white-space: normal;
-  overflow-wrap: anywhere; }
+  overflow-wrap: anywhere; min-width: 15em; }
 i.dot { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 6px; }
 small { color: var(--faint); }
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """Maps values to pixels."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-    log: bool = False
-
-    def __call__(self, value: float) -> float:
-        """Return the pixel of `value`, or the nearest there is."""
-        low, high = self._scaled(self.low), self._scaled(self.high)
-        share = (self._scaled(value) - low) / (high - low)
-        return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
-
-    def _scaled(self, value: float) -> float:
-        return math.log10(max(value, self.low)) if self.log else value
-
-    def ticks(self) -> list[float]:
-        """Return round values, some five of them."""
-        if self.log:
-            first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-            steps = (1, 2, 5) if last - first <= 3 else (1,)
-            found = [m * 10.0**e for e in range(first, last + 1) for m in steps]
-        else:
-            rough = (self.high - self.low) / 5
-            unit = 10.0 ** math.floor(math.log10(rough))
-            step = next(m * unit for m in (1, 2, 5, 10) if m * unit >= rough * 0.999)
-            first = math.ceil(self.low / step - 1e-9)
-            found = [i * step for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
-        return [tick for tick in found if self.low * 0.9999 <= tick <= self.high * 1.0001]
 
 
 def accuracy_plot(summary: ExperimentSummary) -> str:
@@ -152,7 +117,9 @@ class Point:
 def _scatter(
     cells: Sequence[CellSummary], numbers: dict[str, int], colour: Callable[[CellSummary], str]
 ) -> Iterator[str]:
-    x = _cost_axis([cost for cell in cells if (cost := cell.cost_per_item)])
+    x = positive_axis(
+        [cost for cell in cells if (cost := cell.cost_per_item)], _LEFT, _WIDTH - _RIGHT
+    )
     y = _accuracy_axis(cells, _HEIGHT - _BOTTOM, _TOP)
     yield _svg(_HEIGHT)
     for tick in y.ticks():
@@ -166,8 +133,8 @@ def _scatter(
     points = []
     for cell in cells:
         if (cost := cell.cost_per_item) and (accuracy := cell.accuracy):
-            left, at, right = map(x, _bounds(cost))
-            bottom, height, top = map(y, _bounds(accuracy))
+            left, at, right = map(x, bounds(cost))
+            bottom, height, top = map(y, bounds(accuracy))
             points.append(Point(cell, at, height, (left, right), (bottom, top)))
     taken = [box for point in points for box in point.boxes()]
     few = len(points) <= _NAMED_AT_MOST
@@ -196,7 +163,7 @@ def _rows(cells: Sequence[CellSummary], colour: Callable[[CellSummary], str]) ->
         if cell.accuracy:
             at = _TOP + _ROW * (i + 0.5)
             yield _open_cell(cell, colour(cell))
-            low, _, high = _bounds(cell.accuracy)
+            low, _, high = bounds(cell.accuracy)
             yield _line(x(low), at, x(high), at, 'class="bar"')
             yield _dot(cell, x(cell.accuracy.value), at)
             yield _text(left - 10, at + 4, name, "", "end") + "</g>"
@@ -204,24 +171,7 @@ def _rows(cells: Sequence[CellSummary], colour: Callable[[CellSummary], str]) ->
 
 
 def _accuracy_axis(cells: Sequence[CellSummary], start: float, end: float) -> Axis:
-    bounds = [b for cell in cells if cell.accuracy for b in _bounds(cell.accuracy)]
-    room = max(0.02, 0.06 * (max(bounds) - min(bounds)))
-    return Axis(max(0.0, min(bounds) - room), min(1.0, max(bounds) + room), start, end)
-
-
-def _cost_axis(costs: Sequence[Estimate]) -> Axis:
-    bounds = [b for cost in costs for b in _bounds(cost)]
-    values = [cost.value for cost in costs]
-    if min(values) > 0 and max(values) > 8 * min(values):
-        low = max(min(bounds), min(values) / 3)
-        return Axis(low / 1.25, max(bounds) * 1.25, _LEFT, _WIDTH - _RIGHT, log=True)
-    return Axis(min(0.0, *bounds), max(bounds) * 1.08, _LEFT, _WIDTH - _RIGHT)
-
-
-def _bounds(estimate: Estimate) -> tuple[float, float, float]:
-    low = estimate.value if estimate.low is None else estimate.low
-    high = estimate.value if estimate.high is None else estimate.high
-    return low, estimate.value, high
+    return accuracy_axis([cell.accuracy for cell in cells if cell.accuracy], start, end)
 
 
 def _svg(height: float) -> str:
@@ -256,42 +206,23 @@ def _box(x: float, y: float, width: float = 10, height: float = 10) -> Box:
 
 
 def _label(text: str, x: float, y: float, taken: list[Box]) -> str:
-    """Return the name of a point, at the first place beside it where nothing else is."""
+    """Return the name of a point where there is room; else over something, but whole."""
     width = _LETTER * len(text)
-    beside = 8 + width / 2
-    places = [
-        (x + side * across, y + up)
-        for up in (-9, 10, -20, 21, -31, 32)
-        for side, across in ((1, beside), (-1, beside), (0, 0.0))
-    ]
-    for px, py in places:
-        box = _box(px, py, width, 11)
-        inside = (
-            box[0] >= _LEFT and box[2] <= _WIDTH and box[1] >= 0 and box[3] <= _HEIGHT - _BOTTOM
-        )
-        if inside and not any(_overlap(box, other) for other in taken):
-            taken.append(box)
-            break
-    else:
-        # Over something, but whole.
-        px, py = places[0]
-        px = min(px, _WIDTH - width / 2)
-    return _text(px, py + 4, text, "", "middle")
-
-
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+    place = find_room(width, x, y, (_LEFT, 0, _WIDTH, _HEIGHT - _BOTTOM), taken)
+    if place is None:
+        place = min(x + _GAP + width / 2, _WIDTH - width / 2), y - _GAP
+    return _text(place[0], place[1] + 4, text, "", "middle")
 
 
 def _percent(estimate: Estimate | None) -> str:
     if estimate is None:
         return "–"  # noqa: RUF001 - a dash for what there is none of
-    low, value, high = (f"{100 * bound:.1f}" for bound in _bounds(estimate))
+    low, value, high = (f"{100 * bound:.1f}" for bound in bounds(estimate))
     return f"{value} %" + (f" [{low}, {high}]" if estimate.low is not None else "")
 
 
 def _dollars(estimate: Estimate | None) -> str:
     if estimate is None:
         return "–"  # noqa: RUF001
-    low, value, high = (f"{bound:.3g}" for bound in _bounds(estimate))
+    low, value, high = (f"{bound:.3g}" for bound in bounds(estimate))
     return value + (f" [{low}, {high}]" if estimate.low is not None else "")

@@ -56,6 +56,50 @@ class TestHtml:
         assert "without how well nodes choose" in result.err
         assert "MostCommonOperator" in Path("theirs/trip/report.html").read_text()
 
+    def test_says_elsewhere_how_well_nodes_choose_if_it_was_found_where_the_grid_is(
+        self, command: Command, ran: Workspace
+    ) -> None:
+        command("report", "trip")
+        tables = [command("export", "trip", "--what", what).out for what in ("choices", "members")]
+        assert all(len(table.splitlines()) > 1 for table in tables)
+        shutil.move("results", "theirs")
+        shutil.rmtree("registry")
+        Path("grid.yaml").unlink()
+        Path("theirs/responses.db").unlink()
+        result = command("report", "theirs/trip")
+        assert "without how well nodes choose" not in result.err
+        page = Path("theirs/trip/report.html").read_text()
+        assert "Shapley" in page
+        assert "vote of k candidates" in page
+        for what, table in zip(("choices", "members"), tables, strict=True):
+            assert command("export", "theirs/trip", "--what", what).out == table
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "DELETE FROM trials WHERE item = 3",
+            "UPDATE trials SET score = 0.5, outcome = 'partial' WHERE item = 3",
+        ],
+    )
+    def test_does_not_say_it_of_other_trials(
+        self, command: Command, ran: Workspace, change: str
+    ) -> None:
+        import sqlite3
+
+        command("report", "trip")
+        Path("grid.yaml").unlink()
+        with sqlite3.connect("results/trip/trials.db") as store:
+            store.execute(change)
+        result = command("report", "trip")
+        assert "without how well nodes choose" in result.err
+        assert "Shapley" not in Path("results/trip/report.html").read_text()
+        assert command("export", "trip", "--what", "choices").status == 2
+
+    def test_passes_over_what_another_version_kept(self, command: Command, ran: Workspace) -> None:
+        Path("results/trip/choices.json").write_text('{"sums/single": 3}')
+        assert command("report", "trip").status == 0
+        assert "Shapley" in Path("results/trip/report.html").read_text()
+
     def test_does_without_the_answers(self, command: Command, ran: Workspace) -> None:
         Path("results/responses.db").unlink()
         result = command("report", "trip")

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from ember_bench.experiment.summary import Estimate
-from ember_bench.tracking.plot import Axis, accuracy_plot
+from ember_bench.tracking.plot import accuracy_plot
 from tests.tracking.summaries import cell, summary
 
 HOSTILE = "</title></svg><script>alert(1)</script><img src=x onerror='alert(2)'>\"&"
@@ -87,10 +87,3 @@ def test_simulated_and_partial_are_said():
     page = accuracy_plot(summary(status="partial"))
     assert "simulated" in page
     assert "partial" in page
-
-
-def test_ticks_are_round():
-    assert Axis(0.0, 1.0, 0, 100).ticks() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    assert Axis(0.0009, 0.03, 0, 100, log=True).ticks() == pytest.approx(
-        [0.001, 0.002, 0.005, 0.01, 0.02]
-    )
