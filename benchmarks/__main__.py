@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -86,16 +87,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure_all(setting: Setting, names: Sequence[str], found: Findings) -> None:
     """Measure one after the other; what breaks is told, and does not stop the rest."""
     jobs = [job for name in names for job in _OVER_HTTP.get(name, ())]
-    parts: list[tuple[str, Callable[[Setting], Findings]]] = []
+    parts: list[tuple[str, Callable[[], None]]] = []
     if jobs:
-        parts.append(("calls over HTTP", lambda chosen: over_http.measure(chosen, jobs)))
-    parts += [(name, _OTHERS[name]) for name in _OTHERS if name in names]
+        parts.append(("calls over HTTP", lambda: over_http.measure(setting, jobs, found)))
+    parts += [
+        (name, partial(_add, found, measure, setting))
+        for name, measure in _OTHERS.items()
+        if name in names
+    ]
     for name, measure in parts:
         try:
-            found.add(measure(setting))
+            measure()
         except Exception as error:  # a defect in one of them leaves the others as they are
             setting.say(f"{name}: {error!r}")
             found.failures.append(Failure("benchmarks", name, repr(error)))
+
+
+def _add(found: Findings, measure: Callable[[Setting], Findings], setting: Setting) -> None:
+    found.add(measure(setting))
 
 
 def _parser() -> argparse.ArgumentParser:

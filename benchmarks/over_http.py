@@ -53,28 +53,32 @@ class Call:
 def measure(
     setting: Setting,
     jobs: Collection[str],
+    found: Findings,
     contestants: tuple[Contestant, ...] = CONTESTANTS,
-) -> Findings:
-    """Have all contestants do those of their jobs that are in `jobs`."""
+) -> None:
+    """Have all contestants do those of their jobs that are in `jobs`, and add what that gives.
+
+    What was measured before it is interrupted is added too.
+    """
     taking_part = [c for c in contestants if c.items.keys() & set(jobs)]
-    found = Findings()
     missing = environments.make(
         setting.environments, (c.environment for c in taking_part if c.environment), setting.say
     )
     calls: list[Call] = []
-    for number in range(setting.sizes.repeats):
-        for contestant in list(taking_part):
-            setting.say(f"round {number + 1} of {setting.sizes.repeats}: {contestant.name}")
-            try:
-                if (problem := missing.get(contestant.environment or "")) is not None:
-                    raise ProgramFailedError(problem)
-                calls += _round(setting, contestant, jobs, number)
-            except ProgramFailedError as error:
-                setting.say(f"{contestant.name}: {error}")
-                found.failures.append(Failure(contestant.name, "calls over HTTP", str(error)))
-                taking_part.remove(contestant)  # it would fail again, and cost its time again
-    rows_and_tables(found, calls, contestants, jobs, whole=setting.sizes.whole)
-    return found
+    try:
+        for number in range(setting.sizes.repeats):
+            for contestant in list(taking_part):
+                setting.say(f"round {number + 1} of {setting.sizes.repeats}: {contestant.name}")
+                try:
+                    if (problem := missing.get(contestant.environment or "")) is not None:
+                        raise ProgramFailedError(problem)
+                    calls += _round(setting, contestant, jobs, number)
+                except ProgramFailedError as error:
+                    setting.say(f"{contestant.name}: {error}")
+                    found.failures.append(Failure(contestant.name, "calls over HTTP", str(error)))
+                    taking_part.remove(contestant)  # again it would fail, and cost its time
+    finally:
+        rows_and_tables(found, calls, contestants, jobs, whole=setting.sizes.whole)
 
 
 def _round(

@@ -23,8 +23,8 @@ def measure(setting: Setting) -> Findings:
     """Start each in turn; once before that, as bytecode is compiled then and files read."""
     found = Findings()
     spent: dict[str, list[float]] = {name: [] for name, _, _ in _STARTS}
+    setting.say(f"starting: {setting.sizes.starts} times")
     for number in range(setting.sizes.starts + 1):
-        setting.say(f"starting: {number} of {setting.sizes.starts}")
         for name, command, _ in _STARTS:
             try:
                 milliseconds = run(command, setting.work / "startup").cpu_seconds * 1000

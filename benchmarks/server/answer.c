@@ -21,7 +21,7 @@ static uint64_t hash(const char *text, size_t length)
     return value ^ (value >> 32);
 }
 
-/* What stands after `"name":`, or NULL. It cannot be in a string: there, quotes have backslashes. */
+/* What stands after `"name":`, or NULL. Not in a string: there, quotes have backslashes. */
 static const char *value_of(const char *body, size_t length, const char *name)
 {
     char quoted[32];

@@ -37,7 +37,13 @@ static void close_connection(struct connection *c)
             free_reply(reply);
     }
     c->socket = -1;
-    c->next_closed = server.closed;
+    if (c->previous != NULL)
+        c->previous->next = c->next;
+    else
+        server.open = c->next;
+    if (c->next != NULL)
+        c->next->previous = c->previous;
+    c->next = server.closed;
     server.closed = c;
 }
 
@@ -244,13 +250,39 @@ void serve(struct connection *c, uint32_t events)
     settle(c);
 }
 
+void open_connection(int socket)
+{
+    struct connection *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        abort();
+    c->socket = socket;
+    c->events = EPOLLIN;
+    c->next = server.open;
+    if (c->next != NULL)
+        c->next->previous = c;
+    server.open = c;
+    watch(socket, c->events, c, EPOLL_CTL_ADD);
+    server.connections++;
+    server.accepted++;
+}
+
 void free_closed(void)
 {
     while (server.closed != NULL) {
         struct connection *c = server.closed;
-        server.closed = c->next_closed;
+        server.closed = c->next;
         free(c->in);
         free(c->out);
         free(c);
     }
+}
+
+void close_all(void)
+{
+    while (server.open != NULL)
+        close_connection(server.open);
+    free_closed();
+    while (server.waiting.count > 0)
+        free_reply(pop(&server.waiting));
+    free(server.waiting.replies);
 }

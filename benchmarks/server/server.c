@@ -82,14 +82,7 @@ static void accept_all(void)
         }
         int on = 1;
         setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        struct connection *c = calloc(1, sizeof *c);
-        if (c == NULL)
-            abort();
-        c->socket = socket;
-        c->events = EPOLLIN;
-        watch(socket, c->events, c, EPOLL_CTL_ADD);
-        server.connections++;
-        server.accepted++;
+        open_connection(socket);
     }
 }
 
@@ -198,5 +191,6 @@ int main(int argc, char **argv)
     listen_on(port);
     watch(server.listener, EPOLLIN, &server.listener, EPOLL_CTL_ADD);
     run();
+    close_all();
     return EXIT_SUCCESS;
 }

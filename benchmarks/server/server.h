@@ -24,7 +24,7 @@ struct connection {
     bool no_more;  /* nothing is read any more: a mistake, or a wish to close */
     bool hang_up;  /* close it when all is sent */
     bool broken;
-    struct connection *next_closed;
+    struct connection *previous, *next; /* of those that are open, or that are to be freed */
 };
 
 struct server {
@@ -33,6 +33,7 @@ struct server {
     int64_t armed; /* when the timer rings; 0 if it does not */
     struct heap waiting;
     uint64_t replies;
+    struct connection *open;
     struct connection *closed; /* freed when no event of this round can name them */
     /* What /stats tells. */
     uint64_t requests, others, refused, accepted, bytes_in, bytes_out;
@@ -53,7 +54,9 @@ void reply_to(struct connection *c, char *bytes, size_t length, int64_t after, b
 void serve(struct connection *c, uint32_t events);
 void settle(struct connection *c); /* send what is due, read on, close what is over */
 void free_reply(struct reply *reply);
+void open_connection(int socket);
 void free_closed(void);
+void close_all(void); /* in the end: nothing is left */
 
 /* routes.c */
 

@@ -1,4 +1,4 @@
-"""The benchmarks' server: built for tests so that a mistake with memory ends it."""
+"""The benchmarks' server: built for tests so that a mistake with memory, or a leak, fails it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ def server_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def server(server_program: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    # What is still there in the end is no leak of a program that ends.
-    monkeypatch.setenv("ASAN_OPTIONS", "detect_leaks=0")
+def server(server_program: Path) -> Iterator[Server]:
     with serve(server_program) as running:
         yield running
     assert running.process.returncode == 0

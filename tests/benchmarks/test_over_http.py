@@ -26,7 +26,23 @@ def fake(name: str, does: str = "works") -> Contestant:
 
 
 def measure(setting: Setting, *taking_part: Contestant) -> Findings:
-    return over_http.measure(setting, JOBS, taking_part)
+    found = Findings()
+    over_http.measure(setting, JOBS, found, taking_part)
+    return found
+
+
+def test_what_was_measured_before_it_is_interrupted_is_kept(
+    setting: Setting,
+) -> None:
+    def say(text: str) -> None:
+        if "second" in text:
+            raise KeyboardInterrupt
+
+    found = Findings()
+    with pytest.raises(KeyboardInterrupt):
+        over_http.measure(replace(setting, say=say), JOBS, found, (fake("first"), fake("second")))
+    assert [s["contestant"] for s in found.samples] == ["first", "first"]
+    assert found.tables
 
 
 def test_ours_and_a_peer_are_measured_in_turn_on_what_both_do(setting: Setting) -> None:
