@@ -66,17 +66,18 @@ def _found(named: Named, data_dir: Path | None) -> dict[str, list[ChoiceSummary]
     import asyncio
 
     from ember_bench.cli import session
+    from ember_bench.cli._places import RESPONSES, use_data_dir
     from ember_bench.cli._results import answered, grid_of
     from ember_bench.experiment.attribution import attribute
     from ember_bench.models.store import ResponseStore
 
     if data_dir is not None:
-        session.use_data_dir(data_dir)
+        use_data_dir(data_dir)
     folder = named.rows.path.parent
     answered(folder.name, folder.parent)
     experiment = session.open_experiment(grid_of(named.rows), offline=True)
     wanted = {cell.name for cell in named.cells}
-    experiment.service.store = ResponseStore(folder.parent / session.RESPONSES)
+    experiment.service.store = ResponseStore(folder.parent / RESPONSES)
     try:
         return asyncio.run(attribute(experiment, named.rows, wanted))
     finally:
