@@ -21,6 +21,11 @@ _CHARACTERS_PER_TOKEN: Final = 4
 # What an answer is taken to have until there are some.
 _FIRST_OUTPUT_TOKENS: Final = 300.0
 _SHARE_OF_THE_LATEST: Final = 0.05
+_UNAUTHORIZED: Final = 401
+
+
+class _TooLateError(ProviderError):
+    """The deadline passed before the model could be asked again, of which that tells nothing."""
 
 
 class Endpoint:
@@ -133,15 +138,19 @@ class Endpoint:
         try:
             deadline.begin()
             if deadline.left <= 0:
-                raise ProviderError(
+                raise _TooLateError(
                     f"{call.request.model.model_id}: no answer within {deadline.seconds:g} s "
                     "(deadline_seconds)"
                 )
             completion = await self._timed(call, deadline)
             used = float(completion.usage.total_tokens) or tokens
             self._learn(completion)
+        except _TooLateError:
+            gate.abandoned()
+            raise
         except ProviderError as error:
-            if error.retryable:
+            # A key that is refused is refused for every call.
+            if error.retryable or error.status == _UNAUTHORIZED:
                 gate.failed(ticket, call.key, error)
                 gate.circuit.check()  # or it would wait for nothing before it is turned away
             else:

@@ -28,6 +28,8 @@ NO_KEY: Final = "no-key"
 _RETRYABLE: Final = frozenset({408, 409, 429})
 
 _LONGEST_EXCERPT: Final = 300
+# Of one request; what claims more is no count, and sums of such do not fit into any database.
+_MOST_TOKENS: Final = 10**9
 
 
 class MalformedError(Exception):
@@ -120,7 +122,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
     Args:
         headers: Of the response, any case (`retry-after-ms`, or RFC 9110 `Retry-After`).
-        now: Seconds since the epoch, for a date.
+        now: Seconds since the epoch, for a date in a response that does not say when it was sent.
     """
     milliseconds, value = headers.get("retry-after-ms"), headers.get("retry-after")
     try:
@@ -128,11 +130,20 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         if not math.isfinite(seconds):
             seconds = float(value or "nan")
     except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value or "").timestamp() - now
-        except (ValueError, OverflowError):
+        if (end := _timestamp(value)) is None:
             return None
+        # The clock that the date is of is the server's.
+        sent = _timestamp(headers.get("date"))
+        seconds = end - (now if sent is None else sent)
     return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _timestamp(date: str | None) -> float | None:
+    """Return a date of HTTP in seconds since the epoch; None if it is none."""
+    try:
+        return parsedate_to_datetime(date or "").timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def as_text(content: object) -> str:
@@ -246,9 +257,9 @@ def check_each(
 
 
 def token_count(details: Any, name: str) -> int:
-    """Return a field of an SDK's usage object; 0 where the server does not say."""
+    """Return a field of an SDK's usage object; 0 where the server does not say, or none can be."""
     count = getattr(details, name, None)
-    return count if isinstance(count, int) and count > 0 else 0
+    return count if isinstance(count, int) and 0 < count <= _MOST_TOKENS else 0
 
 
 def data_url(image: Image) -> str:
