@@ -7,7 +7,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -28,6 +28,8 @@ NO_KEY: Final = "no-key"
 _RETRYABLE: Final = frozenset({408, 409, 429})
 
 _LONGEST_EXCERPT: Final = 300
+# Of an answer, unpacked: with pictures or log-probabilities some have a few millions.
+MOST_BYTES: Final = 64 * 2**20
 # Of one request; what claims more is no count, and sums of such do not fit into any database.
 _MOST_TOKENS: Final = 10**9
 
@@ -260,6 +262,28 @@ def token_count(details: Any, name: str) -> int:
     """Return a field of an SDK's usage object; 0 where the server does not say, or none can be."""
     count = getattr(details, name, None)
     return count if isinstance(count, int) and 0 < count <= _MOST_TOKENS else 0
+
+
+async def bound_answer(response: Any) -> None:
+    """Keep an answer that does not end, or was packed to be huge, from filling the memory.
+
+    A hook for the responses of a client of httpx or httpx2 (`event_hooks`). What is downloaded,
+    such as the results of a batch, may have any size.
+    """
+    if response.request.method != "POST":
+        return
+    whole = response.aiter_bytes
+
+    async def bounded(*arguments: Any) -> AsyncIterator[bytes]:
+        size = 0
+        async for part in whole(*arguments):
+            size += len(part)
+            if size > MOST_BYTES:
+                library = importlib.import_module(type(response).__module__.partition(".")[0])
+                raise library.DecodingError(f"an answer of more than {MOST_BYTES:,} bytes")
+            yield part
+
+    response.aiter_bytes = bounded
 
 
 def data_url(image: Image) -> str:

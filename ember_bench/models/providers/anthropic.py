@@ -16,6 +16,7 @@ from ember_bench.models.providers._anthropic_batch import AnthropicBatches
 from ember_bench.models.providers._wire import (
     MalformedError,
     WireErrors,
+    bound_answer,
     check_each,
     find_key,
     find_url,
@@ -197,7 +198,9 @@ class Anthropic(Provider):
             max_retries=0,
             timeout=anthropic.Timeout(_LONGEST_ANSWER_SECONDS, connect=_CONNECT_SECONDS, pool=None),
             default_headers={"anthropic-version": self._options.api_version},
-            http_client=anthropic.DefaultAsyncHttpxClient(limits=limits),
+            http_client=anthropic.DefaultAsyncHttpxClient(
+                limits=limits, event_hooks={"response": [bound_answer]}
+            ),
         )
 
     def _explained(self, error: AnthropicError) -> ProviderError:

@@ -16,6 +16,7 @@ from ember_bench.models.providers._google_batch import GoogleBatches
 from ember_bench.models.providers._wire import (
     MalformedError,
     WireErrors,
+    bound_answer,
     check_each,
     find_key,
     find_url,
@@ -204,7 +205,8 @@ class Google(Provider):
         size = self.model.max_concurrency
         # Left to itself, the SDK takes aiohttp where that is installed, and asks again by itself.
         self._http = httpx2.AsyncClient(
-            limits=httpx2.Limits(max_connections=size, max_keepalive_connections=size)
+            limits=httpx2.Limits(max_connections=size, max_keepalive_connections=size),
+            event_hooks={"response": [bound_answer]},
         )
         return genai.Client(
             api_key=self._key.get_secret_value(),

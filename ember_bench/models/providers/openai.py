@@ -21,6 +21,7 @@ from ember_bench.models.providers._openai_batch import OpenAIBatches
 from ember_bench.models.providers._wire import (
     MalformedError,
     WireErrors,
+    bound_answer,
     check_each,
     find_key,
     find_url,
@@ -208,7 +209,9 @@ class OpenAI(Provider):
         limits = type(DEFAULT_CONNECTION_LIMITS)(
             max_connections=size, max_keepalive_connections=size
         )
-        http_client = openai.DefaultAsyncHttpxClient(limits=limits)
+        http_client = openai.DefaultAsyncHttpxClient(
+            limits=limits, event_hooks={"response": [bound_answer]}
+        )
         key = self._key.get_secret_value()
         if self._options.azure is not None and self._url is not None:
             client = openai.AsyncAzureOpenAI(
