@@ -30,6 +30,9 @@ FAULTS: dict[str, Fault | Answer] = {
     "409 conflict": Fault(409),
     "429 with Retry-After": Fault(429, headers={"retry-after": "0.02"}),
     "429 without": Fault(429),
+    "429 with a date that is past": Fault(
+        429, headers={"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}
+    ),
     "500 server error": Fault(500),
     "502 bad gateway": Fault(502, "<html>Bad gateway</html>", raw=True),
     "503 unavailable": Fault(503, headers={"retry-after": "0"}),
@@ -45,6 +48,9 @@ FAULTS: dict[str, Fault | Answer] = {
         200, "<html>Welcome</html>", raw=True, headers={"content-type": "text/html"}
     ),
     "JSON of another kind": json_reply([1, 2, 3]),
+    "an error that calls itself a success": json_reply(
+        {"error": {"message": "overloaded", "code": 503}}
+    ),
     "no choices": json_reply(_EMPTY),
     "null content": Answer(None),
     "a huge body of nothing": Fault(200, b" " * 3_000_000, raw=True),
@@ -52,6 +58,8 @@ FAULTS: dict[str, Fault | Answer] = {
     "an answer that trickles in": Fault(200, b" " * 10_000, raw=True, trickle=0.1),
 }
 _SLOW = ("no answer in time", "an answer that trickles in")
+# A run has to wait for these to pass, so only every third call meets them.
+_WAITED_FOR = (*_SLOW, *(name for name in FAULTS if name.startswith("429")))
 
 Serve = Callable[[Asked, int], Reply | None]
 """(what is asked, how often it was asked before) -> what goes wrong; None answers."""
@@ -61,9 +69,13 @@ def answers(_asked: Asked, _before: int) -> None:
     """Nothing goes wrong."""
 
 
-def at_first(fault: Reply) -> Serve:
-    """The fault, whenever a call is asked for the first time."""
-    return lambda _, before: fault if before == 0 else None
+def at_first(fault: Reply, share: float = 1.0) -> Serve:
+    """The fault, whenever one of a share of the calls is asked for the first time."""
+
+    def serve(asked: Asked, before: int) -> Reply | None:
+        return fault if before == 0 and chance(identity(asked), "met") < share else None
+
+    return serve
 
 
 def mixed(asked: Asked, before: int) -> Reply | None:
@@ -197,9 +209,10 @@ def _trials(workspace: Workspace) -> Path:
     return workspace.root / "results" / "trip" / "trials.db"
 
 
-SERVERS = {name: Row(server=at_first(fault)) for name, fault in FAULTS.items()} | {
-    "mixed": Row(server=mixed)
-}
+SERVERS = {
+    name: Row(server=at_first(fault, 1 / 3 if name in _WAITED_FOR else 1.0))
+    for name, fault in FAULTS.items()
+} | {"mixed": Row(server=mixed)}
 MACHINES = {
     "a disk without room for answers": Row(
         machine=functools.partial(full_disk, "ember_bench.models.journal.connect", 1),

@@ -1,8 +1,8 @@
 """Whatever goes wrong, a run ends with the very result that it has without it.
 
-Each fault of a server alone, at the first request of every call; all of them mixed, at a fifth of
-the requests; what the machine under the run does; and all of it again with the run killed (SIGKILL)
-on the way and started anew.
+Each fault of a server alone, at the first request of every call, or of every third where the run
+has to wait; all of them mixed, at a fifth of the requests; what the machine under the run does; and
+all of it again with the run killed (SIGKILL) on the way and started anew.
 """
 
 from __future__ import annotations
