@@ -261,7 +261,8 @@ def check_each(
 def token_count(details: Any, name: str) -> int:
     """Return a field of an SDK's usage object; 0 where the server does not say, or none can be."""
     count = getattr(details, name, None)
-    return count if isinstance(count, int) and 0 < count <= _MOST_TOKENS else 0
+    # A bool is an int, and would not be read back as one.
+    return count if type(count) is int and 0 < count <= _MOST_TOKENS else 0
 
 
 async def bound_answer(response: Any) -> None:
