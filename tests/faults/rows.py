@@ -111,6 +111,11 @@ class Row:
     stops: str | None = None
     says: str | None = None
 
+    @property
+    def killed_at_requests(self) -> float:
+        """How often it is killed when requests are made, and not at any moment, such as before."""
+        return 1.0 if self.damage is None else 0.5
+
     def prepare(self, workspace: Workspace) -> None:
         """Do the damage."""
         if self.damage is not None:

@@ -151,10 +151,9 @@ def responses(workspace: Workspace) -> Path:
 def stored(workspace: Workspace) -> int:
     """Return how many answers are stored, and can be read, without touching the store."""
     path = responses(workspace)
-    if not path.exists():
-        return 0
     with TemporaryDirectory() as folder:
-        for file in path.parent.glob(f"{path.name}*"):
+        # Also what stands beside it while it is mended.
+        for file in path.parent.glob(f"*{path.name}*"):
             if not file.name.endswith("-shm"):
                 shutil.copy(file, folder)
         store, _ = open_response_store(Path(folder) / path.name)

@@ -97,15 +97,17 @@ def test_killed_on_the_way_it_is_too_and_no_stored_answer_is_paid_again(
     draw = moments(name)
     with FaultyServer(row.server) as server:
         workspace = study(tmp_path, server, row)
-        if row.damage is None and row.stops is None:
-            number = draw.randrange(1, NEEDED + 1)
+        needed = NEEDED - stored(workspace)
+        if row.stops is None and needed and draw.random() < row.killed_at_requests:
+            number = draw.randrange(1, needed + 1)
             kill_at_request(number, server, workspace, row.machine)
         else:
             kill_after(draw.uniform(0, SOON_SECONDS), workspace, row.machine)
         # What was answered but not stored at that moment was in flight; it alone is paid again.
         ran = finish_from(workspace, stored(workspace))
     assert comparable(ran.summary) == undisturbed
-    assert max(server.answered.values()) <= 2
+    # Once by each run, of which damaged files have one more.
+    assert max(server.answered.values()) <= (2 if row.damage is None else 3)
     assert len(server.answered) == NEEDED
 
 
