@@ -16,6 +16,7 @@ from ember_bench.models.limits import Gate, WindowHistory
 from ember_bench.models.providers.base import Provider
 from ember_bench.models.retry import Deadline, RetryPolicy
 from ember_bench.models.types import Completion
+from ember_bench.secrets import without_given
 
 _CHARACTERS_PER_TOKEN: Final = 4
 # What an answer is taken to have until there are some.
@@ -109,7 +110,8 @@ class Endpoint:
         model, cost = call.request.model, completion.cost_usd
         if cost is None and model.price is not None:
             cost = model.price.of(completion.usage)
-        return msgspec.structs.replace(_storable(completion), cost_usd=cost)
+        kept = _without_keys(_storable(completion))
+        return msgspec.structs.replace(kept, cost_usd=cost)
 
     async def _batched(self, batches: BatchQueue, call: Call) -> Completion:
         try:
@@ -207,6 +209,18 @@ def _storable(completion: Completion) -> Completion:
     except UnicodeEncodeError:
         return msgspec.convert(_mended(msgspec.to_builtins(completion)), Completion)
     return completion
+
+
+def _without_keys(completion: Completion) -> Completion:
+    """Return it without keys, which a server may echo; no store is to have one."""
+    text = without_given(completion.text)
+    calls = tuple(
+        msgspec.structs.replace(call, arguments=without_given(call.arguments))
+        for call in completion.tool_calls
+    )
+    if text is completion.text and calls == completion.tool_calls:
+        return completion
+    return msgspec.structs.replace(completion, text=text, tool_calls=calls, logprobs=())
 
 
 def _mended(data: Any) -> Any:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from ember_bench.errors import ConfigError, Problem, ProviderError
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.types import Image, ToolCall
-from ember_bench.secrets import redacted
+from ember_bench.secrets import redacted, remember
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
@@ -190,6 +190,8 @@ def find_key(
         key = NO_KEY
     if not (key.isascii() and key.isprintable()):
         raise ConfigError(f"the key for {model.model_id} has characters that no key can have")
+    if key != NO_KEY:
+        remember(key)
     return SecretStr(key)
 
 
