@@ -118,6 +118,10 @@ class OfflineError(ProviderError):
     """`--offline` was given and the answer to a call is not in the response store."""
 
 
+class OutputError(EmberBenchError):
+    """Results cannot be printed: the file behind stdout is on a full disk, say."""
+
+
 class BudgetExhaustedError(EmberBenchError):
     """A call was not made, as it could have cost more than there is money for."""
 

@@ -24,6 +24,8 @@ _PARAMETER: Final = re.compile(
 _VARIABLE: Final = re.compile(r"(?i)(?:_|^)(?:key|token|secret)$|_pwd$|password$")
 # A shorter one would be found in every other word; no provider's key is that short.
 _SHORTEST: Final = 8
+# What local servers take for a key (`lm-studio`) is a word that an answer may have.
+_SHORTEST_IN_ANSWERS: Final = 16
 
 _given: set[str] = set()
 
@@ -32,6 +34,17 @@ def remember(secret: str) -> None:
     """Keep `secret`, which a card or a program gave, out of all texts from now on."""
     if len(secret) >= _SHORTEST:
         _given.add(secret)
+
+
+def without_given(answer: str) -> str:
+    """Return a model's answer without keys that were given: some servers echo what they are sent.
+
+    Of an answer nothing else is taken, and nothing that may be a word.
+    """
+    for secret in _given:
+        if secret in answer and len(secret) >= _SHORTEST_IN_ANSWERS:
+            answer = answer.replace(secret, HIDDEN)
+    return answer
 
 
 def passwords(address: str) -> list[str]:

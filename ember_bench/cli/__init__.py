@@ -70,16 +70,19 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit with its status.
 
-    Status: 0 all done; 1 some trials failed, the log was not delivered, or prices have drifted; 2
-    bad input, nothing was started; 3 stopped early.
+    Status: 0 all done; 1 some trials failed, the log was not delivered, the results could not be
+    printed, or prices have drifted; 2 bad input, nothing was started; 3 stopped early.
     """
-    from ember_bench.cli._output import Status, fail, replace_unprintable
-    from ember_bench.errors import EmberBenchError
+    from ember_bench.cli._output import Status, fail, ready_streams
+    from ember_bench.errors import EmberBenchError, OutputError
 
     given = [*(sys.argv[1:] if arguments is None else arguments)]
-    replace_unprintable()
+    ready_streams()
     try:
         app(given, prog_name="ember-bench", obj=given)
+    except OutputError as error:
+        fail(error)
+        sys.exit(Status.FAILURES)
     except EmberBenchError as error:
         fail(error)
         sys.exit(Status.BAD_INPUT)

@@ -1,8 +1,15 @@
-"""Printing: results to stdout, messages to stderr, nothing in either that moves the cursor."""
+"""Printing: results to stdout, messages to stderr, nothing in either that moves the cursor.
+
+Whoever listens may go away, and the disk behind a redirection may be full: what is printed is worth
+less than what goes on meanwhile.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +33,8 @@ def say(message: str) -> None:
     from ember_bench.report.text import clean
     from ember_bench.secrets import without_secrets
 
-    print(clean(without_secrets(message)), file=sys.stderr, flush=True)
+    with suppress(OSError):
+        print(clean(without_secrets(message)), file=sys.stderr, flush=True)
 
 
 def fail(error: EmberBenchError) -> None:
@@ -42,7 +50,8 @@ def put(text: str) -> None:
     """Print a result."""
     from ember_bench.report.text import clean
 
-    print(clean(text))
+    with _printing():
+        print(clean(text))
 
 
 def put_text(text: Text) -> None:
@@ -55,7 +64,13 @@ def put_text(text: Text) -> None:
     # Tables clean what they are given. If one forgot, it loses its styles, and no more than that.
     cleaned = clean(text.plain)
     shown = text if cleaned == text.plain else Text(cleaned)
-    Console(markup=False, highlight=False, emoji=False).print(shown, soft_wrap=True)
+
+    class Stdout(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # to `_printing`, and not out of the command
+
+    with _printing():
+        Stdout(markup=False, highlight=False, emoji=False).print(shown, soft_wrap=True)
 
 
 def put_json(value: Any) -> None:
@@ -64,7 +79,28 @@ def put_json(value: Any) -> None:
 
     from ember_bench.report.text import clean_json
 
-    print(clean_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
+    text = clean_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    with _printing():
+        print(text)
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    """Print a result. Whoever closes a pipe (`| head`) has seen enough; else, a failure is one.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    from ember_bench.errors import OutputError
+
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer would be tried again when the interpreter ends.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end
+        if not isinstance(error, BrokenPipeError):
+            raise OutputError(f"the results cannot be printed: {error.strerror}") from None
 
 
 def columns() -> int | None:
@@ -76,8 +112,16 @@ def columns() -> int | None:
     return Console().width
 
 
-def replace_unprintable() -> None:
-    """Let a terminal that lacks a character show another one, and not end the command."""
+def ready_streams() -> None:
+    """See that there are streams, and that a character that one lacks does not end the command."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:  # closed (`2>&-`): the next file that is opened would be taken for it
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - to the end
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

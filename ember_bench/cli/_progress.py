@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ember_bench.cli._output import say
@@ -143,7 +144,8 @@ class Alive(Announcer):
         self._task = self._bar.add_task(
             self._description(progress), total=progress.scheduled, completed=progress.kept
         )
-        self._bar.start()
+        with suppress(OSError):  # the terminal is gone, the run is not
+            self._bar.start()
 
     def progressed(self, progress: Progress) -> None:
         """Move the bar."""
@@ -154,7 +156,8 @@ class Alive(Announcer):
     def finished(self) -> None:
         """Take the bar away."""
         if self._bar is not None:
-            self._bar.stop()
+            with suppress(OSError):
+                self._bar.stop()
             self._bar = None
 
     def logging(self) -> None:
@@ -166,7 +169,8 @@ class Alive(Announcer):
         if self._bar is None:
             say(message)
         else:
-            self._bar.console.print(clean(without_secrets(message)), soft_wrap=True)
+            with suppress(OSError):
+                self._bar.console.print(clean(without_secrets(message)), soft_wrap=True)
 
     def _description(self, progress: Progress) -> str:
         done = progress.kept + progress.done

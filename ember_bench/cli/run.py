@@ -53,7 +53,7 @@ def run(
     try:
         outcome = _run(grid, options, data_dir, offline, in_flight, budget_usd, unsafe_code, quiet)
     except RunStoppedError as error:
-        say(f"{error}; every answer is stored; to continue: {again}")
+        say(f"{error}; to continue: {again}")
         raise typer.Exit(Status.STOPPED) from None
     except KeyboardInterrupt:
         say(f"stopped; to continue: {again}")

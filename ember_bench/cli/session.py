@@ -218,9 +218,9 @@ class _Session:
             try:
                 progress = run_loop(self._trials(run))
             except asyncio.CancelledError:
-                raise RunStoppedError("stopped at once") from None
+                raise RunStoppedError("stopped at once; every answer is stored") from None
             except StoreError as error:
-                raise RunStoppedError(str(error)) from error
+                raise RunStoppedError(f"{error}; what is stored is kept") from error
             finally:
                 self.listener.finished()
             if tracker is not None and curves is not None:
@@ -377,4 +377,6 @@ def _write(path: Path, content: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise RunStoppedError(f"{path}: cannot be written: {error.strerror}") from error
+        raise RunStoppedError(
+            f"{path}: cannot be written: {error.strerror}; every answer is stored"
+        ) from error

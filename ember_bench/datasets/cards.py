@@ -6,7 +6,16 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ember_bench.datasets.prompts import Prompt
 from ember_bench.errors import ConfigError, Problem
@@ -31,11 +40,6 @@ def _inside(value: str) -> str:
     if path.is_absolute() or ".." in path.parts:
         raise ValueError("expected a path inside the data directory")
     return value
-
-
-def _parses(template: str) -> str:
-    Prompt.parse(template)
-    return template
 
 
 def _compiles(pattern: str) -> str:
@@ -138,17 +142,25 @@ class DatasetCard(_Part):
     choice the index from 0, the text, the label, or one true flag among false ones."""
     shuffle_choices: bool = False
     """Put the choices in an order that is random but fixed for each item."""
-    prompt: Annotated[Text, AfterValidator(_parses)] | None = None
+    prompt: Text | None = None
+    """May have `{question}`, `{choices}`, and the names of fields in `metadata`."""
     answer_format: Text | None = None
     evaluator: Text
     licence: Text | None = None
     citation: Text | None = None
 
+    @field_validator("prompt")
+    @classmethod
+    def _is_a_template(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and "fields" in info.data:  # else they have a mistake of their own
+            Prompt.parse(value, _metadata(info.data["fields"]))
+        return value
+
     @property
     def parsed_prompt(self) -> Prompt:
         """The card's prompt, or the plain question, followed by the choices if there are any."""
         if self.prompt is not None:
-            return Prompt.parse(self.prompt)
+            return Prompt.parse(self.prompt, _metadata(self.fields))
         has_choices = self.fields is not None and self.fields.choices is not None
         return Prompt.parse("{question}\n\n{choices}" if has_choices else "{question}")
 
@@ -160,6 +172,10 @@ class DatasetCard(_Part):
             if value is not None:
                 paths["fields", key] = (value,) if isinstance(value, str) else value
         return paths | {("where", name): (name,) for name in self.where}
+
+
+def _metadata(fields: Fields | None) -> tuple[str, ...]:
+    return (fields.metadata if fields is not None else None) or ()
 
 
 def parse_card(document: Document) -> DatasetCard:

@@ -1,15 +1,16 @@
-"""Prompt templates of dataset cards: `{question}` and `{choices}`, and nothing else."""
+"""Prompt templates of dataset cards: `{question}`, `{choices}`, and fields of the metadata."""
 
 from __future__ import annotations
 
 import string
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from ember_bench.errors import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 PLACEHOLDERS: Final = ("question", "choices")
 LETTERS: Final = string.ascii_uppercase
@@ -26,12 +27,17 @@ class Prompt:
     pieces: tuple[tuple[str, str | None], ...]
 
     @classmethod
-    def parse(cls, template: str) -> Prompt:
+    def parse(cls, template: str, metadata: Sequence[str] = ()) -> Prompt:
         """Return the parsed template.
 
+        Args:
+            template: What a card says.
+            metadata: Placeholders that there may be beside `PLACEHOLDERS`.
+
         Raises:
-            ValueError: if it has a placeholder other than `PLACEHOLDERS`, or none for the question.
+            ValueError: if it has any other placeholder, or none for the question.
         """
+        known = (*PLACEHOLDERS, *metadata)
         try:
             fields = list(string.Formatter().parse(template))
         except ValueError as error:
@@ -39,8 +45,8 @@ class Prompt:
         for _, name, spec, conversion in fields:
             if name is None:
                 continue
-            if name not in PLACEHOLDERS:
-                hint = did_you_mean(name, PLACEHOLDERS)
+            if name not in known:
+                hint = did_you_mean(name, known)
                 raise ValueError(
                     f"unknown placeholder {{{name}}}{hint}; write {{{{ and }}}} for literal braces"
                 )
@@ -55,9 +61,19 @@ class Prompt:
         """Return whether the template has `placeholder`."""
         return any(name == placeholder for _, name in self.pieces)
 
-    def render(self, question: str, choices: Sequence[str] = ()) -> str:
-        """Return the template with both placeholders filled in; their text is never parsed."""
-        values = {"question": question}
+    @property
+    def metadata(self) -> list[str]:
+        """The fields of the metadata that the template has."""
+        return [name for _, name in self.pieces if name and name not in PLACEHOLDERS]
+
+    def render(
+        self,
+        question: str,
+        choices: Sequence[str] = (),
+        metadata: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
+        """Return the template with its placeholders filled in; their text is never parsed."""
+        values = {**metadata, "question": question}
         if self.uses("choices"):
             values["choices"] = lettered(choices)
         return "".join(text + (values[name] if name else "") for text, name in self.pieces)

@@ -121,7 +121,9 @@ class ItemReader:
             choices, target = _shuffle(id_, choices, target)
         item = Item(
             id=id_,
-            question=self._prompt.render(self._text(record, fields.question, "question"), choices),
+            question=self._prompt.render(
+                self._text(record, fields.question, "question"), choices, self._shown(record)
+            ),
             target=target,
             alternatives=self._list(record, fields.alternatives, "alternatives"),
             choices=choices,
@@ -146,6 +148,17 @@ class ItemReader:
         if fields.id is None:
             return str(index)
         return "/".join(self._text(record, name, "id") for name in fields.id)
+
+    def _shown(self, record: Record) -> dict[str, str]:
+        """Return the metadata that the prompt shows, of a list an entry to a line."""
+        shown = {}
+        for path in self._prompt.metadata:
+            value = lookup(record, path)
+            if value is ABSENT:
+                raise MissingFieldError(path, "metadata")
+            entries = value if isinstance(value, list | tuple) else [value]
+            shown[path] = "\n".join(as_text(entry, path) for entry in entries)
+        return shown
 
     def _text(self, record: Record, path: str, key: str) -> str:
         value = lookup(record, path)

@@ -2,7 +2,11 @@
 
 What the namespaces leave reachable and rlimits do not count: new processes, memory that belongs
 to no address space (memfd, System V), sockets of any family, and the parts of the kernel that
-escapes have come through. Classic BPF, as `bwrap --seccomp` takes it (seccomp(2), bpf(4)).
+escapes have come through. Also what changes a file's owner, permissions, times and attributes: who
+runs this as root owns the machine's devices in the sandbox too, and they are mounted writable, as
+a read-only mount of a device is one without devices.
+
+Classic BPF, as `bwrap --seccomp` takes it (seccomp(2), bpf(4)).
 """
 
 from __future__ import annotations
@@ -45,8 +49,10 @@ class _Machine:
 
 # clone3 hides its flags in memory; refused as unknown, the C library uses clone.
 _CLONE3: Final = 435
-# io_uring 425-427; the new mount calls 428-433 and 442; memfd_secret 447: the same everywhere.
-_COMMON: Final = (425, 426, 427, 428, 429, 430, 431, 432, 433, 442, 447)
+# The same everywhere: io_uring 425-427; the new mount calls 428-433, 442, 467; memfd_secret 447;
+# pidfd_open and pidfd_getfd 434, 438, which take descriptors from other processes; fchmodat2 452;
+# setxattrat 463, removexattrat 466, file_setattr 469.
+_COMMON: Final = (*range(425, 435), 438, 442, 447, 452, 463, 466, 467, 469)
 _MACHINES: Final = {
     "x86_64": _Machine(
         audit=0xC000003E,
@@ -55,6 +61,11 @@ _MACHINES: Final = {
             57, 58,  # fork, vfork
             41,  # socket
             319, 29, 68, 64, 240,  # memfd_create, shmget, msgget, semget, mq_open
+            253, 294,  # inotify_init, inotify_init1: a user has few of them on a machine
+            90, 91, 268,  # chmod, fchmod, fchmodat
+            92, 93, 94, 260,  # chown, fchown, lchown, fchownat
+            132, 235, 261, 280,  # utime, utimes, futimesat, utimensat
+            188, 189, 190, 197, 198, 199,  # setxattr, removexattr, and their l and f
             101, 310, 311,  # ptrace, process_vm_readv, process_vm_writev
             165, 166, 155, 161,  # mount, umount2, pivot_root, chroot
             272, 308,  # unshare, setns
@@ -70,6 +81,9 @@ _MACHINES: Final = {
         refused=(
             198,  # socket
             279, 194, 186, 190, 180,  # memfd_create, shmget, msgget, semget, mq_open
+            26,  # inotify_init1
+            52, 53, 54, 55, 88,  # fchmod, fchmodat, fchownat, fchown, utimensat
+            5, 6, 7, 14, 15, 16,  # setxattr, removexattr, and their l and f
             117, 270, 271,  # ptrace, process_vm_readv, process_vm_writev
             40, 39, 41, 51,  # mount, umount2, pivot_root, chroot
             97, 268,  # unshare, setns

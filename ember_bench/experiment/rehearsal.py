@@ -199,7 +199,7 @@ class Rehearsal(ModelService):
             most_in = context if most_in is None else min(most_in, context)
         if most_in is None or length.most is None:
             return expected, None
-        return expected, cost.of(Usage(most_in, length.most))
+        return expected, cost.most(most_in, length.most)
 
     def _provider(self, model: ModelInfo) -> Provider | None:
         """Return the model's provider; None where a key is missing, which a plan does not need."""

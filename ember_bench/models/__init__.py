@@ -2,7 +2,7 @@
 
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Request
-from ember_bench.models.info import ModelCost, ModelInfo, ProviderInfo, RateLimit
+from ember_bench.models.info import LongPromptCost, ModelCost, ModelInfo, ProviderInfo, RateLimit
 from ember_bench.models.providers.base import Provider, provider
 from ember_bench.models.registry import ModelRegistry
 from ember_bench.models.retry import RetryPolicy
@@ -28,6 +28,7 @@ __all__ = [
     "CallRecord",
     "Completion",
     "Image",
+    "LongPromptCost",
     "Message",
     "ModelCost",
     "ModelInfo",

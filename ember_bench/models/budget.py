@@ -22,7 +22,7 @@ from ember_bench.errors import BudgetExhaustedError, ConfigError
 from ember_bench.models.call import Request
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
-from ember_bench.models.types import SamplingParameters, Usage
+from ember_bench.models.types import SamplingParameters
 
 _LOGGER: Final = logging.getLogger("ember_bench.limits")
 
@@ -274,13 +274,13 @@ def worst_case_usd(request: Request) -> float | None:
     most_out = provider.longest_answer(request)
     if most_out is None:
         # What costs nothing by the token may be as long as it likes.
-        return 0.0 if model.price.of(Usage(1, 1)) == 0 else None
+        return 0.0 if model.price.is_free else None
     most_in, context = _longest_prompt(request), model.context_tokens
     if most_in is None:
         return None
     if context is not None:
         most_in = min(most_in, context)
-    return model.price.of(Usage(most_in, most_out))
+    return model.price.most(most_in, most_out)
 
 
 def unbounded(model: ModelInfo, max_tokens: int | None) -> str | None:

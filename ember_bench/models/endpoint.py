@@ -16,11 +16,17 @@ from ember_bench.models.limits import Gate, WindowHistory
 from ember_bench.models.providers.base import Provider
 from ember_bench.models.retry import Deadline, RetryPolicy
 from ember_bench.models.types import Completion
+from ember_bench.secrets import without_given
 
 _CHARACTERS_PER_TOKEN: Final = 4
 # What an answer is taken to have until there are some.
 _FIRST_OUTPUT_TOKENS: Final = 300.0
 _SHARE_OF_THE_LATEST: Final = 0.05
+_UNAUTHORIZED: Final = 401
+
+
+class _TooLateError(ProviderError):
+    """The deadline passed before the model could be asked again, of which that tells nothing."""
 
 
 class Endpoint:
@@ -104,7 +110,8 @@ class Endpoint:
         model, cost = call.request.model, completion.cost_usd
         if cost is None and model.price is not None:
             cost = model.price.of(completion.usage)
-        return msgspec.structs.replace(_storable(completion), cost_usd=cost)
+        kept = _without_keys(_storable(completion))
+        return msgspec.structs.replace(kept, cost_usd=cost)
 
     async def _batched(self, batches: BatchQueue, call: Call) -> Completion:
         try:
@@ -133,15 +140,19 @@ class Endpoint:
         try:
             deadline.begin()
             if deadline.left <= 0:
-                raise ProviderError(
+                raise _TooLateError(
                     f"{call.request.model.model_id}: no answer within {deadline.seconds:g} s "
                     "(deadline_seconds)"
                 )
             completion = await self._timed(call, deadline)
             used = float(completion.usage.total_tokens) or tokens
             self._learn(completion)
+        except _TooLateError:
+            gate.abandoned()
+            raise
         except ProviderError as error:
-            if error.retryable:
+            # A key that is refused is refused for every call.
+            if error.retryable or error.status == _UNAUTHORIZED:
                 gate.failed(ticket, call.key, error)
                 gate.circuit.check()  # or it would wait for nothing before it is turned away
             else:
@@ -198,6 +209,18 @@ def _storable(completion: Completion) -> Completion:
     except UnicodeEncodeError:
         return msgspec.convert(_mended(msgspec.to_builtins(completion)), Completion)
     return completion
+
+
+def _without_keys(completion: Completion) -> Completion:
+    """Return it without keys, which a server may echo; no store is to have one."""
+    text = without_given(completion.text)
+    calls = tuple(
+        msgspec.structs.replace(call, arguments=without_given(call.arguments))
+        for call in completion.tool_calls
+    )
+    if text is completion.text and calls == completion.tool_calls:
+        return completion
+    return msgspec.structs.replace(completion, text=text, tool_calls=calls, logprobs=())
 
 
 def _mended(data: Any) -> Any:

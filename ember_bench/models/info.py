@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 from datetime import date
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, Self, get_args
 
 import orjson
 from pydantic import (
@@ -42,15 +42,8 @@ Feature = Literal[
 FEATURES: Final[tuple[Feature, ...]] = get_args(Feature)
 
 
-class ModelCost(BaseModel):
-    """A model's price.
-
-    Attributes:
-        input_cost_per_thousand: US dollars per 1,000 input tokens.
-        output_cost_per_thousand: US dollars per 1,000 output tokens.
-        cached_input_cost_per_thousand: US dollars per 1,000 input tokens that the provider had
-            cached; None charges them as any input token.
-    """
+class _Rates(BaseModel):
+    """What tokens of each kind cost."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -90,10 +83,68 @@ class ModelCost(BaseModel):
             + usage.output_tokens * self.output_cost_per_thousand
         ) / 1000
 
-    def less(self, discount: float) -> ModelCost:
+    def less(self, discount: float) -> Self:
         """Return the price after a discount, a share of 1."""
-        prices = {name: price for name, price in self if price is not None}
-        return self.model_copy(update={n: p * (1 - discount) for n, p in prices.items()})
+        prices = {name: getattr(self, name) for name in _Rates.model_fields}
+        less = {name: p * (1 - discount) for name, p in prices.items() if p is not None}
+        return self.model_copy(update=less)
+
+
+class LongPromptCost(_Rates):
+    """What a request costs, all of it, whose prompt is longer than most.
+
+    Attributes:
+        input_tokens: It has more than so many.
+        input_cost_per_thousand: As `ModelCost` has it.
+        output_cost_per_thousand: The same.
+        cached_input_cost_per_thousand: The same.
+    """
+
+    input_tokens: int = Field(gt=0)
+
+
+class ModelCost(_Rates):
+    """A model's price.
+
+    Attributes:
+        input_cost_per_thousand: US dollars per 1,000 input tokens.
+        output_cost_per_thousand: US dollars per 1,000 output tokens.
+        cached_input_cost_per_thousand: US dollars per 1,000 input tokens that the provider had
+            cached; None charges them as any input token.
+        above: What requests with long prompts cost instead, the shortest first.
+    """
+
+    above: tuple[LongPromptCost, ...] = ()
+
+    @field_validator("above")
+    @classmethod
+    def _rises(cls, value: tuple[LongPromptCost, ...]) -> tuple[LongPromptCost, ...]:
+        lengths = [tier.input_tokens for tier in value]
+        if lengths != sorted(set(lengths)):
+            raise ValueError("give each `input_tokens` once, the fewest first")
+        return value
+
+    def of(self, usage: Usage) -> float:
+        """Return the price of one request's `usage` in US dollars."""
+        reached = [tier for tier in self.above if usage.input_tokens > tier.input_tokens]
+        return reached[-1].of(usage) if reached else super().of(usage)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is charged, however long prompt and answer are."""
+        one = Usage(1, 1)
+        return super().of(one) == 0 and not any(tier.of(one) for tier in self.above)
+
+    def most(self, input_tokens: int, output_tokens: int) -> float:
+        """Return the most that a request can cost with up to so many tokens, in US dollars."""
+        # A longer prompt need not be the dearer one: each price is asked for its longest.
+        lengths = [tier.input_tokens for tier in self.above if tier.input_tokens < input_tokens]
+        return max(self.of(Usage(most, output_tokens)) for most in (*lengths, input_tokens))
+
+    def less(self, discount: float) -> Self:
+        """Return the price after a discount, a share of 1."""
+        above = tuple(tier.less(discount) for tier in self.above)
+        return super().less(discount).model_copy(update={"above": above})
 
 
 class RateLimit(BaseModel):

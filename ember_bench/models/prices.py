@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
@@ -14,7 +14,7 @@ from ember_bench.models.providers.base import provider_class
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo as ListedModel
 
-    from ember_bench.models.info import ModelCost, ModelInfo
+    from ember_bench.models.info import LongPromptCost, ModelCost, ModelInfo
 
 # litellm's names of providers -> those of the price list, where they differ.
 _LITELLM_PROVIDERS: Final = {
@@ -46,7 +46,7 @@ class TokenPrices:
     output: float
 
     @classmethod
-    def of_card(cls, cost: ModelCost) -> TokenPrices:
+    def of_card(cls, cost: ModelCost | LongPromptCost) -> TokenPrices:
         """Return a card's prices; input that the provider had cached has one in any case."""
         cached = cost.cached_input_cost_per_thousand
         if cached is None:
@@ -84,7 +84,7 @@ class Listed:
     Attributes:
         name: `provider:model`, as the list has it.
         prices: On the day asked for; of short prompts, where long ones cost more.
-        long_context: What long prompts cost, shortest first. Cards have no place for it.
+        long_context: What long prompts cost, shortest first.
         changes: What is announced for later days.
     """
 
@@ -101,8 +101,9 @@ class PriceCheck:
     Attributes:
         model: Its id.
         status: What came of it.
-        drifted: Which prices differ: `input`, `cached_input`, `output`.
+        drifted: Which prices differ: `input`, `cached_input`, `output`, `long_context`.
         card: The card's prices; None if it has none.
+        card_long_context: What it says that long prompts cost, shortest first.
         listed: The list's; None if it does not know the model, or was not asked.
         price_date: When the card's prices were read.
         age_days: How long ago that is.
@@ -112,6 +113,7 @@ class PriceCheck:
     status: PriceStatus
     drifted: list[str]
     card: TokenPrices | None
+    card_long_context: list[LongContext]
     listed: Listed | None
     price_date: date | None
     age_days: int | None
@@ -164,6 +166,10 @@ def _is_paid(model: ModelInfo) -> bool:
 
 def _checked(model: ModelInfo, today: date) -> PriceCheck:
     card = TokenPrices.of_card(model.cost) if model.cost is not None else None
+    long = [
+        LongContext(tier.input_tokens, TokenPrices.of_card(tier))
+        for tier in (model.cost.above if model.cost is not None else ())
+    ]
     own_server = model.provider.base_url is not None
     found = None if own_server else listed(model, today)
     drifted: list[str] = []
@@ -175,10 +181,19 @@ def _checked(model: ModelInfo, today: date) -> PriceCheck:
         status = PriceStatus.UNPRICED
     else:
         drifted = card.differing(found.prices)
+        if not _are_same(long, found.long_context):
+            drifted.append("long_context")
         status = PriceStatus.DRIFTED if drifted else PriceStatus.SAME
     read = model.price_date
     age = None if read is None else (today - read).days
-    return PriceCheck(model.model_id, status, drifted, card, found, read, age)
+    return PriceCheck(model.model_id, status, drifted, card, long, found, read, age)
+
+
+def _are_same(ours: Sequence[LongContext], theirs: Sequence[LongContext]) -> bool:
+    return len(ours) == len(theirs) and all(
+        mine.over_tokens == other.over_tokens and not mine.prices.differing(other.prices)
+        for mine, other in zip(ours, theirs, strict=True)
+    )
 
 
 def _listed_name(model: ModelInfo) -> tuple[str, str]:

@@ -6,6 +6,7 @@ damaged file is kept, for tools that look at single pages.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -52,23 +53,33 @@ def open_response_store(path: Path) -> tuple[ResponseStore, str | None]:
     Raises:
         StoreError: if the file is another program's, of another version, or cannot be written.
     """
-    try:
-        if not needs_mending(path):
-            return ResponseStore(path), None
-    except StoreError as error:
-        if not is_damage(error.__cause__):
-            raise
-    aside = put_aside(path)
-    recovered = _recover(aside, path)
-    return ResponseStore(path), (
-        f"{path.name} was damaged; it is {aside.name} now, and {recovered:,} of its answers were "
-        "recovered"
+    # It has this name only when it is whole, so whoever is killed meanwhile loses nothing.
+    whole = path.with_name(f".{path.name}.recovered")
+    if not whole.exists():
+        try:
+            if not needs_mending(path):
+                return ResponseStore(path), None
+        except StoreError as error:
+            if not is_damage(error.__cause__):
+                raise
+        begun = path.with_name(f".{path.name}.{os.getpid()}.new")
+        try:
+            _recover(path, begun)
+            begun.rename(whole)
+        finally:
+            begun.unlink(missing_ok=True)
+    aside = put_aside(path) if path.exists() else None
+    whole.rename(path)
+    store = ResponseStore(path)
+    where = "beside it" if aside is None else f"{aside.name} now"
+    return store, (
+        f"{path.name} was damaged; it is {where}, and {len(store):,} of its answers were recovered"
     )
 
 
-def _recover(damaged: Path, path: Path) -> int:
-    """Copy what can be read of a damaged file to a new one; return how many answers that is."""
-    copied, prompts = 0, 0
+def _recover(damaged: Path, path: Path) -> None:
+    """Copy what can be read of a damaged file to a new one."""
+    prompts = 0
     with (
         closing(
             open_database(
@@ -89,11 +100,10 @@ def _recover(damaged: Path, path: Path) -> int:
                 numbers[call.messages] = number
                 if len(numbers) > _AT_ONCE:  # draws of one prompt lie close together
                     del numbers[next(iter(numbers))]
-            copied += insert(target, "responses", [row_of(call, number, time.time())])
+            insert(target, "responses", [row_of(call, number, time.time())])
         for payment in _payments(source):
             target.execute("INSERT OR IGNORE INTO payments VALUES (?, ?, ?)", payment)
         target.execute("COMMIT")
-    return copied
 
 
 def _calls(source: sqlite3.Connection, end: int) -> Iterator[StoredCall]:

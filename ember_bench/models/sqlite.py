@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -24,6 +25,9 @@ def open_database(
     """
     with _opening(path), ExitStack() as stack:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # SQLite would open it, and say so only when an answer that was paid for is to be kept.
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError("it is read-only")
         connection = connect(path)
         stack.callback(connection.close)
         # Looked at before anything is changed: the file may be another program's.
@@ -74,7 +78,7 @@ def suspect(path: Path) -> None:
 
 def needs_mending(path: Path) -> bool:
     """Whether a file is cut short, or was found damaged when it was used last."""
-    if not path.exists():
+    if not path.is_file():
         return False
     with path.open("rb") as file:
         header = file.read(100)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ember_bench.errors import SignatureError
+from ember_bench.errors import ConfigError, Problem, SignatureError
 from ember_bench.operators.references import reference, resolve
 from ember_bench.registry import Cards, builtin_root
 
@@ -156,14 +156,16 @@ class SignatureFields(BaseModel):
         )
 
     def signature(self) -> Signature:
-        """Return what the card describes."""
-        models = (self.structured_output, self.input_model)
-        output, inputs = (resolve(name) if name is not None else None for name in models)
+        """Return what the card describes.
+
+        Raises:
+            ConfigError: if one of its models is not where the card says, or is no model.
+        """
         return Signature(
             required_inputs=self.required_inputs,
             prompt_template=self.prompt_template,
-            structured_output=output,
-            input_model=inputs,
+            structured_output=_model_at(self.structured_output),
+            input_model=_model_at(self.input_model),
         )
 
 
@@ -186,7 +188,26 @@ def signature_from_card(name: str, cards: Cards) -> Signature:
     Raises:
         ConfigError: if there is no such card, or something is wrong with it.
     """
-    return cards.get("signatures", name).document.parse(SignatureCard).signature()
+    document = cards.get("signatures", name).document
+    card = document.parse(SignatureCard)
+    problems: list[Problem] = []
+    for field in ("structured_output", "input_model"):
+        try:
+            _model_at(getattr(card, field))
+        except ConfigError as error:
+            problems += [document.problem(p.message, field) for p in error.problems]
+    if problems:
+        raise ConfigError(*problems)
+    return card.signature()
+
+
+def _model_at(name: str | None) -> type[BaseModel] | None:
+    if name is None:
+        return None
+    found = resolve(name)
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        raise ConfigError(f"{name}: is not a pydantic model")
+    return found
 
 
 @lru_cache

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from ember_bench.models.prices import PriceCheck, PriceStatus, TokenPrices
+from ember_bench.models.prices import LongContext, PriceCheck, PriceStatus, TokenPrices
 from ember_bench.report.layout import flat
 from ember_bench.report.numbers import UNDEFINED, count
 from ember_bench.report.text import one_line
@@ -56,11 +56,17 @@ def _notes(checks: Sequence[PriceCheck]) -> Iterator[str]:
             continue
         for change in found.changes:
             yield f"{name} from {change.start.isoformat()}: {_all(change.prices)}"
+        differs = "long_context" in check.drifted or check.status is PriceStatus.UNPRICED
         for long in found.long_context:
-            yield (
-                f"{name} when a prompt has over {long.over_tokens:,} tokens: {_all(long.prices)}; "
-                "costs are counted without it"
+            yield f"{name} {_when(long)}" + ("; the card says otherwise" if differs else "")
+        if differs and not found.long_context:
+            yield from (
+                f"{name} {_when(long)}; the list does not" for long in check.card_long_context
             )
+
+
+def _when(long: LongContext) -> str:
+    return f"when a prompt has over {long.over_tokens:,} tokens: {_all(long.prices)}"
 
 
 def _ending(checks: Sequence[PriceCheck], price_list: str) -> str:

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from ember_bench.registry import builtin_root
 from tests.support.fake_hub import FakeHub
+from tests.support.mbpp import MBPP
 
 ROOT = Path(__file__).parents[2]
 ROWS = [{"id": f"q{i}", "question": f"What is {i} + {i}?", "answer": str(2 * i)} for i in range(5)]
@@ -146,6 +149,20 @@ def test_a_config_names_its_own_files(hub: FakeHub, load: Load) -> None:
     assert "dataset 'org/configs' has no config 'heard'; did you mean 'hard'?" in wrong
     none = load("org/configs", sha)["error"]
     assert "needs a `config`: one of easy, hard" in none
+
+
+def test_mbpps_card_fits_what_the_hub_has(hub: FakeHub, load: Load) -> None:
+    files = "data_files: [{split: test, path: s.jsonl}]"
+    readme = f"---\nconfigs:\n- config_name: sanitized\n  {files}\n---\n"
+    sha = hub.commit("org/mbpp", {"README.md": readme, "s.jsonl": jsonl([MBPP])})
+    card = yaml.safe_load((builtin_root() / "datasets/mbpp.yaml").read_text())
+    same = {key: card[key] for key in ("fields", "prompt", "answer_format", "evaluator")}
+    ((id_, question, target, _, metadata),) = load("org/mbpp", sha, config="sanitized", **same)[
+        "items"
+    ]
+    assert (id_, target) == ("2", MBPP["code"])
+    assert "\n\nassert common([3, 4], [5, 4]) == [4]\nassert common" in question
+    assert metadata == {name: MBPP[name] for name in ("test_list", "test_imports")}
 
 
 def test_what_the_hub_does_not_have_is_said(hub: FakeHub, load: Load) -> None:

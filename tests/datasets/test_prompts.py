@@ -16,6 +16,14 @@ def test_doubled_braces_are_literal() -> None:
     assert Prompt.parse(r"{question} \boxed{{n}}").render("1 + 1?") == r"1 + 1? \boxed{n}"
 
 
+def test_metadata_is_filled_in_by_its_names() -> None:
+    prompt = Prompt.parse("{question}\n{a.b}, {tests}", ["tests", "a.b"])
+    assert prompt.metadata == ["a.b", "tests"]
+    assert prompt.render("Q", (), {"a.b": "{tests}", "tests": "T"}) == "Q\n{tests}, T"
+    with pytest.raises(ValueError, match=r"unknown placeholder \{test\}; did you mean 'tests'"):
+        Prompt.parse("{question} {test}", ["tests"])
+
+
 @pytest.mark.parametrize(
     ("template", "message"),
     [

@@ -14,6 +14,7 @@ from ember_bench.datasets import DatasetCard, Item
 from ember_bench.datasets.records import ItemReader, RecordError, json_like, lookup
 from ember_bench.documents import read_document
 from ember_bench.registry import builtin_root
+from tests.support.mbpp import MBPP
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -247,6 +248,7 @@ SAMPLES: dict[str, tuple[dict[str, Any], str, str]] = {
         "Mercury_1",
         "C",
     ),
+    "mbpp": (MBPP, "2", MBPP["code"]),
 }  # fmt: skip
 
 
@@ -260,6 +262,12 @@ def test_records_as_the_hub_has_them_fit_their_cards(name: str) -> None:
     record, id_, target = SAMPLES[name]
     item = shipped(name).item(5, record)
     assert (item.id, item.target) == (id_, target)
+
+
+def test_mbpp_shows_its_tests() -> None:
+    question = shipped("mbpp").item(0, MBPP).question
+    shown = "assert common([3, 4], [5, 4]) == [4]\nassert common([1], [2]) == []"
+    assert question.startswith(f"{MBPP['prompt']} The code is to pass these tests:\n\n{shown}\n\n")
 
 
 def test_where_the_source_puts_the_right_choice_first_it_does_not_stay_there() -> None:

@@ -15,6 +15,7 @@ from ember_bench.evaluators import load_evaluator
 from ember_bench.evaluators.python_tests import PythonTests, SandboxError
 from ember_bench.evaluators.sandbox import Sandbox
 from ember_bench.registry import Cards, builtin_root
+from tests.support.mbpp import MBPP
 
 if TYPE_CHECKING:
     from ember_bench.evaluators.base import Score
@@ -225,6 +226,25 @@ def check(candidate):
 
     def test_the_docstring_alone_is_wrong(self) -> None:
         assert self.judged("```python\nx = 1\n```").value == 0.0
+
+
+class TestMBPP:
+    def judged(self, answer: str, **fields: object) -> Score:
+        asked = Item("2", "?", MBPP["code"], answer_format="python", metadata=MBPP | fields)
+        return load_evaluator("mbpp", CARDS).evaluate(asked, answer)
+
+    def test_its_own_code_is_right(self) -> None:
+        assert self.judged(MBPP["code"]).explanation == "2 of 2 tests passed."
+
+    def test_tests_have_their_imports(self) -> None:
+        code = "```python\ndef common(a, b): return math.floor(2.5)\n```"
+        assert "NameError" in self.judged(code).explanation
+        tests = ["assert common([4], [4]) == [math.floor(4.5)]"]
+        assert self.judged(MBPP["code"], test_list=tests).value == 1.0
+        assert self.judged(MBPP["code"], test_list=tests, test_imports=[]).value == 0.0
+
+    def test_one_test_that_fails_is_wrong(self) -> None:
+        assert self.judged("```python\ndef common(a, b): return [4]\n```").value == 0.0
 
 
 class TestTheEvaluator:

@@ -79,19 +79,23 @@ def host(tmp_path: Path) -> Iterator[Host]:
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         local = stack.enter_context(socket.socket(socket.AF_UNIX))
         local.bind(str(tmp_path / "socket"))
-        local.listen()
-        for listener in (server, local):
-            threading.Thread(target=welcome, args=(listener, visits), daemon=True).start()
+        nameless = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listeners = (server, local, nameless)
         victim = subprocess.Popen(
             [sys.executable, "-S", "-c", "import time; time.sleep(600)"],
             env={"PLANTED_API_KEY": "planted"},
         )
+        nameless.bind(f"\0ember-{victim.pid}")
+        for listener in (local, nameless):
+            listener.listen()
+        for listener in listeners:
+            threading.Thread(target=welcome, args=(listener, visits), daemon=True).start()
         try:
             yield Host(tmp_path, server.getsockname()[1], victim, visits)
         finally:
             victim.kill()
             victim.wait()
-            for listener in (server, local):
+            for listener in listeners:
                 listener.shutdown(socket.SHUT_RDWR)  # `accept` would not notice that it is closed
 
 

@@ -1,30 +1,37 @@
 """A small study of a model behind a server that fails as it is told; runs here or in a process.
 
 The server answers by what it is asked (prompt and seed) alone, so that a study has one result,
-whatever went wrong on the way to it.
+whatever went wrong on the way to it. It is run as the command runs a grid.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import random
 import re
-import sqlite3
+import shutil
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager
 from hashlib import blake2b
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
+from ember_bench.cli.session import Options, Outcome, RunStoppedError, run_experiment
 from ember_bench.experiment.plan import Experiment, prepare
 from ember_bench.experiment.summary import ExperimentSummary
 from ember_bench.models import ModelRegistry, ModelService, RetryPolicy
+from ember_bench.models.salvage import open_response_store
 from tests.support.loopback import Asked, Reply
 from tests.support.openai_server import Answer, OpenAIServer
-from tests.support.workspace import Ran, Workspace, run
+from tests.support.workspace import Workspace
 
 ITEMS = 16
 NEEDED = 3 * ITEMS
@@ -66,8 +73,11 @@ class FaultyServer(OpenAIServer):
         self.times: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         """How often each call was answered in full."""
+        self.before_reply: Callable[[], None] = lambda: None
+        """Called on the server's thread with each request that has come."""
 
         def reply(asked: Asked) -> Reply:
+            self.before_reply()
             call = identity(asked)
             before = self.times[call]
             self.times[call] += 1
@@ -123,9 +133,14 @@ def experiment(workspace: Workspace) -> Experiment:
     return prepare(workspace.root / "grid.yaml", cards, service)
 
 
-def finish(workspace: Workspace) -> Ran:
-    """Run what is missing."""
-    return run(experiment(workspace), workspace.root / "results")
+def finish(workspace: Workspace, mlflow: str | None = None) -> Outcome:
+    """Run what is missing, and log it to the server `mlflow`, if any.
+
+    Raises:
+        RunStoppedError: if a store fails on the way.
+    """
+    options = Options(workspace.root / "results", mlflow, mlflow is not None)
+    return run_experiment(experiment(workspace), options)
 
 
 def responses(workspace: Workspace) -> Path:
@@ -134,14 +149,17 @@ def responses(workspace: Workspace) -> Path:
 
 
 def stored(workspace: Workspace) -> int:
-    """Return how many answers are stored."""
-    if not responses(workspace).exists():
-        return 0
-    with closing(sqlite3.connect(responses(workspace))) as connection:
-        tables = "SELECT count(*) FROM sqlite_master WHERE name = 'responses'"
-        if not connection.execute(tables).fetchone()[0]:
-            return 0
-        return int(connection.execute("SELECT count(*) FROM responses").fetchone()[0])
+    """Return how many answers are stored, and can be read, without touching the store."""
+    path = responses(workspace)
+    with TemporaryDirectory() as folder:
+        # Also what stands beside it while it is mended.
+        for file in path.parent.glob(f"*{path.name}*"):
+            if not file.name.endswith("-shm"):
+                shutil.copy(file, folder)
+        store, _ = open_response_store(Path(folder) / path.name)
+        count = len(store)
+        store.close()
+        return count
 
 
 def comparable(summary: ExperimentSummary) -> Any:
@@ -160,27 +178,91 @@ def comparable(summary: ExperimentSummary) -> Any:
 
 _VOLATILE = ("calls_made", "digest", "calls_shared", "latency", "spend_usd")
 
+# Fixed in CI, where a change is judged by what it changed; elsewhere new moments are looked for.
+SEED_VARIABLE = "EMBER_BENCH_KILL_SEED"
+_SEED = os.environ.get(SEED_VARIABLE) or (
+    "0" if os.environ.get("CI") else str(random.SystemRandom().randrange(10**6))
+)
 
-def _run(root: Path) -> None:
-    finish(Workspace(root))
+
+def moments(row: str) -> random.Random:
+    """Return what a row's random moments are drawn from, and print how to have them again."""
+    print(f"{SEED_VARIABLE}={_SEED}")
+    return random.Random(f"{_SEED}/{row}")
+
+
+Disturbance = Callable[[Workspace], AbstractContextManager[None]]
+
+
+def _run(root: Path, disturbed: Disturbance, mlflow: str | None) -> None:
+    workspace = Workspace(root)
+    with disturbed(workspace):
+        try:
+            finish(workspace, mlflow)
+        except RunStoppedError:
+            raise SystemExit(3) from None
 
 
 # Forked from a process that has imported everything, a run is under way in a moment.
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["tests.faults.study", "openai"])
+_processes.set_forkserver_preload(["tests.faults.rows", "openai"])
+_PATIENCE = 60.0
 
 
-def run_and_kill(workspace: Workspace, moment: Callable[[], bool]) -> bool:
-    """Run the study in a process and kill it when `moment()` has come; False if it ended first."""
-    process = _processes.Process(target=_run, args=(workspace.root,))
+def _start(workspace: Workspace, disturbed: Disturbance, mlflow: str | None) -> BaseProcess:
+    process = _processes.Process(target=_run, args=(workspace.root, disturbed, mlflow))
     process.start()
-    end = time.monotonic() + 60
+    return process
+
+
+def kill_at_request(
+    number: int,
+    server: FaultyServer,
+    workspace: Workspace,
+    disturbed: Disturbance,
+    mlflow: str | None = None,
+) -> None:
+    """Run the study in a process that is killed before its how-manieth request is answered."""
+    left = number
+    process: BaseProcess | None = None
+
+    def count() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0 and process is not None and process.pid is not None:
+            os.kill(process.pid, signal.SIGKILL)
+
+    server.before_reply = count
     try:
-        while process.is_alive() and not moment():
+        process = _start(workspace, disturbed, mlflow)
+        process.join(_PATIENCE)
+        assert process.exitcode == -signal.SIGKILL, process.exitcode
+    finally:
+        server.before_reply = lambda: None
+        _end(process)
+
+
+def kill_after(
+    seconds: float, workspace: Workspace, disturbed: Disturbance, mlflow: str | None = None
+) -> None:
+    """Run the study in a process that is killed so long after it took hold of its folder.
+
+    It may have ended by then.
+    """
+    lock = workspace.root / "results" / "trip" / ".lock"
+    process = _start(workspace, disturbed, mlflow)
+    try:
+        end = time.monotonic() + _PATIENCE
+        while process.is_alive() and not (lock.exists() and lock.read_text() == str(process.pid)):
             assert time.monotonic() < end, "it hangs"
             time.sleep(0.001)
+        process.join(seconds)
     finally:
+        _end(process)
+    assert process.exitcode in (0, 3, -signal.SIGKILL), process.exitcode
+
+
+def _end(process: BaseProcess | None) -> None:
+    if process is not None:
         process.kill()
-        process.join(30)
-    assert process.exitcode in (0, -9), process.exitcode
-    return process.exitcode == -9
+        process.join(_PATIENCE)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ember_bench.errors import BudgetExhaustedError, ConfigError
-from ember_bench.models import Budget, Image, Message, ModelCost, ModelInfo, Request
+from ember_bench.models import Budget, Image, LongPromptCost, Message, ModelCost, ModelInfo, Request
 from ember_bench.models.budget import Purse, unbounded, worst_case_usd
 from ember_bench.models.types import ResponseFormat, SamplingParameters, ToolDefinition
 from tests.support import virtual
@@ -265,6 +265,18 @@ class TestWorstCase:
 
     def test_is_limited_by_the_context(self) -> None:
         assert self.worst("q" * 100_000) == pytest.approx((10_000 * 1.0 + 100 * 2.0) / 1000)
+
+    def test_has_the_dearest_price_that_the_prompt_can_reach(self) -> None:
+        dear = LongPromptCost(
+            input_tokens=5_000, input_cost_per_thousand=3.0, output_cost_per_thousand=4.0
+        )
+        model = scripted(
+            never, cost=PRICE.model_copy(update={"above": (dear,)}), context_tokens=10_000
+        )
+        assert self.worst("q", model=model) == self.worst("q")
+        assert self.worst("q" * 9_999, model=model) == pytest.approx(
+            (10_000 * 3.0 + 100 * 4.0) / 1000
+        )
 
     def test_counts_tools_and_schemas(self) -> None:
         plain = self.worst("q")

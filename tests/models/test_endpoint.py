@@ -162,6 +162,52 @@ class TestFaults:
         assert isinstance(error, CircuitOpenError)
         assert "connection refused" in str(error)
 
+    def test_a_key_that_is_refused_is_not_tried_with_every_call(self) -> None:
+        asked = 0
+
+        async def server(call: Call) -> str:
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(0.1)
+            if asked > 100:
+                raise ProviderError("the key was revoked", status=401)
+            return "answer"
+
+        async def main() -> list[Any]:
+            model = scripted(server, max_concurrency=10)
+            one = endpoint(model)
+            calls = (one.complete(a_call(model, n)) for n in range(5_000))
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+        ends = virtual.run(main())
+        assert sum(isinstance(end, Completion) for end in ends) == 100
+        assert asked < 1_000  # ten every tenth of a second, for five seconds
+        assert isinstance(ends[-1], CircuitOpenError)
+        assert "the key was revoked" in str(ends[-1])
+
+    def test_calls_that_come_too_late_do_not_speak_for_a_dead_endpoint(self) -> None:
+        async def server(call: Call) -> str:
+            await asyncio.sleep(3)
+            raise broken()
+
+        async def main() -> list[Any]:
+            model = scripted(server, max_concurrency=1, deadline_seconds=10)
+            asked = endpoint(model)
+
+            ends: list[Any] = []
+
+            async def worker(name: int) -> None:
+                for n in range(10):
+                    call = asked.complete(a_call(model, f"{name}/{n}"))
+                    ends.extend(await asyncio.gather(call, return_exceptions=True))
+
+            await asyncio.gather(*map(worker, range(4)))
+            return ends
+
+        ends = virtual.run(main())
+        assert any("deadline_seconds" in str(end) for end in ends)
+        assert any(isinstance(end, CircuitOpenError) for end in ends)
+
 
 class TestBudget:
     def complete(self, budget: Budget, answer: Any, **fields: Any) -> Completion:

@@ -1,11 +1,32 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ember_bench.models import ModelCost, ModelInfo, ProviderInfo, RateLimit, Usage
 
 PRICE = ModelCost(input_cost_per_thousand=0.03, output_cost_per_thousand=0.06)
+TIERED = ModelCost.model_validate(
+    {
+        "input_cost_per_thousand": 1,
+        "output_cost_per_thousand": 2,
+        "above": [
+            {
+                "input_tokens": 1_000,
+                "input_cost_per_million": 10_000,
+                "output_cost_per_million": 20_000,
+            },
+            {
+                "input_tokens": 5_000,
+                "input_cost_per_thousand": 2,
+                "cached_input_cost_per_thousand": 0.5,
+                "output_cost_per_thousand": 3,
+            },
+        ],
+    }
+)
 
 
 class TestCost:
@@ -42,6 +63,37 @@ class TestCost:
                     "output_cost_per_thousand": 1,
                 }
             )
+
+    def test_of_a_long_prompt_is_that_of_its_length_for_all_of_the_request(self) -> None:
+        assert TIERED.of(Usage(1_000, 1_000)) == pytest.approx(1 + 2)
+        assert TIERED.of(Usage(1_001, 1_000)) == pytest.approx(10.01 + 20)
+        assert TIERED.of(Usage(5_001, 1_000, 5_001)) == pytest.approx(5_001 * 0.5 / 1000 + 3)
+
+    @given(tokens=st.integers(0, 10_000), answer=st.integers(0, 1_000), less=st.integers(0, 10_000))
+    def test_at_most_is_that_of_no_shorter_prompt(
+        self, tokens: int, answer: int, less: int
+    ) -> None:
+        most = TIERED.most(tokens, answer)
+        assert most >= TIERED.of(Usage(min(less, tokens), answer))
+        reached = [n for n in (tokens, 1_000, 5_000) if n <= tokens]
+        assert most in [TIERED.of(Usage(n, answer)) for n in reached]
+
+    def test_less_a_discount_is_less_for_long_prompts_too(self) -> None:
+        half = TIERED.less(0.5)
+        for tokens in (500, 2_000, 6_000):
+            usage = Usage(tokens, 10, 3)
+            assert half.of(usage) == pytest.approx(TIERED.of(usage) / 2)
+
+    def test_is_nothing_only_if_long_prompts_cost_nothing(self) -> None:
+        free = ModelCost(input_cost_per_thousand=0, output_cost_per_thousand=0)
+        assert free.is_free
+        assert not free.model_copy(update={"above": TIERED.above}).is_free
+
+    @pytest.mark.parametrize("lengths", [(2, 1), (1, 1)])
+    def test_of_long_prompts_is_given_in_order_and_once(self, lengths: tuple[int, int]) -> None:
+        tiers = [PRICE.model_dump(exclude={"above"}) | {"input_tokens": n} for n in lengths]
+        with pytest.raises(ValidationError, match="the fewest first"):
+            ModelCost.model_validate(PRICE.model_dump() | {"above": tiers})
 
 
 class TestModelInfo:

@@ -50,6 +50,25 @@ class TestACard:
         assert found.listed.prices == TokenPrices(**O3)
 
     @pytest.mark.parametrize("kind", ["input", "cached_input", "output"])
+    def test_with_other_prices_of_long_prompts_has_drifted_in_them(self, kind: str) -> None:
+        gemini = {"input": 1.25, "cached_input": 0.125, "output": 10.0}
+        long = {"input": 2.5, "cached_input": 0.25, "output": 15.0}
+
+        def found(tiers: list[tuple[int, dict[str, float]]]) -> list[str]:
+            above = [
+                {"input_tokens": n, **{f"{k}_cost_per_million": p for k, p in prices.items()}}
+                for n, prices in tiers
+            ]
+            card = model("google:gemini-2.5-pro", gemini)
+            assert card.cost is not None
+            cost = ModelCost.model_validate(card.cost.model_dump() | {"above": above})
+            return check(card.model_copy(update={"cost": cost})).drifted
+
+        assert found([(200_000, long)]) == []
+        assert found([(200_000, long | {kind: 1.0})]) == ["long_context"]
+        assert found([(128_000, long)]) == found([]) == ["long_context"]
+
+    @pytest.mark.parametrize("kind", ["input", "cached_input", "output"])
     def test_with_another_price_has_drifted_in_it(self, kind: str) -> None:
         found = check(model(prices=O3 | {kind: 1.99}))
         assert found.status is PriceStatus.DRIFTED

@@ -112,6 +112,44 @@ def test_a_truncated_store_keeps_what_is_left_of_it(
     again.close()
 
 
+class Killed(BaseException):
+    """The end of a process, as far as one can have it in a test."""
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_who_is_killed_while_a_store_is_mended_loses_nothing(
+    sound: bytes, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "responses.db"
+    content = sound[: int(len(sound) * 0.6)]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "responses.db").write_bytes(content)
+    undisturbed, _ = open_response_store(tmp_path / "other" / "responses.db")
+    expected = found(undisturbed)
+    undisturbed.close()
+
+    path.write_bytes(content)
+    path.with_name("responses.db-wal").touch()  # of the damaged file, and so put aside with it
+    rename, left = Path.rename, step
+
+    def until_killed(source: Path, target: Path) -> Path:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Killed
+        return rename(source, target)
+
+    with monkeypatch.context() as patched, suppress(Killed):
+        patched.setattr(Path, "rename", until_killed)
+        open_response_store(path)[0].close()
+    store, note = open_response_store(path)
+    assert found(store) == expected
+    store.close()
+    assert (note is None) == (left >= 0)
+    assert (tmp_path / "responses.db.damaged-1").read_bytes() == content
+    assert not list(tmp_path.glob(".responses*"))
+
+
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\0" * 50_000, Random(1).randbytes(50_000)])
 def test_a_file_that_is_no_database_any_more_is_put_aside(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "responses.db"

@@ -32,6 +32,7 @@ from ember_bench.models import (
     sqlite,
 )
 from ember_bench.models.journal import Payment, StoredCall
+from ember_bench.models.salvage import open_response_store
 from ember_bench.models.store import Paid, StoredAnswers
 
 ANSWER = Completion("forty-two", Usage(10, 20, 3, 4), "length", 0.125, 1.5)
@@ -452,6 +453,16 @@ class TestForeignFiles:
         self.refused(path, "not a database")
         assert path.read_text() == "not a database\n" * 100
 
+    def test_what_cannot_be_written_to_is_refused_before_anything_is_paid(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ResponseStore(path).close()
+        # Of a disk that is mounted read-only; the permissions of a file do not hold for root.
+        monkeypatch.setattr(os, "access", lambda file, mode: (file, mode) != (path, os.W_OK))
+        with pytest.raises(StoreError, match="cannot be opened: it is read-only"):
+            ResponseStore(path)
+        StoredAnswers(path).close()
+
     def test_another_programs_database_is_refused_and_left_as_it_was(self, tmp_path: Path) -> None:
         path = tmp_path / "other.db"
         with closing(sqlite3.connect(path)) as connection:
@@ -484,6 +495,8 @@ class TestForeignFiles:
 
     def test_a_folder_is_refused(self, tmp_path: Path) -> None:
         self.refused(tmp_path, "cannot be opened")
+        with pytest.raises(StoreError, match="cannot be opened"):
+            open_response_store(tmp_path)
 
     def test_a_folder_that_cannot_be_made_is_said(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")

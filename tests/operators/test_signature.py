@@ -152,6 +152,17 @@ class TestCards:
         [
             ("purpose: x", ":1:1: ", "missing field 'prompt_template'"),
             ("prompt_template: a\nrequired: []", ":2:1: ", "unknown field 'required'"),
+            (
+                "prompt_template: a\nstructured_output: single",
+                ":2:1: ",
+                "unknown function 'single'",
+            ),
+            ("input_model: no_such:Thing\nprompt_template: a", ":1:1: ", "cannot be imported"),
+            (
+                "prompt_template: a\nstructured_output: ember_bench.models:RetryPolicy",
+                ":2:1: ",
+                "is not a pydantic model",
+            ),
         ],
     )
     def test_with_mistakes_are_refused_at_their_place(

@@ -119,6 +119,8 @@ def reply(asked: Asked) -> Answer | Fault:
             return Fault(401, f"Incorrect API key provided: {shown}. You can find your key at ...")
         case "malformed":
             return Fault(200, f"<html>You sent {shown} to {asked.path}</html>", raw=True)
+        case "echo":
+            return Answer(f"You sent {shown}. Answer: 8")
         case _:
             return Answer("Answer: 8")
 
@@ -153,6 +155,7 @@ def lay_out(workspace: Workspace, port: int) -> None:
         "card": {"api_key": ON_CARD},
         "default": {"provider": {"default_api_key": OF_PROVIDER}},
         "address": {"provider": {"base_url": address(port)}},
+        "echo": {},
         "refused": {"api_key": ON_CARD},
         "malformed": {"api_key": ON_CARD, "deadline_seconds": 0.3},
         "unreachable": {
@@ -187,6 +190,9 @@ class TestARun:
             errors = " ".join(error for (error,) in rows)
         for said in ("HTTP 401", "Bearer ***", "malformed", "connection", "in forward", "***@host"):
             assert said in errors
+        with sqlite3.connect(world.root / "results" / "responses.db") as responses:
+            texts = {text for (text,) in responses.execute("SELECT text FROM responses")}
+        assert texts == {"Answer: 8", "You sent Bearer ***. Answer: 8"}
 
     def test_leaves_no_secret_in_any_file(self, world: World) -> None:
         searched = set()

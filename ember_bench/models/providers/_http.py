@@ -7,7 +7,6 @@ limit but for connecting; the caller has the others.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import select
 import socket
 import time
@@ -42,6 +41,8 @@ _PROBES: Final = (
     (socket.IPPROTO_TCP, "TCP_KEEPINTVL", _PROBE_SECONDS),
 )
 
+_GZIP: Final = 16 + zlib.MAX_WBITS
+
 _SAFE_IN_TARGETS: Final = "%/:=&?~+!$,;'@()*[]"
 
 
@@ -52,16 +53,22 @@ class EncodingError(Exception):
 class Reply:
     """What a server answered.
 
-    Attributes:
+    Args:
         status: The HTTP status.
+        raw_headers: As they were sent.
+        body: The same.
+        most_bytes: No body is unpacked beyond it.
     """
 
-    __slots__ = ("_body", "_raw_headers", "status")
+    __slots__ = ("_body", "_most_bytes", "_raw_headers", "status")
 
-    def __init__(self, status: int, raw_headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    def __init__(
+        self, status: int, raw_headers: list[tuple[bytes, bytes]], body: bytes, most_bytes: int
+    ) -> None:
         self.status = status
         self._raw_headers = raw_headers
         self._body = body
+        self._most_bytes = most_bytes
 
     @property
     def headers(self) -> dict[str, str]:
@@ -74,34 +81,54 @@ class Reply:
 
         Raises:
             EncodingError: if it is not compressed as it is said to be.
+            ConnectionError: if it is larger than any answer.
         """
         content = self._body
         for name, value in self._raw_headers:
             if name.lower() == b"content-encoding":
                 for encoding in reversed(value.decode("latin-1").split(",")):
-                    content = _uncompressed(content, encoding.strip().lower())
+                    content = _uncompressed(content, encoding.strip().lower(), self._most_bytes)
         return content
 
 
-def _uncompressed(content: bytes, encoding: str) -> bytes:
+def _uncompressed(content: bytes, encoding: str, most_bytes: int) -> bytes:
     try:
         if encoding in ("gzip", "x-gzip"):
-            return gzip.decompress(content)
+            return _unpacked(content, _GZIP, most_bytes)
         if encoding == "deflate":
             with suppress(zlib.error):
-                return zlib.decompress(content)
-            return zlib.decompress(content, -zlib.MAX_WBITS)  # as some servers have it
-    except (OSError, EOFError, zlib.error) as error:
+                return _unpacked(content, zlib.MAX_WBITS, most_bytes)
+            return _unpacked(content, -zlib.MAX_WBITS, most_bytes)  # as some servers have it
+    except (EOFError, zlib.error) as error:
         raise EncodingError(f"not {encoding}: {error}") from None
     if encoding in ("", "identity"):
         return content
     raise EncodingError(f"content-encoding: {encoding}")
 
 
+def _unpacked(content: bytes, window_bits: int, most_bytes: int) -> bytes:
+    unpacked = b""
+    while content:  # gzip may have several parts (RFC 1952, 2.2)
+        part = zlib.decompressobj(window_bits)
+        unpacked += part.decompress(content, most_bytes - len(unpacked) + 1)
+        if len(unpacked) > most_bytes:
+            raise _too_large(most_bytes)
+        if not part.eof:
+            raise EOFError("it is cut short")
+        content = part.unused_data.lstrip(b"\0") if window_bits == _GZIP else b""
+    return unpacked
+
+
+def _too_large(most_bytes: int) -> ConnectionError:
+    return ConnectionError(f"an answer of more than {most_bytes:,} bytes")
+
+
 class _Connection(asyncio.Protocol):
     """One connection: what is asked on it, and what comes back."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._size = 0
         self._parser = HttpResponseParser(self)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._answer: Answering | None = None
@@ -142,6 +169,7 @@ class _Connection(asyncio.Protocol):
     def ask(self, request: bytes) -> Answering:
         """Send a request; the future is its answer, or a `ConnectionError`."""
         self._headers, self._body, self._status = [], [], 0
+        self._size = 0
         self._keep = False
         answer = asyncio.get_running_loop().create_future()
         if self._transport.is_closing():
@@ -175,7 +203,12 @@ class _Connection(asyncio.Protocol):
         self._status = self._parser.get_status_code()
 
     def on_body(self, body: bytes) -> None:
-        self._body.append(body)
+        self._size += len(body)
+        if self._size <= self._most_bytes:
+            self._body.append(body)
+        else:
+            self._body.clear()
+            self._break(_too_large(self._most_bytes))
 
     def on_message_complete(self) -> None:
         if self._status < 200:  # "100 Continue" and the like: the answer is yet to come
@@ -199,7 +232,7 @@ class _Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         answer, self._answer = self._answer, None
-        reply = Reply(self._status, self._headers, b"".join(self._body))
+        reply = Reply(self._status, self._headers, b"".join(self._body), self._most_bytes)
         self._headers, self._body = [], []  # whatever else comes is no part of it
         if answer is not None and not answer.done():
             answer.set_result(reply)
@@ -224,17 +257,24 @@ class Channel:
         headers: Of every request.
         size: Most connections, and so requests at once.
         connect_seconds: How long connecting may take.
+        most_bytes: No answer is read beyond it.
 
     Raises:
         ConfigError: if the environment has it go through a proxy that it cannot use.
     """
 
     def __init__(
-        self, url: str, headers: Mapping[str, str], size: int, connect_seconds: float
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        size: int,
+        connect_seconds: float,
+        most_bytes: int,
     ) -> None:
         self._url = url
         self._headers = headers
         self._connector = Connector(Origin.of(url), connect_seconds)
+        self._most_bytes = most_bytes
         self._slots = asyncio.Semaphore(size)
         self._idle: deque[_Connection] = deque()
         self._busy: set[_Connection] = set()
@@ -261,7 +301,7 @@ class Channel:
         async with self._slots:
             connection = self._kept()
             if connection is None:
-                connection = _Connection()
+                connection = _Connection(self._most_bytes)
                 await self._connector.connect(connection)
             self._busy.add(connection)
             try:

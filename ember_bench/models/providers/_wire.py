@@ -7,7 +7,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -18,7 +18,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from ember_bench.errors import ConfigError, Problem, ProviderError
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.types import Image, ToolCall
-from ember_bench.secrets import redacted
+from ember_bench.secrets import redacted, remember
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
@@ -29,6 +29,10 @@ NO_KEY: Final = "no-key"
 _RETRYABLE: Final = frozenset({408, 409, 429})
 
 _LONGEST_EXCERPT: Final = 300
+# Of an answer, unpacked: with pictures or log-probabilities some have a few millions.
+MOST_BYTES: Final = 64 * 2**20
+# Of one request; what claims more is no count, and sums of such do not fit into any database.
+_MOST_TOKENS: Final = 10**9
 
 
 class MalformedError(Exception):
@@ -141,7 +145,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
     Args:
         headers: Of the response, any case (`retry-after-ms`, or RFC 9110 `Retry-After`).
-        now: Seconds since the epoch, for a date.
+        now: Seconds since the epoch, for a date in a response that does not say when it was sent.
     """
     milliseconds, value = headers.get("retry-after-ms"), headers.get("retry-after")
     try:
@@ -149,11 +153,20 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         if not math.isfinite(seconds):
             seconds = float(value or "nan")
     except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value or "").timestamp() - now
-        except (ValueError, OverflowError):
+        if (end := _timestamp(value)) is None:
             return None
+        # The clock that the date is of is the server's.
+        sent = _timestamp(headers.get("date"))
+        seconds = end - (now if sent is None else sent)
     return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _timestamp(date: str | None) -> float | None:
+    """Return a date of HTTP in seconds since the epoch; None if it is none."""
+    try:
+        return parsedate_to_datetime(date or "").timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def as_text(content: object) -> str:
@@ -205,6 +218,8 @@ def find_key(
         key = NO_KEY
     if not (key.isascii() and key.isprintable()):
         raise ConfigError(f"the key for {model.model_id} has characters that no key can have")
+    if key != NO_KEY:
+        remember(key)
     return SecretStr(key)
 
 
@@ -311,9 +326,32 @@ def field(value: Any, name: str) -> Any:
 
 
 def token_count(details: Any, name: str) -> int:
-    """Return a number of tokens in an answer; 0 where the server does not say."""
+    """Return a number of tokens in an answer; 0 where the server does not say, or none can be."""
     count = field(details, name)
-    return count if isinstance(count, int) and count > 0 else 0
+    # A bool is an int, and would not be read back as one.
+    return count if type(count) is int and 0 < count <= _MOST_TOKENS else 0
+
+
+async def bound_answer(response: Any) -> None:
+    """Keep an answer that does not end, or was packed to be huge, from filling the memory.
+
+    A hook for the responses of a client of httpx or httpx2 (`event_hooks`). What is downloaded,
+    such as the results of a batch, may have any size.
+    """
+    if response.request.method != "POST":
+        return
+    whole = response.aiter_bytes
+
+    async def bounded(*arguments: Any) -> AsyncIterator[bytes]:
+        size = 0
+        async for part in whole(*arguments):
+            size += len(part)
+            if size > MOST_BYTES:
+                library = importlib.import_module(type(response).__module__.partition(".")[0])
+                raise library.DecodingError(f"an answer of more than {MOST_BYTES:,} bytes")
+            yield part
+
+    response.aiter_bytes = bounded
 
 
 def data_url(image: Image) -> str:

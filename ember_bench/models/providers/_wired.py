@@ -13,12 +13,14 @@ import msgspec
 from pydantic import BaseModel, SecretStr
 
 from ember_bench.errors import ProviderError
+from ember_bench.models.providers import _wire
 from ember_bench.models.providers._http import Channel, EncodingError
 from ember_bench.models.providers._wire import (
     FailedError,
     MalformedError,
     WireErrors,
     body_of,
+    bound_answer,
     check_each,
     decoded,
     find_key,
@@ -233,7 +235,8 @@ class WireProvider(Provider, Generic[ClientT]):
     def _open(self) -> Channel:
         to = self._address()
         size = self.model.max_concurrency
-        self._channel = Channel(to.url, to.headers, size, self.connect_seconds)
+        most = _wire.MOST_BYTES
+        self._channel = Channel(to.url, to.headers, size, self.connect_seconds, most)
         return self._channel
 
 
@@ -281,4 +284,4 @@ def pooled(sdk: Any, size: int) -> Any:
     limits = type(sdk.DEFAULT_CONNECTION_LIMITS)(
         max_connections=size, max_keepalive_connections=size
     )
-    return sdk.DefaultAsyncHttpxClient(limits=limits)
+    return sdk.DefaultAsyncHttpxClient(limits=limits, event_hooks={"response": [bound_answer]})

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from ember_bench.errors import ConfigError
 from ember_bench.models.providers import _gemini as gemini
 from ember_bench.models.providers._google_batch import GoogleBatches
-from ember_bench.models.providers._wire import MalformedError, body_of, read_options
+from ember_bench.models.providers._wire import MalformedError, body_of, bound_answer, read_options
 from ember_bench.models.providers._wired import Address, WireProvider
 from ember_bench.models.providers.base import no_batches, provider
 
@@ -167,7 +167,7 @@ class Google(WireProvider["Client"]):
         # Left to itself, the SDK takes aiohttp where that is installed, and asks again by itself.
         self._http = httpx2.AsyncClient(
             limits=httpx2.Limits(max_connections=size, max_keepalive_connections=size),
-            event_hooks={"response": [_raise_for_status]},
+            event_hooks={"response": [bound_answer, _raise_for_status]},
         )
         return genai.Client(
             api_key=self._key.get_secret_value(),

@@ -6,6 +6,7 @@ the host's, `@PORT@` a port that it listens on, `@PID@` one of its processes.
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 from tests.evaluators.attempts import CTYPES
@@ -239,6 +240,116 @@ def attempt():
     for number in range(3, 256):
         try:
             os.fstat(number)
+            return "LOOT"
+        except OSError:
+            pass
+    return "no"
+""", works_outside=False),
+    "take a device away from the machine": Escape("""
+import os
+def attempt():
+    for name in ("null", "zero", "random", "urandom"):
+        for change in (lambda path: os.chmod(path, 0o666), os.utime):
+            try:
+                change(f"/dev/{name}")  # to what it is: but if this can be done, so can worse
+                return "LOOT"
+            except OSError:
+                pass
+    return "no"
+""", works_outside=os.geteuid() == 0),
+    "take the descriptors of another process": Escape(CTYPES + """
+import os
+def attempt():
+    PIDFD_OPEN, PIDFD_GETFD = 434, 438
+    for process in (1, 2, 3, os.getpid()):
+        opened = libc.syscall(PIDFD_OPEN, process, 0)
+        for number in range(64) if opened >= 0 else ():
+            if libc.syscall(PIDFD_GETFD, opened, number, 0) >= 0:
+                return "LOOT"
+    return "no"
+"""),
+    "read the environment of a parent": Escape("""
+import os
+def attempt():
+    process = os.getppid()
+    for name in ("self", str(process), "1", "thread-self/../.."):
+        try:
+            if b"=" in open(f"/proc/{name}/environ", "rb").read():
+                return "LOOT"
+        except OSError:
+            pass
+    return "no"
+"""),
+    "go around the filter by io_uring": Escape(CTYPES + """
+def attempt():
+    IO_URING_SETUP, parameters = 425, ctypes.create_string_buffer(120)
+    return "LOOT" if libc.syscall(IO_URING_SETUP, 8, parameters) >= 0 else "no"
+""", works_outside=False),  # many machines have it switched off
+    "speak on a socket without a file": Escape("""
+import socket
+def attempt():
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect("\\0ember-@PID@")
+        return peer.recv(4).decode()
+"""),
+    "leave something in shared memory": Escape("""
+import os
+def attempt():
+    path = "/dev/shm/left-@PID@"
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    os.unlink(path)
+    return "LOOT"
+"""),
+    "leave a core dump": Escape("""
+import resource
+def attempt():
+    return "no" if resource.getrlimit(resource.RLIMIT_CORE) == (0, 0) else "LOOT"
+""", works_outside=False),
+    "hold a capability": Escape(CTYPES + """
+def attempt():
+    PR_CAPBSET_READ, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET = 23, 47, 1
+    for number in range(41):
+        if libc.prctl(PR_CAPBSET_READ, number, 0, 0, 0) == 1:
+            return "LOOT"
+        if libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, number, 0, 0) == 1:
+            return "LOOT"
+    return "no"
+""", works_outside=False),
+    "gain privileges by a program": Escape(CTYPES + """
+def attempt():
+    PR_GET_NO_NEW_PRIVS = 39
+    return "no" if libc.prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 else "LOOT"
+""", works_outside=False),
+    "come before all others": Escape("""
+import os
+def attempt():
+    for jump in (
+        lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10)),
+        lambda: os.setpriority(os.PRIO_PROCESS, 0, -10),
+    ):
+        try:
+            jump()
+            return "LOOT"
+        except OSError:
+            pass
+    return "no"
+""", works_outside=False),
+    "watch files, of which a user may watch few": Escape(CTYPES + """
+def attempt():
+    return "LOOT" if libc.inotify_init() >= 0 else "no"
+"""),
+    "set the clock": Escape("""
+import time
+def attempt():
+    time.clock_settime(time.CLOCK_REALTIME, time.time())
+    return "LOOT"
+""", works_outside=False),
+    "type on the terminal": Escape("""
+import fcntl, termios
+def attempt():
+    for number in range(3):
+        try:
+            fcntl.ioctl(number, termios.TIOCSTI, b"x")
             return "LOOT"
         except OSError:
             pass

@@ -119,6 +119,48 @@ import time
 def work():
     time.sleep(10**6)
 """,
+    "stop oneself": """
+import os, signal
+def work():
+    os.kill(os.getpid(), signal.SIGSTOP)
+""",
+    "a thread that stays": """
+import os, threading, time
+def work():
+    def stay():
+        while True:
+            try:
+                os.write(1, b"LOOT")
+                time.sleep(0.01)
+            except BaseException:
+                pass
+    for _ in range(8):
+        threading.Thread(target=stay).start()
+    return "no"
+""",
+    "folders in folders": """
+import os
+def work():
+    for _ in range(10**6):
+        os.mkdir("d")
+        os.chdir("d")
+""",
+    "pipes that are full": """
+import fcntl, os
+def work():
+    F_SETPIPE_SZ, kept = 1031, []
+    for _ in range(1000):
+        read, write = os.pipe()
+        fcntl.fcntl(write, F_SETPIPE_SZ, 2**20)
+        kept.append((read, write, os.write(write, bytes(2**20))))
+    return "LOOT"
+""",
+    "memory that cannot be taken back": """
+import ctypes
+def work():
+    content = ctypes.create_string_buffer(100 * 2**20)
+    return "LOOT" if ctypes.CDLL(None).mlock(content, len(content)) == 0 else "no"
+""",
     "ignore all signals": """
 import signal, time
 for number in range(1, 65):

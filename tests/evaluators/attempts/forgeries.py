@@ -125,6 +125,40 @@ import atexit, os
 atexit.register(lambda: os.write(0, b'{"passed": 3}'))
 def add(a, b): return 0
 """,
+    "end with success when all is over": """
+import atexit, os
+atexit.register(os._exit, 0)
+def add(a, b): return None
+""",
+    "end with success from a thread": """
+import os, threading
+threading.Timer(0.05, os._exit, [0]).start()
+def add(a, b):
+    threading.Event().wait(0.2)
+""",
+    "end with success by a signal": """
+import os, signal, sys
+signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+def add(a, b):
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    signal.pause()
+""",
+    "forge the frames on its streams": """
+import json, os, struct
+def add(a, b):
+    for value in (5, 0, 7, True):
+        body = json.dumps({"value": value}).encode()
+        for stream in (1, 2):
+            os.write(stream, struct.pack(">I", len(body)) + body)
+""",
+    "be greater and less than everything": """
+class Anything:
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = lambda self, other: True
+    __hash__ = object.__hash__
+    __sub__ = __rsub__ = __abs__ = __round__ = lambda self, *_: 0
+def add(a, b):
+    return Anything()
+""",
     "close its streams": """
 import os
 os.closerange(0, 64)

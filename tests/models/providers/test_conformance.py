@@ -7,6 +7,7 @@ types and writes our own `Completion` as the provider would.
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import traceback
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from ember_bench.errors import ProviderError
 from ember_bench.models.call import Request
+from ember_bench.models.providers import _wire
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.types import (
     Completion,
@@ -27,6 +29,7 @@ from ember_bench.models.types import (
     Usage,
 )
 from tests.models.providers.wires import KEY, Adapter, Heard
+from tests.models.providers.wires.adapters import ADAPTERS
 from tests.models.providers.wires.asking import (
     PASSING,
     QUESTION,
@@ -265,6 +268,21 @@ class TestFaults:
         whole = adapter.wire.answer(Completion("Paris is the capital of France.", Usage(7, 8)))
         for cut in range(1, len(json.dumps(whole)), 97):
             assert failure(adapter, json_reply(whole, cut=cut)).retryable
+
+    # The SDKs of the others read answers themselves.
+    @pytest.mark.parametrize("adapter", [a for a in ADAPTERS if not a.extra], ids=lambda a: a.name)
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_an_answer_larger_than_any_is_given_up_and_fills_no_memory(
+        self, adapter: Adapter, packed: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_wire, "MOST_BYTES", 100_000)
+        body, headers = b" " * 1_000_000, {}
+        if packed:
+            body, headers = gzip.compress(body), {"content-encoding": "gzip"}
+            assert len(body) < 10_000
+        error = failure(adapter, Fault(200, body, raw=True, headers=headers))
+        assert error.retryable
+        assert "an answer of more than 100,000 bytes" in str(error)
 
     def test_json_that_is_no_answer_is_retryable(self, adapter: Adapter) -> None:
         for body in adapter.wire.meaningless:

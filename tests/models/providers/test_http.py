@@ -84,7 +84,7 @@ class TestWhatNobodyAskedFor:
 
     def test_a_server_that_speaks_before_it_is_asked_is_not_asked(self) -> None:
         async def main() -> None:
-            connection, transport = _http._Connection(), Written()
+            connection, transport = _http._Connection(10_000), Written()
             connection.connection_made(transport)
             connection.data_received(response({}))
             assert transport.is_closing()
@@ -186,7 +186,7 @@ class TestForms:
         edges = [0, *sorted(cut for cut in cuts if cut < len(wire)), len(wire)]
 
         async def main() -> _http.Reply:
-            connection, transport = _http._Connection(), Written()
+            connection, transport = _http._Connection(10_000), Written()
             connection.connection_made(transport)
             answer = connection.ask(b"question")
             for start, end in pairwise(edges):
@@ -328,6 +328,6 @@ class TestConnections:
 
 
 def test_a_body_that_is_not_what_it_is_said_to_be_is_named() -> None:
-    reply = _http.Reply(200, [(b"Content-Encoding", b"gzip")], b"plain")
+    reply = _http.Reply(200, [(b"Content-Encoding", b"gzip")], b"plain", 10_000)
     with pytest.raises(EncodingError, match="not gzip"):
         assert reply.content

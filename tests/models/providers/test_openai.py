@@ -169,6 +169,7 @@ class TestAnswer:
             ({"prompt_tokens": None, "completion_tokens": 3}, Usage(0, 3)),
             ({"prompt_tokens_details": None, "completion_tokens_details": {}}, Usage(6, 1)),
             ({"prompt_tokens_details": {"cached_tokens": 50}}, Usage(6, 1, 6)),
+            ({"prompt_tokens": 10**30, "completion_tokens": -3}, Usage(0, 0)),
         ],
     )
     def test_servers_that_count_less_are_understood(
@@ -265,6 +266,15 @@ class TestFaults:
     def test_retry_after_may_be_a_date(self) -> None:
         headers = {"retry-after": formatdate(1_750_000_030, usegmt=True)}
         assert retry_after(headers, now=1_750_000_000.0) == 30.0
+
+    @pytest.mark.parametrize("wrong_by", [-86_400.0, 86_400.0])
+    def test_the_date_is_of_the_servers_clock_and_not_of_ours(self, wrong_by: float) -> None:
+        now = 1_750_000_000
+        headers = {
+            "date": formatdate(now, usegmt=True),
+            "retry-after": formatdate(now + 30, usegmt=True),
+        }
+        assert retry_after(headers, now=now + wrong_by) == 30.0
 
     @given(st.text(), st.text())
     def test_no_retry_after_is_ever_an_error(self, value: str, milliseconds: str) -> None:
