@@ -330,8 +330,8 @@ class Channel:
     async def _follow(self, reply: Reply, body: bytes) -> Reply:
         url = self._url
         for _ in range(_MOST_HOPS):
-            where = urljoin(url, reply.headers.get("location", ""))
-            if reply.status not in _MOVED or Origin.of(where) != Origin.of(url):
+            where = _on_same_server(url, reply.headers.get("location", ""))
+            if reply.status not in _MOVED or where is None:
                 break
             url = where
             reply = await self._exchange(self._head_of(url), body)
@@ -344,7 +344,9 @@ class Channel:
     def _head_of(self, url: str) -> bytes:
         """Return a request up to the length of its body."""
         parts = urlsplit(url)
-        target = quote(parts.path + (f"?{parts.query}" if parts.query else ""), _SAFE_IN_TARGETS)
+        target = quote(
+            (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), _SAFE_IN_TARGETS
+        )
         connector = self._connector
         headers = {
             "Host": connector.origin.netloc,
@@ -361,3 +363,12 @@ class Channel:
         lines = [f"POST {connector.target(target)} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join([*lines, "Content-Length: "]).encode()
+
+
+def _on_same_server(url: str, location: str) -> str | None:
+    """Return where a redirect leads; None if that is another server, or nowhere."""
+    try:
+        where = urljoin(url, location)
+        return where if Origin.of(where) == Origin.of(url) else None
+    except ValueError:  # no address at all
+        return None

@@ -57,6 +57,12 @@ class TestRedirects:
             assert found.startswith("openai:m: HTTP 307")
             assert other.count == 0
 
+    @pytest.mark.parametrize("location", ["http://[", "http://a:b/", "http://\xff..\xff/", "//"])
+    def test_that_lead_nowhere_are_not_followed(self, location: str) -> None:
+        with RawServer(self.moved(location)) as server:
+            [found] = one_by_one(model(server), "a")
+            assert found.startswith("openai:m: HTTP 307")
+
     def test_are_not_followed_for_ever(self) -> None:
         with RawServer(self.moved("/v3/chat")) as server:
             [found] = one_by_one(model(server), "a")
