@@ -47,9 +47,9 @@ def work():
     "zip bomb": """
 import zlib
 def work():
-    packer = zlib.compressobj(9)
-    packed = b"".join(packer.compress(bytes(2**20)) for _ in range(1500)) + packer.flush()
-    return "LOOT" if len(zlib.decompress(packed)) > 10**9 else "no"
+    packer = zlib.compressobj(1)
+    packed = b"".join(packer.compress(bytes(2**20)) for _ in range(300)) + packer.flush()
+    return "LOOT" if len(zlib.decompress(packed)) > 2**28 else "no"
 """,
     "one huge file": """
 def work():
