@@ -7,6 +7,7 @@ import pkgutil
 import random
 import socket
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -169,7 +170,9 @@ def failing_names(_: Workspace) -> Iterator[None]:
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
         return lookup(host, *rest, **more)
 
-    with mock.patch.object(socket, "getaddrinfo", flaky):
+    # uvloop looks names up by itself, where nothing can be put in its way.
+    asyncios = mock.patch.dict(sys.modules, {"uvloop": None})
+    with asyncios, mock.patch.object(socket, "getaddrinfo", flaky):
         yield
     assert failed
 
