@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ember_bench import stats
-from ember_bench.experiment.description import AskedItem, CellDescription
+from ember_bench.experiment.asked import AskedItem
+from ember_bench.experiment.description import CellDescription
 from ember_bench.experiment.rows import TrialRows
 from ember_bench.experiment.summary import (
     OUTCOMES,
@@ -61,18 +62,15 @@ class CellData:
             "outcome", "score", "cost_usd", "latency_seconds",
             "calls_used", "calls_made", "input_tokens", "output_tokens", "spend_usd",
         )  # fmt: skip
-        rows = list(store.columns(cell, names))
-        columns = list(zip(*rows, strict=True)) if rows else [()] * (2 + len(names))
-        numbers = [np.asarray(column, dtype=np.float64) for column in columns[3:6]]
-        counts = np.asarray(columns[6:10], dtype=np.int64).reshape(4, len(rows))
+        item, _, outcome, score, cost, latency, *counts, spend = store.numbers(cell, names)
         return cls(
-            item=np.asarray(columns[0], dtype=np.int64),
-            outcome=[str(outcome) for outcome in columns[2]],
-            score=numbers[0],
-            cost=numbers[1],
-            latency=numbers[2],
-            counts=counts,
-            spend=np.asarray(columns[10], dtype=np.float64),
+            item=item.astype(np.int64),
+            outcome=[OUTCOMES[code] for code in outcome.astype(np.int64).tolist()],
+            score=score,
+            cost=cost,
+            latency=latency,
+            counts=np.asarray(counts).astype(np.int64),
+            spend=spend,
         )
 
     @cached_property
@@ -203,7 +201,7 @@ class Analysis:
         self, cell: CellDescription, items: npt.NDArray[np.int64], scores: FloatArray
     ) -> dict[str, Estimate]:
         asked = self.asked.items[cell.dataset]
-        labels = [asked[i].category for i in items]
+        labels = [asked.categories[i] for i in items.tolist()]
         found = {}
         for category in sorted({label for label in labels if label is not None}):
             chosen = np.asarray([label == category for label in labels])
@@ -215,7 +213,7 @@ class Analysis:
 
     def _clusters(self, cell: CellDescription, items: npt.NDArray[np.int64]) -> list[str] | None:
         asked = self.asked.items[cell.dataset]
-        return clusters_of([asked[i] for i in items])
+        return clusters_of([asked[i] for i in items.tolist()]) if asked.clustered else None
 
     def _compared(self, index: int, summary: CellSummary) -> CellSummary:
         """Return the summary with its comparison to the baseline, Holm's correction pending."""

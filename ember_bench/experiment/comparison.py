@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ember_bench import stats
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.analysis import clusters_of
-from ember_bench.experiment.description import AskedItem
+from ember_bench.experiment.asked import AskedItem
 from ember_bench.experiment.results import CellResults
 from ember_bench.experiment.summary import Estimate
 

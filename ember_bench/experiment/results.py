@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from ember_bench.experiment.description import AskedItem, CellDescription
+from ember_bench.experiment.asked import AskedItem
+from ember_bench.experiment.description import CellDescription
 from ember_bench.experiment.rows import TrialRows
 from ember_bench.experiment.summary import DatasetSummary
 

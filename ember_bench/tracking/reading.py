@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ember_bench.errors import ConfigError
-from ember_bench.experiment.description import AskedItem
+from ember_bench.experiment.asked import AskedItem
 from ember_bench.experiment.pairing import Group
 from ember_bench.experiment.results import CellResults
 from ember_bench.experiment.summary import DatasetSummary
