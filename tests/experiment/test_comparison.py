@@ -11,8 +11,8 @@ import pytest
 
 from ember_bench import stats
 from ember_bench.errors import ConfigError
-from ember_bench.experiment.comparison import Pair, compare
 from ember_bench.experiment.asked import AskedItem
+from ember_bench.experiment.comparison import Pair, compare
 from ember_bench.experiment.pairing import Group, pair_up
 from ember_bench.experiment.results import CellResults
 from ember_bench.experiment.summary import DatasetSummary
