@@ -16,6 +16,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -304,18 +305,20 @@ class _Session:
 
     def _batches(self, store: TrialStore, name: str) -> Iterator[TrialBatch]:
         """Yield the trials of a cell by column, as MLflow's tables have them."""
-        index, cell = next((i, c) for i, c in enumerate(self.experiment.cells) if c.name == name)
-        items = self.experiment.questions[cell.dataset].items
-        rows = list(store.columns(index, list(_COLUMNS.values())))
-        for start in range(0, len(rows), _BATCH):
-            item, epoch, *rest = zip(*rows[start : start + _BATCH], strict=True)
+        asked = store.description
+        index = asked.places[name]
+        items = asked.items[asked.cells[index].dataset]
+        rows = iter(store.columns(index, list(_COLUMNS.values())))
+        while batch := list(islice(rows, _BATCH)):
+            numbers, epoch, *rest = zip(*batch, strict=True)
+            about = [items[number] for number in numbers]
             yield {
-                "item": [items[number].id for number in item],
+                "item": [item.id for item in about],
                 "epoch": epoch,
                 **dict(zip(_COLUMNS, rest, strict=True)),
-                "target": [items[number].target for number in item],
-                "item_digest": [items[number].digest for number in item],
-                "cluster": [items[number].cluster for number in item],
+                "target": [item.target for item in about],
+                "item_digest": [item.digest for item in about],
+                "cluster": [item.cluster for item in about],
             }
 
     def _price_date(self) -> str | None:

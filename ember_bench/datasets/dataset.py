@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from ember_bench.datasets.packed import content_digest, values_of
+from ember_bench.datasets.seen import repeated
 from ember_bench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ember_bench.datasets.item import Item
 
@@ -35,7 +35,7 @@ class Dataset:
     """
 
     name: str
-    items: tuple[Item, ...]
+    items: Sequence[Item]
     evaluator: str
     source: str
     revision: str | None = None
@@ -44,10 +44,10 @@ class Dataset:
     def __post_init__(self) -> None:
         if not self.items:
             raise ConfigError(f"dataset {self.name!r} has no items")
-        counts = Counter(item.id for item in self.items)
-        if twins := [repr(id_) for id_, n in counts.items() if n > 1]:
+        if twins := [repr(id_) for id_ in repeated(lambda: values_of(self.items, "id"))]:
             raise ConfigError(f"dataset {self.name!r} has duplicate item ids: {_some(twins)}")
-        if bare := [repr(item.id) for item in self.items if not item.target.strip()]:
+        targets = enumerate(values_of(self.items, "target"))
+        if bare := [repr(self.items[i].id) for i, target in targets if not target.strip()]:
             raise ConfigError(f"dataset {self.name!r} has items without a target: {_some(bare)}")
 
     def __len__(self) -> int:
@@ -59,7 +59,7 @@ class Dataset:
     @cached_property
     def digest(self) -> str:
         """Hex digest over the content of all items, whatever their order."""
-        return sha256("".join(sorted(i.digest for i in self.items)).encode()).hexdigest()[:32]
+        return content_digest(self.items)
 
 
 def _some(names: list[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import SimpleNamespace
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, TypeVar, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from ember_bench.datasets.item import Item
+from ember_bench.datasets.seen import SeenTexts
 from ember_bench.datasets.splitmix import SplitMix
 from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError, did_you_mean
 
@@ -97,8 +98,8 @@ def check_parameters(
     return checked.model_dump(exclude_unset=True)
 
 
-def generate(source: Generator, given: Mapping[str, Any]) -> tuple[Item, ...]:
-    """Return the items for checked parameters, no question twice.
+def generate(source: Generator, given: Mapping[str, Any]) -> Iterator[Item]:
+    """Yield the items for checked parameters, no question twice.
 
     Item i depends on the seed, the parameters and the items before it, never on `count`.
 
@@ -108,23 +109,32 @@ def generate(source: Generator, given: Mapping[str, Any]) -> tuple[Item, ...]:
     parameters = source.parameters(**given).model_dump()
     count, seed = parameters.pop("count"), parameters.pop("seed")
     settings = sorted(parameters.items())
-    seen: set[str] = set()
-    items = []
+    stream = SplitMix.streams(source.name, settings, seed)
+    again: dict[int, int] = {}  # how often an item was drawn anew, where it was
+
+    def draw(index: int, random: SplitMix) -> Item:
+        return source.make(random, f"{source.name}-{index}", **parameters)
+
+    def question(index: int) -> str:
+        random = stream(index)
+        for _ in range(again.get(index, 0)):
+            draw(index, random)
+        return draw(index, random).question
+
+    seen = SeenTexts(count, question)
     for index in range(count):
-        random = SplitMix(source.name, settings, seed, index)
-        for _ in range(_PATIENCE):
-            item = source.make(random, f"{source.name}-{index}", **parameters)
-            if item.question not in seen:
-                break
-        else:
-            shown = ", ".join(f"{k}={v!r}" for k, v in settings)
-            raise ConfigError(
-                f"generator {source.name!r} has only about {index} different items with {shown}; "
-                f"count: {count} is too many"
-            )
-        seen.add(item.question)
-        items.append(item)
-    return tuple(items)
+        random = stream(index)
+        item = draw(index, random)
+        while not seen.note(item.question):
+            again[index] = again.get(index, 0) + 1
+            if again[index] == _PATIENCE:
+                shown = ", ".join(f"{k}={v!r}" for k, v in settings)
+                raise ConfigError(
+                    f"generator {source.name!r} has only about {index} different items with"
+                    f" {shown}; count: {count} is too many"
+                )
+            item = draw(index, random)
+        yield item
 
 
 def _parameters(name: str, make: MakeItem) -> type[BaseModel]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.datasets import generated, local
 from ember_bench.datasets.cards import DatasetCard, GeneratedSource, parse_card
 from ember_bench.datasets.dataset import Dataset
+from ember_bench.datasets.packed import PackedItems, hashed_order, pick, values_of
 from ember_bench.datasets.records import (
     ABSENT,
     ItemReader,
@@ -31,7 +31,7 @@ from ember_bench.errors import (
 from ember_bench.models import recorded_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ember_bench.datasets.item import Item
     from ember_bench.documents import Document
@@ -83,6 +83,8 @@ def load_dataset(
         raise ConfigError(Problem(message, where("parameters")))
     else:
         loaded = _read(card, document, data_dir)
+    if limit is None or limit >= len(loaded):
+        return loaded
     return replace(loaded, items=_sample(loaded.items, limit))
 
 
@@ -115,18 +117,25 @@ def _generate(
     place = (lambda name: at("parameters", name)) if at else None
     given |= generated.check_parameters(found, options, place)
     try:
-        items = generated.generate(found, given)
+        items = PackedItems(_as_asked(generated.generate(found, given), card))
     except ConfigError as error:
         location = at("parameters") if at and options else document.at("source", "generated")
         raise ConfigError(*(Problem(p.message, location) for p in error.problems)) from None
-    prompt, form = card.parsed_prompt, card.answer_format
-    if card.prompt is not None:
-        items = tuple(replace(item, question=prompt.render(item.question)) for item in items)
-    if form is not None:
-        items = tuple(replace(item, answer_format=form) for item in items)
     settings = found.parameters(**given).model_dump()
     shown = ", ".join(f"{name}={value!r}" for name, value in settings.items())
     return Dataset(card.name, items, card.evaluator, f"{found.name}({shown})", licence=card.licence)
+
+
+def _as_asked(items: Iterable[Item], card: DatasetCard) -> Iterator[Item]:
+    """Yield generated items with the card's own prompt and answer format, where it has them."""
+    prompt, form = card.parsed_prompt, card.answer_format
+    for item in items:
+        made = item
+        if card.prompt is not None:
+            made = replace(made, question=prompt.render(made.question))
+        if form is not None:
+            made = replace(made, answer_format=form)
+        yield made
 
 
 def _read(card: DatasetCard, document: Document, data_dir: Path | None) -> Dataset:
@@ -245,12 +254,10 @@ class _Watch:
         return self._document.problem(message, "where")
 
 
-def _sample(items: tuple[Item, ...], limit: int | None) -> tuple[Item, ...]:
-    if limit is None or limit >= len(items):
-        return items
-    ranked = sorted(items, key=lambda item: sha256(item.id.encode()).digest())
-    kept = {item.id for item in ranked[:limit]}
-    return tuple(item for item in items if item.id in kept)
+def _sample(items: Sequence[Item], limit: int) -> Sequence[Item]:
+    kept = hashed_order(values_of(items, "id"))[:limit]
+    kept.sort()
+    return pick(items, kept)
 
 
 def _at(document: Document, *keys: str) -> Callable[..., Location]:

@@ -6,11 +6,13 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from hashlib import _Hash
 
 T = TypeVar("T")
 
-_MASK = (1 << 64) - 1
+_SIZE = 1 << 64
+_MASK = _SIZE - 1
 
 
 class SplitMix:
@@ -20,9 +22,24 @@ class SplitMix:
     `randrange`, `choice` and `shuffle`; a benchmark's items must never change.
     """
 
+    __slots__ = ("_state",)
+
     def __init__(self, *seed: object) -> None:
-        text = "\0".join(map(str, seed))
-        self._state = int.from_bytes(sha256(text.encode()).digest()[:8], "big")
+        self._state = _state_of(sha256("\0".join(map(str, seed)).encode()))
+
+    @classmethod
+    def streams(cls, *seed: object) -> Callable[[int], SplitMix]:
+        """Return what makes `SplitMix(*seed, number)`, quickly for many numbers."""
+        begun = sha256("".join(f"{part}\0" for part in seed).encode())
+
+        def stream(number: int) -> SplitMix:
+            hashed = begun.copy()
+            hashed.update(str(number).encode())
+            made = cls.__new__(cls)
+            made._state = _state_of(hashed)
+            return made
+
+        return stream
 
     def next64(self) -> int:
         """Return the next 64 bits."""
@@ -37,10 +54,16 @@ class SplitMix:
         span = high - low + 1
         if not 0 < span <= _MASK:
             raise ValueError(f"no integers from {low} to {high}, or too many")
-        limit = (1 << 64) - (1 << 64) % span
-        while (bits := self.next64()) >= limit:
-            pass
-        return low + bits % span
+        while True:
+            # `next64`, here as most of what is generated is numbers between two others.
+            self._state = z = (self._state + 0x9E3779B97F4A7C15) & _MASK
+            z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+            z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+            bits = z ^ (z >> 31)
+            rest = bits % span
+            # Above the last whole multiple of `span` the small numbers would come more often.
+            if bits - rest + span <= _SIZE:
+                return low + rest
 
     def choice(self, options: Sequence[T]) -> T:
         """Return one of `options`."""
@@ -53,3 +76,7 @@ class SplitMix:
             j = self.between(0, i)
             shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
         return shuffled
+
+
+def _state_of(hashed: _Hash) -> int:
+    return int.from_bytes(hashed.digest()[:8], "big")

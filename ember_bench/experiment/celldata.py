@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ember_bench.experiment.description import AskedItem
+from ember_bench.experiment.asked import AskedItem, AskedItems
 from ember_bench.experiment.rows import TrialRows
 from ember_bench.experiment.summary import OUTCOMES
 
@@ -51,7 +51,7 @@ class Items:
         whole: Whether these are all that the grid asks, rather than those that have a trial.
     """
 
-    asked: Sequence[AskedItem]
+    asked: AskedItems
     whole: bool
 
     def __len__(self) -> int:
@@ -62,14 +62,14 @@ class Items:
 
         None if none of them has one.
         """
-        if not self._clustered:
+        if not self.asked.clustered:
             return None
         return clusters_of([self.asked[place] for place in places.tolist()])
 
     @cached_property
     def categories(self) -> tuple[list[str], IntArray]:
         """The categories, sorted, and the number of each item's among them, -1 without one."""
-        labels = [item.category for item in self.asked]
+        labels = self.asked.categories
         names = sorted({label for label in labels if label is not None})
         numbers: dict[str | None, int] = {name: number for number, name in enumerate(names)}
         return names, np.asarray([numbers.get(label, -1) for label in labels], dtype=np.int64)
@@ -99,10 +99,6 @@ class Items:
     @cached_property
     def _places(self) -> dict[str, int]:
         return {item.id: place for place, item in enumerate(self.asked)}
-
-    @cached_property
-    def _clustered(self) -> bool:
-        return any(item.cluster is not None for item in self.asked)
 
     @cached_property
     def _matches(self) -> dict[int, tuple[Items, Match]]:

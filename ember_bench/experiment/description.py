@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ember_bench import __version__
+from ember_bench.experiment.asked import AskedItem, AskedItems
 from ember_bench.experiment.summary import DatasetSummary
 from ember_bench.graph.data import NoNGraphData
 
 if TYPE_CHECKING:
     from ember_bench.experiment.cells import Cell
     from ember_bench.experiment.plan import Experiment
-
-
-class AskedItem(msgspec.Struct, frozen=True, array_like=True):
-    """An item, as far as results are about it; see `datasets.Item`."""
-
-    id: str
-    digest: str
-    category: str | None
-    cluster: str | None
-    question: str
-    target: str
 
 
 class NodeDescription(msgspec.Struct, frozen=True, array_like=True):
@@ -63,15 +55,17 @@ class CellDescription(msgspec.Struct, frozen=True):
     nodes: list[NodeDescription] = []
 
 
-class Description(msgspec.Struct, frozen=True, dict=True):
+class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_defaults=True):
     """An experiment, as `ExperimentSummary` has it, without results.
 
     Attributes:
         grid: Its file, as the user named it.
         baseline: The architecture that the grid names as baseline; None if it names none.
         baselines: Name of the cell that others are compared with, by dataset.
-        items: In the order in which they are asked, by dataset.
         cells: In grid order.
+        asked: The identity of what the table `asked` has, by dataset; none in stores that were
+            written before there was one, whose items are in the description itself.
+        items: In the order in which they are asked, by dataset.
     """
 
     name: str
@@ -85,8 +79,9 @@ class Description(msgspec.Struct, frozen=True, dict=True):
     baseline: str | None
     baselines: dict[str, str]
     datasets: list[DatasetSummary]
-    items: dict[str, list[AskedItem]]
     cells: list[CellDescription]
+    asked: dict[str, str] = {}
+    items: Mapping[str, AskedItems] = {}
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -110,8 +105,37 @@ class Description(msgspec.Struct, frozen=True, dict=True):
         return len(self.items[cell.dataset]) * self.epochs
 
 
+def encode(description: Description) -> str:
+    """Return a description as JSON, without its items."""
+    return msgspec.json.encode(msgspec.structs.replace(description, items={})).decode()
+
+
+def decode(stored: str, database: sqlite3.Connection) -> Description:
+    """Return what `encode` made, with the items that the trial store has in its tables.
+
+    Raises:
+        msgspec.MsgspecError: if it is none.
+    """
+    described = _decode(stored)
+    if described.items:
+        return described
+    items = {
+        dataset.name: AskedItems.stored(database, dataset.name, dataset.items)
+        for dataset in described.datasets
+    }
+    return msgspec.structs.replace(described, items=items)
+
+
+def _asked_items(_: type, found: Any) -> AskedItems:
+    """Return items that stand in the description itself."""
+    return AskedItems.of(msgspec.convert(found, list[AskedItem]))
+
+
+_decode: Final = msgspec.json.Decoder(Description, dec_hook=_asked_items).decode
+
+
 def describe(experiment: Experiment) -> Description:
-    """Return what `experiment` asks."""
+    """Return what `experiment` asks, but for its items, which its trial store has."""
     spec = experiment.spec
     return Description(
         name=experiment.name,
@@ -136,14 +160,8 @@ def describe(experiment: Experiment) -> Description:
             )
             for name, asked in experiment.questions.items()
         ],
-        items={
-            name: [
-                AskedItem(i.id, i.digest, i.category, i.cluster, i.question, i.target)
-                for i in asked.items
-            ]
-            for name, asked in experiment.questions.items()
-        },
         cells=[_cell(cell) for cell in experiment.cells],
+        asked={name: asked.identity for name, asked in experiment.questions.items()},
     )
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from ember_bench.datasets import Dataset, Item, load_dataset
+from ember_bench.datasets.packed import hashed_order, pick, values_of
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
 from ember_bench.evaluators import load_evaluator
@@ -28,6 +29,9 @@ from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService
 from ember_bench.registry import Cards, Kind
 
+_CHECKED_AT_ONCE: Final = 1_000
+_WRITTEN_AT_ONCE: Final = 5_000
+
 
 @dataclass(frozen=True)
 class Questions:
@@ -36,11 +40,13 @@ class Questions:
     Attributes:
         items: In the experiment's seeded order.
         evaluator: What scores them.
+        identity: Changes with any item, and with the order.
     """
 
     dataset: Dataset
-    items: tuple[Item, ...]
+    items: Sequence[Item]
     evaluator: Evaluator
+    identity: str
 
 
 @dataclass(frozen=True)
@@ -76,17 +82,24 @@ class Experiment:
     @cached_property
     def digest(self) -> str:
         """Changes with anything that can change a result or its analysis."""
-        content = {
-            "spec": self.spec.model_dump(
-                mode="json", exclude={"in_flight", "purpose", "budget_usd"}
-            ),
-            "cells": {cell.name: cell.digest for cell in self.cells},
-            "datasets": {
-                name: [q.dataset.digest, [i.id for i in q.items], q.evaluator.identity]
-                for name, q in self.questions.items()
-            },
+        spec = self.spec.model_dump(mode="json", exclude={"in_flight", "purpose", "budget_usd"})
+        content = sha256()
+        datasets = {
+            name: itertools.chain(
+                [b"[", _json(q.dataset.digest), b","],
+                _json_list(values_of(q.items, "id")),
+                [b",", _json(q.evaluator.identity), b"]"],
+            )
+            for name, q in self.questions.items()
         }
-        return sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+        members: dict[str, Iterable[bytes]] = {
+            "cells": [_json({cell.name: cell.digest for cell in self.cells})],
+            "datasets": _json_object(datasets),
+            "spec": [_json(spec)],
+        }
+        for piece in _json_object(members):
+            content.update(piece)
+        return content.hexdigest()[:32]
 
     def item(self, trial: Trial) -> Item:
         """Return the item that `trial` is about."""
@@ -219,7 +232,8 @@ def _questions(
             message = f"dataset {dataset.name!r}: {error.problems[0].message}"
             raise ConfigError(Problem(message, document.at("datasets", index))) from None
     _check_targets(dataset, evaluator, document.at("datasets", index))
-    return Questions(dataset, _shuffled(dataset.items, spec.seed), evaluator)
+    order = f"{dataset.digest} shuffled@1 {spec.seed}"
+    return Questions(dataset, _shuffled(dataset.items, spec.seed), evaluator, order)
 
 
 def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -> None:
@@ -241,9 +255,12 @@ def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -
             raise ConfigError(Problem(message, location))
 
     if getattr(evaluator, "blocking", False):
+        items = iter(dataset.items)
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            for _ in threads.map(check, dataset.items):
-                pass
+            # All at once would hold all items in memory.
+            while batch := list(itertools.islice(items, _CHECKED_AT_ONCE)):
+                for _ in threads.map(check, batch):
+                    pass
     else:
         for item in dataset.items:
             check(item)
@@ -258,9 +275,32 @@ def _unknown(kind: Kind, name: str, cards: Cards, location: Location) -> list[Pr
     return []
 
 
-def _shuffled(items: tuple[Item, ...], seed: int) -> tuple[Item, ...]:
+def _shuffled(items: Sequence[Item], seed: int) -> Sequence[Item]:
     """Return the items in an order that depends on the seed and each item's id alone.
 
     So two experiments of one seed ask the items that they share in the same order.
     """
-    return tuple(sorted(items, key=lambda i: sha256(f"{seed}/{i.id}".encode()).digest()))
+    return pick(items, hashed_order(f"{seed}/{id_}" for id_ in values_of(items, "id")))
+
+
+def _json(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _json_object(members: Mapping[str, Iterable[bytes]]) -> Iterator[bytes]:
+    """Yield a JSON object in pieces, as `_json` writes it; each member comes in pieces, too."""
+    yield b"{"
+    for number, name in enumerate(sorted(members)):
+        yield (b"," if number else b"") + _json(name) + b":"
+        yield from members[name]
+    yield b"}"
+
+
+def _json_list(values: Iterator[str]) -> Iterator[bytes]:
+    """Yield a JSON list of texts in pieces."""
+    yield b"["
+    comma = b""
+    while batch := list(itertools.islice(values, _WRITTEN_AT_ONCE)):
+        yield comma + _json(batch)[1:-1]
+        comma = b","
+    yield b"]"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ember_bench.errors import StoreError
-from ember_bench.experiment.description import Description
+from ember_bench.experiment.description import Description, decode
 from ember_bench.experiment.summary import OUTCOMES
 from ember_bench.experiment.trial import CallEntry
 from ember_bench.models.sqlite import open_for_reading
@@ -24,12 +26,12 @@ SCHEMA_VERSION: Final = 1
 DESCRIPTION: Final = "description"
 """The fact that says what the experiment asks."""
 
+_decode_calls = msgspec.msgpack.Decoder(tuple[CallEntry, ...]).decode
 _OUTCOME: Final = " ".join(
     ["CASE outcome", *(f"WHEN '{name}' THEN {i}" for i, name in enumerate(OUTCOMES)), "END"]
 )
 
-_decode_calls = msgspec.msgpack.Decoder(tuple[CallEntry, ...]).decode
-_decode_description = msgspec.json.Decoder(Description).decode
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,26 @@ class RunTotals:
     spend_usd: float
     calls_made: int
     calls_shared: int
+
+
+class ItemNumbers:
+    """The numbers that the items of a dataset have in the table of items.
+
+    Args:
+        stored: In the order in which the items are asked.
+        most: The highest number in the table.
+    """
+
+    def __init__(self, stored: array[int], most: int) -> None:
+        self.stored = stored
+        numbers = np.frombuffer(stored, dtype=np.int64)
+        self.indices = np.full(most + 1, -1, dtype=np.int32)
+        """By number, where the item is in the order; -1 if it is not asked."""
+        self.indices[numbers] = np.arange(len(numbers), dtype=np.int32)
+        self.index = array("i", self.indices.tobytes())
+        """The same, quicker to get one of."""
+        self.ascending = bool((np.diff(numbers) > 0).all())
+        """Whether the order is that of the numbers."""
 
 
 class TrialRows:
@@ -54,7 +76,7 @@ class TrialRows:
     _db: sqlite3.Connection
     _cell_ids: list[int]
     """Of each cell in the table of cells."""
-    _item_ids: list[list[int]]
+    _numbers: list[ItemNumbers]
     """For each cell, of its items in the table of items."""
 
     def columns(
@@ -67,62 +89,49 @@ class TrialRows:
             names: Of columns.
             first: Only those of the first so many items; None for all.
         """
-        index = {stored: i for i, stored in enumerate(self._item_ids[cell][:first])}
+        numbers = self._numbers[cell]
+        index, wanted = numbers.index, numbers.stored[:first]
         rows = self._db.execute(
             f"SELECT item, epoch, {', '.join(names)} FROM trials"  # noqa: S608 - column names of ours
-            " WHERE cell = ? AND epoch < ? AND item BETWEEN ? AND ?",
+            " WHERE cell = ? AND epoch < ? AND item BETWEEN ? AND ? ORDER BY item, epoch",
             (
                 self._cell_ids[cell],
                 self.description.epochs,
-                min(index, default=0),
-                max(index, default=0),
+                min(wanted, default=0),
+                max(wanted, default=-1),
             ),
         )
-        found = [(index[row[0]], *row[1:]) for row in rows if row[0] in index]
-        return iter(sorted(found, key=lambda row: row[:2]))
+        found = ((index[row[0]], *row[1:]) for row in rows if 0 <= index[row[0]] < len(wanted))
+        return found if numbers.ascending else iter(sorted(found, key=itemgetter(0, 1)))
 
-    def numbers(self, cell: int, names: Sequence[str]) -> npt.NDArray[np.float64]:
+    def numbers(self, cell: int, names: Sequence[str]) -> FloatArray:
         """Return item index, epoch and `names` of the stored trials of a cell, in item order.
 
         Shape (2 + len(names), n_trials); NaN where there is no value, and an outcome by its place
         among `OUTCOMES`. They go to the array one by one: no trial is an object meanwhile.
         """
-        where = (
-            "FROM trials WHERE cell = ? AND epoch < ?",
-            (
-                self._cell_ids[cell],
-                self.description.epochs,
-            ),
-        )
-        (count,) = self._db.execute(f"SELECT count(*) {where[0]}", where[1]).fetchone()
+        trials = "FROM trials WHERE cell = ? AND epoch < ?"
+        values = (self._cell_ids[cell], self.description.epochs)
+        (count,) = self._db.execute(f"SELECT count(*) {trials}", values).fetchone()
         # The largest number that SQLite can write is infinite, and is none that is stored.
         wanted = [_OUTCOME if name == "outcome" else f"ifnull({name}, 9e999)" for name in names]
         rows = self._db.execute(
-            f"SELECT {', '.join(['item', 'epoch', *wanted])} {where[0]}", where[1]
+            f"SELECT {', '.join(['item', 'epoch', *wanted])} {trials} ORDER BY item, epoch", values
         )
         flat = np.fromiter(chain.from_iterable(rows), np.float64, count * (2 + len(names)))
         flat[np.isinf(flat)] = np.nan
-        return self._in_order(cell, flat.reshape(count, 2 + len(names)).T)
-
-    def _in_order(self, cell: int, found: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return columns of trials with items by their index, without those that are not asked."""
-        ids = np.asarray(self._item_ids[cell], dtype=np.int64)
-        if not ids.size:
-            return found[:, :0]
-        order = np.argsort(ids)
-        at = np.minimum(np.searchsorted(ids, found[0], sorter=order), len(ids) - 1)
-        asked = ids[order[at]] == found[0]
-        found[0] = order[at]
-        if not asked.all():
-            found = found[:, asked]
-        place = found[0] * self.description.epochs + found[1]
-        return found if (np.diff(place) > 0).all() else found[:, np.argsort(place)]
+        found: FloatArray = flat.reshape(count, 2 + len(names)).T
+        numbers = self._numbers[cell]
+        found[0] = numbers.indices[found[0].astype(np.intp)]
+        if (found[0] < 0).any():
+            found = found[:, found[0] >= 0]
+        return found if numbers.ascending else found[:, np.lexsort((found[1], found[0]))]
 
     def calls(self, cell: int, item: int, epoch: int) -> tuple[CallEntry, ...] | None:
         """Return the calls of one trial, or None if it is not stored."""
         row = self._db.execute(
             "SELECT calls FROM trials WHERE cell = ? AND item = ? AND epoch = ?",
-            (self._cell_ids[cell], self._item_ids[cell][item], epoch),
+            (self._cell_ids[cell], self._numbers[cell].stored[item], epoch),
         ).fetchone()
         return _decode_calls(row[0]) if row is not None else None
 
@@ -145,6 +154,24 @@ class TrialRows:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    def _read_numbers(self) -> list[ItemNumbers]:
+        """Return, for each cell, the numbers of its items in the table of items."""
+        most = self._db.execute("SELECT max(id) FROM items").fetchone()[0] or 0
+        by_dataset = {
+            name: ItemNumbers(array("q", self._stored_numbers(name)), most)
+            for name in self.description.items
+        }
+        return [by_dataset[cell.dataset] for cell in self.description.cells]
+
+    def _stored_numbers(self, dataset: str) -> Iterator[int]:
+        if dataset in self.description.asked:
+            rows = self._db.execute(
+                "SELECT item FROM asked WHERE dataset = ? ORDER BY place", (dataset,)
+            )
+            return (number for (number,) in rows)
+        found = dict(self._db.execute("SELECT item, id FROM items WHERE dataset = ?", (dataset,)))
+        return (found[item.id] for item in self.description.items[dataset])
 
     def _totals(self, where: str, *values: Any) -> RunTotals:
         row = self._db.execute(
@@ -176,8 +203,7 @@ class StoredTrials(TrialRows):
             self.description = self._described()
             cells = dict(self._db.execute("SELECT name, id FROM cells"))
             self._cell_ids = [cells[cell.name] for cell in self.description.cells]
-            by_dataset = {name: self._ids(name) for name in self.description.items}
-            self._item_ids = [by_dataset[cell.dataset] for cell in self.description.cells]
+            self._numbers = self._read_numbers()
             self.evaluators = dict(self._db.execute("SELECT dataset, identity FROM evaluators"))
             """Identity of the evaluator that scored, by dataset."""
         except BaseException as error:
@@ -199,7 +225,7 @@ class StoredTrials(TrialRows):
         row = self._db.execute(
             f"SELECT {', '.join(names)} FROM trials"  # noqa: S608 - column names of ours
             " WHERE cell = ? AND item = ? AND epoch = ? AND outcome = 'error'",
-            (self._cell_ids[cell], self._item_ids[cell][item], epoch),
+            (self._cell_ids[cell], self._numbers[cell].stored[item], epoch),
         ).fetchone()
         if row is None:
             return None
@@ -211,16 +237,12 @@ class StoredTrials(TrialRows):
         if stored is None:
             raise StoreError(f"{self.path}: does not say what it is of; run its grid once more")
         try:
-            return _decode_description(stored)
+            return decode(stored, self._db)
         except msgspec.MsgspecError as error:
             raise StoreError(
                 f"{self.path}: was written by another version of ember-bench: {error}; run its "
                 "grid once more"
             ) from None
-
-    def _ids(self, dataset: str) -> list[int]:
-        found = dict(self._db.execute("SELECT item, id FROM items WHERE dataset = ?", (dataset,)))
-        return [found[item.id] for item in self.description.items[dataset]]
 
 
 _FINGERPRINT: Final = ("fingerprint",)

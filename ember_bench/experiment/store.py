@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +14,10 @@ from uuid import uuid4
 import msgspec
 
 from ember_bench.errors import StoreError
-from ember_bench.experiment.description import describe
-from ember_bench.experiment.plan import Experiment
+from ember_bench.evaluators.base import Evaluator
+from ember_bench.experiment.asked import ASKED_SCHEMA
+from ember_bench.experiment.description import decode, describe, encode
+from ember_bench.experiment.plan import Experiment, Questions
 from ember_bench.experiment.rows import (
     APPLICATION_ID,
     DESCRIPTION,
@@ -66,6 +70,8 @@ CREATE TABLE runs (
 """
 
 _ACCOUNTS: Final = "accounts"
+_BATCH: Final = 1_000
+_SHOWN: Final = 3
 
 _encode_calls = msgspec.msgpack.Encoder().encode
 
@@ -104,7 +110,6 @@ class TrialStore(TrialRows):
     def __init__(self, path: Path, experiment: Experiment, *, started: str) -> None:
         self.path = path
         self.experiment = experiment
-        self.description = describe(experiment)
         self._db = open_database(
             path, application_id=APPLICATION_ID, version=SCHEMA_VERSION, schema=_SCHEMA
         )
@@ -112,11 +117,15 @@ class TrialStore(TrialRows):
         self._db.execute("PRAGMA synchronous = NORMAL")
         try:
             with self._transaction():
-                self.changes = self._find_changes()
+                self._db.execute(ASKED_SCHEMA)  # stores from before it are taken over
+                self._before = self._asked_before()
+                self.changes = self._changed_parts()
                 self._cell_ids = self._register_cells()
-                self._item_ids = self._register_items()
-                self._register_evaluators()
-                self.note(DESCRIPTION, msgspec.json.encode(self.description).decode())
+                for name, questions in experiment.questions.items():
+                    self.changes += self._register_items(name, questions)
+                    self.changes += self._register_evaluator(name, questions.evaluator)
+                self._describe()
+                self._numbers = self._read_numbers()
                 self.done = self._keep_current()
                 row = self._db.execute("INSERT INTO runs (started) VALUES (?)", (started,))
                 self._run = row.lastrowid or 0
@@ -178,7 +187,7 @@ class TrialStore(TrialRows):
 
     def is_done(self, trial: Trial) -> bool:
         """Whether `trial` was done, and not in vain, before this run."""
-        items = len(self._item_ids[trial.cell])
+        items = len(self._numbers[trial.cell].stored)
         return bool(self.done[trial.cell][trial.epoch * items + trial.item])
 
     def run_totals(self) -> RunTotals:
@@ -215,15 +224,32 @@ class TrialStore(TrialRows):
             input_tokens += entry.input_tokens
             output_tokens += entry.output_tokens
         return (
-            self._cell_ids[trial.cell], self._item_ids[trial.cell][trial.item], trial.epoch,
+            self._cell_ids[trial.cell], self._numbers[trial.cell].stored[trial.item], trial.epoch,
             result.fingerprint, result.outcome, result.score, _writable(result.answer),
             _writable(result.explanation), _writable(result.error), result.cost_usd,
             result.latency_seconds, result.spend_usd, len(calls),
             made, input_tokens, output_tokens, _encode_calls(calls),
         )  # fmt: skip
 
-    def _find_changes(self) -> list[str]:
-        """Say, in sentences, what is different from what the stored trials were about."""
+    def _asked_before(self) -> dict[str, str]:
+        """Return the identity of what the table `asked` has, by dataset."""
+        stored = self.fact(DESCRIPTION)
+        try:
+            return {} if stored is None else dict(decode(stored, self._db).asked)
+        except msgspec.MsgspecError:
+            return {}
+
+    def _describe(self) -> None:
+        """Keep what the experiment asks; the items are in their tables already."""
+        stored = encode(describe(self.experiment))
+        self.note(DESCRIPTION, stored)
+        self.description = decode(stored, self._db)
+        asked = self.description.asked
+        for name in self._before.keys() - asked.keys():
+            self._db.execute("DELETE FROM asked WHERE dataset = ?", (name,))
+
+    def _changed_parts(self) -> list[str]:
+        """Say, in sentences, what of the cells is different from what their trials were about."""
         experiment, changes = self.experiment, []
         known = dict(self._db.execute("SELECT name, parts FROM cells"))
         changed: dict[str, list[str]] = {}
@@ -236,20 +262,7 @@ class TrialStore(TrialRows):
                     changed.setdefault(part, []).append(cell.name)
         for part, cells in changed.items():
             verb = "have" if part in ("parameters", "models") else "has"
-            changes.append(f"the {part} of {_some(cells, 'cell')} {verb} changed")
-        for name, questions in experiment.questions.items():
-            stored_items = dict(
-                self._db.execute("SELECT item, digest FROM items WHERE dataset = ?", (name,))
-            )
-            edited = [i.id for i in questions.items if stored_items.get(i.id, i.digest) != i.digest]
-            if edited:
-                changes.append(f"{name}: {_some(edited, 'item')} changed")
-            row = self._db.execute(
-                "SELECT identity FROM evaluators WHERE dataset = ?", (name,)
-            ).fetchone()
-            if row is not None and row[0] != questions.evaluator.identity:
-                evaluator = questions.evaluator.name
-                changes.append(f"{name}: the evaluator {evaluator} changed, or is another one")
+            changes.append(f"the {part} of {_Some('cell', cells)} {verb} changed")
         return changes
 
     def _register_cells(self) -> list[int]:
@@ -263,24 +276,48 @@ class TrialStore(TrialRows):
         ids = dict(self._db.execute("SELECT name, id FROM cells"))
         return [ids[cell.name] for cell in self.experiment.cells]
 
-    def _register_items(self) -> list[list[int]]:
-        """Bring the table of items up to date and return, for each cell, its items' ids there."""
-        by_dataset: dict[str, list[int]] = {}
-        for name, questions in self.experiment.questions.items():
+    def _register_items(self, dataset: str, questions: Questions) -> list[str]:
+        """Bring the tables of items up to date; say, in sentences, which items changed."""
+        if self._before.get(dataset) == questions.identity:
+            return []
+        edited = _Some("item")
+        self._db.execute("DELETE FROM asked WHERE dataset = ?", (dataset,))
+        items = enumerate(questions.items)
+        while batch := list(itertools.islice(items, _BATCH)):
+            for _, item in batch:
+                row = self._db.execute(
+                    "SELECT digest FROM items WHERE dataset = ? AND item = ?", (dataset, item.id)
+                ).fetchone()
+                if row is not None and row[0] != item.digest:
+                    edited.add(item.id)
             self._db.executemany(
                 "INSERT INTO items (dataset, item, digest) VALUES (?, ?, ?)"
                 " ON CONFLICT (dataset, item) DO UPDATE SET digest = excluded.digest"
                 " WHERE digest <> excluded.digest",
-                [(name, item.id, item.digest) for item in questions.items],
+                [(dataset, item.id, item.digest) for _, item in batch],
             )
-            ids = dict(self._db.execute("SELECT item, id FROM items WHERE dataset = ?", (name,)))
-            by_dataset[name] = [ids[item.id] for item in questions.items]
-        return [by_dataset[cell.dataset] for cell in self.experiment.cells]
+            self._db.executemany(
+                "INSERT INTO asked SELECT dataset, ?, id, ?, ?, ?, ? FROM items"
+                " WHERE dataset = ? AND item = ?",
+                [
+                    (place, i.category, i.cluster, i.question, i.target, dataset, i.id)
+                    for place, i in batch
+                ],
+            )
+        return [f"{dataset}: {edited} changed"] if edited else []
 
-    def _register_evaluators(self) -> None:
-        self._db.executemany(
-            "INSERT OR REPLACE INTO evaluators VALUES (?, ?)",
-            [(name, q.evaluator.identity) for name, q in self.experiment.questions.items()],
+    def _register_evaluator(self, dataset: str, evaluator: Evaluator) -> list[str]:
+        """Bring the table of evaluators up to date; say if it is another one."""
+        row = self._db.execute(
+            "SELECT identity FROM evaluators WHERE dataset = ?", (dataset,)
+        ).fetchone()
+        if row is not None and row[0] == evaluator.identity:
+            return []
+        self._db.execute(
+            "INSERT OR REPLACE INTO evaluators VALUES (?, ?)", (dataset, evaluator.identity)
+        )
+        return (
+            [f"{dataset}: the evaluator {evaluator.name} changed, or is another one"] if row else []
         )
 
     def _keep_current(self) -> list[bytearray]:
@@ -292,25 +329,32 @@ class TrialStore(TrialRows):
         epochs = self.experiment.spec.epochs
         for number, cell in enumerate(self.experiment.cells):
             questions = self.experiment.questions[cell.dataset]
-            index = {stored: i for i, stored in enumerate(self._item_ids[number])}
-            flags = bytearray(len(index) * epochs)
-            stale = []
+            index, items = self._numbers[number].index, len(questions.items)
+            flags = bytearray(items * epochs)
+            stale_items, stale_epochs = array("q"), array("q")
             rows = self._db.execute(
                 "SELECT item, epoch, fingerprint, outcome FROM trials WHERE cell = ?",
                 (self._cell_ids[number],),
             )
             for stored, epoch, identity, outcome in rows:
-                if (item := index.get(stored)) is None:
+                if (item := index[stored]) < 0:
                     continue  # not asked this time
                 current = fingerprint(cell, questions.items[item], questions.evaluator, epoch)
                 if identity != current:
-                    stale.append((self._cell_ids[number], stored, epoch))
+                    stale_items.append(stored)
+                    stale_epochs.append(epoch)
                 elif epoch < epochs and outcome != "error":
-                    flags[epoch * len(index) + item] = 1
+                    flags[epoch * items + item] = 1
             self._db.executemany(
-                "DELETE FROM trials WHERE cell = ? AND item = ? AND epoch = ?", stale
+                "DELETE FROM trials WHERE cell = ? AND item = ? AND epoch = ?",
+                zip(
+                    itertools.repeat(self._cell_ids[number]),
+                    stale_items,
+                    stale_epochs,
+                    strict=False,
+                ),
             )
-            unexplained += len(stale)
+            unexplained += len(stale_items)
             done.append(flags)
         if unexplained and not self.changes:
             self.changes.append(
@@ -327,8 +371,26 @@ def _writable(text: str | None) -> str | None:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _some(names: list[str], noun: str) -> str:
-    if len(names) == 1:
-        return f"{noun} {names[0]}"
-    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return f"{len(names):,} {noun}s ({shown})"
+class _Some:
+    """Names of things of one kind: how many, and the first few."""
+
+    def __init__(self, noun: str, names: Iterable[str] = ()) -> None:
+        self.noun = noun
+        self.count = 0
+        self.first: list[str] = []
+        for name in names:
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        if len(self.first) < _SHOWN:
+            self.first.append(name)
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    def __str__(self) -> str:
+        if self.count == 1:
+            return f"{self.noun} {self.first[0]}"
+        shown = ", ".join(self.first) + (", ..." if self.count > len(self.first) else "")
+        return f"{self.count:,} {self.noun}s ({shown})"

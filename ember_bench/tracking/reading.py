@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ember_bench.errors import ConfigError
+from ember_bench.experiment.asked import AskedItem, AskedItems
 from ember_bench.experiment.celldata import CellData, Items
-from ember_bench.experiment.description import AskedItem
 from ember_bench.experiment.pairing import Group
 from ember_bench.experiment.results import CellResults
 from ember_bench.experiment.summary import OUTCOMES, DatasetSummary
@@ -219,7 +219,7 @@ def _trials(table: dict[str, list[Any]]) -> tuple[Items, CellData]:
         cost=numbers["cost_usd"],
         latency=numbers["latency_seconds"],
     )
-    return Items(list(known.values()), whole=False), data
+    return Items(AskedItems.of(list(known.values())), whole=False), data
 
 
 def _baselines(runs: Sequence[Run], found: Sequence[CellResults]) -> dict[str, CellResults]:

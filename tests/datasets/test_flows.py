@@ -14,7 +14,7 @@ MALICIOUS = {"port_scan", "flood", "password_guessing", "tunnel"}
 
 def items(**parameters: int) -> tuple[Item, ...]:
     source = get_generator("network_flows")
-    return generate(source, check_parameters(source, parameters))
+    return tuple(generate(source, check_parameters(source, parameters)))
 
 
 def test_the_target_has_a_label_for_each_flow_in_order() -> None:

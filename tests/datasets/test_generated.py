@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def items(name: str, **parameters: Any) -> tuple[Item, ...]:
     source = get_generator(name)
-    return generate(source, check_parameters(source, parameters))
+    return tuple(generate(source, check_parameters(source, parameters)))
 
 
 def digest(name: str, **parameters: Any) -> str:

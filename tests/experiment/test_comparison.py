@@ -11,9 +11,9 @@ import pytest
 
 from ember_bench import stats
 from ember_bench.errors import ConfigError
+from ember_bench.experiment.asked import AskedItem, AskedItems
 from ember_bench.experiment.celldata import CellData, Items
 from ember_bench.experiment.comparison import Pair, compare
-from ember_bench.experiment.description import AskedItem
 from ember_bench.experiment.pairing import Group, pair_up
 from ember_bench.experiment.results import CellResults
 from ember_bench.experiment.summary import OUTCOMES, DatasetSummary
@@ -67,7 +67,7 @@ def cell(
         "failures": "wrong",
         "level": 0.95,
         "seed": 0,
-        "items": Items(known, whole=True),
+        "items": Items(AskedItems.of(known), whole=True),
         "data": data,
         "read_answers": lambda: [None if v is None else f"a{v:g}" for v in values],
     }
