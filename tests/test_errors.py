@@ -19,6 +19,7 @@ from ember_bench.errors import (
     GraphError,
     Location,
     OfflineError,
+    OutputError,
     Problem,
     ProviderError,
     ResultsLockedError,
@@ -41,6 +42,7 @@ EVERY = [
     ResultsLockedError("x"),
     ProviderError("x", retryable=True, status=429, retry_after=1.5),
     OfflineError("x"),
+    OutputError("x"),
     BudgetExhaustedError("x"),
     BatchesOpenError("x"),
 ]
