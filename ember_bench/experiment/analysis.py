@@ -52,7 +52,7 @@ class CellData:
     score: FloatArray
     cost: FloatArray
     latency: FloatArray
-    counts: npt.NDArray[np.int64]
+    counts: FloatArray
     spend: FloatArray
 
     @classmethod
@@ -62,15 +62,16 @@ class CellData:
             "outcome", "score", "cost_usd", "latency_seconds",
             "calls_used", "calls_made", "input_tokens", "output_tokens", "spend_usd",
         )  # fmt: skip
-        item, _, outcome, score, cost, latency, *counts, spend = store.numbers(cell, names)
+        found = store.numbers(cell, names)
+        item, _, outcome, score, cost, latency = found[:6]
         return cls(
             item=item.astype(np.int64),
-            outcome=[OUTCOMES[code] for code in outcome.astype(np.int64).tolist()],
+            outcome=[OUTCOMES[code] for code in outcome.astype(np.int8).tolist()],
             score=score,
             cost=cost,
             latency=latency,
-            counts=np.asarray(counts).astype(np.int64),
-            spend=spend,
+            counts=found[6:10],
+            spend=found[10],
         )
 
     @cached_property
