@@ -54,11 +54,11 @@ class ItemNumbers:
     def __init__(self, stored: array[int], most: int) -> None:
         self.stored = stored
         numbers = np.frombuffer(stored, dtype=np.int64)
-        self.indices = np.full(most + 1, -1, dtype=np.int32)
+        self.index = array("i", [-1]) * (most + 1)
         """By number, where the item is in the order; -1 if it is not asked."""
-        self.indices[numbers] = np.arange(len(numbers), dtype=np.int32)
-        self.index = array("i", self.indices.tobytes())
-        """The same, quicker to get one of."""
+        self.indices = np.frombuffer(self.index, dtype=np.intc)
+        """The same memory as an array."""
+        self.indices[numbers] = np.arange(len(numbers), dtype=np.intc)
         self.ascending = bool((np.diff(numbers) > 0).all())
         """Whether the order is that of the numbers."""
 
