@@ -8,8 +8,6 @@ from typing import Any
 
 import yaml
 
-from ember_bench.models import ModelInfo
-
 SIMULATED = "simulated:small"
 SERVED = "openai:bench"
 
@@ -48,15 +46,12 @@ def write_card(
     folder: Path, base_url: str, *, max_concurrency: int, options: Mapping[str, Any]
 ) -> None:
     """Write the card of the served model beside a grid; `options` are fields of it."""
-    fields = dict(options)
-    if fields.get("transport") == "sdk" and "transport" not in ModelInfo.model_fields:
-        del fields["transport"]  # there is no other
     card = {
         "name": SERVED,
         "provider": {"name": "openai", "base_url": base_url},
         "cost": {"input_cost_per_million": 1.0, "output_cost_per_million": 2.0},
         "max_concurrency": max_concurrency,
-        **fields,
+        **options,
     }
     models = folder / "registry" / "models"
     models.mkdir(parents=True, exist_ok=True)

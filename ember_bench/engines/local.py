@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -14,6 +15,9 @@ from ember_bench.experiment.trial import Trial, TrialResult, fingerprint, run_tr
 
 # Trials that one worker runs at most before the event loop is seen to.
 _TURN: Final = 5
+
+# Python's own is 5 ms, longer than a commit.
+_TURN_SECONDS: Final = 0.0005
 
 # As many objects as a thousand trials make that are freed by counting references.
 _COLLECT_AFTER: Final = 50_000
@@ -31,7 +35,7 @@ class LocalEngine:
         iteration is given up, or a worker fails, the trials under way are cancelled and nothing
         is left running.
         """
-        with _rare_collection():
+        with _rare_collection(), _short_turns():
             finished: list[TrialResult] = []
             news = asyncio.Event()
             source = iter(trials)
@@ -75,6 +79,20 @@ def _rare_collection() -> Iterator[None]:
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Have threads wait less long for the interpreter: calls wait for the one that stores them.
+
+    It takes the interpreter half a dozen times for a commit, and each time may wait for a turn.
+    """
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(min(_TURN_SECONDS, interval))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
 
 
 async def _work(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -262,6 +263,17 @@ def test_the_collector_is_as_it_was_when_trials_have_run(workspace: Workspace) -
     meanwhile = drive(workspace.experiment(), thresholds)
     assert min(meanwhile) > before[0][0]
     assert (gc.get_threshold(), gc.get_freeze_count()) == before
+
+
+def test_turns_of_threads_are_as_long_as_before_when_trials_have_run(workspace: Workspace) -> None:
+    workspace.sums(3)
+    workspace.grid()
+    before = sys.getswitchinterval()
+
+    async def intervals(batches: Batches, _: asyncio.Event) -> list[float]:
+        return [sys.getswitchinterval() async for _ in batches]
+
+    assert max(drive(workspace.experiment(), intervals)) < before == sys.getswitchinterval()
 
 
 def test_a_collector_that_is_off_stays_off(workspace: Workspace) -> None:

@@ -47,9 +47,9 @@ class TestWindow:
 
     def test_grows_by_the_clock_where_answers_are_slow(self) -> None:
         window = AdaptiveWindow(1000)
-        for twentieth in range(7):
-            window.filled(twentieth / 20)
-        assert window.size(0.3) == pytest.approx(80, abs=1)  # 0.3 s are two doublings
+        for hundredth in range(11):
+            window.filled(hundredth / 100)
+        assert window.size(0.1) == pytest.approx(80, abs=1)  # 0.1 s are two doublings
 
     def test_grows_more_slowly_by_the_clock_once_it_was_refused(self) -> None:
         window = AdaptiveWindow(1000)

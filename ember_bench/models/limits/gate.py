@@ -23,7 +23,7 @@ _OVERLOADED: Final = frozenset({RATE_LIMITED, 503, 529})
 
 # Growth is worth a line in the history when the window has grown by a quarter.
 _WORTH_NOTING: Final = 1.25
-_GROWTH_SECONDS: Final = 0.05
+_GROWTH_SECONDS: Final = 0.02
 
 
 class Gate:
@@ -94,7 +94,7 @@ class Gate:
         """Count an answer, or an error that is no fault of the endpoint's."""
         self._close_circuit()
         now = self._clock()
-        self.window.answered(self.in_flight, now)
+        self.window.answered(self.in_flight, now, waiting=self._queued > 0)
         size = self.window.size(now)
         if size >= self._noted * _WORTH_NOTING or size == self.window.most != self._noted:
             self._note("grew", logging.DEBUG)
@@ -191,7 +191,7 @@ class Gate:
         if self.in_flight >= self.window.size(now):
             self.window.filled(now)
         room = self.in_flight < self.window.size(now)
-        if room:
+        if room and self._queued <= 1:  # nobody waits but whoever asks
             self.window.has_room()
         return room
 

@@ -25,7 +25,7 @@ _RETURN: Final = 0.9
 _RETURN_SECONDS: Final = 1.0
 # Slow start doubles the window with each round of answers, and in this time if they are slower: at
 # first in what a refusal takes to come, or a thousand slow requests would take seconds to begin.
-_FIRST_DOUBLING_SECONDS: Final = 0.15
+_FIRST_DOUBLING_SECONDS: Final = 0.05
 _DOUBLING_SECONDS: Final = 2.0
 # After so long without a refusal it starts again: what was refused may be allowed now.
 _QUIET_SECONDS: Final = 10.0
@@ -146,18 +146,22 @@ class AdaptiveWindow:
         """Let it grow no more with time, as it is not filled."""
         self._filled_at = None
 
-    def answered(self, in_flight: int, now: float) -> None:
+    def answered(self, in_flight: int, now: float, *, waiting: bool = False) -> None:
         """Count one answer; the window grows if the requests in flight fill it.
 
         Args:
             in_flight: Requests in flight, the answered one among them.
             now: Seconds.
+            waiting: Whether there are more to come. Answers come in bursts, within which nobody
+                can take the places of those before: in slow start, half a window is full then (as
+                Linux has it for TCP, `tcp_is_cwnd_limited`).
         """
         size = self._exactly(now)
-        if self._halved_at is not None or in_flight < int(size) or size >= self.most:
+        if self._halved_at is not None or size >= self.most:
             return
-        step = 1.0 if self._starts(now) else 1.0 / size
-        self._size = min(size + step, float(self.most))
+        starts = self._starts(now)
+        if in_flight >= int(size) or (starts and waiting and 2 * in_flight >= size):
+            self._size = min(size + (1.0 if starts else 1.0 / size), float(self.most))
 
     def refused(self, ticket: Ticket, in_flight: int, now: float) -> bool:
         """Halve the window, unless it was halved since the request was sent.
