@@ -40,7 +40,7 @@ _GATHER_MORE_SECONDS: Final = 0.02
 # So many calls a second keep the processor busy, and fewer large commits are worth a wait. Where
 # fewer come it is the models that are waited for, and whatever an answer waits here comes on top.
 _BUSY_RATE: Final = 2_000
-_RATE_SECONDS: Final = 0.5
+_RATE_SECONDS: Final = 0.1
 
 # Few sizes, so that the statements stay prepared; SQLite takes 32,766 values in one.
 _ROWS_PER_STATEMENT: Final = (256, 32, 4, 1)
