@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.contestants import (
@@ -92,111 +92,113 @@ def rows_and_tables(
 ) -> None:
     """Add to `found` what the calls say of the targets, a table for each job, and the calls."""
     results = Results(calls)
-    found.rows += [row for job, row in _rows(results, found, whole=whole) if job in jobs]
+    failures = {failure.who for failure in found.failures}
+    found.rows += [
+        _row(target, results, failures, whole=whole) for target in _TARGETS if target.job in jobs
+    ]
     for job in (job for job in _TITLES if job in jobs):
         table = (_calls_table if job == CALLS else _schedule_table)(results, contestants, job)
         found.tables += [table] if table.rows else []
     found.samples += [{"measurement": call.job} | asdict(call) for call in calls]
 
 
-def _rows(results: Results, found: Findings, *, whole: bool) -> list[tuple[str, Row]]:
-    failures = {failure.who for failure in found.failures}
+@dataclass(frozen=True)
+class _Target:
+    """What the calls of one job must show.
 
-    def row(
-        measurement: str, target: str, value: Spread | None, met: Callable[[float], bool], unit: str
-    ) -> Row:
-        if value is None:
-            whose = SDK if measurement.startswith(SDK) else DIRECT
-            failed = next((who for who in (whose, BARE, INSPECT) if who in failures), whose)
-            return Row(measurement, target, "not measured", None, f"{failed} failed, see below")
-        shown = value.show(unit)
-        if not whole:
-            return Row(measurement, target, shown, None, "smaller than the target is about")
-        return Row(measurement, target, shown, met(value.median))
+    Attributes:
+        what: Is measured.
+        value: Returns it; None if it was not measured.
+        least: It must be.
+        most: It may be.
+    """
 
-    times = "x"
-    return [
-        (
-            CALLS,
-            row(
-                f"{DIRECT}: CPU per call at latency 0, over the bare openai SDK's",
-                "at most 0.15 x",
-                results.ratio(DIRECT, BARE, CALLS, cpu_per_call),
-                lambda value: value <= 0.15,
-                times,
-            ),
-        ),
-        (
-            CALLS,
-            row(
-                f"{SDK}: CPU per call at latency 0, over the bare openai SDK's",
-                "at most 1.1 x",
-                results.ratio(SDK, BARE, CALLS, cpu_per_call),
-                lambda value: value <= 1.1,
-                times,
-            ),
-        ),
-        (
-            CALLS,
-            row(
-                f"{DIRECT}: calls a second of CPU",
-                "at least 4,000",
-                results.spread(DIRECT, CALLS, calls_per_cpu_second),
-                lambda value: value >= 4000,
-                "",
-            ),
-        ),
-        (
-            CALLS,
-            row(
-                f"{DIRECT}: calls a second of CPU, over inspect-ai's",
-                "at least 60 x",
-                results.ratio(DIRECT, INSPECT, CALLS, calls_per_cpu_second),
-                lambda value: value >= 60,
-                times,
-            ),
-        ),
-        (
-            EFFICIENCY,
-            row(
-                f"{DIRECT}: efficiency at latency 200 ms, concurrency 100",
-                "at least 0.97",
-                results.spread(DIRECT, EFFICIENCY, efficiency),
-                lambda value: value >= 0.97,
-                "",
-            ),
-        ),
-        (
-            LONG,
-            row(
-                f"{DIRECT}: efficiency at latency 1 s, concurrency 1,000, 20,000 calls",
-                "at least 0.95",
-                results.spread(DIRECT, LONG, efficiency),
-                lambda value: value >= 0.95,
-                "",
-            ),
-        ),
-        (
-            VOTE,
-            row(
-                f"{DIRECT}: ensemble of five and a vote, wall over one call's schedule",
-                "at most 1.1 x",
-                results.spread(DIRECT, VOTE, over_ideal),
-                lambda value: value <= 1.1,
-                times,
-            ),
-        ),
-        (
-            VOTE,
-            row(
-                f"{DIRECT}: ensemble of five and a vote, items a second over inspect-ai's",
-                "at least 30 x",
-                results.ratio(DIRECT, INSPECT, VOTE, items_per_second),
-                lambda value: value >= 30,
-                times,
-            ),
-        ),
-    ]
+    job: str
+    what: str
+    value: Callable[[Results], Spread | None]
+    least: float | None = None
+    most: float | None = None
+    unit: str = ""
+
+    @property
+    def bound(self) -> str:
+        """The target, to be read."""
+        word, number = ("at least", self.least) if self.most is None else ("at most", self.most)
+        return f"{word} {number:,} {self.unit}".rstrip()
+
+    def is_met(self, value: float) -> bool:
+        return value <= self.most if self.most is not None else value >= (self.least or 0)
+
+
+_TARGETS: Final = (
+    _Target(
+        CALLS,
+        f"{DIRECT}: CPU per call at latency 0, over the bare openai SDK's",
+        lambda found: found.ratio(DIRECT, BARE, CALLS, cpu_per_call),
+        most=0.15,
+        unit="x",
+    ),
+    _Target(
+        CALLS,
+        f"{SDK}: CPU per call at latency 0, over the bare openai SDK's",
+        lambda found: found.ratio(SDK, BARE, CALLS, cpu_per_call),
+        most=1.1,
+        unit="x",
+    ),
+    _Target(
+        CALLS,
+        f"{DIRECT}: calls a second of CPU",
+        lambda found: found.spread(DIRECT, CALLS, calls_per_cpu_second),
+        least=4000,
+    ),
+    _Target(
+        CALLS,
+        f"{DIRECT}: calls a second of CPU, over inspect-ai's",
+        lambda found: found.ratio(DIRECT, INSPECT, CALLS, calls_per_cpu_second),
+        least=60,
+        unit="x",
+    ),
+    _Target(
+        EFFICIENCY,
+        f"{DIRECT}: efficiency at latency 200 ms, concurrency 100",
+        lambda found: found.spread(DIRECT, EFFICIENCY, efficiency),
+        least=0.97,
+    ),
+    _Target(
+        LONG,
+        f"{DIRECT}: efficiency at latency 1 s, concurrency 1,000, 20,000 calls",
+        lambda found: found.spread(DIRECT, LONG, efficiency),
+        least=0.95,
+    ),
+    _Target(
+        VOTE,
+        f"{DIRECT}: ensemble of five and a vote, wall over one call's schedule",
+        lambda found: found.spread(DIRECT, VOTE, over_ideal),
+        most=1.1,
+        unit="x",
+    ),
+    _Target(
+        VOTE,
+        f"{DIRECT}: ensemble of five and a vote, items a second over inspect-ai's",
+        lambda found: found.ratio(DIRECT, INSPECT, VOTE, items_per_second),
+        least=30,
+        unit="x",
+    ),
+)
+
+
+def _row(target: _Target, results: Results, failures: Collection[str], *, whole: bool) -> Row:
+    value = target.value(results)
+    if value is None:
+        whose = SDK if target.what.startswith(SDK) else DIRECT
+        failed = next((who for who in (whose, BARE, INSPECT) if who in failures), whose)
+        because = f"{failed} failed, see below"
+        return Row(target.what, target.bound, "not measured", None, because)
+    shown = value.show(target.unit)
+    if not whole:
+        because = "smaller than the target is about"
+        return Row(target.what, target.bound, shown, None, because)
+    return Row(target.what, target.bound, shown, target.is_met(value.median))
 
 
 def _shown(spread: Spread | None, unit: str = "") -> str:
