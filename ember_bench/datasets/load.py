@@ -255,9 +255,7 @@ class _Watch:
 
 
 def _sample(items: Sequence[Item], limit: int) -> Sequence[Item]:
-    kept = hashed_order(values_of(items, "id"))[:limit]
-    kept.sort()
-    return pick(items, kept)
+    return pick(items, sorted(hashed_order(values_of(items, "id"))[:limit]))
 
 
 def _at(document: Document, *keys: str) -> Callable[..., Location]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import marshal
 import os
 import weakref
 from array import array
@@ -11,20 +10,23 @@ from functools import lru_cache
 from hashlib import sha256
 from operator import attrgetter
 from tempfile import TemporaryFile
-from typing import Final, Literal, overload
+from typing import Any, Final, Literal, get_type_hints, overload
 
-import numpy as np
-import numpy.typing as npt
+import msgspec
 
 from ember_bench.datasets.item import Item
 from ember_bench.errors import StoreError
 
 TextField = Literal["id", "target"]
-Order = npt.NDArray[np.intp]
+Order = Sequence[int]
 
 _FIELDS: Final = tuple(Item.__dataclass_fields__)
 _fields_of: Final = attrgetter(*_FIELDS)
 _new: Final = object.__new__
+_hints: Final = get_type_hints(Item)
+_Fields: Final[Any] = tuple[tuple(_hints[name] for name in _FIELDS)]  # type: ignore[misc]
+_pack: Final = msgspec.msgpack.Encoder().encode
+_unpack: Final = msgspec.msgpack.Decoder(_Fields).decode
 _DIGEST: Final = 16  # bytes
 
 # Cells advance together item by item, so an item is wanted again soon or not for long.
@@ -50,24 +52,18 @@ class PackedItems(Sequence[Item]):
         self._order: array[int] | None = None
         for number, item in enumerate(items):
             self._digests += bytes.fromhex(item.digest)
-            try:
-                if type(item) is not Item:
-                    raise ValueError("a class of its own")
-                record = marshal.dumps(_fields_of(item), 2)
-            except ValueError:
+            record = _record(item)
+            if not record:
                 self._kept[number] = item
-                record = b""
             self._records.append(record)
         self._get = lru_cache(_AT_HAND)(self._unpacked)
 
     def picked(self, numbers: Order) -> PackedItems:
         """Return the items with these numbers, in this order; they are not packed again."""
-        chosen = numbers
-        if self._order is not None:
-            chosen = np.frombuffer(self._order, dtype=np.uint32)[numbers].astype(np.intp)
+        order = self._order
         picked = object.__new__(PackedItems)
         picked._records, picked._digests, picked._kept = self._records, self._digests, self._kept
-        picked._order = array("I", chosen.astype(np.uint32).tobytes())
+        picked._order = array("I", numbers if order is None else (order[n] for n in numbers))
         picked._get = lru_cache(_AT_HAND)(picked._unpacked)
         return picked
 
@@ -102,7 +98,7 @@ class PackedItems(Sequence[Item]):
         place = _FIELDS.index(field)
         for number, record in self._all():
             if record:
-                value: str = marshal.loads(record)[place]  # noqa: S302 - packed by this process
+                value: str = _unpack(record)[place]
             else:
                 value = getattr(self._kept[number], field)
             yield value
@@ -128,12 +124,27 @@ class PackedItems(Sequence[Item]):
             return self._kept[number]
         # As `Item` and its cached digest would do it, which takes thrice as long.
         item = _new(Item)
-        values = marshal.loads(record)  # noqa: S302 - packed by this process
-        item.__dict__.update(zip(_FIELDS, values, strict=True), digest=self._digest(number))
+        fields = zip(_FIELDS, _unpack(record), strict=True)
+        item.__dict__.update(fields, digest=self._digest(number))
         return item
 
     def _digest(self, number: int) -> str:
         return self._digests[number * _DIGEST : (number + 1) * _DIGEST].hex()
+
+
+def _record(item: Item) -> bytes:
+    """Return an item packed; nothing if it would not be the same again.
+
+    Its metadata may hold what is no plain data, or tuples, which would come back as lists.
+    """
+    if type(item) is not Item:
+        return b""
+    fields = _fields_of(item)
+    try:
+        record = _pack(fields)
+        return record if _unpack(record) == fields else b""
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError):
+        return b""
 
 
 class _Records:
@@ -207,7 +218,7 @@ def pick(items: Sequence[Item], numbers: Order) -> Sequence[Item]:
     """Return the items with these numbers, in this order."""
     if isinstance(items, PackedItems):
         return items.picked(numbers)
-    return tuple(items[number] for number in numbers.tolist())
+    return tuple(items[number] for number in numbers)
 
 
 def hashed_order(texts: Iterable[str]) -> Order:
@@ -215,7 +226,8 @@ def hashed_order(texts: Iterable[str]) -> Order:
     digests = bytearray()
     for text in texts:
         digests += sha256(text.encode()).digest()
-    return np.argsort(np.frombuffer(digests, dtype="S32"), kind="stable")
+    count = len(digests) // 32
+    return array("I", sorted(range(count), key=lambda n: bytes(digests[32 * n : 32 * n + 32])))
 
 
 def content_digest(items: Sequence[Item]) -> str:
@@ -223,8 +235,8 @@ def content_digest(items: Sequence[Item]) -> str:
     content = bytearray()
     for digest in digests_of(items):
         content += bytes.fromhex(digest)
-    ordered = np.sort(np.frombuffer(content, dtype="S16")).tobytes()
     whole = sha256()
-    for start in range(0, len(ordered), _READ):
-        whole.update(ordered[start : start + _READ].hex().encode())
+    places = range(0, len(content), _DIGEST)
+    for part in sorted(bytes(content[place : place + _DIGEST]) for place in places):
+        whole.update(part.hex().encode())
     return whole.hexdigest()[:32]

@@ -227,7 +227,7 @@ MACHINES = {
         stops=r"responses\.db: an answer could not be stored: .*full",
     ),
     "a disk without room for trials": Row(
-        machine=functools.partial(full_disk, "ember_bench.experiment.store.open_database", 1),
+        machine=functools.partial(full_disk, "ember_bench.experiment.store.open_database", 3),
         stops=r"trials\.db: cannot be used: .*full",
     ),
     "a store that another program locks": Row(machine=locked_store),

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 
+from ember_bench.experiment.asked import AskedItems
 from ember_bench.experiment.description import CellDescription, Description
 from ember_bench.experiment.trial import Trial, TrialResult
 from ember_bench.tracking.curves import Curves, unfinished
@@ -19,8 +20,9 @@ class Rows:
             for name in ("single", "vote")
         ]
         self.description = Description(
-            "demo", "demo.yaml", "0" * 32, "0.1.0", 7, 1, failures, 0.95, None, {},
-            summary().datasets, {"primes": []}, cells,
+            name="demo", grid="demo.yaml", digest="0" * 32, version="0.1.0", seed=7, epochs=1,
+            failures=failures, level=0.95, baseline=None, baselines={},
+            datasets=summary().datasets, items={"primes": AskedItems.of([])}, cells=cells,
         )  # fmt: skip
         self.kept = kept
 
