@@ -12,7 +12,7 @@ T = TypeVar("T")
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine as `asyncio.run` does, on uvloop where that is installed.
 
-    A call over HTTP then takes a tenth to a third less CPU (`benchmarks/NOTES.md`).
+    A call over HTTP then takes 6 to 40 % less CPU (`benchmarks/NOTES.md`).
     """
     try:
         from uvloop import new_event_loop  # noqa: PLC0415 - only where there is one
