@@ -6,6 +6,8 @@ import asyncio
 import logging
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ember_bench.errors import ProviderError
 from ember_bench.models.info import ModelInfo
@@ -278,3 +280,76 @@ class TestGate:
             await asyncio.wait_for(gate.enter(0.0, 60.0), 10)
 
         asyncio.run(main())
+
+    def test_whoever_is_let_in_and_cancelled_in_the_same_moment_makes_room(self) -> None:
+        async def main() -> None:
+            gate = Gate(ModelInfo(model_id="scripted:m", max_concurrency=1))
+            await gate.enter(0.0, 60.0)
+            unlucky, next_one = (asyncio.create_task(gate.enter(0.0, 60.0)) for _ in range(2))
+            await asyncio.sleep(0)
+            gate.leave()
+            unlucky.cancel()
+            await asyncio.gather(unlucky, return_exceptions=True)
+            assert unlucky.cancelled()
+            await asyncio.wait_for(next_one, 10)
+            assert gate.in_flight == 1
+
+        asyncio.run(main())
+
+    def test_all_that_wait_are_turned_away_when_the_circuit_opens(self) -> None:
+        async def main() -> None:
+            gate = Gate(ModelInfo(model_id="scripted:m", max_concurrency=1), clock=lambda: now)
+            now = 0.0
+            ticket = await gate.enter(0.0, 60.0)
+            waiting = [asyncio.create_task(gate.enter(0.0, 60.0)) for _ in range(3)]
+            await asyncio.sleep(0)
+            for number in range(40):
+                now = number / 2
+                gate.failed(ticket, b"%d" % number, DOWN)
+            outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+            assert [type(outcome) for outcome in outcomes] == [CircuitOpenError] * 3
+            assert gate.in_flight == 1
+
+        asyncio.run(main())
+
+    @given(
+        st.lists(st.one_of(st.just("ask"), st.just("leave"), st.integers(0, 9)), max_size=60),
+        st.integers(1, 3),
+    )
+    def test_lets_in_all_who_stay_in_order_and_never_too_many(
+        self, steps: list[str | int], most: int
+    ) -> None:
+        asked: list[int] = []
+        entered: list[int] = []
+
+        async def main() -> None:
+            gate = Gate(ModelInfo(model_id="scripted:m", max_concurrency=most))
+            tasks: list[asyncio.Task[None]] = []
+            left = 0
+
+            async def ask(number: int) -> None:
+                asked.append(number)
+                await gate.enter(0.0, 60.0)
+                entered.append(number)
+
+            for step in steps:
+                if step == "ask":
+                    tasks.append(asyncio.create_task(ask(len(tasks))))
+                elif step == "leave" and left < len(entered):
+                    left += 1
+                    gate.leave()
+                elif isinstance(step, int) and step < len(tasks):
+                    tasks[step].cancel()
+                    continue  # what comes next may happen before it hears of it
+                await asyncio.sleep(0)
+                assert gate.in_flight <= most
+            while not all(task.done() for task in tasks):
+                if left < len(entered):
+                    left += 1
+                    gate.leave()
+                await asyncio.sleep(0)
+            assert gate.in_flight == len(entered) - left <= most
+            stayed = [n for n, task in enumerate(tasks) if not task.cancelled()]
+            assert entered == [n for n in asked if n in stayed]
+
+        asyncio.run(asyncio.wait_for(main(), 60))

@@ -6,7 +6,9 @@ import asyncio
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -24,6 +26,16 @@ _OVERLOADED: Final = frozenset({RATE_LIMITED, 503, 529})
 # Growth is worth a line in the history when the window has grown by a quarter.
 _WORTH_NOTING: Final = 1.25
 _GROWTH_SECONDS: Final = 0.02
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A request that waits for its turn."""
+
+    admitted: asyncio.Future[Ticket]
+    tokens: float
+    patience: float
+    has_taken: bool = False  # from the buckets
 
 
 class Gate:
@@ -44,10 +56,9 @@ class Gate:
         self._clock = clock
         limit = model.rate_limit
         self._counted = (limit.requests_per_minute, limit.tokens_per_minute) != (None, None)
-        self._turn = asyncio.Lock()
-        self._queued = 0
+        self._queue: deque[_Waiting] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._opened = asyncio.Event()
-        self._news: asyncio.Future[None] | None = None
         self._paused_until = -math.inf
         # When the request whose turn it is may use what it took from the buckets.
         self._requests_at = self._tokens_at = -math.inf
@@ -78,23 +89,30 @@ class Gate:
             CircuitOpenError: if the model is not asked for the time being.
             ProviderError: if the provider asked to wait longer than `patience`.
         """
-        # Most find no queue and nothing to wait for, and a lock takes as long as all else in here.
-        if not self._queued and not self._counted:
+        if not self._queue and not self._counted:  # most find nothing to wait for
             self._refuse(patience)
             if self._has_room() and self._wait() <= 0:
                 return self._admit()
-        self._queued += 1
+        future: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(future, tokens, patience)
+        self._queue.append(waiting)
+        if self._queue[0] is waiting:  # else whoever is first is seen to already
+            self._let_in()
         try:
-            async with self._turn:
-                return await self._queue(tokens, patience)
-        finally:
-            self._queued -= 1
+            return await future
+        except asyncio.CancelledError:
+            if not future.cancelled() and future.exception() is None:
+                self.abandoned()
+                self.leave()  # was let in and cancelled in the same moment
+            elif future.cancelled():
+                self._let_in()  # others no longer wait behind it
+            raise
 
     def answered(self) -> None:
         """Count an answer, or an error that is no fault of the endpoint's."""
         self._close_circuit()
         now = self._clock()
-        self.window.answered(self.in_flight, now, waiting=self._queued > 0)
+        self.window.answered(self.in_flight, now, waiting=bool(self._queue))
         size = self.window.size(now)
         if size >= self._noted * _WORTH_NOTING or size == self.window.most != self._noted:
             self._note("grew", logging.DEBUG)
@@ -115,7 +133,7 @@ class Gate:
         elif self.circuit.failed(call, error):
             self._note(f"circuit opened: {error}")
             self._opened.set()
-            self._tell()
+            self._let_in()  # all are turned away
 
     def abandoned(self) -> None:
         """Count a request that was given up and tells nothing."""
@@ -124,7 +142,7 @@ class Gate:
     def leave(self) -> None:
         """Make room for the next request; call it when one has ended, however it ended."""
         self.in_flight -= 1
-        self._tell()
+        self._let_in()
 
     async def rest(self, sleep: Awaitable[None]) -> None:
         """Await `sleep`, but not longer than until the circuit opens."""
@@ -140,23 +158,46 @@ class Gate:
         if self._tokens is not None:
             self._tokens_at -= self._tokens.settle(estimated, used)
 
-    async def _queue(self, tokens: float, patience: float) -> Ticket:
-        """Wait as the first in the queue."""
-        taken = False
-        while True:
-            self._refuse(patience)
-            if not self._has_room():
-                grows = self.window.grows(self._clock())
-                await self._change(_GROWTH_SECONDS if grows else None)
-            elif (seconds := self._wait()) > 0:
-                due = self._clock() + seconds
-                await self._change(seconds)
+    def _let_in(self) -> None:
+        """Let in those whose turn it is, and see to it that the next one's is not missed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._queue:
+            first = self._queue[0]
+            if not first.admitted.done():  # not cancelled
+                try:
+                    self._refuse(first.patience)
+                    if not self._may_enter(first):
+                        return
+                    first.admitted.set_result(self._admit())
+                except Exception as error:
+                    first.admitted.set_exception(error)
+            self._queue.popleft()
+
+    def _may_enter(self, first: _Waiting) -> bool:
+        """Whether it is the turn of the first in the queue; else the time is looked at again."""
+        if not self._has_room():
+            if self.window.grows(self._clock()):
+                self._look_again(_GROWTH_SECONDS)
+            return False
+        if self._wait() <= 0 and not first.has_taken:
+            first.has_taken = True
+            self._take(first.tokens)
+        if (seconds := self._wait()) > 0:
+            self._look_again(seconds, paced=True)
+            return False
+        return True
+
+    def _look_again(self, seconds: float, *, paced: bool = False) -> None:
+        due = self._clock() + seconds
+
+        def look() -> None:
+            if paced:
                 self.pace.woke(self._clock() - due)
-            elif not taken:
-                taken = True
-                self._take(tokens)
-            else:
-                return self._admit()
+            self._let_in()
+
+        self._timer = asyncio.get_running_loop().call_later(seconds, look)
 
     def _admit(self) -> Ticket:
         self.circuit.admit()
@@ -191,7 +232,7 @@ class Gate:
         if self.in_flight >= self.window.size(now):
             self.window.filled(now)
         room = self.in_flight < self.window.size(now)
-        if room and self._queued <= 1:  # nobody waits but whoever asks
+        if room and len(self._queue) <= 1:  # nobody waits but whoever asks
             self.window.has_room()
         return room
 
@@ -220,22 +261,6 @@ class Gate:
         now = self._clock()
         self._noted = self.window.size(now)
         self.history.add(self._noted, self.pace.rate(now), reason, level=level)
-
-    async def _change(self, seconds: float | None) -> None:
-        """Wait until a request has ended, but no longer than `seconds`."""
-        loop = asyncio.get_running_loop()
-        self._news = loop.create_future()
-        timer = None if seconds is None else loop.call_later(seconds, self._tell)
-        try:
-            await self._news
-        finally:
-            self._news = None
-            if timer is not None:
-                timer.cancel()
-
-    def _tell(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
 
     def _bucket(self, per_minute: int | None, unit: str) -> SharedBucket | None:
         if per_minute is None:
