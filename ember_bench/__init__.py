@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         vmap,
     )
     from ember_bench.models import (
+        MemoryStore,
         ModelCost,
         ModelInfo,
         ModelRegistry,
@@ -89,6 +90,7 @@ __all__ = [
     "LMModule",
     "LMModuleConfig",
     "Map",
+    "MemoryStore",
     "ModelCost",
     "ModelInfo",
     "ModelRegistry",
@@ -148,6 +150,7 @@ _HOMES = {
     "LMModule": "operators",
     "LMModuleConfig": "operators",
     "Map": "operators",
+    "MemoryStore": "models",
     "ModelCost": "models",
     "ModelInfo": "models",
     "ModelRegistry": "models",

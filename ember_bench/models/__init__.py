@@ -3,6 +3,7 @@
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Request
 from ember_bench.models.info import LongPromptCost, ModelCost, ModelInfo, ProviderInfo, RateLimit
+from ember_bench.models.memory import MemoryStore
 from ember_bench.models.providers.base import Provider, provider
 from ember_bench.models.registry import ModelRegistry
 from ember_bench.models.retry import RetryPolicy
@@ -29,6 +30,7 @@ __all__ = [
     "Completion",
     "Image",
     "LongPromptCost",
+    "MemoryStore",
     "Message",
     "ModelCost",
     "ModelInfo",

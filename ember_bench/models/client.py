@@ -18,7 +18,7 @@ from ember_bench.errors import (
 from ember_bench.models.call import Call
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.journal import StoredCall
-from ember_bench.models.store import ResponseStore
+from ember_bench.models.store import CallStore
 from ember_bench.models.types import Completion
 
 # Those who wait for one request: each is told its answer, None if it is theirs to make now.
@@ -39,7 +39,7 @@ class Client:
     def __init__(
         self,
         endpoint: Endpoint,
-        store: ResponseStore | None,
+        store: CallStore | None,
         *,
         offline: bool,
     ) -> None:
@@ -96,14 +96,14 @@ class Client:
         await self._endpoint.close()
 
     async def _lead_alone(
-        self, call: Call, account: str, store: ResponseStore, waiters: _Waiters
+        self, call: Call, account: str, store: CallStore, waiters: _Waiters
     ) -> None:
         """Make the request for all who wait."""
         with suppress(Exception):  # they have been told
             await self._lead(call, account, store, waiters)
 
     async def _lead(
-        self, call: Call, account: str, store: ResponseStore, waiters: _Waiters
+        self, call: Call, account: str, store: CallStore, waiters: _Waiters
     ) -> Completion:
         """Make the request for oneself and all who wait; None tells them to make it themselves."""
         outcome: Completion | Exception | None = None
@@ -118,9 +118,7 @@ class Client:
             del outcome  # or a failure would hold itself, by its traceback
         return completion
 
-    async def _request_and_store(
-        self, call: Call, account: str, store: ResponseStore
-    ) -> Completion:
+    async def _request_and_store(self, call: Call, account: str, store: CallStore) -> Completion:
         request, completion = call.request, await self._endpoint.complete(call)
         answer = await store.put(
             StoredCall(

@@ -251,8 +251,13 @@ class GroupCommit:
         return new == len(batch)
 
 
+def units(usd: float) -> int:
+    """Return a payment as an integer, for sums that do not depend on the order."""
+    return round(usd * _UNITS_PER_DOLLAR)
+
+
 def dollars(spend: int) -> float:
-    """Return a sum of payments in US dollars."""
+    """Return a sum of `units` in US dollars."""
     return spend / _UNITS_PER_DOLLAR
 
 
@@ -285,8 +290,7 @@ def _sums(payments: Sequence[Payment]) -> list[tuple[str, int, int]]:
     found: dict[str, tuple[int, int]] = {}
     for payment in payments:
         requests, spend = found.get(payment.account, (0, 0))
-        more = round(payment.usd * _UNITS_PER_DOLLAR)
-        found[payment.account] = (requests + 1, spend + more)
+        found[payment.account] = (requests + 1, spend + units(payment.usd))
     return [(account, *sums) for account, sums in found.items()]
 
 

@@ -29,7 +29,7 @@ from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.registry import ModelRegistry
 from ember_bench.models.retry import RetryPolicy
-from ember_bench.models.store import Paid, ResponseStore
+from ember_bench.models.store import CallStore, Paid, ResponseStore
 from ember_bench.models.strand import CallRecord, OutsideStrand, Strand
 from ember_bench.models.tasks import own_strand
 from ember_bench.models.types import Completion, Message, Response, SamplingParameters
@@ -62,7 +62,8 @@ class ModelService:
     Args:
         registry: The models that may be asked.
         usage_service: Counts the calls; one of its own if not given.
-        store: Where finished calls are kept and looked up; without one, each call is a new request.
+        store: Where finished calls are kept and looked up, or the file of a `ResponseStore`; each
+            call is a new request without one.
         offline: Make no request: a call that is not in the store is an `OfflineError`.
         retry: When and how to ask again.
         account: What the requests are paid on, see `paid`.
@@ -74,7 +75,7 @@ class ModelService:
         registry: ModelRegistry,
         usage_service: UsageService | None = None,
         *,
-        store: ResponseStore | Path | str | None = None,
+        store: CallStore | Path | str | None = None,
         offline: bool = False,
         retry: RetryPolicy | None = None,
         account: str = "",
@@ -82,6 +83,7 @@ class ModelService:
     ) -> None:
         self.registry = registry
         self.usage_service = usage_service or UsageService()
+        self.store: CallStore | None
         self.store = ResponseStore(Path(store)) if isinstance(store, Path | str) else store
         self.offline = offline
         self.account = account
@@ -243,14 +245,15 @@ class ModelService:
         if model.mode == "standard":
             return None
         api = provider.batch_api()
-        if self.store is None:
+        store = self.store
+        if not isinstance(store, ResponseStore):
             raise ConfigError(
                 f"{model.model_id}: mode: batch: answers come a day later, and there is no "
-                "response store to keep them: ModelService(store=...)"
+                "response store on disk to keep them: ModelService(store=...)"
             )
         if self._journal is None:
-            self._journal = BatchJournal(self.store.path.with_name(BATCHES))
-            store, oldest = self.store, time.time() - _RESULTS_SECONDS
+            self._journal = BatchJournal(store.path.with_name(BATCHES))
+            oldest = time.time() - _RESULTS_SECONDS
             self._journal.tidy(lambda key: store.get(key) is not None, oldest)
         return BatchQueue(api, self._journal, self.retry)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from ember_bench.errors import StoreError
 from ember_bench.models.journal import (
@@ -48,6 +48,24 @@ class Paid:
 
     requests: int
     spend_usd: float
+
+
+class CallStore(Protocol):
+    """Where finished calls are kept and looked up, by call key."""
+
+    def get(self, key: bytes) -> Completion | None:
+        """Return the stored answer of a call, or None."""
+
+    async def put(
+        self, call: StoredCall, *, account: str = "", spend_usd: float = 0.0
+    ) -> Completion:
+        """Keep a finished call; returns, once it is kept, the first answer that it had."""
+
+    def paid(self, account: str) -> Paid:
+        """Return what was paid on `account`."""
+
+    def close(self) -> None:
+        """Keep what is waiting to be kept."""
 
 
 class ResponseStore:

@@ -13,6 +13,7 @@ from ember_bench import bridge
 from ember_bench.errors import OfflineError, ProviderError, UnknownNameError
 from ember_bench.models import (
     Completion,
+    MemoryStore,
     Message,
     ModelCost,
     ModelInfo,
@@ -81,9 +82,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "responses.db"
 
 
-@pytest.fixture
-def store(path: Path) -> Iterator[ResponseStore]:
-    store = ResponseStore(path)
+@pytest.fixture(params=["on disk", "in memory"])
+def store(path: Path, request: pytest.FixtureRequest) -> Iterator[ResponseStore | MemoryStore]:
+    store = ResponseStore(path) if request.param == "on disk" else MemoryStore()
     yield store
     store.close()
 
@@ -138,7 +139,9 @@ class TestWithoutAStore:
 
 
 class TestWithAStore:
-    def test_identical_bare_calls_are_draws_of_their_own(self, store: ResponseStore) -> None:
+    def test_identical_bare_calls_are_draws_of_their_own(
+        self, store: ResponseStore | MemoryStore
+    ) -> None:
         script = Script()
         service = serve(script.model, store=store)
         assert len({service(script.model, "same").data for _ in range(5)}) == 5
@@ -169,7 +172,7 @@ class TestWithAStore:
         assert len(service.store) == 1
         service.store.close()
 
-    def test_a_stored_answer_says_so(self, store: ResponseStore) -> None:
+    def test_a_stored_answer_says_so(self, store: ResponseStore | MemoryStore) -> None:
         script = Script()
         lm = module(serve(script.model, store=store), script.model)
         first, _ = in_trial(lambda: lm.respond("q"))
@@ -177,7 +180,7 @@ class TestWithAStore:
         assert (first.stored, second.stored) == (False, True)
         assert first.data == second.data
 
-    def test_the_model_is_part_of_the_question(self, store: ResponseStore) -> None:
+    def test_the_model_is_part_of_the_question(self, store: ResponseStore | MemoryStore) -> None:
         one, two = Script(), Script()
         service = serve(one.model, two.model, store=store)
         for script in (one, two):
@@ -185,7 +188,7 @@ class TestWithAStore:
             in_trial(lambda lm=lm: lm("same"))
         assert (len(one.asked), len(two.asked)) == (1, 1)
 
-    def test_an_error_is_not_stored(self, store: ResponseStore) -> None:
+    def test_an_error_is_not_stored(self, store: ResponseStore | MemoryStore) -> None:
         script = Script()
         lm = module(serve(script.model, store=store), script.model)
         script.fault = lambda _: ProviderError("no")
@@ -210,7 +213,7 @@ class TestWithAStore:
 
 class TestSingleFlight:
     def test_two_trials_that_want_the_same_call_share_one_request(
-        self, store: ResponseStore
+        self, store: ResponseStore | MemoryStore
     ) -> None:
         script = Script(shut=True)
         service = serve(script.model, store=store)
@@ -227,7 +230,7 @@ class TestSingleFlight:
         assert sorted(answer.stored for answer in answers) == [False, *[True] * 9]
 
     def test_the_leader_may_be_cancelled_and_the_followers_still_get_the_answer(
-        self, store: ResponseStore
+        self, store: ResponseStore | MemoryStore
     ) -> None:
         script = Script(shut=True)
         service = serve(script.model, store=store)
@@ -243,7 +246,7 @@ class TestSingleFlight:
         assert (len(script.asked), script.cancelled) == (1, 0)
 
     def test_a_request_that_is_being_paid_for_is_stored_though_nobody_waits_for_it(
-        self, store: ResponseStore
+        self, store: ResponseStore | MemoryStore
     ) -> None:
         script = Script(shut=True)
         service = serve(script.model, store=store)
@@ -259,7 +262,9 @@ class TestSingleFlight:
         assert asyncio.run(main()).stored
         assert len(script.asked) == 1
 
-    def test_a_follower_that_is_cancelled_disturbs_nobody(self, store: ResponseStore) -> None:
+    def test_a_follower_that_is_cancelled_disturbs_nobody(
+        self, store: ResponseStore | MemoryStore
+    ) -> None:
         script = Script(shut=True)
         service = serve(script.model, store=store)
 
@@ -273,7 +278,7 @@ class TestSingleFlight:
         assert len({answer.data for answer in asyncio.run(main())}) == 1
 
     def test_an_instant_leader_that_is_cancelled_leaves_the_call_to_the_next(
-        self, store: ResponseStore
+        self, store: ResponseStore | MemoryStore
     ) -> None:
         service = serve(simulated(), store=store)
 
@@ -286,7 +291,9 @@ class TestSingleFlight:
         assert asyncio.run(main()).data
         assert len(store) == 1
 
-    def test_an_error_is_shared_and_the_next_trial_asks_again(self, store: ResponseStore) -> None:
+    def test_an_error_is_shared_and_the_next_trial_asks_again(
+        self, store: ResponseStore | MemoryStore
+    ) -> None:
         script = Script(shut=True)
         script.fault = lambda _: ProviderError("down", status=500)
         service = serve(script.model, store=store)
@@ -305,7 +312,7 @@ class TestSingleFlight:
         assert in_trial(lambda: module(service, script.model)("q"))[0]
 
     def test_what_a_trial_notes_on_a_shared_error_stays_in_that_trial(
-        self, store: ResponseStore
+        self, store: ResponseStore | MemoryStore
     ) -> None:
         script = Script(shut=True)
         script.fault = lambda _: ProviderError("down")
@@ -330,7 +337,7 @@ class TestSingleFlight:
 
 class TestOffline:
     def test_a_call_that_is_not_stored_is_an_error_and_no_request(
-        self, store: ResponseStore
+        self, store: ResponseStore | MemoryStore
     ) -> None:
         script = Script()
         for service in (
@@ -363,7 +370,9 @@ class TestRetries:
             attempts=4, sleep=sleep, uniform=lambda low, high: high, clock=lambda: sum(waited)
         )
 
-    def test_a_passing_fault_is_not_seen_by_the_caller(self, store: ResponseStore) -> None:
+    def test_a_passing_fault_is_not_seen_by_the_caller(
+        self, store: ResponseStore | MemoryStore
+    ) -> None:
         script, waited = Script(), list[float]()
         busy = ProviderError("busy", retryable=True, status=429, retry_after=7.0)
         script.fault = lambda _: busy if len(script.asked) < 3 else None
@@ -409,7 +418,7 @@ class TestAccounts:
         assert (cold.spend_usd, warm.spend_usd) == (pytest.approx(PRICE_OF_A_CALL), 0.0)
         assert (cold.stored_calls, warm.stored_calls) == (0, 1)
 
-    def test_an_unknown_price_keeps_the_answer(self, store: ResponseStore) -> None:
+    def test_an_unknown_price_keeps_the_answer(self, store: ResponseStore | MemoryStore) -> None:
         script = Script()
         service = serve(script.model, store=store)
         response = service(script.model, "q")
@@ -613,7 +622,7 @@ class TestConcurrency:
 
         asyncio.run(main())
 
-    def test_a_service_serves_several_loops(self, store: ResponseStore) -> None:
+    def test_a_service_serves_several_loops(self, store: ResponseStore | MemoryStore) -> None:
         script = Script(max_concurrency=2)
         service = serve(script.model, store=store)
         lms = modules(service, script.model, 4)
