@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -29,13 +29,14 @@ SCHEMA_VERSION: Final = 2
 # Integers add up to the same sum in any order.
 _UNITS_PER_DOLLAR: Final = 10**12
 
-# Where many calls come at once, a moment's wait makes few large commits of many small ones.
+# Where many calls come at once, a moment's wait makes few large commits of many small ones; calls
+# that are patient, or crowd, are waited for again as long as they come. When none does, all trials
+# may be waiting for this.
 _BUSY_BATCH: Final = 8
-_GATHER_SECONDS: Final = 0.005
-
-# A batch that is full of calls gathers longer: they come from models that take no time.
 _FULL_BATCH: Final = 64
-_GATHER_MORE_SECONDS: Final = 0.02
+_LARGE_BATCH: Final = 512
+_MOMENT_SECONDS: Final = 0.005
+_MOST_MOMENTS: Final = 10
 
 # So many calls a second keep the processor busy, and fewer large commits are worth a wait. Where
 # fewer come it is the models that are waited for, and whatever an answer waits here comes on top.
@@ -103,7 +104,15 @@ class Payment(msgspec.Struct, frozen=True, gc=False):
     usd: float
 
 
-Entry = tuple[StoredCall, Payment, "asyncio.Future[bool]"]
+class Entry(NamedTuple):
+    """A call that is to be written, and who waits for it."""
+
+    call: StoredCall
+    payment: Payment
+    written: asyncio.Future[bool]
+    patient: bool
+
+
 Batch = list[Entry]
 
 
@@ -123,6 +132,13 @@ class _Rate:
             self._latest = self._count / seconds
             self._count, self._since = 0, self._since + seconds
         return self._latest
+
+
+def moments(calls: int, calls_per_second: float, *, patient: bool) -> int:
+    """Return how many moments more calls may gather after a batch of `calls`, if they come."""
+    if calls < _BUSY_BATCH or not (patient or calls_per_second >= _BUSY_RATE):
+        return 0
+    return _MOST_MOMENTS if patient or calls >= _FULL_BATCH else 1
 
 
 class GroupCommit:
@@ -152,8 +168,15 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._run, name="response-store", daemon=True)
         self._thread.start()
 
-    def submit(self, call: StoredCall, payment: Payment) -> asyncio.Future[bool]:
+    def submit(
+        self, call: StoredCall, payment: Payment, *, patient: bool = False
+    ) -> asyncio.Future[bool]:
         """Have a call written; the future tells whether all of its batch was new.
+
+        Args:
+            call: The call.
+            payment: What was paid for it.
+            patient: It may wait for others, to be written together with them.
 
         Raises:
             StoreError: if the store is closed, or was opened before a fork.
@@ -164,7 +187,7 @@ class GroupCommit:
         with self._wake:
             if self._closed.is_set():
                 raise StoreError(f"{self._path}: the response store is closed")
-            self._waiting.append((call, payment, future))
+            self._waiting.append(Entry(call, payment, future, patient))
             if self._idle:
                 self._wake.notify()
         return future
@@ -181,11 +204,17 @@ class GroupCommit:
             rate = _Rate()
             while batch := self._next_batch():
                 self._write_all(batch)
-                busy = rate.after(len(batch)) >= _BUSY_RATE
-                if busy and len(batch) >= _FULL_BATCH:
-                    self._closed.wait(_GATHER_MORE_SECONDS)
-                elif busy and len(batch) >= _BUSY_BATCH:
-                    self._closed.wait(_GATHER_SECONDS)
+                patient = all(entry.patient for entry in batch)
+                self._gather(moments(len(batch), rate.after(len(batch)), patient=patient))
+
+    def _gather(self, most: int) -> None:
+        """Wait `most` moments at most, as long as calls come in each."""
+        gathered = -1
+        for _ in range(most):
+            if not gathered < len(self._waiting) < _LARGE_BATCH:
+                return
+            gathered = len(self._waiting)
+            self._closed.wait(_MOMENT_SECONDS)
 
     def _next_batch(self) -> Batch:
         """Wait for calls; an empty batch means that the store is closed."""
@@ -211,7 +240,7 @@ class GroupCommit:
             problem = StoreError(f"{self._path}: an answer could not be stored: {outcome}")
             problem.__cause__ = outcome
             outcome = problem
-        _settle([future for _, _, future in batch], outcome)
+        _settle([entry.written for entry in batch], outcome)
 
     def _write(self, batch: Batch) -> bool | Exception:
         """Write a batch; return whether all of it was new, or why it could not be written."""
@@ -224,7 +253,8 @@ class GroupCommit:
             new_prompts: dict[bytes, int] = {}
             texts: list[tuple[int, str]] = []
             rows = []
-            for call, _, _ in batch:
+            for entry in batch:
+                call = entry.call
                 digest = blake2b(call.messages.encode(), digest_size=16).digest()
                 number = self._prompts.get(digest) or new_prompts.get(digest)
                 if number is None:
@@ -233,7 +263,7 @@ class GroupCommit:
                 rows.append(row_of(call, number, now))
             insert(connection, "prompts", texts)
             new = insert(connection, "responses", rows)
-            for account, requests, spend in _sums([payment for _, payment, _ in batch]):
+            for account, requests, spend in _sums([entry.payment for entry in batch]):
                 connection.execute(
                     "INSERT INTO payments VALUES (?, ?, ?) ON CONFLICT (account) DO UPDATE SET"
                     " requests = requests + excluded.requests, spend = spend + excluded.spend",

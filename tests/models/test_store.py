@@ -14,7 +14,7 @@ from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -396,6 +396,42 @@ class TestGroupCommit:
         assert (first, third) == (ANSWER, ANSWER)
         assert isinstance(second, StoreError)
         assert put(store, call(4)) == [ANSWER]  # and the writer lives on
+
+    @pytest.mark.parametrize(
+        ("calls", "calls_per_second", "patient", "most"),
+        [
+            (1, 10_000.0, True, 0),  # one at a time waits for nobody
+            (8, 100.0, False, 0),  # models are waited for, and not longer than need be
+            (8, 10_000.0, False, 1),
+            (64, 10_000.0, False, 10),
+            (8, 100.0, True, 10),
+        ],
+    )
+    def test_calls_that_are_patient_or_crowd_are_gathered(
+        self, calls: int, calls_per_second: float, patient: bool, most: int
+    ) -> None:
+        assert journal.moments(calls, calls_per_second, patient=patient) == most
+
+    def test_gathering_ends_when_nothing_comes(
+        self, store: ResponseStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        writer, waited = store._writer, 0
+        store.close()  # its thread is not to take what gathers
+
+        def wait(_: float) -> None:
+            nonlocal waited
+            waited += 1
+            if waited < 4:
+                writer._waiting += [cast("Any", None)] * 3
+
+        monkeypatch.setattr(writer._closed, "wait", wait)
+        writer._gather(10)
+        assert waited == 4
+        writer._waiting = [cast("Any", None)] * 600
+        writer._gather(10)
+        assert waited == 4  # that are enough
+        writer._gather(0)
+        assert waited == 4
 
     def test_a_loop_that_is_gone_does_not_stop_the_others(self, store: ResponseStore) -> None:
         async def leave() -> None:
