@@ -37,6 +37,8 @@ _NUMBER = re.compile(
 )
 # What most claims look like; anything else takes the long way.
 _PLAIN_CLAIM = re.compile(r"[\s*\"'$(]{0,9}([0-9]{1,15})(?:\.0{1,9})?[\s*\"')}.$]{0,9}")
+# And most answers that are nothing but a claim.
+_PLAIN_ANSWER = re.compile(r"Answer: ([0-9]{1,15})")
 _BARE = re.compile(r"-?[0-9]{1,300}(?:\.[0-9]{1,100})?")
 _THOUSANDS = re.compile(
     r"[1-9][0-9]{0,2}(?:(?:,[0-9]{2,3})*,[0-9]{3}|(?: [0-9]{3})+)(?:\.[0-9]+)?|"
@@ -87,6 +89,8 @@ _SIGNS: Final = str.maketrans(
 
 def parse_number(text: str) -> str | None:
     """Return the number that `text` gives as its answer, else its last number."""
+    if (plain := _PLAIN_ANSWER.fullmatch(text)) is not None:
+        return plain[1].lstrip("0") or "0"
     bare = text.strip()
     if _BARE.fullmatch(bare):
         return _decimal(bare.removeprefix("-"), 0, negative=bare.startswith("-"))

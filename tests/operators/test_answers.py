@@ -143,6 +143,11 @@ def test_integers_keep_their_value_under_separators(value: int) -> None:
     assert parse_answer(f"It is ${value}.", "number") == str(value)
 
 
+@given(st.from_regex(r"Answer: [0-9]{1,15}\n?", fullmatch=True))
+def test_a_bare_answer_is_read_as_one_after_a_thought(text: str) -> None:
+    assert parse_answer(text, "number") == parse_answer(f"So it is.\n{text}", "number")
+
+
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=8, min_value=-1e9, max_value=1e9))
 def test_decimals_keep_their_value(value: object) -> None:
     read = parse_answer(f"The answer is {value:f}.", "number")
