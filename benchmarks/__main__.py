@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import analysis, in_process, memory, over_http, resume, startup, sweep
-from benchmarks.contestants import CALLS, EFFICIENCY, LONG, VOTE
+from benchmarks.contestants import CALLS, EFFICIENCY, LONG, LONG_VOTE, VOTE
 from benchmarks.findings import Failure, Findings
 from benchmarks.machine import describe
 from benchmarks.report import markdown, write_json
@@ -26,7 +26,7 @@ _HERE: Final = Path(__file__).parent
 _MINUTES: Final = {False: 15.0, True: 2.0}
 
 # Those over HTTP share their rounds, so that each contestant is started once in a round.
-_OVER_HTTP: Final = {"calls": (CALLS,), "efficiency": (EFFICIENCY, LONG), "vote": (VOTE,)}
+_OVER_HTTP: Final = {"calls": (CALLS,), "efficiency": (EFFICIENCY, LONG), "vote": (VOTE, LONG_VOTE)}
 _OTHERS: Final[dict[str, Callable[[Setting], Findings]]] = {
     "overhead": in_process.measure,
     "startup": startup.measure,

@@ -18,13 +18,18 @@ CALLS: Final = "calls"
 EFFICIENCY: Final = "efficiency"
 LONG: Final = "efficiency_1s"
 VOTE: Final = "vote"
+LONG_VOTE: Final = "vote_5s"
 WARM_UP: Final = "warm-up"
 WARM_UP_ITEMS: Final = 20
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A job that several contestants do."""
+    """A job that several contestants do.
+
+    Attributes:
+        concurrency: Calls that may be in flight; of votes it is items.
+    """
 
     latency_ms: int
     concurrency: int
@@ -37,6 +42,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     EFFICIENCY: Kind(200, 100),
     LONG: Kind(1000, 1000),
     VOTE: Kind(50, 500, draws=5),
+    LONG_VOTE: Kind(5000, 500, draws=5),
 }
 
 
@@ -84,7 +90,7 @@ CONTESTANTS: Final = (
         "benchmarks.ours",
         None,
         "a grid, `transport: direct`",
-        {CALLS: 10_000, EFFICIENCY: 5_000, LONG: 20_000, VOTE: 2_000},
+        {CALLS: 10_000, EFFICIENCY: 5_000, LONG: 20_000, VOTE: 2_000, LONG_VOTE: 1_000},
         card={"transport": "direct"},
     ),
     Contestant(

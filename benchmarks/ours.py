@@ -26,8 +26,12 @@ class Timed(Lines):
     wall = cpu = 0.0
 
     def started(self, progress: Progress) -> None:
-        """Start the clocks."""
+        """The trials begin."""
         super().started(progress)
+        self.start()
+
+    def start(self) -> None:
+        """Start the clocks."""
         self.wall, self.cpu = time.perf_counter(), cpu_seconds()
 
     def finished(self) -> None:
@@ -36,16 +40,22 @@ class Timed(Lines):
         super().finished()
 
 
-def measure(job: Job, card: dict[str, str] | None, work: Path) -> Measurement:
-    """Run a grid in a folder of its own; without a card, of calls that are simulated."""
+def write(job: Job, model: str, folder: Path) -> Path:
+    """Write the grid of a job; returns its file."""
+    if job.draws == 1:
+        # The card says how many calls may be in flight; that many trials more may wait for them.
+        return grids.write_grid(folder, [grids.single(model)], items=job.items)
+    vote = grids.vote(model, job.draws)
+    return grids.write_grid(folder, [vote], items=job.items, in_flight=job.concurrency)
+
+
+def measure(job: Job, card: dict[str, str], work: Path) -> Measurement:
+    """Run a grid in a folder of its own."""
     folder = Path(tempfile.mkdtemp(dir=work))
-    model = grids.SERVED if card is not None else grids.SIMULATED
-    if card is not None:
-        concurrency = job.concurrency * job.draws
-        grids.write_card(folder, job.base_url, max_concurrency=concurrency, options=card)
-    architecture = grids.single(model) if job.draws == 1 else grids.vote(model, job.draws)
-    grid = grids.write_grid(folder, [architecture], items=job.items, in_flight=job.concurrency)
-    listener = Timed(simulated=card is None)
+    concurrency = job.concurrency * job.draws
+    grids.write_card(folder, job.base_url, max_concurrency=concurrency, options=card)
+    grid = write(job, grids.SERVED, folder)
+    listener = Timed(simulated=False)
     wall, cpu = time.perf_counter(), cpu_seconds()
     outcome = run_experiment(
         open_experiment(grid), Options(results=folder / "results", mlflow=False), listener
@@ -63,7 +73,9 @@ def measure(job: Job, card: dict[str, str] | None, work: Path) -> Measurement:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ours")
     parser.add_argument("--work", type=Path, required=True, help="where results are written")
-    parser.add_argument("--card", type=json.loads, help="JSON: more fields of the model's card")
+    parser.add_argument(
+        "--card", type=json.loads, required=True, help="JSON: more fields of the model's card"
+    )
     options = parser.parse_args()
     serve_jobs(lambda job: measure(job, options.card, options.work), ["ember-bench", "openai"])
 

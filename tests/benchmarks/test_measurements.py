@@ -23,11 +23,14 @@ SMALL = "smaller than the target is about"
 def test_overhead_in_process(setting: Setting) -> None:
     found = in_process.measure(setting)
     assert not found.failures
-    assert [row.because for row in found.rows] == [SMALL] * 2
+    assert [row.because for row in found.rows] == [SMALL] * 4
     assert {(s["what"], s["store"]) for s in found.samples} == {
-        (what, store) for what in ("single", "vote of 5") for store in ("memory", "disk")
+        (what, store)
+        for what in ("trials of one call", "votes over five calls")
+        for store in ("memory", "disk")
     }
     assert all(s["answers"] == s["calls"] for s in found.samples)
+    assert all(0 < s["more"]["model_cpu_seconds"] < s["cpu_seconds"] for s in found.samples)
 
 
 def test_starting(setting: Setting) -> None:
