@@ -215,7 +215,9 @@ def _without_keys(completion: Completion) -> Completion:
     """Return it without keys, which a server may echo; no store is to have one."""
     text = without_given(completion.text)
     calls = tuple(
-        msgspec.structs.replace(call, arguments=without_given(call.arguments))
+        msgspec.structs.replace(
+            call, id=without_given(call.id), arguments=without_given(call.arguments)
+        )
         for call in completion.tool_calls
     )
     if text is completion.text and calls == completion.tool_calls:

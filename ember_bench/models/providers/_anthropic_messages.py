@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.errors import ConfigError
+from ember_bench.models.providers._thoughts import id_with, split_id
 from ember_bench.models.providers._wire import (
     MalformedError,
     WireErrors,
@@ -31,6 +32,8 @@ _MOST_TEMPERATURE: Final = 1.0
 
 # A limit of the account: it answers with 429, and no waiting helps.
 _SPENT: Final = frozenset({"contract_spend_limit_reached", "enforced_spend_limit_reached"})
+
+_THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
 
 _FINISH_REASONS: Final = {
     "end_turn": "stop",
@@ -103,12 +106,19 @@ def _thinking(request: Request, kind: str | None) -> dict[str, Any] | None:
     budget = request.parameters.thinking_tokens
     if budget is None:
         return None if kind is None else {"type": kind}
-    if request.messages[-1].role == "tool":
+    if request.messages[-1].role == "tool" and not _thought_before_calling(request):
         raise ConfigError(
             f"{request.model.model_id}: thinking_tokens cannot be given with a tool's result: the "
-            "API wants to see what was thought before the tool was called, which is not kept"
+            "API wants to see what was thought before the tool was called, which stands in the id "
+            "of a `ToolCall` of this model that was asked to think"
         )
     return {"type": "enabled", "budget_tokens": budget}
+
+
+def _thought_before_calling(request: Request) -> bool:
+    """Whether the tools whose results come last were called after some thinking."""
+    asking = next((m for m in reversed(request.messages) if m.role == "assistant"), None)
+    return bool(asking and asking.tool_calls and split_id(asking.tool_calls[0].id)[1])
 
 
 def _format(model_id: str, wanted: ResponseFormat | None) -> dict[str, Any] | None:
@@ -145,7 +155,7 @@ def _turns(request: Request) -> Iterator[dict[str, Any]]:
             results.append(
                 {
                     "type": "tool_result",
-                    "tool_use_id": message.tool_call_id,
+                    "tool_use_id": split_id(message.tool_call_id or "")[0],
                     "content": message.content,
                 }
             )
@@ -169,18 +179,15 @@ def _content(message: Message, model_id: str) -> str | list[dict[str, Any]]:
         }
         for image in message.images
     ]
-    if message.content:
-        blocks.append({"type": "text", "text": message.content})
-    blocks += (
-        {
-            "type": "tool_use",
-            "id": call.id,
-            "name": call.name,
-            "input": tool_arguments(call, model_id),
-        }
-        for call in message.tool_calls
-    )
-    return blocks
+    said = [{"type": "text", "text": message.content}] if message.content else []
+    for call in message.tool_calls:
+        call_id, thoughts = split_id(call.id)
+        # A turn begins with what was thought, and says something at most once.
+        blocks += [*thoughts, *said]
+        said = []
+        written = tool_arguments(call, model_id)
+        blocks.append({"type": "tool_use", "id": call_id, "name": call.name, "input": written})
+    return blocks + said
 
 
 def completion(answer: Any) -> Completion:
@@ -196,12 +203,16 @@ def completion(answer: Any) -> Completion:
     if not isinstance(content, list):
         raise MalformedError("no content in it: ", answer)
     text, calls = "", []
+    thoughts: list[Any] = []
     for block in content:
         kind = field(block, "type")
         if kind == "text":
             text += _text(block)
         elif kind == "tool_use":
-            calls.append(_call(block))
+            calls.append(_call(block, thoughts))
+            thoughts = []
+        elif kind in _THOUGHTS:
+            thoughts.append(block)
         elif not isinstance(kind, str):
             raise MalformedError("a block of no type in it")
     if not isinstance(said, str):
@@ -233,12 +244,13 @@ def _text(block: Any) -> str:
     return text
 
 
-def _call(block: Any) -> ToolCall:
+def _call(block: Any, thoughts: list[Any]) -> ToolCall:
     call_id, name = field(block, "id"), field(block, "name")
     written = field(block, "input")
     if not isinstance(name, str) or not isinstance(written, dict):
         raise MalformedError("a tool call that cannot be read")
-    return ToolCall(call_id if isinstance(call_id, str) else "", name, json.dumps(written))
+    own = call_id if isinstance(call_id, str) else ""
+    return ToolCall(id_with(own, thoughts), name, json.dumps(written))
 
 
 def _usage(usage: Any) -> Usage:

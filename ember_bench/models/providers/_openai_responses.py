@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from ember_bench.models.providers._openai_chat import token_logprobs, tool_call
+from ember_bench.models.providers._thoughts import id_with, split_id
 from ember_bench.models.providers._wire import (
     FailedError,
     MalformedError,
@@ -46,8 +49,11 @@ def arguments(request: Request, reasoning_effort: str | None) -> dict[str, Any]:
         "reasoning": {"effort": effort} if effort is not None else None,
         "top_logprobs": asked.top_logprobs or None,
     }
-    if asked.top_logprobs is not None:
-        fields["include"] = ["message.output_text.logprobs"]
+    included = ["message.output_text.logprobs"] if asked.top_logprobs is not None else []
+    if request.tools and effort is not None:
+        # To be given back with the tools' results; a model that does not reason refuses it.
+        included.append("reasoning.encrypted_content")
+    fields["include"] = included or None
     if request.tools:
         fields["tools"] = [
             {
@@ -79,10 +85,23 @@ def arguments(request: Request, reasoning_effort: str | None) -> dict[str, Any]:
 
 
 def _items(message: Message) -> Iterator[dict[str, Any]]:
+    for number, call in enumerate(message.tool_calls):
+        call_id, thoughts = split_id(call.id)
+        yield from thoughts
+        if number == 0 and message.content:
+            yield {"role": message.role, "content": message.content}
+        yield {
+            "type": "function_call",
+            "call_id": call_id,
+            "name": call.name,
+            "arguments": call.arguments,
+        }
+    if message.tool_calls:
+        return
     if message.role == "tool":
         yield {
             "type": "function_call_output",
-            "call_id": message.tool_call_id,
+            "call_id": split_id(message.tool_call_id or "")[0],
             "output": message.content,
         }
     elif message.images:
@@ -93,15 +112,8 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
         if message.content:
             parts.append({"type": "input_text", "text": message.content})
         yield {"role": message.role, "content": parts}
-    elif message.content or not message.tool_calls:
+    else:
         yield {"role": message.role, "content": message.content}
-    for call in message.tool_calls:
-        yield {
-            "type": "function_call",
-            "call_id": call.id,
-            "name": call.name,
-            "arguments": call.arguments,
-        }
 
 
 def completion(answer: Any) -> Completion:
@@ -153,13 +165,19 @@ def _parts(item: Any) -> list[Any]:
 
 
 def _tool_calls(output: list[Any]) -> Iterator[ToolCall]:
+    thoughts: list[Any] = []
     for item in output:
-        if _type(item) == "function_call":
-            yield tool_call(
+        kind = _type(item)
+        if kind == "reasoning" and field(item, "encrypted_content"):
+            thoughts.append(item)
+        elif kind == "function_call":
+            call = tool_call(
                 field(item, "call_id"),
                 field(item, "name"),
                 field(item, "arguments"),
             )
+            yield msgspec.structs.replace(call, id=id_with(call.id, thoughts))
+            thoughts = []
 
 
 def _logprobs(contents: list[Any]) -> Iterator[TokenLogprob]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -158,7 +158,7 @@ class TestThinking:
         ):
             assert refused(parameters, api_version="2023-06-01") == []
 
-    def test_a_budget_cannot_go_with_a_tools_result(self) -> None:
+    def test_a_budget_cannot_go_with_the_result_of_a_tool_called_without_thought(self) -> None:
         with pytest.raises(ConfigError, match="thinking_tokens cannot be given with a tool's res"):
             hear(messages=TOOL_LOOP, parameters=SamplingParameters(thinking_tokens=2048))
         assert hear({"thinking": "adaptive"}, TOOL_LOOP).body["thinking"] == {"type": "adaptive"}
@@ -171,6 +171,55 @@ class TestThinking:
             {"type": "text", "text": "is."},
         ]
         assert read(content=content).text == "Paris."
+
+
+THOUGHTS = (
+    {"type": "thinking", "thinking": "Where is \u201cParis\u201d?", "signature": "c2lnbmVk"},
+    {"type": "redacted_thinking", "data": "c2VjcmV0"},
+    {"type": "thinking", "thinking": "And Rome?", "signature": "c2lnbmVkIHRvbw=="},
+)
+
+
+def looks_up(name: str) -> dict[str, Any]:
+    return {"type": "tool_use", "id": name, "name": "look_up", "input": {"q": name}}
+
+
+class TestThoughtsBeforeATool:
+    TEXT: ClassVar = {"type": "text", "text": "I look it up."}
+    THINKING = SamplingParameters(thinking_tokens=2048)
+
+    def given_back(self, *content: Any, parameters: SamplingParameters = THINKING) -> Any:
+        """Return the turns after the question when an answer and its tools' results go back."""
+        called = read(content=list(content), stop_reason="tool_use")
+        results = (Message("tool", "yes", tool_call_id=call.id) for call in called.tool_calls)
+        answer = Message("assistant", called.text, tool_calls=called.tool_calls)
+        messages = (*QUESTION, answer, *results)
+        return hear(messages=messages, parameters=parameters).body["messages"][1:]
+
+    def test_are_given_back_as_they_came_with_its_result(self) -> None:
+        content = [*THOUGHTS, self.TEXT, looks_up("a"), looks_up("b")]
+        turn, results = self.given_back(*content)
+        assert turn == {"role": "assistant", "content": content}
+        assert [block["tool_use_id"] for block in results["content"]] == ["a", "b"]
+
+    def test_between_two_tools_stay_between_them(self) -> None:
+        content = [THOUGHTS[0], looks_up("a"), THOUGHTS[2], looks_up("b")]
+        turn, _ = self.given_back(*content)
+        assert turn["content"] == content
+
+    def test_are_asked_for_where_there_are_none(self) -> None:
+        with pytest.raises(ConfigError, match="stands in the id of a `ToolCall` of this model"):
+            self.given_back(looks_up("a"))
+        turn, _ = self.given_back(looks_up("a"), parameters=SamplingParameters())
+        assert turn["content"] == [looks_up("a")]
+
+    def test_are_part_of_what_the_model_is_asked(self) -> None:
+        def asked(thought: Any) -> bytes:
+            called = read(content=[thought, looks_up("a")]).tool_calls
+            messages = (*QUESTION, Message("assistant", "", tool_calls=called))
+            return Request(model(), messages).digest("")
+
+        assert asked(THOUGHTS[0]) != asked(THOUGHTS[2])
 
 
 class TestSchemas:

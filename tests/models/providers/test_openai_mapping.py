@@ -45,7 +45,7 @@ def ask(
     async def main(info: ModelInfo) -> list[Completion]:
         provider, strand = OpenAI(info), Strand(TrialContext())
         try:
-            request = Request(info, QUESTION, **asked)
+            request = Request(info, **{"messages": QUESTION, **asked})
             calls = [Call.place(request, strand, "0", "") for _ in range(draws)]
             return [await provider.complete(call) for call in calls]
         finally:
@@ -118,6 +118,42 @@ class TestRequest:
         (_,), (asked,) = ask(answer_of(api), api, parameters=SamplingParameters(top_logprobs=top))
         known = ("model", "messages", "input", "store")
         assert {k: v for k, v in asked.body.items() if k not in known} == sent
+
+    def test_what_was_reasoned_before_a_tool_is_asked_for_and_given_back(self) -> None:
+        thought = {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [],
+            "encrypted_content": "c2VjcmV0",
+        }
+        kept_by_the_server = {"type": "reasoning", "id": "rs_2", "summary": []}
+        call = {"type": "function_call", "call_id": "a", "name": "search", "arguments": "{}"}
+        reasons = {"parameters": SamplingParameters(reasoning_effort="low"), "tools": (OPEN,)}
+        output = response(thought, said("I search."), call, kept_by_the_server)
+        (called,), (asked,) = ask(output, "responses", **reasons)
+        assert asked.body["include"] == ["reasoning.encrypted_content"]
+        (tool,) = called.tool_calls
+        messages = (
+            *QUESTION,
+            Message("assistant", called.text, tool_calls=(tool,)),
+            Message("tool", "found", tool_call_id=tool.id),
+        )
+        _, (asked,) = ask(response(said("ok")), "responses", messages=messages, **reasons)
+        assert asked.body["input"][1:] == [
+            thought,
+            {"role": "assistant", "content": "I search."},
+            call,
+            {"type": "function_call_output", "call_id": "a", "output": "found"},
+        ]
+
+    @pytest.mark.parametrize("parameters", [{"reasoning_effort": "low"}, {}])
+    def test_reasoning_is_not_asked_for_without_tools_or_of_who_may_not_reason(
+        self, parameters: dict[str, Any]
+    ) -> None:
+        tools = () if parameters else (OPEN,)
+        asked = {"parameters": SamplingParameters(**parameters), "tools": tools}
+        _, (heard,) = ask(response(said("ok")), "responses", **asked)
+        assert "include" not in heard.body
 
     @pytest.mark.parametrize("api", APIS)
     def test_a_calls_reasoning_effort_comes_before_the_cards(self, api: str) -> None:
