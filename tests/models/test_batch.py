@@ -424,7 +424,7 @@ class TestLeaving:
             (call,) = calls(1, model, purse=purse)
             waiting = asyncio.create_task(endpoint.complete(call))
             await asyncio.sleep(100)
-            endpoint.leave_batches()
+            endpoint.wind_down()
             with pytest.raises(BatchesOpenError):
                 await waiting
             await endpoint.close()
