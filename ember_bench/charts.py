@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ember_bench.experiment.summary import Estimate
 
@@ -16,6 +20,8 @@ _NEAR: Final = 3
 """Up to so many times the smallest value, values stand on a linear axis."""
 _NAME_HEIGHT: Final = 12.0
 _GAP: Final = 9.0
+_STEP: Final = 4
+_NEAREST: Final = 5.0
 _HEIGHTS: Final = (-10, 11, -23, 24, -36, 37, -49, 50, -62, 63)
 
 
@@ -101,12 +107,57 @@ def find_room(
     for up in _HEIGHTS:
         for across in (beside, -beside, 0.0):
             px, py = x + across, y + up
-            left, top = px - width / 2, py - _NAME_HEIGHT / 2
-            box = left, top, left + width, top + _NAME_HEIGHT
+            box = _name_box(px, py, width)
             if _within(box, frame) and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
                 return px, py
     return None
+
+
+def nearest_room(
+    width: float, x: float, y: float, frame: Box, taken: list[Box], reach: int
+) -> tuple[float, float] | None:
+    """Return the same for the place that is nearest to the point, of those within `reach` pixels.
+
+    It may be far enough for a line from the point to its name to be of help.
+    """
+    middles = np.add(_offsets(round(width), reach), (x, y))
+    left, top = (middles - (width / 2, _NAME_HEIGHT / 2)).T
+    right, bottom = left + width, top + _NAME_HEIGHT
+    free = (left >= frame[0]) & (top >= frame[1]) & (right <= frame[2]) & (bottom <= frame[3])
+    around = left.min(), top.min(), right.max(), bottom.max()
+    for box in taken:
+        if _overlap(box, around):
+            free &= (left >= box[2]) | (right <= box[0]) | (top >= box[3]) | (bottom <= box[1])
+    if not free.any():
+        return None
+    px, py = middles[free.argmax()].tolist()
+    taken.append(_name_box(px, py, width))
+    return px, py
+
+
+@lru_cache(maxsize=64)
+def _offsets(width: int, reach: int) -> NDArray[np.float64]:
+    """Return where the middle of a name may be beside its point, the nearest first."""
+
+    def distance(offset: tuple[float, float]) -> tuple[float, bool, bool]:
+        across, up = offset
+        aside, above = abs(across) - width / 2, abs(up) - _NAME_HEIGHT / 2
+        # Of places that are as near, the one on the right, and above, is the usual one.
+        apart = math.hypot(max(aside, _NEAREST), max(above, _NEAREST))
+        return apart, across < 0, up > 0
+
+    half = width // 2 + reach
+    found = [
+        (float(across), float(up))
+        for across in range(-half, half + 1, _STEP)
+        for up in range(-reach, reach + 1, _STEP)
+    ]
+    return np.array(sorted(found, key=distance))
+
+
+def _name_box(x: float, y: float, width: float) -> Box:
+    return x - width / 2, y - _NAME_HEIGHT / 2, x + width / 2, y + _NAME_HEIGHT / 2
 
 
 def _within(box: Box, frame: Box) -> bool:

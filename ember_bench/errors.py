@@ -126,7 +126,11 @@ class BudgetExhaustedError(EmberBenchError):
     """A call was not made, as it could have cost more than there is money for."""
 
 
-class BatchesOpenError(EmberBenchError):
+class CallGivenUpError(EmberBenchError):
+    """A call was not made, as the run is to stop; the next run makes it."""
+
+
+class BatchesOpenError(CallGivenUpError):
     """A call was left in a provider's batch, which the next run takes up again."""
 
 

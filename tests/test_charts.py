@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import partial
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ember_bench.charts import Axis, Box, accuracy_axis, find_room, positive_axis
+from ember_bench.charts import (
+    Axis,
+    Box,
+    accuracy_axis,
+    find_room,
+    nearest_room,
+    positive_axis,
+)
 from ember_bench.experiment.summary import Estimate
 
 FRAME: Box = (0.0, 0.0, 300.0, 200.0)
@@ -48,16 +59,23 @@ def test_costs_that_are_far_apart_are_logarithmic(values: list[float], log: bool
     assert all(0 <= axis(value) <= 100 for value in values)
 
 
+Find = Callable[[float, float, float, Box, list[Box]], tuple[float, float] | None]
+near: Find = partial(nearest_room, reach=60)
+each_search = pytest.mark.parametrize("find", [find_room, near])
+
+
+@each_search
+@settings(max_examples=50, deadline=None)
 @given(
-    st.lists(st.tuples(st.floats(0, 300), st.floats(0, 200), st.floats(5, 80)), max_size=30),
+    points=st.lists(st.tuples(st.floats(0, 300), st.floats(0, 200), st.floats(5, 80)), max_size=30),
 )
 def test_names_are_within_the_frame_and_cover_nothing(
-    points: list[tuple[float, float, float]],
+    find: Find, points: list[tuple[float, float, float]]
 ) -> None:
     taken: list[Box] = [(x - 5, y - 5, x + 5, y + 5) for x, y, _ in points]
     boxes = list(taken)
     for x, y, width in points:
-        place = find_room(width, x, y, FRAME, taken)
+        place = find(width, x, y, FRAME, taken)
         if place is None:
             continue
         left, top, right, bottom = taken[-1]
@@ -75,7 +93,19 @@ def test_names_are_within_the_frame_and_cover_nothing(
     assert len(taken) == len(boxes)
 
 
-def test_a_name_without_room_has_no_place() -> None:
+@each_search
+def test_a_name_without_room_has_no_place(find: Find) -> None:
     taken: list[Box] = [FRAME]
-    assert find_room(20, 100, 100, FRAME, taken) is None
+    assert find(20, 100, 100, FRAME, taken) is None
     assert taken == [FRAME]
+
+
+def test_a_name_is_as_near_to_its_point_as_there_is_room() -> None:
+    """Names of points in one place spread around it, and none is farther than the next one."""
+    taken: list[Box] = [(95.0, 95.0, 105.0, 105.0)]
+    apart = []
+    while (place := near(20, 100, 100, FRAME, taken)) is not None:
+        assert abs(place[1] - 100) <= 60
+        apart.append(math.hypot(max(abs(place[0] - 100) - 10, 5), max(abs(place[1] - 100) - 6, 5)))
+    assert len(apart) > 30
+    assert apart == sorted(apart)

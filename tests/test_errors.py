@@ -13,6 +13,7 @@ from ember_bench import errors
 from ember_bench.errors import (
     BatchesOpenError,
     BudgetExhaustedError,
+    CallGivenUpError,
     ConfigError,
     DataMissingError,
     EmberBenchError,
@@ -44,6 +45,7 @@ EVERY = [
     OfflineError("x"),
     OutputError("x"),
     BudgetExhaustedError("x"),
+    CallGivenUpError("x"),
     BatchesOpenError("x"),
 ]
 

@@ -46,8 +46,8 @@ class Announcer(Listener):
     def stopping(self) -> None:
         """Say what Ctrl-C does."""
         self.note(
-            "stopping: no further trial is begun, and those under way are finished and stored; "
-            "press Ctrl-C again to stop at once"
+            "stopping: no further trial is begun and no further request sent; those in flight are "
+            "finished and stored; press Ctrl-C again to stop at once"
         )
 
     def note(self, message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ember_bench.cli.session import Options, Outcome
     from ember_bench.experiment.plan import Experiment
     from ember_bench.experiment.rows import StoredTrials
-    from ember_bench.experiment.spec import ExperimentSpec
 
 _SUFFIX: Final = ".rescored"
 
@@ -26,7 +25,8 @@ def rescore(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="EXPERIMENT", help="A grid that was run, or results: their name or folder."
+            metavar="EXPERIMENT",
+            help="A grid that was run, or results: name or folder, or cells (EXPERIMENT/CELL).",
         ),
     ],
     evaluator: Annotated[
@@ -59,36 +59,93 @@ def rescore(
     from ember_bench.cli import session
     from ember_bench.cli._code import warn_of_unsafe_code
     from ember_bench.cli._places import use_data_dir
-    from ember_bench.cli._results import answered
     from ember_bench.experiment.rows import StoredTrials
-    from ember_bench.experiment.spec import read_spec
 
     if data_dir is not None:
         use_data_dir(data_dir)
     if unsafe_code:
         warn_of_unsafe_code()
-    grid, folder = _grid(name, results)
-    spec, _ = read_spec(grid)
-    beside = folder is not None and folder.parent != results
-    if folder is not None:
-        results = folder.parent  # what the models answered is there, and what is scored goes there
-    trials = answered(spec.name if folder is None else folder.name, results)
-    experiment = session.open_experiment(
-        grid,
-        offline=True,
-        unsafe_code=unsafe_code,
-        evaluators=_evaluators(evaluator or (), spec, grid),
-    )
-    experiment = _renamed(experiment, into or spec.name + _SUFFIX)
-    options = session.Options(results, tracking_uri, mlflow)
-    stored = StoredTrials(trials)
+    source = _source(name, results)
+    experiment = _experiment(source, evaluator or (), into, unsafe_code=unsafe_code)
+    options = session.Options(source.results, tracking_uri, mlflow)
+    stored = StoredTrials(source.trials)
     try:
         outcome, changed = _run(experiment, stored, options, quiet=quiet)
     finally:
         stored.close()
-    names = trials.parent.name, outcome.summary.name
-    before, after = (str(results / each) if beside else each for each in names)
-    _print(outcome, options, changed, (before, after), as_json=as_json, quiet=quiet)
+    after = outcome.summary.name
+    names = source.name, after if source.results == results else str(source.results / after)
+    _print(outcome, options, changed, names, as_json=as_json, quiet=quiet)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What is scored again.
+
+    Attributes:
+        name: By which its results are found again.
+        grid: Its grid.
+        trials: Its trial store.
+        cells: Datasets of its cells, by name; None for all that the grid has.
+    """
+
+    name: str
+    grid: Path
+    trials: Path
+    cells: Mapping[str, str] | None
+
+    @property
+    def results(self) -> Path:
+        """The folder that has what the models answered, and is to have what is scored."""
+        return self.trials.parent.parent
+
+
+def _experiment(
+    source: _Source, evaluators: Sequence[str], into: str | None, *, unsafe_code: bool
+) -> Experiment:
+    """Return what is to be run again.
+
+    Raises:
+        ConfigError: if that, or its name, cannot be.
+    """
+    from ember_bench.cli import session
+    from ember_bench.errors import ConfigError
+    from ember_bench.experiment.spec import read_spec
+
+    spec, _ = read_spec(source.grid)
+    datasets = [entry.name for entry in spec.datasets]
+    if source.cells is not None:
+        datasets = [name for name in datasets if name in source.cells.values()]
+    experiment = session.open_experiment(
+        source.grid,
+        offline=True,
+        unsafe_code=unsafe_code,
+        evaluators=_evaluators(evaluators, datasets, source.grid),
+    )
+    experiment = _renamed(experiment, into or spec.name + _SUFFIX)
+    if source.cells is None:
+        return experiment
+    if not any(cell.name in source.cells for cell in experiment.cells):
+        raise ConfigError(f"{source.name}: {source.grid} has no such cell any more")
+    _refuse_others(source.results, experiment.name, source.cells)
+    return experiment.only(source.cells)
+
+
+def _refuse_others(results: Path, name: str, cells: Mapping[str, str]) -> None:
+    """See that no results of other cells are lost to sight.
+
+    Raises:
+        ConfigError: if there are some under that name.
+    """
+    from ember_bench.cli._results import ResultsReader
+    from ember_bench.errors import ConfigError
+
+    with ResultsReader(results) as reader:
+        there = reader.find(name)
+        if there is not None and not all(cell.name in cells for cell in there.cells):
+            raise ConfigError(
+                f"{there.rows.path.parent}: has results of other cells too; name others with --as"
+            )
 
 
 def _run(
@@ -135,36 +192,44 @@ def _print(
         raise typer.Exit(Status.FAILURES)
 
 
-def _grid(name: str, results: Path) -> tuple[Path, Path | None]:
-    """Return the grid that a name, a path, or results stand for, and the results if it was they.
+def _source(name: str, results: Path) -> _Source:
+    """Return what a grid, the name of one, results, or cells of them stand for.
 
     Raises:
-        ConfigError: if there is none.
+        ConfigError: if there is no such thing, or no answers to it.
     """
     from ember_bench.cli._grids import find_grid
-    from ember_bench.cli._results import ResultsReader, grid_of
+    from ember_bench.cli._results import ResultsReader, answered, grid_of
     from ember_bench.errors import ConfigError
+    from ember_bench.experiment.spec import read_spec
 
     try:
-        return find_grid(name), None
+        grid = find_grid(name)
     except ConfigError:
         with ResultsReader(results) as reader:
             if (named := reader.find(name)) is None:
                 raise
-            return grid_of(named.rows), named.rows.path.parent
+            grid, folder = grid_of(named.rows), named.rows.path.parent
+            of_all = len(named.cells) == len(named.rows.description.cells)
+            cells = None if of_all else {cell.name: cell.dataset for cell in named.cells}
+    else:
+        folder, cells = results / read_spec(grid)[0].name, None
+    trials = answered(folder.name, folder.parent)
+    if cells is None:
+        name = folder.name if folder.parent == results else str(folder)
+    return _Source(name, grid, trials, cells)
 
 
-def _evaluators(given: Sequence[str], spec: ExperimentSpec, grid: Path) -> Mapping[str, str]:
+def _evaluators(given: Sequence[str], datasets: Sequence[str], grid: Path) -> Mapping[str, str]:
     """Return the evaluators that are asked for, by dataset.
 
     Raises:
-        ConfigError: if there is no such evaluator, or no such dataset in the grid.
+        ConfigError: if there is no such evaluator, or none of these datasets is so named.
     """
     from ember_bench.errors import UnknownNameError
     from ember_bench.registry import Cards, default_roots
 
     cards = Cards(default_roots(grid))
-    datasets = [entry.name for entry in spec.datasets]
     found: dict[str, str] = {}
     for entry in given:
         dataset, _, name = entry.rpartition("=")

@@ -114,7 +114,7 @@ class Listener:
         """Some trials were done."""
 
     def stopping(self) -> None:
-        """No further trial is begun; those under way are finished."""
+        """No further request is sent; those in flight are finished."""
 
     def finished(self) -> None:
         """No trial is under way any more."""
@@ -335,8 +335,8 @@ def _signals(run: Run, listener: Listener) -> Iterator[None]:
     def stop() -> None:
         if not run.stop.is_set():
             run.stop.set()
-            # They may take a day; what is in them is answered by the next run.
-            run.experiment.service.leave_batches()
+            # A call may wait for half an hour, a batch for a day; the next run takes them up.
+            run.experiment.service.wind_down()
             listener.stopping()
 
     def interrupt() -> None:

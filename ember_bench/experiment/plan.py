@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -112,6 +112,22 @@ class Experiment:
     def __len__(self) -> int:
         """Return how many trials the grid asks for in all."""
         return sum(self.scheduled(cell) for cell in self.cells)
+
+    def only(self, names: Collection[str]) -> Experiment:
+        """Return an experiment of the cells of these names.
+
+        They are compared with a baseline if it is among them.
+        """
+        cells = [cell for cell in self.cells if cell.name in names]
+        datasets = {cell.dataset for cell in cells}
+        baselines = {data: cell for data, cell in self.baselines.items() if cell.name in names}
+        return replace(
+            self,
+            spec=self.spec if baselines else self.spec.model_copy(update={"baseline": None}),
+            cells=cells,
+            questions={name: q for name, q in self.questions.items() if name in datasets},
+            baselines=baselines,
+        )
 
     def trials(self) -> Iterator[Trial]:
         """Yield all trials, item by item over all cells.

@@ -141,8 +141,8 @@ def run_trial(
 ) -> TrialResult | None:
     """Run and score one trial; call it in a greenlet of the bridge.
 
-    Whatever goes wrong in it is its result, but for one thing: a trial for which there was no
-    money has none.
+    Whatever goes wrong in it is its result, but for two things: a trial for which there was no
+    money has none, nor has one whose calls were given up as the run is to stop.
 
     Raises:
         StoreError: if answers cannot be kept; then going on would lose what is being paid for.

@@ -85,8 +85,8 @@ class Purse:
 
     Attributes:
         cell: Name of the trial's cell.
-        exhausted: Whether a call of the trial was turned away, or left in a provider's batch: then
-            it has no result, whatever its operators made of the error.
+        exhausted: Whether a call of the trial was turned away, or given up as the run is to stop:
+            then it has no result, whatever its operators made of the error.
     """
 
     cell: str

@@ -10,8 +10,8 @@ from typing import cast
 import msgspec
 
 from ember_bench.errors import (
-    BatchesOpenError,
     BudgetExhaustedError,
+    CallGivenUpError,
     EmberBenchError,
     OfflineError,
 )
@@ -58,8 +58,8 @@ class Client:
             return await self._endpoint.complete(call), False
         while (waiters := self._in_flight.get(call.key)) is not None:
             # Who has no money for it does not speak for others, who have money of their own; and
-            # a trial that is left waiting for a batch is told so itself.
-            with suppress(BudgetExhaustedError, BatchesOpenError):
+            # a trial whose call is given up is told so itself.
+            with suppress(BudgetExhaustedError, CallGivenUpError):
                 if (completion := await _next_outcome(waiters)) is not None:
                     return completion, True
         if (known := self._store.get(call.key)) is not None:
@@ -78,9 +78,9 @@ class Client:
             raise asyncio.CancelledError  # the service is being closed
         return completion, False
 
-    def leave_batches(self) -> None:
-        """Wait for no batch any more; those that were submitted stay open."""
-        self._endpoint.leave_batches()
+    def wind_down(self) -> None:
+        """Send no further request; those in flight go on, and submitted batches stay open."""
+        self._endpoint.wind_down()
 
     async def drain(self) -> None:
         """Wait until no request is in flight, also of those for which nobody waits any more."""

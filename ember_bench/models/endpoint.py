@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ember_bench.errors import BatchesOpenError, ConfigError, ProviderError
+from ember_bench.errors import CallGivenUpError, ConfigError, ProviderError
 from ember_bench.models.batch import BatchQueue
 from ember_bench.models.budget import Budget, Reservation, unbounded, worst_case_usd
 from ember_bench.models.call import Call
@@ -65,7 +65,7 @@ class Endpoint:
         Raises:
             ProviderError: if there is none.
             BudgetExhaustedError: if there is no money for it.
-            BatchesOpenError: if it was left in its batch.
+            CallGivenUpError: if it was not made, or left in its batch, as of `wind_down`.
             ConfigError: if the call asks for something that the model does not take, or a budget
                 cannot be kept as nothing limits what the call costs.
         """
@@ -87,8 +87,9 @@ class Endpoint:
         if self._batches is not None:
             self._batches.stored(call.key)
 
-    def leave_batches(self) -> None:
-        """Wait for no batch any more; those that were submitted stay open."""
+    def wind_down(self) -> None:
+        """Send no further request; those in flight go on, and submitted batches stay open."""
+        self._gate.close()
         if self._batches is not None:
             self._batches.leave()
 
@@ -99,27 +100,26 @@ class Endpoint:
         await self.provider.close()
 
     async def _complete(self, call: Call) -> Completion:
-        if self._batches is not None:
-            completion = await self._batched(self._batches, call)
-        elif self.provider.instant:
-            completion = await self.provider.complete(call)
-        else:
-            completion = await self._retry.run(
-                lambda deadline: self._attempt(call, deadline), self._gate.rest
-            )
+        try:
+            completion = await self._asked(call)
+        except CallGivenUpError:
+            if call.trial.purse is not None:
+                call.trial.purse.exhausted = True  # the trial has no result in this run
+            raise
         model, cost = call.request.model, completion.cost_usd
         if cost is None and model.price is not None:
             cost = model.price.of(completion.usage)
         kept = _without_keys(_storable(completion))
         return msgspec.structs.replace(kept, cost_usd=cost)
 
-    async def _batched(self, batches: BatchQueue, call: Call) -> Completion:
-        try:
-            return await batches.complete(call)
-        except BatchesOpenError:
-            if call.trial.purse is not None:
-                call.trial.purse.exhausted = True  # the trial has no result in this run
-            raise
+    async def _asked(self, call: Call) -> Completion:
+        if self._batches is not None:
+            return await self._batches.complete(call)
+        if self.provider.instant:
+            return await self.provider.complete(call)
+        return await self._retry.run(
+            lambda deadline: self._attempt(call, deadline), self._gate.rest
+        )
 
     async def _reserve(self, budget: Budget, call: Call) -> Reservation:
         most = worst_case_usd(call.request)

@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from ember_bench.errors import StoreError
+from ember_bench.models.file_lock import FileLock
 from ember_bench.models.journal import (
     ANSWER_COLUMNS,
     APPLICATION_ID,
@@ -32,9 +33,10 @@ from ember_bench.models.sqlite import (
     is_damage,
     needs_mending,
     open_database,
+    opening,
     put_aside,
 )
-from ember_bench.models.store import ResponseStore
+from ember_bench.models.store import ResponseStore, lock_path
 
 _AT_ONCE: Final = 256
 # So many rows one after another that cannot be read are taken for the end of the file, or as many
@@ -47,12 +49,23 @@ _CALL: Final = "key, model, role, parameters, epoch, replica, draw"
 def open_response_store(path: Path) -> tuple[ResponseStore, str | None]:
     """Open the response store in `path`; a damaged file is put aside, and what can be read kept.
 
+    Of several processes that find it damaged one mends it, and the others wait.
+
     Returns:
         The store, and what was done to the file, if anything.
 
     Raises:
-        StoreError: if the file is another program's, of another version, or cannot be written.
+        StoreError: if the file is another program's, of another version, or cannot be written; or
+            if it is damaged, and another process still uses it.
     """
+    with opening(path):
+        turn = FileLock(path.with_name(f".{path.name}.mending"))
+    with turn:
+        return _mended(path)
+
+
+def _mended(path: Path) -> tuple[ResponseStore, str | None]:
+    """Open a response store, which nobody else looks at meanwhile, mended where it has to be."""
     # It has this name only when it is whole, so whoever is killed meanwhile loses nothing.
     whole = path.with_name(f".{path.name}.recovered")
     if not whole.exists():
@@ -62,6 +75,30 @@ def open_response_store(path: Path) -> tuple[ResponseStore, str | None]:
         except StoreError as error:
             if not is_damage(error.__cause__):
                 raise
+    with _alone(path):
+        aside = _replace(path, whole)
+    store = ResponseStore(path)
+    where = "beside it" if aside is None else f"{aside.name} now"
+    return store, (
+        f"{path.name} was damaged; it is {where}, and {len(store):,} of its answers were recovered"
+    )
+
+
+def _alone(path: Path) -> FileLock:
+    """Have a store that no other process writes to: its answers would go where nobody looks."""
+    with opening(path):
+        try:
+            return FileLock(lock_path(path), wait=False)
+        except BlockingIOError:
+            raise StoreError(
+                f"{path}: is damaged, and another process is using it; the same command mends it "
+                "when that has ended"
+            ) from None
+
+
+def _replace(path: Path, whole: Path) -> Path | None:
+    """Put a damaged file aside, and what can be read of it in its place; return where it is now."""
+    if not whole.exists():
         begun = path.with_name(f".{path.name}.{os.getpid()}.new")
         try:
             _recover(path, begun)
@@ -70,11 +107,7 @@ def open_response_store(path: Path) -> tuple[ResponseStore, str | None]:
             begun.unlink(missing_ok=True)
     aside = put_aside(path) if path.exists() else None
     whole.rename(path)
-    store = ResponseStore(path)
-    where = "beside it" if aside is None else f"{aside.name} now"
-    return store, (
-        f"{path.name} was damaged; it is {where}, and {len(store):,} of its answers were recovered"
-    )
+    return aside
 
 
 def _recover(damaged: Path, path: Path) -> None:

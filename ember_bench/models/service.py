@@ -44,10 +44,12 @@ class _Clients:
         by_connection: By what of a model a client depends on.
         by_model: By the model's `id`, with the model so that this stays its own: what a client
             depends on takes longer to hash than to ask for.
+        winding_down: Whether no further request is sent, by clients to come neither.
     """
 
     by_connection: dict[Hashable, Client] = field(default_factory=dict)
     by_model: dict[int, tuple[ModelInfo, Client]] = field(default_factory=dict)
+    winding_down: bool = False
 
 
 # More than any grid names; a program may make a `ModelInfo` for each question.
@@ -165,13 +167,18 @@ class ModelService:
         """Wait until each request in flight is answered and stored, whoever still wants it."""
         await asyncio.gather(*(client.drain() for client in self._open_clients()))
 
-    def leave_batches(self) -> None:
-        """Wait for no batch any more: calls in one end with `BatchesOpenError`.
+    def wind_down(self) -> None:
+        """Send no further request on this loop, until the service is closed.
 
-        What was submitted stays open, and whoever asks for the same calls later waits for it.
+        Requests in flight go on to their answer. Calls that wait to ask, or to ask again, end at
+        once with `CallGivenUpError`, and so do those that come later, unless their answer is stored
+        or takes no time. Nobody waits for a batch any more; what was submitted stays open, and
+        whoever asks for the same calls later waits for it.
         """
-        for client in self._open_clients():
-            client.leave_batches()
+        clients = self._own_clients()
+        clients.winding_down = True
+        for client in clients.by_connection.values():
+            client.wind_down()
 
     @property
     def calls_in_batches(self) -> int:
@@ -216,17 +223,22 @@ class ModelService:
         clients = self._clients.get(asyncio.get_running_loop())
         return [] if clients is None else list(clients.by_connection.values())
 
-    def _client(self, model: ModelInfo) -> Client:
+    def _own_clients(self) -> _Clients:
         loop = asyncio.get_running_loop()
-        clients = self._clients.get(loop)
-        if clients is None:
+        if (clients := self._clients.get(loop)) is None:
             clients = self._clients[loop] = _Clients()
+        return clients
+
+    def _client(self, model: ModelInfo) -> Client:
+        clients = self._own_clients()
         if (known := clients.by_model.get(id(model))) is not None:
             return known[1]
         if len(clients.by_model) >= _MOST_MODELS:
             clients.by_model.clear()
         if (client := clients.by_connection.get(model.connection)) is None:
             client = clients.by_connection[model.connection] = self._connect(model)
+            if clients.winding_down:
+                client.wind_down()
         clients.by_model[id(model)] = model, client
         return client
 

@@ -23,7 +23,7 @@ def open_database(
     Raises:
         StoreError: if it is not a database, not this kind of database, or of another version.
     """
-    with _opening(path), ExitStack() as stack:
+    with opening(path), ExitStack() as stack:
         path.parent.mkdir(parents=True, exist_ok=True)
         # SQLite would open it, and say so only when an answer that was paid for is to be kept.
         if path.exists() and not os.access(path, os.W_OK):
@@ -56,7 +56,7 @@ def open_for_reading(path: Path, *, application_id: int, version: int) -> sqlite
     # Reading a file in WAL mode makes two more beside it, unless it is known to lie still.
     still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
     uri = f"{path.absolute().as_uri()}?mode=ro{still}"
-    with _opening(path), ExitStack() as stack:
+    with opening(path), ExitStack() as stack:
         reader = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
         stack.callback(reader.close)
         _check(reader, path, application_id, version)
@@ -77,7 +77,10 @@ def suspect(path: Path) -> None:
 
 
 def needs_mending(path: Path) -> bool:
-    """Whether a file is cut short, or was found damaged when it was used last."""
+    """Whether a file is cut short, or was found damaged when it was used last.
+
+    Until it is put aside, or found to be sound, it stays under suspicion.
+    """
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -95,7 +98,8 @@ def needs_mending(path: Path) -> bool:
             sound: bool = connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
         except sqlite3.DatabaseError:
             sound = False
-    mark.unlink()
+    if sound:
+        mark.unlink(missing_ok=True)
     return not sound
 
 
@@ -110,11 +114,13 @@ def put_aside(path: Path) -> Path:
     for suffix in ("-wal", "-shm"):
         if (beside := path.with_name(path.name + suffix)).exists():
             beside.rename(aside.with_name(aside.name + suffix))
-    return path.rename(aside)
+    path.rename(aside)
+    _mark(path).unlink(missing_ok=True)
+    return aside
 
 
 @contextmanager
-def _opening(path: Path) -> Iterator[None]:
+def opening(path: Path) -> Iterator[None]:
     """Make a `StoreError` of whatever hinders a file from being opened."""
     try:
         yield

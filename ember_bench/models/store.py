@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from ember_bench.errors import StoreError
+from ember_bench.models.file_lock import FileLock
 from ember_bench.models.journal import (
     ANSWER_COLUMNS,
     APPLICATION_ID,
@@ -27,7 +29,13 @@ from ember_bench.models.journal import (
     completion_of,
     dollars,
 )
-from ember_bench.models.sqlite import is_damage, open_database, open_for_reading, suspect
+from ember_bench.models.sqlite import (
+    is_damage,
+    open_database,
+    open_for_reading,
+    opening,
+    suspect,
+)
 from ember_bench.models.types import Completion
 
 _CALL_COLUMNS: Final = ("messages", "model", "role", "parameters", "epoch", "replica", "draw")
@@ -73,8 +81,15 @@ class CallStore(Protocol):
         """Keep what is waiting to be kept."""
 
 
+def lock_path(path: Path) -> Path:
+    """Return the lock that is shared by all that write to a response store."""
+    return path.with_name(f".{path.name}.lock")
+
+
 class ResponseStore:
     """Finished calls by call key, in one SQLite file.
+
+    As long as it is open, no other process replaces the file.
 
     Args:
         path: The file; made, with its folder, if it is not there.
@@ -85,9 +100,17 @@ class ResponseStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._reader = open_database(
-            path, application_id=APPLICATION_ID, version=SCHEMA_VERSION, schema=SCHEMA
-        )
+        with opening(path):
+            lock = FileLock(lock_path(path), shared=True)
+        # Also where it is not closed; once, as often as it is.
+        self._let_go = weakref.finalize(self, lock.release)
+        try:
+            self._reader = open_database(
+                path, application_id=APPLICATION_ID, version=SCHEMA_VERSION, schema=SCHEMA
+            )
+        except BaseException:
+            self._let_go()
+            raise
         self._keys = _KnownKeys(self._reader)
         self._writer = GroupCommit(path, self._keys.committed)
 
@@ -163,6 +186,7 @@ class ResponseStore:
         """Write what is waiting and close the file."""
         self._writer.close()
         self._reader.close()
+        self._let_go()
 
 
 class StoredAnswers:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from ember_bench.charts import Axis, Box, accuracy_axis, bounds, find_room, positive_axis
+from ember_bench.charts import Axis, Box, accuracy_axis, bounds, nearest_room, positive_axis
 from ember_bench.experiment.summary import CellSummary, Estimate, ExperimentSummary
 from ember_bench.tracking.fields import cut
 
@@ -17,8 +18,17 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 16, 48
 _ROW: Final = 18
 _NAMED_AT_MOST: Final = 14
 _GAP: Final = 8
+# So far from its point a name, or a number, may stand; from `_FAR` on, a line says whose it is.
+_NAMES_REACH: Final = 120
+_NUMBERS_REACH: Final = 60
+_FAR: Final = 10.0
+# With more cells, intervals are faint and may be written over, and the chart is higher.
+_CROWD: Final = 30
+_MORE_HEIGHT: Final = 3
+_MOST_HEIGHT: Final = 900
 # Of 11 px: the widest that the fonts of common systems have on average.
 _LETTER: Final = 6.8
+_APART: Final = 5.0
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --text: #1c2024; --faint: #60646c; --grid: #e4e6ea;
@@ -31,8 +41,12 @@ body { font: 14px/1.45 system-ui, sans-serif; color: var(--text); background: va
   margin: 20px auto; padding: 0 16px; max-width: 800px; }
 h1 { font-size: 18px; margin: 0 0 2px; } h2 { font-size: 15px; margin: 26px 0 4px; }
 p { margin: 2px 0 8px; color: var(--faint); } svg { width: 100%; height: auto; }
-svg text { font-size: 11px; fill: var(--text); stroke: none; } svg .tick { fill: var(--faint); }
+svg text { font-size: 11px; fill: var(--text); stroke: var(--back); stroke-width: 2.5px;
+  paint-order: stroke; stroke-linejoin: round; }
+svg .tick { fill: var(--faint); stroke: none; }
 svg .grid { stroke: var(--grid); } svg .bar { stroke-width: 1.6; opacity: .75; }
+svg .lead { stroke-width: .9; }
+svg.crowd .bar { stroke-width: 1.2; opacity: .3; }
 svg g.cell:hover .bar { stroke-width: 3; opacity: 1; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; }
 th, td { text-align: right; padding: 3px 8px; border-bottom: 1px solid var(--grid);
@@ -105,10 +119,15 @@ class Point:
     across: tuple[float, float]
     up: tuple[float, float]
 
+    @property
+    def dot(self) -> Box:
+        """What no label may cover."""
+        return _box(self.x, self.y)
+
     def boxes(self) -> list[Box]:
-        """Return what no label may cover."""
+        """Return what a label had better not cover either."""
         return [
-            _box(self.x, self.y),
+            self.dot,
             (self.across[0], self.y - 2, self.across[1], self.y + 2),
             (self.x - 2, self.up[1], self.x + 2, self.up[0]),
         ]
@@ -120,32 +139,48 @@ def _scatter(
     x = positive_axis(
         [cost for cell in cells if (cost := cell.cost_per_item)], _LEFT, _WIDTH - _RIGHT
     )
-    y = _accuracy_axis(cells, _HEIGHT - _BOTTOM, _TOP)
-    yield _svg(_HEIGHT)
+    crowd = len(cells) > _CROWD
+    height = min(_HEIGHT + _MORE_HEIGHT * max(0, len(cells) - _CROWD), _MOST_HEIGHT)
+    bottom = height - _BOTTOM
+    y = _accuracy_axis(cells, bottom, _TOP)
+    yield _svg(height, "crowd" if crowd else "")
     for tick in y.ticks():
         yield _line(_LEFT, y(tick), _WIDTH - _RIGHT, y(tick), 'class="grid"')
         yield _text(_LEFT - 6, y(tick) + 4, f"{100 * tick:g} %", "tick", "end")
     for tick in x.ticks():
-        yield _line(x(tick), _TOP, x(tick), _HEIGHT - _BOTTOM, 'class="grid"')
-        yield _text(x(tick), _HEIGHT - _BOTTOM + 16, f"{tick:.3g}", "tick", "middle")
+        yield _line(x(tick), _TOP, x(tick), bottom, 'class="grid"')
+        yield _text(x(tick), bottom + 16, f"{tick:.3g}", "tick", "middle")
     scale = ", logarithmic" if x.log else ""
-    yield _text(_WIDTH / 2, _HEIGHT - 8, f"US$ per item{scale}", "tick", "middle")
+    yield _text(_WIDTH / 2, height - 8, f"US$ per item{scale}", "tick", "middle")
+    points = _points(cells, x, y)
+    for point in points:
+        yield _open_cell(point.cell, colour(point.cell))
+        yield _line(point.x, point.up[0], point.x, point.up[1], 'class="bar"')
+        yield _line(point.across[0], point.y, point.across[1], point.y, 'class="bar"')
+        yield _dot(point.cell, point.x, point.y) + "</g>"
+    few = len(points) <= _NAMED_AT_MOST
+    boxes = [box for point in points for box in ([point.dot] if crowd else point.boxes())]
+    taken = list(dict.fromkeys(boxes))
+    labels = []
+    # The best first: where there is little room, it is theirs.
+    for point in sorted(points, key=lambda point: point.y):
+        name = cut(point.cell.label, 30) if few else str(numbers[point.cell.name])
+        if (place := _place(name, point, bottom, taken, always=few)) is not None:
+            group = _open_cell(point.cell, colour(point.cell))
+            yield group + _lead(name, point, place) + "</g>"
+            labels.append(f"{group}{_text(place[0], place[1] + 4, name, '', 'middle')}</g>")
+    yield from labels  # over all lines
+    yield "</svg>"
+
+
+def _points(cells: Sequence[CellSummary], x: Axis, y: Axis) -> list[Point]:
     points = []
     for cell in cells:
         if (cost := cell.cost_per_item) and (accuracy := cell.accuracy):
             left, at, right = map(x, bounds(cost))
             bottom, height, top = map(y, bounds(accuracy))
             points.append(Point(cell, at, height, (left, right), (bottom, top)))
-    taken = [box for point in points for box in point.boxes()]
-    few = len(points) <= _NAMED_AT_MOST
-    for point in points:
-        name = cut(point.cell.label, 30) if few else str(numbers[point.cell.name])
-        yield _open_cell(point.cell, colour(point.cell))
-        yield _line(point.x, point.up[0], point.x, point.up[1], 'class="bar"')
-        yield _line(point.across[0], point.y, point.across[1], point.y, 'class="bar"')
-        yield _dot(point.cell, point.x, point.y)
-        yield _label(name, point.x, point.y, taken) + "</g>"
-    yield "</svg>"
+    return points
 
 
 def _rows(cells: Sequence[CellSummary], colour: Callable[[CellSummary], str]) -> Iterator[str]:
@@ -174,9 +209,9 @@ def _accuracy_axis(cells: Sequence[CellSummary], start: float, end: float) -> Ax
     return accuracy_axis([cell.accuracy for cell in cells if cell.accuracy], start, end)
 
 
-def _svg(height: float) -> str:
+def _svg(height: float, css: str = "") -> str:
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" '
+        f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" class="{css}" role="img" '
         'aria-label="Chart; the table below has its numbers">'
     )
 
@@ -205,13 +240,31 @@ def _box(x: float, y: float, width: float = 10, height: float = 10) -> Box:
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
-def _label(text: str, x: float, y: float, taken: list[Box]) -> str:
-    """Return the name of a point where there is room; else over something, but whole."""
-    width = _LETTER * len(text)
-    place = find_room(width, x, y, (_LEFT, 0, _WIDTH, _HEIGHT - _BOTTOM), taken)
-    if place is None:
-        place = min(x + _GAP + width / 2, _WIDTH - width / 2), y - _GAP
-    return _text(place[0], place[1] + 4, text, "", "middle")
+def _place(
+    text: str, point: Point, bottom: float, taken: list[Box], *, always: bool
+) -> tuple[float, float] | None:
+    """Return the middle of a point's name, where there is room for it.
+
+    Where there is none, it is over something, but whole, if there must be one `always`.
+    """
+    width, reach = _width(text), _NAMES_REACH if always else _NUMBERS_REACH
+    place = nearest_room(width, point.x, point.y, (_LEFT, 0, _WIDTH, bottom), taken, reach)
+    if place is None and always:
+        return min(point.x + _GAP + width / 2, _WIDTH - width / 2), point.y - _GAP
+    return place
+
+
+def _lead(text: str, point: Point, place: tuple[float, float]) -> str:
+    """Return the line from a point to its name, if that is far."""
+    left, top, right, bottom = _box(*place, _width(text), _GAP)
+    near = min(max(point.x, left), right), min(max(point.y, top), bottom)
+    if math.dist(near, (point.x, point.y)) <= _FAR:
+        return ""
+    return _line(point.x, point.y, *near, 'class="lead"')
+
+
+def _width(text: str) -> float:
+    return _LETTER * len(text) + _APART
 
 
 def _percent(estimate: Estimate | None) -> str:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.cli.conftest import COMMAND, ENVIRONMENT
 from tests.support.batches import BatchServer
+from tests.support.loopback import Asked, Fault
 from tests.support.workspace import Workspace, single, vote
 
 RUN = ("run", "grid.yaml", "--no-mlflow", "--json")
@@ -181,6 +182,82 @@ def test_ctrl_c_leaves_the_batch_open_and_says_how_to_go_on(here: Workspace) -> 
             summary = finish(process, server)
     assert len(server.batches) == 1
     assert summary["run"]["status"] == "complete"
+
+
+class TestCtrlCWhileABatchIsSubmitted:
+    @pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
+    def test_waits_until_its_id_is_known(self, here: Workspace, provider: str) -> None:
+        with BatchServer(lambda prompt: "8") as server:
+            write(here, server, provider)
+            server.slow = 1.0
+            with started(here.root) as process:
+                until(process, lambda: bool(server.batches))
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=30)
+            assert process.returncode == 3
+            assert json.loads(out)["run"]["trials_run"] == 0
+            assert f"{3 * ITEMS} calls are in providers' batches" in err
+            assert ids(here.root) == [server.batches[0].id]
+            with started(here.root) as process:
+                summary = finish(process, server)
+        assert len(server.batches) == 1
+        assert summary["run"]["status"] == "complete"
+
+    def test_twice_leaves_it_to_be_found(self, here: Workspace) -> None:
+        with BatchServer(lambda prompt: "8") as server:
+            write(here, server)
+            server.slow = 60.0
+            with started(here.root) as process:
+                until(process, lambda: bool(server.batches))
+                stop_at_once(process)
+            assert ids(here.root) == [None]
+            with started(here.root) as process:
+                summary = finish(process, server)
+        assert len(server.batches) == 1
+        assert summary["run"]["status"] == "complete"
+
+    def test_twice_before_it_was_made_has_it_made_later(self, here: Workspace) -> None:
+        stuck = [True]
+
+        def submissions(asked: Asked) -> Fault | None:
+            submits = asked.body and not asked.path.endswith("/files")
+            return Fault(0, delay=60) if stuck and submits else None
+
+        with BatchServer(lambda prompt: "8", fault=submissions) as server:
+            write(here, server)
+            with started(here.root) as process:
+                until(process, lambda: server.in_flight > 0 and ids(here.root) == [None])
+                stop_at_once(process)
+            stuck.clear()
+            assert ids(here.root) == [None]
+            assert not server.batches
+            age(here.root, 100)
+            with started(here.root) as process:
+                summary = finish(process, server)
+        assert [len(batch.requests) for batch in server.batches] == [3 * ITEMS]
+        assert summary["run"]["status"] == "complete"
+
+
+def stop_at_once(process: subprocess.Popen[str]) -> None:
+    """Send SIGINT twice, and see that the process ends."""
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    asked = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 3, err
+    assert "to continue: ember-bench run grid.yaml" in err
+    assert "Traceback" not in err
+    assert "never retrieved" not in err
+    assert time.monotonic() - asked < 5
+
+
+def age(folder: Path, seconds: float) -> None:
+    """Have the batches in the journal be older: they were submitted before a longer break."""
+    with closing(sqlite3.connect(folder / "results" / "batches.db")) as connection:
+        connection.execute("UPDATE batches SET begun = begun - ?", (seconds,))
+        connection.commit()
 
 
 def test_what_failed_or_expired_is_asked_again_in_another_batch(here: Workspace) -> None:

@@ -13,6 +13,7 @@ from tests.support.workspace import Workspace, single, vote
 
 RUN = ("run", "grid.yaml", "--no-mlflow", "--quiet")
 LOOSE = "numeric_match_1_percent"
+SINGLE = "single(model=counted:a)"
 
 
 @pytest.fixture
@@ -72,6 +73,84 @@ def test_it_costs_nothing_and_keeps_costs_and_latencies(command: Command, ran: W
         assert new["cost_per_item"] == old["cost_per_item"]
         assert new["latency_seconds"] == old["latency_seconds"]
         assert new["calls_made"] == 0
+
+
+class TestOfCells:
+    @pytest.mark.parametrize("cell", [f"sums/{SINGLE}", SINGLE])
+    def test_scores_those_that_are_named_and_no_others(
+        self, command: Command, ran: Workspace, cell: str
+    ) -> None:
+        asked, before = counted.requests(), scores("trip")
+        result = command("rescore", f"trip/{cell}", "--evaluator", LOOSE, "--json")
+        assert result.status == 0
+        assert counted.requests() == asked
+        assert [found["name"] for found in result.json["cells"]] == [f"sums/{SINGLE}"]
+        assert result.json["run"]["status"] == "complete"
+        after = scores("trip.rescored")
+        assert after.keys() == {key for key in before if key[0] == f"sums/{SINGLE}"}
+        assert sum(after.values()) > sum(before[key] for key in after)
+        command("rescore", "trip", "--evaluator", LOOSE, "--as", "whole")
+        whole = scores("whole")
+        assert after == {key: whole[key] for key in after}
+
+    def test_scores_a_dataset(self, command: Command, ran: Workspace) -> None:
+        ran.sums(5, name="more")
+        ran.grid(datasets=["sums", "more"], architectures=[single(), vote(3)])
+        command(*RUN)
+        result = command("rescore", "trip/more", "--evaluator", f"more={LOOSE}", "--json")
+        assert [data["name"] for data in result.json["datasets"]] == ["more"]
+        assert [cell["dataset"] for cell in result.json["cells"]] == ["more", "more"]
+        assert result.json["cells"][1]["comparison"]["baseline"] == result.json["cells"][0]["name"]
+        other = command("rescore", "trip/more", "--evaluator", f"sums={LOOSE}", "--as", "other")
+        assert other.status == 2
+        assert "unknown dataset 'sums'" in other.err
+
+    def test_is_compared_with_a_baseline_only_if_that_is_scored_too(
+        self, command: Command, ran: Workspace
+    ) -> None:
+        ran.grid(architectures=[single(), vote(3)], baseline={"name": "single"})
+        command(*RUN)
+        (voted,) = {name for name, _ in scores("trip")} - {f"sums/{SINGLE}"}
+        result = command("rescore", f"trip/{voted}", "--evaluator", LOOSE, "--json")
+        (cell,) = result.json["cells"]
+        assert result.json["baseline"] is None
+        assert cell["comparison"] is None
+        assert command("report", "trip.rescored").status == 0
+
+    def test_says_what_to_compare(self, command: Command, ran: Workspace) -> None:
+        result = command("rescore", f"trip/{SINGLE}", "--evaluator", LOOSE)
+        assert f"ember-bench compare 'trip/{SINGLE}' trip.rescored --anyway" in result.err
+        found = command("compare", f"trip/{SINGLE}", "trip.rescored", "--anyway", "--json").json
+        (pair,) = found["pairs"]
+        assert pair["losses"] == 0 < pair["wins"]
+
+    def test_covers_no_results_of_other_cells(self, command: Command, ran: Workspace) -> None:
+        command("rescore", "trip", "--evaluator", LOOSE)
+        before = scores("trip.rescored")
+        refused = command("rescore", f"trip/{SINGLE}")
+        assert refused.status == 2
+        assert "results/trip.rescored: has results of other cells too" in refused.err
+        assert "--as" in refused.err
+        assert scores("trip.rescored") == before
+        assert command("rescore", f"trip/{SINGLE}", "--as", "one").status == 0
+        assert command("rescore", f"trip/{SINGLE}", "--as", "one", "--evaluator", LOOSE).status == 0
+
+    def test_that_are_not_there_are_a_mistake(self, command: Command, ran: Workspace) -> None:
+        result = command("rescore", "trip/singel")
+        assert result.status == 2
+        assert "unknown cell 'singel'" in result.err
+        ran.grid(architectures=[vote(3)])
+        result = command("rescore", f"trip/{SINGLE}")
+        assert result.status == 2
+        assert f"trip/{SINGLE}: grid.yaml has no such cell any more" in result.err
+
+    def test_may_be_in_results_of_another_machine(self, command: Command, ran: Workspace) -> None:
+        Path("theirs").mkdir()
+        Path("results").rename("theirs/results")
+        result = command("rescore", f"theirs/results/trip/{SINGLE}", "--evaluator", LOOSE)
+        assert result.status == 0
+        compare = f"compare 'theirs/results/trip/{SINGLE}' theirs/results/trip.rescored --anyway"
+        assert compare in result.err
 
 
 def test_a_corrected_evaluator_is_taken_from_its_card(command: Command, ran: Workspace) -> None:

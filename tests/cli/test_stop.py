@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import COMMAND, ENVIRONMENT, program
+from tests.support.openai_server import Answer, Asked, Fault, OpenAIServer
 from tests.support.workspace import Workspace, single, vote
 
 RUN = ("run", "grid.yaml", "--no-mlflow", "--json")
@@ -36,8 +39,8 @@ def grid(here: Workspace, in_flight: int) -> None:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start the run; when the block begins, some calls are stored."""
+def started(folder: Path, answers: int = 4) -> Iterator[subprocess.Popen[str]]:
+    """Start the run; when the block begins, so many answers are stored."""
     process = subprocess.Popen(
         [*COMMAND, *RUN],
         cwd=folder,
@@ -50,7 +53,7 @@ def started(folder: Path) -> Iterator[subprocess.Popen[str]]:
     )
     try:
         deadline = time.monotonic() + 60
-        while stored(folder) < 4 and process.poll() is None and time.monotonic() < deadline:
+        while stored(folder) < answers and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         yield process
     finally:
@@ -81,10 +84,45 @@ def test_one_signal_finishes_what_is_under_way(slow: Workspace, number: signal.S
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
         assert process.returncode == 3
-    assert "stopping: no further trial is begun" in err
+    assert "stopping: no further trial is begun and no further request sent" in err
     assert "to continue: ember-bench run grid.yaml --no-mlflow --json" in err
     assert '"status": "partial"' in out
     assert "Unfinished" in (slow.root / "results/trip/summary.md").read_text()
+
+
+def test_a_signal_ends_the_waits_of_calls_that_are_to_be_asked_again(here: Workspace) -> None:
+    """Every third call is told to come back in twenty minutes, the others are answered."""
+    busy = {f"{n} + {7 * n} = ?" for n in range(0, 16, 3)}
+    answered: Counter[str] = Counter()
+
+    def reply(asked: Asked) -> Answer | Fault:
+        (question,) = re.findall(r"\d+ \+ \d+ = \?", asked.prompt)
+        if question in busy:
+            return Fault(503, headers={"retry-after": "1200"})
+        answered[question] += 1
+        return Answer("8")
+
+    with OpenAIServer(reply) as server:
+        here.sums(16)
+        provider = {"name": "openai", "base_url": server.base_url}
+        here.write("registry/models/far.yaml", {"name": "openai:far", "provider": provider})
+        here.grid(architectures=[single("openai:far")], in_flight=16)
+        with started(here.root, answers=1) as process:
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        assert process.returncode == 3, err
+        assert "stopping" in err
+        stopped = json.loads(out)
+        (cell,) = stopped["cells"]
+        assert cell["outcomes"].get("error", 0) == 0
+        kept = stored(here.root)
+        assert stopped["run"]["trials_run"] == kept < 16
+
+        busy.clear()
+        continued = program(*RUN, cwd=here.root)
+        assert continued.returncode == 0
+    assert json.loads(continued.stdout)["run"]["calls_made"] == 16 - kept
+    assert len(answered) == answered.total() == 16
 
 
 def test_two_signals_stop_at_once_and_the_same_command_continues(slow: Workspace) -> None:

@@ -242,6 +242,23 @@ def kill_at_request(
         _end(process)
 
 
+def stop_at_request(number: int, server: FaultyServer, workspace: Workspace) -> Outcome:
+    """Run the study, which is told to stop before its how-manieth request is answered."""
+    left = number
+
+    def count() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    server.before_reply = count
+    try:
+        return finish(workspace)
+    finally:
+        server.before_reply = lambda: None
+
+
 def kill_after(
     seconds: float, workspace: Workspace, disturbed: Disturbance, mlflow: str | None = None
 ) -> None:

@@ -2,7 +2,8 @@
 
 Each fault of a server alone, at the first request of every call, or of every third where the run
 has to wait; all of them mixed, at a fifth of the requests; what the machine under the run does; and
-all of it again with the run killed (SIGKILL) on the way and started anew.
+all of it again with the run killed (SIGKILL) on the way and started anew, and what servers do with
+the run told to stop (SIGINT).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tests.faults.study import (
     kill_after,
     kill_at_request,
     moments,
+    stop_at_request,
     stored,
 )
 from tests.support.loopback import Fault
@@ -119,6 +121,23 @@ def test_killed_on_the_way_it_is_too_and_no_stored_answer_is_paid_again(
     # Once by each run, of which damaged files have one more.
     assert max(server.answered.values()) <= (2 if row.damage is None else 3)
     assert len(server.answered) == NEEDED
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("name", SERVERS)
+def test_stopped_on_the_way_it_is_too_and_no_answer_is_paid_twice(
+    tmp_path: Path, undisturbed: Any, name: str, transport: str
+) -> None:
+    number = moments(f"stopped {name} {transport}").randrange(1, NEEDED + 1)
+    with FaultyServer(SERVERS[name].server) as server:
+        workspace = study(tmp_path, server, SERVERS[name], transport)
+        ran = stop_at_request(number, server, workspace)
+        assert ran.stopped or ran.summary.run.status == "complete"
+        # A call that was given up makes no failed trial.
+        assert all(cell.outcomes["error"] == 0 for cell in ran.summary.cells)
+        ran = finish_from(workspace, stored(workspace))
+        assert set(server.answered.values()) == {1}
+    assert comparable(ran.summary) == undisturbed
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

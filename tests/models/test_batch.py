@@ -43,6 +43,7 @@ class FakeApi:
         submitted: The keys of each batch, in order.
         fates: What becomes of the next batches' requests; `ANSWER` after that.
         seen_from: When batches can be found.
+        submitting: Seconds before a batch is taken, and before its id is told.
         on_submit: Raised after the batch was taken (`taken`) or in place of that.
     """
 
@@ -59,20 +60,23 @@ class FakeApi:
         self.on_poll: list[Exception] = []
         self.on_find: list[Exception] = []
         self.seen_from = 0.0
+        self.submitting = 1.0, 0.0
 
     def request(self, call: Call) -> BatchRequest:
         return BatchRequest.of(call, {}, 100)
 
     async def submit(self, requests: Sequence[BatchRequest], token: str) -> str:
-        await asyncio.sleep(1)
+        await asyncio.sleep(self.submitting[0])
         taken, error = self.on_submit.pop(0) if self.on_submit else (True, None)
         if taken:
             self.submitted.append([request.key for request in requests])
             self.tokens.append(token)
             self.ends.append(virtual.virtual_time() + HOUR)
+        batch_id = f"b{len(self.submitted) - 1}"
+        await asyncio.sleep(self.submitting[1])
         if error is not None:
             raise error
-        return f"b{len(self.submitted) - 1}"
+        return batch_id
 
     async def find(self, batch: OpenBatch, others: Collection[str]) -> str | None:
         if self.on_find:
@@ -399,6 +403,33 @@ class TestLeaving:
         virtual.run(main())
         assert journal.ids() == {"b0"}
 
+    @pytest.mark.parametrize("submitting", [(60.0, 0.0), (1.0, 60.0)])
+    def test_gives_up_a_submission_that_takes_long_and_the_next_run_makes_it_once(
+        self, api: FakeApi, journal: BatchJournal, submitting: tuple[float, float]
+    ) -> None:
+        api.submitting = submitting
+        made = calls(3)
+
+        async def main() -> tuple[float, list[Any]]:
+            asked = queue(api, journal)
+            waiting = asyncio.create_task(answers(asked, made))
+            await asyncio.sleep(3)
+            asked.leave()
+            await waiting
+            await asked.close()
+            closed = virtual.virtual_time()
+            api.submitting = 1.0, 0.0
+            again = queue(api, journal)
+            found = await answers(again, made)
+            await again.close()
+            return closed, found
+
+        closed, found = virtual.run(main())
+        assert closed < 20
+        assert found == [ANSWER] * 3
+        assert len(api.submitted) == 1
+        assert journal.open_calls() == 0
+
     def test_submits_nothing_more(self, api: FakeApi, journal: BatchJournal) -> None:
         async def main() -> list[Any]:
             asked = queue(api, journal)
@@ -424,7 +455,7 @@ class TestLeaving:
             (call,) = calls(1, model, purse=purse)
             waiting = asyncio.create_task(endpoint.complete(call))
             await asyncio.sleep(100)
-            endpoint.leave_batches()
+            endpoint.wind_down()
             with pytest.raises(BatchesOpenError):
                 await waiting
             await endpoint.close()

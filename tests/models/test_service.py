@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ember_bench import bridge
-from ember_bench.errors import OfflineError, ProviderError, UnknownNameError
+from ember_bench.errors import CallGivenUpError, OfflineError, ProviderError, UnknownNameError
 from ember_bench.models import (
     Completion,
     MemoryStore,
@@ -27,6 +27,7 @@ from ember_bench.models import (
     provider,
 )
 from ember_bench.models import strand as strands
+from ember_bench.models.budget import Purse
 from ember_bench.models.call import Call
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.types import Usage
@@ -667,6 +668,74 @@ class TestClosing:
         (outcome,) = asyncio.run(main())
         assert isinstance(outcome, asyncio.CancelledError)
         assert script.cancelled == 1
+
+
+class TestWindingDown:
+    def test_also_gives_up_calls_to_models_that_were_not_asked_before(self) -> None:
+        first, second = Script(), Script()
+        service = serve(first.model, second.model)
+
+        async def main() -> None:
+            await trial(service, first.model)
+            service.wind_down()
+            for model in (first.model, second.model):
+                with pytest.raises(CallGivenUpError):
+                    await trial(service, model)
+            await service.close()
+
+        asyncio.run(main())
+        assert (len(first.asked), len(second.asked)) == (1, 0)
+
+    def test_answers_what_is_stored(self, store: ResponseStore) -> None:
+        script = Script()
+        service = serve(script.model, store=store)
+
+        async def main() -> tuple[Any, Any]:
+            before = await trial(service, script.model)
+            service.wind_down()
+            return before, await trial(service, script.model)
+
+        before, after = asyncio.run(main())
+        assert before.data == after.data
+
+    def test_tells_each_trial_that_waits_for_a_shared_call(self, store: ResponseStore) -> None:
+        script = Script()
+        script.fault = lambda _: ProviderError("later", retryable=True, status=503, retry_after=60)
+        service = serve(script.model, store=store)
+        purses = [Purse("one"), Purse("two")]
+
+        async def ask(purse: Purse) -> Any:
+            lm = module(service, script.model)
+
+            def body() -> Any:
+                strands.current.set(Strand(TrialContext(purse=purse)))
+                return lm.respond("q")
+
+            return await bridge.run(body)
+
+        async def main() -> list[Any]:
+            waiting = [asyncio.ensure_future(ask(purse)) for purse in purses]
+            await until(lambda: bool(script.asked))
+            service.wind_down()
+            return await asyncio.gather(*waiting, return_exceptions=True)
+
+        assert {type(end) for end in asyncio.run(main())} == {CallGivenUpError}
+        assert all(purse.exhausted for purse in purses)
+        assert len(script.asked) == 1
+
+    def test_ends_with_the_loop_that_it_was_told_on(self) -> None:
+        script = Script()
+        service = serve(script.model)
+
+        async def wind_down() -> None:
+            service.wind_down()
+            await service.close()
+
+        async def ask() -> Any:
+            return await trial(service, script.model)
+
+        asyncio.run(wind_down())
+        assert asyncio.run(ask()).data
 
 
 class Models(Enum):

@@ -50,6 +50,7 @@ class BatchServer(LoopbackServer):
     Attributes:
         batches: All that were submitted, in order.
         lost: Make the next batch, but break the connection in place of telling its id.
+        slow: Seconds that it takes to tell the id of a batch that was made.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class BatchServer(LoopbackServer):
         self.in_file = in_file
         self.batches: list[Batch] = []
         self.lost = False
+        self.slow = 0.0
         self._files: dict[str, str] = {}
 
     @property
@@ -127,7 +129,7 @@ class BatchServer(LoopbackServer):
         if self.lost:
             self.lost = False
             return Fault(0)
-        return json_reply(body())
+        return json_reply(body(), delay=self.slow)
 
     def _page(self, asked: Asked) -> list[Batch]:
         """Return the batches, the newest first, after the one that is asked for."""

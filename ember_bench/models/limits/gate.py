@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from ember_bench.errors import ProviderError
+from ember_bench.errors import CallGivenUpError, ProviderError
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.limits.circuit import Circuit
 from ember_bench.models.limits.pace import Pace
@@ -64,6 +64,7 @@ class Gate:
         self._requests_at = self._tokens_at = -math.inf
         self._number = 0
         self._noted = 0
+        self._closed = False
 
     @property
     def counts_tokens(self) -> bool:
@@ -86,6 +87,7 @@ class Gate:
             patience: Seconds it may be told to wait by the provider.
 
         Raises:
+            CallGivenUpError: if the gate is closed.
             CircuitOpenError: if the model is not asked for the time being.
             ProviderError: if the provider asked to wait longer than `patience`.
         """
@@ -144,8 +146,14 @@ class Gate:
         self.in_flight -= 1
         self._let_in()
 
+    def close(self) -> None:
+        """Let no further request through; those who wait are turned away at once."""
+        self._closed = True
+        self._opened.set()
+        self._let_in()
+
     async def rest(self, sleep: Awaitable[None]) -> None:
-        """Await `sleep`, but not longer than until the circuit opens."""
+        """Await `sleep`, but not longer than until the circuit opens, or the gate is closed."""
         waits = [asyncio.ensure_future(sleep), asyncio.ensure_future(self._opened.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -212,11 +220,14 @@ class Gate:
     def _close_circuit(self) -> None:
         if self.circuit.is_open:
             self._note("answers again")
-            self._opened.clear()
+            if not self._closed:
+                self._opened.clear()
         self.circuit.answered()
 
     def _refuse(self, patience: float) -> None:
         """Raise if the request had better not wait."""
+        if self._closed:
+            raise CallGivenUpError(f"{self.model.model_id}: not asked, as the run is to stop")
         self.circuit.check()
         left = self._paused_until - self._clock()
         if left > patience:
