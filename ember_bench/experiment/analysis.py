@@ -47,7 +47,9 @@ class Analysis:
         self.read = StoredCells(store) if read is None else read
         self.asked = store.description
         self.level = self.asked.level
-        self._scores: dict[str, FloatArray] = {}
+        # Nobody asks for a cell again but those who read them too.
+        self._read_cell = self.read.read_once if read is None else self.read.cell
+        self._baseline_scores: dict[str, FloatArray] = {}
 
     def summary(self, run: RunSummary) -> ExperimentSummary:
         """Return what the experiment found; `run` says what the last run did."""
@@ -71,17 +73,28 @@ class Analysis:
 
     def cells(self) -> list[CellSummary]:
         """Return what each cell came to, compared with its baseline."""
-        cells = [self._cell(i, cell) for i, cell in enumerate(self.asked.cells)]
-        return self._with_holm([self._compared(i, cell) for i, cell in enumerate(cells)])
+        cells, baselines = self.asked.cells, self.asked.baselines.values()
+        # Baselines first: the scores of the others need not be held then, nor their trials.
+        order = sorted(range(len(cells)), key=lambda index: cells[index].name not in baselines)
+        found = {index: self._cell(index) for index in order}
+        return self._with_holm([found[index] for index in range(len(cells))])
 
-    def _cell(self, index: int, cell: CellDescription) -> CellSummary:
-        data, totals = self.read.data(index), self.read.totals(index)
+    def _cell(self, index: int) -> CellSummary:
+        cell, (data, totals) = self.asked.cells[index], self._read_cell(index)
+        counted = None if self.asked.failures == "wrong" else ~data.failed
+        scores = data.means(data.score, counted)
+        if cell.name in self.asked.baselines.values():
+            self._baseline_scores[cell.name] = scores
+        return self._compared(index, self._summary(cell, data, totals, scores), scores)
+
+    def _summary(
+        self, cell: CellDescription, data: CellData, totals: CellTotals, scores: FloatArray
+    ) -> CellSummary:
+        """Return the summary of a cell, its comparison pending."""
         scheduled = self.asked.scheduled(cell)
         outcomes = np.bincount(data.outcome, minlength=len(OUTCOMES))
         outcomes[OUTCOMES.index("skipped")] = scheduled - len(data.outcome)
         failed = data.failed
-        counted = None if self.asked.failures == "wrong" else ~failed
-        scores = self._scores[cell.name] = data.means(data.score, counted)
         # A failed trial's calls, and their critical path, end somewhere in the middle.
         costs = _present(data.means(data.cost, _known(data.cost, ~failed)))
         latencies = _present(data.means(data.latency, _known(data.latency, ~failed)))
@@ -158,16 +171,16 @@ class Analysis:
     def _clusters(self, cell: CellDescription, places: IntArray) -> list[str] | None:
         return self.read.items(cell.dataset).clusters(places)
 
-    def _compared(self, index: int, summary: CellSummary) -> CellSummary:
+    def _compared(self, index: int, summary: CellSummary, scores: FloatArray) -> CellSummary:
         """Return the summary with its comparison to the baseline, Holm's correction pending."""
         cell = self.asked.cells[index]
         baseline = self.asked.baselines.get(cell.dataset)
         if baseline is None or baseline == cell.name:
             return summary
-        ours, theirs = self._scores[cell.name], self._scores[baseline]
-        both = np.flatnonzero(~np.isnan(ours) & ~np.isnan(theirs))
+        theirs = self._baseline_scores[baseline]
+        both = np.flatnonzero(~np.isnan(scores) & ~np.isnan(theirs))
         found = stats.paired_difference(
-            ours[both],
+            scores[both],
             theirs[both],
             clusters=self._clusters(cell, both),
             level=self.level,

@@ -18,6 +18,7 @@ import pytest
 from ember_bench.experiment import asked
 from ember_bench.experiment.analysis import Analysis
 from ember_bench.experiment.asked import AskedItem, AskedItems
+from ember_bench.experiment.celldata import StoredCells
 from ember_bench.experiment.plan import Experiment
 from ember_bench.experiment.rows import StoredTrials
 from ember_bench.experiment.runner import trial_store
@@ -100,7 +101,7 @@ def test_the_items_are_those_asked_in_order(workspace: Workspace) -> None:
         AskedItem(i.id, i.digest, i.category, i.cluster, i.question, i.target) for i in items
     ]
     found = stored.description.items["sums"]
-    assert found.categories == [i.category for i in items]
+    assert list(found.categories()) == [i.category for i in items]
     assert found.clustered
     assert found[-1].id == items[9].id
     assert [i.id for i in found[2:4]] == [items[2].id, items[3].id]
@@ -134,7 +135,9 @@ def test_another_seed_keeps_every_trial_and_tells_the_new_order(workspace: Works
     assert [i.id for i in stored.description.items["sums"]] == [i.id for i in items]
     rows = list(stored.columns(0, ["score"]))
     assert [place for place, _, _ in rows] == list(range(10))
-    assert stored.numbers(0, ["score"]).T.tolist() == [list(map(float, row)) for row in rows]
+    found = StoredCells(stored).data(0)
+    assert found.item.tolist() == list(range(10))
+    assert found.score.tolist() == [score for _, _, score in rows]
     first = [row for row in rows if row[0] < 4]
     assert list(stored.columns(0, ["score"], first=4)) == first
     stored.close()
@@ -176,7 +179,7 @@ def test_a_store_with_the_items_in_its_description_is_read(tmp_path: Path) -> No
     stored = StoredTrials(path)
     items = stored.description.items["sums"]
     assert [i.id for i in items] == ["sums-1", "sums-2", "sums-0", "sums-3"]
-    assert items.categories == ["odd", "even", "even", "odd"]
+    assert list(items.categories()) == ["odd", "even", "even", "odd"]
     assert not items.clustered
     cells = Analysis(stored).cells()
     assert [(cell.items, cell.scheduled) for cell in cells] == [(4, 8), (4, 8)]
