@@ -99,7 +99,7 @@ class Analysis:
         costs = _present(data.means(data.cost, _known(data.cost, ~failed)))
         latencies = _present(data.means(data.latency, _known(data.latency, ~failed)))
         accuracy = stats.mean_score(
-            _present(scores), clusters=self._clusters(cell, _places(scores)), level=self.level
+            _present(scores), clusters=self._clusters(cell, ~np.isnan(scores)), level=self.level
         )
         return CellSummary(
             name=cell.name,
@@ -111,7 +111,7 @@ class Analysis:
             simulated=cell.simulated,
             oracle=cell.oracle,
             scheduled=scheduled,
-            items=int(np.count_nonzero(data.epochs)),
+            items=data.items_done,
             outcomes=dict(zip(OUTCOMES, outcomes.tolist(), strict=True)),
             accuracy=_estimate(accuracy),
             accuracy_worst=_mean(data.means(data.score)) if failed.any() else None,
@@ -161,15 +161,16 @@ class Analysis:
         names, numbers = self.read.items(cell.dataset).categories
         found = {}
         for number, name in enumerate(names):
-            chosen = np.flatnonzero((numbers == number) & ~np.isnan(scores))
+            chosen = (numbers == number) & ~np.isnan(scores)
             clusters = self._clusters(cell, chosen)
             estimate = stats.mean_score(scores[chosen], clusters=clusters, level=self.level)
             if estimate is not None:
                 found[name] = Estimate.of(estimate)
         return found
 
-    def _clusters(self, cell: CellDescription, places: IntArray) -> list[str] | None:
-        return self.read.items(cell.dataset).clusters(places)
+    def _clusters(self, cell: CellDescription, chosen: BoolArray) -> list[str] | None:
+        items = self.read.items(cell.dataset)
+        return items.clusters(np.flatnonzero(chosen)) if items.asked.clustered else None
 
     def _compared(self, index: int, summary: CellSummary, scores: FloatArray) -> CellSummary:
         """Return the summary with its comparison to the baseline, Holm's correction pending."""
@@ -178,7 +179,7 @@ class Analysis:
         if baseline is None or baseline == cell.name:
             return summary
         theirs = self._baseline_scores[baseline]
-        both = np.flatnonzero(~np.isnan(scores) & ~np.isnan(theirs))
+        both = ~np.isnan(scores) & ~np.isnan(theirs)
         found = stats.paired_difference(
             scores[both],
             theirs[both],
@@ -203,7 +204,9 @@ class Analysis:
             p_value=found.p_value,
             p_holm=None,
             test=found.test,
-            shared_draws=self._share_calls(index, self.asked.places[baseline], both),
+            shared_draws=self._share_calls(
+                index, self.asked.places[baseline], np.flatnonzero(both)
+            ),
         )
         return msgspec.structs.replace(summary, comparison=comparison)
 
@@ -241,14 +244,10 @@ def _spend(totals: CellTotals, *, replayed: bool) -> float | None:
     return None if totals.unpriced and not replayed else totals.spend_usd
 
 
-def _places(values: FloatArray) -> IntArray:
-    return np.flatnonzero(~np.isnan(values))
-
-
 def _present(values: FloatArray) -> FloatArray:
-    """Return the values of the items that have one."""
-    found: FloatArray = values[~np.isnan(values)]
-    return found
+    """Return the values of the items that have one; the same array if all have."""
+    absent = np.isnan(values)
+    return values[~absent] if absent.any() else values
 
 
 def _known(values: FloatArray, asked: BoolArray) -> BoolArray:

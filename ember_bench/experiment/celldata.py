@@ -150,6 +150,12 @@ class CellData:
         """How many trials each item has, shape (n_items,)."""
         return np.bincount(self.item, minlength=self.n_items)
 
+    @property
+    def items_done(self) -> int:
+        """How many items have a trial."""
+        changes = np.count_nonzero(self.item[1:] != self.item[:-1])
+        return int(changes) + bool(len(self.item))
+
     def means(self, values: FloatArray, keep: BoolArray | None = None) -> FloatArray:
         """Return the mean of `values` over each item's epochs; NaN for items without a trial.
 
@@ -175,7 +181,7 @@ class CellData:
     @cached_property
     def _once(self) -> bool:
         """Whether every item has one trial, which then is the mean of its trials."""
-        return len(self.item) == self.n_items and bool((self.epochs == 1).all())
+        return len(self.item) == self.n_items == self.items_done
 
     def first(self, item: int) -> int:
         """Return the number of an item's first trial."""
