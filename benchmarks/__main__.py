@@ -117,7 +117,9 @@ def _parser() -> argparse.ArgumentParser:
         help="measure this alone; may be given again",
     )
     parser.add_argument(
-        "--memory", action="store_true", help="run the million trials however long that takes"
+        "--memory",
+        action="store_true",
+        help="run a million trials, in one cell too, however long that takes",
     )
     parser.add_argument(
         "--venvs", type=Path, default=_HERE / ".venvs", help="the peers' environments [%(default)s]"

@@ -1,4 +1,4 @@
-"""Items by the million: some 30 bytes of memory each, the rest in a temporary file."""
+"""Items by the million: some 12 bytes of memory each, the rest in a temporary file."""
 
 from __future__ import annotations
 
@@ -46,23 +46,21 @@ class PackedItems(Sequence[Item]):
 
     def __init__(self, items: Iterable[Item]) -> None:
         self._records = _Records()
-        self._digests = bytearray()
         # What is in an item that is not plain data stays as it is.
         self._kept: dict[int, Item] = {}
         self._order: array[int] | None = None
         for number, item in enumerate(items):
-            self._digests += bytes.fromhex(item.digest)
             record = _record(item)
             if not record:
                 self._kept[number] = item
-            self._records.append(record)
+            self._records.append(bytes.fromhex(item.digest) + record)
         self._get = lru_cache(_AT_HAND)(self._unpacked)
 
     def picked(self, numbers: Order) -> PackedItems:
         """Return the items with these numbers, in this order; they are not packed again."""
         order = self._order
         picked = object.__new__(PackedItems)
-        picked._records, picked._digests, picked._kept = self._records, self._digests, self._kept
+        picked._records, picked._kept = self._records, self._kept
         picked._order = array("I", numbers if order is None else (order[n] for n in numbers))
         picked._get = lru_cache(_AT_HAND)(picked._unpacked)
         return picked
@@ -97,16 +95,16 @@ class PackedItems(Sequence[Item]):
         """Yield a field of each item; to make the items for it would take twice as long."""
         place = _FIELDS.index(field)
         for number, record in self._all():
-            if record:
-                value: str = _unpack(record)[place]
+            if len(record) > _DIGEST:
+                value: str = _unpack(record[_DIGEST:])[place]
             else:
                 value = getattr(self._kept[number], field)
             yield value
 
     def digests(self) -> Iterator[str]:
         """Yield the items' digests."""
-        for number in range(len(self._records)) if self._order is None else self._order:
-            yield self._digest(number)
+        for _, record in self._all():
+            yield record[:_DIGEST].hex()
 
     def _all(self) -> Iterator[tuple[int, bytes]]:
         """Yield all items' numbers and records, in order."""
@@ -120,16 +118,13 @@ class PackedItems(Sequence[Item]):
         return self._item(number, self._records[number])
 
     def _item(self, number: int, record: bytes) -> Item:
-        if not record:
+        if len(record) == _DIGEST:
             return self._kept[number]
         # As `Item` and its cached digest would do it, which takes thrice as long.
         item = _new(Item)
-        fields = zip(_FIELDS, _unpack(record), strict=True)
-        item.__dict__.update(fields, digest=self._digest(number))
+        fields = zip(_FIELDS, _unpack(record[_DIGEST:]), strict=True)
+        item.__dict__.update(fields, digest=record[:_DIGEST].hex())
         return item
-
-    def _digest(self, number: int) -> str:
-        return self._digests[number * _DIGEST : (number + 1) * _DIGEST].hex()
 
 
 def _record(item: Item) -> bytes:
@@ -226,8 +221,7 @@ def hashed_order(texts: Iterable[str]) -> Order:
     digests = bytearray()
     for text in texts:
         digests += sha256(text.encode()).digest()
-    count = len(digests) // 32
-    return array("I", sorted(range(count), key=lambda n: bytes(digests[32 * n : 32 * n + 32])))
+    return _sorted(digests, 32)
 
 
 def content_digest(items: Sequence[Item]) -> str:
@@ -236,7 +230,18 @@ def content_digest(items: Sequence[Item]) -> str:
     for digest in digests_of(items):
         content += bytes.fromhex(digest)
     whole = sha256()
-    places = range(0, len(content), _DIGEST)
-    for part in sorted(bytes(content[place : place + _DIGEST]) for place in places):
-        whole.update(part.hex().encode())
+    for number in _sorted(content, _DIGEST):
+        whole.update(content[number * _DIGEST : (number + 1) * _DIGEST].hex().encode())
     return whole.hexdigest()[:32]
+
+
+def _sorted(digests: bytearray, size: int) -> array[int]:
+    """Return the numbers of digests, which stand one after the other, in the digests' order."""
+    # Those that begin alike at a time: to sort all at once would hold an object for each.
+    alike = [array("I") for _ in range(256)]
+    for number, first in enumerate(digests[::size]):
+        alike[first].append(number)
+    order = array("I")
+    for numbers in alike:
+        order.extend(sorted(numbers, key=lambda n: bytes(digests[size * n : size * n + size])))
+    return order

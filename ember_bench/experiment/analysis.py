@@ -47,7 +47,9 @@ class Analysis:
         self.read = StoredCells(store) if read is None else read
         self.asked = store.description
         self.level = self.asked.level
-        self._scores: dict[str, FloatArray] = {}
+        # Nobody asks for a cell again but those who read them too.
+        self._read_cell = self.read.read_once if read is None else self.read.cell
+        self._baseline_scores: dict[str, FloatArray] = {}
 
     def summary(self, run: RunSummary) -> ExperimentSummary:
         """Return what the experiment found; `run` says what the last run did."""
@@ -71,22 +73,33 @@ class Analysis:
 
     def cells(self) -> list[CellSummary]:
         """Return what each cell came to, compared with its baseline."""
-        cells = [self._cell(i, cell) for i, cell in enumerate(self.asked.cells)]
-        return self._with_holm([self._compared(i, cell) for i, cell in enumerate(cells)])
+        cells, baselines = self.asked.cells, self.asked.baselines.values()
+        # Baselines first: the scores of the others need not be held then, nor their trials.
+        order = sorted(range(len(cells)), key=lambda index: cells[index].name not in baselines)
+        found = {index: self._cell(index) for index in order}
+        return self._with_holm([found[index] for index in range(len(cells))])
 
-    def _cell(self, index: int, cell: CellDescription) -> CellSummary:
-        data, totals = self.read.data(index), self.read.totals(index)
+    def _cell(self, index: int) -> CellSummary:
+        cell, (data, totals) = self.asked.cells[index], self._read_cell(index)
+        counted = None if self.asked.failures == "wrong" else ~data.failed
+        scores = data.means(data.score, counted)
+        if cell.name in self.asked.baselines.values():
+            self._baseline_scores[cell.name] = scores
+        return self._compared(index, self._summary(cell, data, totals, scores), scores)
+
+    def _summary(
+        self, cell: CellDescription, data: CellData, totals: CellTotals, scores: FloatArray
+    ) -> CellSummary:
+        """Return the summary of a cell, its comparison pending."""
         scheduled = self.asked.scheduled(cell)
         outcomes = np.bincount(data.outcome, minlength=len(OUTCOMES))
         outcomes[OUTCOMES.index("skipped")] = scheduled - len(data.outcome)
         failed = data.failed
-        counted = None if self.asked.failures == "wrong" else ~failed
-        scores = self._scores[cell.name] = data.means(data.score, counted)
         # A failed trial's calls, and their critical path, end somewhere in the middle.
         costs = _present(data.means(data.cost, _known(data.cost, ~failed)))
         latencies = _present(data.means(data.latency, _known(data.latency, ~failed)))
         accuracy = stats.mean_score(
-            _present(scores), clusters=self._clusters(cell, _places(scores)), level=self.level
+            _present(scores), clusters=self._clusters(cell, ~np.isnan(scores)), level=self.level
         )
         return CellSummary(
             name=cell.name,
@@ -98,7 +111,7 @@ class Analysis:
             simulated=cell.simulated,
             oracle=cell.oracle,
             scheduled=scheduled,
-            items=int(np.count_nonzero(data.epochs)),
+            items=data.items_done,
             outcomes=dict(zip(OUTCOMES, outcomes.tolist(), strict=True)),
             accuracy=_estimate(accuracy),
             accuracy_worst=_mean(data.means(data.score)) if failed.any() else None,
@@ -148,26 +161,27 @@ class Analysis:
         names, numbers = self.read.items(cell.dataset).categories
         found = {}
         for number, name in enumerate(names):
-            chosen = np.flatnonzero((numbers == number) & ~np.isnan(scores))
+            chosen = (numbers == number) & ~np.isnan(scores)
             clusters = self._clusters(cell, chosen)
             estimate = stats.mean_score(scores[chosen], clusters=clusters, level=self.level)
             if estimate is not None:
                 found[name] = Estimate.of(estimate)
         return found
 
-    def _clusters(self, cell: CellDescription, places: IntArray) -> list[str] | None:
-        return self.read.items(cell.dataset).clusters(places)
+    def _clusters(self, cell: CellDescription, chosen: BoolArray) -> list[str] | None:
+        items = self.read.items(cell.dataset)
+        return items.clusters(np.flatnonzero(chosen)) if items.asked.clustered else None
 
-    def _compared(self, index: int, summary: CellSummary) -> CellSummary:
+    def _compared(self, index: int, summary: CellSummary, scores: FloatArray) -> CellSummary:
         """Return the summary with its comparison to the baseline, Holm's correction pending."""
         cell = self.asked.cells[index]
         baseline = self.asked.baselines.get(cell.dataset)
         if baseline is None or baseline == cell.name:
             return summary
-        ours, theirs = self._scores[cell.name], self._scores[baseline]
-        both = np.flatnonzero(~np.isnan(ours) & ~np.isnan(theirs))
+        theirs = self._baseline_scores[baseline]
+        both = ~np.isnan(scores) & ~np.isnan(theirs)
         found = stats.paired_difference(
-            ours[both],
+            scores[both],
             theirs[both],
             clusters=self._clusters(cell, both),
             level=self.level,
@@ -190,7 +204,9 @@ class Analysis:
             p_value=found.p_value,
             p_holm=None,
             test=found.test,
-            shared_draws=self._share_calls(index, self.asked.places[baseline], both),
+            shared_draws=self._share_calls(
+                index, self.asked.places[baseline], np.flatnonzero(both)
+            ),
         )
         return msgspec.structs.replace(summary, comparison=comparison)
 
@@ -228,14 +244,10 @@ def _spend(totals: CellTotals, *, replayed: bool) -> float | None:
     return None if totals.unpriced and not replayed else totals.spend_usd
 
 
-def _places(values: FloatArray) -> IntArray:
-    return np.flatnonzero(~np.isnan(values))
-
-
 def _present(values: FloatArray) -> FloatArray:
-    """Return the values of the items that have one."""
-    found: FloatArray = values[~np.isnan(values)]
-    return found
+    """Return the values of the items that have one; the same array if all have."""
+    absent = np.isnan(values)
+    return values[~absent] if absent.any() else values
 
 
 def _known(values: FloatArray, asked: BoolArray) -> BoolArray:

@@ -107,11 +107,9 @@ class AskedItems(Sequence[AskedItem]):
         for page in range(-(-self._count // _PAGE)):
             yield from self._page(page)
 
-    @cached_property
-    def categories(self) -> list[str | None]:
-        """The category of each; one text for all of a category."""
-        known: dict[str | None, str | None] = {}
-        return [known.setdefault(label, label) for label in self._read_labels("category")]
+    def categories(self) -> Iterator[str | None]:
+        """Yield the category of each."""
+        return iter(self._read_labels("category"))
 
     @cached_property
     def clustered(self) -> bool:

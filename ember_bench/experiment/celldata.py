@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -21,8 +21,8 @@ BoolArray = npt.NDArray[np.bool_]
 ERROR: Final = OUTCOMES.index("error")
 
 _NUMBERS: Final = (
-    "outcome", "score", "cost_usd", "latency_seconds",
-    "calls_used", "calls_made", "input_tokens", "output_tokens", "spend_usd",
+    "outcome", "score", "cost_usd", "latency_seconds", "spend_usd",
+    "calls_used", "calls_made", "input_tokens", "output_tokens",
 )  # fmt: skip
 
 
@@ -67,12 +67,15 @@ class Items:
         return clusters_of([self.asked[place] for place in places.tolist()])
 
     @cached_property
-    def categories(self) -> tuple[list[str], IntArray]:
+    def categories(self) -> tuple[list[str], npt.NDArray[np.int32]]:
         """The categories, sorted, and the number of each item's among them, -1 without one."""
-        labels = self.asked.categories
-        names = sorted({label for label in labels if label is not None})
-        numbers: dict[str | None, int] = {name: number for number, name in enumerate(names)}
-        return names, np.asarray([numbers.get(label, -1) for label in labels], dtype=np.int64)
+        found: dict[str | None, int] = {}
+        labels = (found.setdefault(label, len(found)) for label in self.asked.categories())
+        numbers = np.fromiter(labels, np.int32, len(self))
+        names = sorted(label for label in found if label is not None)
+        places: dict[str | None, int] = {label: place for place, label in enumerate(names)}
+        sorted_places = np.asarray([places.get(label, -1) for label in found], dtype=np.int32)
+        return names, sorted_places[numbers]
 
     def match(self, other: Items) -> Match:
         """Return how these are found among others; the same ones are looked for once."""
@@ -130,7 +133,7 @@ class CellData:
     """
 
     n_items: int
-    item: IntArray
+    item: npt.NDArray[np.int32]
     outcome: npt.NDArray[np.int8]
     score: FloatArray
     cost: FloatArray
@@ -147,6 +150,12 @@ class CellData:
         """How many trials each item has, shape (n_items,)."""
         return np.bincount(self.item, minlength=self.n_items)
 
+    @property
+    def items_done(self) -> int:
+        """How many items have a trial."""
+        changes = np.count_nonzero(self.item[1:] != self.item[:-1])
+        return int(changes) + bool(len(self.item))
+
     def means(self, values: FloatArray, keep: BoolArray | None = None) -> FloatArray:
         """Return the mean of `values` over each item's epochs; NaN for items without a trial.
 
@@ -157,6 +166,10 @@ class CellData:
         Returns:
             Shape (n_items,).
         """
+        if keep is not None and keep.all():
+            keep = None
+        if keep is None and self._once:
+            return values
         items = self.item if keep is None else self.item[keep]
         kept = values if keep is None else values[keep]
         counts = self.epochs if keep is None else np.bincount(items, minlength=self.n_items)
@@ -164,6 +177,11 @@ class CellData:
         means = np.full(self.n_items, np.nan)
         np.divide(sums, counts, out=means, where=counts > 0)
         return means
+
+    @cached_property
+    def _once(self) -> bool:
+        """Whether every item has one trial, which then is the mean of its trials."""
+        return len(self.item) == self.n_items == self.items_done
 
     def first(self, item: int) -> int:
         """Return the number of an item's first trial."""
@@ -205,35 +223,50 @@ class StoredCells:
 
     def data(self, cell: int) -> CellData:
         """Return a cell's trials."""
-        return self._cell(cell)[0]
+        return self.cell(cell)[0]
 
-    def totals(self, cell: int) -> CellTotals:
-        """Return what they came to together."""
-        return self._cell(cell)[1]
-
-    def _cell(self, cell: int) -> tuple[CellData, CellTotals]:
+    def cell(self, cell: int) -> tuple[CellData, CellTotals]:
+        """Return a cell's trials, and what they came to together."""
         if cell not in self._read:
-            n_items = len(self.items(self.rows.description.cells[cell].dataset))
-            self._read[cell] = _parts(self.rows.numbers(cell, _NUMBERS), n_items)
+            self._read[cell] = self.read_once(cell)
         return self._read[cell]
 
+    def read_once(self, cell: int) -> tuple[CellData, CellTotals]:
+        """Return the same without keeping it."""
+        described = self.rows.description
+        n_items = len(self.items(described.cells[cell].dataset))
+        return _parts(self.rows.numbers(cell, _NUMBERS), n_items, n_items * described.epochs)
 
-def _parts(found: FloatArray, n_items: int) -> tuple[CellData, CellTotals]:
-    item, _, outcome, score, cost, latency, used, made, sent, received, spend = found
+
+def _parts(blocks: Iterable[FloatArray], n_items: int, most: int) -> tuple[CellData, CellTotals]:
+    """Return what blocks of `_NUMBERS` say, which are of `most` trials at most."""
+    # What is not written to takes no memory.
+    item, outcome = np.empty(most, np.int32), np.empty(most, np.int8)
+    score, cost, latency, spend = (np.empty(most) for _ in range(4))
+    counts = np.zeros(len(_NUMBERS) - 5)
+    unpriced = end = 0
+    for block in blocks:
+        part = slice(end, end := end + block.shape[1])
+        item[part], outcome[part], score[part], cost[part], latency[part], spend[part] = block[:6]
+        counts += block[6:].sum(axis=1)
+        unpriced += int(np.count_nonzero(np.isnan(cost[part]) & (block[7] > 0)))
+    in_order = (item[1:end] >= item[: max(0, end - 1)]).all()
+    order = slice(end) if in_order else np.argsort(item[:end], kind="stable")
+    used, made, sent, received = map(int, counts)
     data = CellData(
         n_items=n_items,
-        item=item.astype(np.int64),
-        outcome=outcome.astype(np.int8),
-        score=score.copy(),
-        cost=cost.copy(),
-        latency=latency.copy(),
+        item=item[order],
+        outcome=outcome[order],
+        score=score[order],
+        cost=cost[order],
+        latency=latency[order],
     )
     totals = CellTotals(
-        calls_used=int(used.sum()),
-        calls_made=int(made.sum()),
-        input_tokens=int(sent.sum()),
-        output_tokens=int(received.sum()),
-        spend_usd=float(spend.sum()),
-        unpriced=int(np.count_nonzero(np.isnan(cost) & (made > 0))),
+        calls_used=used,
+        calls_made=made,
+        input_tokens=sent,
+        output_tokens=received,
+        spend_usd=float(spend[order].sum()),
+        unpriced=unpriced,
     )
     return data, totals

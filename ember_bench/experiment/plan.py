@@ -140,7 +140,8 @@ class Experiment:
             for name in self.questions
         }
         longest = max(len(q.items) for q in self.questions.values())
-        for epoch, step in itertools.product(range(self.spec.epochs), range(longest)):
+        # `itertools.product` would hold all numbers of items.
+        for epoch, step in ((e, s) for e in range(self.spec.epochs) for s in range(longest)):
             for name, questions in self.questions.items():
                 if step < len(questions.items):
                     for cell in by_dataset[name]:

@@ -6,7 +6,7 @@ import sqlite3
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,8 @@ APPLICATION_ID: Final = 0x454D4254  # "EMBT"
 SCHEMA_VERSION: Final = 1
 DESCRIPTION: Final = "description"
 """The fact that says what the experiment asks."""
+
+_AT_ONCE: Final = 10_000
 
 _decode_calls = msgspec.msgpack.Decoder(tuple[CallEntry, ...]).decode
 _OUTCOME: Final = " ".join(
@@ -53,7 +55,7 @@ class ItemNumbers:
 
     def __init__(self, stored: array[int], most: int) -> None:
         self.stored = stored
-        numbers = np.frombuffer(stored, dtype=np.int64)
+        numbers = np.frombuffer(stored, dtype=np.intc)
         self.index = array("i", [-1]) * (most + 1)
         """By number, where the item is in the order; -1 if it is not asked."""
         self.indices = np.frombuffer(self.index, dtype=np.intc)
@@ -104,28 +106,30 @@ class TrialRows:
         found = ((index[row[0]], *row[1:]) for row in rows if 0 <= index[row[0]] < len(wanted))
         return found if numbers.ascending else iter(sorted(found, key=itemgetter(0, 1)))
 
-    def numbers(self, cell: int, names: Sequence[str]) -> FloatArray:
-        """Return item index, epoch and `names` of the stored trials of a cell, in item order.
+    def numbers(self, cell: int, names: Sequence[str]) -> Iterator[FloatArray]:
+        """Yield item index and `names` of the stored trials of a cell, some thousand at a time.
 
-        Shape (2 + len(names), n_trials); NaN where there is no value, and an outcome by its place
-        among `OUTCOMES`. They go to the array one by one: no trial is an object meanwhile.
+        Shape (1 + len(names), n_trials); NaN where there is no value, and an outcome by its place
+        among `OUTCOMES`. The epochs of an item follow each other; items come in the order of their
+        numbers in the table of items. They go to an array one by one: no trial is an object
+        meanwhile.
         """
-        trials = "FROM trials WHERE cell = ? AND epoch < ?"
-        values = (self._cell_ids[cell], self.description.epochs)
-        (count,) = self._db.execute(f"SELECT count(*) {trials}", values).fetchone()
         # The largest number that SQLite can write is infinite, and is none that is stored.
         wanted = [_OUTCOME if name == "outcome" else f"ifnull({name}, 9e999)" for name in names]
         rows = self._db.execute(
-            f"SELECT {', '.join(['item', 'epoch', *wanted])} {trials} ORDER BY item, epoch", values
+            f"SELECT {', '.join(['item', *wanted])} FROM trials"  # noqa: S608 - column names of ours
+            " WHERE cell = ? AND epoch < ? ORDER BY item, epoch",
+            (self._cell_ids[cell], self.description.epochs),
         )
-        flat = np.fromiter(chain.from_iterable(rows), np.float64, count * (2 + len(names)))
-        flat[np.isinf(flat)] = np.nan
-        found: FloatArray = flat.reshape(count, 2 + len(names)).T
-        numbers = self._numbers[cell]
-        found[0] = numbers.indices[found[0].astype(np.intp)]
-        if (found[0] < 0).any():
-            found = found[:, found[0] >= 0]
-        return found if numbers.ascending else found[:, np.lexsort((found[1], found[0]))]
+        indices, width = self._numbers[cell].indices, 1 + len(names)
+        while True:
+            some = chain.from_iterable(islice(rows, _AT_ONCE))
+            found = np.fromiter(some, np.float64).reshape(-1, width).T
+            if not found.size:
+                return
+            found[np.isinf(found)] = np.nan
+            found[0] = indices[found[0].astype(np.intp)]
+            yield found[:, found[0] >= 0]
 
     def calls(self, cell: int, item: int, epoch: int) -> tuple[CallEntry, ...] | None:
         """Return the calls of one trial, or None if it is not stored."""
@@ -159,7 +163,7 @@ class TrialRows:
         """Return, for each cell, the numbers of its items in the table of items."""
         most = self._db.execute("SELECT max(id) FROM items").fetchone()[0] or 0
         by_dataset = {
-            name: ItemNumbers(array("q", self._stored_numbers(name)), most)
+            name: ItemNumbers(array("i", self._stored_numbers(name)), most)
             for name in self.description.items
         }
         return [by_dataset[cell.dataset] for cell in self.description.cells]

@@ -159,7 +159,8 @@ class GroupCommit:
         # The same few pages of the index change in every commit: merged less often, they are
         # copied less often. 40 MB of log at most.
         self._connection.execute("PRAGMA wal_autocheckpoint = 10000")
-        self._connection.execute("PRAGMA cache_size = -65536")
+        # The keys are random, so that beyond what one commit changes a larger cache saves nothing.
+        self._connection.execute("PRAGMA cache_size = -8192")
         self._prompts: dict[bytes, int] = {}
         self._waiting: Batch = []
         self._wake = threading.Condition()

@@ -202,7 +202,7 @@ def _trials(table: dict[str, list[Any]]) -> tuple[Items, CellData]:
         for item, digest, cluster, target in columns
     }
     places = {item: place for place, item in enumerate(known)}
-    item = np.asarray([places[name] for name in table["item"]], dtype=np.int64)
+    item = np.asarray([places[name] for name in table["item"]], dtype=np.int32)
     if (np.diff(item) < 0).any():  # somebody else wrote it
         order = np.argsort(item, kind="stable").tolist()
         return _trials({name: [values[i] for i in order] for name, values in table.items()})

@@ -34,7 +34,7 @@ def setting(server: Server, tmp_path: Path) -> Setting:
         repeats=1,
         share=0.1,
         trials=50,
-        memory=(10, 20),
+        memory=(10, 60),
         resumed=50,
         cells=5,
         items=20,

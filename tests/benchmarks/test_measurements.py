@@ -7,15 +7,19 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from benchmarks import __main__ as program
-from benchmarks import analysis, in_process, memory, report, resume, startup, sweep
+from benchmarks import analysis, commands, in_process, memory, report, resume, startup, sweep
+from benchmarks.commands import Ran
 from benchmarks.findings import Failure, Findings, Row, Spread, Table, number, ratios
 from benchmarks.programs import ROOT
-from benchmarks.setting import Setting
+from benchmarks.setting import FULL, Setting
 
 SMALL = "smaller than the target is about"
 
@@ -60,12 +64,53 @@ def test_the_report(setting: Setting) -> None:
     assert {s["what"].split()[1] for s in found.samples} == {"report", "export"}
 
 
-def test_memory(setting: Setting) -> None:
+def test_memory_is_that_of_one_cell_and_of_many(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = []
+
+    def run_grid(*arguments: Any) -> Ran:
+        ran = commands.run_grid(*arguments)
+        printed.append(ran.printed)
+        return ran
+
+    monkeypatch.setattr(memory, "run_grid", run_grid)
     found = memory.measure(setting)
     assert not found.failures
-    assert [row.because for row in found.rows] == [SMALL]
-    assert [s["trials"] for s in found.samples] == [10, 20]
+    assert [row.because for row in found.rows] == [SMALL] * 2
+    assert [(s["trials"], s["cells"]) for s in found.samples] == [(10, 1), (60, 1), (60, 3)]
     assert all(s["peak_megabytes"] > 10 for s in found.samples)
+    # Had cells a call in common, there would be fewer calls than trials.
+    assert "60 calls made, 0 shared" in printed[-1]
+
+
+def ran(peak: float, seconds: float = 1.0) -> Ran:
+    return Ran(wall_seconds=seconds, cpu_seconds=1.0, peak_megabytes=peak, printed="")
+
+
+@pytest.mark.parametrize(
+    ("peak", "met"), [(150.0, True), (170.0, False), (401.0, False)], ids=["flat", "grows", "much"]
+)
+def test_a_million_trials_in_many_cells_are_run_where_there_is_time(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, peak: float, met: bool
+) -> None:
+    monkeypatch.setattr(
+        memory, "run_grid", lambda grid, *_: ran(peak if grid_cells(grid) == 100 else 140.0)
+    )
+    full = replace(setting, sizes=FULL, seconds_left=lambda: 13.0)
+    many, one = memory.measure(full).rows
+    assert many.value == f"140 MB at 10,000, 140 MB at 100,000, {peak:.0f} MB at 1,000,000"
+    assert many.met is met
+    assert (one.met, one.because) == (None, "only with --memory")
+    many, one = memory.measure(replace(full, seconds_left=lambda: 11.0)).rows
+    assert (many.met, many.because) == (None, "would take 12 s more: --memory takes that time")
+    _, one = memory.measure(replace(full, million=True)).rows
+    assert one.met
+
+
+def grid_cells(grid: Path) -> int:
+    parameters = yaml.safe_load(grid.read_text())["architectures"][0]["parameters"]
+    return len(parameters.get("temperature", [None]))
 
 
 def test_a_command_that_fails_is_told_with_its_last_words(
@@ -73,8 +118,12 @@ def test_a_command_that_fails_is_told_with_its_last_words(
 ) -> None:
     monkeypatch.setattr("benchmarks.grids.SIMULATED", "simulated:nobody")
     found = memory.measure(setting)
-    assert "simulated:nobody" in found.failures[0].reason
-    assert [row.met for row in found.rows] == [None]
+    assert all("simulated:nobody" in failure.reason for failure in found.failures)
+    assert [failure.what for failure in found.failures] == [
+        "10 trials in one cell",
+        "10 trials in cells of 20 items",
+    ]
+    assert [row.met for row in found.rows] == [None, None]
 
 
 # ---- the whole program

@@ -51,7 +51,7 @@ def cell(
     places = [(asks or names).index(item) for item in names]
     data = CellData(
         n_items=len(known),
-        item=np.repeat(np.asarray(places, dtype=np.int64), epochs),
+        item=np.repeat(np.asarray(places, dtype=np.int32), epochs),
         outcome=np.asarray([OUTCOMES.index(name) for name in outcomes], dtype=np.int8),
         score=np.asarray([0.0 if v is None else v for v in values]),
         cost=np.broadcast_to(np.asarray(cost, dtype=float), len(values)).copy(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import shutil
 import sqlite3
 import tracemalloc
@@ -15,9 +16,10 @@ from typing import Any
 import orjson
 import pytest
 
-from ember_bench.experiment import asked
+from ember_bench.experiment import asked, rows
 from ember_bench.experiment.analysis import Analysis
 from ember_bench.experiment.asked import AskedItem, AskedItems
+from ember_bench.experiment.celldata import StoredCells
 from ember_bench.experiment.plan import Experiment
 from ember_bench.experiment.rows import StoredTrials
 from ember_bench.experiment.runner import trial_store
@@ -100,7 +102,7 @@ def test_the_items_are_those_asked_in_order(workspace: Workspace) -> None:
         AskedItem(i.id, i.digest, i.category, i.cluster, i.question, i.target) for i in items
     ]
     found = stored.description.items["sums"]
-    assert found.categories == [i.category for i in items]
+    assert list(found.categories()) == [i.category for i in items]
     assert found.clustered
     assert found[-1].id == items[9].id
     assert [i.id for i in found[2:4]] == [items[2].id, items[3].id]
@@ -132,11 +134,38 @@ def test_another_seed_keeps_every_trial_and_tells_the_new_order(workspace: Works
     items = workspace.experiment().questions["sums"].items
     stored = StoredTrials(path_of(workspace))
     assert [i.id for i in stored.description.items["sums"]] == [i.id for i in items]
-    rows = list(stored.columns(0, ["score"]))
-    assert [place for place, _, _ in rows] == list(range(10))
-    assert stored.numbers(0, ["score"]).T.tolist() == [list(map(float, row)) for row in rows]
-    first = [row for row in rows if row[0] < 4]
+    found_rows = list(stored.columns(0, ["score"]))
+    assert [place for place, _, _ in found_rows] == list(range(10))
+    found = StoredCells(stored).data(0)
+    assert found.item.tolist() == list(range(10))
+    assert found.score.tolist() == [score for _, _, score in found_rows]
+    first = [row for row in found_rows if row[0] < 4]
     assert list(stored.columns(0, ["score"], first=4)) == first
+    stored.close()
+
+
+def test_a_cell_is_read_in_the_order_of_items_and_epochs_however_it_is_stored(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_AT_ONCE", 3)
+    workspace.grid(epochs=3)
+    workspace.run()
+    workspace.grid(epochs=3, seed=1)
+    workspace.run()
+    with closing(sqlite3.connect(path_of(workspace), isolation_level=None)) as db:
+        db.execute("UPDATE trials SET latency_seconds = item + epoch / 10.0, cost_usd = epoch")
+        db.execute("UPDATE trials SET cost_usd = NULL WHERE item = 2 AND epoch = 1")
+        db.execute("DELETE FROM trials WHERE item = 5 AND epoch = 0 OR item = 6")
+        (calls,) = db.execute("SELECT sum(calls_used) FROM trials").fetchone()
+    stored = StoredTrials(path_of(workspace))
+    expected = sorted(stored.columns(0, ["score", "latency_seconds", "cost_usd"]))
+    data, totals = StoredCells(stored).cell(0)
+    assert data.item.tolist() == [item for item, *_ in expected]
+    assert data.score.tolist() == [score for _, _, score, _, _ in expected]
+    assert data.latency.tolist() == [latency for _, _, _, latency, _ in expected]
+    costs = [None if math.isnan(cost) else cost for cost in data.cost.tolist()]
+    assert costs == [cost for *_, cost in expected]
+    assert (data.items_done, totals.calls_used, totals.unpriced) == (9, calls, 1)
     stored.close()
 
 
@@ -176,7 +205,7 @@ def test_a_store_with_the_items_in_its_description_is_read(tmp_path: Path) -> No
     stored = StoredTrials(path)
     items = stored.description.items["sums"]
     assert [i.id for i in items] == ["sums-1", "sums-2", "sums-0", "sums-3"]
-    assert items.categories == ["odd", "even", "even", "odd"]
+    assert list(items.categories()) == ["odd", "even", "even", "odd"]
     assert not items.clustered
     cells = Analysis(stored).cells()
     assert [(cell.items, cell.scheduled) for cell in cells] == [(4, 8), (4, 8)]
@@ -253,3 +282,28 @@ def test_opening_a_store_takes_less_than_a_hundred_bytes_for_each_item(
 ) -> None:
     small, large = (growth(workspace, tmp_path, count) for count in (4_000, 20_000))
     assert (large - small) / 16_000 < 100
+
+
+def read(workspace: Workspace, count: int) -> int:
+    """Return the most memory that going through all trials, and summing them up, takes."""
+    arithmetic(workspace, count)
+    summary = workspace.run().summary
+    experiment, stored = workspace.experiment(), StoredTrials(path_of(workspace))
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in experiment.trials()) == count
+        assert Analysis(stored).cells() == summary.cells
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        stored.close()
+
+
+@pytest.mark.slow
+def test_reading_results_takes_less_than_a_hundred_bytes_for_each_trial(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_AT_ONCE", 100)
+    read(workspace, 10)  # what is imported and cached
+    small, large = (read(workspace, count) for count in (2_000, 10_000))
+    assert (large - small) / 8_000 < 100
