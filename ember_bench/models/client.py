@@ -134,7 +134,6 @@ class Client:
             ),
             account=account,
             spend_usd=self.spend(completion),
-            patient=self.provider.instant,
         )
         self._endpoint.stored(call)
         return answer

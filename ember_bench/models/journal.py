@@ -29,19 +29,18 @@ SCHEMA_VERSION: Final = 2
 # Integers add up to the same sum in any order.
 _UNITS_PER_DOLLAR: Final = 10**12
 
-# Where many calls come at once, a moment's wait makes few large commits of many small ones; calls
-# that are patient, or crowd, are waited for again as long as they come. When none does, all trials
-# may be waiting for this.
-_BUSY_BATCH: Final = 8
-_FULL_BATCH: Final = 64
-_LARGE_BATCH: Final = 512
+# A moment's wait makes few large commits of many small ones. It is worth it where the processor is
+# what calls wait for (it may be shared with other programs); where it is the models, whatever an
+# answer waits here comes on top. Where calls crowd, they are waited for as long as they come: when
+# none does, all trials may wait for this.
 _MOMENT_SECONDS: Final = 0.005
-_MOST_MOMENTS: Final = 10
-
-# So many calls a second keep the processor busy, and fewer large commits are worth a wait. Where
-# fewer come it is the models that are waited for, and whatever an answer waits here comes on top.
-_BUSY_RATE: Final = 2_000
-_RATE_SECONDS: Final = 0.1
+_SOME: Final = 2
+_CROWD: Final = 32
+_LARGE_BATCH: Final = 512
+_FEW_MOMENTS: Final = 2
+_MANY_MOMENTS: Final = 10
+_BUSY_SHARE: Final = 0.3
+_SHARE_SECONDS: Final = 0.1
 
 # Few sizes, so that the statements stay prepared; SQLite takes 32,766 values in one.
 _ROWS_PER_STATEMENT: Final = (256, 32, 4, 1)
@@ -110,35 +109,42 @@ class Entry(NamedTuple):
     call: StoredCall
     payment: Payment
     written: asyncio.Future[bool]
-    patient: bool
 
 
 Batch = list[Entry]
 
 
-class _Rate:
-    """How many calls come a second, of late."""
+class _OtherWork:
+    """Which share of a processor the other threads of this process take, of late."""
 
     def __init__(self) -> None:
-        self._latest = float("inf")  # nothing is known: whoever is not busy waits once
-        self._count = 0
-        self._since = time.monotonic()
+        self._share = 1.0  # nothing is known
+        self._cpu, self._since = self._cpu_so_far(), time.monotonic()
 
-    def after(self, calls: int) -> float:
-        """Count some more calls; return the rate."""
-        self._count += calls
+    def share(self) -> float:
+        """Return the share; asked in the thread that is not among the others."""
         seconds = time.monotonic() - self._since
-        if seconds >= _RATE_SECONDS:
-            self._latest = self._count / seconds
-            self._count, self._since = 0, self._since + seconds
-        return self._latest
+        if seconds >= _SHARE_SECONDS:
+            cpu = self._cpu_so_far()
+            self._share = (cpu - self._cpu) / seconds
+            self._cpu, self._since = cpu, self._since + seconds
+        return self._share
+
+    @staticmethod
+    def _cpu_so_far() -> float:
+        return time.process_time() - time.thread_time()
 
 
-def moments(calls: int, calls_per_second: float, *, patient: bool) -> int:
-    """Return how many moments more calls may gather after a batch of `calls`, if they come."""
-    if calls < _BUSY_BATCH or not (patient or calls_per_second >= _BUSY_RATE):
+def moments(calls: int, other_work: float) -> int:
+    """Return how many moments more calls may gather after a batch of `calls`, if they come.
+
+    Args:
+        calls: How many were written together.
+        other_work: Which share of a processor the rest of the process takes.
+    """
+    if calls < _SOME or other_work < _BUSY_SHARE:
         return 0
-    return _MOST_MOMENTS if patient or calls >= _FULL_BATCH else 1
+    return _MANY_MOMENTS if calls >= _CROWD else _FEW_MOMENTS
 
 
 class GroupCommit:
@@ -169,15 +175,8 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._run, name="response-store", daemon=True)
         self._thread.start()
 
-    def submit(
-        self, call: StoredCall, payment: Payment, *, patient: bool = False
-    ) -> asyncio.Future[bool]:
+    def submit(self, call: StoredCall, payment: Payment) -> asyncio.Future[bool]:
         """Have a call written; the future tells whether all of its batch was new.
-
-        Args:
-            call: The call.
-            payment: What was paid for it.
-            patient: It may wait for others, to be written together with them.
 
         Raises:
             StoreError: if the store is closed, or was opened before a fork.
@@ -188,7 +187,7 @@ class GroupCommit:
         with self._wake:
             if self._closed.is_set():
                 raise StoreError(f"{self._path}: the response store is closed")
-            self._waiting.append(Entry(call, payment, future, patient))
+            self._waiting.append(Entry(call, payment, future))
             if self._idle:
                 self._wake.notify()
         return future
@@ -202,11 +201,10 @@ class GroupCommit:
 
     def _run(self) -> None:
         with closing(self._connection):
-            rate = _Rate()
+            others = _OtherWork()
             while batch := self._next_batch():
                 self._write_all(batch)
-                patient = all(entry.patient for entry in batch)
-                self._gather(moments(len(batch), rate.after(len(batch)), patient=patient))
+                self._gather(moments(len(batch), others.share()))
 
     def _gather(self, most: int) -> None:
         """Wait `most` moments at most, as long as calls come in each."""

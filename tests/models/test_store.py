@@ -398,19 +398,18 @@ class TestGroupCommit:
         assert put(store, call(4)) == [ANSWER]  # and the writer lives on
 
     @pytest.mark.parametrize(
-        ("calls", "calls_per_second", "patient", "most"),
+        ("calls", "other_work", "most"),
         [
-            (1, 10_000.0, True, 0),  # one at a time waits for nobody
-            (8, 100.0, False, 0),  # models are waited for, and not longer than need be
-            (8, 10_000.0, False, 1),
-            (64, 10_000.0, False, 10),
-            (8, 100.0, True, 10),
+            (1, 1.0, 0),  # one at a time waits for nobody
+            (32, 0.1, 0),  # models are waited for, and not longer than need be
+            (2, 0.9, 2),
+            (32, 0.9, 10),
         ],
     )
-    def test_calls_that_are_patient_or_crowd_are_gathered(
-        self, calls: int, calls_per_second: float, patient: bool, most: int
+    def test_calls_are_gathered_where_the_processor_is_busy(
+        self, calls: int, other_work: float, most: int
     ) -> None:
-        assert journal.moments(calls, calls_per_second, patient=patient) == most
+        assert journal.moments(calls, other_work) == most
 
     def test_gathering_ends_when_nothing_comes(
         self, store: ResponseStore, monkeypatch: pytest.MonkeyPatch
