@@ -101,7 +101,14 @@ class Endpoint:
 
     async def _complete(self, call: Call) -> Completion:
         try:
-            completion = await self._asked(call)
+            if self._batches is not None:
+                completion = await self._batches.complete(call)
+            elif self.provider.instant:
+                completion = await self.provider.complete(call)
+            else:
+                completion = await self._retry.run(
+                    lambda deadline: self._attempt(call, deadline), self._gate.rest
+                )
         except CallGivenUpError:
             if call.trial.purse is not None:
                 call.trial.purse.exhausted = True  # the trial has no result in this run
@@ -111,15 +118,6 @@ class Endpoint:
             cost = model.price.of(completion.usage)
         kept = _without_keys(_storable(completion))
         return msgspec.structs.replace(kept, cost_usd=cost)
-
-    async def _asked(self, call: Call) -> Completion:
-        if self._batches is not None:
-            return await self._batches.complete(call)
-        if self.provider.instant:
-            return await self.provider.complete(call)
-        return await self._retry.run(
-            lambda deadline: self._attempt(call, deadline), self._gate.rest
-        )
 
     async def _reserve(self, budget: Budget, call: Call) -> Reservation:
         most = worst_case_usd(call.request)
