@@ -35,10 +35,15 @@ _MOST_HOPS: Final = 5
 # A model may think for minutes before its first byte, and what stands between forgets the
 # connection; as often as Anthropic's SDK has it.
 _PROBE_SECONDS: Final = 60
-_PROBES: Final = (
-    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", _PROBE_SECONDS),
-    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", _PROBE_SECONDS),
+PROBES: Final = tuple(
+    (level, getattr(socket, name), value)
+    for level, name, value in (
+        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", _PROBE_SECONDS),
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", _PROBE_SECONDS),
+        (socket.IPPROTO_TCP, "TCP_KEEPCNT", 5),
+    )
+    if hasattr(socket, name)  # not every system has each
 )
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
@@ -142,9 +147,8 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         if (connected := transport.get_extra_info("socket")) is not None:
-            for level, name, value in _PROBES:
-                if (option := getattr(socket, name, None)) is not None:
-                    connected.setsockopt(level, option, value)
+            for option in PROBES:
+                connected.setsockopt(*option)
             if hasattr(select, "poll"):
                 self._arrived = select.poll()
                 self._arrived.register(connected.fileno(), select.POLLIN)

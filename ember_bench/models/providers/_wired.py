@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -15,6 +16,7 @@ from pydantic import BaseModel, SecretStr
 from ember_bench.errors import ProviderError
 from ember_bench.models.providers import _wire
 from ember_bench.models.providers._http import Channel, EncodingError
+from ember_bench.models.providers._lanes import connecting
 from ember_bench.models.providers._wire import (
     FailedError,
     MalformedError,
@@ -281,7 +283,8 @@ class GeneratedProvider(WireProvider[ClientT]):
 def pooled(sdk: Any, size: int) -> Any:
     """Return an HTTP client for an SDK with as many connections as there may be requests."""
     # It is httpx in OpenAI's 2.x and httpx2 in later ones; the SDK's own limits tell which.
-    limits = type(sdk.DEFAULT_CONNECTION_LIMITS)(
-        max_connections=size, max_keepalive_connections=size
+    of = type(sdk.DEFAULT_CONNECTION_LIMITS)
+    library = importlib.import_module(of.__module__.partition(".")[0])
+    return sdk.DefaultAsyncHttpxClient(
+        **connecting(library, size), event_hooks={"response": [bound_answer]}
     )
-    return sdk.DefaultAsyncHttpxClient(limits=limits, event_hooks={"response": [bound_answer]})

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from ember_bench.errors import ConfigError
 from ember_bench.models.providers import _gemini as gemini
 from ember_bench.models.providers._google_batch import GoogleBatches
+from ember_bench.models.providers._lanes import connecting
 from ember_bench.models.providers._wire import MalformedError, body_of, bound_answer, read_options
 from ember_bench.models.providers._wired import Address, WireProvider
 from ember_bench.models.providers.base import no_batches, provider
@@ -163,10 +164,9 @@ class Google(WireProvider["Client"]):
         import httpx2  # noqa: PLC0415 - see `explained`
         from google import genai  # noqa: PLC0415 - see `explained`
 
-        size = self.model.max_concurrency
         # Left to itself, the SDK takes aiohttp where that is installed, and asks again by itself.
         self._http = httpx2.AsyncClient(
-            limits=httpx2.Limits(max_connections=size, max_keepalive_connections=size),
+            **connecting(httpx2, self.model.max_concurrency),
             event_hooks={"response": [bound_answer, _raise_for_status]},
         )
         return genai.Client(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import subprocess
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -169,18 +170,47 @@ def secure(certificate: Path) -> Iterator[RawServer]:
 
 
 class TestTLS:
-    def test_a_server_that_nobody_vouches_for_is_not_asked(self, secure: RawServer) -> None:
-        [found] = one_by_one(model(secure), "a")
+    @pytest.mark.parametrize("transport", ["sdk", "direct"])
+    def test_a_server_that_nobody_vouches_for_is_not_asked(
+        self, transport: str, secure: RawServer
+    ) -> None:
+        [found] = one_by_one(model(secure, transport=transport), "a")
         assert "connection failed" in found
         assert "certificate verify failed" in found
         assert secure.count == 0
 
+    @pytest.mark.parametrize("transport", ["sdk", "direct"])
     def test_one_that_the_environment_trusts_is(
-        self, secure: RawServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        transport: str,
+        secure: RawServer,
+        certificate: Path,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        assert one_by_one(model(secure), "a", "b", "c") == ["a", "b", "c"]
+        found = one_by_one(model(secure, transport=transport), "a", "b", "c")
+        assert found == ["a", "b", "c"]
         assert secure.connections == 1
+
+    @pytest.mark.parametrize("transport", ["sdk", "direct"])
+    def test_it_may_do_so_in_a_folder(
+        self,
+        transport: str,
+        secure: RawServer,
+        certificate: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        name = subprocess.run(
+            ["openssl", "x509", "-noout", "-subject_hash", "-in", str(certificate)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        (tmp_path / f"{name}.0").write_bytes(certificate.read_bytes())
+        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+        assert one_by_one(model(secure, transport=transport), "a") == ["a"]
 
     def test_through_a_proxy_that_sees_nothing_of_it(
         self, secure: RawServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
