@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +42,13 @@ _GATHER_MORE_SECONDS: Final = 0.02
 # fewer come it is the models that are waited for, and whatever an answer waits here comes on top.
 _BUSY_RATE: Final = 2_000
 _RATE_SECONDS: Final = 0.1
+
+# Where each call takes the processor long, as through an SDK, fewer come a second. A wait is worth
+# it there, too, if others are worked on while some are written; if none is, all wait for this.
+_SOME: Final = 2
+_GATHER_SOME_SECONDS: Final = 0.01
+_BUSY_SHARE: Final = 0.3
+_SHARE_SECONDS: Final = 0.02
 
 # Few sizes, so that the statements stay prepared; SQLite takes 32,766 values in one.
 _ROWS_PER_STATEMENT: Final = (256, 32, 4, 1)
@@ -125,6 +133,40 @@ class _Rate:
         return self._latest
 
 
+class OtherWork:
+    """How much of a processor goes to other work of this process while a thread does its own."""
+
+    def __init__(self) -> None:
+        self._share = 0.0
+        self._cpu = self._seconds = 0.0
+
+    def share_during(self, own: Callable[[], None]) -> float:
+        """Have the thread do its work; return the share: 1 is a whole processor."""
+        began, other = time.monotonic(), time.process_time() - time.thread_time()
+        own()
+        self._seconds += time.monotonic() - began
+        self._cpu += time.process_time() - time.thread_time() - other
+        if self._seconds >= _SHARE_SECONDS:
+            self._share = self._cpu / self._seconds
+            self._cpu = self._seconds = 0.0
+        return self._share
+
+
+def gathering_seconds(calls: int, calls_per_second: float, other_work: float) -> float:
+    """Return how long more calls may gather after a batch of `calls`.
+
+    Args:
+        calls: How many were written together.
+        calls_per_second: How many come, of late.
+        other_work: The share of a processor that went to other work meanwhile.
+    """
+    if calls_per_second >= _BUSY_RATE:
+        if calls >= _FULL_BATCH:
+            return _GATHER_MORE_SECONDS
+        return _GATHER_SECONDS if calls >= _BUSY_BATCH else 0.0
+    return _GATHER_SOME_SECONDS if calls >= _SOME and other_work >= _BUSY_SHARE else 0.0
+
+
 class GroupCommit:
     """A thread that writes calls in batches and then tells those who wait for them.
 
@@ -178,14 +220,11 @@ class GroupCommit:
 
     def _run(self) -> None:
         with closing(self._connection):
-            rate = _Rate()
+            rate, other_work = _Rate(), OtherWork()
             while batch := self._next_batch():
-                self._write_all(batch)
-                busy = rate.after(len(batch)) >= _BUSY_RATE
-                if busy and len(batch) >= _FULL_BATCH:
-                    self._closed.wait(_GATHER_MORE_SECONDS)
-                elif busy and len(batch) >= _BUSY_BATCH:
-                    self._closed.wait(_GATHER_SECONDS)
+                share = other_work.share_during(partial(self._write_all, batch))
+                if seconds := gathering_seconds(len(batch), rate.after(len(batch)), share):
+                    self._closed.wait(seconds)
 
     def _next_batch(self) -> Batch:
         """Wait for calls; an empty batch means that the store is closed."""

@@ -14,6 +14,7 @@ from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -413,6 +414,48 @@ class TestGroupCommit:
             connection.execute("DROP TABLE prompts")
         with pytest.raises(StoreError, match=r"responses\.db: an answer could not be stored"):
             put(store, call(1))
+
+
+class TestGathering:
+    @pytest.mark.parametrize(
+        ("calls", "calls_per_second", "other_work", "seconds"),
+        [
+            (64, 5_000, 1.0, 0.02),  # models that take no time
+            (8, 5_000, 1.0, 0.005),
+            (7, 5_000, 1.0, 0.0),
+            (2, 600, 0.9, 0.01),  # calls that take the processor long
+            (20, 600, 0.9, 0.01),
+            (1, 600, 0.9, 0.0),  # perhaps the only one there is
+            (50, 600, 0.1, 0.0),  # models that are waited for
+        ],
+    )
+    def test_is_waited_for_where_it_holds_up_nobody(
+        self, calls: int, calls_per_second: float, other_work: float, seconds: float
+    ) -> None:
+        assert journal.gathering_seconds(calls, calls_per_second, other_work) == seconds
+
+    def test_what_a_thread_does_itself_is_no_other_work(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = {"monotonic": 100.0, "process_time": 50.0, "thread_time": 5.0}
+        clocks = SimpleNamespace(**{name: lambda name=name: now[name] for name in now})
+        monkeypatch.setattr(journal, "time", clocks)
+        work = journal.OtherWork()
+
+        def spend(seconds: float, own: float, other: float) -> float:
+            def write() -> None:
+                now["monotonic"] += seconds
+                now["process_time"] += own + other
+                now["thread_time"] += own
+
+            found = work.share_during(write)
+            now["monotonic"] += 1  # what happens in between does not count
+            now["process_time"] += 1
+            return found
+
+        assert spend(0.01, own=0.01, other=0.0) == 0.0  # nothing is known yet
+        assert spend(0.01, own=0.002, other=0.008) == pytest.approx(0.4)
+        assert spend(0.04, own=0.02, other=0.02) == pytest.approx(0.5)
 
 
 class TestClosing:
