@@ -114,7 +114,7 @@ class Entry(NamedTuple):
 Batch = list[Entry]
 
 
-class _OtherWork:
+class OtherWork:
     """Which share of a processor the other threads of this process take, of late."""
 
     def __init__(self) -> None:
@@ -201,7 +201,7 @@ class GroupCommit:
 
     def _run(self) -> None:
         with closing(self._connection):
-            others = _OtherWork()
+            others = OtherWork()
             while batch := self._next_batch():
                 self._write_all(batch)
                 self._gather(moments(len(batch), others.share()))

@@ -14,6 +14,7 @@ from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -410,6 +411,25 @@ class TestGroupCommit:
         self, calls: int, other_work: float, most: int
     ) -> None:
         assert journal.moments(calls, other_work) == most
+
+    def test_what_the_writer_does_itself_is_no_other_work(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = {"monotonic": 100.0, "process_time": 50.0, "thread_time": 5.0}
+        clocks = SimpleNamespace(**{name: lambda name=name: now[name] for name in now})
+        monkeypatch.setattr(journal, "time", clocks)
+        work = journal.OtherWork()
+
+        def spend(seconds: float, own: float, other: float) -> float:
+            now["monotonic"] += seconds
+            now["process_time"] += own + other
+            now["thread_time"] += own
+            return work.share()
+
+        assert spend(0.01, own=0.0, other=0.0) == 1.0  # nothing is known yet
+        assert spend(0.99, own=0.5, other=0.4) == pytest.approx(0.4)
+        assert spend(0.05, own=0.0, other=0.05) == pytest.approx(0.4)  # too short to tell
+        assert spend(0.05, own=0.0, other=0.05) == pytest.approx(1.0)
 
     def test_gathering_ends_when_nothing_comes(
         self, store: ResponseStore, monkeypatch: pytest.MonkeyPatch
