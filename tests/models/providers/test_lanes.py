@@ -25,7 +25,8 @@ from tests.support.raw import RawServer, Serve, response
 Writer = asyncio.StreamWriter
 
 
-@pytest.fixture(params=["httpx", "httpx2"])
+# openai 2.x, which litellm holds it at, asks through httpx.
+@pytest.fixture(params=[pytest.param("httpx", marks=pytest.mark.extra), "httpx2"])
 def library(request: pytest.FixtureRequest) -> ModuleType:
     if importlib.util.find_spec(request.param) is None:
         pytest.skip(f"needs {request.param}")
