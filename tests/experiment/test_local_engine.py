@@ -86,7 +86,7 @@ def test_so_many_trials_are_under_way_at_once(
     results = drive(workspace.experiment(), collect)
     assert len(results) == 30
     # A model's own window starts narrower than that, and opens as its answers come.
-    assert gauge.most == min(in_flight, 30, START)
+    assert min(in_flight, 30, START) <= gauge.most <= min(in_flight, 30)
 
 
 def test_every_trial_comes_once(workspace: Workspace) -> None:

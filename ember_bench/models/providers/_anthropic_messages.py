@@ -211,10 +211,10 @@ def completion(answer: Any) -> Completion:
         elif kind == "tool_use":
             calls.append(_call(block, thoughts))
             thoughts = []
-        elif kind in _THOUGHTS:
-            thoughts.append(block)
         elif not isinstance(kind, str):
             raise MalformedError("a block of no type in it")
+        elif kind in _THOUGHTS:
+            thoughts.append(block)
     if not isinstance(said, str):
         if not text and not calls:
             raise MalformedError("nothing in it, and no reason for that")
