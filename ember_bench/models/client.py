@@ -134,6 +134,7 @@ class Client:
             ),
             account=account,
             spend_usd=self.spend(completion),
+            patient=self.provider.instant,  # who has waited for a model is not to wait here
         )
         self._endpoint.stored(call)
         return answer

@@ -31,11 +31,10 @@ _UNITS_PER_DOLLAR: Final = 10**12
 
 # A moment's wait makes few large commits of many small ones. It is worth it where the processor is
 # what calls wait for (it may be shared with other programs); where it is the models, whatever an
-# answer waits here comes on top. Where calls crowd, they are waited for as long as they come: when
+# answer waits here comes on top. Calls that are patient are waited for as long as they come: when
 # none does, all trials may wait for this.
 _MOMENT_SECONDS: Final = 0.005
 _SOME: Final = 2
-_CROWD: Final = 32
 _LARGE_BATCH: Final = 512
 _FEW_MOMENTS: Final = 2
 _MANY_MOMENTS: Final = 10
@@ -109,6 +108,7 @@ class Entry(NamedTuple):
     call: StoredCall
     payment: Payment
     written: asyncio.Future[bool]
+    patient: bool
 
 
 Batch = list[Entry]
@@ -135,16 +135,17 @@ class OtherWork:
         return time.process_time() - time.thread_time()
 
 
-def moments(calls: int, other_work: float) -> int:
+def moments(calls: int, other_work: float, *, patient: bool) -> int:
     """Return how many moments more calls may gather after a batch of `calls`, if they come.
 
     Args:
         calls: How many were written together.
         other_work: Which share of a processor the rest of the process takes.
+        patient: Whether all of them were.
     """
     if calls < _SOME or other_work < _BUSY_SHARE:
         return 0
-    return _MANY_MOMENTS if calls >= _CROWD else _FEW_MOMENTS
+    return _MANY_MOMENTS if patient else _FEW_MOMENTS
 
 
 class GroupCommit:
@@ -175,8 +176,15 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._run, name="response-store", daemon=True)
         self._thread.start()
 
-    def submit(self, call: StoredCall, payment: Payment) -> asyncio.Future[bool]:
+    def submit(
+        self, call: StoredCall, payment: Payment, *, patient: bool = False
+    ) -> asyncio.Future[bool]:
         """Have a call written; the future tells whether all of its batch was new.
+
+        Args:
+            call: The call.
+            payment: What was paid for it.
+            patient: It may wait for others, to be written together with them.
 
         Raises:
             StoreError: if the store is closed, or was opened before a fork.
@@ -187,7 +195,7 @@ class GroupCommit:
         with self._wake:
             if self._closed.is_set():
                 raise StoreError(f"{self._path}: the response store is closed")
-            self._waiting.append(Entry(call, payment, future))
+            self._waiting.append(Entry(call, payment, future, patient))
             if self._idle:
                 self._wake.notify()
         return future
@@ -204,7 +212,8 @@ class GroupCommit:
             others = OtherWork()
             while batch := self._next_batch():
                 self._write_all(batch)
-                self._gather(moments(len(batch), others.share()))
+                patient = all(entry.patient for entry in batch)
+                self._gather(moments(len(batch), others.share(), patient=patient))
 
     def _gather(self, most: int) -> None:
         """Wait `most` moments at most, as long as calls come in each."""

@@ -30,9 +30,15 @@ class MemoryStore:
         return found.completion if found is not None else None
 
     async def put(
-        self, call: StoredCall, *, account: str = "", spend_usd: float = 0.0
+        self,
+        call: StoredCall,
+        *,
+        account: str = "",
+        spend_usd: float = 0.0,
+        patient: bool = False,
     ) -> Completion:
         """Keep a finished call; returns the first answer that it had, see `ResponseStore.put`."""
+        del patient  # nothing is waited for
         with self._lock:
             self._requests[account] += 1
             self._spend[account] += units(spend_usd)

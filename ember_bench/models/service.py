@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -50,6 +50,10 @@ class _Clients:
     by_connection: dict[Hashable, Client] = field(default_factory=dict)
     by_model: dict[int, tuple[ModelInfo, Client]] = field(default_factory=dict)
     winding_down: bool = False
+
+
+def _no_loop() -> None:
+    """Stand for the reference to a loop."""
 
 
 # More than any grid names; a program may make a `ModelInfo` for each question.
@@ -94,6 +98,8 @@ class ModelService:
         # An SDK's connections belong to the loop they were opened on.
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients]
         self._clients = weakref.WeakKeyDictionary()
+        self._latest: tuple[Callable[[], asyncio.AbstractEventLoop | None], _Clients]
+        self._latest = _no_loop, _Clients()
         self._journal: BatchJournal | None = None
         self._calls_in_batches = 0
         self._outside: dict[bool, OutsideStrand] = {}
@@ -195,6 +201,7 @@ class ModelService:
         """
         clients = self._open_clients()
         self._clients.pop(asyncio.get_running_loop(), None)
+        self._latest = _no_loop, _Clients()
         for client in clients:
             await client.close(abandon=abandon)
         if self._journal is not None:
@@ -225,8 +232,11 @@ class ModelService:
 
     def _own_clients(self) -> _Clients:
         loop = asyncio.get_running_loop()
-        if (clients := self._clients.get(loop)) is None:
-            clients = self._clients[loop] = _Clients()
+        known, clients = self._latest
+        if known() is loop:  # a look into the dictionary takes longer than the rest of this
+            return clients
+        clients = self._clients.setdefault(loop, _Clients())
+        self._latest = weakref.ref(loop), clients
         return clients
 
     def _client(self, model: ModelInfo) -> Client:

@@ -65,7 +65,12 @@ class CallStore(Protocol):
         """Return the stored answer of a call, or None."""
 
     async def put(
-        self, call: StoredCall, *, account: str = "", spend_usd: float = 0.0
+        self,
+        call: StoredCall,
+        *,
+        account: str = "",
+        spend_usd: float = 0.0,
+        patient: bool = False,
     ) -> Completion:
         """Keep a finished call; returns, once it is kept, the first answer that it had."""
 
@@ -126,7 +131,12 @@ class ResponseStore:
         return found
 
     async def put(
-        self, call: StoredCall, *, account: str = "", spend_usd: float = 0.0
+        self,
+        call: StoredCall,
+        *,
+        account: str = "",
+        spend_usd: float = 0.0,
+        patient: bool = False,
     ) -> Completion:
         """Keep a finished call; returns, once it is durable, the answer that the store has.
 
@@ -137,12 +147,14 @@ class ResponseStore:
             call: The call.
             account: Whose request it was, see `paid`.
             spend_usd: What was paid for it, also if another's answer stays.
+            patient: It may wait a moment for others, to be written together with them.
 
         Raises:
             StoreError: if it could not be written.
         """
         self._keys.add(call.key)
-        if await self._writer.submit(call, Payment(account, spend_usd)):
+        payment = Payment(account, spend_usd)
+        if await self._writer.submit(call, payment, patient=patient):
             return call.completion
         stored = self.get(call.key)
         return stored if stored is not None else call.completion

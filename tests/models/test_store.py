@@ -399,18 +399,19 @@ class TestGroupCommit:
         assert put(store, call(4)) == [ANSWER]  # and the writer lives on
 
     @pytest.mark.parametrize(
-        ("calls", "other_work", "most"),
+        ("calls", "other_work", "patient", "most"),
         [
-            (1, 1.0, 0),  # one at a time waits for nobody
-            (32, 0.1, 0),  # models are waited for, and not longer than need be
-            (2, 0.9, 2),
-            (32, 0.9, 10),
+            (1, 1.0, True, 0),  # one at a time waits for nobody
+            (32, 0.1, False, 0),  # models are waited for, and not longer than need be
+            (32, 0.1, True, 0),
+            (2, 0.9, False, 2),
+            (2, 0.9, True, 10),
         ],
     )
     def test_calls_are_gathered_where_the_processor_is_busy(
-        self, calls: int, other_work: float, most: int
+        self, calls: int, other_work: float, patient: bool, most: int
     ) -> None:
-        assert journal.moments(calls, other_work) == most
+        assert journal.moments(calls, other_work, patient=patient) == most
 
     def test_what_the_writer_does_itself_is_no_other_work(
         self, monkeypatch: pytest.MonkeyPatch
