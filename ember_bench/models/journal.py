@@ -38,8 +38,9 @@ _SOME: Final = 2
 _LARGE_BATCH: Final = 512
 _FEW_MOMENTS: Final = 2
 _MANY_MOMENTS: Final = 10
-_BUSY_SHARE: Final = 0.3
-_SHARE_SECONDS: Final = 0.1
+_BUSY_SHARE: Final = 0.4
+# Answers that were waited for come in bursts, of which each looks busy.
+_SHARE_SECONDS: Final = 1.0
 
 # Few sizes, so that the statements stay prepared; SQLite takes 32,766 values in one.
 _ROWS_PER_STATEMENT: Final = (256, 32, 4, 1)

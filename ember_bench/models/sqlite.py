@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Final
 from ember_bench.errors import StoreError
 
 BUSY_SECONDS: Final = 60.0
+_AGAIN_SECONDS: Final = 0.01
 
 
 def open_database(
@@ -33,7 +35,7 @@ def open_database(
         # Looked at before anything is changed: the file may be another program's.
         if _has_tables(connection):
             _check(connection, path, application_id, version)
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection)
         connection.execute("BEGIN IMMEDIATE")  # two processes may both have found it empty
         if not _has_tables(connection):
             for statement in schema.split(";"):
@@ -126,6 +128,20 @@ def opening(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.DatabaseError, OSError) as error:
         raise StoreError(f"{path}: cannot be opened: {error}") from error
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Have the file in WAL mode; where another process does the same, SQLite does not wait."""
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > end:
+                raise
+        time.sleep(_AGAIN_SECONDS)
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:

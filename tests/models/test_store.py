@@ -427,10 +427,10 @@ class TestGroupCommit:
             now["thread_time"] += own
             return work.share()
 
-        assert spend(0.01, own=0.0, other=0.0) == 1.0  # nothing is known yet
-        assert spend(0.99, own=0.5, other=0.4) == pytest.approx(0.4)
-        assert spend(0.05, own=0.0, other=0.05) == pytest.approx(0.4)  # too short to tell
-        assert spend(0.06, own=0.0, other=0.11) == pytest.approx(1.6 / 1.1)
+        assert spend(0.1, own=0.0, other=0.0) == 1.0  # nothing is known yet
+        assert spend(0.9, own=0.5, other=0.4) == pytest.approx(0.4)
+        assert spend(0.5, own=0.0, other=0.5) == pytest.approx(0.4)  # a burst tells nothing
+        assert spend(1.5, own=0.0, other=1.5) == pytest.approx(1.0)
 
     def test_gathering_ends_when_nothing_comes(
         self, store: ResponseStore, monkeypatch: pytest.MonkeyPatch
