@@ -179,7 +179,7 @@ class Gate:
                     if not self._may_enter(first):
                         return
                     first.admitted.set_result(self._admit())
-                except Exception as error:
+                except Exception as error:  # raised where the request waits
                     first.admitted.set_exception(error)
             self._queue.popleft()
 
