@@ -130,24 +130,6 @@ def _check_successes(successes: float, n: float) -> None:
         raise ValueError(f"successes must lie between 0 and n = {n}, not {successes}")
 
 
-def t_interval(values: npt.ArrayLike, *, level: float = 0.95) -> Interval | None:
-    """Return Student's interval of a mean; ``values`` has shape ``(n,)``, any unit.
-
-    Right for means that are close to normal: symmetric data, or many items. Use
-    :func:`mean_score` for scores and :func:`mean_cost` for what is skewed.
-
-    None when there are fewer than two values, and when all are equal: data without spread say
-    nothing of the error, and an interval of no width would claim that there is none.
-    """
-    x = vector(values, "values")
-    error = standard_error(x)
-    if error is None or error == 0:
-        return None
-    half = t_critical(level, x.size - 1) * error
-    mean = float(x.mean())
-    return Interval(mean - half, mean + half, level)
-
-
 def standard_error(values: npt.ArrayLike) -> float | None:
     """Return the standard error of the mean of independent values; None for fewer than two."""
     x = vector(values, "values")

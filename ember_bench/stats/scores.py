@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from ember_bench.stats._arrays import in_unit_interval, is_binary, vector
-from ember_bench.stats.clusters import cluster_mean
+import numpy as np
+
+from ember_bench.stats._arrays import codes, in_unit_interval, is_binary, vector
+from ember_bench.stats.bootstrap import cluster_sums
+from ember_bench.stats.clusters import cluster_mean, robust_error, split_variance
 from ember_bench.stats.intervals import (
     Estimate,
+    ProportionMethod,
     all_equal,
     normal_critical,
     proportion,
@@ -21,26 +25,47 @@ if TYPE_CHECKING:
 
     from ember_bench.stats._arrays import FloatArray, Labels
 
+_ADDED: Final = (0.0, 1.0)
+"""The scores added before a variance is taken: the mean they have is not used."""
+
 
 def mean_score(
-    scores: npt.ArrayLike, *, clusters: Labels | None = None, level: float = 0.95
+    scores: npt.ArrayLike,
+    *,
+    clusters: Labels | None = None,
+    level: float = 0.95,
+    method: ProportionMethod = "wilson",
 ) -> Estimate | None:
     """Estimate the mean of scores in [0, 1], one per item, shape ``(n_items,)``.
 
-    Scores of 0 and 1 get Wilson's interval. Scores with partial credit, or item means over
-    epochs, get Wilson's interval at the effective sample size m (1 - m) / s^2 * n, where m is
-    the mean and s^2 the sample variance, with Student's t in place of z: a score's variance is
-    at most m (1 - m), and an item that varies less counts for more (the Korn & Graubard 1998
-    construction, "Confidence intervals for proportions with small expected number of positive
-    counts", with Wilson's bounds in place of the exact ones, as in Franco et al. 2019).
-    Student's own interval covers 80 % instead of 95 % where nearly all of 100 items score 1,
-    and reaches above 1.
+    Scores of 0 and 1 get Wilson's interval, or the exact one (:func:`proportion`). Scores with
+    partial credit, or item means over epochs, get Wilson's interval at the effective sample size
+    m (1 - m) / s^2 * n, with Student's t in place of z: an item whose score varies less than a
+    right or wrong one counts for more (the Korn & Graubard 1998 construction,
+    "Confidence intervals for proportions with small expected number of positive counts", with
+    Wilson's bounds in place of the exact ones, as in Franco et al. 2019). m is the mean, and s^2
+    the variance of the scores with one score of 0 and one of 1 added. A rare item that scores far
+    from the rest is often not in the sample, whose own variance then knows nothing of it
+    (Agresti & Caffo 2000, "Simple and effective confidence intervals for proportions and
+    differences of proportions result from adding two successes and two failures", add scores for
+    the same reason).
 
-    When all scores are equal the sample shows no variance, and the largest that is possible,
-    m (1 - m), is assumed. With clusters the variance is the cluster-robust one, never less
-    than that of independent items; when all scores are equal, each cluster counts as one item.
+    With clusters the variance is the cluster-robust one, never less than that of independent
+    items, also for scores of 0 and 1. The two added scores come in clusters of their own, of size
+    k^rho: one item where items of a cluster are independent, and a cluster of mean size k where
+    they are alike. rho is the intraclass correlation (:func:`split_variance`) of the scores with
+    two such clusters of size k.
 
-    None without items.
+    When all scores are equal, the largest variance that is possible, m (1 - m), is assumed, and
+    each cluster counts as one item.
+
+    None without items; the interval is None for one cluster.
+
+    Args:
+        scores: in [0, 1], shape ``(n_items,)``.
+        clusters: one label per item.
+        level: nominal coverage.
+        method: of scores of 0 and 1 without clusters.
 
     Raises:
         ValueError: a score outside [0, 1], or labels of another length.
@@ -51,7 +76,7 @@ def mean_score(
     if clusters is not None:
         return _clustered(x, clusters, level)
     if is_binary(x):
-        return proportion(float(x.sum()), x.size, level=level)
+        return proportion(float(x.sum()), x.size, level=level, method=method)
     mean = float(x.mean())
     critical = normal_critical(level) if all_equal(x) else t_critical(level, x.size - 1)
     return Estimate(
@@ -64,29 +89,47 @@ def mean_score(
 
 
 def _effective_size(x: FloatArray) -> float:
-    variance = 0.0 if all_equal(x) else float(x.var(ddof=1))
-    if variance == 0:
+    """Return the number of right and wrong answers that tell as much of the mean."""
+    if is_binary(x) or all_equal(x):
         return float(x.size)
     mean = float(x.mean())
-    # Of 0/1 data s^2 is just above m (1 - m), by n / (n - 1).
-    return x.size * max(1.0, mean * (1 - mean) / variance)
+    variance = float(np.append(x, _ADDED).var(ddof=1))
+    return x.size * mean * (1 - mean) / variance
 
 
 def _clustered(x: FloatArray, clusters: Labels, level: float) -> Estimate | None:
     robust = cluster_mean(x, clusters, level=level)
     if robust is None:
         return None
-    mean, error, interval = robust.value, robust.standard_error, None
+    mean, interval = robust.value, None
     if all_equal(x):
         interval = score_bounds(mean, robust.n_clusters, normal_critical(level), level)
-    elif error is not None and robust.dof is not None:
-        variance = max(error**2, mean * (1 - mean) / _effective_size(x))
-        size = mean * (1 - mean) / variance
-        interval = score_bounds(float(mean), size, t_critical(level, robust.dof), level)
+    elif robust.dof is not None:
+        most = mean * (1 - mean)
+        variance = max(_robust_variance(x, clusters), most / _effective_size(x))
+        interval = score_bounds(mean, most / variance, t_critical(level, robust.dof), level)
     return Estimate(
         value=mean,
         interval=interval,
-        standard_error=error,
+        standard_error=robust.standard_error,
         n=x.size,
         method="wilson, cluster-robust effective n",
     )
+
+
+def _robust_variance(x: FloatArray, clusters: Labels) -> float:
+    """Return the CR2 variance of the mean with a cluster of 0 and a cluster of 1 added."""
+    sums, sizes = cluster_sums(x[:, np.newaxis], clusters)
+    mean, added = float(x.mean()), np.array(_ADDED)
+    size = _added_size(x, clusters, round(float(sizes.mean())))
+    residuals = np.append(sums[:, 0] - mean * sizes, size * (added - mean))
+    error, _ = robust_error(residuals, np.append(sizes, [size, size]))
+    return error**2
+
+
+def _added_size(x: FloatArray, clusters: Labels, size: int) -> float:
+    group = codes(clusters, x.size, "clusters")
+    own = np.repeat([group.max() + 1, group.max() + 2], size)
+    split = split_variance(np.append(x, np.repeat(_ADDED, size)), np.append(group, own))
+    correlation = None if split is None else split.intraclass_correlation
+    return 1.0 if correlation is None else float(size**correlation)
