@@ -122,7 +122,7 @@ def paired_difference(
     before the normal interval is taken. Computed exactly for 2 % to 50 % of items that differ, at
     n = 20, 50 and 200, it covers at least 94.5 %. Student's interval of the differences does not
     where few items differ, because of samples in which none or only one does. Where scores have
-    partial credit the two added differences are as large as the largest that was seen (1 if none was).
+    partial credit the two added differences are as large as the largest that was seen, or 1.
 
     With clusters the mean and error are cluster-robust (:func:`cluster_mean`), the two items
     added as clusters of their own. If no item differs, each cluster counts as one item.

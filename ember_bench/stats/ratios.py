@@ -12,7 +12,7 @@ from ember_bench.stats.intervals import Interval, t_critical
 from ember_bench.stats.means import error_parts
 
 if TYPE_CHECKING:
-    from ember_bench.stats._arrays import FloatArray, Labels
+    from ember_bench.stats._arrays import BoolArray, FloatArray, Labels
 
 ROUNDING: Final = 1e-12
 """Differences of equal numbers are smaller, relative to the numbers."""
@@ -20,45 +20,43 @@ _FARTHEST: Final = 2.0**29
 """Times the estimate: a ratio that is not refused up to here is not bounded."""
 _NEAREST: Final = 1 / 64
 """Of a standard error: the first ratio that is looked at."""
-_STEP: Final = 1.05
+_STEP: Final = 1.1
 _POINTS: Final = 65
-_REFINEMENTS: Final = 6
+_REFINEMENTS: Final = 5
 """Each looks at the step that was found in 64 parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Residuals:
-    """Error of the mean of ``a - (ratio + shift) * b``, and its skewness, for every shift.
+    """Error of the mean of ``a - (1 + shift) * b``, of means 1, and its skewness, by shift.
 
     Polynomials in the shift, taken about the estimated ratio, where they are wanted, so that
     nothing cancels there.
     """
 
-    mean_b: float
     second: FloatArray
-    """Coefficients of the squared standard error, ascending, shape ``(3,)``."""
+    """Coefficients of the squared standard error, highest power first, shape ``(3,)``."""
     third: FloatArray
-    """Coefficients of the sum of the cubed parts of the error, ascending, shape ``(4,)``."""
+    """Coefficients of the sum of the cubed parts of the error, shape ``(4,)``."""
 
     @classmethod
-    def of(cls, parts: FloatArray, mean_b: float, *, skewed: bool) -> _Residuals:
+    def of(cls, parts: FloatArray, *, skewed: bool) -> _Residuals:
         """Multiply out the parts of the error, ``e - shift * v`` for columns e and v."""
         e, v = parts.T
         third = np.array(
-            [np.sum(e**3), -3 * np.sum(e * e * v), 3 * np.sum(e * v * v), -np.sum(v**3)]
+            [-np.sum(v**3), 3 * np.sum(e * v * v), -3 * np.sum(e * e * v), np.sum(e**3)]
         )
         return cls(
-            mean_b=mean_b,
-            second=np.array([np.sum(e * e), -2 * np.sum(e * v), np.sum(v * v)]),
+            second=np.array([np.sum(v * v), -2 * np.sum(e * v), np.sum(e * e)]),
             third=third if skewed else np.zeros(4),
         )
 
     def statistic(self, shifts: FloatArray) -> FloatArray:
         """Return Hall's statistic of the residuals' mean; positive below the estimated ratio."""
-        variance = np.polynomial.polynomial.polyval(shifts, self.second)
+        variance = np.polyval(self.second, shifts)
         error = np.sqrt(np.where(variance > 0, variance, np.nan))
-        t = -shifts * self.mean_b / error
-        r = np.polynomial.polynomial.polyval(shifts, self.third) / error**3
+        t = -shifts / error
+        r = np.polyval(self.third, shifts) / error**3
         corrected: FloatArray = t + r * t**2 / 3 + r**2 * t**3 / 27 + r / 6
         return np.where(np.isnan(error), -np.copysign(np.inf, shifts), corrected)
 
@@ -68,16 +66,22 @@ class _Residuals:
         None if there is none up to ``farthest``. Further away the statistic may come back: its
         numerator and its error grow alike, and the skewness of the residuals changes.
         """
-        near = min(farthest, _NEAREST * float(np.sqrt(self.second[0])) / self.mean_b)
-        steps = int(np.ceil(np.log(farthest / near) / np.log(_STEP)))
-        reach = np.concatenate([[0.0], near * _STEP ** np.arange(steps), [farthest]])
-        for _ in range(_REFINEMENTS):
-            outside = np.flatnonzero(direction * self.statistic(direction * reach) < -critical)
-            if outside.size == 0:
+        start = min(farthest, _NEAREST * float(np.sqrt(self.second[-1])))
+        reach = np.minimum(np.append(0.0, start * _STEP ** np.arange(_POINTS - 1)), farthest)
+        while not (outside := self._outside(reach, critical, direction)).any():
+            if reach[-1] >= farthest:
                 return None
-            first = int(outside[0])
+            reach = np.minimum(reach[-1] * _STEP ** np.arange(_POINTS), farthest)
+        for _ in range(_REFINEMENTS):
+            first = max(1, int(np.argmax(outside)))
             reach = np.linspace(reach[first - 1], reach[first], _POINTS)
-        return direction * float(reach[_POINTS // 2])
+            outside = self._outside(reach, critical, direction)
+        return direction * float(reach[np.argmax(outside)])
+
+    def _outside(self, reach: FloatArray, critical: float, direction: int) -> BoolArray:
+        """Say which shifts are refused."""
+        found: BoolArray = direction * self.statistic(direction * reach) < -critical
+        return found
 
 
 def ratio_of_totals(a: FloatArray, b: FloatArray) -> float:
@@ -104,14 +108,16 @@ def ratio_interval(
     ratio = ratio_of_totals(a, b)
     if np.abs(a - ratio * b).max() <= ROUNDING * a.max():
         return None
-    parts = error_parts(np.column_stack([a - ratio * b, b]), clusters)
-    if parts is None or parts.standard_error <= ROUNDING * float(a.mean()):
+    # In units of the means, so that cubes of small costs do not vanish.
+    b = b / b.mean()
+    parts = error_parts(np.column_stack([a / a.mean() - b, b]), clusters)
+    if parts is None or parts.standard_error <= ROUNDING:
         return None
-    residuals = _Residuals.of(parts.values, float(b.mean()), skewed=skewed)
+    residuals = _Residuals.of(parts.values, skewed=skewed)
     critical = t_critical(level, parts.dof)
-    up = residuals.first_exit(critical, 1, _FARTHEST * ratio)
+    up = residuals.first_exit(critical, 1, _FARTHEST)
     if up is None:
         return None
     # A ratio of what is not negative is at least 0.
-    down = residuals.first_exit(critical, -1, ratio)
-    return Interval(0.0 if down is None else ratio + down, ratio + up, level)
+    down = residuals.first_exit(critical, -1, 1.0)
+    return Interval(0.0 if down is None else ratio * (1 + down), ratio * (1 + up), level)

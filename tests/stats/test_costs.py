@@ -279,27 +279,18 @@ def test_costs_in_clusters_are_covered_where_independence_is_not(statistic):
     assert simulated_coverage(interval, truth, n_samples=300) < 0.8
 
 
-def halls_statistic(costs, scores, ratio):
-    d = costs - ratio * scores
-    n, g = d.size, stats.skew(d)
-    t = d.mean() / stats.sem(d)
-    return t + g * t**2 / (3 * n**0.5) + g**2 * t**3 / (27 * n) + g / (6 * n**0.5)
+def refused(costs, scores, ratios, level=0.95):
+    """Say which ratios Hall's statistic refuses."""
+    d = costs - ratios[:, np.newaxis] * scores
+    n, g = costs.size, stats.skew(d, axis=1)
+    t = d.mean(axis=1) / stats.sem(d, axis=1)
+    hall = t + g * t**2 / (3 * n**0.5) + g**2 * t**3 / (27 * n) + g / (6 * n**0.5)
+    return np.abs(hall) > stats.t.ppf((1 + level) / 2, n - 1)
 
 
-def scanned_exits(costs, scores, level=0.95):
-    """Look at ratios further and further from the estimate, until one is refused."""
-    ratio, critical = costs.sum() / scores.sum(), stats.t.ppf((1 + level) / 2, costs.size - 1)
-    ends = []
-    for step in (0.999, 1.001):
-        end = ratio
-        while 1e-3 * ratio < end < 1e4 * ratio:
-            if abs(halls_statistic(costs, scores, end)) > critical:
-                break
-            end *= step
-        else:
-            end = None
-        ends.append(end)
-    return ends
+def first_refused(costs, scores, ratios):
+    outside = refused(costs, scores, ratios)
+    return ratios[np.argmax(outside)] if outside.any() else None
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -308,7 +299,9 @@ def test_the_interval_of_a_ratio_ends_at_the_first_ratio_that_is_refused(seed):
     n = int(rng.integers(6, 40))
     costs, scores = rng.lognormal(0, 1.2, n), (rng.random(n) < 0.35).astype(float)
     scores[0] = 1
-    low, high = scanned_exits(costs, scores)
+    away = costs.sum() / scores.sum() * np.geomspace(1, 1e4, 10_000)
+    low = first_refused(costs, scores, away[0] ** 2 / away)
+    high = first_refused(costs, scores, away)
     found = cost_per_correct(costs, scores).interval
     assert (found is None) == (high is None)
     if found is not None:
@@ -316,15 +309,26 @@ def test_the_interval_of_a_ratio_ends_at_the_first_ratio_that_is_refused(seed):
         assert found.high == pytest.approx(high, rel=2e-3)
 
 
+@given(
+    costs=st.lists(st.floats(0, 10), min_size=2, max_size=12),
+    seed=st.integers(0, 99),
+    level=st.sampled_from([0.01, 0.5, 0.95, 0.999]),
+)
+def test_a_ratio_is_never_below_nothing_nor_outside_its_interval(costs, seed, level):
+    scores = np.random.default_rng(seed).random(len(costs))
+    found = cost_per_correct(costs, scores, level=level)
+    if found.interval is not None:
+        assert 0 <= found.interval.low <= found.value * (1 + 1e-9)
+        assert found.interval.high >= found.value * (1 - 1e-9)
+
+
 def test_a_set_that_comes_back_after_its_first_end_is_cut_there():
     costs = np.array([0.5, 3.8, 0.5, 6.0, 3.3, 3.1])
     scores = np.array([0.0, 0.5, 0.5, 0.5, 0.5, 0.5])
     found = cost_per_correct(costs, scores).interval
-    critical = stats.t.ppf(0.975, costs.size - 1)
-    beyond = found.high * np.geomspace(1.001, 1e3, 4000)
-    refused = [abs(halls_statistic(costs, scores, ratio)) > critical for ratio in beyond]
-    assert refused[0]
-    assert not all(refused)
+    beyond = refused(costs, scores, found.high * np.geomspace(1.001, 1e3, 4000))
+    assert beyond[0]
+    assert not beyond.all()
 
 
 def test_costs_and_scores_must_be_of_the_same_items():
