@@ -19,7 +19,7 @@ from pydantic import (
 
 from ember_bench.datasets.prompts import Prompt
 from ember_bench.errors import ConfigError, Problem
-from ember_bench.models.recorded_data import AvailableFrom, Commit, Text
+from ember_bench.models.recorded.data_dir import AvailableFrom, Commit, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

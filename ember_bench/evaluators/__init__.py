@@ -6,12 +6,12 @@ from ember_bench._lazy import lazy
 
 if TYPE_CHECKING:
     from ember_bench.evaluators.base import Evaluator, Score, ScoreOutcome
+    from ember_bench.evaluators.cards import load_evaluator
     from ember_bench.evaluators.choice import MultipleChoice
     from ember_bench.evaluators.exact import ExactMatch
     from ember_bench.evaluators.kinds import AnswerEvaluator, evaluator
     from ember_bench.evaluators.numeric import NumericMatch
     from ember_bench.evaluators.python_tests import PythonTests
-    from ember_bench.evaluators.registry import load_evaluator
 
 __all__ = [
     "AnswerEvaluator",
@@ -38,6 +38,6 @@ __getattr__ = lazy(
         "Score": "base",
         "ScoreOutcome": "base",
         "evaluator": "kinds",
-        "load_evaluator": "registry",
+        "load_evaluator": "cards",
     },
 )

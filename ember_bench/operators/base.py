@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from pydantic import BaseModel
 
 from ember_bench import bridge
+from ember_bench.answers.formats import answer_format_names, get_answer_format
 from ember_bench.errors import SignatureError
-from ember_bench.models import recording
+from ember_bench.models import interception
 from ember_bench.models.tasks import in_thread, run_coroutine
-from ember_bench.operators.answers import answer_format_names, get_answer_format
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.signature import Signature
 
@@ -104,7 +104,7 @@ class Operator:
             SignatureError: if inputs or outputs do not fit the signature; before any model is
                 asked where the inputs do not.
         """
-        if (recorder := recording.current.get()) is not None:
+        if (recorder := interception.current.get()) is not None:
             return recorder.operator(self, inputs, fields)
         return self.call_with(self._run, inputs, **fields)
 

@@ -27,7 +27,8 @@ from ember_bench.errors import (
 )
 from ember_bench.models.info import ModelCost, ModelInfo
 from ember_bench.models.providers.base import Provider, provider
-from ember_bench.models.providers.recordings import (
+from ember_bench.models.recorded.data_dir import DATA_DIR_VARIABLE, AvailableFrom, Text, data_dir
+from ember_bench.models.recorded.files import (
     SUFFIXES,
     Answers,
     Fields,
@@ -35,7 +36,6 @@ from ember_bench.models.providers.recordings import (
     merge,
     recordings,
 )
-from ember_bench.models.recorded_data import DATA_DIR_VARIABLE, AvailableFrom, Text, data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
