@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ember_bench.experiment.plan import Experiment, prepare
+from ember_bench.answers.formats import answer_format_names, get_answer_format
+from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.experiment.trial import fingerprint
 from ember_bench.graph.architecture import Architecture, load_architecture
 from ember_bench.models.call import Call
 from ember_bench.models.strand import Strand, TrialContext
-from ember_bench.operators.answers import answer_format_names, get_answer_format
-from ember_bench.operators.registry import operator_class
+from ember_bench.operators.operator_classes import operator_class
 
 __all__ = [
     "Architecture",
