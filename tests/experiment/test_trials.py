@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def numeric() -> Evaluator:
 
 
 def rows(workspace: Workspace, *columns: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(workspace.root / "results/trip/trials.db") as db:
+    with closing(sqlite3.connect(workspace.root / "results/trip/trials.db")) as db, db:
         return db.execute(
             f"SELECT {', '.join(columns)} FROM trials JOIN items ON items.id = trials.item"
             " ORDER BY items.item, cell, epoch"
@@ -120,7 +121,7 @@ def test_ties_share_the_credit(workspace: Workspace) -> None:
 
 BUGGY = """
 from ember_bench.operators import Operator
-from ember_bench.operators.registry import operator
+from ember_bench.operators.operator_classes import operator
 
 
 @operator
