@@ -119,9 +119,14 @@ def clopper_pearson_interval(successes: float, n: int, *, level: float = 0.95) -
         raise ValueError(f"the exact interval counts whole successes, not {successes}")
     if n == 0:
         return None
-    tail = (1 - level) / 2
-    low = special.betaincinv(successes, n - successes + 1, tail) if successes > 0 else 0.0
-    high = special.betaincinv(successes + 1, n - successes, 1 - tail) if successes < n else 1.0
+    return exact_bounds(successes / n, n, level)
+
+
+def exact_bounds(share: float, n: float, level: float) -> Interval:
+    """Solve for the p at which a share as high, or as low, has probability (1 - ``level``) / 2."""
+    tail, successes, failures = (1 - level) / 2, share * n, (1 - share) * n
+    low = special.betaincinv(successes, failures + 1, tail) if successes > 0 else 0.0
+    high = special.betaincinv(successes + 1, failures, 1 - tail) if failures > 0 else 1.0
     return Interval(float(low), float(high), level)
 
 

@@ -55,9 +55,8 @@ def mean_pass_at_k(
 ) -> Estimate | None:
     """Estimate pass@k over items, with :func:`mean_score`'s interval; None without items.
 
-    Where each item's pass@k is 0 or 1, as with k samples of it, the interval is the exact one:
-    pass@k comes near 1, where Wilson's covers less than it says. Where it is 1 on every item the
-    lower end is still below 1.
+    For more than one sample its bounds are the exact ones: pass@k comes near 1, where Wilson's
+    cover less than they say. Where pass@k is 1 on every item the lower end is still below 1.
 
     Args:
         n: samples of each item, shape ``(n_items,)``.
@@ -74,7 +73,7 @@ def mean_pass_at_k(
 
 
 def proportion_method(k: int) -> ProportionMethod:
-    """Return how pass@k of 0 and 1 is bounded; for one sample it is the accuracy."""
+    """Return how pass@k is bounded; for one sample it is the accuracy."""
     return "wilson" if k == 1 else "clopper-pearson"
 
 

@@ -11,8 +11,10 @@ from ember_bench.stats.bootstrap import cluster_sums
 from ember_bench.stats.clusters import cluster_mean, robust_error, split_variance
 from ember_bench.stats.intervals import (
     Estimate,
+    Interval,
     ProportionMethod,
     all_equal,
+    exact_bounds,
     normal_critical,
     proportion,
     score_bounds,
@@ -38,23 +40,24 @@ def mean_score(
 ) -> Estimate | None:
     """Estimate the mean of scores in [0, 1], one per item, shape ``(n_items,)``.
 
-    Scores of 0 and 1 get Wilson's interval, or the exact one (:func:`proportion`). Scores with
+    Scores of 0 and 1 get Wilson's interval, or the exact one (:func:`proportion`), and
+    ``method`` decides on the bounds at an effective size in the same way. Scores with
     partial credit, or item means over epochs, get Wilson's interval at the effective sample size
     m (1 - m) / s^2 * n, with Student's t in place of z: an item whose score varies less than a
     right or wrong one counts for more (the Korn & Graubard 1998 construction,
     "Confidence intervals for proportions with small expected number of positive counts", with
     Wilson's bounds in place of the exact ones, as in Franco et al. 2019). m is the mean, and s^2
-    the variance of the scores with one score of 0 and one of 1 added. A rare item that scores far
-    from the rest is often not in the sample, whose own variance then knows nothing of it
-    (Agresti & Caffo 2000, "Simple and effective confidence intervals for proportions and
-    differences of proportions result from adding two successes and two failures", add scores for
-    the same reason).
+    the variance of the scores with one score of 0 and one of 1 added, at most m (1 - m). A rare
+    item that scores far from the rest is often not in the sample, whose own variance then knows
+    nothing of it (Agresti & Caffo 2000, "Simple and effective confidence intervals for
+    proportions and differences of proportions result from adding two successes and two
+    failures", add scores for the same reason).
 
-    With clusters the variance is the cluster-robust one, never less than that of independent
-    items, also for scores of 0 and 1. The two added scores come in clusters of their own, of size
-    k^rho: one item where items of a cluster are independent, and a cluster of mean size k where
-    they are alike. rho is the intraclass correlation (:func:`split_variance`) of the scores with
-    two such clusters of size k.
+    With clusters, and then also for scores of 0 and 1, the variance is the largest of the
+    cluster-robust one, that with two scores added, and that of independent items. The two scores
+    come in clusters of their own, of size k^rho: one item where items of a cluster are
+    independent, and a cluster of mean size k where they are alike. rho is the intraclass
+    correlation (:func:`split_variance`) of the scores with two such clusters of size k.
 
     When all scores are equal, the largest variance that is possible, m (1 - m), is assumed, and
     each cluster counts as one item.
@@ -65,7 +68,7 @@ def mean_score(
         scores: in [0, 1], shape ``(n_items,)``.
         clusters: one label per item.
         level: nominal coverage.
-        method: of scores of 0 and 1 without clusters.
+        method: Wilson's bounds, or the exact ones.
 
     Raises:
         ValueError: a score outside [0, 1], or labels of another length.
@@ -74,18 +77,27 @@ def mean_score(
     if x.size == 0:
         return None
     if clusters is not None:
-        return _clustered(x, clusters, level)
+        return _clustered(x, clusters, level, method)
     if is_binary(x):
         return proportion(float(x.sum()), x.size, level=level, method=method)
     mean = float(x.mean())
     critical = normal_critical(level) if all_equal(x) else t_critical(level, x.size - 1)
     return Estimate(
         value=mean,
-        interval=score_bounds(mean, _effective_size(x), critical, level),
+        interval=_bounds(mean, _effective_size(x), critical, level, method),
         standard_error=standard_error(x),
         n=x.size,
-        method="wilson, effective n",
+        method=f"{method}, effective n",
     )
+
+
+def _bounds(
+    mean: float, size: float, critical: float, level: float, method: ProportionMethod
+) -> Interval:
+    if method == "wilson":
+        return score_bounds(mean, size, critical, level)
+    # Student's t in place of z: Korn & Graubard's correction of the size.
+    return exact_bounds(mean, size * (normal_critical(level) / critical) ** 2, level)
 
 
 def _effective_size(x: FloatArray) -> float:
@@ -94,30 +106,35 @@ def _effective_size(x: FloatArray) -> float:
         return float(x.size)
     mean = float(x.mean())
     variance = float(np.append(x, _ADDED).var(ddof=1))
-    return x.size * mean * (1 - mean) / variance
+    return x.size * max(1.0, mean * (1 - mean) / variance)
 
 
-def _clustered(x: FloatArray, clusters: Labels, level: float) -> Estimate | None:
+def _clustered(
+    x: FloatArray, clusters: Labels, level: float, method: ProportionMethod
+) -> Estimate | None:
     robust = cluster_mean(x, clusters, level=level)
     if robust is None:
         return None
     mean, interval = robust.value, None
     if all_equal(x):
-        interval = score_bounds(mean, robust.n_clusters, normal_critical(level), level)
-    elif robust.dof is not None:
+        interval = _bounds(mean, robust.n_clusters, normal_critical(level), level, method)
+    elif robust.standard_error is not None and robust.dof is not None:
         most = mean * (1 - mean)
-        variance = max(_robust_variance(x, clusters), most / _effective_size(x))
-        interval = score_bounds(mean, most / variance, t_critical(level, robust.dof), level)
+        # Scores that are nearly equal tell no less than equal ones: each cluster is one item.
+        added = min(_added_variance(x, clusters), most / robust.n_clusters)
+        variance = max(robust.standard_error**2, added, most / _effective_size(x))
+        critical = t_critical(level, robust.dof)
+        interval = _bounds(mean, most / variance, critical, level, method)
     return Estimate(
         value=mean,
         interval=interval,
         standard_error=robust.standard_error,
         n=x.size,
-        method="wilson, cluster-robust effective n",
+        method=f"{method}, cluster-robust effective n",
     )
 
 
-def _robust_variance(x: FloatArray, clusters: Labels) -> float:
+def _added_variance(x: FloatArray, clusters: Labels) -> float:
     """Return the CR2 variance of the mean with a cluster of 0 and a cluster of 1 added."""
     sums, sizes = cluster_sums(x[:, np.newaxis], clusters)
     mean, added = float(x.mean()), np.array(_ADDED)

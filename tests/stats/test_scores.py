@@ -90,7 +90,7 @@ def test_the_scores_added_widen_the_interval_of_homogeneous_scores_by_less_than_
 
 
 def test_the_variance_is_of_the_scores_with_a_0_and_a_1_about_the_mean_of_the_scores_alone():
-    scores = [0.9, 0.95, 1.0, 0.97, 0.92, 0.99]
+    scores = [0.4, 0.55, 0.7, 0.47, 0.62, 0.59]
     mean = np.mean(scores)
     size = 6 * mean * (1 - mean) / np.var([*scores, 0, 1], ddof=1)
     found = mean_score(scores)
@@ -220,3 +220,33 @@ def test_scores_outside_the_scale_are_refused():
         mean_score([0, 100])
     with pytest.raises(ValueError, match="clusters has 1 entries for 2 values"):
         mean_score([0, 1], clusters=["a"])
+
+
+def test_clusters_right_or_wrong_as_a_whole_are_no_surer_than_their_robust_error():
+    scores, passages = np.repeat([1.0, 1.0, 0.0, 1.0, 0.0, 0.0], 10), np.repeat(np.arange(6), 10)
+    robust = cluster_mean(scores, passages)
+    size = 0.25 / robust.standard_error**2
+    level = 2 * stats.norm.cdf(stats.t.ppf(0.975, robust.dof)) - 1
+    expected = wilson_interval(size / 2, size, level=level)
+    found = mean_score(scores, clusters=passages).interval
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize("clusters", [None, np.arange(30) // 3])
+def test_scores_that_are_almost_alike_next_to_one_are_as_sure_as_if_they_were_alike(clusters):
+    scores = np.full(30, 0.999)
+    scores[::7] = 0.9991
+    alike = mean_score(np.full(30, 0.999), clusters=clusters).interval
+    found = mean_score(scores, clusters=clusters).interval
+    assert width(found) < 1.5 * width(alike)
+
+
+def test_exact_bounds_at_an_effective_size_are_korn_and_graubards():
+    scores = np.random.default_rng(3).beta(6, 1.6, 25)
+    mean = scores.mean()
+    size = 25 * mean * (1 - mean) / np.append(scores, [0, 1]).var(ddof=1)
+    size *= (stats.norm.ppf(0.975) / stats.t.ppf(0.975, 24)) ** 2
+    found = mean_score(scores, method="clopper-pearson").interval
+    low = stats.beta.ppf(0.025, size * mean, size * (1 - mean) + 1)
+    high = stats.beta.ppf(0.975, size * mean + 1, size * (1 - mean))
+    assert (found.low, found.high) == pytest.approx((low, high))
