@@ -26,6 +26,7 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from greenlet import getcurrent, greenlet
 
+from ember_bench import host
 from ember_bench.errors import EmberBenchError
 
 P = ParamSpec("P")
@@ -275,6 +276,10 @@ class _Background:
     """
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the loop and the threads: a fork has the objects, but runs neither."""
         self.loop: asyncio.AbstractEventLoop | None = None
         self._threads: concurrent.futures.ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
@@ -298,5 +303,5 @@ class _Background:
 
 
 _background = _Background()
-# A forked child inherits these objects but not their threads. It may also inherit the lock held.
-os.register_at_fork(after_in_child=_background.__init__)  # type: ignore[misc]
+# The lock too may have been held when the process was forked.
+host.after_fork(_background.reset)

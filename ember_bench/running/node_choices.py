@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from ember_bench.experiment.results.attribution import ChoiceSummary
+from ember_bench.files import write
 
 if TYPE_CHECKING:
     from ember_bench.experiment.results.rows import StoredTrials
@@ -101,7 +101,5 @@ def _read(path: Path) -> dict[str, _Kept]:
 
 
 def _write(path: Path, kept: Mapping[str, _Kept]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(OSError):  # results that cannot be written to are read all the same
-        temporary.write_bytes(msgspec.json.encode(kept))
-        temporary.replace(path)
+        write(path, msgspec.json.encode(kept))

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -30,6 +29,7 @@ from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
 from ember_bench.experiment.trial_store import TrialStore
+from ember_bench.files import write
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
 from ember_bench.models.store.salvage import open_response_store
@@ -346,16 +346,17 @@ def _signals(run: Run, listener: Listener) -> Iterator[None]:
 
     handlers = {signal.SIGINT: interrupt, signal.SIGTERM: stop}
     before = {number: signal.getsignal(number) for number in handlers}
-    # Only a program's main thread gets signals.
+    # Only a program's main thread gets signals, and on Windows no event loop does.
     with suppress(ValueError, RuntimeError):
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
     try:
         yield
     finally:
-        for number, handler_before in before.items():
-            if loop.remove_signal_handler(number):
-                signal.signal(number, handler_before)
+        with suppress(NotImplementedError):
+            for number, handler_before in before.items():
+                if loop.remove_signal_handler(number):
+                    signal.signal(number, handler_before)
 
 
 def _kept(store: TrialStore) -> int:
@@ -373,13 +374,9 @@ def _decoded(fact: str | None) -> Logged | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        write(path, content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise RunStoppedError(
             f"{path}: cannot be written: {error.strerror}; every answer is stored"
         ) from error

@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from ember_bench.errors import BatchesOpenError, ConfigError, ProviderError
+from ember_bench.host import lives
 from ember_bench.models.batch.api import (
     BatchApi,
     BatchFailedError,
@@ -28,7 +29,7 @@ from ember_bench.models.batch.api import (
     Outcome,
     UndecidedError,
 )
-from ember_bench.models.batch.journal import BatchJournal, lives
+from ember_bench.models.batch.journal import BatchJournal
 from ember_bench.models.call import Call
 from ember_bench.models.retry import RATE_LIMITED, RetryPolicy
 from ember_bench.models.types import Completion

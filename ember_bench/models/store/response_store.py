@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from ember_bench.errors import StoreError
-from ember_bench.models.store.file_lock import FileLock
+from ember_bench.file_lock import FileLock
 from ember_bench.models.store.sqlite import (
     is_damage,
     open_database,

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from ember_bench.errors import StoreError
-from ember_bench.models.store.file_lock import FileLock
+from ember_bench.file_lock import FileLock
 from ember_bench.models.store.response_store import ResponseStore, lock_path
 from ember_bench.models.store.sqlite import (
     connect,
