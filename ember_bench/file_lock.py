@@ -13,7 +13,7 @@ from ember_bench import host
 class FileLock:
     """A lock in a file of its own, held until it is released or the process has ended.
 
-    The last holder removes the file, except on Windows. An exclusive lock writes the process id into it.
+    The last holder removes the file, except on Windows. An exclusive lock has the process id in it.
 
     Args:
         path: The lock's file; made, with its folder, if it is not there.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -36,6 +36,7 @@ from ember_bench.models.store.salvage import open_response_store
 from ember_bench.registry import Cards, default_roots
 from ember_bench.report import markdown
 from ember_bench.running.artifacts import sampled, write_report
+from ember_bench.running.interpreter import tuned
 from ember_bench.running.places import RESPONSES, SUMMARY
 from ember_bench.running.run_log import run_log
 from ember_bench.tracking import Curves, Logged, Tracker, TrackingError, is_logged, unfinished
@@ -69,12 +70,15 @@ class Options:
         tracking_uri: Where MLflow keeps its runs; by default `mlflow.db` in `results`.
         mlflow: Whether to log to MLflow at all.
         traces: How many trials are logged as traces.
+        dedicated: Whether the process does nothing else, so that its garbage collector and its
+            threads are set for trials while they run (`running.interpreter`).
     """
 
     results: Path = Path("results")
     tracking_uri: str | None = None
     mlflow: bool = True
     traces: int = 0
+    dedicated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,12 +244,15 @@ class _Session:
     async def _trials(self, run: Run) -> Progress:
         abandon = True
         try:
-            with _signals(run, self.listener):
+            with _signals(run, self.listener), self._interpreter():
                 progress = await run.trials()
                 abandon = False
                 return progress
         finally:
             await self.experiment.service.close(abandon=abandon)
+
+    def _interpreter(self) -> AbstractContextManager[None]:
+        return tuned() if self.options.dedicated else nullcontext()
 
     def _tracker(self) -> AbstractContextManager[Tracker]:
         results, uri = self.options.results, self.options.tracking_uri
