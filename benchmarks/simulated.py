@@ -49,7 +49,7 @@ def measure(job: Job, answers: str, work: Path) -> Measurement:
 
 def _run_in_memory(experiment: Experiment, folder: Path, listener: Timed) -> ExperimentSummary:
     with closing(trial_store(folder, experiment)) as store:
-        experiment.service.store = MemoryStore()
+        experiment.service.attach(MemoryStore())
         run = Run(experiment, store, LocalEngine(), listener.progressed)
 
         async def trials() -> ExperimentSummary:

@@ -80,7 +80,8 @@ def _run_trials(
         questions = experiment.questions[cell.dataset]
         item = questions.items[trial.item]
         identity = fingerprint(cell, item, questions.evaluator, trial.epoch)
-        result = run_trial(trial, cell, item, questions.evaluator, identity)
+        purse = experiment.purse(cell)
+        result = run_trial(trial, cell, item, questions.evaluator, identity, purse)
         if result is not None:
             finished.append(result)
             news.set()

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ember_bench.errors import BudgetExhaustedError, ConfigError
-from ember_bench.models.strand import Purse
 
 _LOGGER: Final = logging.getLogger("ember_bench.limits")
 
@@ -124,18 +123,18 @@ class Budget:
         self._waiting: list[_Waiter] = []
         self._lock = threading.Lock()
 
-    async def reserve(self, usd: float, model_id: str, purse: Purse | None = None) -> Reservation:
+    async def reserve(self, usd: float, model_id: str, cell: str = "") -> Reservation:
         """Reserve what a call may cost at most, waiting for money that may yet be freed.
 
         Args:
             usd: The most it may cost.
             model_id: Who is asked.
-            purse: Of the trial that asks; it is told when there is no money.
+            cell: Name of the cell whose trial asks.
 
         Raises:
             BudgetExhaustedError: if the money that is not spent would not be enough.
         """
-        accounts = self._accounts(model_id, purse.cell if purse is not None else "")
+        accounts = self._accounts(model_id, cell)
         waiter = _Waiter(_units(usd), accounts, asyncio.get_running_loop().create_future())
         with self._lock:
             if not self._waiting and all(account.fits(waiter.amount) for account in accounts):
@@ -145,10 +144,6 @@ class Budget:
             self._serve()
         try:
             await waiter.future
-        except BudgetExhaustedError:
-            if purse is not None:
-                purse.exhausted = True
-            raise
         except asyncio.CancelledError:
             self._forget(waiter)
             raise

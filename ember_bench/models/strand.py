@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from ember_bench.models.budget import Budget
     from ember_bench.models.types import Subject, Usage
 
 Draw = tuple[int, ...]
@@ -56,15 +57,19 @@ class CallRecord(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class Purse:
-    """Where one trial's money comes from.
+    """The money for one trial's calls.
 
     Attributes:
         cell: Name of the trial's cell.
+        account: Account of the response store that requests are paid on; "" for the service's.
+        budget: Caps on spending beside the service's own; None for none.
         exhausted: Whether a call of the trial was turned away, or given up as the run is to stop:
             then it has no result, whatever its operators made of the error.
     """
 
     cell: str
+    account: str = ""
+    budget: Budget | None = None
     exhausted: bool = False
 
 

@@ -77,11 +77,12 @@ def _found(named: Named, data_dir: Path | None) -> dict[str, list[ChoiceSummary]
     answered(folder.name, folder.parent)
     experiment = session.open_experiment(grid_of(named.rows), offline=True)
     wanted = {cell.name for cell in named.cells}
-    experiment.service.store = ResponseStore(folder.parent / RESPONSES)
+    store = ResponseStore(folder.parent / RESPONSES)
+    experiment.service.attach(store)
     try:
         return asyncio.run(attribute(experiment, named.rows, wanted))
     finally:
-        experiment.service.store.close()
+        store.close()
 
 
 def _print_of(rows: StoredTrials, cell: str) -> str:

@@ -209,7 +209,7 @@ class _Session:
             service = self.experiment.service
             responses, mended = open_response_store(self.options.results / RESPONSES)
             stack.callback(responses.close)
-            service.store = responses
+            service.attach(responses)
             store = trial_store(self.folder, self.experiment)
             stack.callback(store.close)
             store.changes += [mended] if mended else []
@@ -236,7 +236,8 @@ class _Session:
             encoded = msgspec.json.format(msgspec.json.encode(summary), indent=2)
             _write(self.folder / SUMMARY, encoded + b"\n")
             logged, log_error = self._log(summary, text, store, tracker, stack)
-            reached = tuple(service.budget.reached) if service.budget is not None else ()
+            budget = self.experiment.budget
+            reached = tuple(budget.reached) if budget is not None else ()
             stopped = bool(run.stop.is_set() or reached) and summary.run.status == "partial"
             waiting = service.calls_in_batches if stopped else 0
             return Outcome(summary, self.folder, stopped, logged, log_error, reached, waiting)

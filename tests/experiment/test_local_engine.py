@@ -184,7 +184,7 @@ def test_an_error_of_the_consumer_cancels_what_is_under_way(
 
     async def main() -> None:
         results = workspace.root / "results"
-        experiment.service.store = ResponseStore(results / "responses.db")
+        experiment.service.attach(ResponseStore(results / "responses.db"))
         store = trial_store(results / "trip", experiment)
         calls = itertools.count()
 
@@ -211,7 +211,7 @@ def test_a_cancelled_run_keeps_what_was_answered(workspace: Workspace, gauge: Ga
 
     async def main() -> None:
         results = workspace.root / "results"
-        experiment.service.store = ResponseStore(results / "responses.db")
+        experiment.service.attach(ResponseStore(results / "responses.db"))
         store = trial_store(results / "trip", experiment)
         run = asyncio.create_task(Run(experiment, store, LocalEngine()).trials())
         while gauge.begun < 20:
