@@ -248,7 +248,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class _Worker:
-    """What a worker thread waits for, so that it can be told to stop."""
+    """The waits of a worker thread, which can be cancelled."""
 
     def __init__(self) -> None:
         self.cancelled = False

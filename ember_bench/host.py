@@ -1,4 +1,4 @@
-"""What differs between operating systems: locks on files, forks, other processes."""
+"""Differences between operating systems: file locks, forks, processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where trials run."""
+"""Engines, which run trials."""
 
 from ember_bench.engines.local import LocalEngine, run_loop
 

@@ -1,9 +1,9 @@
-"""A cap on spending that holds at any concurrency.
+"""Caps on spending that hold at any concurrency.
 
-Before a call starts, the most that it can cost is reserved; when it has ended, what it did cost is
-settled. Reservations and spending together never exceed the cap, so spending alone cannot. Where
-money is only reserved and not yet spent, a call waits for it; it is turned away when even all the
-money that is reserved would not be enough.
+The highest possible cost of a call is reserved before it starts, and its real cost is settled when
+it has ended. Reservations and spending together never exceed the cap, so spending alone cannot. A
+call waits if reservations may still be released. It is rejected if the budget cannot cover it even
+then.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Budget:
             self._serve()
 
     def may_begin(self, cell: str, models: Iterable[str]) -> bool:
-        """Whether a trial of `cell`, which asks `models`, may be begun.
+        """Whether a trial of `cell`, which asks `models`, may start.
 
         Not so after a call of that cell, or to one of its models, was turned away.
         """
@@ -167,12 +167,12 @@ class Budget:
 
     @property
     def exhausted(self) -> bool:
-        """Whether a call was turned away as the whole run has no money for it."""
+        """Whether a call was rejected by the cap of the whole run."""
         return self._run is not None and self._run.closed
 
     @property
     def reached(self) -> list[str]:
-        """Which caps turned a call away, and what was spent, to be read."""
+        """The caps that rejected a call, with their spending, as text."""
         accounts = [self._run, *self._models.values(), *self._cells.values()]
         return [str(account) for account in accounts if account is not None and account.closed]
 

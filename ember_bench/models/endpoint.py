@@ -1,4 +1,4 @@
-"""A model as it is asked over a network: within its limits, within the budget, and again."""
+"""Requests to one model: limits, budget and retries."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Endpoint:
 
     @property
     def window_history(self) -> WindowHistory:
-        """How many requests were let through at once, and how that changed."""
+        """The changes of the limit of requests in flight."""
         return self._gate.history
 
     async def complete(self, call: Call) -> Completion:

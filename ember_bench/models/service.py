@@ -1,4 +1,4 @@
-"""Asks models: the one place through which every call goes.
+"""The service through which every call to a model goes.
 
 request -> call key -> response store -> (one request in flight) -> budget -> retry ->
 limits -> provider
@@ -107,7 +107,7 @@ class ModelService:
 
     @property
     def store(self) -> CallStore | None:
-        """Where finished calls are kept and looked up."""
+        """The store of finished calls."""
         return self._store
 
     def attach(self, store: CallStore, *, offline: bool | None = None) -> None:
@@ -210,7 +210,7 @@ class ModelService:
 
     @property
     def calls_in_batches(self) -> int:
-        """How many calls are in batches whose answers are not stored yet; also when closed."""
+        """The number of calls in batches whose answers are not stored yet; also when closed."""
         if self._journal is not None:
             self._calls_in_batches = self._journal.open_calls()
         return self._calls_in_batches

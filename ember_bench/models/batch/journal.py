@@ -1,4 +1,4 @@
-"""Which calls are in which batch: a small SQLite file beside the response store.
+"""The calls of open batches, in a small SQLite file beside the response store.
 
 A batch is written down before it is submitted, and its id as soon as the provider has given it
 one; a call's row goes once its answer is in the response store. So a call is in one batch at most,

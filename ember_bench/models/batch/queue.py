@@ -1,4 +1,4 @@
-"""Calls that are asked through a provider's batch API: gathered, submitted, waited for.
+"""The queue of calls to a provider's batch API.
 
 Half the price, answers within a day. What is submitted is written down first (`BatchJournal`), so
 that whoever asks for the same call later, after a crash too, waits for the batch that it is in:
@@ -182,7 +182,7 @@ class BatchQueue:
         return True
 
     def _may_fit_later(self, error: ProviderError) -> bool:
-        """Whether more waits for the provider than it lets wait, and less of it will."""
+        """Whether too much is queued at the provider, and a smaller batch may be taken."""
         too_much = isinstance(error, BatchFailedError) and error.status == RATE_LIMITED
         return too_much and (self._most_requests > _LEAST_REQUESTS or bool(self._following))
 
@@ -390,5 +390,5 @@ def _left_open() -> BatchesOpenError:
 
 
 def _is_refusal(error: ProviderError) -> bool:
-    """Whether a batch was not taken for certain; after any other failure it may have been."""
+    """Whether the provider certainly took nothing; after any other failure it may have."""
     return error.status is not None and 400 <= error.status < 500 and error.status != 408

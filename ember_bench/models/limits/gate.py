@@ -1,4 +1,4 @@
-"""The way into an endpoint: one request after another passes when all its limits allow it."""
+"""The queue into an endpoint: a request starts when all limits allow it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Waiting:
 
 
 class Gate:
-    """Lets requests through to one endpoint, first come, first served.
+    """Starts requests to one endpoint in the order in which they come.
 
     Args:
         model: Who is asked; says how much it allows.

@@ -1,9 +1,9 @@
-"""Requests and tokens per minute, counted together by all processes of one machine.
+"""Requests and tokens per minute, counted over all processes of one machine.
 
-The generic cell rate algorithm (ITU-T I.371): of each bucket only one number is kept, the time at
-which it will be full again. It stands in a small file that is locked for the microseconds in which
-it is read and written. Taking says at once how long to wait, so nobody polls; and as each process
-takes for one request at a time, one that is killed takes little with it.
+This is the generic cell rate algorithm (ITU-T I.371): the state of a bucket is one number, the time
+at which it will be full again. The number is in a small file, which is locked for the microseconds
+of a read and a write. Taking returns the seconds to wait, so that no process polls. A process takes
+for one request at a time, so that little is lost when it is killed.
 """
 
 from __future__ import annotations

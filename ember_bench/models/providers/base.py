@@ -1,4 +1,4 @@
-"""What a provider is, and the registry of them."""
+"""The base class of providers, and their registry."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def no_batches(model: ModelInfo) -> str:
 
 
 class Wanted(NamedTuple):
-    """What a request asks of a model beside an answer to its messages."""
+    """The features that a request uses beside its messages."""
 
     parameters: SamplingParameters
     system: bool

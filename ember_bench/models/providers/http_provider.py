@@ -1,4 +1,4 @@
-"""What all models behind an HTTP API have in common, asked through their SDK or without it."""
+"""The base class of providers with an HTTP API, through their SDK or without it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ UNREADABLE: Final = (MalformedError, FailedError)
 
 @dataclass(frozen=True)
 class Address:
-    """Where requests are posted.
+    """The address of requests.
 
     Attributes:
         url: The whole address.

@@ -48,7 +48,7 @@ class Skill(BaseModel):
 
 
 class SimulatedOptions(BaseModel):
-    """What a simulated model is like.
+    """The options of a simulated model.
 
     Attributes:
         accuracy: P(right) when it generates: one number, or one for the easiest and one for the

@@ -47,7 +47,7 @@ _LOOK_AGAIN_SECONDS: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What was paid into an account of a response store.
+    """Payments on an account of a response store.
 
     Attributes:
         requests: How many were made.
@@ -59,7 +59,7 @@ class Paid:
 
 
 class CallStore(Protocol):
-    """Where finished calls are kept and looked up, by call key."""
+    """A store of finished calls by call key."""
 
     def get(self, key: bytes) -> Completion | None:
         """Return the stored answer of a call, or None."""
@@ -220,11 +220,11 @@ class StoredAnswers:
 
 
 class _KnownKeys:
-    """Which keys may be in the file, so that a call that is not need not be looked for.
+    """A filter of the keys that may be in the file.
 
-    To ask SQLite for what is not there takes as long as to simulate a model. A byte for each of
-    2^24 remainders says whether a key with it may be there; what other processes write is read
-    again after a moment, as two of them may ask for the same call at the same moment anyway.
+    A look-up of a missing key in SQLite takes as long as a simulated model. A byte for each of 2^24
+    prefixes says whether a key with it may be there. Keys from other processes are read again after
+    a moment: two processes may make the same call at the same moment anyway.
     """
 
     _SIZE: Final = 1 << 24
