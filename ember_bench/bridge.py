@@ -213,6 +213,16 @@ def _failure(task: asyncio.Task[Any]) -> BaseException | None:
     return asyncio.CancelledError() if task.cancelled() else task.exception()
 
 
+async def until(event: asyncio.Event, waiting: Awaitable[object]) -> None:
+    """Await `waiting`, but no longer than until `event` is set."""
+    tasks = [asyncio.ensure_future(waiting), asyncio.ensure_future(event.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
 async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait until nothing of them runs."""
     pending = list(tasks)

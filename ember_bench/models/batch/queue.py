@@ -16,9 +16,10 @@ import copy
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from ember_bench import bridge
 from ember_bench.errors import BatchesOpenError, ConfigError, ProviderError
 from ember_bench.host import lives
 from ember_bench.models.batch.api import (
@@ -116,7 +117,7 @@ class BatchQueue:
                         raise
                     seconds = 0.0
                 seconds = max(seconds, self._retry.delay(failures + refusals, error.retry_after))
-            await self._unless_leaving(self._retry.sleep(seconds))
+            await bridge.until(self._leaving, self._retry.sleep(seconds))
 
     def stored(self, key: bytes) -> None:
         """Hear that the answer to a call is in the response store."""
@@ -370,15 +371,6 @@ class BatchQueue:
                 del tasks[name]
 
         tasks[name] = asyncio.create_task(guarded())
-
-    async def _unless_leaving(self, wait: Awaitable[None]) -> None:
-        """Await `wait`, but no longer than until `leave`."""
-        tasks = [asyncio.ensure_future(wait), asyncio.ensure_future(self._leaving.wait())]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
 
 
 def _not_in(batch: OpenBatch) -> ProviderError:
