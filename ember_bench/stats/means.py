@@ -73,12 +73,16 @@ def error_parts(columns: FloatArray, clusters: Labels | None) -> ErrorParts | No
     """
     n = columns.shape[0]
     if clusters is None:
-        sums, sizes = columns, np.ones(n)
-    else:
-        sums, sizes = cluster_sums(columns, clusters)
+        if n < 2:
+            return None
+        # In place: cells may have millions of trials.
+        parts = columns - columns.mean(axis=0)
+        parts /= np.sqrt(n * (n - 1))
+        return ErrorParts(parts, n - 1.0)
+    sums, sizes = cluster_sums(columns, clusters)
     if sizes.size < 2:
         return None
     residuals = sums - sizes[:, np.newaxis] * columns.mean(axis=0)
     weights = 1 / (n * np.sqrt(1 - sizes / n))
     _, dof = robust_error(residuals[:, 0], sizes)
-    return ErrorParts(residuals * weights[:, np.newaxis], n - 1.0 if clusters is None else dof)
+    return ErrorParts(residuals * weights[:, np.newaxis], dof)
