@@ -1,4 +1,4 @@
-"""`vmap`: one input in, one output out becomes a list in, a list out."""
+"""`vmap`: an operator of one input becomes an operator of a list of inputs."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ember_bench import bridge
-from ember_bench.graph.task_flow import Flow, Outcome, Run
+from ember_bench.graph.dispatch import Dependencies, Outcome, Run
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
-from ember_bench.operators.base import Operator
+from ember_bench.operators.base import Operator, operator
 
 
 def vmap(function: Callable[[Any], Any], *, max_concurrency: int | None = None) -> Mapped:
-    """Return what maps `function` over a batch; the outputs are in the order of the inputs.
+    """Return an operator that maps `function` over a batch; outputs keep the order of inputs.
 
     If one fails, the others are cancelled, and its exception is raised with a note.
 
     Args:
         function: An operator, or a function of one argument.
-        max_concurrency: Most entries under way at once; by default all.
+        max_concurrency: Maximum number of entries under way at once; by default unlimited.
     """
     if not callable(function):
         raise TypeError(f"vmap takes an operator or a function, not {function!r}")
     return Mapped(function, max_concurrency)
 
 
+@operator
 class Mapped(Operator):
     """An operator of a list; see `vmap`."""
 
@@ -40,7 +41,7 @@ class Mapped(Operator):
         """Map over `batch`."""
         if (recorder := interception.current.get()) is not None:
             if not isinstance(self.function, Operator):
-                # Which models it asks, and so what may run beside it, is not known.
+                # Its models are unknown, and so are the tasks that may run beside it.
                 recorder.refuse("a function is mapped, and not an operator")
             else:
                 return recorder.operator(self, batch, {})  # type: ignore[no-any-return]
@@ -66,7 +67,7 @@ class Mapped(Operator):
             return output, branches[index].clock if branches is not None else 0.0
 
         clock = outer.clock if outer is not None else 0.0
-        run = Run(Flow([()] * len(batch)), compute, clock=clock, limit=self.max_concurrency)
+        run = Run(Dependencies([()] * len(batch)), compute, clock=clock, limit=self.max_concurrency)
         try:
             outcomes = run.all()
         except BaseException:

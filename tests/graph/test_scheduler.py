@@ -22,7 +22,7 @@ from ember_bench import (
     vmap,
 )
 from ember_bench.graph import Ref, Task
-from ember_bench.graph.task_flow import Flow, Run
+from ember_bench.graph.dispatch import Dependencies, Run
 from tests.graph.programs import Models, Rephrase, delays
 from tests.support.models import in_trial, keys
 
@@ -193,7 +193,7 @@ class TestScheduler:
                 raise ValueError(index)
             return index, clock
 
-        run = Run(Flow([(), (), (), ()]), work, clock=0.0, settle=True)
+        run = Run(Dependencies([(), (), (), ()]), work, clock=0.0, settle=True)
         bridge.wait(bridge.run(run.all))
         assert min(run.errors) == 1
         assert run.outcomes[0] == (0, 0.0)
@@ -287,5 +287,5 @@ class TestVmap:
 
 def test_a_flow_in_line_knows_it() -> None:
     needs: Callable[..., list[tuple[int, ...]]] = lambda *n: list(n)  # noqa: E731
-    assert Flow(needs((), (0,), (1, 0))).in_line
-    assert not Flow(needs((), (), (0, 1))).in_line
+    assert Dependencies(needs((), (0,), (1, 0))).in_line
+    assert not Dependencies(needs((), (), (0, 1))).in_line
