@@ -66,8 +66,9 @@ class Operator(Tree):
         reads: Answer formats that `forward` itself uses. They are part of the description, as are
             the formats named by attributes called `answer_format`.
         version: To be raised when `forward` computes other results than before.
-        identity: The name of the class in descriptions, by default its import path. A class that
-            was moved keeps its former path here, so that stored results stay valid. Not inherited.
+        described_as: The name of the class in descriptions, by default its import path. A class
+            that was moved keeps its former path here, so that stored trials are still found. Not
+            inherited.
         default_signature: Name of the built-in signature that is used if there are LM modules and
             no signature is given.
     """
@@ -79,7 +80,7 @@ class Operator(Tree):
     asks_once: ClassVar[bool] = False
     reads: ClassVar[Sequence[str]] = ()
     version: ClassVar[int] = 1
-    identity: ClassVar[str]
+    described_as: ClassVar[str | None] = None
     default_signature: ClassVar[str | None] = None
 
     # Class attributes, so that a subclass need not call `super().__init__()`.
@@ -194,7 +195,7 @@ class Operator(Tree):
             own["signature"] = describe(self._signature())
         reads = [get_answer_format(name).identity for name in self.reads]
         return {
-            "operator": vars(type(self)).get("identity") or qualified_name(type(self)),
+            "operator": vars(type(self)).get("described_as") or qualified_name(type(self)),
             "version": _code_version(type(self)),
             **({"reads": reads} if reads else {}),
             # Apart, as an attribute may have any name, `operator` among them.
@@ -277,8 +278,7 @@ def operator_class(name: str) -> type[Operator]:
 
 def _found(name: str) -> type[Operator] | None:
     if name not in _registered:
-        # The public names of the package are imported on first use. Each built-in operator is
-        # registered by the module of one of them.
+        # Public names are imported on first use, and their packages register the built-in ones.
         for public in ember_bench.__all__:
             getattr(ember_bench, public)
     return _registered.get(name)
@@ -296,7 +296,7 @@ class Sequential(Operator):
         operators: In the order in which they run.
     """
 
-    identity = "ember_bench.operators.control.Sequential"
+    described_as = "ember_bench.operators.control.Sequential"
 
     def __init__(self, *, operators: Sequence[Operator]) -> None:
         if not operators:

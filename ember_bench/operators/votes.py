@@ -117,7 +117,7 @@ class FilterVote(Verifying):
         signature: Its prompt names `query` and `candidate`, and requests a verdict, yes or no.
     """
 
-    identity = "ember_bench.operators.filters.FilterVote"
+    described_as = "ember_bench.operators.filters.FilterVote"
 
     def __init__(
         self,

@@ -241,7 +241,7 @@ class JittedOperator(Operator):
     Inputs and outputs: those of the operator `inner`.
     """
 
-    identity = "ember_bench.graph.jitted.JittedOperator"
+    described_as = "ember_bench.graph.jitted.JittedOperator"
 
     def __init__(self, inner: Operator) -> None:
         super().__init__()
