@@ -279,7 +279,7 @@ def operator_class(name: str) -> type[Operator]:
 def _found(name: str) -> type[Operator] | None:
     if name not in _registered:
         # Public names are imported on first use, and their packages register the built-in ones.
-        for public in ember_bench.__all__:
+        for public in dir(ember_bench):
             getattr(ember_bench, public)
     return _registered.get(name)
 
