@@ -4,11 +4,10 @@ from ember_bench.graph.data import GraphExecutorService, Node, NoNGraphData, exe
 from ember_bench.graph.describe import describe_graph
 from ember_bench.graph.diagrams import to_mermaid, to_svg
 from ember_bench.graph.jitting.api import jit
-from ember_bench.graph.mapped import vmap
 from ember_bench.graph.notation.build import build_graph
 from ember_bench.graph.notation.words import NotationError
 from ember_bench.graph.scheduler import Scheduler
-from ember_bench.operators.mapping import parallel
+from ember_bench.operators.mapping import parallel, vmap
 from ember_bench.operators.plan import ExecutionPlan, Ref, Task
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Concurrent runs of tasks, each after the tasks that it depends on.
 
-The nodes of a graph, the tasks of a plan and the entries of a batch are all run here.
+The nodes of a graph and the tasks of a plan are run here.
 """
 
 from __future__ import annotations

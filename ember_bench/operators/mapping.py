@@ -1,8 +1,9 @@
-"""Concurrency: functions, or one operator on many entries, run at the same time."""
+"""Concurrency: functions, or one operator on many inputs, run at the same time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,31 +18,49 @@ from ember_bench.operators.base import operator as register
 T = TypeVar("T")
 
 
-def parallel(calls: Sequence[Callable[[], T]]) -> list[T]:
+def parallel(calls: Sequence[Callable[[], T]], *, limit: int | None = None) -> list[T]:
     """Run plain functions at the same time and return their results in order.
 
     If one fails, the others are cancelled at their next wait, and its exception is raised.
+
+    Args:
+        calls: The functions, which are started in this order.
+        limit: Maximum number of functions under way at once; by default unlimited.
     """
     interception.refuse("parallel() was called")
     if not bridge.is_bridged():
-        return bridge.wait(bridge.run(parallel, calls))
+        return bridge.wait(bridge.run(partial(parallel, limit=limit), calls))
     if not calls:
         return []
     outer = strands.current.get()
-    if outer is None:
-        return bridge.wait(bridge.gather([bridge.run(call) for call in calls]))
-    branches = outer.fork(range(len(calls)))
-    placed = zip(branches, calls, strict=True)
+    branches = outer.fork(range(len(calls))) if outer is not None else []
+    places: Sequence[Strand | None] = branches or [None] * len(calls)
+    placed = zip(places, calls, strict=True)
+    if limit is None:
+        runs = [bridge.run(_on_strand, strand, call) for strand, call in placed]
+    else:
+        slots = asyncio.Semaphore(limit)
+        runs = [_in_slot(slots, strand, call) for strand, call in placed]
     try:
-        results = bridge.wait(bridge.gather([bridge.run(_on_strand, b, c) for b, c in placed]))
+        results = bridge.wait(bridge.gather(runs))
     except BaseException:
-        outer.give_up(branches)
+        if outer is not None:
+            outer.give_up(branches)
         raise
-    outer.join(branches)
+    if outer is not None:
+        outer.join(branches)
     return results
 
 
-def _on_strand(strand: Strand, call: Callable[[], T]) -> T:
+async def _in_slot(slots: asyncio.Semaphore, strand: Strand | None, call: Callable[[], T]) -> T:
+    await slots.acquire()
+    result = await bridge.run(_on_strand, strand, call)
+    # Not after a failure: no further call must start before the others are cancelled.
+    slots.release()
+    return result
+
+
+def _on_strand(strand: Strand | None, call: Callable[[], T]) -> T:
     strands.current.set(strand)  # in the task's own context
     return call()
 
@@ -93,3 +112,49 @@ def _texts(output: Any) -> list[str]:
         return []
     # A response without an answer still counts as a response.
     return ["" if output["final_answer"] is None else output["final_answer"]]
+
+
+def vmap(function: Callable[[Any], Any], *, max_concurrency: int | None = None) -> Mapped:
+    """Return an operator that maps `function` over a batch; outputs keep the order of inputs.
+
+    If one fails, the others are cancelled, and its exception is raised with a note.
+
+    Args:
+        function: An operator, or a function of one argument.
+        max_concurrency: Maximum number of entries under way at once; by default unlimited.
+    """
+    if not callable(function):
+        raise TypeError(f"vmap takes an operator or a function, not {function!r}")
+    return Mapped(function, max_concurrency)
+
+
+@register
+class Mapped(Operator):
+    """An operator of a list; see `vmap`."""
+
+    described_as = "ember_bench.graph.mapped.Mapped"
+
+    def __init__(self, function: Callable[[Any], Any], max_concurrency: int | None = None) -> None:
+        super().__init__()
+        if max_concurrency is not None and max_concurrency < 1:
+            raise ValueError(f"max_concurrency must be at least 1, found {max_concurrency}")
+        self.function = function
+        self.max_concurrency = max_concurrency
+
+    def __call__(self, batch: Iterable[Any], /) -> list[Any]:  # type: ignore[override]
+        """Map over `batch`."""
+        if (recorder := interception.current.get()) is not None:
+            if not isinstance(self.function, Operator):
+                # Its models are unknown, and so are the tasks that may run beside it.
+                recorder.refuse("a function is mapped, and not an operator")
+            else:
+                return recorder.operator(self, batch, {})  # type: ignore[no-any-return]
+        calls = [partial(self._entry, index, entry) for index, entry in enumerate(batch)]
+        return parallel(calls, limit=self.max_concurrency)
+
+    def _entry(self, index: int, entry: Any) -> Any:
+        try:
+            return self.function(entry)
+        except Exception as error:
+            error.add_note(f"in entry {index} of the batch")
+            raise
