@@ -74,24 +74,23 @@ def tally(answers: Sequence[str | None], weights: Sequence[float]) -> dict[str, 
     return {answer: math.fsum(given) for answer, given in votes.items()}
 
 
-def vote(answers: Sequence[str | None], weights: Sequence[float] | None = None) -> list[str]:
-    """Return the answers with the most votes, in order of first appearance; None has no vote."""
-    votes = count(answers) if weights is None else tally(answers, weights)
+def leaders(votes: Mapping[str, float]) -> list[str]:
+    """Return the answers with the most votes, in order of first appearance."""
     # Sums that differ by rounding alone are a tie.
     least = max(votes.values(), default=0.0) * (1 - 1e-12)
     return [answer for answer, given in votes.items() if given >= least]
 
 
-def settle(leaders: Sequence[str], ties: Ties, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def settle(ahead: Sequence[str], ties: Ties, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the output fields for the answers with the most votes, by the rule for ties."""
-    if not leaders:
+    if not ahead:
         return {"final_answer": None}
-    if len(leaders) == 1 or ties == "first":
-        return {"final_answer": leaders[0]}
+    if len(ahead) == 1 or ties == "first":
+        return {"final_answer": ahead[0]}
     if ties == "random":
-        index = seeded_index(len(leaders), str(inputs.get("query", "")), *leaders)
-        return {"final_answer": leaders[index]}
-    return {"final_answer": leaders[0], "answers": list(leaders), "credit": "mean"}
+        index = seeded_index(len(ahead), str(inputs.get("query", "")), *ahead)
+        return {"final_answer": ahead[index]}
+    return {"final_answer": ahead[0], "answers": list(ahead), "credit": "mean"}
 
 
 def seeded_index(n: int, *content: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, Operator, operator
-from ember_bench.operators.candidates import Ties, candidates_of, settle, vote
+from ember_bench.operators.candidates import Ties, candidates_of, count, leaders, settle
 from ember_bench.operators.signature import Signature
 
 Confidence = Callable[[str, Inputs], float]
@@ -63,7 +63,7 @@ class CascadeOperator(Operator):
         """Run the stages."""
         last = len(self.stages)
         responses: list[str] = []
-        leaders: list[str] = []
+        ahead: list[str] = []
         for number, stage in enumerate(self.stages, start=1):
             output = stage(inputs)
             if not isinstance(output, Mapping) or "responses" not in output:
@@ -71,11 +71,11 @@ class CascadeOperator(Operator):
             responses = output["responses"]
             candidates = candidates_of({**inputs, "responses": responses}, self.answer_format)
             answers = [candidate.answer for candidate in candidates]
-            leaders = vote(answers)
-            if number < last and leaders and self._trusts(leaders[0], answers, responses, inputs):
+            ahead = leaders(count(answers))
+            if number < last and ahead and self._trusts(ahead[0], answers, responses, inputs):
                 last = number
                 break
-        return {**settle(leaders, self.ties, inputs), "stage": last, "responses": responses}
+        return {**settle(ahead, self.ties, inputs), "stage": last, "responses": responses}
 
     def _trusts(
         self, answer: str, answers: Sequence[str | None], responses: Sequence[str], inputs: Inputs

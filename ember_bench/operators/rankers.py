@@ -12,7 +12,7 @@ from typing import Any, Final
 from ember_bench.answers.formats import parse_answer
 from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, operator
-from ember_bench.operators.candidates import Candidate, Ties, candidates_of, settle
+from ember_bench.operators.candidates import Candidate, Ties, candidates_of, leaders, settle
 from ember_bench.operators.fan_in import LMFanIn, numbered
 from ember_bench.operators.lm import LMModule, ask_requests
 from ember_bench.operators.mapping import parallel
@@ -122,8 +122,7 @@ class PairwiseTournament(LMFanIn):
         points = dict.fromkeys(first_of, 0)
         for pair, response in zip(pairs, ask_requests(requests), strict=True):
             points[pair[read_ranking(response.data, 2)[0]]] += 1
-        ahead = [answer for answer, won in points.items() if won == max(points.values())]
-        return {**settle(ahead, self.ties, inputs), "points": points}
+        return {**settle(leaders(points), self.ties, inputs), "points": points}
 
 
 @operator

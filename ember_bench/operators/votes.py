@@ -8,7 +8,7 @@ from typing import Any
 
 from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
-from ember_bench.operators.candidates import Ties, candidates_of, count, settle, tally, vote
+from ember_bench.operators.candidates import Ties, candidates_of, count, leaders, settle, tally
 from ember_bench.operators.fan_in import Verifying
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.signature import Signature
@@ -47,7 +47,8 @@ class MostCommonOperator(Operator):
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Count the votes."""
         answers = [candidate.answer for candidate in candidates_of(inputs, self.answer_format)]
-        return {**settle(vote(answers), self.ties, inputs), "votes": count(answers)}
+        votes = count(answers)
+        return {**settle(leaders(votes), self.ties, inputs), "votes": votes}
 
 
 @operator
@@ -92,7 +93,7 @@ class WeightedVote(Operator):
         if len(weights) != len(answers):
             raise SignatureError(f"{len(weights)} weights for {len(answers)} responses")
         votes = tally(answers, weights)
-        return {**settle(vote(answers, weights), self.ties, inputs), "votes": votes}
+        return {**settle(leaders(votes), self.ties, inputs), "votes": votes}
 
 
 def _checked(weights: Sequence[float], what: str) -> list[float]:
@@ -137,7 +138,7 @@ class FilterVote(Verifying):
         passed = [c for c, accept in zip(candidates, accepted, strict=True) if accept]
         answers = [candidate.answer for candidate in passed or candidates]
         votes = count(answers)
-        return {**settle(vote(answers), self.ties, inputs), "votes": votes, "accepted": accepted}
+        return {**settle(leaders(votes), self.ties, inputs), "votes": votes, "accepted": accepted}
 
 
 @operator
