@@ -22,8 +22,7 @@ import scipy
 
 from benchmarks.statistics_store import NAME, make_results
 from ember_bench.experiment.results.analysis import Analysis
-from ember_bench.experiment.results.cell_data import StoredCells
-from ember_bench.experiment.results.cell_results import stored_results
+from ember_bench.experiment.results.cells import StoredCells
 from ember_bench.experiment.results.comparison import Pair, compare
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.summary import RunSummary
@@ -81,7 +80,7 @@ def comparison(results: Path) -> None:
     asked = rows.description
     baseline = asked.cells[0].name
     read = StoredCells(rows)
-    cells = [stored_results(read, cell, asked.name) for cell in asked.cells]
+    cells = [read.results(cell.name) for cell in asked.cells]
     compare([Pair(cell, cells[0]) for cell in cells if cell.name != baseline], flips=False)
     rows.close()
 

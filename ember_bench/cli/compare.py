@@ -10,7 +10,7 @@ import typer
 from ember_bench.cli._output import columns, put_json, put_text
 
 if TYPE_CHECKING:
-    from ember_bench.experiment.results.pairing import Group
+    from ember_bench.experiment.results.comparison import Group
     from ember_bench.running.find_results import ResultsReader
 
 _FLIPS: Final = 5
@@ -50,10 +50,11 @@ def compare(
     """Compare cells on the items that both have."""
     from ember_bench.errors import UnknownNameError
     from ember_bench.experiment.results import comparison
-    from ember_bench.experiment.results.pairing import pair_up
+    from ember_bench.experiment.results.comparison import pair_up
+    from ember_bench.experiment.results.summary import CORRECTIONS
     from ember_bench.running.find_results import ResultsReader
 
-    known = {name: name for name in comparison.CORRECTIONS}
+    known = {name: name for name in CORRECTIONS}
     if correction not in known:
         raise UnknownNameError("correction", correction, known)
     with ResultsReader(results) as reader:
@@ -71,7 +72,7 @@ def compare(
     if as_json:
         put_json(table)
         return
-    from ember_bench.report.compared import comparison_table
+    from ember_bench.report.comparison_table import comparison_table
 
     put_text(comparison_table(table, columns(), flips=flips))
 

@@ -37,7 +37,7 @@ def show(
     if found == _EXPERIMENT:
         _show_experiment(name, results, as_json=as_json)
         return
-    from ember_bench.report.cards import card_facts, card_text
+    from ember_bench.report.card_text import card_facts, card_text
 
     facts = card_facts(found, name, cards)
     if as_json:
@@ -134,7 +134,7 @@ def _show_experiment(name: str, results: Path, *, as_json: bool) -> None:
     if (results / spec.name / SUMMARY).is_file():
         _print_summary(_read_summary(results / spec.name / SUMMARY), as_json=as_json)
         return
-    from ember_bench.report.cards import card_text, grid_facts
+    from ember_bench.report.card_text import card_text, grid_facts
 
     facts = grid_facts(spec, path)
     if as_json:

@@ -8,8 +8,8 @@ from ember_bench._lazy import lazy
 
 if TYPE_CHECKING:
     from ember_bench.report.markdown import markdown
-    from ember_bench.report.table import table
+    from ember_bench.report.summary_table import table
 
 __all__ = ["markdown", "table"]
 
-__getattr__ = lazy(__name__, {"markdown": "markdown", "table": "table"})
+__getattr__ = lazy(__name__, {"markdown": "markdown", "table": "summary_table"})

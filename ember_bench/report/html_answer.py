@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from ember_bench import stats
-from ember_bench.experiment.results.comparison import PairedComparison
-from ember_bench.experiment.results.summary import CellSummary, Comparison, DatasetSummary
+from ember_bench.experiment.results.summary import (
+    BaselineDifference,
+    CellSummary,
+    Comparison,
+    DatasetSummary,
+)
 from ember_bench.report.number_format import count, dollars, interval, p_value, percent, points
 
 _NAMED: Final = 6
@@ -50,7 +54,7 @@ def front(cells: Sequence[CellSummary], axis: str) -> Front:
 def answer(
     dataset: DatasetSummary,
     cells: Sequence[CellSummary],
-    compared: Mapping[str, PairedComparison],
+    compared: Mapping[str, Comparison],
     level: float,
 ) -> list[str]:
     """Return what was found on a dataset, the most important sentence first.
@@ -73,7 +77,7 @@ def answer(
 
 
 def _verdict(
-    systems: Sequence[CellSummary], compared: Mapping[str, PairedComparison], alpha: float
+    systems: Sequence[CellSummary], compared: Mapping[str, Comparison], alpha: float
 ) -> Iterator[str]:
     best = min(systems, key=_rank)
     name = next((c.comparison.baseline for c in systems if c.comparison is not None), None)
@@ -100,9 +104,7 @@ def _verdict(
         yield f"Worse than {baseline.label}: {_some([cell.label for cell in worse])}."
 
 
-def _against(
-    cell: CellSummary, compared: Mapping[str, PairedComparison], *, signed: bool = False
-) -> str:
+def _against(cell: CellSummary, compared: Mapping[str, Comparison], *, signed: bool = False) -> str:
     """Say by how much a cell differs: `by 4.1 points [2.6, 5.7], Holm p < 0.001, at 4.2x ...`."""
     found = cell.comparison
     assert found is not None  # noqa: S101 - only called for cells that are compared
@@ -142,7 +144,7 @@ def _bounds(oracles: Sequence[CellSummary]) -> Iterator[str]:
         yield f"A perfect choice would reach {_accuracy(cell)} ({cell.label}, a bound)."
 
 
-def _is_clear(found: Comparison, alpha: float, sign: int) -> bool:
+def _is_clear(found: BaselineDifference, alpha: float, sign: int) -> bool:
     return found.p_holm is not None and found.p_holm < alpha and sign * found.difference.value > 0
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from ember_bench.drawing.charts import Difference, differences
 from ember_bench.drawing.html import Content, Html, joined, table, tag
-from ember_bench.experiment.results.comparison import ComparisonTable, Flip, PairedComparison, Side
-from ember_bench.report.compared import captions
+from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
+from ember_bench.report.comparison_table import captions
 from ember_bench.report.html import page_of
 from ember_bench.report.number_format import UNDEFINED, count, interval, p_value, percent, points
 
@@ -31,7 +31,7 @@ def html_comparison(found: ComparisonTable) -> str:
     return page_of(title, joined([tag("header", tag("h1", title)), main]))
 
 
-def _verdict(pair: PairedComparison, found: ComparisonTable, name: _Namer) -> Html:
+def _verdict(pair: Comparison, found: ComparisonTable, name: _Namer) -> Html:
     """Say in words what a pair came to."""
     p = pair.p_adjusted
     cell, baseline = name(pair.cell), name(pair.baseline)
@@ -72,7 +72,7 @@ _HEADINGS = ("cell", "against", "accuracy", "baseline", "difference", "interval"
              "lost", "p", "corrected p", "cost", "best")  # fmt: skip
 
 
-def _row(pair: PairedComparison, name: _Namer) -> list[Content]:
+def _row(pair: Comparison, name: _Namer) -> list[Content]:
     best = pair.best_probability
     return [
         name(pair.cell),
@@ -91,7 +91,7 @@ def _row(pair: PairedComparison, name: _Namer) -> list[Content]:
     ]
 
 
-def _flips(pair: PairedComparison, name: _Namer) -> Html:
+def _flips(pair: Comparison, name: _Namer) -> Html:
     """Return the items that a cell won and lost, folded."""
     cell, baseline = name(pair.cell), name(pair.baseline)
     parts: list[Content] = [tag("h2", f"{cell} against {baseline}")]
@@ -128,5 +128,5 @@ def _namer(found: ComparisonTable) -> _Namer:
     return name
 
 
-def _is_simulated(pair: PairedComparison) -> bool:
+def _is_simulated(pair: Comparison) -> bool:
     return pair.cell.simulated or pair.baseline.simulated

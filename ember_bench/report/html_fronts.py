@@ -8,8 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ember_bench import stats
-from ember_bench.experiment.results.cell_data import FloatArray, IntArray
-from ember_bench.experiment.results.cell_results import CellResults
+from ember_bench.experiment.results.cells import CellResults, FloatArray, IntArray
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary
 from ember_bench.report.html_contents import Contents
 

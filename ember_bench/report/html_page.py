@@ -7,7 +7,6 @@ from typing import Final
 
 from ember_bench.drawing.html import Content, Html, joined, tag
 from ember_bench.experiment.results.summary import DatasetSummary
-from ember_bench.report.cells import captions
 from ember_bench.report.html_answer import answer
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_nodes import nodes_section
@@ -18,6 +17,7 @@ from ember_bench.report.html_sections import (
     differences_section,
 )
 from ember_bench.report.number_format import count, dollars
+from ember_bench.report.summary_text import captions
 
 _FRONT: Final = (
     "Front: the probability that no other cell is both at least as accurate and as cheap (or as"

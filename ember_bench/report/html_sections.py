@@ -19,14 +19,13 @@ from ember_bench.drawing.charts import (
     scatter,
 )
 from ember_bench.drawing.html import Content, Html, joined, table, tag
-from ember_bench.experiment.results.cell_data import IntArray
-from ember_bench.experiment.results.cell_results import CellResults
+from ember_bench.experiment.results.cells import CellResults, IntArray
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Estimate
-from ember_bench.report.cells import sections
 from ember_bench.report.html_answer import front
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis, front_probabilities
 from ember_bench.report.number_format import UNDEFINED, interval, p_value, percent, points
+from ember_bench.report.summary_text import sections
 
 _CURVES: Final = (
     "Dots are cells that were run. Broken lines are expected from stored draws: over all choices of"

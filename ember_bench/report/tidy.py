@@ -15,13 +15,12 @@ from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
-    DatasetSummary,
     Estimate,
     RunSummary,
 )
 from ember_bench.models.types import Completion
-from ember_bench.report.cells import sections
 from ember_bench.report.formats import Kind, Table
+from ember_bench.report.summary_text import sections
 
 What = Literal["cells", "trials", "calls", "nodes"]
 
@@ -278,21 +277,15 @@ def _parameter(value: Any) -> str | None:
 
 def printed(rows: TrialRows, cells: Collection[str]) -> Table:
     """Return the table of cells as it is read, for a paper: values as texts, with intervals."""
-    run = RunSummary("partial", "", 0.0, 0, 0, 0, 0, 0.0, [])  # of which these tables say nothing
-    summary = Analysis(rows).summary(run)
-    chosen = [cell for cell in summary.cells if cell.name in cells]
-    found = sections(msgspec.structs.replace(summary, cells=chosen))
+    # The table shows nothing of the run.
+    summary = Analysis(rows).summary(RunSummary.partial()).only(cells)
+    found = sections(summary)
     headings = [entry.heading for entry in found[0].rows[0].entries] if found else []
     columns: list[tuple[str, Kind]] = [("dataset", "text"), ("cell", "text"), ("", "text")]
     columns += [(heading, "number") for heading in headings]
     lines = [
         (dataset.name, row.label, ", ".join(row.notes), *(entry.value for entry in row.entries))
-        for dataset, section in zip(_used(summary.datasets, chosen), found, strict=True)
+        for dataset, section in zip(summary.datasets, found, strict=True)
         for row in section.rows
     ]
     return Table(columns, lines)
-
-
-def _used(datasets: list[DatasetSummary], cells: list[CellSummary]) -> list[DatasetSummary]:
-    used = {cell.dataset for cell in cells}
-    return [dataset for dataset in datasets if dataset.name in used]

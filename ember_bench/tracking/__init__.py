@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from ember_bench._lazy import lazy
 
 if TYPE_CHECKING:
+    from ember_bench.tracking.contents import digest_of
     from ember_bench.tracking.curves import Curves, unfinished
-    from ember_bench.tracking.digest import digest_of
-    from ember_bench.tracking.errors import TrackingError
-    from ember_bench.tracking.messages import Logged
+    from ember_bench.tracking.messages import Logged, TrackingError
     from ember_bench.tracking.tracker import Tracker, TrialBatch, is_logged
 
 __all__ = [
@@ -30,9 +29,9 @@ __getattr__ = lazy(
         "Curves": "curves",
         "Logged": "messages",
         "Tracker": "tracker",
-        "TrackingError": "errors",
+        "TrackingError": "messages",
         "TrialBatch": "tracker",
-        "digest_of": "digest",
+        "digest_of": "contents",
         "is_logged": "tracker",
         "unfinished": "curves",
     },

@@ -120,7 +120,7 @@ def unfinished(asked: Description, *, started: str, kept: int) -> ExperimentSumm
         datasets=asked.datasets,
         cells=[_unfinished_cell(cell, asked.scheduled(cell)) for cell in asked.cells],
         spend_usd=0.0,
-        run=RunSummary("partial", started, 0.0, 0, kept, 0, 0, 0.0, []),
+        run=RunSummary.partial(started=started, kept=kept),
     )
 
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from ember_bench.experiment.results.summary import (
+    BaselineDifference,
     CellSummary,
-    Comparison,
     Estimate,
     ExperimentSummary,
 )
@@ -127,7 +127,7 @@ def cell_metrics(cell: CellSummary, level: float) -> dict[str, float]:
     return found
 
 
-def _comparison_metrics(comparison: Comparison, level: float) -> dict[str, float]:
+def _comparison_metrics(comparison: BaselineDifference, level: float) -> dict[str, float]:
     found: dict[str, float] = {}
     _put_estimate(found, "vs_baseline/difference", comparison.difference, level)
     _put(found, "vs_baseline/p_value", comparison.p_value)

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from ember_bench.drawing.plot import accuracy_plot
 from ember_bench.secrets import redacted
-from ember_bench.tracking.contents import Content, Contents
-from ember_bench.tracking.digest import digest_of
+from ember_bench.tracking.contents import Content, Contents, digest_of
 from ember_bench.tracking.messages import Log, Logged
 from ember_bench.tracking.mlflow_store import Store
 from ember_bench.tracking.runs import Runs

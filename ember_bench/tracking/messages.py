@@ -1,4 +1,4 @@
-"""What the tracker and its worker process say to each other: JSON, one message a line."""
+"""The messages between the tracker and its worker process: JSON, one message a line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from typing import Any
 
 import msgspec
 
+from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.results.summary import ExperimentSummary
+
+
+class TrackingError(EmberBenchError):
+    """The results could not be logged to MLflow; the experiment itself is not affected."""
 
 
 class Point(msgspec.Struct, frozen=True, array_like=True):

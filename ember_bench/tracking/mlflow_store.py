@@ -15,8 +15,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking.client import MlflowClient
 from sqlalchemy import Engine, event
 
-from ember_bench.tracking.errors import TrackingError
-from ember_bench.tracking.messages import Open
+from ember_bench.tracking.messages import Open, TrackingError
 from ember_bench.tracking.uris import default_uri, is_server, sqlite_path, unusable
 
 # A server takes .1 s for a request; a database file takes one writer at a time.

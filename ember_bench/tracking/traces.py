@@ -12,9 +12,8 @@ import mlflow
 from mlflow.entities import LiveSpan, SpanStatusCode, SpanType
 
 from ember_bench.experiment.results.summary import CellSummary, ExperimentSummary
-from ember_bench.tracking.errors import TrackingError
 from ember_bench.tracking.fields import CELL_TAG, EXPERIMENT_TAG, cut, tag_value
-from ember_bench.tracking.messages import Logged, TracedCall, TracedTrial
+from ember_bench.tracking.messages import Logged, TracedCall, TracedTrial, TrackingError
 from ember_bench.tracking.mlflow_store import Store
 
 TRIAL_TAG: Final = "ember_bench.trial"

@@ -17,8 +17,7 @@ from typing import IO, Any, Final, Self, TypeAlias
 
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.secrets import redacted, without_secrets
-from ember_bench.tracking.digest import digest_of
-from ember_bench.tracking.errors import TrackingError
+from ember_bench.tracking.contents import digest_of
 from ember_bench.tracking.messages import (
     Begin,
     End,
@@ -34,6 +33,7 @@ from ember_bench.tracking.messages import (
     Request,
     Rows,
     TracedTrial,
+    TrackingError,
     Wanted,
     to_json,
     to_reply,

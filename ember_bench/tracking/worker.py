@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from ember_bench.secrets import without_secrets
-from ember_bench.tracking.errors import TrackingError
 from ember_bench.tracking.messages import (
     Begin,
     End,
@@ -31,6 +30,7 @@ from ember_bench.tracking.messages import (
     Point,
     Reply,
     Rows,
+    TrackingError,
     Wanted,
     to_json,
     to_request,

@@ -9,8 +9,8 @@ import msgspec
 
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
+    BaselineDifference,
     CellSummary,
-    Comparison,
     DatasetSummary,
     Estimate,
     ExperimentSummary,
@@ -34,7 +34,7 @@ def estimate(value: float, half: float = 0.03) -> Estimate:
 def cell(index: int = 0, **changes: Any) -> CellSummary:
     k = 2 * index + 1
     accuracy = 0.5 + 0.45 * (1 - 0.8**index)
-    comparison = Comparison(
+    comparison = BaselineDifference(
         "primes/single", 100, estimate(accuracy - 0.5), 20, 8, 0.012, 0.034, "mcnemar", True
     )
     made = CellSummary(

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from ember_bench.errors import ConfigError
-from ember_bench.experiment.results.comparison import compare
-from ember_bench.experiment.results.pairing import Group, pair_up
+from ember_bench.experiment.results.comparison import Group, compare, pair_up
 from ember_bench.tracking import TrackingError
 from ember_bench.tracking.log_experiment import record
 from ember_bench.tracking.messages import Log

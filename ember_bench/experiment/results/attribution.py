@@ -242,8 +242,8 @@ def _members(seen: _Seen, level: float) -> Iterator[MemberSummary]:
         yield MemberSummary(
             member=member,
             accuracy=Estimate.of(accuracy),
-            shapley=_with(found.shapley[member], found.shapley_intervals[member]),
-            leave_one_out=_with(found.leave_one_out[member], found.leave_one_out_intervals[member]),
+            shapley=Estimate.with_interval(found.shapley[member], found.shapley_intervals[member], "t"),
+            leave_one_out=Estimate.with_interval(found.leave_one_out[member], found.leave_one_out_intervals[member], "t"),
         )
 
 
@@ -258,8 +258,8 @@ def _votes(seen: _Seen, level: float) -> Iterator[VotePoint]:
     for number, k in enumerate(found.k.tolist()):
         yield VotePoint(
             k=k,
-            vote=_with(found.vote[number], found.vote_intervals[number]),
-            best=_with(found.oracle[number], found.oracle_intervals[number]),
+            vote=Estimate.with_interval(found.vote[number], found.vote_intervals[number], "t"),
+            best=Estimate.with_interval(found.oracle[number], found.oracle_intervals[number], "t"),
         )
 
 
@@ -267,8 +267,3 @@ def _of_first_epoch(seen: _Seen) -> list[int]:
     """Return the rows of the first epoch; none if they have not all as many responses."""
     first = [row for row, epoch in enumerate(seen.epoch) if epoch == 0]
     return first if len({len(seen.scores[row]) for row in first}) == 1 else []
-
-
-def _with(value: float, interval: stats.Interval | None) -> Estimate:
-    low, high = (interval.low, interval.high) if interval else (None, None)
-    return Estimate(float(value), low, high, "t")

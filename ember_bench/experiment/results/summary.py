@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
 Outcome = Literal["correct", "wrong", "partial", "unparsed", "error", "skipped"]
 OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "partial", "unparsed", "error", "skipped")
+
+Correction = Literal["holm", "bh"]
+CORRECTIONS: tuple[Correction, ...] = ("holm", "bh")
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -24,12 +28,16 @@ class Estimate(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, found: stats.Estimate) -> Estimate:
         """Return an estimate of `ember_bench.stats` as summaries have it."""
-        interval = found.interval
+        return cls.with_interval(found.value, found.interval, found.method)
+
+    @classmethod
+    def with_interval(cls, value: float, interval: stats.Interval | None, method: str) -> Estimate:
+        """Return an estimate from a value and an interval of `ember_bench.stats`."""
         low, high = (interval.low, interval.high) if interval is not None else (None, None)
-        return cls(found.value, low, high, found.method)
+        return cls(float(value), low, high, method)
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class BaselineDifference(msgspec.Struct, frozen=True):
     """The paired difference of a cell to the baseline, on the items that both have.
 
     Attributes:
@@ -119,7 +127,7 @@ class CellSummary(msgspec.Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     spend_usd: float | None
-    comparison: Comparison | None
+    comparison: BaselineDifference | None
     categories: dict[str, Estimate]
     replayed: bool = False
     pass_at_k: dict[int, Estimate] = {}
@@ -162,6 +170,11 @@ class RunSummary(msgspec.Struct, frozen=True):
     spend_usd: float
     changes: list[str]
 
+    @classmethod
+    def partial(cls, *, started: str = "", kept: int = 0) -> RunSummary:
+        """Return the summary of a run that has done nothing yet."""
+        return cls("partial", started, 0.0, 0, kept, 0, 0, 0.0, [])
+
 
 class ExperimentSummary(msgspec.Struct, frozen=True):
     """What an experiment found.
@@ -189,5 +202,119 @@ class ExperimentSummary(msgspec.Struct, frozen=True):
 
     @property
     def failed(self) -> int:
-        """How many trials ended in an error."""
+        """Number of trials that ended in an error."""
         return sum(cell.outcomes.get("error", 0) for cell in self.cells)
+
+    def only(self, names: Collection[str]) -> ExperimentSummary:
+        """Return the summary of these cells alone, and of the datasets that they are on."""
+        cells = [cell for cell in self.cells if cell.name in names]
+        used = {cell.dataset for cell in cells}
+        return msgspec.structs.replace(
+            self,
+            cells=cells,
+            datasets=[dataset for dataset in self.datasets if dataset.name in used],
+            simulated=any(cell.simulated for cell in cells),
+        )
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One of the two cells of a comparison.
+
+    Attributes:
+        source: The experiment or run that it is of.
+        accuracy: Mean score over the items that both have, in [0, 1].
+        items: Items with at least one trial that counts.
+        scheduled: Items that its grid asks; None where that is not known.
+        failed: Trials that ended in an error.
+    """
+
+    source: str
+    cell: str
+    label: str
+    dataset: str
+    simulated: bool
+    oracle: bool
+    accuracy: float
+    items: int
+    scheduled: int | None
+    failed: int
+
+
+class Flip(msgspec.Struct, frozen=True):
+    """An item that one cell scores higher on than the other.
+
+    Attributes:
+        score: Of the cell, mean over its epochs.
+        baseline_score: Of the baseline.
+        answers: Of the cell, by epoch; None where none could be read.
+        baseline_answers: Of the baseline.
+    """
+
+    item: str
+    question: str | None
+    target: str | None
+    score: float
+    baseline_score: float
+    answers: list[str | None]
+    baseline_answers: list[str | None]
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """A cell against a baseline.
+
+    Attributes:
+        items: Items that both have; everything else here is over these.
+        clusters: How many clusters they come in; None if each stands for itself.
+        difference: Accuracy of the cell minus that of the baseline, in [-1, 1].
+        effect_items: The same in items: how many more the cell gets.
+        wins: Items that the cell scores higher on.
+        losses: Items that the baseline scores higher on.
+        mcnemar_p: Exact, two-sided; None where a score is not 0 or 1, or items have clusters.
+        sign_flip_p: Of the sign-flip permutation test, two-sided; whole clusters flip.
+        p_value: The one of the two that `test` names.
+        p_adjusted: The same, corrected over all comparisons made together; None for an oracle,
+            which is a bound and not a system, and is not counted.
+        cost_ratio: How many times the baseline the cell costs; None if a price is unknown.
+        best_probability: Of the cell to be the most accurate of those that are compared with one
+            baseline, this among them; on the items that all of them have; None if there is none,
+            and for an oracle.
+        differing: What makes the two not comparable, if they were compared all the same.
+        flips: Items that they score differently on: those won, then those lost; empty where only
+            their numbers were asked for.
+    """
+
+    cell: Side
+    baseline: Side
+    items: int
+    clusters: int | None
+    difference: Estimate
+    effect_items: float
+    wins: int
+    losses: int
+    mcnemar_p: float | None
+    sign_flip_p: float
+    p_value: float
+    p_adjusted: float | None
+    test: str
+    cost_ratio: Estimate | None
+    best_probability: float | None
+    differing: list[str]
+    flips: list[Flip]
+
+
+class ComparisonTable(msgspec.Struct, frozen=True):
+    """Comparisons made together.
+
+    Attributes:
+        correction: `holm`, or `bh` for Benjamini-Hochberg.
+        level: Confidence level of the intervals.
+        baseline_best: Of each baseline to be the best among what is compared with it, in the
+            order in which baselines first come.
+        left_out: Pairs of cells without an item that both have.
+    """
+
+    correction: Correction
+    level: float
+    pairs: list[Comparison]
+    baseline_best: list[float | None]
+    left_out: list[str]

@@ -19,7 +19,7 @@ from typing import IO, Final, Self
 
 from ember_bench.errors import ConfigError
 from ember_bench.secrets import without_secrets
-from ember_bench.tracking.errors import TrackingError
+from ember_bench.tracking.messages import TrackingError
 from ember_bench.tracking.uris import default_uri, runs_url
 
 _HOST: Final = "127.0.0.1"

@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.text import Text
 
-from ember_bench.experiment.results.comparison import ComparisonTable, Flip, PairedComparison, Side
+from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
 from ember_bench.report.layout import Line, flat, named
 from ember_bench.report.number_format import UNDEFINED, count, interval, p_value, percent, points
 from ember_bench.report.text import one_line, width
@@ -56,17 +56,17 @@ class _Section:
     """
 
     title: str
-    pairs: list[PairedComparison]
+    pairs: list[Comparison]
     best: float | None
     matched: bool
 
 
 def _sections(table: ComparisonTable, *, several: bool) -> list[_Section]:
     """Return a section for each baseline; one for all that have one each, dataset by dataset."""
-    families: dict[tuple[str, str], list[PairedComparison]] = {}
+    families: dict[tuple[str, str], list[Comparison]] = {}
     for pair in table.pairs:
         families.setdefault((pair.baseline.source, pair.baseline.cell), []).append(pair)
-    matched: dict[tuple[str, str, str], list[PairedComparison]] = {}
+    matched: dict[tuple[str, str, str], list[Comparison]] = {}
     found = []
     for pairs, best in zip(families.values(), table.baseline_best, strict=True):
         cell, baseline = pairs[0].cell, pairs[0].baseline
@@ -106,7 +106,7 @@ def _layout(
     return named(names, [_stacked(line) for line in values], columns)
 
 
-def _values(pair: PairedComparison, *, with_best: bool) -> Line:
+def _values(pair: Comparison, *, with_best: bool) -> Line:
     cost = pair.cost_ratio
     return (
         percent(pair.cell.accuracy),
@@ -143,7 +143,7 @@ def _label(side: Side, *, several: bool) -> str:
     return one_line(f"{side.source}: {side.label}" if several else side.label)
 
 
-def _notes(pair: PairedComparison) -> Iterator[str]:
+def _notes(pair: Comparison) -> Iterator[str]:
     if pair.cell.simulated or pair.baseline.simulated:
         yield "simulated"
     if pair.cell.oracle:
@@ -156,7 +156,7 @@ def _notes(pair: PairedComparison) -> Iterator[str]:
             yield f"{which}{count(side.failed, 'error')}"
 
 
-def _flips(pair: PairedComparison, most: int, *, several: bool) -> str:
+def _flips(pair: Comparison, most: int, *, several: bool) -> str:
     """Return the items that a cell won and lost, as far as there is room for them."""
     if not (most and pair.flips):
         return ""
@@ -171,7 +171,7 @@ def _flips(pair: PairedComparison, most: int, *, several: bool) -> str:
     return "\n".join(lines) + "\n\n"
 
 
-def _effect(pair: PairedComparison) -> str:
+def _effect(pair: Comparison) -> str:
     return (
         f"{pair.effect_items:+,.6g} of {count(pair.items, 'item')};"
         f" {pair.wins:,} won, {pair.losses:,} lost"
