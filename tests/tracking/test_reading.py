@@ -113,9 +113,9 @@ class TestContent:
         assert five.asked.evaluator_identity == "exact@1"
         assert five.asked.revision == "0" * 40
         assert len(five.scores) == 60
-        (place,) = (i for i, item in enumerate(five.items.asked) if item.id == "item-3")
+        (place,) = (i for i, item in enumerate(five.items) if item.id == "item-3")
         assert five.items.clusters(np.asarray([place])) == ["passage-1"]
-        (place,) = (i for i, item in enumerate(five.items.asked) if item.id == "item-0")
+        (place,) = (i for i, item in enumerate(five.items) if item.id == "item-0")
         assert five.answers_to(place) == ["0"]
         assert group.baselines == {"primes": single}
 

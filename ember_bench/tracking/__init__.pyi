@@ -1,0 +1,14 @@
+from .contents import digest_of as digest_of
+from .curves import (
+    Curves as Curves,
+    unfinished as unfinished,
+)
+from .messages import (
+    Logged as Logged,
+    TrackingError as TrackingError,
+)
+from .tracker import (
+    Tracker as Tracker,
+    TrialBatch as TrialBatch,
+    is_logged as is_logged,
+)
