@@ -30,7 +30,7 @@ class Status(IntEnum):
 
 def say(message: str) -> None:
     """Print a message for people."""
-    from ember_bench.report.text import clean
+    from ember_bench.drawing.text import clean
     from ember_bench.secrets import without_secrets
 
     with suppress(OSError):
@@ -48,7 +48,7 @@ def fail(error: EmberBenchError) -> None:
 
 def put(text: str) -> None:
     """Print a result."""
-    from ember_bench.report.text import clean
+    from ember_bench.drawing.text import clean
 
     with _printing():
         print(clean(text))
@@ -59,7 +59,7 @@ def put_text(text: Text) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from ember_bench.report.text import clean
+    from ember_bench.drawing.text import clean
 
     # Tables clean what they are given. If one forgot, it loses its styles, and no more than that.
     cleaned = clean(text.plain)
@@ -77,7 +77,7 @@ def put_json(value: Any) -> None:
     """Print a result for machines."""
     import msgspec
 
-    from ember_bench.report.text import clean_json
+    from ember_bench.drawing.text import clean_json
 
     text = clean_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
     with _printing():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from ember_bench.report.text import clean
+from ember_bench.drawing.text import clean
 
 _VOID = ("br", "hr", "meta", "input")
 _MANY_ROWS = 30

@@ -9,13 +9,13 @@ import yaml
 
 from ember_bench.datasets.generated import get_generator
 from ember_bench.datasets.load import read_card
+from ember_bench.drawing.text import clean
 from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.spec import ExperimentSpec
 from ember_bench.graph.architecture import Architecture, ParameterCard, load_architecture
 from ember_bench.graph.example import diagram_of, mermaid_of
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.registry import Card, Cards, Kind
-from ember_bench.report.text import clean
 
 Facts = dict[str, Any]
 

@@ -9,10 +9,10 @@ from typing import Final
 
 from rich.text import Text
 
+from ember_bench.drawing.number_format import UNDEFINED, count, interval, p_value, percent, points
+from ember_bench.drawing.text import one_line, width
 from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
 from ember_bench.report.layout import Line, flat, named
-from ember_bench.report.number_format import UNDEFINED, count, interval, p_value, percent, points
-from ember_bench.report.text import one_line, width
 
 _LONGEST_LINE: Final = 100
 _LONGEST_ANSWER: Final = 40

@@ -8,10 +8,10 @@ from typing import Final
 
 from rich.text import Text
 
+from ember_bench.drawing.number_format import UNDEFINED, count, dollars
+from ember_bench.drawing.text import one_line, width
 from ember_bench.experiment.forecast.calls import CellForecast, Forecast, Range
 from ember_bench.report.layout import flat, named
-from ember_bench.report.number_format import UNDEFINED, count, dollars
-from ember_bench.report.text import one_line, width
 
 _LONGEST_LINE: Final = 100
 _HEADINGS: Final = ("trials", "calls", "shared", "stored", "to make", "expected", "worst case")

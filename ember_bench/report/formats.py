@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final, Literal
 
 import msgspec
 
-from ember_bench.report.text import escape_markdown, one_line
+from ember_bench.drawing.text import escape_markdown, one_line
 
 Kind = Literal["text", "integer", "number", "flag"]
 Format = Literal["csv", "jsonl", "parquet", "md", "latex"]

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from ember_bench import stats
+from ember_bench.drawing.number_format import count, dollars, interval, p_value, percent, points
 from ember_bench.experiment.results.summary import (
     BaselineDifference,
     CellSummary,
     Comparison,
     DatasetSummary,
 )
-from ember_bench.report.number_format import count, dollars, interval, p_value, percent, points
 
 _NAMED: Final = 6
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ember_bench.drawing.charts import Difference, differences
+from ember_bench.drawing.charts import Row, differences
 from ember_bench.drawing.html import Content, Html, joined, table, tag
+from ember_bench.drawing.number_format import UNDEFINED, count, interval, p_value, percent, points
 from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
 from ember_bench.report.comparison_table import captions
 from ember_bench.report.html import page_of
-from ember_bench.report.number_format import UNDEFINED, count, interval, p_value, percent, points
 
 _Namer = Callable[[Side], str]
 _CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
@@ -54,11 +54,11 @@ def _verdict(pair: Comparison, found: ComparisonTable, name: _Namer) -> Html:
 def _overview(found: ComparisonTable, name: _Namer) -> Iterator[Html]:
     made_up = " (simulated)" if any(map(_is_simulated, found.pairs)) else ""
     rows = [
-        Difference(
+        Row(
             name(pair.cell),
             number,
             pair.difference,
-            clear=pair.p_adjusted is not None and pair.p_adjusted < 1 - found.level,
+            hollow=pair.p_adjusted is None or pair.p_adjusted >= 1 - found.level,
         )
         for number, pair in enumerate(found.pairs)
     ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ember_bench.drawing.html import Content, Html, joined, tag
+from ember_bench.drawing.number_format import count, dollars
 from ember_bench.experiment.results.summary import DatasetSummary
 from ember_bench.report.html_answer import answer
 from ember_bench.report.html_contents import Contents
@@ -16,7 +17,6 @@ from ember_bench.report.html_sections import (
     curves_section,
     differences_section,
 )
-from ember_bench.report.number_format import count, dollars
 from ember_bench.report.summary_text import captions
 
 _FRONT: Final = (

@@ -10,21 +10,23 @@ import numpy as np
 
 from ember_bench import stats
 from ember_bench.drawing.charts import (
+    COLOURS,
     MOST_NAMED,
     Curve,
-    Difference,
     Point,
+    Row,
     curves,
     differences,
     scatter,
+    shortened,
 )
 from ember_bench.drawing.html import Content, Html, joined, table, tag
+from ember_bench.drawing.number_format import UNDEFINED, interval, p_value, percent, points
 from ember_bench.experiment.results.cells import CellResults, IntArray
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Estimate
 from ember_bench.report.html_answer import front
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis, front_probabilities
-from ember_bench.report.number_format import UNDEFINED, interval, p_value, percent, points
 from ember_bench.report.summary_text import sections
 
 _CURVES: Final = (
@@ -32,7 +34,6 @@ _CURVES: Final = (
     " k of them, voted on, or the best taken."
 )
 _LEAST_DRAWS: Final = 3
-_COLOURS: Final = 8
 _SHADES: Final = 10
 _AXES: Final[tuple[tuple[Axis, str, str], ...]] = (
     ("cost_per_item", "US$ per item", "Accuracy against cost"),
@@ -83,11 +84,11 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
     title = f"{pairs[0].baseline.label}{contents.simulated(dataset)}"
     chart = differences(
         [
-            Difference(
+            Row(
                 pair.cell.label,
                 contents.colour(cells[pair.cell.cell].architecture),
                 pair.difference,
-                clear=own.p_holm is not None and own.p_holm < alpha,
+                hollow=own.p_holm is None or own.p_holm >= alpha,
             )
             for pair, own in found
         ],
@@ -169,31 +170,37 @@ def _front_chart(
 ) -> Html:
     cells = contents.of(dataset)
     on = set(front(cells, axis).on)
+    known = [
+        (cell, cell.accuracy, x)
+        for cell in cells
+        if cell.accuracy is not None and (x := getattr(cell, axis)) is not None
+    ]
+    few = len(known) <= MOST_NAMED
     found = [
         Point(
             label=cell.label,
+            name=shortened(cell.label) if few or cell.oracle or cell.name in on else "",
             colour=contents.colour(cell.architecture),
             x=x,
-            accuracy=cell.accuracy,
+            accuracy=accuracy,
             hollow=cell.oracle,
             front=cell.name in on,
         )
-        for cell in cells
-        if cell.accuracy is not None and (x := getattr(cell, axis)) is not None
+        for cell, accuracy, x in known
     ]
     if not any(point.x.value > 0 for point in found):
         return Html("")
     title += contents.simulated(dataset)
     chart = scatter(found, x_label=x_label, title=f"{title} on {dataset.name}")
     named = tag("small", " Those on the front are named; point at any other.")
-    caption = tag("figcaption", title, named if len(found) > MOST_NAMED else None)
+    caption = tag("figcaption", title, None if few else named)
     return tag("figure", caption, chart)
 
 
 def _named(contents: Contents, cell: CellSummary, notes: Sequence[str]) -> Html:
     if all(other.simulated for other in contents.summary.cells):
         notes = [note for note in notes if note != "simulated"]  # the caption says it of all
-    dot = tag("i", class_=f"dot c{contents.colour(cell.architecture) % _COLOURS}")
+    dot = tag("i", class_=f"dot c{contents.colour(cell.architecture) % COLOURS}")
     return joined([dot, cell.label, tag("small", f" {', '.join(notes)}") if notes else None])
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
-from ember_bench.report.text import width
+from ember_bench.drawing.text import width
 
 Line: TypeAlias = Sequence[str]
 """The values of one line, one for each column."""

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from rich.text import Text
 
+from ember_bench.drawing.text import one_line, width
 from ember_bench.report.layout import wrapped
-from ember_bench.report.text import one_line, width
 
 _INDENT: Final = 2
 _LONGEST_NAME: Final = 32

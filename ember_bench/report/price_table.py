@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
+from ember_bench.drawing.number_format import UNDEFINED, count
+from ember_bench.drawing.text import one_line
 from ember_bench.models.prices import LongContext, PriceCheck, PriceStatus, TokenPrices
 from ember_bench.report.layout import flat
-from ember_bench.report.number_format import UNDEFINED, count
-from ember_bench.report.text import one_line
 
 _HEADING = ("model", "", "input", "cached", "output", "read on", "days ago")
 

@@ -11,10 +11,10 @@ from typing import Final
 
 from rich.text import Text
 
+from ember_bench.drawing.text import one_line, width
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.report.layout import Block, Line, flat, named
 from ember_bench.report.summary_text import Section, captions, sections, status
-from ember_bench.report.text import one_line, width
 
 _LONGEST_LINE: Final = 100
 

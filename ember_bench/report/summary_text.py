@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from ember_bench.drawing import number_format
+from ember_bench.drawing.number_format import UNDEFINED, count, dollars, interval, percent
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
@@ -12,8 +14,6 @@ from ember_bench.experiment.results.summary import (
     Estimate,
     ExperimentSummary,
 )
-from ember_bench.report import number_format
-from ember_bench.report.number_format import UNDEFINED, count, dollars, interval, percent
 
 
 @dataclass(frozen=True, slots=True)

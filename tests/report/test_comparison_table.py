@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from ember_bench.drawing.text import width
 from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Estimate, Flip, Side
 from ember_bench.report.comparison_table import comparison_table
-from ember_bench.report.text import width
 
 BASELINE = Side("trip", "sums/single", "alone", "sums", False, False, 0.7, 300, 300, 0)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ember_bench.drawing import number_format
 from ember_bench.experiment.results.summary import Estimate
-from ember_bench.report import number_format
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 from ember_bench.experiment.results.summary import Estimate
@@ -59,6 +60,25 @@ def interval(estimate: Estimate | None, show: str) -> str:
         return f"[{low:,.{decimals}f}, {high:,.{decimals}f}]"
     written = points if show == "points" else percent
     return f"[{written(low)}, {written(high)}]"
+
+
+def in_percent(estimate: Estimate | None) -> str:
+    """Return a share with its interval: `84.0 % [81.6, 86.1]`."""
+    return _with_interval(estimate, percent, " %")
+
+
+def in_short(estimate: Estimate | None) -> str:
+    """Return a value with its interval, each to three significant digits, however small."""
+    return _with_interval(estimate, lambda value: f"{value:.3g}")
+
+
+def _with_interval(estimate: Estimate | None, show: Callable[[float], str], unit: str = "") -> str:
+    if estimate is None:
+        return UNDEFINED
+    text = f"{show(estimate.value)}{unit}"
+    if estimate.low is None or estimate.high is None:
+        return text
+    return f"{text} [{show(estimate.low)}, {show(estimate.high)}]"
 
 
 def p_value(value: float | None) -> str:
