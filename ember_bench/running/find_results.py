@@ -15,6 +15,8 @@ from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.spec import read_spec
 from ember_bench.running.find_grids import grids
 from ember_bench.running.places import RESPONSES, TRIALS
+from ember_bench.tracking.reading import read_runs
+from ember_bench.tracking.uris import RUN_PREFIX, default_uri
 
 
 def find_results(name: str, results: Path) -> Path | None:
@@ -179,3 +181,22 @@ def _cells(cells: Sequence[CellDescription], name: str) -> list[CellDescription]
 def _names(cell: CellDescription) -> tuple[str, ...]:
     without = cell.name.removeprefix(f"{cell.dataset}/")
     return cell.name, without, cell.label, f"{cell.dataset}/{cell.label}", cell.dataset
+
+
+def find_group(name: str, reader: ResultsReader, tracking_uri: str | None) -> Group:
+    """Return the cells that a name stands for: results in a folder, else runs in MLflow.
+
+    Args:
+        name: `EXPERIMENT`, `EXPERIMENT/CELL` or a run of MLflow.
+        reader: Finds the results in folders.
+        tracking_uri: The store of MLflow; by default `mlflow.db` in the folder of results.
+
+    Raises:
+        ConfigError: if the name stands for nothing.
+    """
+    if not name.startswith(RUN_PREFIX):
+        if (found := reader.group(name)) is not None:
+            return found
+        if tracking_uri is None:
+            raise ConfigError(reader.missing(name))
+    return read_runs(name.removeprefix(RUN_PREFIX), tracking_uri or default_uri(reader.results))

@@ -1,21 +1,24 @@
-"""How well nodes choose: found where the grid is, and kept beside the results for elsewhere."""
+"""How well nodes choose, computed from the grid and kept beside the results."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
-from ember_bench.experiment.results.attribution import ChoiceSummary
-
-if TYPE_CHECKING:
-    from ember_bench.experiment.results.rows import StoredTrials
-    from ember_bench.running.find_results import Named
+from ember_bench.errors import EmberBenchError
+from ember_bench.experiment.results.attribution import ChoiceSummary, attribute
+from ember_bench.experiment.results.rows import StoredTrials
+from ember_bench.models.store.response_store import ResponseStore
+from ember_bench.running.find_results import Named, answered, grid_of
+from ember_bench.running.places import RESPONSES, use_data_dir
+from ember_bench.running.session import open_experiment
 
 CHOICES: Final = "choices.json"
 
@@ -35,8 +38,6 @@ def attributed(named: Named, data_dir: Path | None) -> Mapping[str, Sequence[Cho
     Raises:
         EmberBenchError: if nothing was found before either: says what is not there.
     """
-    from ember_bench.errors import EmberBenchError
-
     path = named.rows.path.with_name(CHOICES)
     everything = _read(path)
     prints = {cell.name: _print_of(named.rows, cell.name) for cell in named.cells}
@@ -63,19 +64,11 @@ def _found(named: Named, data_dir: Path | None) -> dict[str, list[ChoiceSummary]
     Raises:
         ConfigError: if their grid, or what it takes, is not there.
     """
-    import asyncio
-
-    from ember_bench.experiment.results.attribution import attribute
-    from ember_bench.models.store.response_store import ResponseStore
-    from ember_bench.running import session
-    from ember_bench.running.find_results import answered, grid_of
-    from ember_bench.running.places import RESPONSES, use_data_dir
-
     if data_dir is not None:
         use_data_dir(data_dir)
     folder = named.rows.path.parent
     answered(folder.name, folder.parent)
-    experiment = session.open_experiment(grid_of(named.rows), offline=True)
+    experiment = open_experiment(grid_of(named.rows), offline=True)
     wanted = {cell.name for cell in named.cells}
     experiment.service.store = ResponseStore(folder.parent / RESPONSES)
     try:
