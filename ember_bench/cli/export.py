@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _READ: Final = ("md", "latex")
 _WHAT: Final = ("cells", "trials", "calls", "nodes", "choices", "members")
 _GRAPHS: Final = ("choices", "members")
-"""What the graphs are run for, on stored answers."""
+"""Tables for which the graphs run on stored answers."""
 
 
 def export(
@@ -98,7 +98,7 @@ def opened(output: Path | None, option: str = "--output") -> Iterator[BinaryIO]:
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
         except BrokenPipeError:
-            # Whoever reads has seen enough; Python would complain once more at exit.
+            # The reader has closed the pipe; Python would complain once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     temporary = output.with_name(f".{output.name}.{os.getpid()}")

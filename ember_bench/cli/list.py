@@ -1,4 +1,4 @@
-"""`ember-bench list`: what there is to use in a grid, and to run."""
+"""`ember-bench list`: the names for use in a grid, and the grids."""
 
 from __future__ import annotations
 

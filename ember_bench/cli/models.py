@@ -1,4 +1,4 @@
-"""`ember-bench models check`: what the cards' prices are worth today."""
+"""`ember-bench models check`: the prices of the cards against a current list."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def _write_html(
 def _choices(
     named: Named, data_dir: Path | None
 ) -> tuple[Mapping[str, Sequence[ChoiceSummary]], list[str]]:
-    """Return how well nodes choose, by cell; or a note that says why that is not known."""
+    """Return the choices of nodes by cell; or a note on why they are unknown."""
     from ember_bench.errors import EmberBenchError
     from ember_bench.running.node_choices import attributed
 

@@ -73,7 +73,7 @@ def accuracy_axis(found: Sequence[Estimate], start: float, end: float) -> Axis:
 
 
 def positive_axis(found: Sequence[Estimate], start: float, end: float) -> Axis:
-    """Return the same for costs or times: logarithmic where they are far apart."""
+    """Return an axis for costs or times with their intervals; logarithmic if they are far apart."""
     values = [estimate.value for estimate in found]
     ends = [bound for estimate in found for bound in bounds(estimate)]
     if min(values) > 0 and max(values) > _NEAR * min(values):
@@ -92,7 +92,7 @@ def bounds(estimate: Estimate) -> tuple[float, float, float]:
 def nearest_room(
     width: float, x: float, y: float, frame: Box, taken: list[Box], reach: int
 ) -> tuple[float, float] | None:
-    """Return the middle of the place nearest to a point where a name covers nothing.
+    """Return the middle of the free place for a name that is nearest to its point.
 
     Args:
         width: Width of the name.

@@ -106,7 +106,7 @@ def scatter(points: Sequence[Point], *, x_label: str, title: str) -> Html:
     taken = list(
         dict.fromkeys(box for mark in marks for box in ([mark.dot] if crowd else mark.boxes()))
     )
-    # The best first: where there is little room, it is theirs.
+    # The best first: they get the room if there is little.
     named = sorted((mark for mark in marks if mark.point.name), key=lambda mark: mark.y)
     few = len(named) <= MOST_NAMED
     places = [(mark, mark.place(height - _BOTTOM, taken, always=few)) for mark in named]
@@ -173,7 +173,7 @@ class _Mark:
 
 
 def curves(lines: Sequence[Curve], *, x_label: str, title: str) -> Html:
-    """Return accuracy by k: dots with intervals where it was measured, else a broken line."""
+    """Return accuracy by k: dots with intervals for measured values, else a broken line."""
     found = [estimate for line in lines for _, estimate in line.points]
     sizes = sorted({k for line in lines for k, _ in line.points})
     x = Axis(min(sizes) - 0.5, max(sizes) + 0.5, _LEFT, _WIDTH - _RIGHT)
@@ -261,7 +261,7 @@ def shortened(content: str, longest: int = _LONGEST_NAME) -> str:
 
 
 def _front(points: Sequence[Point], x: Axis, y: Axis) -> Html:
-    """Return the front as steps: what can be had for at most so much."""
+    """Return the front as steps: the best accuracy up to each cost."""
     ordered = sorted((p for p in points if p.front), key=lambda p: (p.x.value, p.accuracy.value))
     places = [(x(point.x.value), y(point.accuracy.value)) for point in ordered]
     steps = [step for (_, above), (right, below) in pairwise(places)

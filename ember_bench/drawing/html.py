@@ -1,4 +1,4 @@
-"""HTML built so that text cannot become markup: what is not `Html` is escaped, wherever it goes."""
+"""HTML elements. Text cannot become markup: everything that is not `Html` is escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers as people read them; what is undefined is a dash."""
+"""Numbers as readable text; undefined values are a dash."""
 
 from __future__ import annotations
 
@@ -94,12 +94,12 @@ def count(number: int, noun: str) -> str:
 
 
 def _decimals(value: float) -> int:
-    """Return how many decimals show three significant digits."""
+    """Return the number of decimals for three significant digits."""
     if value == 0 or not math.isfinite(value):
         return 0
     return min(max(_SIGNIFICANT - 1 - math.floor(math.log10(abs(value))), 0), _MOST_DECIMALS)
 
 
 def _cents(value: float) -> int:
-    """Return how many decimals an amount is shown with: two, or three significant digits."""
+    """Return the number of decimals of an amount: two, or for three significant digits."""
     return 0 if value == 0 else max(2, _decimals(value))

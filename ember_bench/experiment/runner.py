@@ -1,4 +1,4 @@
-"""Runs an experiment: what is missing of it, and then the summary of all of it."""
+"""Runs the missing trials of an experiment and summarises all of them."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Run:
         progress.calls_made, progress.spend_usd = totals.calls_made, totals.spend_usd
 
     def summary(self, progress: Progress) -> ExperimentSummary:
-        """Return what the experiment has found so far, all runs together."""
+        """Return the summary of all runs of the experiment so far."""
         complete = progress.kept + progress.done >= progress.scheduled
         totals = self.store.run_totals()
         return Analysis(self.store).summary(

@@ -126,7 +126,7 @@ def _values(pair: Comparison, *, with_best: bool) -> Line:
 
 
 def _stacked(line: Line) -> list[Line]:
-    """Put intervals, and what belongs together, below each other."""
+    """Put each interval below its value."""
     accuracy, baseline, difference, low_high, items, won, lost, p, adjusted, *rest = line
     cost, cost_low_high, best = rest
     return [

@@ -18,7 +18,7 @@ _HEADINGS: Final = ("trials", "calls", "shared", "stored", "to make", "expected"
 
 
 def plan_table(forecast: Forecast, columns: int | None) -> Text:
-    """Return the plan's cells, its totals, and what they rest on.
+    """Return the cells of the plan, its totals and its assumptions.
 
     Args:
         forecast: The plan.

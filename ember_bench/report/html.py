@@ -49,5 +49,5 @@ def _asset(name: str) -> str:
 
 
 def _digest(content: str) -> str:
-    """Return what a Content-Security-Policy calls a script or style by."""
+    """Return the hash of a script or style as a Content-Security-Policy has it."""
     return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"

@@ -1,4 +1,4 @@
-"""What an experiment found, in words."""
+"""The results of an experiment in words."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Front:
 
 
 def front(cells: Sequence[CellSummary], axis: str) -> Front:
-    """Find the front of those cells whose accuracy and whose `axis` are known; bounds are none.
+    """Return the front of the cells with known accuracy and `axis`, oracles left out.
 
     Args:
         cells: Of one dataset.
@@ -57,7 +57,7 @@ def answer(
     compared: Mapping[str, Comparison],
     level: float,
 ) -> list[str]:
-    """Return what was found on a dataset, the most important sentence first.
+    """Return the results on a dataset in sentences, the most important first.
 
     Args:
         dataset: The dataset.
@@ -132,7 +132,7 @@ def _fronts(systems: Sequence[CellSummary]) -> Iterator[str]:
 
 
 def _dominated(by: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
-    """Say of each cell what dominates it; of many, how many each cell dominates."""
+    """Return each cell with the one that dominates it; of many, the number that each dominates."""
     if len(by) <= _NAMED + 1:
         return [f"{labels[name]} by {labels[other]}" for name, other in by.items()]
     numbers = Counter(by.values())

@@ -32,7 +32,7 @@ def html_comparison(found: ComparisonTable) -> str:
 
 
 def _verdict(pair: Comparison, found: ComparisonTable, name: _Namer) -> Html:
-    """Say in words what a pair came to."""
+    """Return the result of a pair in words."""
     p = pair.p_adjusted
     cell, baseline = name(pair.cell), name(pair.baseline)
     size = f"{points(pair.difference.value)} points {interval(pair.difference, 'points')}"
@@ -116,7 +116,7 @@ def _flip(flip: Flip) -> list[Content]:
 
 
 def _namer(found: ComparisonTable) -> _Namer:
-    """Return what names cells: by their label, with whatever not all of them have in common."""
+    """Return a function that names cells: by label, with source and dataset if these differ."""
     sides = [side for pair in found.pairs for side in (pair.cell, pair.baseline)]
     sources = len({side.source for side in sides}) > 1
     datasets = len({side.dataset for side in sides}) > 1

@@ -1,4 +1,4 @@
-"""What a report is made of: the rows, and all that is computed from them."""
+"""The contents of a report: the trial store and everything computed from it."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from ember_bench.experiment.results.summary import (
 from ember_bench.report.html_data import Calls, items_shown
 
 MOST_TRIALS: Final = 20_000
-"""Such a page has some ten megabytes, and stays smooth."""
+"""A page with so many has some ten megabytes and stays smooth."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a report is made of, computed once.
+    """The contents of a report, each computed once.
 
     Attributes:
         rows: The trial store.
         chosen: Names of the cells that are wanted.
         answers: Prompts and answers by call key; None if they are not there.
         choices: How well nodes choose, by the cell's name; empty where the graphs were not run.
-        notes: What else a reader is to know.
-        trials: How many the explorer has at most; 0 for all.
+        notes: Further notes for the reader.
+        trials: Maximum number of trials in the explorer; 0 for all.
     """
 
     rows: TrialRows
@@ -88,7 +88,7 @@ class Contents:
 
     @cached_property
     def shown(self) -> int:
-        """How many items of each dataset are in the explorer, the first ones."""
+        """Number of items of each dataset in the explorer, the first ones."""
         scheduled = sum(map(self.rows.description.scheduled, self.cells))
         return items_shown(self.rows, self.cells, self.trials or scheduled)
 
@@ -97,10 +97,10 @@ class Contents:
         return [cell for cell in self.summary.cells if cell.dataset == dataset.name]
 
     def simulated(self, dataset: DatasetSummary) -> str:
-        """Return the label of what shows the dataset's cells: `" (simulated)"`, or nothing."""
+        """Return `" (simulated)"` for captions if any of the dataset's cells is simulated."""
         return " (simulated)" if any(cell.simulated for cell in self.of(dataset)) else ""
 
     def colour(self, architecture: str) -> int:
-        """Return the number by which an architecture's colour goes."""
+        """Return the number of an architecture's colour."""
         names = list(dict.fromkeys(cell.architecture for cell in self.summary.cells))
         return names.index(architecture)

@@ -45,7 +45,7 @@ class _Texts:
     _room: int = _CHARACTERS_IN_PACK
 
     def add_as(self, shown: Callable[[str], str], stored: str) -> int:
-        """Add what `shown` makes of a text that many calls have."""
+        """Add the result of `shown` for a text that many calls share."""
         number = self._stored.get((shown, stored))
         if number is None:
             number = self._stored[shown, stored] = self.add(shown(stored))
@@ -65,7 +65,7 @@ class _Texts:
 
 
 def items_shown(rows: TrialRows, cells: Sequence[CellDescription], most: int) -> int:
-    """Return how many items of each dataset make no more than `most` trials of `cells`.
+    """Return the number of items of each dataset that make at most `most` trials of `cells`.
 
     At least one; as they are asked in a random order, the first ones are a fair sample.
     """
@@ -123,7 +123,7 @@ def explorer_data(
 
 
 def _asked(rows: TrialRows, cells: Sequence[CellDescription], first: int) -> dict[str, Any]:
-    """Return what was asked of whom."""
+    """Return the models and their messages."""
     asked = rows.description
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
     places = {cell.name: number for number, cell in enumerate(cells)}

@@ -1,4 +1,4 @@
-"""What the nodes of each architecture take and give: its diagram, and a table."""
+"""The nodes of each architecture: a diagram, and tables of costs and choices."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def _explorer(contents: Contents) -> Html:
 
 
 def _trials_shown(contents: Contents) -> str:
-    """Say which trials the explorer has, and where there are more, how to get all."""
+    """Return a sentence about the trials in the explorer and, if there are more, how to get all."""
     asked = contents.rows.description
     items = {cell.dataset: len(asked.items[cell.dataset]) for cell in contents.cells}
     more = [f"{n:,} of {name}" for name, n in items.items() if n > contents.shown]

@@ -148,7 +148,7 @@ def curves_section(contents: Contents, dataset: DatasetSummary) -> Html:
 
 
 def categories_section(contents: Contents, dataset: DatasetSummary) -> Html:
-    """Return each cell's accuracy by category; nothing where items have none."""
+    """Return each cell's accuracy by category; nothing if items have no category."""
     cells = [cell for cell in contents.of(dataset) if cell.categories]
     names = sorted({name for cell in cells for name in cell.categories})
     if len(names) < 2:
@@ -205,7 +205,7 @@ def _named(contents: Contents, cell: CellSummary, notes: Sequence[str]) -> Html:
 
 
 def _flips(contents: Contents, cell: str, kind: str, number: int) -> Content:
-    """Return a number that shows in the explorer what it counts."""
+    """Return a number that, when clicked, shows its items in the explorer."""
     place = next(i for i, chosen in enumerate(contents.cells) if chosen.name == cell)
     if not number:
         return "0"
@@ -240,14 +240,14 @@ def _swept(cells: Sequence[CellSummary]) -> Iterator[tuple[str, list[CellSummary
 
 
 def _series(cells: Sequence[CellSummary], parameter: str) -> str:
-    """Return what a row of cells is called: its architecture and the models it asks."""
+    """Return the name of a row of cells: its architecture and models."""
     models = cells[0].parameters.get("model")
     asked = f", {models}" if isinstance(models, str) else ""
     return f"{cells[0].architecture}{asked}: {parameter} as run"
 
 
 def _expected(contents: Contents, cell: CellSummary, colour: int) -> Iterator[Curve]:
-    """Yield what smaller choices from the candidates of the largest cell would have scored."""
+    """Yield the expected scores of fewer candidates of the largest cell."""
     for choice in contents.choices.get(cell.name, ())[:1]:
         if choice.votes:
             vote = [(point.k, point.vote) for point in choice.votes]
@@ -257,7 +257,7 @@ def _expected(contents: Contents, cell: CellSummary, colour: int) -> Iterator[Cu
 
 
 def _by_epochs(contents: Contents, dataset: DatasetSummary) -> Iterator[Curve]:
-    """Yield what a vote over the epochs of a cell of one call would have scored."""
+    """Yield the expected scores of votes over the epochs of each cell with one call per trial."""
     epochs = contents.summary.epochs
     if epochs < _LEAST_DRAWS:
         return

@@ -15,7 +15,7 @@ _HEADING = ("model", "", "input", "cached", "output", "read on", "days ago")
 
 
 def prices_table(checks: Sequence[PriceCheck], price_list: str) -> Text:
-    """Return a line for each model, what is announced or unusual, and how many have drifted.
+    """Return a line for each model, announced and unusual prices, and the number of drifted ones.
 
     Args:
         checks: What was compared.
@@ -41,7 +41,7 @@ def _line(check: PriceCheck) -> list[str]:
 
 
 def _price(check: PriceCheck, name: str) -> str:
-    """Return the card's price, and the list's where it is another."""
+    """Return the card's price, and the list's if it differs."""
     ours = UNDEFINED if check.card is None else _dollars(getattr(check.card, name))
     differs = name in check.drifted or check.status is PriceStatus.UNPRICED
     if check.listed is None or not differs:

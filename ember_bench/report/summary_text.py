@@ -1,4 +1,4 @@
-"""What a table says about each cell: the same in the terminal and in Markdown."""
+"""The texts of the table of cells, the same in the terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Row:
     """One cell of the experiment, as a table shows it.
 
     Attributes:
-        label: How the cell is called.
-        notes: What one must know to read its numbers: simulated, a bound, unfinished, failures.
+        label: Name of the cell.
+        notes: Facts needed to read its numbers: simulated, an oracle, unfinished, failures.
         entries: The columns, in one line.
     """
 
@@ -50,8 +50,8 @@ class Section:
 
     Attributes:
         title: Names the dataset and its items.
-        footers: How its trials ended, where not all were simply right or wrong; and pass@k, where
-            there are several epochs.
+        footers: Counts of outcomes, if not all are right or wrong; and pass@k, if there are several
+            epochs.
     """
 
     title: str
@@ -125,7 +125,7 @@ def captions(summary: ExperimentSummary) -> list[str]:
 
 
 def status(summary: ExperimentSummary) -> str:
-    """Return in one sentence what the last run did."""
+    """Return a sentence about the last run."""
     run = summary.run
     done = sum(cell.scheduled - cell.outcomes.get("skipped", 0) for cell in summary.cells)
     scheduled = sum(cell.scheduled for cell in summary.cells)

@@ -73,7 +73,7 @@ class Answers(Protocol):
 def tidy(
     rows: TrialRows, what: What, cells: Collection[str], answers: Answers | None = None
 ) -> Table:
-    """Return a table of what a trial store has.
+    """Return a table of the contents of a trial store.
 
     Args:
         rows: The trial store.
@@ -232,7 +232,7 @@ def choices_table(rows: TrialRows, found: Mapping[str, Sequence[ChoiceSummary]])
 
 
 def members_table(rows: TrialRows, found: Mapping[str, Sequence[ChoiceSummary]]) -> Table:
-    """Return a row for each response that such a node is given, with what it is worth."""
+    """Return a row for each response that such a node receives, with its value."""
     return _from_records(
         [
             {

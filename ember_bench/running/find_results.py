@@ -31,7 +31,7 @@ def find_results(name: str, results: Path) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What `EXPERIMENT` or `EXPERIMENT/CELL` stands for.
+    """The cells that `EXPERIMENT` or `EXPERIMENT/CELL` stands for.
 
     Attributes:
         experiment: The first part, as given.
@@ -64,7 +64,7 @@ class ResultsReader:
         self._stack.close()
 
     def find(self, name: str) -> Named | None:
-        """Return what `EXPERIMENT` or `EXPERIMENT/CELL` names; None if no such experiment.
+        """Return the cells that `EXPERIMENT` or `EXPERIMENT/CELL` names; None without such results.
 
         A cell goes by its name, its label, either without the dataset, or the dataset alone, which
         stands for all cells on it.
@@ -107,7 +107,7 @@ class ResultsReader:
         )
 
     def missing(self, name: str) -> str:
-        """Say that there are no results of this name."""
+        """Return a sentence that there are no results of this name."""
         known = [path.parent.name for path in self.results.glob(f"*/{TRIALS}")]
         if not known:
             return f"{name}: there are no results of it, nor of anything else in {self.results}"
@@ -125,7 +125,7 @@ class ResultsReader:
 
 
 def grid_of(rows: StoredTrials) -> Path:
-    """Return the grid of an experiment's results: where it was, or by the experiment's name.
+    """Return the grid of an experiment's results: at its old path, or by the experiment's name.
 
     Raises:
         ConfigError: if it is not there.

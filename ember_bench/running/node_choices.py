@@ -24,19 +24,19 @@ CHOICES: Final = "choices.json"
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What was found of a cell; `trials` changes with anything that can change it."""
+    """The choices of a cell; `trials` changes with anything that can change them."""
 
     trials: str
     choices: list[ChoiceSummary]
 
 
 def attributed(named: Named, data_dir: Path | None) -> Mapping[str, Sequence[ChoiceSummary]]:
-    """Return what the nodes of the cells that are named choose, by the cell's name.
+    """Return the choices of nodes by the cell's name.
 
-    Where the graphs cannot be run, what was found of the same trials before is taken.
+    If the graphs cannot be run, earlier results of the same trials are used.
 
     Raises:
-        EmberBenchError: if nothing was found before either: says what is not there.
+        EmberBenchError: if there are no earlier results either; it names what is missing.
     """
     path = named.rows.path.with_name(CHOICES)
     everything = _read(path)
@@ -78,7 +78,7 @@ def _found(named: Named, data_dir: Path | None) -> dict[str, list[ChoiceSummary]
 
 
 def _print_of(rows: StoredTrials, cell: str) -> str:
-    """Return a digest over the stored trials of a cell, and what they came to."""
+    """Return a digest over the stored trials of a cell and their results."""
     content = blake2b(digest_size=16)
     names = ("outcome", "score", "fingerprint")
     for *came_to, print_ in rows.columns(rows.description.places[cell], names):

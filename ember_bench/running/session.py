@@ -79,7 +79,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to.
+    """The outcome of a run.
 
     Attributes:
         summary: What the experiment found so far.
@@ -105,7 +105,7 @@ class RunStoppedError(EmberBenchError):
 
 
 class Listener:
-    """Is told how a run goes; does nothing with it."""
+    """Receives the events of a run and ignores them."""
 
     def started(self, progress: Progress) -> None:
         """The stores are open, and the trials begin."""
@@ -132,15 +132,15 @@ def open_experiment(
     evaluators: Mapping[str, str] | None = None,
     budget_usd: float | None = None,
 ) -> Experiment:
-    """Read a grid and check all that it takes to run it; writes nothing, asks nobody.
+    """Read a grid and check all that it needs; without writing or requests.
 
     Args:
         grid: The grid file.
         offline: Make no request: a call whose answer is not stored is an error.
-        in_flight: How many trials are under way at once, in place of what the grid says.
+        in_flight: Number of trials at once, in place of the grid's value.
         unsafe_code: Run model-written code without a sandbox where there is none.
         evaluators: By dataset, evaluators in place of the grid's.
-        budget_usd: What a run may spend, in place of what the grid says.
+        budget_usd: The most that a run may spend, in place of the grid's value.
 
     Raises:
         ConfigError: with every mistake at its place.
@@ -168,7 +168,7 @@ def run_experiment(
     listener: Listener | None = None,
     engine: Engine | None = None,
 ) -> Outcome:
-    """Run what is missing of an experiment, summarise all of it, and log it.
+    """Run the missing trials of an experiment, summarise all of them, and log the summary.
 
     SIGINT and SIGTERM stop it early, in order; a second SIGINT at once. No answer is lost.
 

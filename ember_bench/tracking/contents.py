@@ -23,7 +23,7 @@ _TABLE = json.dumps([{"path": fields.TABLE_NAME, "type": "table"}])
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a run is to show.
+    """The contents of one run.
 
     Attributes:
         cell: Name of the cell, empty for the parent run.

@@ -1,4 +1,4 @@
-"""Curves of a run while it goes on: how each cell's accuracy and spend come about."""
+"""Curves of each cell's accuracy and spending during a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ember_bench.tracking.messages import Point
 
 _EVERY_SECONDS: Final = 1.0
 _SHARE: Final = 0.05
-"""A point of the curves is at most so much older than the run: ten hours make some 150."""
+"""Interval between points as a share of the run's duration: ten hours make some 150 points."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class _Tally:
 
 @dataclass
 class Curves:
-    """Counts trials as they are done, and tells now and then where each cell stands.
+    """Counts finished trials and returns a point for each cell now and then.
 
     Args:
         rows: The trial store, before the run begins: the curves go on from what it has.
@@ -48,7 +48,7 @@ class Curves:
     _tallies: list[_Tally] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Count what earlier runs have done; trials that failed are run again."""
+        """Count the trials of earlier runs; failed ones are run again."""
         asked = self.rows.description
         self._cells = [cell.name for cell in asked.cells]
         self._wrong = asked.failures == "wrong"
@@ -65,7 +65,7 @@ class Curves:
             self._tallies[result.trial.cell].add(result.outcome, result.score, result.spend_usd)
 
     def points(self, *, last: bool = False) -> Sequence[Point]:
-        """Return where the cells stand that have come on; nothing if it is too early to tell.
+        """Return a point for each cell with new trials; nothing if the last points are recent.
 
         Args:
             last: It is the end, and so never too early.
@@ -100,10 +100,10 @@ class Curves:
 
 
 def unfinished(asked: Description, *, started: str, kept: int) -> ExperimentSummary:
-    """Return what is known of an experiment before its first trial.
+    """Return the summary of an experiment before its first trial.
 
     Args:
-        asked: What it asks.
+        asked: Its description.
         started: When the run began, ISO 8601.
         kept: Trials that earlier runs did.
     """

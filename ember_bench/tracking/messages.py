@@ -36,7 +36,7 @@ class Point(msgspec.Struct, frozen=True, array_like=True):
 
 
 class TracedNode(msgspec.Struct, frozen=True):
-    """A node of a traced trial; its output is JSON, None where it is not known."""
+    """A node of a traced trial; its output is JSON, None if unknown."""
 
     name: str
     operator: str
@@ -96,12 +96,12 @@ class TracedTrial(msgspec.Struct, frozen=True):
 
 
 class Open(msgspec.Struct, frozen=True, tag=True):
-    """Open the store, making what is missing."""
+    """Open the store; create it if it is missing."""
 
     tracking_uri: str
     experiment: str
     artifacts: str
-    """Folder for the artifacts of a new experiment, where no server keeps them."""
+    """Folder for the artifacts of a new experiment, if no server keeps them."""
 
 
 class Begin(msgspec.Struct, frozen=True, tag=True):
@@ -122,7 +122,7 @@ class Follow(msgspec.Struct, frozen=True, tag=True):
 
 
 class Log(msgspec.Struct, frozen=True, tag=True):
-    """Log an experiment; the worker asks for the trials that it wants."""
+    """Log an experiment; the worker then requests the trials that it needs."""
 
     summary: ExperimentSummary
     markdown: str
@@ -133,13 +133,13 @@ class Log(msgspec.Struct, frozen=True, tag=True):
 
 
 class Rows(msgspec.Struct, frozen=True, tag=True):
-    """Some trials of the cell asked for, by column."""
+    """Some trials of the requested cell, by column."""
 
     columns: dict[str, list[Any]]
 
 
 class End(msgspec.Struct, frozen=True, tag=True):
-    """The cell asked for has no more trials."""
+    """The requested cell has no more trials."""
 
 
 Request = Open | Begin | Follow | Log | Rows | End
@@ -171,7 +171,7 @@ class Logged(msgspec.Struct, frozen=True, tag=True):
         url: Page of the parent run; on MLflow's default port if `command` must be given first.
         cells_url: Page with charts of the cells, from where they are compared item by item too.
         command: Opens MLflow on a database; None for a server, which is open already.
-        traces: How many trials were asked to be logged as traces.
+        traces: Number of trials that were to be logged as traces.
     """
 
     digest: str
@@ -186,7 +186,7 @@ class Logged(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """What was asked could not be done."""
+    """The request failed."""
 
     message: str
 

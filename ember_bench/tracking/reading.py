@@ -68,7 +68,7 @@ def read_runs(name: str, tracking_uri: str) -> Group:
 
 
 class _Reader:
-    """Reads what one name stands for."""
+    """Reads the runs of one name."""
 
     def __init__(self, name: str, tracking_uri: str) -> None:
         from mlflow.tracking.client import MlflowClient  # noqa: PLC0415 - takes two seconds
@@ -253,7 +253,7 @@ def _dataset(run: Run) -> DatasetSummary:
 
 
 def _label(run: Run, dataset: str) -> str:
-    """Return the name of a cell's run without what `cell_run_name` adds to the label."""
+    """Return the label of a cell: the name of its run without the additions of `cell_run_name`."""
     name = str(run.info.run_name).removesuffix(" [simulated]")
     return name.removesuffix(f" · {dataset}")
 

@@ -1,4 +1,4 @@
-"""Trials to be shown as traces: a sample, with what every node and every call of theirs gave."""
+"""A sample of trials for traces, with the outputs of their nodes and calls."""
 
 from __future__ import annotations
 
@@ -112,5 +112,5 @@ def _json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what an operator of a user may give as JSON can have it."""
+    """Return an output of a user's operator in a form that JSON can have."""
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)

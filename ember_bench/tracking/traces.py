@@ -31,7 +31,7 @@ def log_traces(
     Raises:
         TrackingError: MLflow did not take one of them.
     """
-    # Each trace is written before the next, so that what cannot be written is known here.
+    # Each trace is written before the next, so that a failure is known here.
     os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
     mlflow.set_tracking_uri(store.tracking_uri)
     cells = {cell.name: cell for cell in summary.cells}

@@ -1,4 +1,4 @@
-"""The tracker: starts the process that talks to MLflow, and hands it the results."""
+"""The tracker: starts the process that talks to MLflow and sends it the results."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Tracker:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env={**ENVIRONMENT, **os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-            # Ctrl-C stops the trials; what there is of them is still to be logged.
+            # Ctrl-C stops the trials; those that are done are still to be logged.
             start_new_session=True,
         )
         self._replies: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -116,7 +116,7 @@ class Tracker:
         self._feeder.start()
 
     def follow(self, points: Sequence[Point]) -> None:
-        """Add points to the curves of the runs; never waits, and what goes wrong `log` tells."""
+        """Add points to the curves of the runs; never waits, and `log` raises its errors."""
         if points:
             self._points.put(points)
 
@@ -176,7 +176,7 @@ class Tracker:
     def close(self) -> None:
         """Stop the process, whatever it is doing; a database it was making is taken away."""
         process = self._process
-        # A signal that comes just before a read begins is noted, but wakes nobody; the next does.
+        # A signal just before a read begins is noted, but does not end the read; the next one does.
         for _ in range(_SIGNALS):
             if process.poll() is not None:
                 break
@@ -192,7 +192,7 @@ class Tracker:
             self._feeder.join()
         for stream in (process.stdin, process.stdout, self._errors):
             if stream is not None:
-                # What it was still to be told no longer matters.
+                # The requests that are left no longer matter.
                 with suppress(BrokenPipeError):
                     stream.close()
 

@@ -110,7 +110,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
 
 
 def _open(request: Open) -> Store:
-    # These import mlflow: what goes wrong with that is to be told as well.
+    # These import mlflow; errors of the import are reported too.
     from ember_bench.tracking.mlflow_store import open_store  # noqa: PLC0415
 
     return open_store(request)

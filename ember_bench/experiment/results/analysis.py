@@ -1,4 +1,4 @@
-"""From trial rows to what an experiment found; every number is computed from the stored rows."""
+"""The computation of an experiment's summary from its stored trials."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Analysis:
         self._baselines: dict[str, CellResults] = {}
 
     def summary(self, run: RunSummary) -> ExperimentSummary:
-        """Return what the experiment found; `run` says what the last run did."""
+        """Return the summary of the experiment; `run` describes the last run."""
         asked = self.asked
         cells = self.cells()
         return ExperimentSummary(
@@ -156,7 +156,7 @@ class Analysis:
         return found
 
     def _cost_per_correct(self, data: CellData) -> Estimate | None:
-        # What failed trials cost was spent on the way to the right answers.
+        # The cost of failed trials is part of the price of the right answers.
         if np.isnan(data.cost).any():
             return None
         costs, scores = (_present(data.means(values)) for values in (data.cost, data.score))
@@ -217,7 +217,7 @@ def _with_holm(cells: Sequence[CellSummary]) -> list[CellSummary]:
 
 
 def _spend(totals: CellTotals, *, replayed: bool) -> float | None:
-    """Return the US dollars paid; None if some request was made whose price is unknown."""
+    """Return the US dollars paid; None if the price of a request is unknown."""
     return None if totals.unpriced and not replayed else totals.spend_usd
 
 
@@ -228,7 +228,7 @@ def _present(values: FloatArray) -> FloatArray:
 
 
 def _known(values: FloatArray, asked: BoolArray) -> BoolArray:
-    """Return `asked`, or nothing if any value asked for is unknown: a mean of the rest misleads."""
+    """Return `asked`, or no trial if a value of them is unknown: a mean of the rest misleads."""
     known: BoolArray = asked & ~np.isnan(values[asked]).any()
     return known
 

@@ -1,7 +1,7 @@
-"""How well a graph's nodes choose, and what each candidate is worth: from stored answers alone.
+"""Statistics of the nodes that choose among responses, computed from stored answers.
 
-Where a node is given several responses, what they would have scored is known as well as what the
-node made of them. The graphs are run again on stored answers, as in `rescoring`; no model is asked.
+If a node receives several responses, the score of each response is known as well as the score of
+the node's answer. The graphs run again on stored answers, as in `rescoring`, without a request.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class MemberSummary(msgspec.Struct, frozen=True):
 
 
 class VotePoint(msgspec.Struct, frozen=True):
-    """What k of the responses before a choice would have scored, over all choices of k.
+    """The expected scores of k of the responses before a choice, over all subsets of size k.
 
     Attributes:
         vote: Of their plurality vote.
@@ -97,7 +97,7 @@ class ChoiceSummary(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Seen:
-    """What one node was given and gave, by trial."""
+    """Inputs and answers of one node, by trial."""
 
     item: list[int] = field(default_factory=list)
     epoch: list[int] = field(default_factory=list)
@@ -165,7 +165,7 @@ def observe(experiment: Experiment, trial: Trial) -> dict[str, Any] | None:
 def _note(
     seen: _Seen, experiment: Experiment, trial: Trial, name: str, outputs: Mapping[str, Any]
 ) -> None:
-    """Note what a node made of its responses, if it had several and made an answer of them."""
+    """Record the answer of a node and the scores of its responses, if it had several."""
     cell = experiment.cells[trial.cell]
     questions = experiment.questions[cell.dataset]
     item, evaluator = questions.items[trial.item], questions.evaluator
@@ -228,7 +228,7 @@ def _summary(name: str, operator: str, seen: _Seen, level: float) -> ChoiceSumma
 
 
 def _members(seen: _Seen, level: float) -> Iterator[MemberSummary]:
-    """Yield what each place among the responses is worth, where all items have as many."""
+    """Yield the value of each place among the responses, if all items have the same number."""
     first = _of_first_epoch(seen)
     if not first:
         return
@@ -248,7 +248,7 @@ def _members(seen: _Seen, level: float) -> Iterator[MemberSummary]:
 
 
 def _votes(seen: _Seen, level: float) -> Iterator[VotePoint]:
-    """Yield what smaller votes would have scored, where all items have as many responses."""
+    """Yield the expected scores of smaller votes, if all items have the same number of responses."""
     first = _of_first_epoch(seen)
     scores = [seen.scores[row] for row in first]
     if not first:

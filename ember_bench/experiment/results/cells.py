@@ -54,12 +54,12 @@ class CellData:
 
     @cached_property
     def epochs(self) -> IntArray:
-        """How many trials each item has, shape (n_items,)."""
+        """Number of trials of each item, shape (n_items,)."""
         return np.bincount(self.item, minlength=self.n_items)
 
     @property
     def items_done(self) -> int:
-        """How many items have a trial."""
+        """Number of items with a trial."""
         changes = np.count_nonzero(self.item[1:] != self.item[:-1])
         return int(changes) + bool(len(self.item))
 
@@ -120,7 +120,7 @@ class CellResults:
         name: Of the cell, unique in its source.
         label: How tables call it.
         asked: The dataset as it was used.
-        simulated: Whether any of its answers was made up by a simulated model.
+        simulated: Whether any of its answers is from a simulated model.
         oracle: Whether it looks at the target.
         failures: How failed trials are scored: `wrong`, or `excluded`.
         level: Confidence level of its intervals.
@@ -145,7 +145,7 @@ class CellResults:
 
     @cached_property
     def scores(self) -> FloatArray:
-        """The mean score of each item over its epochs, failures counted as the grid says.
+        """The mean score of each item over its epochs; the grid decides how failures count.
 
         Shape (n_items,) as the other two; NaN for items without a trial that counts.
         """
@@ -154,7 +154,7 @@ class CellResults:
 
     @cached_property
     def costs(self) -> FloatArray:
-        """The mean cost of each item over the trials that did not fail, where it is known."""
+        """The mean known cost of each item over the trials that did not fail."""
         return self.data.means(self.data.cost, ~self.data.failed & ~np.isnan(self.data.cost))
 
     @cached_property
@@ -180,12 +180,12 @@ class CellResults:
 
     @property
     def scheduled(self) -> int | None:
-        """How many items its grid asks; None where that is not known."""
+        """Number of items in its grid; None if unknown."""
         return len(self.items) if self.items.whole else None
 
     @property
     def failed(self) -> int:
-        """How many of its trials ended in an error."""
+        """Number of its trials that ended in an error."""
         return int(np.count_nonzero(self.data.failed))
 
 
@@ -238,8 +238,8 @@ class StoredCells:
 
 
 def _parts(blocks: Iterable[FloatArray], n_items: int, most: int) -> tuple[CellData, CellTotals]:
-    """Return what blocks of `_NUMBERS` say, which are of `most` trials at most."""
-    # What is not written to takes no memory.
+    """Return the arrays and sums of blocks of `_NUMBERS`, of at most `most` trials."""
+    # Pages that are never written to take no memory.
     item, outcome = np.empty(most, np.int32), np.empty(most, np.int8)
     score, cost, latency, spend = (np.empty(most) for _ in range(4))
     counts = np.zeros(len(_NUMBERS) - 5)

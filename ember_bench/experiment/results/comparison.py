@@ -25,7 +25,7 @@ from ember_bench.experiment.results.summary import (
 
 @dataclass(frozen=True)
 class Pair:
-    """A cell and its baseline; what two results have in common is computed once."""
+    """A cell and its baseline; their paired difference is computed once."""
 
     cell: CellResults
     baseline: CellResults
@@ -73,7 +73,7 @@ class Pair:
 
     @cached_property
     def baseline_scores(self) -> FloatArray:
-        """The baseline's scores in the order of the cell's items; NaN where it has none."""
+        """The baseline's scores in the order of the cell's items; NaN for items that it lacks."""
         return self.of_baseline(self.baseline.scores)
 
     def of_baseline(self, values: FloatArray) -> FloatArray:
@@ -107,14 +107,15 @@ class Group:
 
 
 def pair_up(groups: Sequence[Group]) -> list[Pair]:
-    """Return what is compared with what.
+    """Return the pairs to compare.
 
-    Of one group, each cell with its experiment's baseline. Of several, each cell of the later ones
-    with one of the first: the cell of the same name, else the only one on the same dataset. Two
-    cells that were named alone are compared whatever they are on.
+    The cells of a single group are compared with the baseline of their experiment. If there are
+    several groups, each cell of the later ones is compared with one of the first: the cell of the
+    same name, else the only one on the same dataset. Two cells that were named alone are compared
+    also if their datasets differ.
 
     Raises:
-        ConfigError: if that leaves nothing to compare.
+        ConfigError: if there is no pair.
     """
     if len(groups) == 1:
         return _with_own_baselines(groups[0])
@@ -151,7 +152,7 @@ def _with_own_baselines(group: Group) -> list[Pair]:
 
 
 def _reference(cell: CellResults, group: Group, *, alone: bool) -> CellResults | None:
-    """Return what `cell` is compared with; if it was named alone, also one on another dataset."""
+    """Return the baseline of `cell`; on another dataset only if the cell was named alone."""
     if len(group.cells) == 1:
         reference = group.cells[0]
         return reference if alone or reference.asked.name == cell.asked.name else None
@@ -170,7 +171,7 @@ def compare(
     anyway: bool = False,
     flips: bool = True,
 ) -> ComparisonTable:
-    """Compare each pair on the items that both have: same id and, where it is known, content.
+    """Compare each pair on its common items, which have the same id and, if known, content.
 
     Args:
         pairs: At least one; p-values are corrected over all of them.
@@ -225,7 +226,7 @@ def adjusted_p_values(
 
 
 def differences(pair: Pair) -> Iterator[str]:
-    """Say in sentences what makes two cells not comparable."""
+    """Yield the reasons why two cells are not comparable, as sentences."""
     a, b = pair.cell, pair.baseline
     if a.asked.evaluator_identity != b.asked.evaluator_identity:
         if a.asked.evaluator == b.asked.evaluator:
@@ -256,7 +257,7 @@ def _item_differences(a: CellResults, b: CellResults) -> Iterator[str]:
 
 
 def _explained(pairs: Sequence[Pair], verdict: str, *advice: str) -> list[str]:
-    """Say of pairs what is wrong with them, once where it is the same for several."""
+    """Return the problems of pairs as sentences; a problem of several pairs is named once."""
     alike: dict[tuple[str, ...], list[Pair]] = {}
     for pair in pairs:
         datasets = (f"{side.source}/{side.asked.name}" for side in (pair.cell, pair.baseline))

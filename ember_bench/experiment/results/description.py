@@ -1,4 +1,4 @@
-"""What an experiment asks, as its trial store keeps it: enough to read results without the grid."""
+"""The description of an experiment in its trial store, which makes results readable without the grid."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         return next(dataset for dataset in self.datasets if dataset.name == name)
 
     def scheduled(self, cell: CellDescription) -> int:
-        """Return how many trials the grid asks for in `cell`."""
+        """Return the number of trials of `cell` in the grid."""
         return len(self.items[cell.dataset]) * self.epochs
 
 
@@ -111,7 +111,7 @@ def encode(description: Description) -> str:
 
 
 def decode(stored: str, database: sqlite3.Connection) -> Description:
-    """Return what `encode` made, with the items that the trial store has in its tables.
+    """Decode a description and add the items from the tables of the trial store.
 
     Raises:
         msgspec.MsgspecError: if it is none.
@@ -135,7 +135,7 @@ _decode: Final = msgspec.json.Decoder(Description, dec_hook=_asked_items).decode
 
 
 def describe(experiment: Experiment) -> Description:
-    """Return what `experiment` asks, but for its items, which its trial store has."""
+    """Return the description of `experiment` without its items, which are in tables of their own."""
     spec = experiment.spec
     return Description(
         name=experiment.name,

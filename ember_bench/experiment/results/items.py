@@ -1,4 +1,4 @@
-"""The items that an experiment asks, as its trial store keeps them, read when they are needed."""
+"""The items of an experiment in its trial store, read when they are needed."""
 
 from __future__ import annotations
 

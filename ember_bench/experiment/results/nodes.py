@@ -1,4 +1,4 @@
-"""What each node of a cell's graph takes of its cost, its latency and its tokens."""
+"""Cost, latency and tokens of each node of a cell's graph."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class NodeSummary(msgspec.Struct, frozen=True):
 
     Attributes:
         node: Its name; "" for calls outside any node.
-        roles: What models were asked to do in it.
-        models: Which were asked.
+        roles: Roles of the model calls in it.
+        models: Ids of the models called.
         calls: Calls per trial.
         cost_usd: Per trial; None if a price is unknown.
         input_tokens: Per trial.
@@ -70,7 +70,7 @@ class _Sums:
 
 
 def node_summaries(rows: TrialRows, cell: int) -> list[NodeSummary]:
-    """Return the nodes of a cell that asked models, in the order in which they first did.
+    """Return the nodes of a cell that called models, in the order of their first calls.
 
     The unit is the item, its epochs taken together.
     """

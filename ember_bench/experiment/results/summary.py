@@ -1,4 +1,4 @@
-"""What an experiment found, as data: the one source of the table, the files and the MLflow runs."""
+"""The summary of an experiment as data, from which tables, files and MLflow runs are made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CORRECTIONS: tuple[Correction, ...] = ("holm", "bh")
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """A value with its interval; the bounds are None where none is defined."""
+    """A value with its interval; the bounds are None if undefined."""
 
     value: float
     low: float | None
@@ -42,7 +42,7 @@ class BaselineDifference(msgspec.Struct, frozen=True):
 
     Attributes:
         baseline: Name of the cell it is compared with.
-        items: How many items both have.
+        items: Number of common items.
         difference: Accuracy of the cell minus that of the baseline, in [-1, 1].
         wins: Items that the cell scores higher on.
         losses: Items that the baseline scores higher on.
@@ -65,7 +65,7 @@ class BaselineDifference(msgspec.Struct, frozen=True):
 
 
 class CellSummary(msgspec.Struct, frozen=True):
-    """What one cell came to.
+    """The summary of one cell.
 
     Attributes:
         name: Unique in the experiment: dataset, architecture and the parameters given.
@@ -73,12 +73,12 @@ class CellSummary(msgspec.Struct, frozen=True):
         dataset: Name of the dataset.
         architecture: Name of the architecture.
         parameters: All of its parameters, defaults included.
-        models: Ids of the models it asks.
-        simulated: Whether any of its answers was made up by a simulated model.
-        oracle: Whether it looks at the target, so that it is a bound and not a system.
-        scheduled: Trials the grid asks for (items x epochs).
+        models: Ids of the models it calls.
+        simulated: Whether any of its answers is from a simulated model.
+        oracle: Whether it uses the target; it is then an upper limit and not a system.
+        scheduled: Number of trials in the grid (items x epochs).
         items: Items with at least one trial done.
-        outcomes: How many trials had each outcome; they add up to `scheduled`.
+        outcomes: Number of trials with each outcome; they add up to `scheduled`.
         accuracy: Mean score over the items, failures counted as the spec says.
         accuracy_worst: Mean score if every failed trial were wrong; None without failures.
         accuracy_best: Mean score if every failed trial were right; None without failures.
@@ -146,7 +146,7 @@ class DatasetSummary(msgspec.Struct, frozen=True):
 
 
 class RunSummary(msgspec.Struct, frozen=True):
-    """What the last run of the command did; the rest of the summary does not depend on it.
+    """The last run of the command; the rest of the summary does not depend on it.
 
     Attributes:
         status: `complete` if every scheduled trial was done, else `partial`.
@@ -177,7 +177,7 @@ class RunSummary(msgspec.Struct, frozen=True):
 
 
 class ExperimentSummary(msgspec.Struct, frozen=True):
-    """What an experiment found.
+    """The summary of an experiment.
 
     Attributes:
         digest: Over everything that determines the results; a resumed run has the same one.
