@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_bench.experiment.results.summary import Estimate
+from ember_bench.experiment.results.summary import Quantity
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels."""
@@ -65,14 +65,14 @@ class Axis:
         return [tick for tick in found if self.low * 0.9999 <= tick <= self.high * 1.0001]
 
 
-def accuracy_axis(found: Sequence[Estimate], start: float, end: float) -> Axis:
+def accuracy_axis(found: Sequence[Quantity], start: float, end: float) -> Axis:
     """Return an axis that has room for accuracies and their intervals."""
     ends = [bound for estimate in found for bound in bounds(estimate)]
     room = max(0.02, 0.06 * (max(ends) - min(ends)))
     return Axis(max(0.0, min(ends) - room), min(1.0, max(ends) + room), start, end)
 
 
-def positive_axis(found: Sequence[Estimate], start: float, end: float) -> Axis:
+def positive_axis(found: Sequence[Quantity], start: float, end: float) -> Axis:
     """Return an axis for costs or times with their intervals; logarithmic if they are far apart."""
     values = [estimate.value for estimate in found]
     ends = [bound for estimate in found for bound in bounds(estimate)]
@@ -82,7 +82,7 @@ def positive_axis(found: Sequence[Estimate], start: float, end: float) -> Axis:
     return Axis(min(0.0, *ends), (max(ends) or 1.0) * 1.08, start, end)
 
 
-def bounds(estimate: Estimate) -> tuple[float, float, float]:
+def bounds(estimate: Quantity) -> tuple[float, float, float]:
     """Return the lower bound, the value and the upper bound; the value for those undefined."""
     low = estimate.value if estimate.low is None else estimate.low
     high = estimate.value if estimate.high is None else estimate.high

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from ember_bench.drawing.axes import Axis, Box, accuracy_axis, bounds, nearest_room, positive_axis
 from ember_bench.drawing.html import Html, joined, tag
 from ember_bench.drawing.number_format import in_percent, in_short
-from ember_bench.experiment.results.summary import Estimate
+from ember_bench.experiment.results.summary import Quantity
 
 STYLE: Final = files("ember_bench.drawing").joinpath("charts.css").read_text(encoding="utf-8")
 COLOURS: Final = 8
@@ -60,8 +60,8 @@ class Point:
     label: str
     name: str
     colour: int
-    x: Estimate
-    accuracy: Estimate
+    x: Quantity
+    accuracy: Quantity
     hollow: bool
     front: bool
 
@@ -77,7 +77,7 @@ class Curve:
 
     label: str
     colour: int
-    points: Sequence[tuple[int, Estimate]]
+    points: Sequence[tuple[int, Quantity]]
     kind: Literal["run", "expected", "best"] = "run"
 
 
@@ -87,7 +87,7 @@ class Row:
 
     label: str
     colour: int
-    estimate: Estimate
+    estimate: Quantity
     hollow: bool
 
 
@@ -223,7 +223,7 @@ def _rows(
     *,
     title: str,
     tick: Callable[[float], str],
-    said: Callable[[Estimate], str],
+    said: Callable[[Quantity], str],
     unit: str,
 ) -> Html:
     labels = [shortened(row.label, _LONGEST_ROW_LABEL) for row in rows]

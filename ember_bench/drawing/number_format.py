@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from ember_bench.experiment.results.summary import Estimate
+from ember_bench.experiment.results.summary import Quantity
 
 UNDEFINED: Final = "\N{EN DASH}"
 
@@ -48,7 +48,7 @@ def dollars(value: float | None, like: float | None = None) -> str:
     return f"${value:,.{_cents(value if like is None else like)}f}"
 
 
-def interval(estimate: Estimate | None, show: str) -> str:
+def interval(estimate: Quantity | None, show: str) -> str:
     """Return `[low, high]`; `show` is `percent`, `points` or `dollars`."""
     if estimate is None:
         return ""
@@ -62,17 +62,17 @@ def interval(estimate: Estimate | None, show: str) -> str:
     return f"[{written(low)}, {written(high)}]"
 
 
-def in_percent(estimate: Estimate | None) -> str:
+def in_percent(estimate: Quantity | None) -> str:
     """Return a share with its interval: `84.0 % [81.6, 86.1]`."""
     return _with_interval(estimate, percent, " %")
 
 
-def in_short(estimate: Estimate | None) -> str:
+def in_short(estimate: Quantity | None) -> str:
     """Return a value with its interval, each to three significant digits, however small."""
     return _with_interval(estimate, lambda value: f"{value:.3g}")
 
 
-def _with_interval(estimate: Estimate | None, show: Callable[[float], str], unit: str = "") -> str:
+def _with_interval(estimate: Quantity | None, show: Callable[[float], str], unit: str = "") -> str:
     if estimate is None:
         return UNDEFINED
     text = f"{show(estimate.value)}{unit}"

@@ -23,7 +23,7 @@ from ember_bench.drawing.charts import (
 from ember_bench.drawing.html import Content, Html, joined, table, tag
 from ember_bench.drawing.number_format import UNDEFINED, interval, p_value, percent, points
 from ember_bench.experiment.results.cells import CellResults, IntArray
-from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Estimate
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Quantity
 from ember_bench.report.html_answer import front
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis, front_probabilities
@@ -217,7 +217,7 @@ def _share(value: float | None) -> str:
     return UNDEFINED if value is None else f"{100 * value:.0f} %"
 
 
-def _shade(estimate: Estimate | None) -> Content:
+def _shade(estimate: Quantity | None) -> Content:
     if estimate is None:
         return UNDEFINED
     shade = min(int(estimate.value * _SHADES), _SHADES - 1)
@@ -271,7 +271,7 @@ def _by_epochs(contents: Contents, dataset: DatasetSummary) -> Iterator[Curve]:
         found = stats.vote_curve(drawn, whole, level=contents.summary.level)
         if found is not None:
             values = [
-                (k, Estimate(value, None, None, "exact"))
+                (k, Quantity(value, None, None, "exact"))
                 for k, value in zip(found.k.tolist(), found.vote.tolist(), strict=True)
             ]
             colour = contents.colour(cell.architecture)

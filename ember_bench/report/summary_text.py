@@ -11,8 +11,8 @@ from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
     DatasetSummary,
-    Estimate,
     ExperimentSummary,
+    Quantity,
 )
 
 
@@ -211,7 +211,7 @@ def _baseline(cells: list[CellSummary]) -> str | None:
     return next((c.comparison.baseline for c in cells if c.comparison is not None), None)
 
 
-def _methods(estimates: Iterable[Estimate | None]) -> str:
+def _methods(estimates: Iterable[Quantity | None]) -> str:
     """Return in brackets how the intervals were computed."""
     methods = dict.fromkeys(e.method for e in estimates if e is not None)
     return f" ({'; '.join(methods)})" if methods else ""

@@ -15,7 +15,7 @@ from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
-    Estimate,
+    Quantity,
     RunSummary,
 )
 from ember_bench.models.types import Completion
@@ -159,7 +159,7 @@ def _from_records(records: list[Record]) -> Table:
     return Table(columns, [[value for _, value in record.values()] for record in records])
 
 
-def _estimate(name: str, estimate: Estimate | None) -> Record:
+def _estimate(name: str, estimate: Quantity | None) -> Record:
     values = (None,) * 3 if estimate is None else (estimate.value, estimate.low, estimate.high)
     names = (name, f"{name}_low", f"{name}_high")
     return {key: ("number", value) for key, value in zip(names, values, strict=True)}

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ember_bench.experiment.results.description import CellDescription, Description
+from ember_bench.experiment.results.description import Description
 from ember_bench.experiment.results.rows import TrialRows
-from ember_bench.experiment.results.summary import CellSummary, ExperimentSummary, RunSummary
+from ember_bench.experiment.results.summary import ExperimentSummary, RunSummary
 from ember_bench.experiment.trial import TrialResult
 from ember_bench.tracking.messages import Point
 
@@ -107,51 +107,8 @@ def unfinished(asked: Description, *, started: str, kept: int) -> ExperimentSumm
         started: When the run began, ISO 8601.
         kept: Trials that earlier runs did.
     """
-    return ExperimentSummary(
-        name=asked.name,
-        digest=asked.digest,
-        version=asked.version,
-        seed=asked.seed,
-        epochs=asked.epochs,
-        failures=asked.failures,
-        level=asked.level,
-        baseline=asked.baseline,
-        simulated=any(cell.simulated for cell in asked.cells),
-        datasets=asked.datasets,
-        cells=[_unfinished_cell(cell, asked.scheduled(cell)) for cell in asked.cells],
-        spend_usd=0.0,
-        run=RunSummary.partial(started=started, kept=kept),
-    )
-
-
-def _unfinished_cell(cell: CellDescription, scheduled: int) -> CellSummary:
-    return CellSummary(
-        name=cell.name,
-        label=cell.label,
-        dataset=cell.dataset,
-        architecture=cell.architecture,
-        parameters=cell.parameters,
-        models=cell.models,
-        simulated=cell.simulated,
-        oracle=cell.oracle,
-        scheduled=scheduled,
-        items=0,
-        outcomes={"skipped": scheduled},
-        accuracy=None,
-        accuracy_worst=None,
-        accuracy_best=None,
-        cost_per_item=None,
-        cost_per_correct=None,
-        latency_seconds=None,
-        latency_p50=None,
-        latency_p95=None,
-        calls=0,
-        calls_made=0,
-        calls_shared=0,
-        input_tokens=0,
-        output_tokens=0,
-        spend_usd=None,
-        comparison=None,
-        categories={},
-        replayed=cell.replayed,
-    )
+    cells = []
+    for cell in asked.cells:
+        scheduled = asked.scheduled(cell)
+        cells.append(cell.summary(scheduled, outcomes={"skipped": scheduled}))
+    return asked.summary(cells, 0.0, RunSummary.partial(started=started, kept=kept))

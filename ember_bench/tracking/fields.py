@@ -17,8 +17,8 @@ import msgspec
 from ember_bench.experiment.results.summary import (
     BaselineDifference,
     CellSummary,
-    Estimate,
     ExperimentSummary,
+    Quantity,
 )
 
 EXPERIMENT_TAG: Final = "ember_bench.experiment"
@@ -89,7 +89,7 @@ def _put(found: dict[str, float], key: str, value: float | None) -> None:
 
 
 def _put_estimate(
-    found: dict[str, float], key: str, estimate: Estimate | None, level: float, *, sep: str = "_"
+    found: dict[str, float], key: str, estimate: Quantity | None, level: float, *, sep: str = "_"
 ) -> None:
     if estimate is not None:
         bounds = f"{key}{sep}ci{100 * level:g}"

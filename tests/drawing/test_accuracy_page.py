@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from ember_bench.drawing.accuracy_page import accuracy_page
-from ember_bench.experiment.results.summary import CellSummary, Estimate
+from ember_bench.experiment.results.summary import CellSummary, Quantity
 from tests.tracking.summaries import cell, summary
 
 HOSTILE = "</title></svg><script>alert(1)</script><img src=x onerror='alert(2)'>\"&"
@@ -55,8 +55,8 @@ def study(count: int) -> list[CellSummary]:
                 name=label,
                 label=label,
                 architecture=str(kind),
-                accuracy=Estimate(accuracy, accuracy - 0.035, min(1, accuracy + 0.03), "w"),
-                cost_per_item=Estimate(cost, 0.93 * cost, 1.07 * cost, "t"),
+                accuracy=Quantity(accuracy, accuracy - 0.035, min(1, accuracy + 0.03), "w"),
+                cost_per_item=Quantity(cost, 0.93 * cost, 1.07 * cost, "t"),
             )
         )
     return cells
@@ -83,7 +83,7 @@ def test_each_priced_cell_has_a_dot_and_each_cell_a_row():
 
 
 def test_names_beside_the_dearest_cells_stay_whole_however_crowded_it_is():
-    dear = Estimate(0.01, 0.009, 0.011, "t")
+    dear = Quantity(0.01, 0.009, 0.011, "t")
     label = "small, best of nine, verified"
     crowded = [cell(i, label=label, cost_per_item=dear) for i in range(14)]
     drawn = Tags(accuracy_page(summary(*crowded)))
@@ -113,7 +113,7 @@ def test_each_name_can_be_read_and_stands_by_its_dot(count: int):
 
 
 def test_a_name_that_is_far_from_its_dot_has_a_line_to_it():
-    same = Estimate(0.01, 0.009, 0.011, "t")
+    same = Quantity(0.01, 0.009, 0.011, "t")
     crowded = [cell(i, name=str(i), accuracy=same, cost_per_item=same) for i in range(60)]
     drawn = Tags(accuracy_page(summary(*crowded)))
     far = [name for name, (x, y) in drawn.names.items() if abs(x - drawn.dots[0][0]) > 30]
@@ -129,15 +129,15 @@ def test_without_costs_there_is_a_row_of_the_chart_for_each_cell():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"accuracy": Estimate(1.0, 1.0, 1.0, "x")},
-        {"accuracy": Estimate(0.0, None, None, "x")},
-        {"cost_per_item": Estimate(0.0, 0.0, 0.0, "x")},
-        {"cost_per_item": Estimate(1e-12, -1e-9, 1e-9, "x")},
-        {"cost_per_item": Estimate(1e9, None, None, "x")},
+        {"accuracy": Quantity(1.0, 1.0, 1.0, "x")},
+        {"accuracy": Quantity(0.0, None, None, "x")},
+        {"cost_per_item": Quantity(0.0, 0.0, 0.0, "x")},
+        {"cost_per_item": Quantity(1e-12, -1e-9, 1e-9, "x")},
+        {"cost_per_item": Quantity(1e9, None, None, "x")},
         {"accuracy": None},
     ],
 )
-def test_extreme_values_are_drawn(changes: dict[str, Estimate | None]):
+def test_extreme_values_are_drawn(changes: dict[str, Quantity | None]):
     for cells in ([cell(0, **changes)], [cell(0, **changes), cell(1)]):
         assert "nan" not in accuracy_page(summary(*cells))
 

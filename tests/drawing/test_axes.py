@@ -16,13 +16,13 @@ from ember_bench.drawing.axes import (
     nearest_room,
     positive_axis,
 )
-from ember_bench.experiment.results.summary import Estimate
+from ember_bench.experiment.results.summary import Quantity
 
 FRAME: Box = (0.0, 0.0, 300.0, 200.0)
 
 
-def estimate(value: float, low: float | None = None, high: float | None = None) -> Estimate:
-    return Estimate(value, low, high, "t")
+def estimate(value: float, low: float | None = None, high: float | None = None) -> Quantity:
+    return Quantity(value, low, high, "t")
 
 
 @given(st.floats(1e-6, 1e3), st.floats(1.01, 1e4), st.booleans())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ember_bench.drawing import number_format
-from ember_bench.experiment.results.summary import Estimate
+from ember_bench.experiment.results.summary import Quantity
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_duration(value: float, shown: str) -> None:
 
 
 def test_an_interval_has_the_decimals_of_its_value() -> None:
-    found = Estimate(0.00123, 0.001, 0.0015, "t")
+    found = Quantity(0.00123, 0.001, 0.0015, "t")
     assert number_format.interval(found, "dollars") == "[0.00100, 0.00150]"
-    assert number_format.interval(Estimate(0.5, None, None, "none"), "percent") == "[\N{EN DASH}]"
+    assert number_format.interval(Quantity(0.5, None, None, "none"), "percent") == "[\N{EN DASH}]"
     assert number_format.interval(None, "percent") == ""

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ember_bench.drawing.text import width
-from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Estimate, Flip, Side
+from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Quantity, Side
 from ember_bench.report.comparison_table import comparison_table
 
 BASELINE = Side("trip", "sums/single", "alone", "sums", False, False, 0.7, 300, 300, 0)
@@ -21,7 +21,7 @@ def pair(label: str = "vote of 3", **changes: Any) -> Comparison:
         baseline=BASELINE,
         items=300,
         clusters=None,
-        difference=Estimate(0.1123, 0.0512, 0.1734, "paired"),
+        difference=Quantity(0.1123, 0.0512, 0.1734, "paired"),
         effect_items=33.69,
         wins=52,
         losses=18,
@@ -30,7 +30,7 @@ def pair(label: str = "vote of 3", **changes: Any) -> Comparison:
         p_value=0.00042,
         p_adjusted=0.0123,
         test="mcnemar",
-        cost_ratio=Estimate(2.987, 2.871, 3.102, "ratio"),
+        cost_ratio=Quantity(2.987, 2.871, 3.102, "ratio"),
         best_probability=0.97,
         differing=[],
         flips=[

@@ -22,7 +22,7 @@ from ember_bench.experiment.results.summary import (
     OUTCOMES,
     BaselineDifference,
     CellSummary,
-    Estimate,
+    Quantity,
     ExperimentSummary,
     RunSummary,
 )
@@ -56,23 +56,7 @@ class Analysis:
 
     def summary(self, run: RunSummary) -> ExperimentSummary:
         """Return the summary of the experiment; `run` describes the last run."""
-        asked = self.asked
-        cells = self.cells()
-        return ExperimentSummary(
-            name=asked.name,
-            digest=asked.digest,
-            version=asked.version,
-            seed=asked.seed,
-            epochs=asked.epochs,
-            failures=asked.failures,
-            level=self.level,
-            baseline=asked.baseline,
-            simulated=any(cell.simulated for cell in cells),
-            datasets=asked.datasets,
-            cells=cells,
-            spend_usd=self.store.all_totals().spend_usd,
-            run=run,
-        )
+        return self.asked.summary(self.cells(), self.store.all_totals().spend_usd, run)
 
     def cells(self) -> list[CellSummary]:
         """Return the summary of each cell, compared with its baseline."""
@@ -99,16 +83,8 @@ class Analysis:
         # A failed trial's calls, and their critical path, end somewhere in the middle.
         costs = _present(data.means(data.cost, _known(data.cost, ~failed)))
         latencies = _present(data.means(data.latency, _known(data.latency, ~failed)))
-        return CellSummary(
-            name=described.name,
-            label=described.label,
-            dataset=described.dataset,
-            architecture=described.architecture,
-            parameters=described.parameters,
-            models=described.models,
-            simulated=described.simulated,
-            oracle=described.oracle,
-            scheduled=scheduled,
+        return described.summary(
+            scheduled,
             items=data.items_done,
             outcomes=dict(zip(OUTCOMES, outcomes.tolist(), strict=True)),
             accuracy=self._accuracy(cell, ~np.isnan(cell.scores)),
@@ -130,18 +106,17 @@ class Analysis:
             spend_usd=_spend(totals, replayed=described.replayed),
             comparison=self._comparison(index, cell),
             categories=self._categories(cell),
-            replayed=described.replayed,
             pass_at_k=self._pass_at_k(data),
         )
 
-    def _accuracy(self, cell: CellResults, chosen: BoolArray) -> Estimate | None:
+    def _accuracy(self, cell: CellResults, chosen: BoolArray) -> Quantity | None:
         """Return the mean score of the items that are chosen."""
         clusters = cell.items.clusters(chosen)
         scores = cell.scores if chosen.all() else cell.scores[chosen]
         return _estimate(stats.mean_score(scores, clusters=clusters, level=self.level))
 
-    def _pass_at_k(self, data: CellData) -> dict[int, Estimate]:
-        """Estimate it over the items of which all epochs are done."""
+    def _pass_at_k(self, data: CellData) -> dict[int, Quantity]:
+        """Quantity it over the items of which all epochs are done."""
         epochs = self.asked.epochs
         if epochs == 1 or not np.isin(data.score, (0.0, 1.0)).all():
             return {}
@@ -152,17 +127,17 @@ class Analysis:
         for k in sorted({k for k in _SHOWN_PASSES if k < epochs} | {epochs}):
             estimate = stats.mean_pass_at_k(samples[whole], correct[whole], k, level=self.level)
             if estimate is not None:
-                found[k] = Estimate.of(estimate)
+                found[k] = Quantity.of(estimate)
         return found
 
-    def _cost_per_correct(self, data: CellData) -> Estimate | None:
+    def _cost_per_correct(self, data: CellData) -> Quantity | None:
         # The cost of failed trials is part of the price of the right answers.
         if np.isnan(data.cost).any():
             return None
         costs, scores = (_present(data.means(values)) for values in (data.cost, data.score))
         return _estimate(stats.cost_per_correct(costs, scores, level=self.level))
 
-    def _categories(self, cell: CellResults) -> dict[str, Estimate]:
+    def _categories(self, cell: CellResults) -> dict[str, Quantity]:
         names, numbers = cell.items.categories
         scored = ~np.isnan(cell.scores)
         found = (
@@ -233,8 +208,8 @@ def _known(values: FloatArray, asked: BoolArray) -> BoolArray:
     return known
 
 
-def _estimate(estimate: stats.Estimate | None) -> Estimate | None:
-    return None if estimate is None else Estimate.of(estimate)
+def _estimate(estimate: stats.Estimate | None) -> Quantity | None:
+    return None if estimate is None else Quantity.of(estimate)
 
 
 def _value(estimate: stats.Estimate | None) -> float | None:

@@ -18,7 +18,7 @@ from ember_bench import bridge, stats
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.rescoring import fitting_trials
 from ember_bench.experiment.results.rows import StoredTrials
-from ember_bench.experiment.results.summary import Estimate
+from ember_bench.experiment.results.summary import Quantity
 from ember_bench.experiment.trial import ItemSubject, Trial, graph_inputs, score_output
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand, TrialContext
@@ -38,9 +38,9 @@ class MemberSummary(msgspec.Struct, frozen=True):
     """
 
     member: int
-    accuracy: Estimate
-    shapley: Estimate
-    leave_one_out: Estimate
+    accuracy: Quantity
+    shapley: Quantity
+    leave_one_out: Quantity
 
 
 class VotePoint(msgspec.Struct, frozen=True):
@@ -52,8 +52,8 @@ class VotePoint(msgspec.Struct, frozen=True):
     """
 
     k: int
-    vote: Estimate
-    best: Estimate
+    vote: Quantity
+    best: Quantity
 
 
 class ChoiceSummary(msgspec.Struct, frozen=True):
@@ -82,13 +82,13 @@ class ChoiceSummary(msgspec.Struct, frozen=True):
     operator: str
     items: int
     judged: tuple[int, int, int, int]
-    sensitivity: Estimate | None
-    specificity: Estimate | None
-    precision: Estimate | None
-    chosen: Estimate
-    random: Estimate
-    oracle: Estimate
-    gap: Estimate
+    sensitivity: Quantity | None
+    specificity: Quantity | None
+    precision: Quantity | None
+    chosen: Quantity
+    random: Quantity
+    oracle: Quantity
+    gap: Quantity
     recovered: float | None
     beyond: int
     members: list[MemberSummary]
@@ -192,10 +192,10 @@ def _summary(name: str, operator: str, seen: _Seen, level: float) -> ChoiceSumma
     blind = np.asarray([float(np.mean(scores)) for scores in seen.scores])
     oracle = np.maximum(best, chosen)
 
-    def mean(values: np.ndarray) -> Estimate:
+    def mean(values: np.ndarray) -> Quantity:
         found = stats.mean_score(stats.item_means(values, seen.item).means, level=level)
         assert found is not None  # noqa: S101 - there are items
-        return Estimate.of(found)
+        return Quantity.of(found)
 
     judged = stats.confusion(
         [verdict for verdicts in seen.accepted for verdict in verdicts],
@@ -213,9 +213,9 @@ def _summary(name: str, operator: str, seen: _Seen, level: float) -> ChoiceSumma
             judged.false_negatives,
             judged.true_negatives,
         ),
-        sensitivity=Estimate.of(judged.sensitivity) if judged.sensitivity else None,
-        specificity=Estimate.of(judged.specificity) if judged.specificity else None,
-        precision=Estimate.of(judged.precision) if judged.precision else None,
+        sensitivity=Quantity.of(judged.sensitivity) if judged.sensitivity else None,
+        specificity=Quantity.of(judged.specificity) if judged.specificity else None,
+        precision=Quantity.of(judged.precision) if judged.precision else None,
         chosen=mean(chosen),
         random=mean(blind),
         oracle=mean(oracle),
@@ -241,9 +241,9 @@ def _members(seen: _Seen, level: float) -> Iterator[MemberSummary]:
         assert accuracy is not None  # noqa: S101 - there are items
         yield MemberSummary(
             member=member,
-            accuracy=Estimate.of(accuracy),
-            shapley=Estimate.with_interval(found.shapley[member], found.shapley_intervals[member], "t"),
-            leave_one_out=Estimate.with_interval(found.leave_one_out[member], found.leave_one_out_intervals[member], "t"),
+            accuracy=Quantity.of(accuracy),
+            shapley=Quantity.with_interval(found.shapley[member], found.shapley_intervals[member], "t"),
+            leave_one_out=Quantity.with_interval(found.leave_one_out[member], found.leave_one_out_intervals[member], "t"),
         )
 
 
@@ -258,8 +258,8 @@ def _votes(seen: _Seen, level: float) -> Iterator[VotePoint]:
     for number, k in enumerate(found.k.tolist()):
         yield VotePoint(
             k=k,
-            vote=Estimate.with_interval(found.vote[number], found.vote_intervals[number], "t"),
-            best=Estimate.with_interval(found.oracle[number], found.oracle_intervals[number], "t"),
+            vote=Quantity.with_interval(found.vote[number], found.vote_intervals[number], "t"),
+            best=Quantity.with_interval(found.oracle[number], found.oracle_intervals[number], "t"),
         )
 
 

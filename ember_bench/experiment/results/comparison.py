@@ -17,7 +17,7 @@ from ember_bench.experiment.results.summary import (
     Comparison,
     ComparisonTable,
     Correction,
-    Estimate,
+    Quantity,
     Flip,
     Side,
 )
@@ -43,10 +43,10 @@ class Pair:
         )
 
     @property
-    def difference(self) -> Estimate:
+    def difference(self) -> Quantity:
         """Accuracy of the cell minus that of the baseline, in [-1, 1]."""
         assert self.found is not None  # noqa: S101 - only called for pairs with common items
-        return Estimate.with_interval(self.found.difference, self.found.interval, "paired")
+        return Quantity.with_interval(self.found.difference, self.found.interval, "paired")
 
     @cached_property
     def clusters(self) -> list[str] | None:
@@ -318,7 +318,7 @@ def _side(cell: CellResults, scores: FloatArray) -> Side:
     )
 
 
-def _cost_ratio(pair: Pair, level: float) -> Estimate | None:
+def _cost_ratio(pair: Pair, level: float) -> Quantity | None:
     """Return the ratio over the items that finished in both; None if a price is unknown."""
     if not (pair.cell.priced and pair.baseline.priced):
         return None
@@ -327,7 +327,7 @@ def _cost_ratio(pair: Pair, level: float) -> Estimate | None:
     if not both.any():
         return None
     ratio = stats.cost_ratio(costs[0][both], costs[1][both], level=level)
-    return None if ratio is None else Estimate.of(ratio)
+    return None if ratio is None else Quantity.of(ratio)
 
 
 def _flipped(items: IntArray, difference: FloatArray) -> Iterator[int]:

@@ -11,7 +11,12 @@ import msgspec
 
 from ember_bench import __version__
 from ember_bench.experiment.results.items import AskedItem, AskedItems
-from ember_bench.experiment.results.summary import DatasetSummary
+from ember_bench.experiment.results.summary import (
+    CellSummary,
+    DatasetSummary,
+    ExperimentSummary,
+    RunSummary,
+)
 from ember_bench.graph.data import NoNGraphData
 
 if TYPE_CHECKING:
@@ -53,6 +58,11 @@ class CellDescription(msgspec.Struct, frozen=True):
     oracle: bool
     replayed: bool
     nodes: list[NodeDescription] = []
+
+    def summary(self, scheduled: int, **found: Any) -> CellSummary:
+        """Return the summary of the cell, of `scheduled` trials; `found` are its other fields."""
+        shared = {name: getattr(self, name) for name in self.__struct_fields__ if name != "nodes"}
+        return CellSummary(**shared, scheduled=scheduled, **found)
 
 
 class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_defaults=True):
@@ -99,6 +109,26 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     def dataset(self, name: str) -> DatasetSummary:
         """Return the dataset of this name."""
         return next(dataset for dataset in self.datasets if dataset.name == name)
+
+    def summary(
+        self, cells: list[CellSummary], spend_usd: float, run: RunSummary
+    ) -> ExperimentSummary:
+        """Return the summary of the experiment from those of its cells."""
+        return ExperimentSummary(
+            name=self.name,
+            digest=self.digest,
+            version=self.version,
+            seed=self.seed,
+            epochs=self.epochs,
+            failures=self.failures,
+            level=self.level,
+            baseline=self.baseline,
+            simulated=any(cell.simulated for cell in cells),
+            datasets=self.datasets,
+            cells=cells,
+            spend_usd=spend_usd,
+            run=run,
+        )
 
     def scheduled(self, cell: CellDescription) -> int:
         """Return the number of trials of `cell` in the grid."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from ember_bench import stats
 from ember_bench.experiment.results.rows import TrialRows
-from ember_bench.experiment.results.summary import Estimate
+from ember_bench.experiment.results.summary import Quantity
 from ember_bench.experiment.trial import CallEntry
 
 
@@ -40,9 +40,9 @@ class NodeSummary(msgspec.Struct, frozen=True):
     input_tokens: float
     output_tokens: float
     latency_seconds: float | None
-    cost_share: Estimate | None
-    token_share: Estimate | None
-    latency_share: Estimate | None
+    cost_share: Quantity | None
+    token_share: Quantity | None
+    latency_share: Quantity | None
 
 
 @dataclass(slots=True)
@@ -97,9 +97,9 @@ def node_summaries(rows: TrialRows, cell: int) -> list[NodeSummary]:
         for name in ("cost", "tokens", "latency")
     }
 
-    def part(sums: _Sums, name: str) -> Estimate | None:
+    def part(sums: _Sums, name: str) -> Quantity | None:
         found = stats.share(_by_item(getattr(sums, name), order), total[name], level=level)
-        return None if found is None else Estimate.of(found)
+        return None if found is None else Quantity.of(found)
 
     return [
         NodeSummary(

@@ -17,8 +17,8 @@ Correction = Literal["holm", "bh"]
 CORRECTIONS: tuple[Correction, ...] = ("holm", "bh")
 
 
-class Estimate(msgspec.Struct, frozen=True):
-    """A value with its interval; the bounds are None if undefined."""
+class Quantity(msgspec.Struct, frozen=True):
+    """A value with its interval, as files and tables have it; bounds are None if undefined."""
 
     value: float
     low: float | None
@@ -26,13 +26,13 @@ class Estimate(msgspec.Struct, frozen=True):
     method: str
 
     @classmethod
-    def of(cls, found: stats.Estimate) -> Estimate:
-        """Return an estimate of `ember_bench.stats` as summaries have it."""
+    def of(cls, found: stats.Estimate) -> Quantity:
+        """Return the value and the interval of an estimate."""
         return cls.with_interval(found.value, found.interval, found.method)
 
     @classmethod
-    def with_interval(cls, value: float, interval: stats.Interval | None, method: str) -> Estimate:
-        """Return an estimate from a value and an interval of `ember_bench.stats`."""
+    def with_interval(cls, value: float, interval: stats.Interval | None, method: str) -> Quantity:
+        """Return a quantity from a value and an interval of `ember_bench.stats`."""
         low, high = (interval.low, interval.high) if interval is not None else (None, None)
         return cls(float(value), low, high, method)
 
@@ -55,7 +55,7 @@ class BaselineDifference(msgspec.Struct, frozen=True):
 
     baseline: str
     items: int
-    difference: Estimate
+    difference: Quantity
     wins: int
     losses: int
     p_value: float | None
@@ -111,26 +111,26 @@ class CellSummary(msgspec.Struct, frozen=True):
     simulated: bool
     oracle: bool
     scheduled: int
-    items: int
-    outcomes: dict[str, int]
-    accuracy: Estimate | None
-    accuracy_worst: float | None
-    accuracy_best: float | None
-    cost_per_item: Estimate | None
-    cost_per_correct: Estimate | None
-    latency_seconds: Estimate | None
-    latency_p50: float | None
-    latency_p95: float | None
-    calls: int
-    calls_made: int
-    calls_shared: int
-    input_tokens: int
-    output_tokens: int
-    spend_usd: float | None
-    comparison: BaselineDifference | None
-    categories: dict[str, Estimate]
+    items: int = 0
+    outcomes: dict[str, int] = {}
+    accuracy: Quantity | None = None
+    accuracy_worst: float | None = None
+    accuracy_best: float | None = None
+    cost_per_item: Quantity | None = None
+    cost_per_correct: Quantity | None = None
+    latency_seconds: Quantity | None = None
+    latency_p50: float | None = None
+    latency_p95: float | None = None
+    calls: int = 0
+    calls_made: int = 0
+    calls_shared: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    spend_usd: float | None = None
+    comparison: BaselineDifference | None = None
+    categories: dict[str, Quantity] = {}
     replayed: bool = False
-    pass_at_k: dict[int, Estimate] = {}
+    pass_at_k: dict[int, Quantity] = {}
 
 
 class DatasetSummary(msgspec.Struct, frozen=True):
@@ -287,7 +287,7 @@ class Comparison(msgspec.Struct, frozen=True):
     baseline: Side
     items: int
     clusters: int | None
-    difference: Estimate
+    difference: Quantity
     effect_items: float
     wins: int
     losses: int
@@ -296,7 +296,7 @@ class Comparison(msgspec.Struct, frozen=True):
     p_value: float
     p_adjusted: float | None
     test: str
-    cost_ratio: Estimate | None
+    cost_ratio: Quantity | None
     best_probability: float | None
     differing: list[str]
     flips: list[Flip]
