@@ -19,6 +19,16 @@ def percent(value: float | None) -> str:
     return UNDEFINED if value is None else f"{100 * value:.1f}"
 
 
+def share(value: float | None) -> str:
+    """Return a probability in percent, without decimals."""
+    return UNDEFINED if value is None else f"{100 * value:.0f} %"
+
+
+def times(ratio: Quantity | None) -> str:
+    """Return a ratio to three significant digits: `4.2x`."""
+    return UNDEFINED if ratio is None else f"{ratio.value:.3g}x"
+
+
 def points(value: float) -> str:
     """Return a difference of shares in percentage points, with its sign."""
     text = f"{100 * value:+.1f}"

@@ -9,10 +9,20 @@ from typing import Final
 
 from rich.text import Text
 
-from ember_bench.drawing.number_format import UNDEFINED, count, interval, p_value, percent, points
+from ember_bench.drawing.number_format import (
+    UNDEFINED,
+    count,
+    interval,
+    p_value,
+    percent,
+    points,
+    share,
+    times,
+)
 from ember_bench.drawing.text import one_line, width
 from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
 from ember_bench.report.layout import Line, flat, named
+from ember_bench.report.summary_text import SIMULATED
 
 _LONGEST_LINE: Final = 100
 _LONGEST_ANSWER: Final = 40
@@ -99,7 +109,7 @@ def _layout(
         values.append(_values(pair, with_best=not section.matched))
     if not section.matched:
         names.append((_label(section.pairs[0].baseline, several=several), "baseline"))
-        values.append((*[""] * 11, _share(section.best)))
+        values.append((*[""] * 11, share(section.best)))
     lines = flat([[*name, *line] for name, line in zip(names, values, strict=True)], left=2)
     if columns is None or max(map(width, lines)) <= columns:
         return lines
@@ -118,10 +128,10 @@ def _values(pair: Comparison, *, with_best: bool) -> Line:
         f"{pair.losses:,}",
         p_value(pair.p_value),
         p_value(pair.p_adjusted),
-        UNDEFINED if cost is None else f"{cost.value:.3g}x",
+        times(cost),
         "" if cost is None or cost.low is None or cost.high is None
         else f"[{cost.low:.3g}, {cost.high:.3g}]",
-        _share(pair.best_probability) if with_best else "",
+        share(pair.best_probability) if with_best else "",
     )  # fmt: skip
 
 
@@ -135,16 +145,12 @@ def _stacked(line: Line) -> list[Line]:
     ]
 
 
-def _share(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{100 * value:.0f} %"
-
-
 def _label(side: Side, *, several: bool) -> str:
     return one_line(f"{side.source}: {side.label}" if several else side.label)
 
 
 def _notes(pair: Comparison) -> Iterator[str]:
-    if pair.cell.simulated or pair.baseline.simulated:
+    if pair.simulated:
         yield "simulated"
     if pair.cell.oracle:
         yield "bound"
@@ -161,10 +167,7 @@ def _flips(pair: Comparison, most: int, *, several: bool) -> str:
     if not (most and pair.flips):
         return ""
     lines = [f"{_label(pair.cell, several=several)}: {_effect(pair)}"]
-    for verb, chosen in (
-        ("won", [flip for flip in pair.flips if flip.score > flip.baseline_score]),
-        ("lost", [flip for flip in pair.flips if flip.score < flip.baseline_score]),
-    ):
+    for verb, chosen in pair.flipped():
         lines += [f"  {verb:<4} {_flip(flip)}" for flip in chosen[:most]]
         if (more := len(chosen) - most) > 0:
             lines.append(f"  {verb:<4} and {count(more, 'more item')}")
@@ -220,8 +223,5 @@ def captions(table: ComparisonTable) -> Iterator[str]:
         yield f"Left out, as no item is in both: {left[0]}{more}."
     if any(pair.clusters is not None for pair in table.pairs):
         yield "Items come in clusters, which flip and are resampled as a whole."
-    if any(side.simulated for pair in table.pairs for side in (pair.cell, pair.baseline)):
-        yield (
-            "Simulated: answers, prices and times were made up by simulated models; such figures"
-            " say nothing about real ones."
-        )
+    if any(pair.simulated for pair in table.pairs):
+        yield SIMULATED

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from ember_bench import stats
-from ember_bench.drawing.number_format import count, dollars, interval, p_value, percent, points
+from ember_bench.drawing.number_format import (
+    count,
+    dollars,
+    interval,
+    p_value,
+    percent,
+    points,
+    times,
+)
 from ember_bench.experiment.results.summary import (
     BaselineDifference,
     CellSummary,
@@ -113,7 +121,7 @@ def _against(cell: CellSummary, compared: Mapping[str, Comparison], *, signed: b
     size = f"{points(found.difference.value)} points {interval(found.difference, 'points')}"
     said = f"by {size if signed else size.replace('+', '')}, Holm p {sign}{p.replace('<', '< ')}"
     ratio = compared[cell.name].cost_ratio if cell.name in compared else None
-    return said if ratio is None else f"{said}, at {ratio.value:.3g}x the cost"
+    return said if ratio is None else f"{said}, at {times(ratio)} the cost"
 
 
 def _fronts(systems: Sequence[CellSummary]) -> Iterator[str]:

@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator
 
 from ember_bench.drawing.charts import Row, differences
 from ember_bench.drawing.html import Content, Html, joined, table, tag
-from ember_bench.drawing.number_format import UNDEFINED, count, interval, p_value, percent, points
+from ember_bench.drawing.number_format import (
+    UNDEFINED,
+    count,
+    interval,
+    p_value,
+    percent,
+    points,
+    share,
+    times,
+)
 from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
 from ember_bench.report.comparison_table import captions
 from ember_bench.report.html import page_of
@@ -27,7 +36,7 @@ def html_comparison(found: ComparisonTable) -> str:
         *(_flips(pair, name) for pair in found.pairs),
         tag("section", tag("h2", "How to read this"), notes),
     )  # fmt: skip
-    title = "Comparison" + (" (simulated)" if any(map(_is_simulated, found.pairs)) else "")
+    title = "Comparison" + (" (simulated)" if any(pair.simulated for pair in found.pairs) else "")
     return page_of(title, joined([tag("header", tag("h1", title)), main]))
 
 
@@ -36,29 +45,29 @@ def _verdict(pair: Comparison, found: ComparisonTable, name: _Namer) -> Html:
     p = pair.p_adjusted
     cell, baseline = name(pair.cell), name(pair.baseline)
     size = f"{points(pair.difference.value)} points {interval(pair.difference, 'points')}"
-    cost = f", at {pair.cost_ratio.value:.3g}x the cost" if pair.cost_ratio else ""
+    cost = f", at {times(pair.cost_ratio)} the cost" if pair.cost_ratio else ""
     if p is None:
         said = f"{cell}, a bound, differs from {baseline} by {size}"
-    elif p >= 1 - found.level:
+    elif not pair.is_clear(found.level):
         said = f"{cell} is not shown to differ from {baseline}: {size}"
     else:
         verb = "beats" if pair.difference.value > 0 else "is worse than"
         said = f"{cell} {verb} {baseline}: {size}"
     tested = f", {_CORRECTIONS[found.correction]} p {p_value(p)}" if p is not None else ""
-    made_up = "Simulated: " if _is_simulated(pair) else ""
+    made_up = "Simulated: " if pair.simulated else ""
     sentence = tag("p", f"{made_up}{said}{tested}, on {count(pair.items, 'item')}{cost}.")
     warned = (tag("p", f"Not comparable: {why}.", class_="flag") for why in pair.differing)
     return joined([sentence, *warned])
 
 
 def _overview(found: ComparisonTable, name: _Namer) -> Iterator[Html]:
-    made_up = " (simulated)" if any(map(_is_simulated, found.pairs)) else ""
+    made_up = " (simulated)" if any(pair.simulated for pair in found.pairs) else ""
     rows = [
         Row(
             name(pair.cell),
             number,
             pair.difference,
-            hollow=pair.p_adjusted is None or pair.p_adjusted >= 1 - found.level,
+            hollow=not pair.is_clear(found.level),
         )
         for number, pair in enumerate(found.pairs)
     ]
@@ -73,7 +82,6 @@ _HEADINGS = ("cell", "against", "accuracy", "baseline", "difference", "interval"
 
 
 def _row(pair: Comparison, name: _Namer) -> list[Content]:
-    best = pair.best_probability
     return [
         name(pair.cell),
         name(pair.baseline),
@@ -86,8 +94,8 @@ def _row(pair: Comparison, name: _Namer) -> list[Content]:
         f"{pair.losses:,}",
         p_value(pair.p_value),
         p_value(pair.p_adjusted),
-        UNDEFINED if pair.cost_ratio is None else f"{pair.cost_ratio.value:.3g}x",
-        UNDEFINED if best is None else f"{100 * best:.0f} %",
+        times(pair.cost_ratio),
+        share(pair.best_probability),
     ]
 
 
@@ -95,10 +103,7 @@ def _flips(pair: Comparison, name: _Namer) -> Html:
     """Return the items that a cell won and lost, folded."""
     cell, baseline = name(pair.cell), name(pair.baseline)
     parts: list[Content] = [tag("h2", f"{cell} against {baseline}")]
-    for verb, chosen in (
-        ("won", [flip for flip in pair.flips if flip.score > flip.baseline_score]),
-        ("lost", [flip for flip in pair.flips if flip.score < flip.baseline_score]),
-    ):
+    for verb, chosen in pair.flipped():
         if chosen:
             title = f"{count(len(chosen), 'item')} {verb}"
             listed = table(("item", "question", "target", cell, baseline),
@@ -126,7 +131,3 @@ def _namer(found: ComparisonTable) -> _Namer:
         return ": ".join(filter(None, parts))
 
     return name
-
-
-def _is_simulated(pair: Comparison) -> bool:
-    return pair.cell.simulated or pair.baseline.simulated

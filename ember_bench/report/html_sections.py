@@ -21,7 +21,15 @@ from ember_bench.drawing.charts import (
     shortened,
 )
 from ember_bench.drawing.html import Content, Html, joined, table, tag
-from ember_bench.drawing.number_format import UNDEFINED, interval, p_value, percent, points
+from ember_bench.drawing.number_format import (
+    UNDEFINED,
+    interval,
+    p_value,
+    percent,
+    points,
+    share,
+    times,
+)
 from ember_bench.experiment.results.cells import CellResults, IntArray
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Quantity
 from ember_bench.report.html_answer import front
@@ -55,7 +63,7 @@ def cells_section(contents: Contents, dataset: DatasetSummary) -> Html:
         [
             _named(contents, cell, row.notes),
             *(entry.value for entry in row.entries[:shown]),
-            *(_share(on[axis].get(cell.name)) for axis, _, _ in _AXES),
+            *(share(on[axis].get(cell.name)) for axis, _, _ in _AXES),
             labels[dominated[cell.name]] if cell.name in dominated else "",
         ]
         for cell, row in zip(cells, section.rows, strict=True)
@@ -104,8 +112,8 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
             _flips(contents, pair.cell.cell, "lost", pair.losses),
             p_value(own.p_value),
             p_value(own.p_holm),
-            UNDEFINED if pair.cost_ratio is None else f"{pair.cost_ratio.value:.3g}x",
-            _share(pair.best_probability),
+            times(pair.cost_ratio),
+            share(pair.best_probability),
         ]
         for pair, own in found
     ]
@@ -211,10 +219,6 @@ def _flips(contents: Contents, cell: str, kind: str, number: int) -> Content:
         return "0"
     return tag("button", f"{number:,}", type="button", class_="show", data_cell=place,
                data_flip=kind, title=f"Show the items {kind}")  # fmt: skip
-
-
-def _share(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{100 * value:.0f} %"
 
 
 def _shade(estimate: Quantity | None) -> Content:

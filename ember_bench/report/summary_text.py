@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from ember_bench.drawing import number_format
 from ember_bench.drawing.number_format import UNDEFINED, count, dollars, interval, percent
@@ -13,6 +14,11 @@ from ember_bench.experiment.results.summary import (
     DatasetSummary,
     ExperimentSummary,
     Quantity,
+)
+
+SIMULATED: Final = (
+    "Simulated: answers, prices and times were made up by simulated models; such figures say"
+    " nothing about real ones."
 )
 
 
@@ -115,10 +121,7 @@ def captions(summary: ExperimentSummary) -> list[str]:
     if any(c.oracle for c in cells):
         lines.append("Bound: looks at the target, so it is what choosing could reach at best.")
     if summary.simulated:
-        lines.append(
-            "Simulated: answers, prices and times were made up by simulated models; such figures"
-            " say nothing about real ones."
-        )
+        lines.append(SIMULATED)
     if any(_undefined(c) for c in cells):
         lines.append(f"{UNDEFINED} is undefined, or unknown where a price is missing.")
     return lines

@@ -301,6 +301,20 @@ class Comparison(msgspec.Struct, frozen=True):
     differing: list[str]
     flips: list[Flip]
 
+    @property
+    def simulated(self) -> bool:
+        """Whether either cell has answers from simulated models."""
+        return self.cell.simulated or self.baseline.simulated
+
+    def flipped(self) -> tuple[tuple[str, list[Flip]], ...]:
+        """Return the flips that are `won` and those that are `lost`, with these words."""
+        won = [flip for flip in self.flips if flip.score > flip.baseline_score]
+        return ("won", won), ("lost", self.flips[len(won) :])
+
+    def is_clear(self, level: float) -> bool:
+        """Return whether the difference is significant after correction."""
+        return self.p_adjusted is not None and self.p_adjusted < 1 - level
+
 
 class ComparisonTable(msgspec.Struct, frozen=True):
     """Comparisons made together.
