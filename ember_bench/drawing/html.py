@@ -55,11 +55,11 @@ def table(
     """Return a table in a box that scrolls by itself.
 
     Args:
-        headings: Of the columns.
+        headings: Headings of the columns.
         rows: Their cells.
-        caption: What it shows; also read to those who cannot see it.
-        names: How many columns, from the left, are text; the others are numbers.
-        wide: Whether the first one is of long names.
+        caption: Its title, also for screen readers.
+        names: Number of text columns from the left; the others are numbers.
+        wide: Whether the first column has long names.
     """
 
     def cell(kind: str, number: int, content: Content) -> Html:

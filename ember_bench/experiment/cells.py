@@ -32,9 +32,9 @@ class Cell:
 
     Attributes:
         name: `<dataset>/<architecture>(<parameters as given>)`; unique in the experiment.
-        label: How tables call it.
+        label: Its name in tables.
         dataset: Name of the dataset.
-        architecture: What it runs.
+        architecture: Its architecture.
         parameters: All parameters, defaults included.
         graph: The network, built.
     """

@@ -39,7 +39,7 @@ class Questions:
 
     Attributes:
         items: In the experiment's seeded order.
-        evaluator: What scores them.
+        evaluator: Scores them.
         identity: Changes with any item, and with the order.
     """
 
@@ -56,7 +56,7 @@ class Experiment:
     Attributes:
         path: The grid file.
         cells: In grid order.
-        questions: By name of the dataset.
+        questions: Datasets with their items, by the dataset's name.
         baselines: The cell that the others are compared with, by name of the dataset.
     """
 
@@ -164,11 +164,11 @@ def prepare(
     Args:
         path: The grid file.
         cards: The registries in force.
-        service: What the experiment's LM modules ask; its registry has the models.
-        data_dir: Where recorded data is.
+        service: The service of the experiment's LM modules; its registry has the models.
+        data_dir: The folder of recorded data.
         asks: Whether models are going to be asked, so that their keys must be there.
         unsafe_code: Run model-written code without a sandbox where there is none.
-        evaluators: By dataset, evaluators in place of the grid's.
+        evaluators: Evaluators in place of the grid's, by dataset.
         budget_usd: The most that a run may spend, in place of the grid's value.
 
     Raises:

@@ -47,13 +47,13 @@ class Rescoring:
     """An engine that runs those trials again that are stored, and none that are not.
 
     Args:
-        engine: What runs them; the experiment's service must be offline.
+        engine: The engine that runs them; the experiment's service must be offline.
         stored: The results that are scored anew.
-        experiment: What is run, with the evaluators that score now.
+        experiment: The experiment, with the new evaluators.
 
     Attributes:
-        kept: How many of the stored trials are of the experiment as it is now.
-        changed: How many are not, because the graph, a model or the item has changed: they cannot
+        kept: Number of stored trials that belong to the experiment as it is now.
+        changed: Number of the others, whose graph, model or item has changed: they cannot
             be run again on stored answers.
 
     Raises:

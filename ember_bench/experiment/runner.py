@@ -51,7 +51,7 @@ class Progress:
         calls_made: Requests made.
         calls_shared: Calls that needed no request of their own.
         spend_usd: New money paid.
-        changes: What changed since the last run.
+        changes: Changes since the last run.
     """
 
     scheduled: int
@@ -75,9 +75,9 @@ class Run:
     """One run of an experiment into a folder that this process holds (`experiment.lock`).
 
     Args:
-        experiment: What is run.
+        experiment: The experiment to run.
         store: Its trial store.
-        engine: Where trials run.
+        engine: Runs the trials.
         on_progress: Called after results were written.
         on_results: Called with each batch of results.
     """

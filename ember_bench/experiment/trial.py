@@ -103,10 +103,10 @@ class TrialResult(msgspec.Struct, frozen=True):
 
     Attributes:
         score: In [0, 1]; 0 where there is none.
-        cost_usd: What all calls cost when made; None if a price is unknown.
+        cost_usd: Cost of all calls, shared ones included; None if a price is unknown.
         latency_seconds: Critical path over the calls' durations; None if one is unknown.
-        spend_usd: What the requests made by this trial cost.
-        error: What went wrong, with the traceback of the user's code; None if nothing did.
+        spend_usd: Cost of the requests made by this trial.
+        error: The error, with the traceback of the user's code; None without one.
     """
 
     trial: Trial

@@ -25,7 +25,7 @@ def card_facts(kind: Any, name: str, cards: Cards) -> Facts:
 
     Args:
         kind: One of `ember_bench.registry.KINDS`.
-        name: Of the card, or of a model.
+        name: Name of the card, or id of a model.
         cards: The registries in force.
     """
     if kind == "models":

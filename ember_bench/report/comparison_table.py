@@ -35,8 +35,8 @@ def comparison_table(table: ComparisonTable, columns: int | None, *, flips: int)
 
     Args:
         table: The comparisons.
-        columns: The terminal's width; None where there is none, and then nothing is wrapped.
-        flips: How many items to list of those won, and of those lost, for each comparison.
+        columns: The terminal's width; None without a terminal, and then nothing is wrapped.
+        flips: Number of items to list of those won, and of those lost, for each comparison.
     """
     text = Text()
     several = len({side.source for pair in table.pairs for side in (pair.cell, pair.baseline)}) > 1
@@ -61,7 +61,7 @@ class _Section:
     """Comparisons that are shown together.
 
     Attributes:
-        best: Of the baseline to be the best; None without a row for it.
+        best: Probability of the baseline to be the best; None without a row for it.
         matched: Whether each cell has a baseline of its own, the same in other results.
     """
 

@@ -22,7 +22,7 @@ def plan_table(forecast: Forecast, columns: int | None) -> Text:
 
     Args:
         forecast: The plan.
-        columns: The terminal's width; None where there is none, and then nothing is wrapped.
+        columns: The terminal's width; None without a terminal, and then nothing is wrapped.
     """
     text = Text()
     total = _values(forecast)

@@ -44,7 +44,7 @@ def front(cells: Sequence[CellSummary], axis: str) -> Front:
     """Return the front of the cells with known accuracy and `axis`, oracles left out.
 
     Args:
-        cells: Of one dataset.
+        cells: The cells of one dataset.
         axis: `cost_per_item` or `latency_seconds`.
     """
     known = [(cell, cell.accuracy, getattr(cell, axis)) for cell in cells if not cell.oracle]
@@ -71,8 +71,8 @@ def answer(
         dataset: The dataset.
         cells: Its cells, with their comparisons to its baseline.
         compared: The same comparisons by the cell's name, with the ratios of costs.
-        level: Of the intervals; a difference is taken for real if its corrected p is below 1 less
-            this.
+        level: Level of the intervals; a difference is taken for real if its corrected p is below
+            1 - level.
     """
     systems = [cell for cell in cells if not cell.oracle and cell.accuracy is not None]
     if not systems:

@@ -90,7 +90,7 @@ def explorer_data(
         rows: The trial store.
         cells: Those that are wanted, in grid order.
         answers: Prompts and answers by call key; None if they are not there.
-        first: How many items of each dataset are shown.
+        first: Number of items of each dataset that are shown.
     """
     texts = _Texts()
     packs: list[Html] = []

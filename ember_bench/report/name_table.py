@@ -19,7 +19,7 @@ def names_table(kinds: Mapping[str, Sequence[Mapping[str, Any]]], columns: int |
 
     Args:
         kinds: Kind -> entries with `name` and `purpose`, and for a set of models its `models`.
-        columns: The terminal's width; None where there is none, and then nothing is wrapped.
+        columns: The terminal's width; None without a terminal, and then nothing is wrapped.
     """
     text = Text()
     for kind, entries in kinds.items():

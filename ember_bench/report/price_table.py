@@ -18,7 +18,7 @@ def prices_table(checks: Sequence[PriceCheck], price_list: str) -> Text:
     """Return a line for each model, announced and unusual prices, and the number of drifted ones.
 
     Args:
-        checks: What was compared.
+        checks: The prices compared.
         price_list: The list's name and version.
     """
     text = Text()

@@ -24,7 +24,7 @@ def table(summary: ExperimentSummary, columns: int | None) -> Text:
 
     Args:
         summary: The experiment.
-        columns: The terminal's width; None where there is none, and then nothing is wrapped.
+        columns: The terminal's width; None without a terminal, and then nothing is wrapped.
     """
     text = Text()
     for section in sections(summary):

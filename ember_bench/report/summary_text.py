@@ -27,7 +27,7 @@ class Entry:
     """One column of a row.
 
     Attributes:
-        heading: Of the column.
+        heading: Heading of the column.
         value: Its text.
     """
 

@@ -79,7 +79,7 @@ def tidy(
         rows: The trial store.
         what: A row for each cell, trial, call, or node of a cell's graph.
         cells: Names of the cells that are wanted.
-        answers: Where the texts of calls are; None leaves them out.
+        answers: The texts of calls; None leaves them out.
     """
     chosen = [cell for cell in rows.description.cells if cell.name in cells]
     if what == "cells":

@@ -66,9 +66,9 @@ class Options:
 
     Attributes:
         results: The folder that everything is written to.
-        tracking_uri: Where MLflow keeps its runs; by default `mlflow.db` in `results`.
+        tracking_uri: MLflow's store; by default `mlflow.db` in `results`.
         mlflow: Whether to log to MLflow at all.
-        traces: How many trials are logged as traces.
+        traces: Number of trials to log as traces.
     """
 
     results: Path = Path("results")
@@ -82,13 +82,13 @@ class Outcome:
     """The outcome of a run.
 
     Attributes:
-        summary: What the experiment found so far.
-        folder: Where its files are.
+        summary: The summary of the experiment so far.
+        folder: The folder of its files.
         stopped: Whether it was told to stop before all trials were done.
-        logged: Where it is in MLflow; None if it is not.
-        log_error: Why it could not be logged; None if it was, or was not to be.
-        budget_reached: Which caps of the budget turned calls away, to be read.
-        calls_in_batches: How many calls wait in providers' batches for the next run.
+        logged: Its runs in MLflow; None if it is not logged.
+        log_error: The error of logging; None without one.
+        budget_reached: The caps of the budget that rejected calls, as text.
+        calls_in_batches: Number of calls in providers' batches that wait for the next run.
     """
 
     summary: ExperimentSummary
@@ -139,7 +139,7 @@ def open_experiment(
         offline: Make no request: a call whose answer is not stored is an error.
         in_flight: Number of trials at once, in place of the grid's value.
         unsafe_code: Run model-written code without a sandbox where there is none.
-        evaluators: By dataset, evaluators in place of the grid's.
+        evaluators: Evaluators in place of the grid's, by dataset.
         budget_usd: The most that a run may spend, in place of the grid's value.
 
     Raises:

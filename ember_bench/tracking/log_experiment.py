@@ -30,8 +30,8 @@ def record(store: Store, request: Log, trials: Trials) -> Logged:
     """Log an experiment, or bring its runs up to date.
 
     Args:
-        store: Where to.
-        request: What.
+        store: The store to log into.
+        request: The experiment and its files.
         trials: Returns the trials of a cell, by its name; only those that are needed are asked for.
     """
     summary = request.summary

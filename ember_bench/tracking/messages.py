@@ -48,8 +48,8 @@ class TracedCall(msgspec.Struct, frozen=True):
     """A call of a traced trial.
 
     Attributes:
-        messages: What was sent, as JSON.
-        parameters: Of sampling, as JSON.
+        messages: The messages sent, as JSON.
+        parameters: Sampling parameters, as JSON.
         text: The answer; None if it is not in the response store.
         started: Seconds of the trial's virtual clock.
         made: Whether this trial made the request.
@@ -74,7 +74,7 @@ class TracedTrial(msgspec.Struct, frozen=True):
 
     Attributes:
         identity: Changes with anything that can change its result.
-        nodes: Of the graph, each after its inputs.
+        nodes: Nodes of the graph, each after its inputs.
         output: The node whose output was scored.
     """
 
@@ -108,7 +108,7 @@ class Begin(msgspec.Struct, frozen=True, tag=True):
     """The experiment is being run: points of its curves follow.
 
     Attributes:
-        summary: What is known of it before the first trial.
+        summary: Its summary before the first trial.
     """
 
     summary: ExperimentSummary
@@ -166,7 +166,7 @@ class Logged(msgspec.Struct, frozen=True, tag=True):
         digest: `digest_of` the summary.
         tracking_uri: As used, without a password.
         experiment_id: MLflow's.
-        run_id: Of the parent run.
+        run_id: Id of the parent run.
         cells: Run id by name of cell.
         url: Page of the parent run; on MLflow's default port if `command` must be given first.
         cells_url: Page with charts of the cells, from where they are compared item by item too.

@@ -29,10 +29,10 @@ async def sample_trials(
     the same items. The graphs are run once more, on stored answers, for what their nodes gave.
 
     Args:
-        experiment: What was run; its service has no clients any more, and is offline after this.
+        experiment: The experiment after its run; its service is offline after this.
         rows: Its results.
         answers: The response store, closed after this.
-        count: How many at most.
+        count: The maximum number.
     """
     service = experiment.service
     service.store, service.offline = answers, True

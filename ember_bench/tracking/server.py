@@ -38,7 +38,7 @@ class Pages:
 
     Args:
         results: The folder of results.
-        port: Of the loopback interface.
+        port: A port of the loopback interface.
 
     Raises:
         ConfigError: if there is no database, or the port is taken.

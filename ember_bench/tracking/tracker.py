@@ -107,7 +107,7 @@ class Tracker:
         """Say that the experiment is being run, so that `follow` can be called; never waits.
 
         Args:
-            summary: What is known of it before the first trial, see `curves.unfinished`.
+            summary: Its summary before the first trial, see `curves.unfinished`.
             price_date: The day that the prices are of.
         """
         start = Begin(summary, price_date)
@@ -137,7 +137,7 @@ class Tracker:
         are left alone.
 
         Args:
-            summary: What is logged.
+            summary: The summary to log.
             markdown: The table of cells, for the parent run's page; names in it escaped.
             grid: The grid file, logged as `grid.yaml`.
             trials: Returns the trials of a cell, given its name, some thousands in a batch. Asked

@@ -48,8 +48,8 @@ class CellForecast(msgspec.Struct, frozen=True):
         shared: Those of them that a cell above it makes, or one of its own trials.
         stored: Those of the rest whose answers are in the response store.
         made: Those that are left: requests.
-        expected_usd: What `made` costs on average; None if a price is unknown.
-        worst_usd: What `made` costs at most; None if a price is unknown or nothing limits it.
+        expected_usd: Average cost of `made`; None if a price is unknown.
+        worst_usd: Highest cost of `made`; None if a price is unknown or nothing limits it.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Forecast(msgspec.Struct, frozen=True):
     """The forecast of an experiment; the numbers are sums over its cells.
 
     Attributes:
-        assumptions: What the numbers rest on, in sentences.
+        assumptions: Assumptions of the numbers, as sentences.
     """
 
     name: str
@@ -104,7 +104,7 @@ def forecast(
         cards: The registries in force.
         registry: The models.
         known: Answers that are there already.
-        data_dir: Where recorded data is.
+        data_dir: The folder of recorded data.
         unsafe_code: Run the targets' code without a sandbox where there is none.
 
     Raises:

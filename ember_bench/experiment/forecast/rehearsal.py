@@ -77,8 +77,8 @@ class Asked:
         key: The call key.
         model_id: Who would be asked.
         known: Whether the answer is there already.
-        expected_usd: What it would cost on average; None if unknown.
-        worst_usd: What it could cost at most; None if unknown.
+        expected_usd: Its average cost; None if unknown.
+        worst_usd: Its highest cost; None if unknown.
     """
 
     key: bytes

@@ -32,7 +32,7 @@ class MemberSummary(msgspec.Struct, frozen=True):
 
     Attributes:
         member: Its place among the responses, from 0.
-        accuracy: Of its own answer.
+        accuracy: Accuracy of its own answer.
         shapley: Its share of the accuracy of the plurality vote of all; they sum to it.
         leave_one_out: The vote's accuracy lost without it; negative if it harms.
     """
@@ -47,8 +47,8 @@ class VotePoint(msgspec.Struct, frozen=True):
     """The expected scores of k of the responses before a choice, over all subsets of size k.
 
     Attributes:
-        vote: Of their plurality vote.
-        best: Of the best of them.
+        vote: Score of their plurality vote.
+        best: Score of the best of them.
     """
 
     k: int
@@ -60,9 +60,9 @@ class ChoiceSummary(msgspec.Struct, frozen=True):
     """A node that makes one answer of several responses.
 
     Attributes:
-        operator: What it runs.
+        operator: Class of its operator.
         items: Items it was seen on.
-        judged: What it accepted and refused: a verifier's verdicts; else it accepts the responses
+        judged: Its decisions: a verifier's verdicts; other nodes accept the responses
             whose answer it gives. Counts of (right and accepted, wrong and accepted, right and
             refused, wrong and refused) responses.
         sensitivity: Share of the right responses that are accepted; None if there were none.
@@ -74,7 +74,7 @@ class ChoiceSummary(msgspec.Struct, frozen=True):
         gap: Oracle less chosen: what a perfect choice would add.
         recovered: Share of the way from random to oracle that it goes; None if they are equal.
         beyond: Items on which its answer scores more than every response.
-        members: Where each item has as many responses; from the first epoch.
+        members: Each candidate, from the first epoch; empty if items have unequal numbers of responses.
         votes: The same, for every k up to their number.
     """
 

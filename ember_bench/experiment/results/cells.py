@@ -31,12 +31,12 @@ class CellData:
     """A cell's stored trials, one entry each, in the order of items and epochs.
 
     Attributes:
-        n_items: How many items there are, with trials or without.
+        n_items: Number of items, with trials or without.
         item: Place of the item, shape (n_trials,) as all that follow.
-        outcome: Of each trial, by its place among `OUTCOMES`.
-        score: In [0, 1], 0 where the trial failed.
-        cost: US dollars; NaN where a price is unknown.
-        latency: Seconds; NaN where it is unknown.
+        outcome: Index in `OUTCOMES`.
+        score: In [0, 1], 0 if the trial failed.
+        cost: US dollars; NaN if a price is unknown.
+        latency: Seconds; NaN if unknown.
     """
 
     n_items: int
@@ -100,7 +100,7 @@ class CellTotals:
     """Sums over a cell's trials.
 
     Attributes:
-        unpriced: How many made a request whose price is unknown.
+        unpriced: Number of trials with a request of unknown price.
     """
 
     calls_used: int
@@ -116,18 +116,18 @@ class CellResults:
     """The trials of one cell that are done.
 
     Attributes:
-        source: What it is part of: an experiment's name, or a run of MLflow.
-        name: Of the cell, unique in its source.
-        label: How tables call it.
-        asked: The dataset as it was used.
+        source: Its experiment's name, or a run of MLflow.
+        name: Name of the cell, unique in its source.
+        label: Its name in tables.
+        asked: Its dataset.
         simulated: Whether any of its answers is from a simulated model.
         oracle: Whether it looks at the target.
         failures: How failed trials are scored: `wrong`, or `excluded`.
         level: Confidence level of its intervals.
-        seed: Of what is random in its analysis.
+        seed: Seed of the random parts of its analysis.
         items: The items that it was asked, as far as they are known.
         data: Its trials, which have the places of their items in `items`.
-        read_answers: Reads the answer of each trial; None where none could be read out.
+        read_answers: Reads the answer of each trial; None if it could not be parsed.
     """
 
     source: str

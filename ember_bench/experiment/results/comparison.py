@@ -97,7 +97,7 @@ class Group:
     Attributes:
         name: As they were named.
         cells: In the order of their grid.
-        baselines: What their own experiment compares them with, by dataset.
+        baselines: The baselines of their own experiment, by dataset.
     """
 
     name: str

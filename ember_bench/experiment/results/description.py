@@ -28,7 +28,7 @@ class NodeDescription(msgspec.Struct, frozen=True, array_like=True):
     """A node of a cell's graph, as a diagram shows it.
 
     Attributes:
-        operator: What it runs.
+        operator: Class of its operator.
         models: Ids of the models it asks, one for each LM module, in order.
         inputs: Names of the nodes whose outputs it is given.
         nodes: Those in it, if it is a graph itself.
@@ -45,7 +45,7 @@ class CellDescription(msgspec.Struct, frozen=True):
     """A cell, as `CellSummary` has it, without results.
 
     Attributes:
-        nodes: Of its graph, in graph order; none in stores that were written before they were kept.
+        nodes: Nodes of its graph, in graph order; none in stores that were written before they were kept.
     """
 
     name: str

@@ -26,10 +26,10 @@ class NodeSummary(msgspec.Struct, frozen=True):
         cost_usd: Per trial; None if a price is unknown.
         input_tokens: Per trial.
         output_tokens: Per trial.
-        latency_seconds: What it adds to a trial's critical path; None if a duration is unknown.
-        cost_share: Of the cell's cost, in [0, 1]; None if it is unknown or nothing.
-        token_share: Of the cell's tokens, in and out.
-        latency_share: Of the cell's latency.
+        latency_seconds: Its part of a trial's critical path; None if a duration is unknown.
+        cost_share: Share of the cell's cost, in [0, 1]; None if that is unknown or 0.
+        token_share: Share of the cell's tokens, in and out.
+        latency_share: Share of the cell's latency.
     """
 
     node: str

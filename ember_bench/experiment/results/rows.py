@@ -70,7 +70,7 @@ class TrialRows:
 
     Attributes:
         path: The file.
-        description: What the experiment asks; cells and items are numbered in its order.
+        description: The description of the experiment; cells and items are numbered in its order.
     """
 
     path: Path
@@ -88,7 +88,7 @@ class TrialRows:
 
         Args:
             cell: Its number.
-            names: Of columns.
+            names: Names of columns.
             first: Only those of the first so many items; None for all.
         """
         numbers = self._numbers[cell]

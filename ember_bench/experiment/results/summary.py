@@ -94,12 +94,12 @@ class CellSummary(msgspec.Struct, frozen=True):
         calls_shared: Those that another cell or an earlier run had made.
         input_tokens: Tokens sent in `calls`.
         output_tokens: Tokens received in `calls`.
-        spend_usd: What `calls_made` cost; None if the price of one of them is unknown.
+        spend_usd: Cost of `calls_made`; None if the price of one of them is unknown.
         comparison: Against the baseline; None for the baseline itself.
         categories: Accuracy by item category, where items have one.
         replayed: Whether all of its answers are recordings, which cost nothing now.
         pass_at_k: By k, the share of items that at least one of k epochs gets right (unbiased,
-            Chen et al. 2021); where there are several epochs and each is right or wrong.
+            Chen et al. 2021); only with several epochs and scores of 0 and 1.
     """
 
     name: str
@@ -157,7 +157,7 @@ class RunSummary(msgspec.Struct, frozen=True):
         calls_made: Requests made.
         calls_shared: Calls answered by the response store or by a request already under way.
         spend_usd: New money paid.
-        changes: What was different from the last run, and so was run anew.
+        changes: Differences from the last run, for which trials were run anew.
     """
 
     status: Literal["complete", "partial"]
@@ -244,10 +244,10 @@ class Flip(msgspec.Struct, frozen=True):
     """An item that one cell scores higher on than the other.
 
     Attributes:
-        score: Of the cell, mean over its epochs.
-        baseline_score: Of the baseline.
-        answers: Of the cell, by epoch; None where none could be read.
-        baseline_answers: Of the baseline.
+        score: Score of the cell, mean over its epochs.
+        baseline_score: Score of the baseline.
+        answers: Answers of the cell, by epoch; None if not parsed.
+        baseline_answers: Answers of the baseline.
     """
 
     item: str
@@ -264,21 +264,21 @@ class Comparison(msgspec.Struct, frozen=True):
 
     Attributes:
         items: Items that both have; everything else here is over these.
-        clusters: How many clusters they come in; None if each stands for itself.
+        clusters: Number of their clusters; None if each item stands for itself.
         difference: Accuracy of the cell minus that of the baseline, in [-1, 1].
         effect_items: The same in items: how many more the cell gets.
         wins: Items that the cell scores higher on.
         losses: Items that the baseline scores higher on.
         mcnemar_p: Exact, two-sided; None where a score is not 0 or 1, or items have clusters.
-        sign_flip_p: Of the sign-flip permutation test, two-sided; whole clusters flip.
+        sign_flip_p: p-value of the sign-flip permutation test, two-sided; whole clusters flip.
         p_value: The one of the two that `test` names.
         p_adjusted: The same, corrected over all comparisons made together; None for an oracle,
             which is a bound and not a system, and is not counted.
-        cost_ratio: How many times the baseline the cell costs; None if a price is unknown.
-        best_probability: Of the cell to be the most accurate of those that are compared with one
-            baseline, this among them; on the items that all of them have; None if there is none,
-            and for an oracle.
-        differing: What makes the two not comparable, if they were compared all the same.
+        cost_ratio: Cost of the cell over that of the baseline; None if a price is unknown.
+        best_probability: Probability that the cell is the most accurate of the baseline and all
+            cells compared with it, on their common items; None without such items, and for an
+            oracle.
+        differing: Reasons why the two are not comparable, if they were compared all the same.
         flips: Items that they score differently on: those won, then those lost; empty where only
             their numbers were asked for.
     """
@@ -322,9 +322,9 @@ class ComparisonTable(msgspec.Struct, frozen=True):
     Attributes:
         correction: `holm`, or `bh` for Benjamini-Hochberg.
         level: Confidence level of the intervals.
-        baseline_best: Of each baseline to be the best among what is compared with it, in the
-            order in which baselines first come.
-        left_out: Pairs of cells without an item that both have.
+        baseline_best: Probability of each baseline that it is the most accurate of itself and the
+            cells compared with it, in the order of their first pairs.
+        left_out: Pairs of cells without a common item.
     """
 
     correction: Correction
