@@ -116,8 +116,8 @@ def _layout(
     return named(names, [_stacked(line) for line in values], columns)
 
 
-def _values(pair: Comparison, *, with_best: bool) -> Line:
-    cost = pair.cost_ratio
+def pair_values(pair: Comparison) -> tuple[str, ...]:
+    """Return accuracy, baseline, difference, interval, items, won, lost, p, adjusted p and cost."""
     return (
         percent(pair.cell.accuracy),
         percent(pair.baseline.accuracy),
@@ -128,11 +128,16 @@ def _values(pair: Comparison, *, with_best: bool) -> Line:
         f"{pair.losses:,}",
         p_value(pair.p_value),
         p_value(pair.p_adjusted),
-        times(cost),
-        "" if cost is None or cost.low is None or cost.high is None
-        else f"[{cost.low:.3g}, {cost.high:.3g}]",
-        share(pair.best_probability) if with_best else "",
-    )  # fmt: skip
+        times(pair.cost_ratio),
+    )
+
+
+def _values(pair: Comparison, *, with_best: bool) -> Line:
+    cost = pair.cost_ratio
+    low_high = ""
+    if cost is not None and cost.low is not None and cost.high is not None:
+        low_high = f"[{cost.low:.3g}, {cost.high:.3g}]"
+    return *pair_values(pair), low_high, share(pair.best_probability) if with_best else ""
 
 
 def _stacked(line: Line) -> list[Line]:

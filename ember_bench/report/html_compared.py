@@ -11,13 +11,12 @@ from ember_bench.drawing.number_format import (
     count,
     interval,
     p_value,
-    percent,
     points,
     share,
     times,
 )
 from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
-from ember_bench.report.comparison_table import captions
+from ember_bench.report.comparison_table import captions, pair_values
 from ember_bench.report.html import page_of
 
 _Namer = Callable[[Side], str]
@@ -85,16 +84,7 @@ def _row(pair: Comparison, name: _Namer) -> list[Content]:
     return [
         name(pair.cell),
         name(pair.baseline),
-        percent(pair.cell.accuracy),
-        percent(pair.baseline.accuracy),
-        points(pair.difference.value),
-        interval(pair.difference, "points"),
-        f"{pair.items:,}",
-        f"{pair.wins:,}",
-        f"{pair.losses:,}",
-        p_value(pair.p_value),
-        p_value(pair.p_adjusted),
-        times(pair.cost_ratio),
+        *pair_values(pair),
         share(pair.best_probability),
     ]
 
