@@ -28,9 +28,9 @@ from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.summary import RunSummary
 from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report import table
-from ember_bench.report.html import html_report
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import front_probabilities
+from ember_bench.report.html_report import html_report
 
 COMMAND = [sys.executable, "-c", "from ember_bench.cli import main; main()"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 import typer
 
 if TYPE_CHECKING:
-    from ember_bench.report.formats import Table
+    from ember_bench.report.table_formats import Table
     from ember_bench.running.find_results import Named
 
 _READ: Final = ("md", "latex")
@@ -42,7 +42,7 @@ def export(
 ) -> None:
     """Write an experiment's results as a table."""
     from ember_bench.errors import ConfigError, UnknownNameError
-    from ember_bench.report.formats import FORMATS, write_table
+    from ember_bench.report.table_formats import FORMATS, write_table
     from ember_bench.report.tidy import choices_table, members_table
     from ember_bench.running.find_results import ResultsReader
 

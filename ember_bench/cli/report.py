@@ -81,8 +81,8 @@ def _write_html(
 
     from ember_bench.cli.export import opened
     from ember_bench.models.store.response_store import StoredAnswers
-    from ember_bench.report.html import html_report
     from ember_bench.report.html_contents import MOST_TRIALS, Contents
+    from ember_bench.report.html_report import html_report
     from ember_bench.running.find_results import ResultsReader
     from ember_bench.running.places import RESPONSES
 

@@ -17,7 +17,7 @@ from ember_bench.drawing.number_format import (
 )
 from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
 from ember_bench.report.comparison_table import captions, pair_values
-from ember_bench.report.html import page_of
+from ember_bench.report.html_report import page_of
 
 _Namer = Callable[[Side], str]
 _CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}

@@ -19,8 +19,8 @@ from ember_bench.experiment.results.summary import (
     RunSummary,
 )
 from ember_bench.models.types import Completion
-from ember_bench.report.formats import Kind, Table
 from ember_bench.report.summary_text import sections
+from ember_bench.report.table_formats import Kind, Table
 
 What = Literal["cells", "trials", "calls", "nodes"]
 

@@ -9,8 +9,8 @@ from typing import Final
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.trial_store import TrialStore
 from ember_bench.models.store.response_store import ResponseStore, StoredAnswers
-from ember_bench.report.html import html_report
 from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_report import html_report
 from ember_bench.tracking.messages import TracedTrial
 from ember_bench.tracking.sample import sample_trials
 

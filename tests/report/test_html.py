@@ -18,9 +18,9 @@ from ember_bench.drawing.html import Html, joined, tag, text
 from ember_bench.experiment.results import comparison
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.models.store.response_store import StoredAnswers
-from ember_bench.report.html import html_report
 from ember_bench.report.html_answer import answer, front
 from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_report import html_report
 from tests.support.workspace import Workspace, single, vote
 
 
