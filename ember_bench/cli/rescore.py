@@ -63,7 +63,7 @@ def rescore(
         warn_of_unsafe_code()
     source = find_source(name, results)
     experiment = rescored(source, evaluator or (), into, unsafe_code=unsafe_code)
-    options = session.Options(source.results, tracking_uri, mlflow)
+    options = session.Options(source.results, tracking_uri, mlflow, dedicated=True)
     stored = StoredTrials(source.trials)
     try:
         outcome, changed = _run(experiment, stored, options, quiet=quiet)

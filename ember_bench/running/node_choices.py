@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -15,6 +14,7 @@ import msgspec
 from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.results.attribution import ChoiceSummary, attribute
 from ember_bench.experiment.results.rows import StoredTrials
+from ember_bench.files import write
 from ember_bench.models.store.response_store import ResponseStore
 from ember_bench.running.find_results import Named, answered, grid_of
 from ember_bench.running.places import RESPONSES, use_data_dir
@@ -70,11 +70,12 @@ def _found(named: Named, data_dir: Path | None) -> dict[str, list[ChoiceSummary]
     answered(folder.name, folder.parent)
     experiment = open_experiment(grid_of(named.rows), offline=True)
     wanted = {cell.name for cell in named.cells}
-    experiment.service.store = ResponseStore(folder.parent / RESPONSES)
+    store = ResponseStore(folder.parent / RESPONSES)
+    experiment.service.attach(store)
     try:
         return asyncio.run(attribute(experiment, named.rows, wanted))
     finally:
-        experiment.service.store.close()
+        store.close()
 
 
 def _print_of(rows: StoredTrials, cell: str) -> str:
@@ -94,7 +95,5 @@ def _read(path: Path) -> dict[str, _Kept]:
 
 
 def _write(path: Path, kept: Mapping[str, _Kept]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(OSError):  # results that cannot be written to are read all the same
-        temporary.write_bytes(msgspec.json.encode(kept))
-        temporary.replace(path)
+        write(path, msgspec.json.encode(kept))
