@@ -21,6 +21,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from ember_bench import code_identity
 from ember_bench.documents import Document, read_document
 from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
 
@@ -152,9 +153,12 @@ def _stack(below: dict[str, Card], layer: dict[str, Card]) -> list[Problem]:
 
 
 def _import_code(root: Path) -> None:
+    """Execute the `.py` files of a registry, once, and again after one of them was edited."""
+    code_identity.forget_edited(root)
     for path in sorted(root.glob("**/*.py")):
         # Named after the whole path, so that two registries may each have a `models.py`.
-        name = f"_ember_bench_registry_{sha256(str(path).encode()).hexdigest()[:16]}"
+        digest = sha256(str(path).encode()).hexdigest()[:16]
+        name = f"{code_identity.REGISTRY_MODULE}{digest}"
         if name in sys.modules:
             continue
         spec = importlib.util.spec_from_file_location(name, path)
@@ -162,6 +166,7 @@ def _import_code(root: Path) -> None:
             raise ConfigError(f"{path}: cannot be imported")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
+        code_identity.note_import(module, f"{root.name}/{path.relative_to(root).as_posix()}")
         try:
             spec.loader.exec_module(module)
         except BaseException as error:
@@ -170,6 +175,7 @@ def _import_code(root: Path) -> None:
                 raise
             message = f"{type(error).__name__}: {error}"
             raise ConfigError(Problem(message, _place_in(path, error))) from error
+    code_identity.note_loaded(root)
 
 
 def _place_in(path: Path, error: Exception) -> Location:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ember_bench.code_identity import code_of
 from ember_bench.datasets import generated, local
 from ember_bench.datasets.cards import DatasetCard, GeneratedSource, parse_card
 from ember_bench.datasets.dataset import Dataset
@@ -123,7 +124,14 @@ def _generate(
         raise ConfigError(*(Problem(p.message, location) for p in error.problems)) from None
     settings = found.parameters(**given).model_dump()
     shown = ", ".join(f"{name}={value!r}" for name, value in settings.items())
-    return Dataset(card.name, items, card.evaluator, f"{found.name}({shown})", licence=card.licence)
+    return Dataset(
+        card.name,
+        items,
+        card.evaluator,
+        f"{found.name}({shown})",
+        licence=card.licence,
+        code=code_of(found.make),
+    )
 
 
 def _as_asked(items: Iterable[Item], card: DatasetCard) -> Iterator[Item]:

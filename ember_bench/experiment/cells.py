@@ -14,6 +14,7 @@ from typing import Any
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
 from ember_bench.experiment.spec import ArchitectureSpec, BaselineSpec, ExperimentSpec
+from ember_bench.experiment.user_code import code_in
 from ember_bench.graph.architecture import Architecture, load_architecture, sweep
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.graph.executor import PreparedGraph
@@ -75,13 +76,25 @@ class Cell:
             "parameters": _digest(self.parameters),
             "models": _digest(models),
             "graph": self._graph_digest(),
+            **({"code": _digest(self.code)} if self.code else {}),
         }
 
+    @cached_property
+    def code(self) -> dict[str, str]:
+        """Digests of the user files that its graph depends on, by file."""
+        return code_in(self._description)
+
+    @cached_property
+    def _description(self) -> dict[str, Any]:
+        return self.graph.describe()
+
     def _graph_digest(self) -> str:
-        """Digest the graph with its models by name, so that another model is no other graph."""
-        described = json.dumps([self.graph.edges, self.graph.describe()], sort_keys=True)
+        """Digest the graph with its models and user code by name: each is a part of its own."""
+        described = json.dumps([self.graph.edges, self._description], sort_keys=True)
         for model in self.models:
             described = described.replace(model.fingerprint, model.model_id)
+        for name, digest in self.code.items():
+            described = described.replace(json.dumps(digest), json.dumps(name))
         return _digest(described)
 
     @cached_property

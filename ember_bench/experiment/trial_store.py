@@ -15,6 +15,8 @@ import msgspec
 
 from ember_bench.errors import StoreError
 from ember_bench.evaluators.base import Evaluator
+from ember_bench.evaluators.kinds import evaluator_identity
+from ember_bench.experiment import user_code
 from ember_bench.experiment.prepare import Experiment, Questions
 from ember_bench.experiment.results.description import decode, describe, encode
 from ember_bench.experiment.results.items import ASKED_SCHEMA
@@ -260,6 +262,7 @@ class TrialStore(TrialRows):
             for part, digest in cell.parts.items():
                 if before.get(part) != digest:
                     changed.setdefault(part, []).append(cell.name)
+        changed.pop("code", None)  # told by file
         for part, cells in changed.items():
             verb = "have" if part in ("parameters", "models") else "has"
             changes.append(f"the {part} of {_Some('cell', cells)} {verb} changed")
@@ -311,11 +314,10 @@ class TrialStore(TrialRows):
         row = self._db.execute(
             "SELECT identity FROM evaluators WHERE dataset = ?", (dataset,)
         ).fetchone()
-        if row is not None and row[0] == evaluator.identity:
+        identity = evaluator_identity(evaluator)
+        if row is not None and row[0] == identity:
             return []
-        self._db.execute(
-            "INSERT OR REPLACE INTO evaluators VALUES (?, ?)", (dataset, evaluator.identity)
-        )
+        self._db.execute("INSERT OR REPLACE INTO evaluators VALUES (?, ?)", (dataset, identity))
         return (
             [f"{dataset}: the evaluator {evaluator.name} changed, or is another one"] if row else []
         )
@@ -325,7 +327,8 @@ class TrialStore(TrialRows):
 
         Trials that ended in an error are not done: this run tries them again.
         """
-        done, unexplained = [], 0
+        done: list[bytearray] = []
+        stale: dict[str, int] = {}
         epochs = self.experiment.spec.epochs
         for number, cell in enumerate(self.experiment.cells):
             questions = self.experiment.questions[cell.dataset]
@@ -354,8 +357,10 @@ class TrialStore(TrialRows):
                     strict=False,
                 ),
             )
-            unexplained += len(stale_items)
+            stale[cell.name] = len(stale_items)
             done.append(flags)
+        unexplained = sum(stale.values())
+        self.changes += user_code.changes(self, self.experiment, stale)
         if unexplained and not self.changes:
             self.changes.append(
                 f"{unexplained:,} stored trials do not fit the experiment any more: an answer "

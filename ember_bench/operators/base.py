@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import textwrap
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from enum import Enum
-from functools import lru_cache, partial
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pydantic import BaseModel
 
 from ember_bench import bridge
 from ember_bench.answers.formats import answer_format_names, get_answer_format
+from ember_bench.code_identity import code_of, is_built_in, qualified_name
 from ember_bench.errors import SignatureError
 from ember_bench.models import interception
 from ember_bench.models.tasks import in_thread, run_coroutine
@@ -29,6 +28,15 @@ if TYPE_CHECKING:
     from ember_bench.registry import Cards
 
 Inputs = Mapping[str, Any]
+
+USER_CODE: Final = "user code"
+"""Key of a description under which the digests of user files stand, by file."""
+
+# Versions of built-in functions in descriptions: change one with what the function returns. The
+# first is the digest that stood there when sources were digested.
+_VERSIONS: Final[Mapping[str, str]] = {
+    "ember_bench.operators.fan_in.says_yes": "cd3b17f1cfc43e5c",
+}
 
 _describing: ContextVar[tuple[int, ...]] = ContextVar("ember_bench_describing", default=())
 
@@ -224,9 +232,9 @@ class Operator:
             _describing.reset(token)
         if "signature" not in own and self._signature() is not None:
             own["signature"] = _describe(self._signature())
-        reads = [get_answer_format(name).identity for name in self.reads]
+        reads = [_describe_format(name) for name in self.reads]
         return {
-            "operator": vars(type(self)).get("described_as") or _qualified_name(type(self)),
+            "operator": vars(type(self)).get("described_as") or qualified_name(type(self)),
             "version": _code_version(type(self)),
             **({"reads": reads} if reads else {}),
             # Apart, as an attribute may have any name, `operator` among them.
@@ -288,8 +296,14 @@ def _walk_operators(
 
 def _describe_attribute(name: str, value: Any) -> Any:
     if name == "answer_format" and isinstance(value, str) and value in answer_format_names():
-        return get_answer_format(value).identity
+        return _describe_format(value)
     return _describe(value)
+
+
+def _describe_format(name: str) -> Any:
+    known = get_answer_format(name)
+    code = _user_code(known.parse)
+    return {"answer_format": known.identity, **code} if code else known.identity
 
 
 def _describe(value: Any) -> Any:
@@ -304,6 +318,7 @@ def _describe(value: Any) -> Any:
             described = {
                 "model": value.model.fingerprint,
                 "config": value.config.model_dump(mode="json", exclude={"model_name"}),
+                **_user_code(value),
             }
         case Signature():
             described = _describe_signature(value)
@@ -325,20 +340,18 @@ def _describe(value: Any) -> Any:
 
 
 def _describe_callable(value: Any) -> dict[str, Any]:
-    """Describe a function by its source and by what it was made with."""
+    """Describe a function by the code that it depends on, and by what it was made with."""
     described: dict[str, Any]
     if isinstance(value, partial):
         made_with = (value.args, value.keywords)
         return {"partial": _describe(value.func), "of": [_describe(part) for part in made_with]}
     if not (inspect.isroutine(value) or inspect.isclass(value)):
         return _describe_object(value)
-    described = {
-        "function": _qualified_name(value),
-        "source": _source_digest(cast("Hashable", value)),
-    }
+    described = {"function": (name := qualified_name(value)), "source": _VERSIONS.get(name)}
+    described |= _user_code(value)
     if inspect.ismethod(value):
         owner = value.__self__
-        described["of"] = _qualified_name(owner) if inspect.isclass(owner) else _describe(owner)
+        described["of"] = qualified_name(owner) if inspect.isclass(owner) else _describe(owner)
     if inspect.isfunction(value) and (value.__defaults__ or value.__kwdefaults__):
         described["defaults"] = _describe([value.__defaults__, value.__kwdefaults__])
     if inspect.isfunction(value) and value.__closure__:
@@ -346,51 +359,42 @@ def _describe_callable(value: Any) -> dict[str, Any]:
         made_with_names = {name: cell.cell_contents for name, cell in cells}
         # By name only: a function may close over itself.
         described["of"] = {
-            name: _qualified_name(part) if inspect.isroutine(part) else _describe(part)
+            name: qualified_name(part) if inspect.isroutine(part) else _describe(part)
             for name, part in made_with_names.items()
         }
     return described
 
 
 def _describe_object(value: Any) -> dict[str, Any]:
-    described = {
-        "object": _qualified_name(type(value)),
-        "source": _source_digest(cast("Hashable", type(value))),
-    }
+    described = {"object": qualified_name(type(value)), "source": None, **_user_code(value)}
     state = getattr(value, "__dict__", {})
     return described | {name: _describe(part) for name, part in sorted(state.items())}
+
+
+def _user_code(*things: Any) -> dict[str, dict[str, str]]:
+    """Return the entry of a description for the user code behind `things`, if there is any."""
+    code = code_of(*things)
+    return {USER_CODE: code} if code else {}
 
 
 def _describe_signature(signature: Signature) -> dict[str, Any]:
     def schema(model: type[BaseModel] | None) -> Any:
         return model.model_json_schema() if model is not None else None
 
+    models = [m for m in (signature.structured_output, signature.input_model) if m is not None]
     return {
         "required_inputs": signature.required_inputs,
         "prompt_template": signature.prompt_template,
         "structured_output": schema(signature.structured_output),
         "input_model": schema(signature.input_model),
+        **_user_code(type(signature), *models),
     }
 
 
 def _code_version(cls: type[Operator]) -> Any:
-    """Return a built-in class's version number; a user's class has its source for a version."""
-    if cls.__module__.startswith("ember_bench."):
+    """Return a built-in class's version; of a user's class also those of its built-in bases."""
+    if is_built_in(cls):
         return cls.version
     bases = [base for base in cls.__mro__ if issubclass(base, Operator) and base is not Operator]
-    return [cls.version, *(_source_digest(cast("Hashable", base)) for base in bases)]
-
-
-@lru_cache(maxsize=1024)
-def _source_digest(code: Hashable) -> str | None:
-    """Hash a function's or class's source; None where there is none (built-ins)."""
-    try:
-        source = textwrap.dedent(inspect.getsource(cast("Any", code)))
-    except (OSError, TypeError):
-        return None
-    return sha256(source.encode()).hexdigest()[:16]
-
-
-def _qualified_name(thing: Any) -> str:
-    cls = thing if hasattr(thing, "__qualname__") else type(thing)
-    return f"{cls.__module__}.{cast('str', cls.__qualname__)}"
+    built_in = {qualified_name(b): b.version for b in bases if is_built_in(b)}
+    return {"own": cls.version, **({"bases": built_in} if built_in else {}), **_user_code(cls)}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ember_bench import __version__
+from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.results.items import AskedItem, AskedItems
 from ember_bench.experiment.results.summary import DatasetSummary
 from ember_bench.graph.data import NoNGraphData
@@ -156,7 +157,7 @@ def describe(experiment: Experiment) -> Description:
                 digest=asked.dataset.digest,
                 items=len(asked.items),
                 evaluator=asked.evaluator.name,
-                evaluator_identity=asked.evaluator.identity,
+                evaluator_identity=evaluator_identity(asked.evaluator),
             )
             for name, asked in experiment.questions.items()
         ],
