@@ -10,9 +10,10 @@ import typer
 from ember_bench.cli._output import columns, put_json, put_text
 
 if TYPE_CHECKING:
-    from ember_bench.registry import Cards, Kind
+    from ember_bench.registry import Card, Cards, Kind
 
 _EXPERIMENTS = "experiments"
+_BROKEN = "cannot be used"
 
 
 def list_names(
@@ -43,21 +44,52 @@ def list_names(
 
 
 def _entries(kind: str, cards: Cards) -> Iterator[dict[str, Any]]:
-    """Yield name, purpose and file of what there is of a kind."""
+    """Yield name, purpose and file of what there is of a kind; a broken card's mistake for both."""
     if kind == _EXPERIMENTS:
         yield from _experiments()
         return
     card_kind: Kind = kind  # type: ignore[assignment]  # it is one of KINDS
     for card in cards.all(card_kind).values():
         data = card.document.data
-        entry = {
+        entry: dict[str, Any] = {
             "name": card.name,
-            "purpose": str(data.get("purpose", "")),
+            "purpose": _mistake(card, cards) or str(data.get("purpose", "")),
             "file": str(card.document.path),
         }
         # A card may stand for many models.
         models = data.get("models") if kind == "models" else None
-        yield entry | {"models": [f"{card.name}/{m}" for m in models]} if models else entry
+        if isinstance(models, list):
+            entry["models"] = [f"{card.name}/{m}" for m in models]
+        yield entry
+    for broken in cards.broken(card_kind).values():
+        purpose = f"{_BROKEN}: {broken.problems[0]}"
+        yield {"name": broken.name, "purpose": purpose, "file": str(broken.path)}
+
+
+def _mistake(card: Card, cards: Cards) -> str:
+    """Return what is wrong with a card; "" if nothing is."""
+    from ember_bench.datasets import read_card
+    from ember_bench.errors import ConfigError
+    from ember_bench.evaluators import load_evaluator
+    from ember_bench.graph.architecture import load_architecture
+    from ember_bench.models.model_registry import models_of_card
+    from ember_bench.operators.signature import signature_from_card
+
+    try:
+        match card.kind:
+            case "models":
+                models_of_card(card.document)
+            case "datasets":
+                read_card(card)
+            case "evaluators":
+                load_evaluator(card, cards)
+            case "architectures":
+                load_architecture(card.name, cards)
+            case "signatures":
+                signature_from_card(card.name, cards)
+    except ConfigError as error:
+        return f"{_BROKEN}: {error.problems[0]}"
+    return ""
 
 
 def _experiments() -> Iterator[dict[str, Any]]:

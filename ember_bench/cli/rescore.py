@@ -247,10 +247,12 @@ def _renamed(experiment: Experiment, name: str) -> Experiment:
         ConfigError: if it cannot have that name.
     """
     from ember_bench.errors import ConfigError
-    from ember_bench.experiment.spec import NAME
+    from ember_bench.experiment.spec import NAME, reserved
 
     if name == experiment.name:
         raise ConfigError(f"--as {name}: has the results that are scored anew; take another name")
     if not re.fullmatch(NAME, name):
         raise ConfigError(f"--as {name}: letters, digits and `._-` only, and no more than 100")
+    if (reason := reserved(name)) is not None:
+        raise ConfigError(f"--as {name}: {reason}")
     return replace(experiment, spec=experiment.spec.model_copy(update={"name": name}))

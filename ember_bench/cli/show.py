@@ -101,7 +101,7 @@ def _names(kind: Any, cards: Cards) -> set[str]:
     """Return the names that can be shown of a kind of cards."""
     from ember_bench.models.model_registry import ModelRegistry
 
-    names = set(cards.all(kind))
+    names = {*cards.all(kind), *cards.broken(kind)}
     if kind == "models":
         names |= {model.model_id for model in ModelRegistry.from_cards(cards)}
     return names

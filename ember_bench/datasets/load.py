@@ -26,7 +26,6 @@ from ember_bench.errors import (
     DataMissingError,
     Location,
     Problem,
-    UnknownNameError,
     did_you_mean,
 )
 from ember_bench.models.recorded import data_dir as recorded_data
@@ -70,10 +69,7 @@ def load_dataset(
     """
     where = at or (lambda *_: None)
     if isinstance(dataset, str):
-        known = cards.all("datasets")
-        if dataset not in known:
-            raise UnknownNameError("dataset", dataset, known, where("name"))
-        dataset = known[dataset]
+        dataset = cards.get("datasets", dataset, where("name"))
     card, document = parse_card(dataset.document), dataset.document
     if limit is not None and (isinstance(limit, bool) or limit < 1):
         raise ConfigError(Problem(f"limit: expected at least 1 (found {limit!r})", where("limit")))
