@@ -120,7 +120,7 @@ class TrialStore(TrialRows):
         try:
             with self._transaction():
                 self._db.execute(ASKED_SCHEMA)  # stores from before it are taken over
-                self._before = self._asked_before()
+                self._before, self._price_dates = self._described_before()
                 self.changes = self._changed_parts()
                 self._cell_ids = self._register_cells()
                 for name, questions in experiment.questions.items():
@@ -233,17 +233,18 @@ class TrialStore(TrialRows):
             made, input_tokens, output_tokens, _encode_calls(calls),
         )  # fmt: skip
 
-    def _asked_before(self) -> dict[str, str]:
-        """Return the identity of what the table `asked` has, by dataset."""
+    def _described_before(self) -> tuple[dict[str, str], list[str]]:
+        """Return the identities in the table `asked`, by dataset, and the dates of prices."""
         stored = self.fact(DESCRIPTION)
         try:
-            return {} if stored is None else dict(decode(stored, self._db).asked)
+            before = None if stored is None else decode(stored, self._db)
         except msgspec.MsgspecError:
-            return {}
+            before = None
+        return ({}, []) if before is None else (dict(before.asked), before.price_dates)
 
     def _describe(self) -> None:
         """Keep what the experiment asks; the items are in their tables already."""
-        stored = encode(describe(self.experiment))
+        stored = encode(describe(self.experiment, self._price_dates))
         self.note(DESCRIPTION, stored)
         self.description = decode(stored, self._db)
         asked = self.description.asked
@@ -327,8 +328,7 @@ class TrialStore(TrialRows):
 
         Trials that ended in an error are not done: this run tries them again.
         """
-        done: list[bytearray] = []
-        stale: dict[str, int] = {}
+        done, stale = list[bytearray](), dict[str, int]()
         epochs = self.experiment.spec.epochs
         for number, cell in enumerate(self.experiment.cells):
             questions = self.experiment.questions[cell.dataset]
@@ -359,9 +359,8 @@ class TrialStore(TrialRows):
             )
             stale[cell.name] = len(stale_items)
             done.append(flags)
-        unexplained = sum(stale.values())
         self.changes += user_code.changes(self, self.experiment, stale)
-        if unexplained and not self.changes:
+        if (unexplained := sum(stale.values())) and not self.changes:
             self.changes.append(
                 f"{unexplained:,} stored trials do not fit the experiment any more: an answer "
                 "format, ember-bench itself, or something that an earlier run has noticed changed"

@@ -80,8 +80,8 @@ class ModelRegistry:
             names = {m.model_name for m in self} if ":" not in name else set()
             unknown = UnknownNameError("model", name, {*self._models, *names})
             # The model's card may be among those whose name is unreadable.
-            problems = [first for first, *_ in self._broken.values()]
-            raise ConfigError(*unknown.problems, *problems[:_SHOWN]) if problems else unknown
+            hints = [first for first, *_ in self._broken.values()]
+            raise ConfigError(*unknown.problems, *hints[:_SHOWN]) if hints else unknown
         return namesakes[0]
 
     def __iter__(self) -> Iterator[ModelInfo]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import count
 
 import pytest
@@ -60,6 +61,7 @@ _NUMBERS = count()
 
 @pytest.fixture
 def ran(workspace: Workspace) -> Workspace:
+    sys.modules.pop("beside_ops", None)  # of another test's folder
     unique = f"of_test_{next(_NUMBERS)}"  # a name is registered once in a process
     workspace.write("registry/ops.py", OPERATOR)
     workspace.write("registry/beside_ops.py", "def tidy(text):\n    return text\n")

@@ -69,6 +69,7 @@ class Analysis:
             cells=cells,
             spend_usd=self.store.all_totals().spend_usd,
             run=run,
+            price_dates=asked.price_dates,
         )
 
     def cells(self) -> list[CellSummary]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,6 +66,8 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         cells: In grid order.
         asked: The identity of what the table `asked` has, by dataset; none in stores that were
             written before there was one, whose items are in the description itself.
+        price_dates: Days on which the prices of its models were read, those of earlier runs
+            included.
         items: In the order in which they are asked, by dataset.
     """
 
@@ -82,6 +84,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     datasets: list[DatasetSummary]
     cells: list[CellDescription]
     asked: dict[str, str] = {}
+    price_dates: list[str] = []
     items: Mapping[str, AskedItems] = {}
 
     @cached_property
@@ -135,9 +138,15 @@ def _asked_items(_: type, found: Any) -> AskedItems:
 _decode: Final = msgspec.json.Decoder(Description, dec_hook=_asked_items).decode
 
 
-def describe(experiment: Experiment) -> Description:
-    """Return what `experiment` asks, but for its items, which its trial store has."""
+def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Description:
+    """Return an experiment's description without its items, which its trial store has.
+
+    Args:
+        experiment: The experiment.
+        earlier_dates: Dates of the prices in earlier runs.
+    """
     spec = experiment.spec
+    dates = {model.price_date.isoformat() for model in experiment.models if model.price_date}
     return Description(
         name=experiment.name,
         grid=str(experiment.path),
@@ -163,6 +172,7 @@ def describe(experiment: Experiment) -> Description:
         ],
         cells=[_cell(cell) for cell in experiment.cells],
         asked={name: asked.identity for name, asked in experiment.questions.items()},
+        price_dates=sorted({*earlier_dates, *dates}),
     )
 
 

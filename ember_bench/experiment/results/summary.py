@@ -163,7 +163,7 @@ class RunSummary(msgspec.Struct, frozen=True):
     changes: list[str]
 
 
-class ExperimentSummary(msgspec.Struct, frozen=True):
+class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an experiment found.
 
     Attributes:
@@ -171,6 +171,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True):
         failures: How failed trials are scored: `wrong`, or `excluded`.
         level: Confidence level of all intervals.
         spend_usd: Money paid in all runs of it together.
+        price_dates: Days on which the prices behind its costs were read, in order.
     """
 
     name: str
@@ -186,6 +187,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True):
     cells: list[CellSummary]
     spend_usd: float
     run: RunSummary
+    price_dates: list[str] = []
 
     @property
     def failed(self) -> int:
