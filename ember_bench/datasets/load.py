@@ -1,4 +1,4 @@
-"""Loads the dataset that a card describes."""
+"""Loading of the datasets that cards describe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of evaluators, and what those that compare one answer with a target have in common."""
+"""Kinds of evaluators, their identities, and the base class of those that compare answers."""
 
 from __future__ import annotations
 

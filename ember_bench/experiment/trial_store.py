@@ -351,14 +351,10 @@ class TrialStore(TrialRows):
                     stale_epochs.append(epoch)
                 elif epoch < epochs and outcome != "error":
                     flags[epoch * items + item] = 1
+            ids = itertools.repeat(self._cell_ids[number])
             self._db.executemany(
                 "DELETE FROM trials WHERE cell = ? AND item = ? AND epoch = ?",
-                zip(
-                    itertools.repeat(self._cell_ids[number]),
-                    stale_items,
-                    stale_epochs,
-                    strict=False,
-                ),
+                zip(ids, stale_items, stale_epochs, strict=False),
             )
             stale[cell.name] = len(stale_items)
             done.append(flags)
