@@ -11,7 +11,7 @@ import msgspec
 from ember_bench.answers.formats import answer_format_names, get_answer_format
 from ember_bench.code_identity import code_of, is_built_in
 from ember_bench.datasets.packed import values_of
-from ember_bench.operators.base import USER_CODE
+from ember_bench.operators.description import USER_CODE
 
 if TYPE_CHECKING:
     from ember_bench.experiment.prepare import Experiment, Questions
