@@ -19,6 +19,7 @@ from ember_bench.graph.data import NoNGraphData, PreparedGraph
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService
+from ember_bench.operators.description import code_in
 from ember_bench.registry import Cards
 
 _LONG_LIST = 3
@@ -74,13 +75,25 @@ class Cell:
             "parameters": _digest(self.parameters),
             "models": _digest(models),
             "graph": self._graph_digest(),
+            **({"code": _digest(self.code)} if self.code else {}),
         }
 
+    @cached_property
+    def code(self) -> dict[str, str]:
+        """Digests of the user files that its graph depends on, by file."""
+        return code_in(self._description)
+
+    @cached_property
+    def _description(self) -> dict[str, Any]:
+        return self.graph.describe()
+
     def _graph_digest(self) -> str:
-        """Digest the graph with its models by name, so that another model is no other graph."""
-        described = json.dumps([self.graph.edges, self.graph.describe()], sort_keys=True)
+        """Digest the graph with its models and user code by name: each is a part of its own."""
+        described = json.dumps([self.graph.edges, self._description], sort_keys=True)
         for model in self.models:
             described = described.replace(model.fingerprint, model.model_id)
+        for name, digest in self.code.items():
+            described = described.replace(json.dumps(digest), json.dumps(name))
         return _digest(described)
 
     @cached_property

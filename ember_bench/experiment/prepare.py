@@ -20,6 +20,7 @@ from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
 from ember_bench.evaluators import load_evaluator
 from ember_bench.evaluators.base import Evaluator, RunsCode
+from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.cells import Cell, expand, find_baselines
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_spec
@@ -95,7 +96,7 @@ class Experiment:
             name: itertools.chain(
                 [b"[", _json(q.dataset.digest), b","],
                 _json_list(values_of(q.items, "id")),
-                [b",", _json(q.evaluator.identity), b"]"],
+                [b",", _json(evaluator_identity(q.evaluator)), b"]"],
             )
             for name, q in self.questions.items()
         }

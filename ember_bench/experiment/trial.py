@@ -17,6 +17,7 @@ from ember_bench.answers.formats import get_answer_format
 from ember_bench.datasets.item import Item
 from ember_bench.errors import EmberBenchError, StoreError
 from ember_bench.evaluators.base import Evaluator, Score
+from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.results.summary import Outcome
 from ember_bench.models import strand as strands
@@ -123,8 +124,8 @@ class TrialResult(msgspec.Struct, frozen=True):
 
 def fingerprint(cell: Cell, item: Item, evaluator: Evaluator, epoch: int) -> bytes:
     """Return the identity of a trial, which changes with anything that can change its result."""
-    reading = get_answer_format(item.answer_format).identity
-    content = _common_content(cell.digest, evaluator.identity, reading).copy()
+    reading = get_answer_format(item.answer_format).full_identity
+    content = _common_content(cell.digest, evaluator_identity(evaluator), reading).copy()
     content.update(f"{item.digest}\n{epoch}".encode())
     return content.digest()
 

@@ -15,6 +15,8 @@ import msgspec
 
 from ember_bench.errors import StoreError
 from ember_bench.evaluators.base import Evaluator
+from ember_bench.evaluators.kinds import evaluator_identity
+from ember_bench.experiment import user_code
 from ember_bench.experiment.prepare import Experiment, Questions
 from ember_bench.experiment.results.description import decode, describe, encode
 from ember_bench.experiment.results.rows import (
@@ -121,7 +123,7 @@ class TrialStore(TrialRows):
         self._db.execute("PRAGMA synchronous = NORMAL")
         try:
             with self._transaction():
-                self._before = self._asked_before()
+                self._before, self._price_dates = self._described_before()
                 self.changes = self._changed_parts()
                 self._cell_ids = self._register_cells()
                 for name, questions in experiment.questions.items():
@@ -234,17 +236,18 @@ class TrialStore(TrialRows):
             made, input_tokens, output_tokens, _encode_calls(calls),
         )  # fmt: skip
 
-    def _asked_before(self) -> dict[str, str]:
-        """Return the identity of the contents of the table `asked`, by dataset."""
+    def _described_before(self) -> tuple[dict[str, str], list[str]]:
+        """Return the identities in the table `asked`, by dataset, and the dates of prices."""
         stored = self.fact(DESCRIPTION)
         try:
-            return {} if stored is None else dict(decode(stored, self._db).asked)
+            before = None if stored is None else decode(stored, self._db)
         except msgspec.MsgspecError:
-            return {}
+            before = None
+        return ({}, []) if before is None else (dict(before.asked), before.price_dates)
 
     def _describe(self) -> None:
         """Store the description of the experiment; the items are in their tables already."""
-        stored = encode(describe(self.experiment))
+        stored = encode(describe(self.experiment, self._price_dates))
         self.note(DESCRIPTION, stored)
         self.description = decode(stored, self._db)
         asked = self.description.asked
@@ -263,6 +266,7 @@ class TrialStore(TrialRows):
             for part, digest in cell.parts.items():
                 if before.get(part) != digest:
                     changed.setdefault(part, []).append(cell.name)
+        changed.pop("code", None)  # told by file
         for part, cells in changed.items():
             verb = "have" if part in ("parameters", "models") else "has"
             changes.append(f"the {part} of {_Some('cell', cells)} {verb} changed")
@@ -314,11 +318,10 @@ class TrialStore(TrialRows):
         row = self._db.execute(
             "SELECT identity FROM evaluators WHERE dataset = ?", (dataset,)
         ).fetchone()
-        if row is not None and row[0] == evaluator.identity:
+        identity = evaluator_identity(evaluator)
+        if row is not None and row[0] == identity:
             return []
-        self._db.execute(
-            "INSERT OR REPLACE INTO evaluators VALUES (?, ?)", (dataset, evaluator.identity)
-        )
+        self._db.execute("INSERT OR REPLACE INTO evaluators VALUES (?, ?)", (dataset, identity))
         return (
             [f"{dataset}: the evaluator {evaluator.name} changed, or is another one"] if row else []
         )
@@ -328,7 +331,7 @@ class TrialStore(TrialRows):
 
         Trials that ended in an error are not done: this run tries them again.
         """
-        done, unexplained = [], 0
+        done, stale = list[bytearray](), dict[str, int]()
         epochs = self.experiment.spec.epochs
         for number, cell in enumerate(self.experiment.cells):
             questions = self.experiment.questions[cell.dataset]
@@ -348,18 +351,15 @@ class TrialStore(TrialRows):
                     stale_epochs.append(epoch)
                 elif epoch < epochs and outcome != "error":
                     flags[epoch * items + item] = 1
+            ids = itertools.repeat(self._cell_ids[number])
             self._db.executemany(
                 "DELETE FROM trials WHERE cell = ? AND item = ? AND epoch = ?",
-                zip(
-                    itertools.repeat(self._cell_ids[number]),
-                    stale_items,
-                    stale_epochs,
-                    strict=False,
-                ),
+                zip(ids, stale_items, stale_epochs, strict=False),
             )
-            unexplained += len(stale_items)
+            stale[cell.name] = len(stale_items)
             done.append(flags)
-        if unexplained and not self.changes:
+        self.changes += user_code.changes(self, self.experiment, stale)
+        if (unexplained := sum(stale.values())) and not self.changes:
             self.changes.append(
                 f"{unexplained:,} stored trials do not fit the experiment any more: an answer "
                 "format, ember-bench itself, or something that an earlier run has noticed changed"

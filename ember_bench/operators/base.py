@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from enum import Enum
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
 
 import ember_bench
 from ember_bench import bridge
-from ember_bench.answers.formats import get_answer_format
+from ember_bench.code_identity import qualified_name
 from ember_bench.errors import ConfigError, SignatureError, UnknownNameError
 from ember_bench.models import interception
 from ember_bench.models.tasks import in_thread, run_coroutine
 from ember_bench.operators.description import (
     describe,
     describe_attribute,
-    qualified_name,
-    source_digest,
+    describe_format,
+    user_code,
 )
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.plan import ExecutionPlan
@@ -193,7 +193,7 @@ class Operator(Tree):
             _describing.reset(token)
         if "signature" not in own and self._signature() is not None:
             own["signature"] = describe(self._signature())
-        reads = [get_answer_format(name).identity for name in self.reads]
+        reads = [describe_format(name) for name in self.reads]
         return {
             "operator": vars(type(self)).get("described_as") or qualified_name(type(self)),
             "version": _code_version(type(self)),
@@ -234,17 +234,15 @@ def _as_mapping(inputs: Inputs | BaseModel | None) -> Inputs:
 
 
 def _code_version(cls: type[Operator]) -> Any:
-    """Return the version of a built-in class; for a user's class also digests of its source.
+    """Return the version of a built-in class; for a user's class also its user code.
 
     Built-in base classes of a user's class count by their versions.
     """
     if _is_built_in(cls):
         return cls.version
     bases = [base for base in cls.__mro__ if issubclass(base, Operator) and base is not Operator]
-    return [
-        cls.version,
-        *(b.version if _is_built_in(b) else source_digest(cast("Hashable", b)) for b in bases),
-    ]
+    built_in = {qualified_name(b): b.version for b in bases if _is_built_in(b)}
+    return {"own": cls.version, **({"bases": built_in} if built_in else {}), **user_code(cls)}
 
 
 def _is_built_in(cls: type[Operator]) -> bool:

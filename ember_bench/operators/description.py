@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import inspect
-import textwrap
-from collections.abc import Hashable, Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
-from functools import lru_cache, partial
-from hashlib import sha256
-from typing import Any, cast
+from functools import partial
+from typing import Any, Final
 
 from pydantic import BaseModel
 
 from ember_bench.answers.formats import answer_format_names, get_answer_format
+from ember_bench.code_identity import code_of, qualified_name
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.signature import Signature
 from ember_bench.operators.tree import Tree
+
+USER_CODE: Final = "user code"
+"""Key of a description for the digests of user files, by file."""
+
+# Versions of built-in functions in descriptions: change one with the function's results. The first
+# is the digest of its source, by which it was described before.
+_VERSIONS: Final[Mapping[str, str]] = {
+    "ember_bench.operators.fan_in.says_yes": "cd3b17f1cfc43e5c",
+}
 
 
 def describe_attribute(name: str, value: Any) -> Any:
     """Return the description of an attribute; an `answer_format` is described by its identity."""
     if name == "answer_format" and isinstance(value, str) and value in answer_format_names():
-        return get_answer_format(value).identity
+        return describe_format(value)
     return describe(value)
+
+
+def describe_format(name: str) -> Any:
+    """Return the identity of an answer format; of a user's format also its code."""
+    known = get_answer_format(name)
+    code = user_code(known.parse)
+    return {"answer_format": known.identity, **code} if code else known.identity
 
 
 def describe(value: Any) -> Any:
@@ -37,6 +52,7 @@ def describe(value: Any) -> Any:
             described = {
                 "model": value.model.fingerprint,
                 "config": value.config.model_dump(mode="json", exclude={"model_name"}),
+                **user_code(value),
             }
         case Signature():
             described = _describe_signature(value)
@@ -58,17 +74,15 @@ def describe(value: Any) -> Any:
 
 
 def _describe_callable(value: Any) -> dict[str, Any]:
-    """Describe a function by its source, its defaults, and the values that it is bound to."""
+    """Describe a function by its user code, its defaults, and the values that it is bound to."""
     described: dict[str, Any]
     if isinstance(value, partial):
         bound = (value.args, value.keywords)
         return {"partial": describe(value.func), "of": [describe(part) for part in bound]}
     if not (inspect.isroutine(value) or inspect.isclass(value)):
         return _describe_object(value)
-    described = {
-        "function": qualified_name(value),
-        "source": source_digest(cast("Hashable", value)),
-    }
+    described = {"function": (name := qualified_name(value)), "source": _VERSIONS.get(name)}
+    described |= user_code(value)
     if inspect.ismethod(value):
         owner = value.__self__
         described["of"] = qualified_name(owner) if inspect.isclass(owner) else describe(owner)
@@ -86,10 +100,7 @@ def _describe_callable(value: Any) -> dict[str, Any]:
 
 
 def _describe_object(value: Any) -> dict[str, Any]:
-    described = {
-        "object": qualified_name(type(value)),
-        "source": source_digest(cast("Hashable", type(value))),
-    }
+    described = {"object": qualified_name(type(value)), "source": None, **user_code(value)}
     state = getattr(value, "__dict__", {})
     return described | {name: describe(part) for name, part in sorted(state.items())}
 
@@ -98,25 +109,34 @@ def _describe_signature(signature: Signature) -> dict[str, Any]:
     def schema(model: type[BaseModel] | None) -> Any:
         return model.model_json_schema() if model is not None else None
 
+    models = [m for m in (signature.structured_output, signature.input_model) if m is not None]
     return {
         "required_inputs": signature.required_inputs,
         "prompt_template": signature.prompt_template,
         "structured_output": schema(signature.structured_output),
         "input_model": schema(signature.input_model),
+        **user_code(type(signature), *models),
     }
 
 
-@lru_cache(maxsize=1024)
-def source_digest(code: Hashable) -> str | None:
-    """Return a digest of a function's or class's source; None if it has none (built-ins)."""
-    try:
-        source = textwrap.dedent(inspect.getsource(cast("Any", code)))
-    except (OSError, TypeError):
-        return None
-    return sha256(source.encode()).hexdigest()[:16]
+def user_code(*things: Any) -> dict[str, dict[str, str]]:
+    """Return the entry of a description for the user code behind `things`, if there is any."""
+    code = code_of(*things)
+    return {USER_CODE: code} if code else {}
 
 
-def qualified_name(thing: Any) -> str:
-    """Return the import path of a function or class, or of the class of an object."""
-    cls = thing if hasattr(thing, "__qualname__") else type(thing)
-    return f"{cls.__module__}.{cast('str', cls.__qualname__)}"
+def code_in(description: Any) -> dict[str, str]:
+    """Return the user code that a graph's description names."""
+    return dict(sorted(_code_entries(description)))
+
+
+def _code_entries(described: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(described, Mapping):
+        for key, value in described.items():
+            if key == USER_CODE and isinstance(value, Mapping):
+                yield from value.items()
+            else:
+                yield from _code_entries(value)
+    elif isinstance(described, list | tuple):
+        for value in described:
+            yield from _code_entries(value)

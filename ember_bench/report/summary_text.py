@@ -98,6 +98,11 @@ def captions(summary: ExperimentSummary) -> list[str]:
             " percentile. It is not the wall time of the run."
         ),
     ]
+    if len(dates := summary.price_dates) > 1:
+        lines.append(
+            f"Prices: of {len(dates)} dates, {dates[0]} to {dates[-1]}; a call keeps the cost that"
+            " it had when it was made, so costs of different dates are not strictly comparable."
+        )
     family = sum(c.comparison is not None and c.comparison.p_holm is not None for c in cells)
     bounds = sum(c.comparison is not None and c.oracle for c in cells)
     if family or bounds:

@@ -26,6 +26,11 @@ _LATEX: Final = {
 _IN_LATEX: Final = re.compile("[" + re.escape("".join(_LATEX)) + "]")
 
 
+# Spreadsheets run what begins with one of these, also after blanks and in full width.
+_FORMULA: Final = re.compile(r"\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|[\t\r\n]")
+_NUMBER: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?%?")
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A tidy table: a row for each thing, a column for each of its properties.
@@ -62,14 +67,25 @@ class _Quoted(_Plain):
 
 
 def _csv(table: Table, file: BinaryIO) -> None:
-    """Write CSV (RFC 4180) in UTF-8; nothing stands for None."""
+    """Write CSV (RFC 4180) in UTF-8; nothing stands for None.
+
+    An apostrophe before a text that a spreadsheet would run makes it plain text there.
+    """
     for batch in _batches(chain([table.names], table.rows)):
-        text, lines = io.StringIO(), [[*map(_plain, row)] for row in batch]
+        text, lines = io.StringIO(), [[*map(_harmless, row)] for row in batch]
         # Python quotes a field with a line feed, not one with a carriage return.
         unsafe = any("\r" in value for line in lines for value in line)
         dialect = _Quoted if unsafe else _Plain
         csv.writer(text, dialect).writerows(lines)
         file.write(text.getvalue().encode())
+
+
+def _harmless(value: Any) -> str:
+    """Return a value as CSV has it; a text that begins like a formula after an apostrophe."""
+    text = _plain(value)
+    if isinstance(value, str) and _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+        return f"'{text}"
+    return text
 
 
 def _jsonl(table: Table, file: BinaryIO) -> None:

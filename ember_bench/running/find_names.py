@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from ember_bench.datasets.load import read_card
 from ember_bench.documents import read_document
 from ember_bench.errors import ConfigError, UnknownNameError
-from ember_bench.registry import KINDS, Cards, Kind
+from ember_bench.evaluators.cards import load_evaluator
+from ember_bench.graph.architecture import load_architecture
+from ember_bench.models.model_registry import ModelRegistry, models_of_card
+from ember_bench.operators.signature import signature_from_card
+from ember_bench.registry import KINDS, Card, Cards, Kind
 from ember_bench.running.find_grids import grids
 from ember_bench.running.places import experiments
 
@@ -16,6 +21,7 @@ EXPERIMENT: Final = "experiment"
 """The kind of names that stand for a grid or for results."""
 
 _EXPERIMENTS: Final = "experiments"
+_BROKEN: Final = "cannot be used"
 
 
 def names_of(kind: str | None, cards: Cards) -> dict[str, list[dict[str, Any]]]:
@@ -36,16 +42,41 @@ def names_of(kind: str | None, cards: Cards) -> dict[str, list[dict[str, Any]]]:
 
 
 def _card_entries(kind: Kind, cards: Cards) -> Iterator[dict[str, Any]]:
+    """Yield the entry of each card; a broken one has its mistake for a purpose."""
     for card in cards.all(kind).values():
         data = card.document.data
-        entry = {
+        entry: dict[str, Any] = {
             "name": card.name,
-            "purpose": str(data.get("purpose", "")),
+            "purpose": _mistake(card, cards) or str(data.get("purpose", "")),
             "file": str(card.document.path),
         }
         # A card may stand for many models.
         models = data.get("models") if kind == "models" else None
-        yield entry | {"models": [f"{card.name}/{m}" for m in models]} if models else entry
+        if isinstance(models, list):
+            entry["models"] = [f"{card.name}/{m}" for m in models]
+        yield entry
+    for broken in cards.broken(kind).values():
+        purpose = f"{_BROKEN}: {broken.problems[0]}"
+        yield {"name": broken.name, "purpose": purpose, "file": str(broken.path)}
+
+
+def _mistake(card: Card, cards: Cards) -> str:
+    """Return what is wrong with a card; "" if nothing is."""
+    try:
+        match card.kind:
+            case "models":
+                models_of_card(card.document)
+            case "datasets":
+                read_card(card)
+            case "evaluators":
+                load_evaluator(card, cards)
+            case "architectures":
+                load_architecture(card.name, cards)
+            case "signatures":
+                signature_from_card(card.name, cards)
+    except ConfigError as error:
+        return f"{_BROKEN}: {error.problems[0]}"
+    return ""
 
 
 def _grid_entries() -> Iterator[dict[str, Any]]:
@@ -92,11 +123,8 @@ def kind_of(name: str, wanted: str | None, results: Path, cards: Cards) -> str:
 
 def _names(kind: Kind, cards: Cards) -> set[str]:
     """Return the names of a kind of cards."""
-    names: set[str] = set(cards.all(kind))
+    names = {*cards.all(kind), *cards.broken(kind)}
     if kind == "models":
-        # Slow to import, and not needed for lists.
-        from ember_bench.models.model_registry import ModelRegistry  # noqa: PLC0415
-
         names |= {model.model_id for model in ModelRegistry.from_cards(cards)}
     return names
 

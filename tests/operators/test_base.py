@@ -433,10 +433,12 @@ class TestDescription:
             version = 3
 
         before = Derived().describe()["version"]
-        assert before == [3, before[1], 1]
-        assert len(before[1]) == 16
+        (base,) = before["bases"]
+        assert (before["own"], before["bases"][base]) == (3, 1)
+        assert "tests/operators/test_base.py" in before["user code"]
+        assert not [name for name in before["user code"] if "ember_bench" in name]
         monkeypatch.setattr(MostCommonOperator, "version", 2)
-        assert Derived().describe()["version"] == [3, before[1], 2]
+        assert Derived().describe()["version"] == {**before, "bases": {base: 2}}
 
     def test_changes_with_the_version_of_a_built_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
         before = MostCommonOperator().describe()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ember_bench import __version__
+from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.results.items import AskedItems
 from ember_bench.experiment.results.summary import (
     CellSummary,
@@ -74,6 +75,8 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         baselines: Name of the cell that others are compared with, by dataset.
         cells: In grid order.
         asked: The identity of what the table `asked` has, by dataset.
+        price_dates: Days on which the prices of its models were read, those of earlier runs
+            included.
         items: In the order in which they are asked, by dataset.
     """
 
@@ -90,6 +93,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     datasets: list[DatasetSummary]
     cells: list[CellDescription]
     asked: dict[str, str]
+    price_dates: list[str] = []
     items: Mapping[str, AskedItems] = {}
 
     @cached_property
@@ -127,6 +131,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
             cells=cells,
             spend_usd=spend_usd,
             run=run,
+            price_dates=self.price_dates,
         )
 
     def scheduled(self, cell: CellDescription) -> int:
@@ -156,9 +161,15 @@ def decode(stored: str, database: sqlite3.Connection) -> Description:
 _decode: Final = msgspec.json.Decoder(Description).decode
 
 
-def describe(experiment: Experiment) -> Description:
-    """Return the description of `experiment` without its items, which are in tables of their own."""
+def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Description:
+    """Return an experiment's description without its items, which its trial store has.
+
+    Args:
+        experiment: The experiment.
+        earlier_dates: Dates of the prices in earlier runs.
+    """
     spec = experiment.spec
+    dates = {model.price_date.isoformat() for model in experiment.models if model.price_date}
     return Description(
         name=experiment.name,
         grid=str(experiment.path),
@@ -178,12 +189,13 @@ def describe(experiment: Experiment) -> Description:
                 digest=asked.dataset.digest,
                 items=len(asked.items),
                 evaluator=asked.evaluator.name,
-                evaluator_identity=asked.evaluator.identity,
+                evaluator_identity=evaluator_identity(asked.evaluator),
             )
             for name, asked in experiment.questions.items()
         ],
         cells=[_cell(cell) for cell in experiment.cells],
         asked={name: asked.identity for name, asked in experiment.questions.items()},
+        price_dates=sorted({*earlier_dates, *dates}),
     )
 
 

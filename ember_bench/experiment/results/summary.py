@@ -176,7 +176,7 @@ class RunSummary(msgspec.Struct, frozen=True):
         return cls("partial", started, 0.0, 0, kept, 0, 0, 0.0, [])
 
 
-class ExperimentSummary(msgspec.Struct, frozen=True):
+class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     """The summary of an experiment.
 
     Attributes:
@@ -184,6 +184,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True):
         failures: How failed trials are scored: `wrong`, or `excluded`.
         level: Confidence level of all intervals.
         spend_usd: Money paid in all runs of it together.
+        price_dates: Days on which the prices behind its costs were read, in order.
     """
 
     name: str
@@ -199,6 +200,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True):
     cells: list[CellSummary]
     spend_usd: float
     run: RunSummary
+    price_dates: list[str] = []
 
     @property
     def failed(self) -> int:
