@@ -158,7 +158,8 @@ class Rehearsal(ModelService):
             if cost is None and model.price is not None:
                 cost = model.price.of(known.usage)
             self._note(call, cost, cost, known=not recorded)
-            return Response(known.text, model.model_id, known.usage, cost, 0.0)
+            thought, data = as_answer(known.text, known.finish_reason)
+            return Response(data, model.model_id, known.usage, cost, 0.0, thought=thought)
         self.improvised += 1
         length = _length(call.request)
         self._note(call, *self._prices(call.request, length), known=False)
