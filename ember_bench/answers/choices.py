@@ -19,6 +19,7 @@ LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # What is not marked as an answer is looked for at the beginning and at the end of a text only.
 ENDS: Final = 300
 _LONGEST_OPTION: Final = 2000
+_SHORT_LINE: Final = 150
 _VERDICT_WORDS: Final = ("correct", "answer", "right", "best", "choice", "option")
 
 _BARE = re.compile(
@@ -197,7 +198,10 @@ def _from_lines(text: str, end: _Ending, letters: str, options: dict[str, str]) 
         listed = any(_LINE.match(line) for line in others.split("\n"))
         letter = found.pop() if found and not listed else ""
         return Parsed(_valid(letter, letters) if letter else None, stated=bool(letter))
-    found |= _in_line(last) if end is _Ending.FINISHED else set(_PLAIN_ENDING.findall(last))
+    if end is _Ending.FINISHED:
+        found |= _in_line(last)
+    elif len(last) <= _SHORT_LINE:
+        found |= set(_PLAIN_ENDING.findall(last))
     found &= set(letters)
     if found:
         stated = leading is not None and leading["letter"] in found

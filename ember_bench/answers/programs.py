@@ -48,7 +48,7 @@ _PROSE = re.compile(
     r"|from|global|if|import|in|is|lambda|match|nonlocal|not|or|pass|print|raise|return|try|type|while"
     r"|with|yield)\b)[A-Za-z][\w'\u2019-]*[,:;]?[ \t]+(?!(?:and|as|else|for|if|in|is|not|or)\b)[`*\"(]?[A-Za-z][\w'\u2019]*"
     r"(?:[ \t]+[^=\s]|[.!?:`*]|$)"
-    r"|(?:[A-Za-z][\w'\u2019-]*[,]?[ \t]+){3,}[A-Za-z]|\*\*\w|[-*+][ \t]+[A-Za-z`*]|[0-9]{1,3}[.)][ \t]+[A-Za-z`*]|[#]{2,6}[ \t]"
+    r"|\*\*\w|[-*+][ \t]+[A-Za-z`*]|[0-9]{1,3}[.)][ \t]+[A-Za-z`*]|[#]{2,6}[ \t]"
     r"|`{3,}|~{3,}"
 )
 _TRIPLE = re.compile(r'"""|\'\'\'')

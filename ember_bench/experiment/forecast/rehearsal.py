@@ -27,6 +27,7 @@ from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.providers.simulated import SimulatedOptions
 from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Strand, TrialContext
+from ember_bench.models.thoughts import as_answer
 from ember_bench.models.types import Completion, Response, Usage
 
 ASSUMED_OUTPUT_TOKENS: Final = 300
