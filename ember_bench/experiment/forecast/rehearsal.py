@@ -117,7 +117,7 @@ class Rehearsal(ModelService):
         strand = Strand(TrialContext(ItemSubject(subject, questions.evaluator), epoch))
         token = strands.current.set(strand)
         try:
-            cell.prepared.run(graph_inputs(subject))
+            cell.prepared.run(graph_inputs(subject, questions.evaluator))
         except Exception:  # counted, and said in the plan
             self.unfinished += 1
         finally:
