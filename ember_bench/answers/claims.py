@@ -129,11 +129,16 @@ _BECAUSE = re.compile(r"\s+because\b", re.IGNORECASE)
 _AND = re.compile(r"[\s$.,;&*}]*(?:\b(?:and|or)\b|[,;&])?[\s$*\\(\[]*", re.IGNORECASE)
 _JSON_STRING = re.compile(r'\s{0,100}(?:"((?:[^"\\\n]|\\.){0,1000}+)"|\'([^\'\n]{0,1000}+)\')')
 _JSON_BARE = re.compile(r"\[[^\]\n]{0,1000}\]|[^,}\n]{0,1000}")
+# Where a sentence stands in a string of JSON, and where that ends.
+_OPEN_STRING = re.compile(r'"\s?:\s?"[^"\n]*$')
+_QUOTE_END = re.compile(r'(?<!\\)"\s*(?:[,}\]]|$)')
 _TAG = re.compile(r"[<\[](?:[A-Za-z]{1,12}[-_ ])?answer\s?[>\]]", re.IGNORECASE)
 _TAG_END = re.compile(r"[<\[]/(?:[A-Za-z]{1,12}[-_ ])?answer\s?[>\]]", re.IGNORECASE)
 
 
-def claims(text: str, readers: Mapping[str, Callable[[str, int], Claim | None]] | None = None) -> Iterator[Claim]:
+def claims(
+    text: str, readers: Mapping[str, Callable[[str, int], Claim | None]] | None = None
+) -> Iterator[Claim]:
     """Yield the claims of `text`, the last one first; those that repeat a template are none.
 
     Args:
@@ -233,7 +238,8 @@ def _up_to(end: int, read: Callable[[Claim], Reading]) -> Callable[[Claim], Read
 
     def checked(claim: Claim) -> Reading:
         reading = read(claim)
-        if claim.closed or claim.body + len(claim.fragment) < end:
+        whole = claim.closed or claim.fragment.rstrip(" *_").endswith((".", "!", "\u3002"))
+        if whole or claim.body + len(claim.fragment) < end:
             return reading
         # What stands before the last word does not depend on how that ends.
         shorter = claim.fragment.rstrip().rpartition(" ")[0]
@@ -250,8 +256,10 @@ def without_reason(fragment: str, *, verb: bool) -> str:
 
 def _hashes(text: str, at: int) -> Claim | None:
     """`#### 18`, the mark of GSM8K's own solutions."""
-    fragment = _line(text, at + 4).strip()
-    return Claim("hashes", at, at + 4, fragment) if fragment else None
+    line = _line(text, at + 4)
+    fragment = line.strip()
+    body = at + 4 + len(line) - len(line.lstrip())
+    return Claim("hashes", at, body, fragment) if fragment else None
 
 
 def _boxed(text: str, at: int) -> Claim | None:
@@ -292,6 +300,12 @@ def _answer(text: str, at: int) -> Claim | None:
         return None
     below = "\n" in text[match.end() : body]
     verb = match["verb"] or ""
+    if (
+        verb
+        and (end := _QUOTE_END.search(fragment))
+        and _OPEN_STRING.search(text, max(0, start - MAX_FRAGMENT), start)
+    ):
+        fragment = fragment[: end.start()]
     if not (_NEGATING_VERB.search(verb) or _NEGATED.match(fragment)):
         said = without_reason(fragment, verb=bool(verb))
         return Claim("answer", start, body, said, below, verb=bool(verb))
