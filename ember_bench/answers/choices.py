@@ -35,7 +35,9 @@ _LINE = re.compile(
     r"(?!\s+(?:is|was)\s+(?:not|wrong|incorrect|false)\b)"
 )
 # Not preceded or followed by anything that makes it part of a word, a contraction or an initial.
-_LONE = r"(?<![A-Za-z0-9_\u00c0-\u024f'\u2019.])[(\[*]*(?P<letter>[A-Z])(?![A-Za-z0-9_\u00c0-\u024f'\u2019]|-\w|\.[A-Z])"
+# Letters of other scripts stand beside it without a space.
+_LATIN: Final = r"A-Za-z0-9_\u00c0-\u024f'\u2019"
+_LONE = rf"(?<![{_LATIN}.])[(\[*]*(?P<letter>[A-Z])(?![{_LATIN}]|-\w|\.[A-Z])"
 _LONE_LETTER = re.compile(_LONE)
 _ARTICLE = re.compile(r"[ ][a-z]")
 _REASON = re.compile(
@@ -65,7 +67,8 @@ _NOUNS: Final = sorted({n for one in LANGUAGES.values() for n in one.nouns if le
 _VERBS: Final = sorted({v for one in LANGUAGES.values() if one.spaced for v in one.verbs})
 _CORRECT = re.compile(
     _LONE + rf"[)\]*\"'\u300d]*(?P<gap>{_GAP}{{0,30}}?(?:{'|'.join(CORRECT)})"
-    rf"|\s+(?:{'|'.join(map(re.escape, _VERBS))})\s{_GAP}{{0,20}}?(?:{'|'.join(_NOUNS)})(?!\s*(?:in|un|fals)))"
+    rf"|\s+(?:{'|'.join(map(re.escape, _VERBS))})\s{_GAP}{{0,20}}?(?:{'|'.join(_NOUNS)})"
+    r"(?!\s*(?:in|un|fals)))"
 )
 _NEGATION = re.compile(
     r"\b(?:not|never|neither|nor|cannot|except|wrong|incorrect|false|eliminate|exclude)\b|n['\u2019]t\b",
@@ -299,6 +302,7 @@ def _options(choices: tuple[str, ...]) -> dict[str, str]:
 
 
 def ends(text: str) -> str:
+    """Return the beginning and the end of a text, as lines of their own if it is long."""
     return text if len(text) <= 2 * ENDS else f"{text[:ENDS]}\n...\n{text[-ENDS:]}"
 
 

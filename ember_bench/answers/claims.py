@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from ember_bench.models.types import CutOff
 from ember_bench.answers.endings import own_part
 from ember_bench.answers.templates import is_template, leading_template
+from ember_bench.models.types import CutOff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -164,10 +164,10 @@ def claims(
 def final_statement(
     text: str, read: Callable[[Claim], Reading], *, grows: bool = True
 ) -> Statement:
-    """Return what the last claims of `text` say, each understood by `read`.
+    r"""Return what the last claims of `text` say, each understood by `read`.
 
     A later claim stands against an earlier one, as models correct themselves, unless both are one
-    statement (`\\boxed{1} and \\boxed{2}`): then they must agree.
+    statement (`\boxed{1} and \boxed{2}`): then they must agree.
 
     Args:
         text: A model's text; what its model went on with as a new question does not count.
@@ -175,7 +175,7 @@ def final_statement(
         grows: An answer at the end of a text that was cut off may be the beginning of a longer one.
     """
     cut_off = isinstance(text, CutOff)
-    text = own_part(text, lambda part: next(_statements(part), None) is not None)
+    text = before_next_question(text)
     if cut_off and grows:
         read = _up_to(len(text.rstrip()), read)
     statement = _said(text, claims(text), read)
@@ -186,6 +186,11 @@ def final_statement(
     if text.isascii():
         return _merged(statement, _said(text, claims(text, READERS), read))
     return _said(text, claims(text, {**_READERS, **READERS}), read)
+
+
+def before_next_question(text: str) -> str:
+    """Return `text` up to where its model, with an answer stated, goes on with a new question."""
+    return own_part(text, lambda part: next(_statements(part), None) is not None)
 
 
 def _statements(text: str) -> Iterator[Claim]:
@@ -293,27 +298,34 @@ def _answer(text: str, at: int) -> Claim | None:
         return _json_claim(text, start, match.end())
     skipped = _SKIP.match(text, match.end())
     body = skipped.end() if skipped else match.end()
-    fragment = _line(text, body)
-    if template := leading_template(fragment):
-        body, fragment = body + template, fragment[template:]
-    if not fragment:
-        return None
     below = "\n" in text[match.end() : body]
+    body += leading_template(_line(text, body))
+    fragment = _line(text, body)
     verb = match["verb"] or ""
-    if (
-        verb
-        and (end := _QUOTE_END.search(fragment))
-        and _OPEN_STRING.search(text, max(0, start - MAX_FRAGMENT), start)
-    ):
-        fragment = fragment[: end.start()]
+    if verb and (end := _end_of_string(text, start, fragment)) is not None:
+        fragment = fragment[:end]
+    return _affirmed(start, body, fragment, verb, below=below) if fragment else None
+
+
+def _affirmed(start: int, body: int, fragment: str, verb: str, *, below: bool) -> Claim:
+    """Return the claim of a fragment, which may say what the answer is not, and then what it is."""
+    said_of = bool(verb)
     if not (_NEGATING_VERB.search(verb) or _NEGATED.match(fragment)):
-        said = without_reason(fragment, verb=bool(verb))
-        return Claim("answer", start, body, said, below, verb=bool(verb))
+        said = without_reason(fragment, verb=said_of)
+        return Claim("answer", start, body, said, below, verb=said_of)
     if (instead := _INSTEAD.search(fragment)) is not None:
         body += instead.end()
-        return Claim("answer", start, body, fragment[instead.end() :].lstrip(), verb=bool(verb))
+        return Claim("answer", start, body, fragment[instead.end() :].lstrip(), verb=said_of)
     said = _NEGATED.sub("", fragment, count=1).lstrip()
     return Claim("answer", start, body, said, below, negated=True)
+
+
+def _end_of_string(text: str, start: int, fragment: str) -> int | None:
+    """Return where the string of JSON ends that a sentence stands in; None if it stands in none."""
+    end = _QUOTE_END.search(fragment)
+    if end is None or not _OPEN_STRING.search(text, max(0, start - MAX_FRAGMENT), start):
+        return None
+    return end.start()
 
 
 def _is_key(text: str, start: int, quote: str) -> bool:

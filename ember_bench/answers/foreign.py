@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from ember_bench.answers.claims import MAX_FRAGMENT, Claim, without_reason
-from ember_bench.answers.languages import DENIALS, ENDINGS, LANGUAGES, PICKS, Language
+from ember_bench.answers.languages import DENIALS, ENDINGS, LANGUAGES, PICKS
 from ember_bench.answers.letters import NATIVE
 from ember_bench.answers.templates import leading_template
 
@@ -24,12 +24,17 @@ _BEGINNING: Final = (
 )
 _DIRECT: Final = rf"{_BEGINNING})"
 _DIRECT_NATIVE: Final = rf"{_BEGINNING}|[{NATIVE}](?!\w))"
+# A letter of a word, with the marks that are not letters by themselves.
+_IN_WORD: Final = r"[^\s\d.,:;!?()\[\]{{}}\"'*=]"
 _SPACED: Final = (
-    r"{noun}\w{{0,4}}(?P<gap>(?:[ \t]+[^\W\d_]{{1,20}}){{0,3}}?)[ \t\"'*_`\u00bb\u201d\u2019\])]{{0,9}}"
-    r"(?:{colon}|[\u2013\u2014-](?=[ \t])|(?<=[ \t*_])(?:{verbs})(?![^\W\d_]){bare})[ \t*_]*[:\uff1a]?"
+    rf"{{noun}}{_IN_WORD}{{{{0,4}}}}(?P<gap>(?:[ \t]+{_IN_WORD}{{{{1,20}}}}){{{{0,3}}}}?)"
+    r"[ \t\"'*_`\u00bb\u201d\u2019\])]{{0,9}}"
+    r"(?:{colon}|[\u2013\u2014-](?=[ \t])|(?<=[ \t*_])(?:{verbs})(?![^\W\d_]){bare})"
+    r"[ \t*_]*[:\uff1a]?"
 )
 _UNSPACED: Final = (
-    r"{noun}[\u3011\u300d\u300f\"'*_ \t]{{0,9}}(?P<gap>[^\s\d.:,\u3002\uff1a\uff0c]{{0,12}}?)[ \t*_\"']{{0,9}}"
+    r"{noun}[\u3011\u300d\u300f\"'*_ \t]{{0,9}}(?P<gap>[^\s\d.:,\u3002\uff1a\uff0c]{{0,12}}?)"
+    r"[ \t*_\"']{{0,9}}"
     r"(?:{colon}|{verbs}{bare})[ \t*_\"'\u3001\uff0c]*[:\uff1a]?"
 )
 _PICK = re.compile(
@@ -37,7 +42,8 @@ _PICK = re.compile(
 )
 # "La lettre B", "la opción (B)": what stands before a letter and does not matter.
 _FILLER = re.compile(
-    r"(?:(?:[^\W\d_A-Z]{1,12}[ ]){1,3}|\u9009\u9879|\u9078\u9805|\u9078\u629e\u80a2|\ubcf4\uae30)[ ]?"
+    r"(?:(?:[^\W\d_A-Z]{1,12}[ ]){1,3}"
+    r"|\u9009\u9879|\u9078\u9805|\u9078\u629e\u80a2|\ubcf4\uae30)[ ]?"
     r"(?=[(\[*\"\u201c]*(?:[A-Z](?![\w'\u2019])|[" + NATIVE + r"](?!\w)))"
 )
 _SENTENCE = re.compile(r"[\u3002\uff01\uff1f\u0964\u06d4]")
@@ -87,10 +93,10 @@ def _reader(nouns: Iterable[str], offset: int) -> Callable[[str, int], Claim | N
             return None
         for noun in nouns:
             pattern, negations, spaced = _pattern(noun)
-            if spaced and start and text[start - 1].isalpha():
-                # Hebrew and Arabic write "the", "and" and "so" as one letter before the noun.
-                if noun[0] < "\u0590" or noun[0] > "\u06ff":
-                    continue
+            # Hebrew and Arabic write "the", "and" and "so" as one letter before the noun.
+            joined = not spaced or "\u0590" <= noun[0] <= "\u06ff"
+            if not joined and start and text[start - 1].isalpha():
+                continue
             if (match := pattern.match(text, start)) is not None:
                 return _claim(text, start, match, negations, spaced=spaced)
         return None

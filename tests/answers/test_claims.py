@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ember_bench.answers.formats import parse_answer
-from ember_bench.answers.formats import parse
+from ember_bench.answers.formats import parse, parse_answer
 from ember_bench.models.types import CutOff
 
 CITIES = ("London", "Paris", "Rome", "Berlin")

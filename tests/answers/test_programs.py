@@ -36,12 +36,18 @@ F = "def f(x):\n    return x"
             "def f(x):\n    return x\n\nif __name__ == '__main__':\n    print(f(1))",
         ),
         (
-            "Sure! Here is it:\n\nimport os\n\ndef f():\n    return os.name\n\nIn this function we do it.\n- it works",
+            (
+                "Sure! Here is it:\n\nimport os\n\ndef f():\n    return os.name\n\n"
+                "In this function we do it.\n- it works"
+            ),
             "import os\n\ndef f():\n    return os.name",
         ),
         ("<answer>\n```python\ndef f():\n    return 1\n```\n</answer>", "def f():\n    return 1"),
         (
-            "[PYTHON]\n```python\ndef f():\n    return 1\n```\n[/PYTHON]\n[TESTS]\nassert f() == 1\n[/TESTS]",
+            (
+                "[PYTHON]\n```python\ndef f():\n    return 1\n```\n[/PYTHON]\n[TESTS]\n"
+                "assert f() == 1\n[/TESTS]"
+            ),
             "def f():\n    return 1",
         ),
         (
@@ -50,15 +56,24 @@ F = "def f(x):\n    return x"
         ),
         ("~~~\ndef f():\n    return 1\n~~~", "def f():\n    return 1"),
         (
-            "```python\ndef f():\n    return g()\n```\n and\n```python\ndef g():\n    return 1\n```",
+            (
+                "```python\ndef f():\n    return g()\n```\n and\n```python\ndef g():\n"
+                "    return 1\n```"
+            ),
             "def f():\n    return g()\n\ndef g():\n    return 1",
         ),
         (
-            "```python\nfrom typing import List\n```\n```python\ndef f(x: List[int]):\n    return 1\n```\nOutput:\n```\n1\n```",
+            (
+                "```python\nfrom typing import List\n```\n```python\ndef f(x: List[int]):\n"
+                "    return 1\n```\nOutput:\n```\n1\n```"
+            ),
             "from typing import List\n\ndef f(x: List[int]):\n    return 1",
         ),
         (
-            "1. First\n   ```python\n   def f():\n       return 1\n   ```\n2. Then\n   ```python\n   print(f())\n   ```",
+            (
+                "1. First\n   ```python\n   def f():\n       return 1\n   ```\n2. Then\n"
+                "   ```python\n   print(f())\n   ```"
+            ),
             "def f():\n    return 1",
         ),
         (
@@ -72,7 +87,10 @@ F = "def f(x):\n    return x"
         (f"[BEGIN]\n{F}\n[DONE]\nNext: [BEGIN", F),
         (f"<code>\n{F}\n</code>", F),
         (
-            f"```python\n{F}\n```\nTests:\n```python\nclass TestF(T):\n    def test(self): f(1)\n```",
+            (
+                f"```python\n{F}\n```\nTests:\n```python\nclass TestF(T):\n"
+                f"    def test(self): f(1)\n```"
+            ),
             F,
         ),
         (f"```python\n{F}<|endoftext|>", F),

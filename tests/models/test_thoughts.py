@@ -26,7 +26,8 @@ CLOSED = {
     "<|START_THINKING|>12?<|END_THINKING|><|START_RESPONSE|>18<|END_RESPONSE|>": ("12?", "18"),
     "<|channel>thought\n12?<channel|>18": ("12?", "18"),
     "<|inner_prefix|>12?<|inner_suffix|>18": ("12?", "18"),
-    "<|channel|>analysis<|message|>12?<|end|><|start|>assistant<|channel|>final<|message|>18<|return|>": (
+    "<|channel|>analysis<|message|>12?<|end|><|start|>assistant<|channel|>"
+    "final<|message|>18<|return|>": (
         "<|channel|>analysis<|message|>12?<|end|><|start|>assistant",
         "18",
     ),
