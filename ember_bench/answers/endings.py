@@ -16,10 +16,10 @@ _END_TOKEN = re.compile(
 )
 # A question of the model's own, as where a base model goes on with the next example.
 _NEXT = re.compile(
-    r"\n[ \t*#]{0,20}(?P<word>Question|Q|Problem|Exercise|Input|Human|User|\[INST\]"
+    r"\n(?:[ \t*#]{0,20}(?P<word>Question|Q|Problem|Exercise|Input|Human|User|\[INST\]"
     r"|\u95ee\u9898|\u554f\u984c|\u9898\u76ee|Pregunta|Frage|Pergunta|Domanda)[ \t*]*[:\uff1a]"
-    r"|\n[ \t]{0,20}(?:<\|(?:user|im_start|start_header_id)\|?>"
-    r"|\#{2,3} (?:Instruction|Question|Problem|Human|User)\b)",
+    r"|[ \t]{0,20}(?:<\|(?:user|im_start|start_header_id)\|?>"
+    r"|\#{2,3} (?:Instruction|Question|Problem|Human|User)\b))",
 )
 _MOST_NEXT: Final = 8
 _ENDS: Final = tuple(".!?\u3002\uff01\uff1f\u2026\u0964\u06d4\u061f")
@@ -43,6 +43,8 @@ def own_part(text: str, states: Callable[[str], bool]) -> str:
     """
     if ("<|" in text or "<e" in text or "</s>" in text) and (end := _END_TOKEN.search(text)):
         text = text[: end.start()]
+    if "\n" not in text:
+        return text
     head = text.lstrip()[:20]
     for number, following in enumerate(_NEXT.finditer(text)):
         if number == _MOST_NEXT:

@@ -24,7 +24,7 @@ from ember_bench.answers.programs import parse_program
 from ember_bench.answers.texts import parse_text
 from ember_bench.answers.yes_no import parse_yes_no
 from ember_bench.errors import ConfigError, Location, UnknownNameError
-from ember_bench.models.thoughts import split_thoughts
+from ember_bench.models.thoughts import may_have_thoughts, split_thoughts
 from ember_bench.models.types import CutOff
 
 Parser = Callable[[str, Sequence[str]], str | Parsed | None]
@@ -113,14 +113,16 @@ def _read_short(parse: Parser, text: str, choices: tuple[str, ...], _cut_off: bo
 
 
 def _read(parse: Parser, text: str, choices: Sequence[str]) -> Parsed:
-    _, answer, cut_off = split_thoughts(text)
-    if answer != text:
-        text = CutOff(answer) if cut_off or isinstance(text, CutOff) else answer
+    if may_have_thoughts(text):
+        _, answer, cut_off = split_thoughts(text)
+        if answer != text:
+            text = CutOff(answer) if cut_off or isinstance(text, CutOff) else answer
     read = parse(text, choices)
     if not isinstance(read, Parsed):
         read = Parsed(read, stated=read is not None)
     # An answer that is itself a thought would be read as none the next time.
-    if read.answer is None or split_thoughts(read.answer).answer != read.answer:
+    answer = read.answer
+    if answer is None or (may_have_thoughts(answer) and split_thoughts(answer).answer != answer):
         return _NOTHING
     return read
 

@@ -49,6 +49,7 @@ _MARK = re.compile(
     rf"""(?=[<\[\u25c1])(?<![\\"'(|\[])(?<!(?<!`)`)(?:{_OPENING}|{_CLOSING})(?![\\"')|]|`(?!`))""",
     re.IGNORECASE | re.VERBOSE,
 )
+_FIRST: Final = "ahH \t\n"
 _CHANNEL: Final = "<|channel|>"
 _FINAL: Final = "<|channel|>final"
 _MESSAGE: Final = "<|message|>"
@@ -89,13 +90,19 @@ class Thoughts(NamedTuple):
 
 def split_thoughts(text: str) -> Thoughts:
     """Return the thoughts in a model's text, and its answer; see the module's docstring."""
+    if not may_have_thoughts(text):
+        return Thoughts("", text)
     if _CHANNEL in text:
         return _channels(text)
     if (named := _named_parts(text)) is not None:
         return named
-    if "<" in text or "[" in text or "\u25c1" in text:
-        return _marked(text)
-    return Thoughts("", text)
+    return _marked(text)
+
+
+def may_have_thoughts(text: str) -> bool:
+    """Whether it is worth while to look for thoughts in `text`; costs next to nothing."""
+    # The rest is how a thought begins that has words for marks.
+    return "<" in text or "[" in text or "\u25c1" in text or text[:1] in _FIRST
 
 
 def as_answer(text: str, finish_reason: str) -> tuple[str, str]:

@@ -9,11 +9,6 @@ from ember_bench.answers.formats import parse_answer
 CITIES = ("London", "Paris", "Rome", "Berlin")
 
 CHOSEN: list[tuple[str, str | None]] = [
-    (
-        "\u041f\u0440\u0430\u0432\u0438\u043b\u044c\u043d\u044b\u0439 "
-        "\u043e\u0442\u0432\u0435\u0442 \u2014 C.",
-        "C",
-    ),
     ("Het juiste antwoord is B.", "B"),
     ("The answer is A. The answer is B.", "B"),
     ("\\boxed{A} and \\boxed{B}", None),

@@ -11,6 +11,7 @@ CITIES = ("London", "Paris", "Rome", "Berlin")
 
 # (text, format, answer)
 STATED = [
+    ("Правильный ответ \u2014 C.", "choice", "C"),
     ("La respuesta correcta es B.", "choice", "B"),
     ("La réponse est donc la lettre B.", "choice", "B"),
     ("Die richtige Antwort ist (C).", "choice", "C"),
