@@ -121,8 +121,8 @@ def _read(parse: Parser, text: str, choices: Sequence[str]) -> Parsed:
     if not isinstance(read, Parsed):
         read = Parsed(read, stated=read is not None)
     # An answer that is itself a thought would be read as none the next time.
-    answer = read.answer
-    if answer is None or (may_have_thoughts(answer) and split_thoughts(answer).answer != answer):
+    found = read.answer
+    if found is None or (may_have_thoughts(found) and split_thoughts(found).answer != found):
         return _NOTHING
     return read
 
