@@ -18,7 +18,16 @@ import re
 from fractions import Fraction
 from typing import Final
 
-from ember_bench.answers.claims import IGNORED, Claim, Ignored, Reading, final_statement
+from ember_bench.answers.claims import (
+    IGNORED,
+    Claim,
+    Ignored,
+    Parsed,
+    Reading,
+    final_statement,
+)
+from ember_bench.answers.endings import unfinished
+from ember_bench.models.types import CutOff
 
 # Nothing that anyone would call an answer is longer, and expanding it stays cheap.
 MAX_DIGITS: Final = 400
@@ -87,18 +96,23 @@ _SIGNS: Final = str.maketrans(
 )
 
 
-def parse_number(text: str) -> str | None:
+def parse_number(text: str) -> Parsed:
     """Return the number that `text` gives as its answer, else its last number."""
-    if (plain := _PLAIN_ANSWER.fullmatch(text)) is not None:
-        return plain[1].lstrip("0") or "0"
-    bare = text.strip()
-    if _BARE.fullmatch(bare):
-        return _decimal(bare.removeprefix("-"), 0, negative=bare.startswith("-"))
+    # The digits that a cut-off text ends in may not be all.
+    if type(text) is not CutOff:
+        if (plain := _PLAIN_ANSWER.fullmatch(text)) is not None:
+            return Parsed(plain[1].lstrip("0") or "0", stated=True)
+        bare = text.strip()
+        if _BARE.fullmatch(bare):
+            number = _decimal(bare.removeprefix("-"), 0, negative=bare.startswith("-"))
+            return Parsed(number, stated=True)
     statement = final_statement(text, _read_claim)
     if statement.decided:
-        return statement.answer
+        return Parsed(statement.answer, stated=True)
+    if unfinished(text):
+        return Parsed(None)
     number = _last_number(text[statement.floor :] if statement.floor else text)
-    return None if number in statement.denied else number
+    return Parsed(None if number in statement.denied else number)
 
 
 def _read_claim(claim: Claim) -> Reading:
@@ -275,7 +289,7 @@ _GROUPED = re.compile(r"(?<![0-9,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9,])")
 _OTHER_SEPARATOR = re.compile(r"[0-9]\s*(?:,\s|[;\u00d7x*\u00b7&\s]|\\)", re.IGNORECASE)
 
 
-def parse_integers(text: str) -> str | None:
+def parse_integers(text: str) -> Parsed:
     r"""Return the integers of a list, such as prime factors, sorted: `103 x 101` is `101,103`.
 
     Powers count as repeated factors (`2^3` is `2,2,2`). Bare commas separate (`101,103`) unless
@@ -283,11 +297,13 @@ def parse_integers(text: str) -> str | None:
     """
     statement = final_statement(text, _read_list_claim)
     if statement.decided:
-        return statement.answer
+        return Parsed(statement.answer, stated=True)
+    if unfinished(text):
+        return Parsed(None)
     for line in reversed(text[statement.floor :][-4 * 4096 :].splitlines()):
         if not isinstance(answer := _integers(line), Ignored):
-            return answer
-    return None
+            return Parsed(answer, stated=len(line) == len(text))
+    return Parsed(None)
 
 
 def _read_list_claim(claim: Claim) -> Reading:

@@ -131,6 +131,11 @@ class StandIn:
         """Whether scoring takes its time."""
         return getattr(self.evaluator, "blocking", False)
 
+    @property
+    def normal(self) -> Callable[[Item, str], str] | None:
+        """The scoring evaluator's `normal`, if it has one."""
+        return getattr(self.evaluator, "normal", None)
+
     def evaluate(self, item: Item, output: str) -> Score:
         """Score `output`."""
         return self.evaluator.evaluate(item, output)
@@ -184,6 +189,15 @@ class AnswerEvaluator(ABC):
     @abstractmethod
     def agrees(self, answer: str, target: str) -> bool:
         """Whether two answers that have been read are the same."""
+
+    def normalised(self, answer: str) -> str:
+        """Return the same text for all answers that agree with the same targets."""
+        return answer
+
+    def normal(self, item: Item, answer: str) -> str:
+        """Return the same text for all answers to an item that count as the same, see `base`."""
+        read = self.read(answer, item)
+        return answer if read is None else self.normalised(read)
 
     def read(self, text: str, item: Item) -> str | None:
         """Read an answer out of `text`."""
