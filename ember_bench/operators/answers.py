@@ -20,7 +20,8 @@ from typing import Final
 
 from ember_bench.errors import ConfigError, Location, UnknownNameError
 from ember_bench.operators._choices import parse_choice, parse_yes_no
-from ember_bench.operators._numbers import parse_integers, parse_number
+from ember_bench.operators._integers import parse_integers, read_integers
+from ember_bench.operators._numbers import parse_number, read_number
 from ember_bench.operators._programs import parse_program
 
 Parser = Callable[[str, Sequence[str]], str | None]
