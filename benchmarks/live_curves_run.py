@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from ember_bench.engines import LocalEngine
-from ember_bench.experiment.plan import prepare
+from ember_bench.experiment.prepare import prepare
 from ember_bench.experiment.runner import Progress, Run, trial_store
 from ember_bench.models import ModelRegistry, ModelService, ResponseStore
 from ember_bench.registry import Cards

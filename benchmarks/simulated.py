@@ -19,15 +19,15 @@ from unittest.mock import patch
 from benchmarks import grids
 from benchmarks.ours import Timed, write
 from benchmarks.peers.measured import Job, Measurement, cpu_seconds, serve_jobs
-from ember_bench.cli.session import Options, open_experiment, run_experiment
 from ember_bench.engines import LocalEngine, run_loop
-from ember_bench.experiment.plan import Experiment
+from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.runner import Run, trial_store
-from ember_bench.experiment.summary import ExperimentSummary
 from ember_bench.models import MemoryStore
 from ember_bench.models.call import Call
 from ember_bench.models.providers.simulated import Simulated
 from ember_bench.models.types import Completion, Usage
+from ember_bench.running.session import Options, open_experiment, run_experiment
 
 
 def measure(job: Job, answers: str, work: Path) -> Measurement:

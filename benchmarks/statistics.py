@@ -21,13 +21,13 @@ import numpy as np
 import scipy
 
 from benchmarks.statistics_store import NAME, make_results
-from ember_bench.experiment.analysis import Analysis
-from ember_bench.experiment.celldata import StoredCells
-from ember_bench.experiment.comparison import Pair, compare
-from ember_bench.experiment.results import stored_results
-from ember_bench.experiment.rows import StoredTrials
-from ember_bench.experiment.summary import RunSummary
-from ember_bench.models.store import StoredAnswers
+from ember_bench.experiment.results.analysis import Analysis
+from ember_bench.experiment.results.cell_data import StoredCells
+from ember_bench.experiment.results.cell_results import stored_results
+from ember_bench.experiment.results.comparison import Pair, compare
+from ember_bench.experiment.results.rows import StoredTrials
+from ember_bench.experiment.results.summary import RunSummary
+from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report import table
 from ember_bench.report.html import html_report
 from ember_bench.report.html_contents import Contents

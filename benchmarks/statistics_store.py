@@ -16,12 +16,12 @@ import msgspec
 import numpy as np
 
 from ember_bench.experiment.cells import Cell
-from ember_bench.experiment.plan import Experiment, prepare
-from ember_bench.experiment.store import TrialStore
-from ember_bench.experiment.summary import Outcome
+from ember_bench.experiment.prepare import Experiment, prepare
+from ember_bench.experiment.results.summary import Outcome
 from ember_bench.experiment.trial import CallEntry, Trial, TrialResult, fingerprint
+from ember_bench.experiment.trial_store import TrialStore
 from ember_bench.models import ModelRegistry, ModelService, ResponseStore
-from ember_bench.models.journal import StoredCall
+from ember_bench.models.store.writer import StoredCall
 from ember_bench.models.types import Completion, Usage
 from ember_bench.registry import Cards
 

@@ -10,7 +10,6 @@ from importlib import import_module
 import pytest
 
 import ember_bench
-from ember_bench._lazy import lazy
 
 HEAVY = {
     "aiohttp", "anthropic", "datasets", "google", "httpx", "httpx2", "litellm", "matplotlib",
@@ -50,26 +49,31 @@ def test_operators_and_simulated_models_need_no_sdk_and_no_numpy() -> None:
     assert not loaded & HEAVY
 
 
-@pytest.mark.parametrize("name", ember_bench.__all__)
-def test_every_public_name_is_there_and_is_its_packages_own(name: str) -> None:
-    value = getattr(ember_bench, name)
-    if name != "__version__":
-        home = import_module(f"ember_bench.{ember_bench._HOMES[name]}")
-        assert getattr(home, name) is value
-        assert name in vars(ember_bench)  # found at once the next time
+PACKAGES = ["", ".datasets", ".evaluators", ".report", ".tracking"]
 
 
-def test_every_home_is_public() -> None:
-    assert {*ember_bench._HOMES, "__version__"} == set(ember_bench.__all__)
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_face_offers_each_name_that_its_stub_has(package: str) -> None:
+    face = import_module(f"ember_bench{package}")
+    assert {*dir(face), "__version__"} >= {*face.__all__}  # tab completion shows all of them
+    for name in face.__all__:
+        assert getattr(face, name) is getattr(import_module(f"ember_bench{package}"), name)
+
+
+def test_a_public_name_stays_when_a_module_of_its_name_is_imported() -> None:
+    module = import_module("ember_bench.report.markdown")
+    assert import_module("ember_bench.report").markdown is module.markdown
+
+
+def test_the_package_and_its_rooms_offer_the_same_things() -> None:
+    for room in ("errors", "graph", "models", "operators"):
+        home = import_module(f"ember_bench.{room}")
+        for name in set(vars(home)) & set(ember_bench.__all__):
+            assert getattr(ember_bench, name) is getattr(home, name)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="module 'ember_bench' has no attribute 'Opertor'"):
+    with pytest.raises(AttributeError, match="No ember_bench attribute Opertor"):
         _ = ember_bench.Opertor
     with pytest.raises(ImportError):
         exec("from ember_bench import Opertor")
-
-
-def test_names_are_loaded_from_the_module_they_are_said_to_be_in() -> None:
-    load = lazy("ember_bench", {"StoreError": "errors"})
-    assert load("StoreError") is import_module("ember_bench.errors").StoreError

@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ember_bench.cli._output import say
-from ember_bench.cli.session import Listener
 from ember_bench.experiment.runner import Progress
-from ember_bench.report.numbers import count, dollars, duration
+from ember_bench.report.number_format import count, dollars, duration
 from ember_bench.report.text import clean
+from ember_bench.running.session import Listener
 from ember_bench.secrets import without_secrets
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import typer
 from ember_bench.cli._output import columns, put_json, put_text
 
 if TYPE_CHECKING:
-    from ember_bench.cli._results import ResultsReader
-    from ember_bench.experiment.pairing import Group
+    from ember_bench.experiment.results.pairing import Group
+    from ember_bench.running.find_results import ResultsReader
 
 _FLIPS: Final = 5
 _FEW: Final = 3
@@ -48,10 +48,10 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Compare cells on the items that both have."""
-    from ember_bench.cli._results import ResultsReader
     from ember_bench.errors import UnknownNameError
-    from ember_bench.experiment import comparison
-    from ember_bench.experiment.pairing import pair_up
+    from ember_bench.experiment.results import comparison
+    from ember_bench.experiment.results.pairing import pair_up
+    from ember_bench.running.find_results import ResultsReader
 
     known = {name: name for name in comparison.CORRECTIONS}
     if correction not in known:

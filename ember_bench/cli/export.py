@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 import typer
 
 if TYPE_CHECKING:
-    from ember_bench.cli._results import Named
     from ember_bench.report.formats import Table
+    from ember_bench.running.find_results import Named
 
 _READ: Final = ("md", "latex")
 _WHAT: Final = ("cells", "trials", "calls", "nodes", "choices", "members")
@@ -41,10 +41,10 @@ def export(
     ] = None,
 ) -> None:
     """Write an experiment's results as a table."""
-    from ember_bench.cli._results import ResultsReader
     from ember_bench.errors import ConfigError, UnknownNameError
     from ember_bench.report.formats import FORMATS, write_table
     from ember_bench.report.tidy import choices_table, members_table
+    from ember_bench.running.find_results import ResultsReader
 
     formats: dict[str, Any] = {name: name for name in FORMATS}
     if form not in formats:
@@ -58,7 +58,7 @@ def export(
     with ResultsReader(results) as reader, ExitStack() as stack:
         named = reader.get(name)
         if what in _GRAPHS:
-            from ember_bench.cli._choices import attributed
+            from ember_bench.running.node_choices import attributed
 
             of_graphs = choices_table if what == "choices" else members_table
             table = of_graphs(named.rows, attributed(named, data_dir))
@@ -76,8 +76,8 @@ def _table(named: Named, form: str, what: Any, texts: bool, stack: ExitStack) ->
         return printed(named.rows, cells)
     answers = None
     if texts:
-        from ember_bench.cli._places import RESPONSES
-        from ember_bench.models.store import StoredAnswers
+        from ember_bench.models.store.response_store import StoredAnswers
+        from ember_bench.running.places import RESPONSES
 
         answers = StoredAnswers(named.rows.path.parent.parent / RESPONSES)
         stack.callback(answers.close)

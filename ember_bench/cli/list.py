@@ -37,7 +37,7 @@ def list_names(
     if as_json:
         put_json(found)
         return
-    from ember_bench.report.names import names_table
+    from ember_bench.report.name_table import names_table
 
     put_text(names_table(found, columns()))
 
@@ -61,9 +61,9 @@ def _entries(kind: str, cards: Cards) -> Iterator[dict[str, Any]]:
 
 
 def _experiments() -> Iterator[dict[str, Any]]:
-    from ember_bench.cli._grids import grids
     from ember_bench.documents import read_document
     from ember_bench.errors import ConfigError
+    from ember_bench.running.find_grids import grids
 
     for name, path in grids().items():
         try:

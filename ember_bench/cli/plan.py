@@ -10,7 +10,7 @@ import typer
 from ember_bench.cli._output import columns, put_json, put_text
 
 if TYPE_CHECKING:
-    from ember_bench.experiment.forecast import Forecast
+    from ember_bench.experiment.forecast.calls import Forecast
 
 
 def plan(
@@ -32,7 +32,7 @@ def plan(
     if as_json:
         put_json(found)
         return
-    from ember_bench.report.plan import plan_table
+    from ember_bench.report.forecast_table import plan_table
 
     put_text(plan_table(found, columns()))
 
@@ -41,12 +41,12 @@ def _forecast(grid: str, results: Path, data_dir: Path | None, *, unsafe_code: b
     from contextlib import closing, nullcontext
 
     from ember_bench.cli._code import warn_of_unsafe_code
-    from ember_bench.cli._grids import find_grid
-    from ember_bench.cli._places import RESPONSES, use_data_dir
-    from ember_bench.experiment.forecast import forecast
-    from ember_bench.models.registry import ModelRegistry
-    from ember_bench.models.store import StoredAnswers
+    from ember_bench.experiment.forecast.calls import forecast
+    from ember_bench.models.model_registry import ModelRegistry
+    from ember_bench.models.store.response_store import StoredAnswers
     from ember_bench.registry import Cards, default_roots
+    from ember_bench.running.find_grids import find_grid
+    from ember_bench.running.places import RESPONSES, use_data_dir
 
     if data_dir is not None:
         use_data_dir(data_dir)

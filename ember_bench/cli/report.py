@@ -11,8 +11,8 @@ import typer
 from ember_bench.cli._output import put, say
 
 if TYPE_CHECKING:
-    from ember_bench.cli._results import Named
-    from ember_bench.experiment.attribution import ChoiceSummary
+    from ember_bench.experiment.results.attribution import ChoiceSummary
+    from ember_bench.running.find_results import Named
 
 _HTML: Final = "html"
 _TABLES: Final = ("md", "csv", "parquet", "latex")
@@ -79,12 +79,12 @@ def _write_html(
 ) -> Path:
     from contextlib import ExitStack
 
-    from ember_bench.cli._places import RESPONSES
-    from ember_bench.cli._results import ResultsReader
     from ember_bench.cli.export import opened
-    from ember_bench.models.store import StoredAnswers
+    from ember_bench.models.store.response_store import StoredAnswers
     from ember_bench.report.html import html_report
     from ember_bench.report.html_contents import MOST_TRIALS, Contents
+    from ember_bench.running.find_results import ResultsReader
+    from ember_bench.running.places import RESPONSES
 
     with ResultsReader(results) as reader, ExitStack() as stack:
         named = reader.get(name)
@@ -118,8 +118,8 @@ def _choices(
     named: Named, data_dir: Path | None
 ) -> tuple[Mapping[str, Sequence[ChoiceSummary]], list[str]]:
     """Return how well nodes choose, by cell; or a note that says why that is not known."""
-    from ember_bench.cli._choices import attributed
     from ember_bench.errors import EmberBenchError
+    from ember_bench.running.node_choices import attributed
 
     try:
         return attributed(named, data_dir), []

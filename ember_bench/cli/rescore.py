@@ -14,9 +14,9 @@ import typer
 from ember_bench.cli._output import Status, say
 
 if TYPE_CHECKING:
-    from ember_bench.cli.session import Options, Outcome
-    from ember_bench.experiment.plan import Experiment
-    from ember_bench.experiment.rows import StoredTrials
+    from ember_bench.experiment.prepare import Experiment
+    from ember_bench.experiment.results.rows import StoredTrials
+    from ember_bench.running.session import Options, Outcome
 
 _SUFFIX: Final = ".rescored"
 
@@ -56,10 +56,10 @@ def rescore(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Score what is stored of an experiment again; asks no model, and changes no results."""
-    from ember_bench.cli import session
     from ember_bench.cli._code import warn_of_unsafe_code
-    from ember_bench.cli._places import use_data_dir
-    from ember_bench.experiment.rows import StoredTrials
+    from ember_bench.experiment.results.rows import StoredTrials
+    from ember_bench.running import session
+    from ember_bench.running.places import use_data_dir
 
     if data_dir is not None:
         use_data_dir(data_dir)
@@ -108,9 +108,9 @@ def _experiment(
     Raises:
         ConfigError: if that, or its name, cannot be.
     """
-    from ember_bench.cli import session
     from ember_bench.errors import ConfigError
     from ember_bench.experiment.spec import read_spec
+    from ember_bench.running import session
 
     spec, _ = read_spec(source.grid)
     datasets = [entry.name for entry in spec.datasets]
@@ -137,8 +137,8 @@ def _refuse_others(results: Path, name: str, cells: Mapping[str, str]) -> None:
     Raises:
         ConfigError: if there are some under that name.
     """
-    from ember_bench.cli._results import ResultsReader
     from ember_bench.errors import ConfigError
+    from ember_bench.running.find_results import ResultsReader
 
     with ResultsReader(results) as reader:
         there = reader.find(name)
@@ -152,10 +152,10 @@ def _run(
     experiment: Experiment, stored: StoredTrials, options: Options, *, quiet: bool
 ) -> tuple[Outcome, int]:
     """Score the stored trials; return what it came to, and how many were left out."""
-    from ember_bench.cli import session
     from ember_bench.cli._progress import listener
     from ember_bench.engines import LocalEngine
     from ember_bench.experiment.rescoring import Rescoring
+    from ember_bench.running import session
 
     rescoring = Rescoring(LocalEngine(), stored, experiment)
     told = listener(simulated=any(c.simulated for c in experiment.cells), quiet=quiet)
@@ -198,10 +198,10 @@ def _source(name: str, results: Path) -> _Source:
     Raises:
         ConfigError: if there is no such thing, or no answers to it.
     """
-    from ember_bench.cli._grids import find_grid
-    from ember_bench.cli._results import ResultsReader, answered, grid_of
     from ember_bench.errors import ConfigError
     from ember_bench.experiment.spec import read_spec
+    from ember_bench.running.find_grids import find_grid
+    from ember_bench.running.find_results import ResultsReader, answered, grid_of
 
     try:
         grid = find_grid(name)

@@ -11,7 +11,7 @@ import typer
 from ember_bench.cli._output import Status, columns, put_json, put_text, say
 
 if TYPE_CHECKING:
-    from ember_bench.cli.session import Options, Outcome
+    from ember_bench.running.session import Options, Outcome
 
 
 def run(
@@ -46,7 +46,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Run a grid, or what is missing of it, and print its table of cells."""
-    from ember_bench.cli.session import Options, RunStoppedError
+    from ember_bench.running.session import Options, RunStoppedError
 
     again = f"ember-bench {shlex.join(context.obj)}"
     options = Options(results, tracking_uri, mlflow, traces)
@@ -82,11 +82,11 @@ def _run(
     unsafe_code: bool,
     quiet: bool,
 ) -> Outcome:
-    from ember_bench.cli import session
     from ember_bench.cli._code import warn_of_unsafe_code
-    from ember_bench.cli._grids import find_grid
-    from ember_bench.cli._places import use_data_dir
     from ember_bench.cli._progress import listener
+    from ember_bench.running import session
+    from ember_bench.running.find_grids import find_grid
+    from ember_bench.running.places import use_data_dir
 
     if data_dir is not None:
         use_data_dir(data_dir)

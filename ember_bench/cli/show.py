@@ -10,7 +10,7 @@ import typer
 from ember_bench.cli._output import columns, put, put_json, put_text
 
 if TYPE_CHECKING:
-    from ember_bench.experiment.summary import ExperimentSummary
+    from ember_bench.experiment.results.summary import ExperimentSummary
     from ember_bench.registry import Cards
 
 _EXPERIMENT = "experiment"
@@ -72,9 +72,9 @@ def _kind(name: str, wanted: str | None, results: Path, cards: Cards) -> str:
     Raises:
         ConfigError: if it is of none, or of several and none is wanted.
     """
-    from ember_bench.cli._grids import grids
     from ember_bench.errors import ConfigError, UnknownNameError
     from ember_bench.registry import KINDS
+    from ember_bench.running.find_grids import grids
 
     known = {_EXPERIMENT: {*grids(), *_results(results)}}
     known |= {kind: _names(kind, cards) for kind in KINDS}
@@ -99,7 +99,7 @@ def _kind(name: str, wanted: str | None, results: Path, cards: Cards) -> str:
 
 def _names(kind: Any, cards: Cards) -> set[str]:
     """Return the names that can be shown of a kind of cards."""
-    from ember_bench.models.registry import ModelRegistry
+    from ember_bench.models.model_registry import ModelRegistry
 
     names = set(cards.all(kind))
     if kind == "models":
@@ -114,16 +114,16 @@ def _is_path(name: str) -> bool:
 
 def _results(results: Path) -> set[str]:
     """Return the names of the experiments that have results."""
-    from ember_bench.cli._places import SUMMARY
+    from ember_bench.running.places import SUMMARY
 
     return {path.parent.name for path in results.glob(f"*/{SUMMARY}")}
 
 
 def _show_experiment(name: str, results: Path, *, as_json: bool) -> None:
     """Print the summary of an experiment's results or, where there are none, its grid."""
-    from ember_bench.cli._grids import find_grid
-    from ember_bench.cli._places import SUMMARY
     from ember_bench.experiment.spec import read_spec
+    from ember_bench.running.find_grids import find_grid
+    from ember_bench.running.places import SUMMARY
 
     for folder in (results / name, Path(name)):
         if (folder / SUMMARY).is_file():
@@ -156,7 +156,7 @@ def _read_summary(path: Path) -> ExperimentSummary:
     import msgspec
 
     from ember_bench.errors import ConfigError
-    from ember_bench.experiment.summary import ExperimentSummary
+    from ember_bench.experiment.results.summary import ExperimentSummary
 
     try:
         return msgspec.json.decode(path.read_bytes(), type=ExperimentSummary)

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ember_bench.datasets.packed import content_digest, values_of
-from ember_bench.datasets.seen import repeated
+from ember_bench.datasets.repeats import repeated
 from ember_bench.errors import ConfigError
 
 if TYPE_CHECKING:

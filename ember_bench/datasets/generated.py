@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, TypeVar, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from ember_bench.datasets.item import Item
-from ember_bench.datasets.seen import SeenTexts
+from ember_bench.datasets.repeats import SeenTexts
 from ember_bench.datasets.splitmix import SplitMix
 from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError, did_you_mean
 
@@ -61,7 +61,7 @@ def generator(name: str) -> Callable[[MakeItemT], MakeItemT]:
 
 def generators() -> dict[str, Generator]:
     """Return every registered generator by name."""
-    for module in ("flows", "generators"):
+    for module in ("generators", "network_flows"):
         import_module(f"ember_bench.datasets.{module}")
     return dict(sorted(_generators.items()))
 

@@ -28,7 +28,7 @@ from ember_bench.errors import (
     UnknownNameError,
     did_you_mean,
 )
-from ember_bench.models import recorded_data
+from ember_bench.models.recorded import data_dir as recorded_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

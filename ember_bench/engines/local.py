@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from ember_bench import bridge
-from ember_bench.experiment.plan import Experiment
+from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint, run_trial
 
 # Trials that one worker runs at most before the event loop is seen to.

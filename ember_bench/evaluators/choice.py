@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ember_bench.answers.formats import parse_answer
 from ember_bench.evaluators.kinds import AnswerEvaluator, evaluator
-from ember_bench.operators.answers import parse_answer
 
 if TYPE_CHECKING:
     from ember_bench.datasets.item import Item

@@ -9,9 +9,9 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ember_bench.answers.formats import BUILT_IN_FORMATS, get_answer_format, parse_answer
 from ember_bench.errors import ConfigError
 from ember_bench.evaluators.base import Evaluator, Score
-from ember_bench.operators.answers import BUILT_IN_FORMATS, get_answer_format, parse_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

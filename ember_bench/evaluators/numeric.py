@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from ember_bench.answers.formats import parse_answer
 from ember_bench.evaluators.kinds import AnswerEvaluator, evaluator
-from ember_bench.operators.answers import parse_answer
 
 if TYPE_CHECKING:
     from ember_bench.datasets.item import Item

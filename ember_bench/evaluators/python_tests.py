@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
+from ember_bench.answers.formats import get_answer_format, parse_answer
 from ember_bench.errors import ConfigError, EmberBenchError
 from ember_bench.evaluators.base import Score
 from ember_bench.evaluators.kinds import evaluator, parameter_identity, shorten
 from ember_bench.evaluators.sandbox import Limits, Sandbox, find_sandbox
-from ember_bench.operators.answers import get_answer_format, parse_answer
 
 if TYPE_CHECKING:
     from ember_bench.datasets.item import Item

@@ -12,8 +12,8 @@ from msgspec import structs
 
 from ember_bench.errors import ConfigError
 from ember_bench.evaluators.base import Evaluator, Score
-from ember_bench.experiment.plan import Experiment
-from ember_bench.experiment.rows import StoredTrials
+from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from ember_bench.experiment.analysis import Analysis
-from ember_bench.experiment.plan import Experiment
-from ember_bench.experiment.store import TrialStore, open_trial_store
-from ember_bench.experiment.summary import ExperimentSummary, RunSummary
+from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.results.analysis import Analysis
+from ember_bench.experiment.results.summary import ExperimentSummary, RunSummary
 from ember_bench.experiment.trial import Trial, TrialResult
+from ember_bench.experiment.trial_store import TrialStore, open_trial_store
 
 _BATCH = 500
 _FLUSH_SECONDS = 0.5

@@ -13,15 +13,15 @@ from typing import Any, Final, cast
 import msgspec
 
 from ember_bench import bridge
+from ember_bench.answers.formats import get_answer_format
 from ember_bench.datasets.item import Item
 from ember_bench.errors import EmberBenchError, StoreError
 from ember_bench.evaluators.base import Evaluator, Score
 from ember_bench.experiment.cells import Cell
-from ember_bench.experiment.summary import Outcome
+from ember_bench.experiment.results.summary import Outcome
 from ember_bench.models import strand as strands
 from ember_bench.models.budget import Purse
 from ember_bench.models.strand import Strand, TrialContext
-from ember_bench.operators.answers import get_answer_format
 from ember_bench.secrets import without_secrets
 
 # Part of every fingerprint: raise it when the harness gives other results for the same inputs.

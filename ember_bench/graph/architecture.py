@@ -19,7 +19,7 @@ from ember_bench.errors import (
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.models.service import ModelService
 from ember_bench.operators.cards import Builder, NodeCard
-from ember_bench.operators.registry import operator_class
+from ember_bench.operators.operator_classes import operator_class
 from ember_bench.registry import Card, Cards
 
 ParameterType = Literal["model", "models", "int", "float", "bool", "str"]

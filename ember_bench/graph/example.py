@@ -8,7 +8,7 @@ from ember_bench.graph.architecture import Architecture, ParameterCard
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.graph.describe import describe_graph
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.registry import ModelRegistry
+from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
 
 _PROVIDER: Final = "simulated:"

@@ -9,9 +9,9 @@ from typing import Any
 
 from ember_bench import bridge
 from ember_bench.graph.data import NoNGraphData
-from ember_bench.graph.flow import Flow, Outcome, run_all
 from ember_bench.graph.scheduler import run_operator
-from ember_bench.models import recording
+from ember_bench.graph.task_flow import Flow, Outcome, run_all
+from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.operators.base import Inputs, Operator
@@ -51,7 +51,7 @@ class PreparedGraph:
 
     def run(self, inputs: Inputs) -> dict[str, Any]:
         """Return the outputs of every node by name; see `GraphExecutorService.run`."""
-        recording.refuse("a graph was run")
+        interception.refuse("a graph was run")
         if not bridge.is_bridged():
             return bridge.wait(bridge.run(self.run, inputs))
         outer = strands.current.get()

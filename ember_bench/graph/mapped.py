@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ember_bench import bridge
-from ember_bench.graph.flow import Flow, Outcome, Run
-from ember_bench.models import recording
+from ember_bench.graph.task_flow import Flow, Outcome, Run
+from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.operators.base import Operator
 
@@ -38,7 +38,7 @@ class Mapped(Operator):
 
     def __call__(self, batch: Iterable[Any], /) -> list[Any]:  # type: ignore[override]
         """Map over `batch`."""
-        if (recorder := recording.current.get()) is not None:
+        if (recorder := interception.current.get()) is not None:
             if not isinstance(self.function, Operator):
                 # Which models it asks, and so what may run beside it, is not known.
                 recorder.refuse("a function is mapped, and not an operator")

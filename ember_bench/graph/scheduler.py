@@ -6,9 +6,9 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
 from ember_bench import bridge
-from ember_bench.graph.flow import Flow, Outcome, Run
-from ember_bench.graph.plan import Ask, ExecutionPlan, Task, Turns, resolve
-from ember_bench.models import recording
+from ember_bench.graph.task_flow import Flow, Outcome, Run
+from ember_bench.graph.turns import Ask, ExecutionPlan, Task, Turns, resolve
+from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand
 from ember_bench.operators.base import Operator
@@ -41,7 +41,7 @@ class Scheduler:
             Exception: what a task raised, with a note naming the task and those that needed it;
                 the tasks under way are cancelled.
         """
-        recording.refuse("a Scheduler was called")
+        interception.refuse("a Scheduler was called")
         if not bridge.is_bridged():
             return bridge.wait(bridge.run(self.run, plan, inputs))
         if missing := [name for name in plan.inputs if name not in inputs]:

@@ -3,12 +3,12 @@
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Request
 from ember_bench.models.info import LongPromptCost, ModelCost, ModelInfo, ProviderInfo, RateLimit
-from ember_bench.models.memory import MemoryStore
+from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import Provider, provider
-from ember_bench.models.registry import ModelRegistry
 from ember_bench.models.retry import RetryPolicy
 from ember_bench.models.service import ModelService
-from ember_bench.models.store import ResponseStore
+from ember_bench.models.store.memory import MemoryStore
+from ember_bench.models.store.response_store import ResponseStore
 from ember_bench.models.strand import CallRecord
 from ember_bench.models.types import (
     Completion,

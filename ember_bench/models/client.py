@@ -17,8 +17,8 @@ from ember_bench.errors import (
 )
 from ember_bench.models.call import Call
 from ember_bench.models.endpoint import Endpoint
-from ember_bench.models.journal import StoredCall
-from ember_bench.models.store import CallStore
+from ember_bench.models.store.response_store import CallStore
+from ember_bench.models.store.writer import StoredCall
 from ember_bench.models.types import Completion
 
 # Those who wait for one request: each is told its answer, None if it is theirs to make now.

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from ember_bench.errors import CallGivenUpError, ConfigError, ProviderError
-from ember_bench.models.batch import BatchQueue
+from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Budget, Reservation, unbounded, worst_case_usd
 from ember_bench.models.call import Call
 from ember_bench.models.limits import Gate, WindowHistory

@@ -17,19 +17,19 @@ from typing import Any, Final
 
 from ember_bench import bridge
 from ember_bench.errors import ConfigError
-from ember_bench.models import recording
+from ember_bench.models import interception
 from ember_bench.models import strand as strands
-from ember_bench.models.batch import BatchQueue
-from ember_bench.models.batch_journal import BATCHES, BatchJournal
+from ember_bench.models.batch.journal import BATCHES, BatchJournal
+from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Call, Request
 from ember_bench.models.client import Client
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.info import ModelInfo
+from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import Provider, provider_class
-from ember_bench.models.registry import ModelRegistry
 from ember_bench.models.retry import RetryPolicy
-from ember_bench.models.store import CallStore, Paid, ResponseStore
+from ember_bench.models.store.response_store import CallStore, Paid, ResponseStore
 from ember_bench.models.strand import CallRecord, OutsideStrand, Strand
 from ember_bench.models.tasks import own_strand
 from ember_bench.models.types import Completion, Message, Response, SamplingParameters
@@ -125,7 +125,7 @@ class ModelService:
             UnknownNameError: if no such model is registered.
             ProviderError: if it does not answer.
         """
-        recording.refuse("a ModelService was asked directly, and not through an LM module")
+        interception.refuse("a ModelService was asked directly, and not through an LM module")
         told = () if system is None else (Message("system", system),)
         messages = (*told, Message("user", prompt))
         request = Request(self.registry.get(model), messages, SamplingParameters(**parameters))

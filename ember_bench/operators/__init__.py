@@ -1,6 +1,6 @@
 """Operators: the computations that networks of LM calls are made of."""
 
-from ember_bench.operators.answers import answer_format, parse_answer
+from ember_bench.answers.formats import answer_format, parse_answer
 from ember_bench.operators.base import Operator, OperatorKind
 from ember_bench.operators.cards import load_operator, save_operator
 from ember_bench.operators.cascade import CascadeOperator
@@ -18,11 +18,11 @@ from ember_bench.operators.judges import (
 )
 from ember_bench.operators.lm import LMModule, LMModuleConfig
 from ember_bench.operators.mapping import Map
+from ember_bench.operators.operator_classes import operator
 from ember_bench.operators.prompts import PromptMixin
 from ember_bench.operators.rankers import BestOf, PairwiseTournament, RankFilter
 from ember_bench.operators.recurrent import Debate, Reflect, SelfRefine
 from ember_bench.operators.references import function
-from ember_bench.operators.registry import operator
 from ember_bench.operators.retrieve import Retrieve
 from ember_bench.operators.signature import Signature
 from ember_bench.operators.tools import ToolUser

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from pydantic import BaseModel
 
 from ember_bench import bridge
+from ember_bench.answers.formats import answer_format_names, get_answer_format
 from ember_bench.errors import SignatureError
-from ember_bench.models import recording
+from ember_bench.models import interception
 from ember_bench.models.tasks import in_thread, run_coroutine
-from ember_bench.operators.answers import answer_format_names, get_answer_format
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.signature import Signature
 
@@ -62,6 +62,8 @@ class Operator:
         reads: Answer formats that `forward` itself reads texts by; a part of the description, as
             are those that attributes called `answer_format` name.
         version: Raised when `forward` gives other results than before for the same inputs.
+        described_as: The class's name in descriptions, where it is not that of its module: stored
+            trials of a class that has moved are still found. Subclasses do not inherit it.
     """
 
     kind: ClassVar[OperatorKind | None] = None
@@ -71,6 +73,7 @@ class Operator:
     asks_once: ClassVar[bool] = False
     reads: ClassVar[Sequence[str]] = ()
     version: ClassVar[int] = 1
+    described_as: ClassVar[str | None] = None
 
     # Class attributes, so that a subclass need not call `super().__init__()`.
     lms: Sequence[LMModule] = ()
@@ -104,7 +107,7 @@ class Operator:
             SignatureError: if inputs or outputs do not fit the signature; before any model is
                 asked where the inputs do not.
         """
-        if (recorder := recording.current.get()) is not None:
+        if (recorder := interception.current.get()) is not None:
             return recorder.operator(self, inputs, fields)
         return self.call_with(self._run, inputs, **fields)
 
@@ -223,7 +226,7 @@ class Operator:
             own["signature"] = _describe(self._signature())
         reads = [get_answer_format(name).identity for name in self.reads]
         return {
-            "operator": _qualified_name(type(self)),
+            "operator": vars(type(self)).get("described_as") or _qualified_name(type(self)),
             "version": _code_version(type(self)),
             **({"reads": reads} if reads else {}),
             # Apart, as an attribute may have any name, `operator` among them.

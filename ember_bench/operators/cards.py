@@ -23,8 +23,8 @@ from ember_bench.errors import ConfigError, EmberBenchError, UnknownNameError
 from ember_bench.models.service import ModelService
 from ember_bench.operators.base import Operator
 from ember_bench.operators.lm import LMModule, LMModuleConfig
+from ember_bench.operators.operator_classes import operator_class
 from ember_bench.operators.references import reference, resolve
-from ember_bench.operators.registry import operator_class
 from ember_bench.operators.signature import (
     Signature,
     SignatureFields,

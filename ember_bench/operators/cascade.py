@@ -8,7 +8,7 @@ from typing import Any
 
 from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, Operator
-from ember_bench.operators.selection import Ties, candidates_of, settle, vote
+from ember_bench.operators.candidates import Ties, candidates_of, settle, vote
 from ember_bench.operators.signature import Signature
 
 Confidence = Callable[[str, Inputs], float]

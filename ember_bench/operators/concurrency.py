@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ember_bench import bridge
-from ember_bench.models import recording
+from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand
 
@@ -18,7 +18,7 @@ def parallel(calls: Sequence[Callable[[], T]]) -> list[T]:
 
     If one fails, the others are cancelled where they wait, and its exception is raised.
     """
-    recording.refuse("parallel() was called")
+    interception.refuse("parallel() was called")
     if not bridge.is_bridged():
         return bridge.wait(bridge.run(parallel, calls))
     if not calls:

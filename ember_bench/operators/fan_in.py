@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from ember_bench.answers.formats import parse_answer
 from ember_bench.errors import SignatureError
-from ember_bench.operators.answers import parse_answer
 from ember_bench.operators.base import Inputs, Operator, OperatorKind
+from ember_bench.operators.candidates import Candidate, answers_of
 from ember_bench.operators.lm import LMModule, ask_requests
-from ember_bench.operators.selection import Candidate, answers_of
 from ember_bench.operators.signature import Signature, builtin_signature
 
 

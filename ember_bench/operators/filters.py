@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ember_bench.operators.base import Inputs
+from ember_bench.operators.candidates import Ties, candidates_of, settle, tally, vote
 from ember_bench.operators.fan_in import Verifying
 from ember_bench.operators.lm import LMModule
-from ember_bench.operators.selection import Ties, candidates_of, settle, tally, vote
 from ember_bench.operators.signature import Signature
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ember_bench.operators.base import Inputs, Operator, OperatorKind
+from ember_bench.operators.candidates import answers_of, candidates_of
 from ember_bench.operators.fan_in import LMFanIn, as_responses, numbered
 from ember_bench.operators.lm import LMModule, ask_all
-from ember_bench.operators.selection import answers_of, candidates_of
 from ember_bench.operators.signature import Signature, builtin_signature
 
 

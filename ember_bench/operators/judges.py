@@ -10,14 +10,14 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from ember_bench.operators.base import Inputs, Operator
-from ember_bench.operators.fan_in import LMFanIn, Verifying
-from ember_bench.operators.lm import LMModule
-from ember_bench.operators.selection import (
+from ember_bench.operators.candidates import (
     Candidate,
     answers_of,
     candidates_of,
     seeded_index,
 )
+from ember_bench.operators.fan_in import LMFanIn, Verifying
+from ember_bench.operators.lm import LMModule
 from ember_bench.operators.signature import Signature
 
 _ANSWER_LINE = re.compile(r"^[ \t*_#>]{0,9}(?:final )?answer[*_ \t]*[:\uff1a][^\n]*$", re.I | re.M)

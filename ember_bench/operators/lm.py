@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ember_bench import bridge
 from ember_bench.errors import did_you_mean
-from ember_bench.models import recording
+from ember_bench.models import interception
 from ember_bench.models.call import Request
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.registry import ModelRegistry, default_registry
+from ember_bench.models.model_registry import ModelRegistry, default_registry
 from ember_bench.models.schemas import response_format as format_of
 from ember_bench.models.service import ModelService
 from ember_bench.models.types import (
@@ -122,13 +122,13 @@ class LMModule:
     def respond(self, prompt: Prompt, **kwargs: Any) -> Response:
         """Return the whole response, with tool calls, log-probabilities, usage, cost, latency."""
         request = self.request(prompt, **kwargs)
-        if (recorder := recording.current.get()) is not None:
+        if (recorder := interception.current.get()) is not None:
             return recorder.ask([(self, request)])[0]
         return bridge.wait(self.service.ask(request, self))
 
     async def acall(self, prompt: Prompt, **kwargs: Any) -> str:
         """`__call__` for coroutines."""
-        recording.refuse("a coroutine asked an LM module")
+        interception.refuse("a coroutine asked an LM module")
         return (await self.service.ask(self.request(prompt, **kwargs), self)).data
 
     def request(
@@ -207,7 +207,7 @@ def ask_requests(calls: Sequence[tuple[LMModule, Request]]) -> list[Response]:
     service = calls[0][0].service
     if any(lm.service is not service for lm, _ in calls):
         raise ValueError("LM modules that are asked together must share one ModelService")
-    if (recorder := recording.current.get()) is not None:
+    if (recorder := interception.current.get()) is not None:
         return recorder.ask(calls)
     return bridge.wait(service.ask_all([(request, lm) for lm, request in calls]))
 

@@ -9,13 +9,13 @@ from functools import partial
 from itertools import permutations
 from typing import Any, Final
 
+from ember_bench.answers.formats import parse_answer
 from ember_bench.errors import SignatureError
-from ember_bench.operators.answers import parse_answer
 from ember_bench.operators.base import Inputs, Operator
+from ember_bench.operators.candidates import Candidate, Ties, candidates_of, settle
 from ember_bench.operators.concurrency import parallel
 from ember_bench.operators.fan_in import LMFanIn, numbered
 from ember_bench.operators.lm import LMModule, ask_requests
-from ember_bench.operators.selection import Candidate, Ties, candidates_of, settle
 from ember_bench.operators.signature import Signature
 
 Score = Callable[[str, Inputs], float]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, Operator, OperatorKind
-from ember_bench.operators.selection import Ties, candidates_of, settle, tally, vote
+from ember_bench.operators.candidates import Ties, candidates_of, settle, tally, vote
 from ember_bench.operators.signature import Signature
 
 

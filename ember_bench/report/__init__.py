@@ -1,15 +1,5 @@
 """What people read: tables of cells, in the terminal and as Markdown."""
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from ember_bench._lazy import lazy
-
-if TYPE_CHECKING:
-    from ember_bench.report.markdown import markdown
-    from ember_bench.report.table import table
-
-__all__ = ["markdown", "table"]
-
-__getattr__ = lazy(__name__, {"markdown": "markdown", "table": "table"})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

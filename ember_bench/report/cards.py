@@ -13,7 +13,7 @@ from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.spec import ExperimentSpec
 from ember_bench.graph.architecture import Architecture, ParameterCard, load_architecture
 from ember_bench.graph.example import diagram_of, mermaid_of
-from ember_bench.models.registry import ModelRegistry
+from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.registry import Card, Cards, Kind
 from ember_bench.report.text import clean
 

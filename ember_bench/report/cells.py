@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ember_bench.experiment.summary import (
+from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
     DatasetSummary,
     Estimate,
     ExperimentSummary,
 )
-from ember_bench.report import numbers
-from ember_bench.report.numbers import UNDEFINED, count, dollars, interval, percent
+from ember_bench.report import number_format
+from ember_bench.report.number_format import UNDEFINED, count, dollars, interval, percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def status(summary: ExperimentSummary) -> str:
     return (
         f"{trials}, {run.trials_run:,} in this run; {count(run.calls_made, 'call')} made,"
         f" {run.calls_shared:,} shared; spend {_spend(summary)}{simulated};"
-        f" wall time {numbers.duration(run.wall_seconds)}"
+        f" wall time {number_format.duration(run.wall_seconds)}"
     )
 
 
@@ -149,14 +149,14 @@ def _row(cell: CellSummary, summary: ExperimentSummary, *, is_baseline: bool) ->
         Entry(level, interval(cell.accuracy, "percent")),
         Entry("cost/item", dollars(cell.cost_per_item.value if cell.cost_per_item else None)),
         Entry(level, interval(cell.cost_per_item, "dollars")),
-        Entry("latency s", numbers.seconds(latency)),
-        Entry("p95 s", numbers.seconds(cell.latency_p95)),
+        Entry("latency s", number_format.seconds(latency)),
+        Entry("p95 s", number_format.seconds(cell.latency_p95)),
         Entry("spend", dollars(cell.spend_usd)),
         Entry("calls made", f"{cell.calls_made:,}"),
         Entry("shared", f"{cell.calls_shared:,}"),
-        Entry("difference", numbers.points(difference.value) if difference else shown),
+        Entry("difference", number_format.points(difference.value) if difference else shown),
         Entry(level, interval(difference, "points") if difference else ""),
-        Entry("Holm p", numbers.p_value(comparison.p_holm) if comparison else ""),
+        Entry("Holm p", number_format.p_value(comparison.p_holm) if comparison else ""),
     )
     return Row(cell.label, tuple(_notes(cell, summary)), entries)
 

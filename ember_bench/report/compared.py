@@ -9,9 +9,9 @@ from typing import Final
 
 from rich.text import Text
 
-from ember_bench.experiment.comparison import ComparisonTable, Flip, PairedComparison, Side
+from ember_bench.experiment.results.comparison import ComparisonTable, Flip, PairedComparison, Side
 from ember_bench.report.layout import Line, flat, named
-from ember_bench.report.numbers import UNDEFINED, count, interval, p_value, percent, points
+from ember_bench.report.number_format import UNDEFINED, count, interval, p_value, percent, points
 from ember_bench.report.text import one_line, width
 
 _LONGEST_LINE: Final = 100

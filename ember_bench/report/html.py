@@ -6,10 +6,10 @@ import base64
 import hashlib
 from importlib.resources import files
 
+from ember_bench.drawing.html import Html, joined, tag
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_data import explorer_data
 from ember_bench.report.html_page import body
-from ember_bench.report.html_text import Html, joined, tag
 
 
 def html_report(contents: Contents) -> str:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ember_bench import stats
-from ember_bench.experiment.comparison import PairedComparison
-from ember_bench.experiment.summary import CellSummary, Comparison, DatasetSummary
-from ember_bench.report.numbers import count, dollars, interval, p_value, percent, points
+from ember_bench.experiment.results.comparison import PairedComparison
+from ember_bench.experiment.results.summary import CellSummary, Comparison, DatasetSummary
+from ember_bench.report.number_format import count, dollars, interval, p_value, percent, points
 
 _NAMED: Final = 6
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ember_bench.experiment.comparison import ComparisonTable, Flip, PairedComparison, Side
+from ember_bench.drawing.charts import Difference, differences
+from ember_bench.drawing.html import Content, Html, joined, table, tag
+from ember_bench.experiment.results.comparison import ComparisonTable, Flip, PairedComparison, Side
 from ember_bench.report.compared import captions
 from ember_bench.report.html import page_of
-from ember_bench.report.html_charts import Difference, differences
-from ember_bench.report.html_text import Content, Html, joined, table, tag
-from ember_bench.report.numbers import UNDEFINED, count, interval, p_value, percent, points
+from ember_bench.report.number_format import UNDEFINED, count, interval, p_value, percent, points
 
 _Namer = Callable[[Side], str]
 _CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}

@@ -10,14 +10,19 @@ from typing import Final
 import msgspec
 
 from ember_bench.errors import ConfigError
-from ember_bench.experiment.analysis import Analysis
-from ember_bench.experiment.attribution import ChoiceSummary
-from ember_bench.experiment.celldata import StoredCells
-from ember_bench.experiment.comparison import ComparisonTable, Pair, PairedComparison, compare
-from ember_bench.experiment.description import CellDescription
-from ember_bench.experiment.results import CellResults, stored_results
-from ember_bench.experiment.rows import TrialRows
-from ember_bench.experiment.summary import (
+from ember_bench.experiment.results.analysis import Analysis
+from ember_bench.experiment.results.attribution import ChoiceSummary
+from ember_bench.experiment.results.cell_data import StoredCells
+from ember_bench.experiment.results.cell_results import CellResults, stored_results
+from ember_bench.experiment.results.comparison import (
+    ComparisonTable,
+    Pair,
+    PairedComparison,
+    compare,
+)
+from ember_bench.experiment.results.description import CellDescription
+from ember_bench.experiment.results.rows import TrialRows
+from ember_bench.experiment.results.summary import (
     CellSummary,
     DatasetSummary,
     ExperimentSummary,

@@ -12,11 +12,11 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from ember_bench.experiment.description import CellDescription
-from ember_bench.experiment.rows import TrialRows
+from ember_bench.drawing.html import Html, joined, tag
+from ember_bench.experiment.results.description import CellDescription
+from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.trial import CallEntry
-from ember_bench.models.journal import StoredCall
-from ember_bench.report.html_text import Html, joined, tag
+from ember_bench.models.store.writer import StoredCall
 from ember_bench.report.text import clean
 
 _TRIALS_IN_PACK: Final = 200

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from ember_bench import stats
-from ember_bench.experiment.celldata import FloatArray, IntArray
-from ember_bench.experiment.results import CellResults
-from ember_bench.experiment.summary import CellSummary, DatasetSummary
+from ember_bench.experiment.results.cell_data import FloatArray, IntArray
+from ember_bench.experiment.results.cell_results import CellResults
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary
 from ember_bench.report.html_contents import Contents
 
 Axis = Literal["cost_per_item", "latency_seconds"]

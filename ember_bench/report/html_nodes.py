@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ember_bench.experiment.attribution import ChoiceSummary
-from ember_bench.experiment.description import NodeDescription
-from ember_bench.experiment.nodes import NodeSummary, node_summaries
-from ember_bench.experiment.summary import CellSummary, DatasetSummary, Estimate
+from ember_bench.drawing.html import Content, Html, joined, table, tag
+from ember_bench.experiment.results.attribution import ChoiceSummary
+from ember_bench.experiment.results.description import NodeDescription
+from ember_bench.experiment.results.nodes import NodeSummary, node_summaries
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Estimate
 from ember_bench.graph.diagrams import Labelled, counted, svg
 from ember_bench.report.html_contents import Contents
-from ember_bench.report.html_text import Content, Html, joined, table, tag
-from ember_bench.report.numbers import UNDEFINED, dollars, interval, percent, seconds
+from ember_bench.report.number_format import UNDEFINED, dollars, interval, percent, seconds
 from ember_bench.report.text import one_line
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ember_bench.experiment.summary import DatasetSummary
+from ember_bench.drawing.html import Content, Html, joined, tag
+from ember_bench.experiment.results.summary import DatasetSummary
 from ember_bench.report.cells import captions
 from ember_bench.report.html_answer import answer
 from ember_bench.report.html_contents import Contents
@@ -16,8 +17,7 @@ from ember_bench.report.html_sections import (
     curves_section,
     differences_section,
 )
-from ember_bench.report.html_text import Content, Html, joined, tag
-from ember_bench.report.numbers import count, dollars
+from ember_bench.report.number_format import count, dollars
 
 _FRONT: Final = (
     "Front: the probability that no other cell is both at least as accurate and as cheap (or as"

@@ -9,12 +9,7 @@ import msgspec
 import numpy as np
 
 from ember_bench import stats
-from ember_bench.experiment.celldata import IntArray
-from ember_bench.experiment.results import CellResults
-from ember_bench.experiment.summary import CellSummary, DatasetSummary, Estimate
-from ember_bench.report.cells import sections
-from ember_bench.report.html_answer import front
-from ember_bench.report.html_charts import (
+from ember_bench.drawing.charts import (
     MOST_NAMED,
     Curve,
     Difference,
@@ -23,10 +18,15 @@ from ember_bench.report.html_charts import (
     differences,
     scatter,
 )
+from ember_bench.drawing.html import Content, Html, joined, table, tag
+from ember_bench.experiment.results.cell_data import IntArray
+from ember_bench.experiment.results.cell_results import CellResults
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Estimate
+from ember_bench.report.cells import sections
+from ember_bench.report.html_answer import front
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis, front_probabilities
-from ember_bench.report.html_text import Content, Html, joined, table, tag
-from ember_bench.report.numbers import UNDEFINED, interval, p_value, percent, points
+from ember_bench.report.number_format import UNDEFINED, interval, p_value, percent, points
 
 _CURVES: Final = (
     "Dots are cells that were run. Broken lines are expected from stored draws: over all choices of"

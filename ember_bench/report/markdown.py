@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ember_bench.experiment.summary import ExperimentSummary
+from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.report.cells import Row, Section, captions, sections, status
 from ember_bench.report.text import escape_markdown
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from ember_bench.models.prices import LongContext, PriceCheck, PriceStatus, TokenPrices
 from ember_bench.report.layout import flat
-from ember_bench.report.numbers import UNDEFINED, count
+from ember_bench.report.number_format import UNDEFINED, count
 from ember_bench.report.text import one_line
 
 _HEADING = ("model", "", "input", "cached", "output", "read on", "days ago")

@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.text import Text
 
-from ember_bench.experiment.summary import ExperimentSummary
+from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.report.cells import Section, captions, sections, status
 from ember_bench.report.layout import Block, Line, flat, named
 from ember_bench.report.text import one_line, width

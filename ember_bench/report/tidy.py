@@ -7,12 +7,12 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
-from ember_bench.experiment.analysis import Analysis
-from ember_bench.experiment.attribution import ChoiceSummary
-from ember_bench.experiment.description import CellDescription
-from ember_bench.experiment.nodes import NodeSummary, node_summaries
-from ember_bench.experiment.rows import TrialRows
-from ember_bench.experiment.summary import (
+from ember_bench.experiment.results.analysis import Analysis
+from ember_bench.experiment.results.attribution import ChoiceSummary
+from ember_bench.experiment.results.description import CellDescription
+from ember_bench.experiment.results.nodes import NodeSummary, node_summaries
+from ember_bench.experiment.results.rows import TrialRows
+from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
     DatasetSummary,

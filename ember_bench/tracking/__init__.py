@@ -1,39 +1,5 @@
 """The record for people: an experiment's runs in MLflow. Importing this does not import mlflow."""
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from ember_bench._lazy import lazy
-
-if TYPE_CHECKING:
-    from ember_bench.tracking.curves import Curves, unfinished
-    from ember_bench.tracking.digest import digest_of
-    from ember_bench.tracking.errors import TrackingError
-    from ember_bench.tracking.messages import Logged
-    from ember_bench.tracking.tracker import Tracker, TrialBatch, is_logged
-
-__all__ = [
-    "Curves",
-    "Logged",
-    "Tracker",
-    "TrackingError",
-    "TrialBatch",
-    "digest_of",
-    "is_logged",
-    "unfinished",
-]
-
-__getattr__ = lazy(
-    __name__,
-    {
-        "Curves": "curves",
-        "Logged": "messages",
-        "Tracker": "tracker",
-        "TrackingError": "errors",
-        "TrialBatch": "tracker",
-        "digest_of": "digest",
-        "is_logged": "tracker",
-        "unfinished": "curves",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from ember_bench.experiment.summary import DatasetSummary, ExperimentSummary
+from ember_bench.experiment.results.summary import DatasetSummary, ExperimentSummary
 from ember_bench.tracking import fields
 from ember_bench.tracking.digest import cell_digest
 

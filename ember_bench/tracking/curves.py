@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ember_bench.experiment.description import CellDescription, Description
-from ember_bench.experiment.rows import TrialRows
-from ember_bench.experiment.summary import CellSummary, ExperimentSummary, RunSummary
+from ember_bench.experiment.results.description import CellDescription, Description
+from ember_bench.experiment.results.rows import TrialRows
+from ember_bench.experiment.results.summary import CellSummary, ExperimentSummary, RunSummary
 from ember_bench.experiment.trial import TrialResult
 from ember_bench.tracking.messages import Point
 

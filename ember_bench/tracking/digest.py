@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ember_bench.experiment.summary import CellSummary, ExperimentSummary
+from ember_bench.experiment.results.summary import CellSummary, ExperimentSummary
 
 _json = msgspec.json.Encoder(order="sorted")
 

@@ -14,7 +14,12 @@ from typing import Any, Final
 
 import msgspec
 
-from ember_bench.experiment.summary import CellSummary, Comparison, Estimate, ExperimentSummary
+from ember_bench.experiment.results.summary import (
+    CellSummary,
+    Comparison,
+    Estimate,
+    ExperimentSummary,
+)
 
 EXPERIMENT_TAG: Final = "ember_bench.experiment"
 CELL_TAG: Final = "ember_bench.cell"

@@ -11,8 +11,8 @@ from mlflow.entities import Metric
 
 from ember_bench.tracking.contents import Contents
 from ember_bench.tracking.messages import Begin, Point
+from ember_bench.tracking.mlflow_store import Store
 from ember_bench.tracking.runs import METRICS_AT_ONCE, Runs, slices
-from ember_bench.tracking.store import Store
 
 _NOTE = "Trials are being run; the table of cells comes when the last is done."
 

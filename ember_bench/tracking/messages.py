@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ember_bench.experiment.summary import ExperimentSummary
+from ember_bench.experiment.results.summary import ExperimentSummary
 
 
 class Point(msgspec.Struct, frozen=True, array_like=True):

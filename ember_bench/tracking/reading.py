@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ember_bench.errors import ConfigError
-from ember_bench.experiment.asked import AskedItem, AskedItems
-from ember_bench.experiment.celldata import CellData, Items
-from ember_bench.experiment.pairing import Group
-from ember_bench.experiment.results import CellResults
-from ember_bench.experiment.summary import OUTCOMES, DatasetSummary
+from ember_bench.experiment.results.cell_data import CellData, Items
+from ember_bench.experiment.results.cell_results import CellResults
+from ember_bench.experiment.results.items import AskedItem, AskedItems
+from ember_bench.experiment.results.pairing import Group
+from ember_bench.experiment.results.summary import OUTCOMES, DatasetSummary
 from ember_bench.secrets import redacted
 from ember_bench.tracking.errors import TrackingError
 from ember_bench.tracking.fields import CELL_TAG, EXPERIMENT_TAG

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from ember_bench.experiment.summary import DatasetSummary
+from ember_bench.experiment.results.summary import DatasetSummary
 from ember_bench.tracking.contents import Content
 from ember_bench.tracking.fields import (
     CELL_TAG,
@@ -27,7 +27,7 @@ from ember_bench.tracking.fields import (
     is_ours,
     tag_value,
 )
-from ember_bench.tracking.store import Store
+from ember_bench.tracking.mlflow_store import Store
 
 T = TypeVar("T")
 

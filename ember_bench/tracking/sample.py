@@ -10,11 +10,11 @@ import msgspec
 from pydantic import BaseModel
 
 from ember_bench import bridge
-from ember_bench.experiment.attribution import observe
-from ember_bench.experiment.plan import Experiment
-from ember_bench.experiment.rows import TrialRows
+from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.results.attribution import observe
+from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.trial import CallEntry, Trial
-from ember_bench.models.store import ResponseStore
+from ember_bench.models.store.response_store import ResponseStore
 from ember_bench.tracking.messages import TracedCall, TracedNode, TracedTrial
 
 _COLUMNS: Final = ("outcome", "score", "answer", "explanation", "error", "cost_usd", "fingerprint")

@@ -11,11 +11,11 @@ from typing import Any, Final
 import mlflow
 from mlflow.entities import LiveSpan, SpanStatusCode, SpanType
 
-from ember_bench.experiment.summary import CellSummary, ExperimentSummary
+from ember_bench.experiment.results.summary import CellSummary, ExperimentSummary
 from ember_bench.tracking.errors import TrackingError
 from ember_bench.tracking.fields import CELL_TAG, EXPERIMENT_TAG, cut, tag_value
 from ember_bench.tracking.messages import Logged, TracedCall, TracedTrial
-from ember_bench.tracking.store import Store
+from ember_bench.tracking.mlflow_store import Store
 
 TRIAL_TAG: Final = "ember_bench.trial"
 _RUN: Final = "mlflow.sourceRun"

@@ -15,7 +15,7 @@ from threading import Thread
 from types import TracebackType
 from typing import IO, Any, Final, Self, TypeAlias
 
-from ember_bench.experiment.summary import ExperimentSummary
+from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.secrets import redacted, without_secrets
 from ember_bench.tracking.digest import digest_of
 from ember_bench.tracking.errors import TrackingError

@@ -38,8 +38,8 @@ from ember_bench.tracking.messages import (
 
 if TYPE_CHECKING:
     from ember_bench.tracking.live import Live
-    from ember_bench.tracking.record import Columns, Trials
-    from ember_bench.tracking.store import Store
+    from ember_bench.tracking.log_experiment import Columns, Trials
+    from ember_bench.tracking.mlflow_store import Store
 
 
 def main() -> None:
@@ -111,8 +111,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
 
 def _open(request: Open) -> Store:
     # These import mlflow: what goes wrong with that is to be told as well.
-    from ember_bench.tracking import live, record  # noqa: F401, PLC0415 - now, while trials run
-    from ember_bench.tracking.store import open_store  # noqa: PLC0415
+    from ember_bench.tracking.mlflow_store import open_store  # noqa: PLC0415
 
     return open_store(request)
 
@@ -132,7 +131,7 @@ def _follow(live: Live, points: Sequence[Point]) -> None:
 
 
 def _record(store: Store, request: Log, trials: Trials) -> Logged:
-    from ember_bench.tracking.record import record  # noqa: PLC0415
+    from ember_bench.tracking.log_experiment import record  # noqa: PLC0415
 
     logged = record(store, request, trials)
     if request.traces:

@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks import statistics
 from benchmarks.statistics_store import make_results
-from ember_bench.experiment.rows import StoredTrials
-from ember_bench.models.store import StoredAnswers
+from ember_bench.experiment.results.rows import StoredTrials
+from ember_bench.models.store.response_store import StoredAnswers
 
 
 def test_results_are_whole_and_made_once(tmp_path: Path) -> None:

@@ -16,9 +16,12 @@ HEAVY = {
     "aiohttp", "asyncio", "datasets", "greenlet", "mlflow", "msgspec", "numpy", "openai", "orjson",
     "pydantic", "rich", "scipy", "yaml",
 }  # fmt: skip
-OURS = {"ember_bench", "ember_bench._lazy", "ember_bench.cli", "ember_bench.errors"}
+OURS = {"ember_bench", "ember_bench.cli", "ember_bench.errors"}
 OURS |= {f"ember_bench.cli.{module}" for module in ("_group", "_output")}
-NAMES = ["run", "plan", "list", "show", "compare", "export", "report", "rescore", "ui", "models"]
+NAMES = [
+    "run", "plan", "list", "show", "compare", "export", "report", "rescore", "ui", "schema",
+    "models",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ember_bench.cli import session
-from ember_bench.experiment.summary import ExperimentSummary
+from ember_bench.experiment.results.summary import ExperimentSummary
+from ember_bench.running import session
 from ember_bench.secrets import redacted
 from ember_bench.tracking import Logged, TrackingError, digest_of
 from ember_bench.tracking.messages import Point

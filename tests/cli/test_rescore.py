@@ -26,7 +26,7 @@ def ran(command: Command, sums: Workspace) -> Workspace:
 
 
 def scores(name: str) -> dict[tuple[str, str], float]:
-    from ember_bench.experiment.rows import StoredTrials
+    from ember_bench.experiment.results.rows import StoredTrials
 
     stored = StoredTrials(Path("results") / name / "trials.db")
     items = stored.description.items["sums"]

@@ -10,10 +10,10 @@ from contextlib import closing
 import msgspec
 import pytest
 
-from ember_bench.cli import session
 from ember_bench.experiment.lock import locked
-from ember_bench.experiment.summary import ExperimentSummary
-from ember_bench.models.store import ResponseStore
+from ember_bench.experiment.results.summary import ExperimentSummary
+from ember_bench.models.store.response_store import ResponseStore
+from ember_bench.running import session
 from tests.cli.conftest import Command
 from tests.support import counted
 from tests.support.workspace import Workspace, single, vote

@@ -62,7 +62,7 @@ def test_a_port_that_is_taken_is_refused(
 @pytest.mark.slow
 def test_it_says_where_it_is_and_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
     from ember_bench.tracking.messages import Open
-    from ember_bench.tracking.store import open_store
+    from ember_bench.tracking.mlflow_store import open_store
 
     uri = f"sqlite:///{tmp_path}/results/mlflow.db"
     store = open_store(Open(uri, "demo", str(tmp_path / "results/mlartifacts")))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ember_bench.datasets import Dataset, Item, SplitMix, load_dataset, packed
 from ember_bench.datasets.packed import PackedItems, content_digest, hashed_order, pick
-from ember_bench.datasets.seen import SeenTexts, repeated
+from ember_bench.datasets.repeats import SeenTexts, repeated
 from ember_bench.errors import StoreError
 from ember_bench.registry import Cards, builtin_root
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ember_bench.engines import LocalEngine, run_loop
-from ember_bench.experiment.plan import prepare
+from ember_bench.experiment.prepare import prepare
 from ember_bench.experiment.runner import Run, trial_store
 from ember_bench.models import ModelRegistry, ModelService, ResponseStore
 from ember_bench.registry import Cards

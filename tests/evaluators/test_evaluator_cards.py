@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ember_bench.answers.formats import _FORMATS
 from ember_bench.datasets.item import Item
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.evaluators import NumericMatch, load_evaluator
 from ember_bench.evaluators.kinds import KINDS
-from ember_bench.operators.answers import _FORMATS
 from ember_bench.registry import Cards, builtin_root
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ember_bench.answers import formats
+from ember_bench.answers.formats import AnswerFormat
 from ember_bench.datasets.item import Item
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.evaluators import ExactMatch, MultipleChoice, NumericMatch, Score, kinds
 from ember_bench.evaluators.kinds import AnswerEvaluator, evaluator
-from ember_bench.operators import answers
-from ember_bench.operators.answers import AnswerFormat
 
 EXACT, NUMERIC, CHOICE = ExactMatch("e"), NumericMatch("n"), MultipleChoice("c")
 NUMBER = Item("1", "?", "18", answer_format="number")
@@ -159,8 +159,8 @@ def test_identity_covers_the_version_of_the_format(monkeypatch: pytest.MonkeyPat
         return [ExactMatch("e", answer_format=form).identity for form in ("yes_no", "text")]
 
     before = identities()
-    newer = AnswerFormat("yes_no", 99, answers.get_answer_format("yes_no").parse)
-    monkeypatch.setitem(answers._FORMATS, "yes_no", newer)
+    newer = AnswerFormat("yes_no", 99, formats.get_answer_format("yes_no").parse)
+    monkeypatch.setitem(formats._FORMATS, "yes_no", newer)
     after = identities()
     assert after[0] != before[0]
     assert after[1] == before[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ember_bench.experiment.summary import CellSummary
+from ember_bench.experiment.results.summary import CellSummary
 from ember_bench.stats.vote_laws import vote_accuracy
 from tests.support.workspace import Workspace, vote
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ember_bench.experiment.plan import Experiment
+from ember_bench.experiment.prepare import Experiment
 from tests.support.workspace import Workspace, single, vote
 
 TWO_MODELS = ["counted:a", "counted:b"]

@@ -14,12 +14,12 @@ import pytest
 
 from ember_bench.engines import LocalEngine
 from ember_bench.errors import StoreError
-from ember_bench.experiment.plan import Experiment
+from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.runner import Run, trial_store
 from ember_bench.experiment.trial import Trial, TrialResult
 from ember_bench.models.call import Call
 from ember_bench.models.limits.window import START
-from ember_bench.models.store import ResponseStore
+from ember_bench.models.store.response_store import ResponseStore
 from ember_bench.models.types import Completion
 from tests.support.counted import Counted
 from tests.support.workspace import Workspace, vote

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ember_bench.errors import ConfigError, Problem
-from ember_bench.experiment.plan import prepare
-from ember_bench.models.registry import ModelRegistry
+from ember_bench.experiment.prepare import prepare
+from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
 from ember_bench.registry import Cards
 from tests.support.workspace import Workspace

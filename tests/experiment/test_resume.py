@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ember_bench.experiment.summary import ExperimentSummary
+from ember_bench.experiment.results.summary import ExperimentSummary
 from tests.support import counted
 from tests.support.killing import run_and_kill
 from tests.support.workspace import Ran, Workspace, single, vote

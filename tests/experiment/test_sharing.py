@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ember_bench.experiment.summary import CellSummary
+from ember_bench.experiment.results.summary import CellSummary
 from tests.support import counted
 from tests.support.killing import start
 from tests.support.workspace import Workspace, single, vote

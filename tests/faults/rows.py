@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ember_bench.models.salvage import open_response_store
+from ember_bench.models.store.salvage import open_response_store
 from tests.faults.study import Disturbance, chance, finish, identity, responses
 from tests.support.loopback import RESET, Asked, Fault, Reply, json_reply
 from tests.support.openai_server import Answer
@@ -223,11 +223,11 @@ SERVERS = {
 } | {"mixed": Row(server=mixed)}
 MACHINES = {
     "a disk without room for answers": Row(
-        machine=functools.partial(full_disk, "ember_bench.models.journal.connect", 1),
+        machine=functools.partial(full_disk, "ember_bench.models.store.writer.connect", 1),
         stops=r"responses\.db: an answer could not be stored: .*full",
     ),
     "a disk without room for trials": Row(
-        machine=functools.partial(full_disk, "ember_bench.experiment.store.open_database", 3),
+        machine=functools.partial(full_disk, "ember_bench.experiment.trial_store.open_database", 3),
         stops=r"trials\.db: cannot be used: .*full",
     ),
     "a store that another program locks": Row(machine=locked_store),

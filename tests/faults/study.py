@@ -24,11 +24,11 @@ from typing import Any
 
 import msgspec
 
-from ember_bench.cli.session import Options, Outcome, RunStoppedError, run_experiment
-from ember_bench.experiment.plan import Experiment, prepare
-from ember_bench.experiment.summary import ExperimentSummary
+from ember_bench.experiment.prepare import Experiment, prepare
+from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.models import ModelRegistry, ModelService, RetryPolicy
-from ember_bench.models.salvage import open_response_store
+from ember_bench.models.store.salvage import open_response_store
+from ember_bench.running.session import Options, Outcome, RunStoppedError, run_experiment
 from tests.support.loopback import Asked, Reply
 from tests.support.openai_server import Answer, OpenAIServer
 from tests.support.workspace import Workspace

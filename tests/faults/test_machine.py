@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from ember_bench.models.salvage import open_response_store
+from ember_bench.models.store.salvage import open_response_store
 from tests.faults.rows import answers
 from tests.faults.study import FaultyServer, experiment, fill, responses, stored
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ember_bench.cli.session import Outcome, RunStoppedError
+from ember_bench.running.session import Outcome, RunStoppedError
 from tests.faults.rows import ATTEMPT_SECONDS, MACHINES, ROWS, SERVERS, Row, answers
 from tests.faults.study import (
     ITEMS,

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from ember_bench.cli.session import Outcome
+from ember_bench.running.session import Outcome
 from tests.faults.rows import answers, nothing
 from tests.faults.study import (
     NEEDED,

@@ -27,11 +27,11 @@ from ember_bench.datasets import load_dataset
 from ember_bench.documents import read_document
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.evaluators import load_evaluator
-from ember_bench.experiment.forecast import forecast
-from ember_bench.experiment.plan import prepare
+from ember_bench.experiment.forecast.calls import forecast
+from ember_bench.experiment.prepare import prepare
 from ember_bench.graph.architecture import load_architecture
+from ember_bench.models.model_registry import ModelRegistry, models_of_card
 from ember_bench.models.providers.recorded import Recorded
-from ember_bench.models.registry import ModelRegistry, models_of_card
 from ember_bench.models.service import ModelService
 from ember_bench.operators.signature import signature_from_card
 from ember_bench.registry import KINDS, Card, Cards, Kind, builtin_root

@@ -22,7 +22,7 @@ from ember_bench import (
     vmap,
 )
 from ember_bench.graph import Ref, Task
-from ember_bench.graph.flow import Flow, Run
+from ember_bench.graph.task_flow import Flow, Run
 from tests.graph.programs import Models, Rephrase, delays
 from tests.support.models import in_trial, keys
 

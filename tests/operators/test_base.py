@@ -14,6 +14,8 @@ import pytest
 from pydantic import BaseModel
 
 from ember_bench import bridge
+from ember_bench.answers import formats
+from ember_bench.answers.formats import AnswerFormat
 from ember_bench.errors import SignatureError
 from ember_bench.models.strand import TrialContext
 from ember_bench.operators import (
@@ -25,9 +27,7 @@ from ember_bench.operators import (
     SelfRefine,
     Signature,
     VerifierOperator,
-    answers,
 )
-from ember_bench.operators.answers import AnswerFormat
 from tests.support.models import in_trial, module, modules, serve, simulated, telling
 
 SERVICE = serve(simulated(), simulated("other"))
@@ -303,6 +303,16 @@ class TestDescription:
         one, two = (Holds([MostCommonOperator(ties=ties)]) for ties in ("first", "random"))
         assert one.describe() != two.describe()
 
+    def test_a_class_that_has_moved_keeps_its_name_and_subclasses_have_their_own(self) -> None:
+        class Moved(Operator):
+            described_as = "package.earlier.Moved"
+
+        class Derived(Moved):
+            pass
+
+        assert Moved().describe()["operator"] == "package.earlier.Moved"
+        assert Derived().describe()["operator"].endswith("Derived")
+
     def test_is_plain_data(self) -> None:
         assert json.dumps(Holds(lm(), Threshold(0.5), {1: {"x"}}, scale).describe())
 
@@ -399,8 +409,8 @@ class TestDescription:
         operator = make()
         before = operator.describe()
         assert before == make().describe()
-        newer = AnswerFormat(form, 99, answers.get_answer_format(form).parse)
-        monkeypatch.setitem(answers._FORMATS, form, newer)
+        newer = AnswerFormat(form, 99, formats.get_answer_format(form).parse)
+        monkeypatch.setitem(formats._FORMATS, form, newer)
         assert operator.describe() != before
 
     def test_a_text_that_names_no_format_is_described_as_it_is(self) -> None:

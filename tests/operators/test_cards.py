@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.graph import NoNGraphData, vmap
 from ember_bench.graph.architecture import load_architecture
-from ember_bench.graph.jitted import JittedOperator
+from ember_bench.graph.jitting.api import JittedOperator
 from ember_bench.models import ModelService
 from ember_bench.operators import (
     BestOf,
@@ -41,8 +41,8 @@ from ember_bench.operators import (
 )
 from ember_bench.operators.cards import NodeCard
 from ember_bench.operators.fan_in import LMFanIn, Verifying
+from ember_bench.operators.operator_classes import operator_class
 from ember_bench.operators.references import reference, resolve
-from ember_bench.operators.registry import operator_class
 from ember_bench.registry import Cards, default_roots
 from tests.operators import networks
 from tests.operators.networks import (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ember_bench.errors import SignatureError, UnknownNameError
-from ember_bench.operators.selection import Candidate, candidates_of, seeded_index, settle, vote
+from ember_bench.operators.candidates import Candidate, candidates_of, seeded_index, settle, vote
 
 answers = st.lists(st.none() | st.sampled_from("abc"), max_size=12)
 

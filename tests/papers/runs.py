@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ember_bench.experiment.plan import prepare
-from ember_bench.experiment.summary import CellSummary, ExperimentSummary
-from ember_bench.models.registry import ModelRegistry
+from ember_bench.experiment.prepare import prepare
+from ember_bench.experiment.results.summary import CellSummary, ExperimentSummary
+from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
 from ember_bench.registry import Cards, builtin_root
 from tests.support.workspace import Ran, run

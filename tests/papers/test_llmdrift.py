@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ember_bench.experiment.summary import CellSummary
+from ember_bench.experiment.results.summary import CellSummary
 from tests.papers.runs import Paper, paper, percent
 
 DEAREST = "recorded:llmdrift/gpt-4-0314"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ember_bench.experiment.summary import CellSummary
+from ember_bench.experiment.results.summary import CellSummary
 from tests.papers.runs import Paper, paper, percent
 
 # Their answers contain unevaluated arithmetic, which the source hands to eval(): ours, published.

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from ember_bench.experiment.comparison import ComparisonTable, Flip, PairedComparison, Side
-from ember_bench.experiment.summary import Estimate
+from ember_bench.experiment.results.comparison import ComparisonTable, Flip, PairedComparison, Side
+from ember_bench.experiment.results.summary import Estimate
 from ember_bench.report.compared import comparison_table
 from ember_bench.report.text import width
 

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ember_bench.experiment.rows import StoredTrials
-from ember_bench.models.store import StoredAnswers
+from ember_bench.drawing.html import Html, joined, tag, text
+from ember_bench.experiment.results.rows import StoredTrials
+from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report.html import html_report
 from ember_bench.report.html_answer import answer, front
 from ember_bench.report.html_contents import Contents
-from ember_bench.report.html_text import Html, joined, tag, text
 from tests.support.workspace import Workspace, single, vote
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ember_bench.experiment.rows import StoredTrials
-from ember_bench.models.store import StoredAnswers
+from ember_bench.experiment.results.rows import StoredTrials
+from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report.html import html_report
 from ember_bench.report.html_contents import Contents
 from tests.security.test_hostile_text import BROWSER

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from ember_bench.experiment.summary import OUTCOMES, ExperimentSummary
+from ember_bench.experiment.results.summary import OUTCOMES, ExperimentSummary
 from ember_bench.report import markdown, table
 from ember_bench.report.text import width
 from tests.tracking.summaries import cell, summary

@@ -19,8 +19,9 @@ from rich.text import Text
 
 from ember_bench.cli._output import put, put_json, put_text, say
 from ember_bench.cli._progress import Alive
+from ember_bench.drawing.plot import accuracy_plot
 from ember_bench.errors import SignatureError
-from ember_bench.experiment.summary import ExperimentSummary
+from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.graph.diagrams import to_mermaid, to_svg
 from ember_bench.models import ModelInfo, ModelRegistry
@@ -29,7 +30,6 @@ from ember_bench.operators.signature import Signature
 from ember_bench.report import markdown, table
 from ember_bench.report.text import clean, clean_json, escape_markdown, one_line
 from ember_bench.tracking.fields import cell_tags, escaped_markdown, experiment_tags
-from ember_bench.tracking.plot import accuracy_plot
 from tests.cli.conftest import Command
 from tests.support.workspace import Workspace, single
 from tests.tracking.summaries import summary as any_summary

@@ -28,8 +28,8 @@ from ember_bench.cli import main
 from ember_bench.documents import parse_document
 from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models import ModelInfo, ModelRegistry, ModelService, ProviderInfo, UsageService
+from ember_bench.models.model_registry import models_of_card
 from ember_bench.models.providers.base import provider_class
-from ember_bench.models.registry import models_of_card
 from ember_bench.models.retry import RetryPolicy
 from ember_bench.secrets import redacted, without_secrets
 from tests.support.openai_server import Answer, Asked, Fault, OpenAIServer
@@ -46,7 +46,7 @@ SECRETS = (IN_ENVIRONMENT, ON_CARD, OF_PROVIDER, IN_ADDRESS, OF_TRACKING)
 LEAKY = """\
 import os
 from ember_bench.operators.base import Operator
-from ember_bench.operators.registry import operator
+from ember_bench.operators.operator_classes import operator
 
 @operator
 class Leaky(Operator):

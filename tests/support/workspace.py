@@ -18,12 +18,12 @@ import yaml
 
 from ember_bench.engines import LocalEngine
 from ember_bench.experiment.lock import locked
-from ember_bench.experiment.plan import Experiment, prepare
+from ember_bench.experiment.prepare import Experiment, prepare
+from ember_bench.experiment.results.summary import CellSummary, ExperimentSummary
 from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
-from ember_bench.experiment.summary import CellSummary, ExperimentSummary
-from ember_bench.models.registry import ModelRegistry
+from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
-from ember_bench.models.store import ResponseStore
+from ember_bench.models.store.response_store import ResponseStore
 from ember_bench.registry import Cards, builtin_root
 from tests.support import counted  # noqa: F401 - registers the provider
 

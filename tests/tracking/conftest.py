@@ -11,14 +11,14 @@ import pytest
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 if TYPE_CHECKING:
-    from ember_bench.tracking.store import Store
+    from ember_bench.tracking.mlflow_store import Store
 
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's tables: making one takes seconds, copying it nothing."""
     from ember_bench.tracking.messages import Open
-    from ember_bench.tracking.store import open_store
+    from ember_bench.tracking.mlflow_store import open_store
 
     folder = tmp_path_factory.mktemp("migrated")
     uri = f"sqlite:///{folder}/mlflow.db"
@@ -37,7 +37,7 @@ def results(migrated: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def open_experiment(results: Path) -> Callable[..., Store]:
     from ember_bench.tracking.messages import Open
-    from ember_bench.tracking.store import open_store
+    from ember_bench.tracking.mlflow_store import open_store
 
     def opened(name: str = "demo") -> Store:
         return open_store(

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ember_bench.experiment.summary import (
+from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
     Comparison,

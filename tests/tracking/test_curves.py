@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from ember_bench.experiment.asked import AskedItems
-from ember_bench.experiment.description import CellDescription, Description
+from ember_bench.experiment.results.description import CellDescription, Description
+from ember_bench.experiment.results.items import AskedItems
 from ember_bench.experiment.trial import Trial, TrialResult
 from ember_bench.tracking.curves import Curves, unfinished
 from tests.tracking.summaries import summary

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from mlflow.entities import Run
 
-from ember_bench.experiment.summary import ExperimentSummary
+from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.tracking.live import Live
+from ember_bench.tracking.log_experiment import record
 from ember_bench.tracking.messages import Begin, Log, Logged, Point
-from ember_bench.tracking.record import record
-from ember_bench.tracking.store import Store
+from ember_bench.tracking.mlflow_store import Store
 from tests.tracking.summaries import cell, summary, trials
 
 CELL = "primes/vote(k=3)"

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from ember_bench.errors import ConfigError
-from ember_bench.experiment.comparison import compare
-from ember_bench.experiment.pairing import Group, pair_up
+from ember_bench.experiment.results.comparison import compare
+from ember_bench.experiment.results.pairing import Group, pair_up
 from ember_bench.tracking import TrackingError
+from ember_bench.tracking.log_experiment import record
 from ember_bench.tracking.messages import Log
+from ember_bench.tracking.mlflow_store import Store
 from ember_bench.tracking.reading import read_runs
-from ember_bench.tracking.record import record
-from ember_bench.tracking.store import Store
 from tests.tracking.summaries import cell, summary
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Trace
 
+from ember_bench.tracking.log_experiment import record
 from ember_bench.tracking.messages import Log, Logged, TracedTrial
-from ember_bench.tracking.record import record
-from ember_bench.tracking.store import Store
+from ember_bench.tracking.mlflow_store import Store
 from ember_bench.tracking.traces import log_traces
 from tests.tracking.summaries import call, cell, summary, trial, trials
 

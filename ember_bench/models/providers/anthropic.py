@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ember_bench.models.providers import _anthropic_messages as messages
-from ember_bench.models.providers._anthropic_batch import AnthropicBatches
-from ember_bench.models.providers._wire import custom_headers, read_options
-from ember_bench.models.providers._wired import Address, GeneratedProvider, pooled
+from ember_bench.models.batch.anthropic import AnthropicBatches
 from ember_bench.models.providers.base import provider
+from ember_bench.models.wire import anthropic_messages
+from ember_bench.models.wire.adapting import custom_headers, read_options
+from ember_bench.models.wire.http_provider import Address, GeneratedProvider, pooled
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -88,7 +88,7 @@ class Anthropic(GeneratedProvider["AsyncAnthropic"]):
             ConfigError: if the API cannot take it.
         """
         options = self._options
-        return messages.arguments(
+        return anthropic_messages.arguments(
             call.request, options.max_tokens, options.reasoning_effort, options.thinking
         )
 
@@ -96,15 +96,15 @@ class Anthropic(GeneratedProvider["AsyncAnthropic"]):
     def lacks(cls, model: ModelInfo) -> Mapping[Feature, str]:
         """Return what the version of the API that the model is asked by has no place for."""
         if read_options(model, AnthropicOptions).api_version == _OLD_API:
-            return messages.LACKS
+            return anthropic_messages.LACKS
         advice = (
             f'leave it out, or, for Claude 4.6 and before, `options: {{api_version: "{_OLD_API}"}}`'
         )
-        return {**messages.LACKS, "temperature": advice, "top_p": advice}
+        return {**anthropic_messages.LACKS, "temperature": advice, "top_p": advice}
 
     @classmethod
     def _refused_values(cls, request: Request) -> Iterator[str]:
-        return messages.refused_values(request.parameters)
+        return anthropic_messages.refused_values(request.parameters)
 
     def _address(self) -> Address:
         headers = {
@@ -115,10 +115,10 @@ class Anthropic(GeneratedProvider["AsyncAnthropic"]):
         return Address(f"{(self._url or _OWN_URL).rstrip('/')}/v1/messages", headers)
 
     def _completion(self, body: Any) -> Completion:
-        return messages.completion(body)
+        return anthropic_messages.completion(body)
 
     def _refusal(self, status: int, headers: Mapping[str, str], body: Any) -> ProviderError:
-        return messages.refusal(self._errors, status, headers, body)
+        return anthropic_messages.refusal(self._errors, status, headers, body)
 
     @classmethod
     def _sdk(cls) -> tuple[ModuleType, type[Exception]]:

@@ -15,7 +15,7 @@ from ember_bench.models.types import Completion, SamplingParameters
 
 if TYPE_CHECKING:
     from ember_bench.documents import Document
-    from ember_bench.models.batch_api import BatchApi
+    from ember_bench.models.batch.api import BatchApi
 
 ProviderT = TypeVar("ProviderT", bound="type[Provider]")
 

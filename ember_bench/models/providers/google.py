@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict
 
 from ember_bench.errors import ConfigError
-from ember_bench.models.providers import _gemini as gemini
-from ember_bench.models.providers._google_batch import GoogleBatches
-from ember_bench.models.providers._lanes import connecting
-from ember_bench.models.providers._wire import MalformedError, body_of, bound_answer, read_options
-from ember_bench.models.providers._wired import Address, WireProvider
+from ember_bench.models.batch.google import GoogleBatches
 from ember_bench.models.providers.base import no_batches, provider
+from ember_bench.models.transport.sdk_pool import connecting
+from ember_bench.models.wire import gemini
+from ember_bench.models.wire.adapting import MalformedError, body_of, bound_answer, read_options
+from ember_bench.models.wire.http_provider import Address, WireProvider
 
 if TYPE_CHECKING:
     from google.genai.client import Client

@@ -16,9 +16,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from pydantic import BaseModel
 
 from ember_bench.errors import ConfigError
-from ember_bench.models.providers import _gemini as gemini
-from ember_bench.models.providers._gemini_schema import SchemaError, openapi_schema
-from ember_bench.models.providers._wire import MalformedError, body_of, require
 from ember_bench.models.providers.base import provider
 from ember_bench.models.providers.google import (
     LONGEST_ANSWER_SECONDS,
@@ -26,6 +23,9 @@ from ember_bench.models.providers.google import (
     GoogleOptions,
     RefusedError,
 )
+from ember_bench.models.wire import gemini
+from ember_bench.models.wire.adapting import MalformedError, body_of, require
+from ember_bench.models.wire.gemini_schema import SchemaError, openapi_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from ember_bench.errors import ConfigError
-from ember_bench.models.providers import _openai_chat as chat
-from ember_bench.models.providers._wire import (
+from ember_bench.models.providers.base import Provider, provider
+from ember_bench.models.wire import openai_chat
+from ember_bench.models.wire.adapting import (
     MalformedError,
     WireErrors,
     check_each,
@@ -31,7 +32,6 @@ from ember_bench.models.providers._wire import (
     require,
     secrets_of,
 )
-from ember_bench.models.providers.base import Provider, provider
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -113,7 +113,7 @@ class LiteLLM(Provider):
                     max_retries=0,
                     drop_params=False,
                 )
-            return chat.completion(_body(answer))
+            return openai_chat.completion(_body(answer))
         except MalformedError as error:
             raise self._errors.unreadable(error) from None
         except Exception as error:
@@ -122,7 +122,7 @@ class LiteLLM(Provider):
 
     def arguments(self, call: Call) -> dict[str, Any]:
         """Return what litellm's `completion` takes for `call`."""
-        body = chat.arguments(call, "max_tokens", self._options.reasoning_effort)
+        body = openai_chat.arguments(call, "max_tokens", self._options.reasoning_effort)
         if (budget := call.request.parameters.thinking_tokens) is not None:
             body["thinking"] = {"type": "enabled", "budget_tokens": budget}
         return body

@@ -15,12 +15,11 @@ from urllib.parse import quote, urlencode
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ember_bench.errors import ConfigError
-from ember_bench.models.providers import _openai_chat as chat
-from ember_bench.models.providers import _openai_responses as responses
-from ember_bench.models.providers._openai_batch import OpenAIBatches
-from ember_bench.models.providers._wire import custom_headers, find_key, find_url, read_options
-from ember_bench.models.providers._wired import Address, GeneratedProvider, pooled
+from ember_bench.models.batch.openai import OpenAIBatches
 from ember_bench.models.providers.base import provider
+from ember_bench.models.wire import openai_chat, openai_responses
+from ember_bench.models.wire.adapting import custom_headers, find_key, find_url, read_options
+from ember_bench.models.wire.http_provider import Address, GeneratedProvider, pooled
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -108,14 +107,14 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         """Return the body of the request for `call`, as the API has it."""
         options = self._options
         if options.api == "responses":
-            return responses.arguments(call.request, options.reasoning_effort)
-        return chat.arguments(call, options.max_tokens_field, options.reasoning_effort)
+            return openai_responses.arguments(call.request, options.reasoning_effort)
+        return openai_chat.arguments(call, options.max_tokens_field, options.reasoning_effort)
 
     @classmethod
     def lacks(cls, model: ModelInfo) -> Mapping[Feature, str]:
         """Return what the API that the model is asked through has no place for."""
         spoken = read_options(model, OpenAIOptions).api
-        return responses.LACKS if spoken == "responses" else chat.LACKS
+        return openai_responses.LACKS if spoken == "responses" else openai_chat.LACKS
 
     @classmethod
     def models_of(cls, document: Document) -> list[ModelInfo]:
@@ -142,7 +141,7 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         model = request.model
         if read_options(model, OpenAIOptions).azure is None and find_url(model, URL_VARIABLE):
             return iter(())
-        return chat.refused_values(request.parameters)
+        return openai_chat.refused_values(request.parameters)
 
     def _address(self) -> Address:
         key, options = self._key.get_secret_value(), self._options
@@ -158,10 +157,12 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
 
     def _completion(self, body: Any) -> Completion:
         spoken = self._options.api
-        return chat.completion(body) if spoken == "chat" else responses.completion(body)
+        return (
+            openai_chat.completion(body) if spoken == "chat" else openai_responses.completion(body)
+        )
 
     def _refusal(self, status: int, headers: Mapping[str, str], body: Any) -> ProviderError:
-        return chat.refusal(self._errors, status, headers, body)
+        return openai_chat.refusal(self._errors, status, headers, body)
 
     @classmethod
     def _sdk(cls) -> tuple[ModuleType, type[Exception]]:

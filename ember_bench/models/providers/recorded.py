@@ -27,7 +27,8 @@ from ember_bench.errors import (
 )
 from ember_bench.models.info import ModelCost, ModelInfo
 from ember_bench.models.providers.base import Provider, provider
-from ember_bench.models.providers.recordings import (
+from ember_bench.models.recorded.data_dir import DATA_DIR_VARIABLE, AvailableFrom, Text, data_dir
+from ember_bench.models.recorded.files import (
     SUFFIXES,
     Answers,
     Fields,
@@ -35,7 +36,6 @@ from ember_bench.models.providers.recordings import (
     merge,
     recordings,
 )
-from ember_bench.models.recorded_data import DATA_DIR_VARIABLE, AvailableFrom, Text, data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,7 +47,10 @@ if TYPE_CHECKING:
 
 Files = Annotated[
     tuple[Text, ...],
-    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    BeforeValidator(
+        lambda value: (value,) if isinstance(value, str) else value,
+        json_schema_input_type=str | list[str],
+    ),
     Field(min_length=1),
 ]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ember_bench.documents import parse_document
 from ember_bench.models.call import Call, Request
+from ember_bench.models.model_registry import models_of_card
 from ember_bench.models.providers.recorded import Recorded
-from ember_bench.models.registry import models_of_card
 from ember_bench.models.strand import Draw, TrialContext
 from ember_bench.models.types import Completion, Message
 

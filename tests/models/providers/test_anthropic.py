@@ -11,8 +11,8 @@ from ember_bench.documents import parse_document
 from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models.call import Call, Request
 from ember_bench.models.info import ModelInfo
+from ember_bench.models.model_registry import models_of_card
 from ember_bench.models.providers.anthropic import Anthropic
-from ember_bench.models.registry import models_of_card
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.types import (
     Completion,

@@ -12,7 +12,7 @@ import pytest
 
 from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models import ModelInfo, ProviderInfo, SamplingParameters
-from ember_bench.models.batch_api import (
+from ember_bench.models.batch.api import (
     BatchApi,
     BatchFailedError,
     OpenBatch,
@@ -20,8 +20,8 @@ from ember_bench.models.batch_api import (
     UndecidedError,
 )
 from ember_bench.models.call import Call, Request
+from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import provider_class
-from ember_bench.models.registry import ModelRegistry
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.types import Message, Usage
 from ember_bench.registry import Cards

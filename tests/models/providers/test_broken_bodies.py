@@ -85,7 +85,7 @@ def test_it_is_an_answer_that_can_be_kept_or_an_error_of_the_provider(adapter: A
 
 
 def test_a_count_that_is_a_truth_is_none() -> None:
-    from ember_bench.models.providers._wire import token_count
+    from ember_bench.models.wire.adapting import token_count
 
     assert token_count({"input_tokens": True}, "input_tokens") == 0
     assert token_count({"input_tokens": 1}, "input_tokens") == 1

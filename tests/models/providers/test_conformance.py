@@ -17,7 +17,6 @@ import pytest
 
 from ember_bench.errors import ProviderError
 from ember_bench.models.call import Request
-from ember_bench.models.providers import _wire
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.types import (
     Completion,
@@ -28,6 +27,7 @@ from ember_bench.models.types import (
     ToolCall,
     Usage,
 )
+from ember_bench.models.wire import adapting
 from tests.models.providers.wires import KEY, Adapter, Heard
 from tests.models.providers.wires.adapters import ADAPTERS
 from tests.models.providers.wires.asking import (
@@ -275,7 +275,7 @@ class TestFaults:
     def test_an_answer_larger_than_any_is_given_up_and_fills_no_memory(
         self, adapter: Adapter, packed: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(_wire, "MOST_BYTES", 100_000)
+        monkeypatch.setattr(adapting, "MOST_BYTES", 100_000)
         body, headers = b" " * 1_000_000, {}
         if packed:
             body, headers = gzip.compress(body), {"content-encoding": "gzip"}

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ember_bench.answers.formats import parse_answer
 from ember_bench.models.providers._distractors import distractors
-from ember_bench.operators.answers import parse_answer
 
 CITIES = ("London", "Paris", "Rome", "Berlin")
 

@@ -13,7 +13,6 @@ import pytest
 from ember_bench.errors import ConfigError
 from ember_bench.models.call import Call, Request
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.providers._gemini_schema import SchemaError, openapi_schema
 from ember_bench.models.providers.google_legacy import GoogleLegacy
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.types import (
@@ -24,6 +23,7 @@ from ember_bench.models.types import (
     ToolDefinition,
     Usage,
 )
+from ember_bench.models.wire.gemini_schema import SchemaError, openapi_schema
 from tests.support.loopback import LoopbackServer, json_reply
 
 QUESTION = (Message("user", "What is the capital of France?"),)

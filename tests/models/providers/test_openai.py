@@ -13,9 +13,8 @@ from ember_bench.documents import parse_document
 from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models.call import Call, Request
 from ember_bench.models.info import ModelInfo, ProviderInfo
-from ember_bench.models.providers._wire import retry_after
+from ember_bench.models.model_registry import models_of_card
 from ember_bench.models.providers.openai import OpenAI
-from ember_bench.models.registry import models_of_card
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.types import (
     Completion,
@@ -24,6 +23,7 @@ from ember_bench.models.types import (
     SamplingParameters,
     Usage,
 )
+from ember_bench.models.wire.adapting import retry_after
 from ember_bench.registry import Cards, builtin_root
 from tests.support.openai_server import Answer, Asked, Fault, OpenAIServer
 

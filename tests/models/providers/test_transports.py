@@ -17,8 +17,8 @@ from ember_bench.documents import parse_document
 from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models.call import Request
 from ember_bench.models.info import ModelInfo
+from ember_bench.models.model_registry import models_of_card
 from ember_bench.models.providers.base import provider_class
-from ember_bench.models.registry import models_of_card
 from ember_bench.models.types import (
     Completion,
     Image,

@@ -1,0 +1,1 @@
+"""Answers read out of texts: formats, claims, numbers, choices, programs."""

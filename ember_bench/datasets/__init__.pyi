@@ -1,0 +1,12 @@
+from .cards import DatasetCard as DatasetCard
+from .dataset import Dataset as Dataset
+from .generated import (
+    generator as generator,
+    generators as generators,
+)
+from .item import Item as Item
+from .load import (
+    load_dataset as load_dataset,
+    read_card as read_card,
+)
+from .splitmix import SplitMix as SplitMix

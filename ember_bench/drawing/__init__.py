@@ -1,0 +1,1 @@
+"""Charts as SVG and HTML, for the report and MLflow."""

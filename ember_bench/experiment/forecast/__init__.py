@@ -1,0 +1,1 @@
+"""The forecast of an experiment: calls and cost before any call is made."""

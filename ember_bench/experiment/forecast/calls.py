@@ -1,0 +1,308 @@
+"""The plan of an experiment: how many calls it makes and what they may cost, before any is made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from ember_bench import bridge
+from ember_bench.experiment.forecast.rehearsal import (
+    ASSUMED_OUTPUT_TOKENS,
+    CHARACTERS_PER_TOKEN,
+    Asked,
+    Cast,
+    KnownAnswers,
+    Rehearsal,
+)
+from ember_bench.experiment.prepare import Experiment, prepare
+from ember_bench.models.model_registry import ModelRegistry
+from ember_bench.models.providers.base import provider_class
+from ember_bench.registry import Cards
+
+# Calls are a matter of structure: a few items show it. What is known already is not.
+_ITEMS: Final = 12
+_MOST_CALLS: Final = 40_000
+
+
+class Range(msgspec.Struct, frozen=True):
+    """From the fewest to the most, where it depends on what the models answer.
+
+    The most is over all casts; the fewest over those whose answers can be read.
+    """
+
+    low: float
+    high: float
+
+
+class CellForecast(msgspec.Struct, frozen=True):
+    """What one cell is going to ask.
+
+    Attributes:
+        trials: Items x epochs.
+        calls: Calls that its trials use.
+        shared: Those of them that a cell above it makes, or one of its own trials.
+        stored: Those of the rest whose answers are in the response store.
+        made: Those that are left: requests.
+        expected_usd: What `made` costs on average; None if a price is unknown.
+        worst_usd: What `made` costs at most; None if a price is unknown or nothing limits it.
+    """
+
+    name: str
+    label: str
+    dataset: str
+    simulated: bool
+    trials: int
+    calls: Range
+    shared: Range
+    stored: Range
+    made: Range
+    expected_usd: Range | None
+    worst_usd: float | None
+
+
+class Forecast(msgspec.Struct, frozen=True):
+    """What an experiment is going to ask; the numbers are the sums over its cells.
+
+    Attributes:
+        assumptions: What the numbers rest on, in sentences.
+    """
+
+    name: str
+    grid: str
+    simulated: bool
+    cells: list[CellForecast]
+    trials: int
+    calls: Range
+    shared: Range
+    stored: Range
+    made: Range
+    expected_usd: Range | None
+    worst_usd: float | None
+    assumptions: list[str]
+
+
+def forecast(
+    path: Path,
+    cards: Cards,
+    registry: ModelRegistry,
+    *,
+    known: KnownAnswers | None = None,
+    data_dir: Path | None = None,
+    unsafe_code: bool = False,
+) -> Forecast:
+    """Return the plan of a grid; makes no call and writes nothing.
+
+    The cells' graphs run on some items with a stand-in for the models, once for each `Cast`.
+
+    Args:
+        path: The grid file.
+        cards: The registries in force.
+        registry: The models.
+        known: Answers that are there already.
+        data_dir: Where recorded data is.
+        unsafe_code: Run the targets' code without a sandbox where there is none.
+
+    Raises:
+        ConfigError: with every mistake in the grid at its place.
+    """
+    rehearsal = Rehearsal(registry, known)
+    experiment = prepare(
+        path, cards, rehearsal, data_dir=data_dir, asks=False, unsafe_code=unsafe_code
+    )
+    counted = asyncio.run(_Rehearsed(experiment, rehearsal, exact=known is not None).run())
+    cells = [_cell(experiment, index, counted) for index in range(len(experiment.cells))]
+    expected = [cell.expected_usd for cell in cells]
+    worst = [cell.worst_usd for cell in cells]
+    return Forecast(
+        name=experiment.name,
+        grid=str(path),
+        simulated=any(cell.simulated for cell in cells),
+        cells=cells,
+        trials=len(experiment),
+        calls=_sum(cell.calls for cell in cells),
+        shared=_sum(cell.shared for cell in cells),
+        stored=_sum(cell.stored for cell in cells),
+        made=_sum(cell.made for cell in cells),
+        expected_usd=None if None in expected else _sum(e for e in expected if e is not None),
+        worst_usd=None if None in worst else sum(w for w in worst if w is not None),
+        assumptions=list(_assumptions(experiment, counted)),
+    )
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts over the rehearsed trials of one cell with one cast."""
+
+    calls: int = 0
+    shared: int = 0
+    stored: int = 0
+    made: int = 0
+    expected_usd: float | None = 0.0
+    worst_usd: float | None = 0.0
+    unpriced: set[str] = field(default_factory=set)
+    unlimited: set[str] = field(default_factory=set)
+
+    def add(self, call: Asked, *, shared: bool) -> None:
+        self.calls += 1
+        self.shared += shared
+        self.stored += call.known and not shared
+        if shared or call.known:
+            return
+        self.made += 1
+        self.expected_usd = _plus(self.expected_usd, call.expected_usd)
+        self.worst_usd = _plus(self.worst_usd, call.worst_usd)
+        if call.expected_usd is None:
+            self.unpriced.add(call.model_id)
+        elif call.worst_usd is None:
+            self.unlimited.add(call.model_id)
+
+
+class _Rehearsed:
+    """The rehearsed trials of an experiment.
+
+    Args:
+        exact: Rehearse every trial, as far as that is quick, and not only a few items of each.
+    """
+
+    def __init__(self, experiment: Experiment, rehearsal: Rehearsal, *, exact: bool) -> None:
+        self.experiment = experiment
+        self.rehearsal = rehearsal
+        self.exact = exact
+        self.casts = list(Cast)
+        self.units: dict[str, list[tuple[int, int]]] = {}
+        self.tallies: dict[tuple[int, Cast], _Tally] = {}
+
+    async def run(self) -> _Rehearsed:
+        """Rehearse, first one trial of each cell to see how many there may be."""
+        self._choose(1)
+        await self._rehearse()
+        cost = sum(tally.calls for tally in self.tallies.values())
+        most = _MOST_CALLS // max(1, cost)
+        self._choose(max(1, most if self.exact else min(_ITEMS, most)))
+        await self._rehearse()
+        return self
+
+    def scale(self, dataset: str) -> float:
+        """Return how many trials one rehearsed trial stands for."""
+        return self._trials(dataset) / len(self.units[dataset])
+
+    @property
+    def sampled(self) -> bool:
+        """Whether some trials were not rehearsed."""
+        return any(len(units) < self._trials(name) for name, units in self.units.items())
+
+    def _trials(self, dataset: str) -> int:
+        return len(self.experiment.questions[dataset].items) * self.experiment.spec.epochs
+
+    def _choose(self, number: int) -> None:
+        """Choose `number` trials of each dataset, evenly spaced over items and epochs."""
+        for name, questions in self.experiment.questions.items():
+            trials, items = self._trials(name), len(questions.items)
+            chosen = sorted({k * trials // number for k in range(min(number, trials))})
+            if number >= trials:
+                chosen = list(range(trials))
+            self.units[name] = [(place % items, place // items) for place in chosen]
+
+    async def _rehearse(self) -> None:
+        self.tallies, self.casts = {}, []
+        self.rehearsal.unfinished = self.rehearsal.improvised = 0
+        for cast in Cast:
+            self.casts.append(cast)
+            seen: set[bytes] = set()
+            for index, cell in enumerate(self.experiment.cells):
+                tally = self.tallies[index, cast] = _Tally()
+                questions = self.experiment.questions[cell.dataset]
+                for item, epoch in self.units[cell.dataset]:
+                    await bridge.run(self.rehearsal.trial, cell, questions, item, epoch, cast)
+                    for call in self.rehearsal.take():
+                        tally.add(call, shared=call.key in seen)
+                        seen.add(call.key)
+            if not self.rehearsal.improvised:
+                return
+
+
+def _cell(experiment: Experiment, index: int, rehearsed: _Rehearsed) -> CellForecast:
+    cell = experiment.cells[index]
+    tallies = [rehearsed.tallies[index, cast] for cast in rehearsed.casts]
+    scale = rehearsed.scale(cell.dataset)
+    expected = [tally.expected_usd for tally in tallies]
+    worst = [tally.worst_usd for tally in tallies]
+    return CellForecast(
+        name=cell.name,
+        label=cell.label,
+        dataset=cell.dataset,
+        simulated=cell.simulated,
+        trials=experiment.scheduled(cell),
+        calls=_counts([tally.calls for tally in tallies], scale),
+        shared=_counts([tally.shared for tally in tallies], scale),
+        stored=_counts([tally.stored for tally in tallies], scale),
+        made=_counts([tally.made for tally in tallies], scale),
+        expected_usd=_range([e * scale for e in expected if e is not None])
+        if None not in expected
+        else None,
+        worst_usd=None if None in worst else max(w for w in worst if w is not None) * scale,
+    )
+
+
+def _assumptions(experiment: Experiment, rehearsed: _Rehearsed) -> Iterable[str]:
+    tallies = rehearsed.tallies.values()
+    if len(rehearsed.casts) > 1:
+        yield (
+            "Ranges go from models that are always right, or always wrong, to models that never"
+            " agree or cannot be understood."
+        )
+    if rehearsed.sampled:
+        trials = max(map(len, rehearsed.units.values()))
+        yield f"Calls were counted on {trials:,} trials of each cell, evenly spaced."
+    asked = [m for m in experiment.models if not _is_recorded(m.provider_name)]
+    if any(not provider_class(m.provider_name).simulated for m in asked):
+        yield (
+            f"Expected cost: an answer has {ASSUMED_OUTPUT_TOKENS} tokens (or max_tokens, if that"
+            f" is less), and a prompt a token for every {CHARACTERS_PER_TOKEN} characters."
+        )
+        yield (
+            "Worst-case cost: each answer is as long as max_tokens or the model's context allows,"
+            " and a prompt has a token for every byte."
+        )
+    if any(provider_class(m.provider_name).simulated for m in asked):
+        yield "Simulated models: lengths and prices are those on their cards; nothing is paid."
+    if unpriced := sorted(set().union(*(tally.unpriced for tally in tallies))):
+        yield f"Unknown price: {', '.join(unpriced)}."
+    if unlimited := sorted(set().union(*(tally.unlimited for tally in tallies))):
+        yield (
+            f"Worst case unknown: neither max_tokens nor a context size limits the answers of"
+            f" {', '.join(unlimited)}."
+        )
+    if rehearsed.rehearsal.unfinished:
+        yield (
+            f"{rehearsed.rehearsal.unfinished:,} rehearsed trials ended early, as an operator"
+            " could not go on with a stand-in's answer: there may be more calls."
+        )
+
+
+def _is_recorded(provider_name: str) -> bool:
+    provider = provider_class(provider_name)
+    return provider.instant and not provider.simulated
+
+
+def _plus(total: float | None, value: float | None) -> float | None:
+    return None if total is None or value is None else total + value
+
+
+def _range(values: Sequence[float]) -> Range:
+    """Return the range of values in the order of `Cast`."""
+    return Range(min(values[:2]), max(values))
+
+
+def _counts(values: Sequence[int], scale: float) -> Range:
+    return _range([round(value * scale) for value in values])
+
+
+def _sum(ranges: Iterable[Range]) -> Range:
+    found = list(ranges)
+    return Range(sum(r.low for r in found), sum(r.high for r in found))

@@ -1,0 +1,252 @@
+"""A stand-in for the models: graphs run on it as on the real ones, and nothing is asked or paid.
+
+It answers with the item's target, with answers that differ from each other, or with what no answer
+can be read out of (a `Cast`); answers that are known already are given as they are. What it notes
+of each call is what a plan needs: its call key, and what it would cost.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Protocol
+
+from ember_bench.datasets.item import Item
+from ember_bench.errors import ConfigError
+from ember_bench.experiment.cells import Cell
+from ember_bench.experiment.prepare import Questions
+from ember_bench.experiment.trial import ItemSubject, graph_inputs
+from ember_bench.models import strand as strands
+from ember_bench.models.call import Call, Request
+from ember_bench.models.info import ModelInfo
+from ember_bench.models.model_registry import ModelRegistry
+from ember_bench.models.providers.base import Provider, provider_class
+from ember_bench.models.providers.simulated import SimulatedOptions
+from ember_bench.models.service import ModelService
+from ember_bench.models.strand import Strand, TrialContext
+from ember_bench.models.types import Completion, Response, Usage
+
+ASSUMED_OUTPUT_TOKENS: Final = 300
+"""Length of an answer of which nothing is known."""
+CHARACTERS_PER_TOKEN: Final = 4
+
+# What wraps a message on its way to the model.
+_TOKENS_PER_MESSAGE: Final = 16
+# A private character in each answer tells, in a later prompt, that the whole answer stands there.
+_FIRST_MARK: Final = 0xF0000
+_MARKS: Final = 0xFFFD
+_MARK: Final = re.compile(f"[{chr(_FIRST_MARK)}-{chr(_FIRST_MARK + _MARKS)}]")
+
+
+class Cast(Enum):
+    """What the stand-in answers."""
+
+    RIGHT = "right"
+    DIFFERENT = "different"
+    UNREADABLE = "unreadable"
+
+
+class KnownAnswers(Protocol):
+    """Answers that need not be asked for: a response store, read only."""
+
+    def get(self, key: bytes) -> Completion | None:
+        """Return the stored answer of a call, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Tokens of an answer.
+
+    Attributes:
+        expected: On average.
+        most: At most; None if nothing limits it.
+    """
+
+    expected: float
+    most: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One call of a rehearsed trial.
+
+    Attributes:
+        key: The call key.
+        model_id: Who would be asked.
+        known: Whether the answer is there already.
+        expected_usd: What it would cost on average; None if unknown.
+        worst_usd: What it could cost at most; None if unknown.
+    """
+
+    key: bytes
+    model_id: str
+    known: bool
+    expected_usd: float | None
+    worst_usd: float | None
+
+
+class Rehearsal(ModelService):
+    """Answers in place of the models, and notes what it was asked.
+
+    Args:
+        registry: The models.
+        known: Answers that are there already.
+    """
+
+    def __init__(self, registry: ModelRegistry, known: KnownAnswers | None = None) -> None:
+        super().__init__(registry)
+        self._known = known
+        self._providers: dict[str, Provider | None] = {}
+        self._asked: list[Asked] = []
+        self._lengths: list[Length] = []
+        self._script = _Script(Cast.RIGHT, None, [])
+        self.improvised = 0
+        """Answers that were made up; without any, every cast gives the same."""
+        self.unfinished = 0
+        """Trials that an exception ended: an operator could not go on with what it was given."""
+
+    def trial(self, cell: Cell, questions: Questions, item: int, epoch: int, cast: Cast) -> None:
+        """Run one trial; call it in a greenlet of the bridge, then `take` what it asked."""
+        subject = questions.items[item]
+        self._script = _Script(cast, subject, _other_targets(questions, subject))
+        self._lengths = []
+        strand = Strand(TrialContext(ItemSubject(subject, questions.evaluator), epoch))
+        token = strands.current.set(strand)
+        try:
+            cell.prepared.run(graph_inputs(subject))
+        except Exception:  # counted, and said in the plan
+            self.unfinished += 1
+        finally:
+            strands.current.reset(token)
+
+    def take(self) -> list[Asked]:
+        """Return the calls noted since the last time."""
+        asked, self._asked = self._asked, []
+        return asked
+
+    async def ask(self, request: Request, module: object = None) -> Response:
+        """Answer one request."""
+        return (await self.ask_all([(request, module)]))[0]
+
+    async def ask_all(self, requests: Sequence[tuple[Request, object]]) -> list[Response]:
+        """Answer (request, LM module) pairs."""
+        calls = [self._placed(request, module) for request, module in requests]
+        return [await self._stand_in(call, provider) for call, provider in calls]
+
+    async def count(self, request: Request, module: object = None) -> None:
+        """Count `request` as made, without making it."""
+        self._placed(request, module)
+
+    def _placed(self, request: Request, module: object) -> tuple[Call, Provider | None]:
+        strand = strands.current.get() or Strand(TrialContext())
+        provider = self._provider(request.model)
+        context = provider.context(strand.trial) if provider is not None else ""
+        return Call.place(request, strand, strand.replica(module), context), provider
+
+    async def _stand_in(self, call: Call, provider: Provider | None) -> Response:
+        model = call.request.model
+        known = self._known.get(call.key) if self._known is not None else None
+        recorded = known is None and provider is not None and _is_recorded(provider)
+        if recorded and provider is not None:
+            # To look into a file is to ask nobody, and it says what a call costs.
+            known = await provider.complete(call)
+        if known is not None:
+            cost = known.cost_usd
+            if cost is None and model.price is not None:
+                cost = model.price.of(known.usage)
+            self._note(call, cost, cost, known=not recorded)
+            return Response(known.text, model.model_id, known.usage, cost, 0.0)
+        self.improvised += 1
+        length = _length(call.request)
+        self._note(call, *self._prices(call.request, length), known=False)
+        text = self._script.answer(call.request.role, len(self._lengths))
+        if not provider_class(model.provider_name).simulated:
+            text = f"{chr(_FIRST_MARK + len(self._lengths) % _MARKS)}\n{text}"
+        self._lengths.append(length)
+        return Response(text, model.model_id, Usage(), None, 0.0)
+
+    def _note(
+        self, call: Call, expected: float | None, worst: float | None, *, known: bool
+    ) -> None:
+        model_id = call.request.model.model_id
+        self._asked.append(Asked(call.key, model_id, known, expected, worst))
+
+    def _prices(self, request: Request, length: Length) -> tuple[float | None, float | None]:
+        """Return the expected and the worst-case price of a call."""
+        cost, context = request.model.price, request.model.context_tokens
+        if cost is None:
+            return None, None
+        texts = [message.content for message in request.messages]
+        inside = [
+            self._lengths[number]
+            for text in texts
+            for mark in _MARK.findall(text)
+            if (number := ord(mark) - _FIRST_MARK) < len(self._lengths)
+        ]
+        sent = 1 + sum(map(len, texts)) // CHARACTERS_PER_TOKEN
+        expected_in = sent + sum(answer.expected for answer in inside)
+        expected = cost.of(Usage(round(expected_in), round(length.expected)))
+        # No tokeniser makes more tokens than there are bytes.
+        most_in: int | None = sum(
+            len(text.encode(errors="replace")) + _TOKENS_PER_MESSAGE for text in texts
+        )
+        for answer in inside:
+            most_in = None if most_in is None or answer.most is None else most_in + answer.most
+        if context is not None:
+            most_in = context if most_in is None else min(most_in, context)
+        if most_in is None or length.most is None:
+            return expected, None
+        return expected, cost.most(most_in, length.most)
+
+    def _provider(self, model: ModelInfo) -> Provider | None:
+        """Return the model's provider; None where a key is missing, which a plan does not need."""
+        if model.fingerprint not in self._providers:
+            try:
+                self._providers[model.fingerprint] = provider_class(model.provider_name)(model)
+            except ConfigError:
+                self._providers[model.fingerprint] = None
+        return self._providers[model.fingerprint]
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    """What is answered to one item."""
+
+    cast: Cast
+    item: Item | None
+    others: Sequence[str]
+
+    def answer(self, role: str, number: int) -> str:
+        """Return the answer to the trial's call of this number."""
+        unreadable = "?" * (1 + number % 50)
+        if self.cast is Cast.UNREADABLE or self.item is None:
+            return unreadable
+        right = self.cast is Cast.RIGHT
+        if role == "verify":
+            return "Verdict: yes" if right else "Verdict: no"
+        wrong = self.others[number % len(self.others)] if self.others else unreadable
+        answer = self.item.target if right else wrong
+        return answer if self.item.answer_format == "exact" else f"Answer: {answer}"
+
+
+def _other_targets(questions: Questions, item: Item) -> list[str]:
+    """Return what is readable as an answer to `item`, and wrong."""
+    few = questions.items[:50]
+    return list(dict.fromkeys(i.target for i in few if i.target != item.target))
+
+
+def _is_recorded(provider: Provider) -> bool:
+    return provider.instant and not provider.simulated
+
+
+def _length(request: Request) -> Length:
+    """Return how long the answer to `request` may be."""
+    provider = provider_class(request.model.provider_name)
+    most = provider.longest_answer(request)
+    if provider.simulated:
+        options = SimulatedOptions.model_validate(request.model.options)
+        return Length(options.output_tokens * math.exp(options.spread**2 / 2), most)
+    return Length(min(ASSUMED_OUTPUT_TOKENS, most or ASSUMED_OUTPUT_TOKENS), most)

@@ -1,0 +1,323 @@
+"""An experiment, read and checked: everything that is needed to run it, and nothing started."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from ember_bench.datasets import Dataset, Item, load_dataset
+from ember_bench.datasets.packed import hashed_order, pick, values_of
+from ember_bench.documents import Document
+from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
+from ember_bench.evaluators import load_evaluator
+from ember_bench.evaluators.base import Evaluator, RunsCode
+from ember_bench.experiment.cells import Cell, expand, find_baselines
+from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
+from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_spec
+from ember_bench.experiment.trial import Trial
+from ember_bench.models.info import ModelInfo
+from ember_bench.models.providers.base import provider_class
+from ember_bench.models.service import ModelService
+from ember_bench.registry import Cards, Kind
+
+_CHECKED_AT_ONCE: Final = 1_000
+_WRITTEN_AT_ONCE: Final = 5_000
+
+
+@dataclass(frozen=True)
+class Questions:
+    """A dataset as the experiment asks it.
+
+    Attributes:
+        items: In the experiment's seeded order.
+        evaluator: What scores them.
+        identity: Changes with any item, and with the order.
+    """
+
+    dataset: Dataset
+    items: Sequence[Item]
+    evaluator: Evaluator
+    identity: str
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment, ready to run.
+
+    Attributes:
+        path: The grid file.
+        cells: In grid order.
+        questions: By name of the dataset.
+        baselines: The cell that the others are compared with, by name of the dataset.
+    """
+
+    path: Path
+    spec: ExperimentSpec
+    document: Document
+    cells: list[Cell]
+    questions: dict[str, Questions]
+    baselines: dict[str, Cell]
+    service: ModelService
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.spec.name
+
+    @cached_property
+    def models(self) -> list[ModelInfo]:
+        """Every model that is asked, once."""
+        found = {model.model_id: model for cell in self.cells for model in cell.models}
+        return list(found.values())
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes with anything that can change a result or its analysis."""
+        spec = self.spec.model_dump(mode="json", exclude={"in_flight", "purpose", "budget_usd"})
+        content = sha256()
+        datasets = {
+            name: itertools.chain(
+                [b"[", _json(q.dataset.digest), b","],
+                _json_list(values_of(q.items, "id")),
+                [b",", _json(q.evaluator.identity), b"]"],
+            )
+            for name, q in self.questions.items()
+        }
+        members: dict[str, Iterable[bytes]] = {
+            "cells": [_json({cell.name: cell.digest for cell in self.cells})],
+            "datasets": _json_object(datasets),
+            "spec": [_json(spec)],
+        }
+        for piece in _json_object(members):
+            content.update(piece)
+        return content.hexdigest()[:32]
+
+    def item(self, trial: Trial) -> Item:
+        """Return the item that `trial` is about."""
+        return self.questions[self.cells[trial.cell].dataset].items[trial.item]
+
+    def scheduled(self, cell: Cell) -> int:
+        """Return how many trials the grid asks for in `cell`."""
+        return len(self.questions[cell.dataset].items) * self.spec.epochs
+
+    def __len__(self) -> int:
+        """Return how many trials the grid asks for in all."""
+        return sum(self.scheduled(cell) for cell in self.cells)
+
+    def only(self, names: Collection[str]) -> Experiment:
+        """Return an experiment of the cells of these names.
+
+        They are compared with a baseline if it is among them.
+        """
+        cells = [cell for cell in self.cells if cell.name in names]
+        datasets = {cell.dataset for cell in cells}
+        baselines = {data: cell for data, cell in self.baselines.items() if cell.name in names}
+        return replace(
+            self,
+            spec=self.spec if baselines else self.spec.model_copy(update={"baseline": None}),
+            cells=cells,
+            questions={name: q for name, q in self.questions.items() if name in datasets},
+            baselines=baselines,
+        )
+
+    def trials(self) -> Iterator[Trial]:
+        """Yield all trials, item by item over all cells.
+
+        However early a run stops, its cells have been asked the same items, and the datasets
+        have advanced at the same rate.
+        """
+        by_dataset = {
+            name: [i for i, cell in enumerate(self.cells) if cell.dataset == name]
+            for name in self.questions
+        }
+        longest = max(len(q.items) for q in self.questions.values())
+        # `itertools.product` would hold all numbers of items.
+        for epoch, step in ((e, s) for e in range(self.spec.epochs) for s in range(longest)):
+            for name, questions in self.questions.items():
+                if step < len(questions.items):
+                    for cell in by_dataset[name]:
+                        yield Trial(cell, step, epoch)
+
+
+def prepare(
+    path: Path,
+    cards: Cards,
+    service: ModelService,
+    *,
+    data_dir: Path | None = None,
+    asks: bool = True,
+    unsafe_code: bool = False,
+    evaluators: Mapping[str, str] | None = None,
+    budget_usd: float | None = None,
+) -> Experiment:
+    """Read a grid and everything that it names; makes no call.
+
+    Args:
+        path: The grid file.
+        cards: The registries in force.
+        service: What the experiment's LM modules ask; its registry has the models.
+        data_dir: Where recorded data is.
+        asks: Whether models are going to be asked, so that their keys must be there.
+        unsafe_code: Run model-written code without a sandbox where there is none.
+        evaluators: By dataset, evaluators in place of the grid's.
+        budget_usd: What a run may spend, in place of what the grid says.
+
+    Raises:
+        ConfigError: with every mistake at its place.
+    """
+    spec, document = read_spec(path)
+    spec = spec.scored_by(evaluators or {})
+    if budget_usd is not None:
+        spec = spec.capped_at(budget_usd)
+    problems: list[Problem] = []
+    questions: dict[str, Questions] = {}
+    named = [entry.name for entry in spec.datasets]
+    for index, entry in enumerate(spec.datasets):
+        if entry.name in named[:index]:
+            message = f"duplicate dataset {entry.name!r}"
+            problems.append(document.problem(message, "datasets", index, "name"))
+            continue
+        try:
+            questions[entry.name] = _questions(
+                entry, index, spec, document, cards, data_dir, unsafe_code=unsafe_code
+            )
+        except ConfigError as error:
+            problems += error.problems
+    cells: list[Cell] = []
+    baselines: dict[str, Cell] = {}
+    try:
+        cells = expand(spec, document, cards, service)
+        baselines = find_baselines(cells, spec, document)
+        problems += budget_problems(spec.budget_usd, document, cells)
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(*problems)
+    service.budget = budget_of(spec.budget_usd, cells)
+    experiment = Experiment(path, spec, document, cells, questions, baselines, service)
+    for provider in dict.fromkeys(provider_class(m.provider_name) for m in experiment.models):
+        if asks or provider.instant:
+            provider.check(experiment.models)
+    return experiment
+
+
+def _questions(
+    entry: DatasetSpec,
+    index: int,
+    spec: ExperimentSpec,
+    document: Document,
+    cards: Cards,
+    data_dir: Path | None,
+    *,
+    unsafe_code: bool,
+) -> Questions:
+    def at(*keys: Any) -> Any:
+        return document.at("datasets", index, *keys)
+
+    problems = _unknown("datasets", entry.name, cards, document.at("datasets", index, "name"))
+    if entry.evaluator is not None:
+        place = document.at("datasets", index, "evaluator")
+        problems += _unknown("evaluators", entry.evaluator, cards, place)
+    if problems:
+        raise ConfigError(*problems)
+    dataset = load_dataset(
+        entry.name,
+        cards,
+        data_dir=data_dir,
+        limit=entry.limit,
+        parameters=entry.parameters,
+        at=at,
+    )
+    if entry.evaluator is None:
+        card = cards.get("datasets", entry.name).document
+        if problems := _unknown("evaluators", dataset.evaluator, cards, card.at("evaluator")):
+            raise ConfigError(*problems)
+    evaluator = load_evaluator(entry.evaluator or dataset.evaluator, cards)
+    if isinstance(evaluator, RunsCode):
+        try:
+            evaluator = evaluator.confined(unsafe=unsafe_code)
+        except ConfigError as error:
+            message = f"dataset {dataset.name!r}: {error.problems[0].message}"
+            raise ConfigError(Problem(message, document.at("datasets", index))) from None
+    _check_targets(dataset, evaluator, document.at("datasets", index))
+    order = f"{dataset.digest} shuffled@1 {spec.seed}"
+    return Questions(dataset, _shuffled(dataset.items, spec.seed), evaluator, order)
+
+
+def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -> None:
+    """See that each item's own target scores full marks: what cannot be right cannot be asked."""
+
+    def check(item: Item) -> None:
+        try:
+            score = evaluator.evaluate(item, item.target)
+        except ConfigError as error:
+            message = f"dataset {dataset.name!r}: {error.problems[0].message}"
+            raise ConfigError(Problem(message, location)) from None
+        if score.value < 1.0:
+            message = (
+                f"dataset {dataset.name!r}: evaluator {evaluator.name!r} does not accept item "
+                f"{item.id!r}'s own target, {item.target!r}"
+            )
+            if getattr(evaluator, "blocking", False):
+                message += f": {score.explanation}"  # what a look at the target does not tell
+            raise ConfigError(Problem(message, location))
+
+    if getattr(evaluator, "blocking", False):
+        items = iter(dataset.items)
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            # All at once would hold all items in memory.
+            while batch := list(itertools.islice(items, _CHECKED_AT_ONCE)):
+                for _ in threads.map(check, batch):
+                    pass
+    else:
+        for item in dataset.items:
+            check(item)
+
+
+def _unknown(kind: Kind, name: str, cards: Cards, location: Location) -> list[Problem]:
+    """Return what is wrong with a card's name: nothing, or that there is no such card."""
+    try:
+        cards.get(kind, name)
+    except UnknownNameError as error:
+        return [Problem(problem.message, location) for problem in error.problems]
+    return []
+
+
+def _shuffled(items: Sequence[Item], seed: int) -> Sequence[Item]:
+    """Return the items in an order that depends on the seed and each item's id alone.
+
+    So two experiments of one seed ask the items that they share in the same order.
+    """
+    return pick(items, hashed_order(f"{seed}/{id_}" for id_ in values_of(items, "id")))
+
+
+def _json(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def _json_object(members: Mapping[str, Iterable[bytes]]) -> Iterator[bytes]:
+    """Yield a JSON object in pieces, as `_json` writes it; each member comes in pieces, too."""
+    yield b"{"
+    for number, name in enumerate(sorted(members)):
+        yield (b"," if number else b"") + _json(name) + b":"
+        yield from members[name]
+    yield b"}"
+
+
+def _json_list(values: Iterator[str]) -> Iterator[bytes]:
+    """Yield a JSON list of texts in pieces."""
+    yield b"["
+    comma = b""
+    while batch := list(itertools.islice(values, _WRITTEN_AT_ONCE)):
+        yield comma + _json(batch)[1:-1]
+        comma = b","
+    yield b"]"

@@ -1,0 +1,274 @@
+"""How well a graph's nodes choose, and what each candidate is worth: from stored answers alone.
+
+Where a node is given several responses, what they would have scored is known as well as what the
+node made of them. The graphs are run again on stored answers, as in `rescoring`; no model is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ember_bench import bridge, stats
+from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.rescoring import fitting_trials
+from ember_bench.experiment.results.rows import StoredTrials
+from ember_bench.experiment.results.summary import Estimate
+from ember_bench.experiment.trial import ItemSubject, Trial, graph_inputs, score_output
+from ember_bench.models import strand as strands
+from ember_bench.models.strand import Strand, TrialContext
+from ember_bench.operators.merging import merge_inputs
+
+_AT_ONCE = 200
+
+
+class MemberSummary(msgspec.Struct, frozen=True):
+    """One candidate's place before a choice, such as the third member of an ensemble.
+
+    Attributes:
+        member: Its place among the responses, from 0.
+        accuracy: Of its own answer.
+        shapley: Its share of the accuracy of the plurality vote of all; they sum to it.
+        leave_one_out: The vote's accuracy lost without it; negative if it harms.
+    """
+
+    member: int
+    accuracy: Estimate
+    shapley: Estimate
+    leave_one_out: Estimate
+
+
+class VotePoint(msgspec.Struct, frozen=True):
+    """What k of the responses before a choice would have scored, over all choices of k.
+
+    Attributes:
+        vote: Of their plurality vote.
+        best: Of the best of them.
+    """
+
+    k: int
+    vote: Estimate
+    best: Estimate
+
+
+class ChoiceSummary(msgspec.Struct, frozen=True):
+    """A node that makes one answer of several responses.
+
+    Attributes:
+        operator: What it runs.
+        items: Items it was seen on.
+        judged: What it accepted and refused: a verifier's verdicts; else it accepts the responses
+            whose answer it gives. Counts of (right and accepted, wrong and accepted, right and
+            refused, wrong and refused) responses.
+        sensitivity: Share of the right responses that are accepted; None if there were none.
+        specificity: Share of the wrong ones that are refused.
+        precision: Share of the accepted ones that are right.
+        chosen: Score of its answer.
+        random: Score of a response taken at random.
+        oracle: Score of the best response, or of its own answer where that is better.
+        gap: Oracle less chosen: what a perfect choice would add.
+        recovered: Share of the way from random to oracle that it goes; None if they are equal.
+        beyond: Items on which its answer scores more than every response.
+        members: Where each item has as many responses; from the first epoch.
+        votes: The same, for every k up to their number.
+    """
+
+    node: str
+    operator: str
+    items: int
+    judged: tuple[int, int, int, int]
+    sensitivity: Estimate | None
+    specificity: Estimate | None
+    precision: Estimate | None
+    chosen: Estimate
+    random: Estimate
+    oracle: Estimate
+    gap: Estimate
+    recovered: float | None
+    beyond: int
+    members: list[MemberSummary]
+    votes: list[VotePoint] = []
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What one node was given and gave, by trial."""
+
+    item: list[int] = field(default_factory=list)
+    epoch: list[int] = field(default_factory=list)
+    chosen: list[float] = field(default_factory=list)
+    scores: list[list[float]] = field(default_factory=list)
+    answers: list[list[str | None]] = field(default_factory=list)
+    accepted: list[list[bool]] = field(default_factory=list)
+
+
+async def attribute(
+    experiment: Experiment, stored: StoredTrials, cells: Collection[str]
+) -> dict[str, list[ChoiceSummary]]:
+    """Return the choices that each of `cells` makes, by the cell's name, in graph order.
+
+    Only trials that are stored and did not fail count.
+
+    Args:
+        experiment: As it is now; its service must be offline, and have the response store.
+        stored: Its results.
+        cells: Names of the cells that are wanted.
+    """
+    before, trials = fitting_trials(experiment, stored)
+    seen: dict[tuple[int, str], _Seen] = {}
+    deciding = {
+        number: names
+        for number, cell in enumerate(before.cells)
+        if cell.name in cells and (names := [node.name for node in cell.graph if node.inputs])
+    }
+    chosen = sorted(
+        (trial for trial in trials if trial.cell in deciding),
+        key=lambda trial: (trial.cell, trial.item, trial.epoch),
+    )
+    for start in range(0, len(chosen), _AT_ONCE):
+        batch = chosen[start : start + _AT_ONCE]
+        found = await asyncio.gather(*(bridge.run(observe, before, trial) for trial in batch))
+        for trial, outputs in zip(batch, found, strict=True):
+            for name in deciding[trial.cell] if outputs is not None else ():
+                note = seen.setdefault((trial.cell, name), _Seen())
+                _note(note, before, trial, name, outputs or {})
+    summaries: dict[str, list[ChoiceSummary]] = {}
+    for (number, name), noted in sorted(seen.items(), key=lambda entry: entry[0][0]):
+        if noted.item:
+            cell = before.cells[number]
+            operator = type(cell.graph.nodes[name]).__name__
+            summary = _summary(name, operator, noted, stored.description.level)
+            summaries.setdefault(cell.name, []).append(summary)
+    return summaries
+
+
+def observe(experiment: Experiment, trial: Trial) -> dict[str, Any] | None:
+    """Run one trial; return the outputs of every node, None if it fails."""
+    cell = experiment.cells[trial.cell]
+    questions = experiment.questions[cell.dataset]
+    item = questions.items[trial.item]
+    strand = Strand(TrialContext(ItemSubject(item, questions.evaluator), trial.epoch))
+    token = strands.current.set(strand)
+    try:
+        return cell.prepared.run(graph_inputs(item))
+    except Exception:  # it failed when it was run, too, or its answers are gone
+        return None
+    finally:
+        strands.current.reset(token)
+
+
+def _note(
+    seen: _Seen, experiment: Experiment, trial: Trial, name: str, outputs: Mapping[str, Any]
+) -> None:
+    """Note what a node made of its responses, if it had several and made an answer of them."""
+    cell = experiment.cells[trial.cell]
+    questions = experiment.questions[cell.dataset]
+    item, evaluator = questions.items[trial.item], questions.evaluator
+    output = outputs[name]
+    given = merge_inputs(graph_inputs(item), outputs, cell.graph.edges[name]).get("responses", ())
+    if len(given) < 2 or not isinstance(output, Mapping) or "final_answer" not in output:
+        return
+    final = score_output(evaluator, item, output)
+    scored = [evaluator.evaluate(item, str(response)) for response in given]
+    verdicts = output.get("accepted")
+    if verdicts is None or len(verdicts) != len(given):
+        verdicts = [s.answer is not None and s.answer == final.answer for s in scored]
+    seen.item.append(trial.item)
+    seen.epoch.append(trial.epoch)
+    seen.chosen.append(final.value)
+    seen.scores.append([score.value for score in scored])
+    seen.answers.append([score.answer for score in scored])
+    seen.accepted.append([bool(verdict) for verdict in verdicts])
+
+
+def _summary(name: str, operator: str, seen: _Seen, level: float) -> ChoiceSummary:
+    chosen = np.asarray(seen.chosen)
+    best = np.asarray([max(scores) for scores in seen.scores])
+    blind = np.asarray([float(np.mean(scores)) for scores in seen.scores])
+    oracle = np.maximum(best, chosen)
+
+    def mean(values: np.ndarray) -> Estimate:
+        found = stats.mean_score(stats.item_means(values, seen.item).means, level=level)
+        assert found is not None  # noqa: S101 - there are items
+        return Estimate.of(found)
+
+    judged = stats.confusion(
+        [verdict for verdicts in seen.accepted for verdict in verdicts],
+        [score >= 1 for scores in seen.scores for score in scores],
+        level=level,
+    )
+    room = float(oracle.mean() - blind.mean())
+    return ChoiceSummary(
+        node=name,
+        operator=operator,
+        items=len(set(seen.item)),
+        judged=(
+            judged.true_positives,
+            judged.false_positives,
+            judged.false_negatives,
+            judged.true_negatives,
+        ),
+        sensitivity=Estimate.of(judged.sensitivity) if judged.sensitivity else None,
+        specificity=Estimate.of(judged.specificity) if judged.specificity else None,
+        precision=Estimate.of(judged.precision) if judged.precision else None,
+        chosen=mean(chosen),
+        random=mean(blind),
+        oracle=mean(oracle),
+        gap=mean(oracle - chosen),
+        recovered=float(chosen.mean() - blind.mean()) / room if room > 1e-12 else None,
+        beyond=len({i for i, c, b in zip(seen.item, chosen, best, strict=True) if c > b}),
+        members=list(_members(seen, level)),
+        votes=list(_votes(seen, level)),
+    )
+
+
+def _members(seen: _Seen, level: float) -> Iterator[MemberSummary]:
+    """Yield what each place among the responses is worth, where all items have as many."""
+    first = _of_first_epoch(seen)
+    if not first:
+        return
+    scores = np.asarray([seen.scores[row] for row in first])
+    found = stats.vote_attribution([seen.answers[row] for row in first], scores, level=level)
+    if found is None:
+        return
+    for member in range(scores.shape[1]):
+        accuracy = stats.mean_score(scores[:, member], level=level)
+        assert accuracy is not None  # noqa: S101 - there are items
+        yield MemberSummary(
+            member=member,
+            accuracy=Estimate.of(accuracy),
+            shapley=_with(found.shapley[member], found.shapley_intervals[member]),
+            leave_one_out=_with(found.leave_one_out[member], found.leave_one_out_intervals[member]),
+        )
+
+
+def _votes(seen: _Seen, level: float) -> Iterator[VotePoint]:
+    """Yield what smaller votes would have scored, where all items have as many responses."""
+    first = _of_first_epoch(seen)
+    scores = [seen.scores[row] for row in first]
+    if not first:
+        return
+    found = stats.vote_curve([seen.answers[row] for row in first], scores, level=level)
+    assert found is not None  # noqa: S101 - there are items
+    for number, k in enumerate(found.k.tolist()):
+        yield VotePoint(
+            k=k,
+            vote=_with(found.vote[number], found.vote_intervals[number]),
+            best=_with(found.oracle[number], found.oracle_intervals[number]),
+        )
+
+
+def _of_first_epoch(seen: _Seen) -> list[int]:
+    """Return the rows of the first epoch; none if they have not all as many responses."""
+    first = [row for row, epoch in enumerate(seen.epoch) if epoch == 0]
+    return first if len({len(seen.scores[row]) for row in first}) == 1 else []
+
+
+def _with(value: float, interval: stats.Interval | None) -> Estimate:
+    low, high = (interval.low, interval.high) if interval else (None, None)
+    return Estimate(float(value), low, high, "t")

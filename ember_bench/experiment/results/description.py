@@ -1,0 +1,193 @@
+"""What an experiment asks, as its trial store keeps it: enough to read results without the grid."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ember_bench import __version__
+from ember_bench.experiment.results.items import AskedItem, AskedItems
+from ember_bench.experiment.results.summary import DatasetSummary
+from ember_bench.graph.data import NoNGraphData
+
+if TYPE_CHECKING:
+    from ember_bench.experiment.cells import Cell
+    from ember_bench.experiment.prepare import Experiment
+
+
+class NodeDescription(msgspec.Struct, frozen=True, array_like=True):
+    """A node of a cell's graph, as a diagram shows it.
+
+    Attributes:
+        operator: What it runs.
+        models: Ids of the models it asks, one for each LM module, in order.
+        inputs: Names of the nodes whose outputs it is given.
+        nodes: Those in it, if it is a graph itself.
+    """
+
+    name: str
+    operator: str
+    models: list[str]
+    inputs: list[str]
+    nodes: list[NodeDescription]
+
+
+class CellDescription(msgspec.Struct, frozen=True):
+    """A cell, as `CellSummary` has it, without results.
+
+    Attributes:
+        nodes: Of its graph, in graph order; none in stores that were written before they were kept.
+    """
+
+    name: str
+    label: str
+    dataset: str
+    architecture: str
+    parameters: dict[str, Any]
+    models: list[str]
+    simulated: bool
+    oracle: bool
+    replayed: bool
+    nodes: list[NodeDescription] = []
+
+
+class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_defaults=True):
+    """An experiment, as `ExperimentSummary` has it, without results.
+
+    Attributes:
+        grid: Its file, as the user named it.
+        baseline: The architecture that the grid names as baseline; None if it names none.
+        baselines: Name of the cell that others are compared with, by dataset.
+        cells: In grid order.
+        asked: The identity of what the table `asked` has, by dataset; none in stores that were
+            written before there was one, whose items are in the description itself.
+        items: In the order in which they are asked, by dataset.
+    """
+
+    name: str
+    grid: str
+    digest: str
+    version: str
+    seed: int
+    epochs: int
+    failures: str
+    level: float
+    baseline: str | None
+    baselines: dict[str, str]
+    datasets: list[DatasetSummary]
+    cells: list[CellDescription]
+    asked: dict[str, str] = {}
+    items: Mapping[str, AskedItems] = {}
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Index of each cell by its name."""
+        return {cell.name: index for index, cell in enumerate(self.cells)}
+
+    @cached_property
+    def item_places(self) -> dict[str, dict[str, int]]:
+        """Index of each item by its id, for each dataset."""
+        return {
+            name: {item.id: index for index, item in enumerate(items)}
+            for name, items in self.items.items()
+        }
+
+    def dataset(self, name: str) -> DatasetSummary:
+        """Return the dataset of this name."""
+        return next(dataset for dataset in self.datasets if dataset.name == name)
+
+    def scheduled(self, cell: CellDescription) -> int:
+        """Return how many trials the grid asks for in `cell`."""
+        return len(self.items[cell.dataset]) * self.epochs
+
+
+def encode(description: Description) -> str:
+    """Return a description as JSON, without its items."""
+    return msgspec.json.encode(msgspec.structs.replace(description, items={})).decode()
+
+
+def decode(stored: str, database: sqlite3.Connection) -> Description:
+    """Return what `encode` made, with the items that the trial store has in its tables.
+
+    Raises:
+        msgspec.MsgspecError: if it is none.
+    """
+    described = _decode(stored)
+    if described.items:
+        return described
+    items = {
+        dataset.name: AskedItems.stored(database, dataset.name, dataset.items)
+        for dataset in described.datasets
+    }
+    return msgspec.structs.replace(described, items=items)
+
+
+def _asked_items(_: type, found: Any) -> AskedItems:
+    """Return items that stand in the description itself."""
+    return AskedItems.of(msgspec.convert(found, list[AskedItem]))
+
+
+_decode: Final = msgspec.json.Decoder(Description, dec_hook=_asked_items).decode
+
+
+def describe(experiment: Experiment) -> Description:
+    """Return what `experiment` asks, but for its items, which its trial store has."""
+    spec = experiment.spec
+    return Description(
+        name=experiment.name,
+        grid=str(experiment.path),
+        digest=experiment.digest,
+        version=__version__,
+        seed=spec.seed,
+        epochs=spec.epochs,
+        failures=spec.failures,
+        level=spec.level,
+        baseline=spec.baseline.name if spec.baseline else None,
+        baselines={name: cell.name for name, cell in experiment.baselines.items()},
+        datasets=[
+            DatasetSummary(
+                name=name,
+                source=asked.dataset.source,
+                revision=asked.dataset.revision,
+                digest=asked.dataset.digest,
+                items=len(asked.items),
+                evaluator=asked.evaluator.name,
+                evaluator_identity=asked.evaluator.identity,
+            )
+            for name, asked in experiment.questions.items()
+        ],
+        cells=[_cell(cell) for cell in experiment.cells],
+        asked={name: asked.identity for name, asked in experiment.questions.items()},
+    )
+
+
+def _cell(cell: Cell) -> CellDescription:
+    return CellDescription(
+        name=cell.name,
+        label=cell.label,
+        dataset=cell.dataset,
+        architecture=cell.architecture.name,
+        parameters=cell.parameters,
+        models=[model.model_id for model in cell.models],
+        simulated=cell.simulated,
+        oracle=cell.architecture.card.oracle,
+        replayed=cell.replayed,
+        nodes=_nodes(cell.graph),
+    )
+
+
+def _nodes(graph: NoNGraphData) -> list[NodeDescription]:
+    return [
+        NodeDescription(
+            name=node.name,
+            operator=type(node.operator).__name__,
+            models=[lm.model.model_id for lm in node.operator.lm_modules()],
+            inputs=list(node.inputs),
+            nodes=_nodes(node.operator) if isinstance(node.operator, NoNGraphData) else [],
+        )
+        for node in graph
+    ]

@@ -1,0 +1,252 @@
+"""Reading a trial store, also while another process writes to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ember_bench.errors import StoreError
+from ember_bench.experiment.results.description import Description, decode
+from ember_bench.experiment.results.summary import OUTCOMES
+from ember_bench.experiment.trial import CallEntry
+from ember_bench.models.store.sqlite import open_for_reading
+
+APPLICATION_ID: Final = 0x454D4254  # "EMBT"
+SCHEMA_VERSION: Final = 1
+DESCRIPTION: Final = "description"
+"""The fact that says what the experiment asks."""
+
+_AT_ONCE: Final = 10_000
+
+_decode_calls = msgspec.msgpack.Decoder(tuple[CallEntry, ...]).decode
+_OUTCOME: Final = " ".join(
+    ["CASE outcome", *(f"WHEN '{name}' THEN {i}" for i, name in enumerate(OUTCOMES)), "END"]
+)
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class RunTotals:
+    """What one run, or all runs, of an experiment made and paid."""
+
+    spend_usd: float
+    calls_made: int
+    calls_shared: int
+
+
+class ItemNumbers:
+    """The numbers that the items of a dataset have in the table of items.
+
+    Args:
+        stored: In the order in which the items are asked.
+        most: The highest number in the table.
+    """
+
+    def __init__(self, stored: array[int], most: int) -> None:
+        self.stored = stored
+        numbers = np.frombuffer(stored, dtype=np.intc)
+        self.index = array("i", [-1]) * (most + 1)
+        """By number, where the item is in the order; -1 if it is not asked."""
+        self.indices = np.frombuffer(self.index, dtype=np.intc)
+        """The same memory as an array."""
+        self.indices[numbers] = np.arange(len(numbers), dtype=np.intc)
+        self.ascending = bool((np.diff(numbers) > 0).all())
+        """Whether the order is that of the numbers."""
+
+
+class TrialRows:
+    """The stored trials of one experiment.
+
+    Attributes:
+        path: The file.
+        description: What the experiment asks; cells and items are numbered in its order.
+    """
+
+    path: Path
+    description: Description
+    _db: sqlite3.Connection
+    _cell_ids: list[int]
+    """Of each cell in the table of cells."""
+    _numbers: list[ItemNumbers]
+    """For each cell, of its items in the table of items."""
+
+    def columns(
+        self, cell: int, names: Sequence[str], *, first: int | None = None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield (item index, epoch, *names) of the stored trials of a cell, in item order.
+
+        Args:
+            cell: Its number.
+            names: Of columns.
+            first: Only those of the first so many items; None for all.
+        """
+        numbers = self._numbers[cell]
+        index, wanted = numbers.index, numbers.stored[:first]
+        rows = self._db.execute(
+            f"SELECT item, epoch, {', '.join(names)} FROM trials"  # noqa: S608 - column names of ours
+            " WHERE cell = ? AND epoch < ? AND item BETWEEN ? AND ? ORDER BY item, epoch",
+            (
+                self._cell_ids[cell],
+                self.description.epochs,
+                min(wanted, default=0),
+                max(wanted, default=-1),
+            ),
+        )
+        found = ((index[row[0]], *row[1:]) for row in rows if 0 <= index[row[0]] < len(wanted))
+        return found if numbers.ascending else iter(sorted(found, key=itemgetter(0, 1)))
+
+    def numbers(self, cell: int, names: Sequence[str]) -> Iterator[FloatArray]:
+        """Yield item index and `names` of the stored trials of a cell, some thousand at a time.
+
+        Shape (1 + len(names), n_trials); NaN where there is no value, and an outcome by its place
+        among `OUTCOMES`. The epochs of an item follow each other; items come in the order of their
+        numbers in the table of items. They go to an array one by one: no trial is an object
+        meanwhile.
+        """
+        # The largest number that SQLite can write is infinite, and is none that is stored.
+        wanted = [_OUTCOME if name == "outcome" else f"ifnull({name}, 9e999)" for name in names]
+        rows = self._db.execute(
+            f"SELECT {', '.join(['item', *wanted])} FROM trials"  # noqa: S608 - column names of ours
+            " WHERE cell = ? AND epoch < ? ORDER BY item, epoch",
+            (self._cell_ids[cell], self.description.epochs),
+        )
+        indices, width = self._numbers[cell].indices, 1 + len(names)
+        while True:
+            some = chain.from_iterable(islice(rows, _AT_ONCE))
+            found = np.fromiter(some, np.float64).reshape(-1, width).T
+            if not found.size:
+                return
+            found[np.isinf(found)] = np.nan
+            found[0] = indices[found[0].astype(np.intp)]
+            yield found[:, found[0] >= 0]
+
+    def calls(self, cell: int, item: int, epoch: int) -> tuple[CallEntry, ...] | None:
+        """Return the calls of one trial, or None if it is not stored."""
+        row = self._db.execute(
+            "SELECT calls FROM trials WHERE cell = ? AND item = ? AND epoch = ?",
+            (self._cell_ids[cell], self._numbers[cell].stored[item], epoch),
+        ).fetchone()
+        return _decode_calls(row[0]) if row is not None else None
+
+    def all_calls(
+        self, cell: int, *, first: int | None = None
+    ) -> Iterator[tuple[int, int, tuple[CallEntry, ...]]]:
+        """Yield (item index, epoch, calls) as `columns` does."""
+        for item, epoch, calls in self.columns(cell, ["calls"], first=first):
+            yield item, epoch, _decode_calls(calls)
+
+    def all_totals(self) -> RunTotals:
+        """Return what all runs of the experiment have made and paid."""
+        return self._totals("")
+
+    def fact(self, name: str) -> str | None:
+        """Return a fact that was noted under `name`."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _read_numbers(self) -> list[ItemNumbers]:
+        """Return, for each cell, the numbers of its items in the table of items."""
+        most = self._db.execute("SELECT max(id) FROM items").fetchone()[0] or 0
+        by_dataset = {
+            name: ItemNumbers(array("i", self._stored_numbers(name)), most)
+            for name in self.description.items
+        }
+        return [by_dataset[cell.dataset] for cell in self.description.cells]
+
+    def _stored_numbers(self, dataset: str) -> Iterator[int]:
+        if dataset in self.description.asked:
+            rows = self._db.execute(
+                "SELECT item FROM asked WHERE dataset = ? ORDER BY place", (dataset,)
+            )
+            return (number for (number,) in rows)
+        found = dict(self._db.execute("SELECT item, id FROM items WHERE dataset = ?", (dataset,)))
+        return (found[item.id] for item in self.description.items[dataset])
+
+    def _totals(self, where: str, *values: Any) -> RunTotals:
+        row = self._db.execute(
+            "SELECT total(spend_usd), sum(calls_made), sum(calls_shared) FROM runs "  # noqa: S608 - a literal of ours
+            + where,
+            values,
+        ).fetchone()
+        return RunTotals(row[0], row[1] or 0, row[2] or 0)
+
+
+class StoredTrials(TrialRows):
+    """The trials that are in a trial store now; nothing in it is made, changed or locked.
+
+    What another process writes meanwhile is not seen. Neither grid nor registry is needed.
+
+    Args:
+        path: The file.
+
+    Raises:
+        StoreError: if it is not a trial store of this version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._db = open_for_reading(path, application_id=APPLICATION_ID, version=SCHEMA_VERSION)
+        try:
+            # All that is read from here on is of one moment.
+            self._db.execute("BEGIN")
+            self.description = self._described()
+            cells = dict(self._db.execute("SELECT name, id FROM cells"))
+            self._cell_ids = [cells[cell.name] for cell in self.description.cells]
+            self._numbers = self._read_numbers()
+            self.evaluators = dict(self._db.execute("SELECT dataset, identity FROM evaluators"))
+            """Identity of the evaluator that scored, by dataset."""
+        except BaseException as error:
+            self._db.close()
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"{path}: cannot be read: {error}") from error
+            raise
+
+    def fingerprints(self, cell: int) -> dict[tuple[int, int], bytes]:
+        """Return the fingerprint of each stored trial of a cell by (item index, epoch)."""
+        return {(item, epoch): print_ for item, epoch, print_ in self.columns(cell, _FINGERPRINT)}
+
+    def failure(self, cell: int, item: int, epoch: int) -> dict[str, Any] | None:
+        """Return what a trial that ended in an error came to, by field of `TrialResult`.
+
+        None if it is not stored, or did not end in an error.
+        """
+        names = ("outcome", "error", "cost_usd", "latency_seconds", "calls")
+        row = self._db.execute(
+            f"SELECT {', '.join(names)} FROM trials"  # noqa: S608 - column names of ours
+            " WHERE cell = ? AND item = ? AND epoch = ? AND outcome = 'error'",
+            (self._cell_ids[cell], self._numbers[cell].stored[item], epoch),
+        ).fetchone()
+        if row is None:
+            return None
+        calls = tuple(msgspec.structs.replace(call, made=False) for call in _decode_calls(row[-1]))
+        return dict(zip(names, row[:-1], strict=False)) | {"calls": calls}
+
+    def _described(self) -> Description:
+        stored = self.fact(DESCRIPTION)
+        if stored is None:
+            raise StoreError(f"{self.path}: does not say what it is of; run its grid once more")
+        try:
+            return decode(stored, self._db)
+        except msgspec.MsgspecError as error:
+            raise StoreError(
+                f"{self.path}: was written by another version of ember-bench: {error}; run its "
+                "grid once more"
+            ) from None
+
+
+_FINGERPRINT: Final = ("fingerprint",)

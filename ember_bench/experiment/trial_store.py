@@ -1,0 +1,396 @@
+"""The trial store: every trial's result, in one SQLite file for each experiment."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import msgspec
+
+from ember_bench.errors import StoreError
+from ember_bench.evaluators.base import Evaluator
+from ember_bench.experiment.prepare import Experiment, Questions
+from ember_bench.experiment.results.description import decode, describe, encode
+from ember_bench.experiment.results.items import ASKED_SCHEMA
+from ember_bench.experiment.results.rows import (
+    APPLICATION_ID,
+    DESCRIPTION,
+    SCHEMA_VERSION,
+    RunTotals,
+    TrialRows,
+)
+from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
+from ember_bench.models.store.response_store import Paid
+from ember_bench.models.store.sqlite import is_damage, open_database, put_aside
+
+_SCHEMA: Final = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE cells (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, parts TEXT NOT NULL);
+CREATE TABLE items (
+    id INTEGER PRIMARY KEY,
+    dataset TEXT NOT NULL,
+    item TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    UNIQUE (dataset, item)
+);
+CREATE TABLE evaluators (dataset TEXT PRIMARY KEY, identity TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE trials (
+    cell INTEGER NOT NULL REFERENCES cells (id),
+    item INTEGER NOT NULL REFERENCES items (id),
+    epoch INTEGER NOT NULL,
+    fingerprint BLOB NOT NULL,
+    outcome TEXT NOT NULL,
+    score REAL NOT NULL,
+    answer TEXT,
+    explanation TEXT NOT NULL,
+    error TEXT,
+    cost_usd REAL,
+    latency_seconds REAL,
+    spend_usd REAL NOT NULL,
+    calls_used INTEGER NOT NULL,
+    calls_made INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    calls BLOB NOT NULL,
+    PRIMARY KEY (cell, item, epoch)
+) WITHOUT ROWID;
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    started TEXT NOT NULL,
+    spend_usd REAL NOT NULL DEFAULT 0,
+    calls_made INTEGER NOT NULL DEFAULT 0,
+    calls_shared INTEGER NOT NULL DEFAULT 0
+);
+"""
+
+_ACCOUNTS: Final = "accounts"
+_BATCH: Final = 1_000
+_SHOWN: Final = 3
+
+_encode_calls = msgspec.msgpack.Encoder().encode
+
+
+def open_trial_store(path: Path, experiment: Experiment, *, started: str) -> TrialStore:
+    """Open the trial store in `path`; a damaged file is put aside, and `changes` says so.
+
+    Its trials are run again: what their calls answered is in the response store.
+
+    Raises:
+        StoreError: if the file is something else, of another version, or cannot be written.
+    """
+    try:
+        return TrialStore(path, experiment, started=started)
+    except StoreError as error:
+        if not is_damage(error.__cause__):
+            raise
+    aside = put_aside(path)
+    store = TrialStore(path, experiment, started=started)
+    store.changes.append(
+        f"{path.name} was damaged; it is {aside.name} now, and all trials run anew"
+    )
+    return store
+
+
+class TrialStore(TrialRows):
+    """The results of one experiment's trials.
+
+    Opening it for an experiment compares what is stored with what the experiment now asks:
+    results of trials whose fingerprint is another one are removed, and `changes` says why.
+
+    Raises:
+        StoreError: if the file is not a trial store of this version.
+    """
+
+    def __init__(self, path: Path, experiment: Experiment, *, started: str) -> None:
+        self.path = path
+        self.experiment = experiment
+        self._db = open_database(
+            path, application_id=APPLICATION_ID, version=SCHEMA_VERSION, schema=_SCHEMA
+        )
+        # Rows lost with the power are computed again from the response store, for free.
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with self._transaction():
+                self._db.execute(ASKED_SCHEMA)  # stores from before it are taken over
+                self._before = self._asked_before()
+                self.changes = self._changed_parts()
+                self._cell_ids = self._register_cells()
+                for name, questions in experiment.questions.items():
+                    self.changes += self._register_items(name, questions)
+                    self.changes += self._register_evaluator(name, questions.evaluator)
+                self._describe()
+                self._numbers = self._read_numbers()
+                self.done = self._keep_current()
+                row = self._db.execute("INSERT INTO runs (started) VALUES (?)", (started,))
+                self._run = row.lastrowid or 0
+                self._accounts = self._named_accounts()
+                self._unsettled = True  # an earlier run may have been killed
+        except BaseException:
+            self._db.close()
+            raise
+
+    def write(self, results: Sequence[TrialResult]) -> None:
+        """Keep the results of trials, replacing those of the same trials."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO trials"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [self._row(result) for result in results],
+            )
+            shared = sum(not entry.made for result in results for entry in result.calls)
+            self._db.execute(
+                "UPDATE runs SET calls_shared = calls_shared + ? WHERE id = ?",
+                (shared, self._run),
+            )
+
+    def settle(self, paid: Callable[[str], Paid]) -> RunTotals:
+        """Bring what each run has paid up to date; return that of this run.
+
+        Counted where the answers are kept: a request is paid also if its trial was cancelled, or
+        the run was killed, before the trial could use the answer.
+
+        Args:
+            paid: Tells what was paid on an account, see `account`.
+        """
+        with self._transaction():
+            numbers = [number for (number,) in self._db.execute("SELECT id FROM runs")]
+            for number in numbers if self._unsettled else [self._run]:
+                found = paid(self._account_of(number))
+                self._db.execute(
+                    # What was paid stays paid, also if the response store was deleted since.
+                    "UPDATE runs SET spend_usd = max(spend_usd, ?),"
+                    " calls_made = max(calls_made, ?) WHERE id = ?",
+                    (found.spend_usd, found.requests, number),
+                )
+        self._unsettled = False
+        return self.run_totals()
+
+    @property
+    def account(self) -> str:
+        """What this run's requests are paid on."""
+        return self._account_of(self._run)
+
+    def _named_accounts(self) -> str:
+        """Return what the accounts of the experiment's runs begin with, in any response store."""
+        name = self.fact(_ACCOUNTS) or uuid4().hex
+        self.note(_ACCOUNTS, name)
+        return name
+
+    def _account_of(self, run: int) -> str:
+        return f"{self._accounts}/{run}"
+
+    def is_done(self, trial: Trial) -> bool:
+        """Whether `trial` was done, and not in vain, before this run."""
+        items = len(self._numbers[trial.cell].stored)
+        return bool(self.done[trial.cell][trial.epoch * items + trial.item])
+
+    def run_totals(self) -> RunTotals:
+        """Return what this run has made and paid."""
+        return self._totals("WHERE id = ?", self._run)
+
+    def note(self, name: str, value: str) -> None:
+        """Note a fact about the experiment, for later runs."""
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Commit what is done within, or none of it.
+
+        Raises:
+            StoreError: if SQLite cannot: the file is damaged, the disk full.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"{self.path}: cannot be used: {error}") from error
+            raise
+
+    def _row(self, result: TrialResult) -> tuple[Any, ...]:
+        trial, calls = result.trial, result.calls
+        made = input_tokens = output_tokens = 0
+        for entry in calls:
+            made += entry.made
+            input_tokens += entry.input_tokens
+            output_tokens += entry.output_tokens
+        return (
+            self._cell_ids[trial.cell], self._numbers[trial.cell].stored[trial.item], trial.epoch,
+            result.fingerprint, result.outcome, result.score, _writable(result.answer),
+            _writable(result.explanation), _writable(result.error), result.cost_usd,
+            result.latency_seconds, result.spend_usd, len(calls),
+            made, input_tokens, output_tokens, _encode_calls(calls),
+        )  # fmt: skip
+
+    def _asked_before(self) -> dict[str, str]:
+        """Return the identity of what the table `asked` has, by dataset."""
+        stored = self.fact(DESCRIPTION)
+        try:
+            return {} if stored is None else dict(decode(stored, self._db).asked)
+        except msgspec.MsgspecError:
+            return {}
+
+    def _describe(self) -> None:
+        """Keep what the experiment asks; the items are in their tables already."""
+        stored = encode(describe(self.experiment))
+        self.note(DESCRIPTION, stored)
+        self.description = decode(stored, self._db)
+        asked = self.description.asked
+        for name in self._before.keys() - asked.keys():
+            self._db.execute("DELETE FROM asked WHERE dataset = ?", (name,))
+
+    def _changed_parts(self) -> list[str]:
+        """Say, in sentences, what of the cells is different from what their trials were about."""
+        experiment, changes = self.experiment, []
+        known = dict(self._db.execute("SELECT name, parts FROM cells"))
+        changed: dict[str, list[str]] = {}
+        for cell in experiment.cells:
+            if (stored := known.get(cell.name)) is None:
+                continue
+            before = msgspec.json.decode(stored, type=dict[str, str])
+            for part, digest in cell.parts.items():
+                if before.get(part) != digest:
+                    changed.setdefault(part, []).append(cell.name)
+        for part, cells in changed.items():
+            verb = "have" if part in ("parameters", "models") else "has"
+            changes.append(f"the {part} of {_Some('cell', cells)} {verb} changed")
+        return changes
+
+    def _register_cells(self) -> list[int]:
+        """Bring the table of cells up to date and return each cell's id there."""
+        for cell in self.experiment.cells:
+            self._db.execute(
+                "INSERT INTO cells (name, parts) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET parts = excluded.parts",
+                (cell.name, msgspec.json.encode(cell.parts).decode()),
+            )
+        ids = dict(self._db.execute("SELECT name, id FROM cells"))
+        return [ids[cell.name] for cell in self.experiment.cells]
+
+    def _register_items(self, dataset: str, questions: Questions) -> list[str]:
+        """Bring the tables of items up to date; say, in sentences, which items changed."""
+        if self._before.get(dataset) == questions.identity:
+            return []
+        edited = _Some("item")
+        self._db.execute("DELETE FROM asked WHERE dataset = ?", (dataset,))
+        items = enumerate(questions.items)
+        while batch := list(itertools.islice(items, _BATCH)):
+            for _, item in batch:
+                row = self._db.execute(
+                    "SELECT digest FROM items WHERE dataset = ? AND item = ?", (dataset, item.id)
+                ).fetchone()
+                if row is not None and row[0] != item.digest:
+                    edited.add(item.id)
+            self._db.executemany(
+                "INSERT INTO items (dataset, item, digest) VALUES (?, ?, ?)"
+                " ON CONFLICT (dataset, item) DO UPDATE SET digest = excluded.digest"
+                " WHERE digest <> excluded.digest",
+                [(dataset, item.id, item.digest) for _, item in batch],
+            )
+            self._db.executemany(
+                "INSERT INTO asked SELECT dataset, ?, id, ?, ?, ?, ? FROM items"
+                " WHERE dataset = ? AND item = ?",
+                [
+                    (place, i.category, i.cluster, i.question, i.target, dataset, i.id)
+                    for place, i in batch
+                ],
+            )
+        return [f"{dataset}: {edited} changed"] if edited else []
+
+    def _register_evaluator(self, dataset: str, evaluator: Evaluator) -> list[str]:
+        """Bring the table of evaluators up to date; say if it is another one."""
+        row = self._db.execute(
+            "SELECT identity FROM evaluators WHERE dataset = ?", (dataset,)
+        ).fetchone()
+        if row is not None and row[0] == evaluator.identity:
+            return []
+        self._db.execute(
+            "INSERT OR REPLACE INTO evaluators VALUES (?, ?)", (dataset, evaluator.identity)
+        )
+        return (
+            [f"{dataset}: the evaluator {evaluator.name} changed, or is another one"] if row else []
+        )
+
+    def _keep_current(self) -> list[bytearray]:
+        """Remove trials that are about something else now; return which are done, by cell.
+
+        Trials that ended in an error are not done: this run tries them again.
+        """
+        done, unexplained = [], 0
+        epochs = self.experiment.spec.epochs
+        for number, cell in enumerate(self.experiment.cells):
+            questions = self.experiment.questions[cell.dataset]
+            index, items = self._numbers[number].index, len(questions.items)
+            flags = bytearray(items * epochs)
+            stale_items, stale_epochs = array("q"), array("q")
+            rows = self._db.execute(
+                "SELECT item, epoch, fingerprint, outcome FROM trials WHERE cell = ?",
+                (self._cell_ids[number],),
+            )
+            for stored, epoch, identity, outcome in rows:
+                if (item := index[stored]) < 0:
+                    continue  # not asked this time
+                current = fingerprint(cell, questions.items[item], questions.evaluator, epoch)
+                if identity != current:
+                    stale_items.append(stored)
+                    stale_epochs.append(epoch)
+                elif epoch < epochs and outcome != "error":
+                    flags[epoch * items + item] = 1
+            self._db.executemany(
+                "DELETE FROM trials WHERE cell = ? AND item = ? AND epoch = ?",
+                zip(
+                    itertools.repeat(self._cell_ids[number]),
+                    stale_items,
+                    stale_epochs,
+                    strict=False,
+                ),
+            )
+            unexplained += len(stale_items)
+            done.append(flags)
+        if unexplained and not self.changes:
+            self.changes.append(
+                f"{unexplained:,} stored trials do not fit the experiment any more: an answer "
+                "format, ember-bench itself, or something that an earlier run has noticed changed"
+            )
+        return done
+
+
+def _writable(text: str | None) -> str | None:
+    """Return `text` without halves of surrogate pairs, which SQLite cannot hold."""
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+class _Some:
+    """Names of things of one kind: how many, and the first few."""
+
+    def __init__(self, noun: str, names: Iterable[str] = ()) -> None:
+        self.noun = noun
+        self.count = 0
+        self.first: list[str] = []
+        for name in names:
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        if len(self.first) < _SHOWN:
+            self.first.append(name)
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    def __str__(self) -> str:
+        if self.count == 1:
+            return f"{self.noun} {self.first[0]}"
+        shown = ", ".join(self.first) + (", ..." if self.count > len(self.first) else "")
+        return f"{self.count:,} {self.noun}s ({shown})"

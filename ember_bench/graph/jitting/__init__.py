@@ -1,0 +1,1 @@
+"""`@jit`: programs traced into plans whose calls run at the same time."""

@@ -1,0 +1,1 @@
+"""The compact notation of graphs: read, built and written."""

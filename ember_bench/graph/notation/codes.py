@@ -1,0 +1,124 @@
+"""The codes of the compact notation: which operator each stands for, and what it may be given."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping, Sequence
+from collections.abc import Sequence as AbstractSequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+from ember_bench.operators.base import Operator
+from ember_bench.operators.cards import constructor_parameters
+from ember_bench.operators.lm import LMModuleConfig
+from ember_bench.operators.operator_classes import operator_class
+
+Models = Literal["none", "optional", "one", "many"]
+
+_PLAIN: Final = (str, int, float, bool)
+# What the notation writes in another way than as `key=value`.
+_WRITTEN_ELSEWHERE: Final = ("lm_modules", "signature")
+
+# Other names of sampling parameters, as public Ember has them.
+LM_SYNONYMS: Final = {"temp": "temperature", "max_output_tokens": "max_tokens"}
+LM_PARAMETERS: Final = tuple(name for name in LMModuleConfig.model_fields if name != "model_name")
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a code stands for.
+
+    Attributes:
+        code: As it is written.
+        operator: Name of the operator class.
+        models: Whether it asks none, perhaps one, one, or any number; several nodes are made of
+            one that asks one where the notation gives more.
+        purpose: In one line.
+        stages: Its argument that takes operators, written `$name`; None if it has none.
+        stage_form: How the argument takes them: a list, by name, or one alone.
+    """
+
+    code: str
+    operator: str
+    models: Models
+    purpose: str
+    stages: str | None = None
+    stage_form: Literal["list", "mapping", "one"] = "list"
+
+    @cached_property
+    def cls(self) -> type[Operator]:
+        """The operator class."""
+        return operator_class(self.operator)
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """Its own parameters that can be written down, with their types."""
+        found = {
+            name: _plain(hint)
+            for name, hint in _hints(self.cls).items()
+            if name not in (*_WRITTEN_ELSEWHERE, self.stages)
+        }
+        return {name: hint for name, hint in found.items() if hint is not None}
+
+    @property
+    def known(self) -> list[str]:
+        """The names of all parameters that it takes, its LM modules' included."""
+        return [*self.parameters, *(LM_PARAMETERS if self.models != "none" else ())]
+
+
+def _hints(cls: type[Operator]) -> dict[str, Any]:
+    """Return the types of what the constructor takes."""
+    hints: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if (init := vars(base).get("__init__")) is not None and base is not object:
+            hints |= get_type_hints(init)
+    return {name: hints.get(name) for name in constructor_parameters(cls)}
+
+
+def _plain(hint: Any) -> Any:
+    """Return the part of a type that the notation can write; None if there is none."""
+    if hint in _PLAIN or get_origin(hint) is Literal:
+        return hint
+    if get_origin(hint) in (Union, types.UnionType):
+        parts = [part for part in map(_plain, get_args(hint)) if part is not None]
+        return Union[tuple(parts)] if parts else None  # noqa: UP007 - made at run time
+    if get_origin(hint) in (list, Sequence, AbstractSequence, tuple):
+        return hint if _plain(get_args(hint)[0]) is not None else None
+    return None
+
+
+def _table(*codes: Code) -> Mapping[str, Code]:
+    return types.MappingProxyType({code.code: code for code in codes})
+
+
+_JUDGE: Final = "Reads all candidates and states the final answer"
+_VOTE: Final = "Majority vote"
+
+CODES: Final = _table(
+    Code("E", "EnsembleOperator", "many", "Asks every model the same prompt"),
+    Code("UE", "EnsembleOperator", "many", "The same as E"),
+    Code("J", "JudgeBasedOperator", "one", _JUDGE),
+    Code("JF", "JudgeBasedOperator", "one", "The same as J"),
+    Code("V", "VerifierOperator", "one", "Verifies each candidate and takes an accepted one"),
+    Code("M", "MostCommonOperator", "none", _VOTE),
+    Code("MC", "MostCommonOperator", "none", "The same as M"),
+    Code("JX", "JudgeExplainerOperator", "one", f"{_JUDGE} with an explanation"),
+    Code("GA", "GetAnswerOperator", "optional", "States the answer that the responses come to"),
+    Code("WV", "WeightedVote", "none", "Vote in which each voter counts by its weight"),
+    Code("FV", "FilterVote", "one", "Majority vote over the candidates that a model accepts"),
+    Code("OR", "OracleOperator", "none", "Right if any candidate is: a bound, no system"),
+    Code("RF", "RankFilter", "one", "Ranks the candidates and keeps the first k"),
+    Code("PT", "PairwiseTournament", "one", "Compares every two answers, in both orders"),
+    Code("BO", "BestOf", "one", "Takes the candidate to which a model gives the highest score"),
+    Code("CR", "Critic", "one", "Says what is right and wrong with each candidate"),
+    Code("F", "Fuser", "many", "Each model writes one better response out of all candidates"),
+    Code("SR", "SelfRefine", "many", "Criticises and rewrites its answer"),
+    Code("RX", "Reflect", "many", "Reflects on its answer and answers anew"),
+    Code("D", "Debate", "many", "Each model reads the others' answers and answers again"),
+    Code("CA", "CascadeOperator", "none", "Goes to the next stage until answers agree", "stages"),
+    Code("RT", "Router", "one", "A model picks one of the routes", "routes", "mapping"),
+    Code("PM", "PromptMixin", "none", "Gives variants of the query"),
+    Code("MAP", "Map", "none", "Runs an operator on each variant", "operator", "one"),
+    Code("RE", "Retrieve", "none", "Finds documents of a local corpus by BM25"),
+)

@@ -1,0 +1,1 @@
+"""Recorded answers: their files and where these are found."""

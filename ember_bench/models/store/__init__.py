@@ -1,0 +1,1 @@
+"""The response store: its file, its writer, its repair."""

@@ -1,0 +1,60 @@
+"""Finished calls as long as a program lives: a response store that nothing outlives."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+
+from ember_bench.models.store.response_store import Paid
+from ember_bench.models.store.writer import StoredCall, dollars, units
+from ember_bench.models.types import Completion
+
+
+class MemoryStore:
+    """Finished calls by call key, in memory: for notebooks, and for models that cost nothing.
+
+    A call that was answered is not made again, and has the same identity as with a `ResponseStore`;
+    but an answer that was paid for is lost with the process. Several loops may use one.
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[bytes, StoredCall] = {}
+        self._requests: Counter[str] = Counter()
+        self._spend: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def get(self, key: bytes) -> Completion | None:
+        """Return the answer of a call, or None."""
+        found = self._calls.get(key)
+        return found.completion if found is not None else None
+
+    async def put(
+        self,
+        call: StoredCall,
+        *,
+        account: str = "",
+        spend_usd: float = 0.0,
+        patient: bool = False,
+    ) -> Completion:
+        """Keep a finished call; returns the first answer that it had, see `ResponseStore.put`."""
+        del patient  # nothing is waited for
+        with self._lock:
+            self._requests[account] += 1
+            self._spend[account] += units(spend_usd)
+            return self._calls.setdefault(call.key, call).completion
+
+    def paid(self, account: str) -> Paid:
+        """Return what was paid on `account`."""
+        with self._lock:
+            return Paid(self._requests[account], dollars(self._spend[account]))
+
+    def calls(self, keys: Iterable[bytes]) -> dict[bytes, StoredCall]:
+        """Return the calls among `keys` with their prompts."""
+        return {key: found for key in keys if (found := self._calls.get(key)) is not None}
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def close(self) -> None:
+        """Keep everything: the next service may go on with it."""

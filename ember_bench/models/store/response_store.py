@@ -1,0 +1,299 @@
+"""The response store: cache, journal, resume and replay in one.
+
+Every finished call is durable in a SQLite file (WAL, full synchronisation) before its answer is
+used. Several processes may use one file.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from ember_bench.errors import StoreError
+from ember_bench.models.store.file_lock import FileLock
+from ember_bench.models.store.sqlite import (
+    is_damage,
+    open_database,
+    open_for_reading,
+    opening,
+    suspect,
+)
+from ember_bench.models.store.writer import (
+    ANSWER_COLUMNS,
+    APPLICATION_ID,
+    SCHEMA,
+    SCHEMA_VERSION,
+    GroupCommit,
+    Payment,
+    StoredCall,
+    completion_of,
+    dollars,
+)
+from ember_bench.models.types import Completion
+
+_CALL_COLUMNS: Final = ("messages", "model", "role", "parameters", "epoch", "replica", "draw")
+
+# Misses from which on it pays to know the keys that are there.
+_FEW_MISSES: Final = 256
+_LOOK_AGAIN_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What was paid into an account of a response store.
+
+    Attributes:
+        requests: How many were made.
+        spend_usd: What they cost, as far as their prices are known.
+    """
+
+    requests: int
+    spend_usd: float
+
+
+class CallStore(Protocol):
+    """Where finished calls are kept and looked up, by call key."""
+
+    def get(self, key: bytes) -> Completion | None:
+        """Return the stored answer of a call, or None."""
+
+    async def put(
+        self,
+        call: StoredCall,
+        *,
+        account: str = "",
+        spend_usd: float = 0.0,
+        patient: bool = False,
+    ) -> Completion:
+        """Keep a finished call; returns, once it is kept, the first answer that it had."""
+
+    def paid(self, account: str) -> Paid:
+        """Return what was paid on `account`."""
+
+    def close(self) -> None:
+        """Keep what is waiting to be kept."""
+
+
+def lock_path(path: Path) -> Path:
+    """Return the lock that is shared by all that write to a response store."""
+    return path.with_name(f".{path.name}.lock")
+
+
+class ResponseStore:
+    """Finished calls by call key, in one SQLite file.
+
+    As long as it is open, no other process replaces the file.
+
+    Args:
+        path: The file; made, with its folder, if it is not there.
+
+    Raises:
+        StoreError: if the file is not a response store of this version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with opening(path):
+            lock = FileLock(lock_path(path), shared=True)
+        # Also where it is not closed; once, as often as it is.
+        self._let_go = weakref.finalize(self, lock.release)
+        try:
+            self._reader = open_database(
+                path, application_id=APPLICATION_ID, version=SCHEMA_VERSION, schema=SCHEMA
+            )
+        except BaseException:
+            self._let_go()
+            raise
+        self._keys = _KnownKeys(self._reader)
+        self._writer = GroupCommit(path, self._keys.committed)
+
+    def get(self, key: bytes) -> Completion | None:
+        """Return the stored answer of a call, or None.
+
+        Raises:
+            StoreError: if the file cannot be read any more.
+        """
+        try:
+            if not self._keys.may_have(key):
+                return None
+            found = _find(self._reader, key)
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(self.path, error) from error
+        if found is None:
+            self._keys.missed()
+        return found
+
+    async def put(
+        self,
+        call: StoredCall,
+        *,
+        account: str = "",
+        spend_usd: float = 0.0,
+        patient: bool = False,
+    ) -> Completion:
+        """Keep a finished call; returns, once it is durable, the answer that the store has.
+
+        That is another one than the given if another process answered the same call first: the
+        first answer stays, so that every reader sees the same.
+
+        Args:
+            call: The call.
+            account: Whose request it was, see `paid`.
+            spend_usd: What was paid for it, also if another's answer stays.
+            patient: It may wait a moment for others, to be written together with them.
+
+        Raises:
+            StoreError: if it could not be written.
+        """
+        self._keys.add(call.key)
+        payment = Payment(account, spend_usd)
+        if await self._writer.submit(call, payment, patient=patient):
+            return call.completion
+        stored = self.get(call.key)
+        return stored if stored is not None else call.completion
+
+    def paid(self, account: str) -> Paid:
+        """Return what was paid on `account`, by all processes, ever; also when this is closed.
+
+        A payment is durable in the same moment as the answer that it is for.
+        """
+        reader = open_for_reading(self.path, application_id=APPLICATION_ID, version=SCHEMA_VERSION)
+        with closing(reader):
+            try:
+                row = reader.execute(
+                    "SELECT requests, spend FROM payments WHERE account = ?", (account,)
+                ).fetchone()
+            except sqlite3.DatabaseError as error:
+                raise _unreadable(self.path, error) from error
+        return Paid(0, 0.0) if row is None else Paid(row[0], dollars(row[1]))
+
+    def calls(self, keys: Iterable[bytes]) -> dict[bytes, StoredCall]:
+        """Return the stored calls among `keys` with their prompts, for reports."""
+        return _calls(self._reader, keys)
+
+    def __len__(self) -> int:
+        count: int = self._reader.execute("SELECT count(*) FROM responses").fetchone()[0]
+        return count
+
+    def close(self) -> None:
+        """Write what is waiting and close the file."""
+        self._writer.close()
+        self._reader.close()
+        self._let_go()
+
+
+class StoredAnswers:
+    """The answers in a response store's file, which is only read: nothing is made or changed.
+
+    Args:
+        path: The file.
+
+    Raises:
+        StoreError: if it is not a response store of this version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._reader = open_for_reading(path, application_id=APPLICATION_ID, version=SCHEMA_VERSION)
+
+    def get(self, key: bytes) -> Completion | None:
+        """Return the stored answer of a call, or None; raises as `ResponseStore.get` does."""
+        try:
+            return _find(self._reader, key)
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(self.path, error) from error
+
+    def calls(self, keys: Iterable[bytes]) -> dict[bytes, StoredCall]:
+        """Return the stored calls among `keys` with their prompts, for reports."""
+        return _calls(self._reader, keys)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+
+class _KnownKeys:
+    """Which keys may be in the file, so that a call that is not need not be looked for.
+
+    To ask SQLite for what is not there takes as long as to simulate a model. A byte for each of
+    2^24 remainders says whether a key with it may be there; what other processes write is read
+    again after a moment, as two of them may ask for the same call at the same moment anyway.
+    """
+
+    _SIZE: Final = 1 << 24
+
+    def __init__(self, reader: sqlite3.Connection) -> None:
+        self._reader = reader
+        self._lock = threading.Lock()
+        self._marks = bytearray(self._SIZE)  # as long as nothing is written, it takes no memory
+        self._read = 0  # rows up to here are marked
+        self._misses = 0
+        self._look_again = 0.0
+
+    def may_have(self, key: bytes) -> bool:
+        if self._misses < _FEW_MISSES:
+            return True
+        if (now := time.monotonic()) >= self._look_again:
+            with self._lock:
+                self._read_on()
+            self._look_again = now + _LOOK_AGAIN_SECONDS
+        return self._marks[int.from_bytes(key[:3])] != 0
+
+    def missed(self) -> None:
+        self._misses += 1
+
+    def add(self, key: bytes) -> None:
+        self._marks[int.from_bytes(key[:3])] = 1
+
+    def committed(self, before: int, after: int) -> None:
+        """Hear that this process wrote the rows after `before` up to `after`."""
+        with self._lock:
+            if self._read == before:  # else another process has written, too
+                self._read = after
+
+    def _read_on(self) -> None:
+        rows = self._reader.execute(
+            "SELECT rowid, key FROM responses WHERE rowid > ?", (self._read,)
+        )
+        for number, key in rows:
+            self.add(key)
+            self._read = max(self._read, number)
+
+
+def _unreadable(path: Path, error: sqlite3.DatabaseError) -> StoreError:
+    hint = ""
+    if is_damage(error):
+        suspect(path)
+        hint = "; the same command again puts it aside and recovers what can be read"
+    return StoreError(f"{path}: cannot be read: {error}{hint}")
+
+
+def _find(reader: sqlite3.Connection, key: bytes) -> Completion | None:
+    row = reader.execute(
+        f"SELECT {ANSWER_COLUMNS} FROM responses WHERE key = ?",  # noqa: S608 - ours
+        (key,),
+    ).fetchone()
+    return completion_of(row) if row is not None else None
+
+
+def _calls(reader: sqlite3.Connection, keys: Iterable[bytes]) -> dict[bytes, StoredCall]:
+    found = {}
+    for key in keys:
+        row = reader.execute(
+            f"SELECT {', '.join(_CALL_COLUMNS)}, {ANSWER_COLUMNS}"  # noqa: S608 - ours
+            " FROM responses JOIN prompts ON prompt = id WHERE key = ?",
+            (key,),
+        ).fetchone()
+        if row is not None:
+            fields = dict(zip(_CALL_COLUMNS, row, strict=False))
+            found[key] = StoredCall(
+                key=key, completion=completion_of(row[len(_CALL_COLUMNS) :]), **fields
+            )
+    return found

@@ -1,0 +1,1 @@
+"""HTTP: the direct transport, and the connections below the SDKs."""

@@ -1,0 +1,378 @@
+"""HTTP/1.1 as a model is asked over it: one POST at a time on each of a few kept connections.
+
+Not a general client: it follows no redirect to another server, keeps no cookies and sets no time
+limit but for connecting; the caller has the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import time
+import zlib
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import quote, urljoin, urlsplit
+
+from httptools import HttpParserError, HttpResponseParser
+
+from ember_bench.models.transport.connecting import Connector, Origin, basic
+
+if TYPE_CHECKING:
+    Answering = asyncio.Future["Reply"]
+
+# As long as the SDKs keep a connection that is not used.
+_IDLE_SECONDS: Final = 5.0
+
+# The same request again, somewhere else; every other redirect would make a GET of it.
+_MOVED: Final = frozenset({307, 308})
+_MOST_HOPS: Final = 5
+
+# A model may think for minutes before its first byte, and what stands between forgets the
+# connection; as often as Anthropic's SDK has it.
+_PROBE_SECONDS: Final = 60
+PROBES: Final = tuple(
+    (level, getattr(socket, name), value)
+    for level, name, value in (
+        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", _PROBE_SECONDS),
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", _PROBE_SECONDS),
+        (socket.IPPROTO_TCP, "TCP_KEEPCNT", 5),
+    )
+    if hasattr(socket, name)  # not every system has each
+)
+
+_GZIP: Final = 16 + zlib.MAX_WBITS
+
+_SAFE_IN_TARGETS: Final = "%/:=&?~+!$,;'@()*[]"
+
+
+class EncodingError(Exception):
+    """A body that is not compressed in the way that its header says."""
+
+
+class Reply:
+    """What a server answered.
+
+    Args:
+        status: The HTTP status.
+        raw_headers: As they were sent.
+        body: The same.
+        most_bytes: No body is unpacked beyond it.
+    """
+
+    __slots__ = ("_body", "_most_bytes", "_raw_headers", "status")
+
+    def __init__(
+        self, status: int, raw_headers: list[tuple[bytes, bytes]], body: bytes, most_bytes: int
+    ) -> None:
+        self.status = status
+        self._raw_headers = raw_headers
+        self._body = body
+        self._most_bytes = most_bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers, by lower-case name."""
+        return {n.decode("latin-1").lower(): v.decode("latin-1") for n, v in self._raw_headers}
+
+    @property
+    def content(self) -> bytes:
+        """The body, uncompressed.
+
+        Raises:
+            EncodingError: if it is not compressed as it is said to be.
+            ConnectionError: if it is larger than any answer.
+        """
+        content = self._body
+        for name, value in self._raw_headers:
+            if name.lower() == b"content-encoding":
+                for encoding in reversed(value.decode("latin-1").split(",")):
+                    content = _uncompressed(content, encoding.strip().lower(), self._most_bytes)
+        return content
+
+
+def _uncompressed(content: bytes, encoding: str, most_bytes: int) -> bytes:
+    try:
+        if encoding in ("gzip", "x-gzip"):
+            return _unpacked(content, _GZIP, most_bytes)
+        if encoding == "deflate":
+            with suppress(zlib.error):
+                return _unpacked(content, zlib.MAX_WBITS, most_bytes)
+            return _unpacked(content, -zlib.MAX_WBITS, most_bytes)  # as some servers have it
+    except (EOFError, zlib.error) as error:
+        raise EncodingError(f"not {encoding}: {error}") from None
+    if encoding in ("", "identity"):
+        return content
+    raise EncodingError(f"content-encoding: {encoding}")
+
+
+def _unpacked(content: bytes, window_bits: int, most_bytes: int) -> bytes:
+    unpacked = b""
+    while content:  # gzip may have several parts (RFC 1952, 2.2)
+        part = zlib.decompressobj(window_bits)
+        unpacked += part.decompress(content, most_bytes - len(unpacked) + 1)
+        if len(unpacked) > most_bytes:
+            raise _too_large(most_bytes)
+        if not part.eof:
+            raise EOFError("it is cut short")
+        content = part.unused_data.lstrip(b"\0") if window_bits == _GZIP else b""
+    return unpacked
+
+
+def _too_large(most_bytes: int) -> ConnectionError:
+    return ConnectionError(f"an answer of more than {most_bytes:,} bytes")
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: what is asked on it, and what comes back."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._size = 0
+        self._parser = HttpResponseParser(self)
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self._answer: Answering | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._status = 0
+        self._keep = False
+        self._arrived: Any = None
+        self.idle_since = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if (connected := transport.get_extra_info("socket")) is not None:
+            for option in PROBES:
+                connected.setsockopt(*option)
+            if hasattr(select, "poll"):
+                self._arrived = select.poll()
+                self._arrived.register(connected.fileno(), select.POLLIN)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the next request may be sent on it.
+
+        What has arrived by now was not asked for: the end of the connection, or an answer that is
+        sent twice, which would be taken for the next one's.
+        """
+        if self._transport.is_closing() or time.monotonic() - self.idle_since > _IDLE_SECONDS:
+            return False
+        return self._arrived is None or not self._arrived.poll(0)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it can be kept: the server does, and took all that was sent."""
+        transport = self._transport
+        return self._keep and not transport.is_closing() and not transport.get_write_buffer_size()
+
+    def ask(self, request: bytes) -> Answering:
+        """Send a request; the future is its answer, or a `ConnectionError`."""
+        self._headers, self._body, self._status = [], [], 0
+        self._size = 0
+        self._keep = False
+        answer = asyncio.get_running_loop().create_future()
+        if self._transport.is_closing():
+            answer.set_exception(ConnectionError("closed before anything was asked"))
+        else:
+            self._answer = answer
+            self._transport.write(request)
+        return answer
+
+    def abort(self) -> None:
+        """Close it, whatever is under way."""
+        self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._answer is None:
+            self._transport.abort()  # nobody asked
+            return
+        try:
+            self._parser.feed_data(data)
+        except HttpParserError as error:
+            self._break(ConnectionError(f"not HTTP: {error}"))
+
+    def on_message_begin(self) -> None:
+        if self._answer is None:
+            self._transport.abort()  # the beginning of an answer that nobody asked for
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._status = self._parser.get_status_code()
+
+    def on_body(self, body: bytes) -> None:
+        self._size += len(body)
+        if self._size <= self._most_bytes:
+            self._body.append(body)
+        else:
+            self._body.clear()
+            self._break(_too_large(self._most_bytes))
+
+    def on_message_complete(self) -> None:
+        if self._status < 200:  # "100 Continue" and the like: the answer is yet to come
+            self._headers, self._body, self._status = [], [], 0
+            return
+        self._keep = self._parser.should_keep_alive()
+        self._finish()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is None and self._ends_with_the_connection():
+            self._finish()
+        elif self._status or self._headers:
+            self._break(ConnectionError(f"it broke in the middle of the answer{_why(exc)}"))
+        else:
+            self._break(ConnectionError(f"closed without an answer{_why(exc)}"))
+
+    def _ends_with_the_connection(self) -> bool:
+        """Whether a body is under way whose length nobody said (RFC 9112, 6.3)."""
+        names = {name.lower() for name, _ in self._headers}
+        return bool(self._status) and not names & {b"content-length", b"transfer-encoding"}
+
+    def _finish(self) -> None:
+        answer, self._answer = self._answer, None
+        reply = Reply(self._status, self._headers, b"".join(self._body), self._most_bytes)
+        self._headers, self._body = [], []  # whatever else comes is no part of it
+        if answer is not None and not answer.done():
+            answer.set_result(reply)
+
+    def _break(self, error: ConnectionError) -> None:
+        answer, self._answer = self._answer, None
+        self._transport.abort()
+        if answer is not None and not answer.done():
+            answer.set_exception(error)
+
+
+def _why(error: Exception | None) -> str:
+    return f": {error}" if error is not None else ""
+
+
+class Channel:
+    """Asks one address.
+
+    Args:
+        url: Where requests are posted; a user and a password in it are sent as basic
+            authentication, in place of any other.
+        headers: Of every request.
+        size: Most connections, and so requests at once.
+        connect_seconds: How long connecting may take.
+        most_bytes: No answer is read beyond it.
+
+    Raises:
+        ConfigError: if the environment has it go through a proxy that it cannot use.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        size: int,
+        connect_seconds: float,
+        most_bytes: int,
+    ) -> None:
+        self._url = url
+        self._headers = headers
+        self._connector = Connector(Origin.of(url), connect_seconds)
+        self._most_bytes = most_bytes
+        self._slots = asyncio.Semaphore(size)
+        self._idle: deque[_Connection] = deque()
+        self._busy: set[_Connection] = set()
+
+    async def post(self, body: bytes) -> Reply:
+        """Send a body of JSON; return what the server answers.
+
+        Redirects are followed on the same server only: another would be told the key.
+
+        Raises:
+            OSError: if there is no connection, or it breaks; `TimeoutError` if it takes too long.
+        """
+        reply = await self._exchange(self._head, body)
+        return reply if reply.status not in _MOVED else await self._follow(reply, body)
+
+    async def close(self) -> None:
+        """Close the connections; whoever waits for an answer is told so."""
+        for connection in (*self._idle, *self._busy):
+            connection.abort()
+        self._idle.clear()
+        await asyncio.sleep(0)  # in which they are
+
+    async def _exchange(self, head: bytes, body: bytes) -> Reply:
+        async with self._slots:
+            connection = self._kept()
+            if connection is None:
+                connection = _Connection(self._most_bytes)
+                await self._connector.connect(connection)
+            self._busy.add(connection)
+            try:
+                reply = await connection.ask(b"%b%d\r\n\r\n%b" % (head, len(body), body))
+            except BaseException:
+                # A late answer to this request must not be the next one's.
+                connection.abort()
+                raise
+            finally:
+                self._busy.discard(connection)
+            if connection.is_done:
+                connection.idle_since = time.monotonic()
+                self._idle.append(connection)
+            else:
+                connection.abort()
+            return reply
+
+    def _kept(self) -> _Connection | None:
+        """Return a connection that can be used again, the one that was used last."""
+        while self._idle:
+            if (connection := self._idle.pop()).is_fresh:
+                return connection
+            connection.abort()
+        return None
+
+    async def _follow(self, reply: Reply, body: bytes) -> Reply:
+        url = self._url
+        for _ in range(_MOST_HOPS):
+            where = _on_same_server(url, reply.headers.get("location", ""))
+            if reply.status not in _MOVED or where is None:
+                break
+            url = where
+            reply = await self._exchange(self._head_of(url), body)
+        return reply
+
+    @cached_property
+    def _head(self) -> bytes:
+        return self._head_of(self._url)
+
+    def _head_of(self, url: str) -> bytes:
+        """Return a request up to the length of its body."""
+        parts = urlsplit(url)
+        target = quote(
+            (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), _SAFE_IN_TARGETS
+        )
+        connector = self._connector
+        headers = {
+            "Host": connector.origin.netloc,
+            "User-Agent": "ember-bench",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Content-Type": "application/json",
+            **connector.headers,
+            **self._headers,
+        }
+        own = urlsplit(self._url)
+        if own.username is not None or own.password is not None:
+            headers["Authorization"] = basic(own.username, own.password)
+        lines = [f"POST {connector.target(target)} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return "\r\n".join([*lines, "Content-Length: "]).encode()
+
+
+def _on_same_server(url: str, location: str) -> str | None:
+    """Return where a redirect leads; None if that is another server, or nowhere."""
+    try:
+        where = urljoin(url, location)
+        return where if Origin.of(where) == Origin.of(url) else None
+    except ValueError:  # no address at all
+        return None

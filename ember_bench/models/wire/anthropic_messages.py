@@ -1,0 +1,270 @@
+"""Anthropic's messages: requests written, answers read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from ember_bench.errors import ConfigError
+from ember_bench.models.schemas import is_free_form
+from ember_bench.models.types import Completion, Message, ToolCall, Usage
+from ember_bench.models.wire.adapting import (
+    MalformedError,
+    WireErrors,
+    field,
+    token_count,
+    tool_arguments,
+)
+from ember_bench.models.wire.thoughts import id_with, split_id
+
+if TYPE_CHECKING:
+    from ember_bench.errors import ProviderError
+    from ember_bench.models.call import Request
+    from ember_bench.models.info import Feature
+    from ember_bench.models.types import ResponseFormat, SamplingParameters, ToolDefinition
+
+LACKS: Final[Mapping[Feature, str]] = {"seed": "", "top_logprobs": ""}
+
+# The API's own bounds.
+_LEAST_THINKING_TOKENS: Final = 1024
+_MOST_TEMPERATURE: Final = 1.0
+
+# A limit of the account: it answers with 429, and no waiting helps.
+_SPENT: Final = frozenset({"contract_spend_limit_reached", "enforced_spend_limit_reached"})
+
+_THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
+
+_FINISH_REASONS: Final = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+}
+
+
+def refused_values(asked: SamplingParameters) -> Iterator[str]:
+    """Yield what the API would answer with 400."""
+    if asked.temperature is not None and asked.temperature > _MOST_TEMPERATURE:
+        yield f"temperature: at most {_MOST_TEMPERATURE:g}, found {asked.temperature:g}"
+    if (thinking := asked.thinking_tokens) is not None:
+        if thinking < _LEAST_THINKING_TOKENS:
+            yield f"thinking_tokens: at least {_LEAST_THINKING_TOKENS}, found {thinking}"
+        if asked.max_tokens is not None and thinking >= asked.max_tokens:
+            yield (
+                f"thinking_tokens: {thinking} leave nothing of max_tokens, {asked.max_tokens}, "
+                "of which they are part"
+            )
+        if asked.temperature not in (None, _MOST_TEMPERATURE):
+            yield f"temperature: a model that thinks takes no other than {_MOST_TEMPERATURE:g}"
+
+
+def arguments(
+    request: Request, max_tokens: int, reasoning_effort: str | None, thinking: str | None
+) -> dict[str, Any]:
+    """Return the body of a request; what is not asked for is left out.
+
+    Args:
+        request: What is asked.
+        max_tokens: For requests that do not give theirs; the API insists on a number.
+        reasoning_effort: For requests that do not give theirs.
+        thinking: Its type, for requests without `thinking_tokens`.
+
+    Raises:
+        ConfigError: if the API cannot take it.
+    """
+    asked = request.parameters
+    system = "\n\n".join(m.content for m in request.messages if m.role == "system")
+    config = {
+        "effort": asked.reasoning_effort or reasoning_effort,
+        "format": _format(request.model.model_id, request.response_format),
+    }
+    fields: dict[str, Any] = {
+        "system": system or None,
+        "temperature": asked.temperature,
+        "top_p": asked.top_p,
+        "stop_sequences": list(asked.stop) or None,
+        "thinking": _thinking(request, thinking),
+        "output_config": _given(config) or None,
+        "tools": [_tool(tool) for tool in request.tools] or None,
+    }
+    return {
+        "model": request.model.model_name,
+        "messages": list(_turns(request)),
+        # What is thought counts towards it.
+        "max_tokens": asked.max_tokens or max_tokens + (asked.thinking_tokens or 0),
+        **_given(fields),
+    }
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _thinking(request: Request, kind: str | None) -> dict[str, Any] | None:
+    budget = request.parameters.thinking_tokens
+    if budget is None:
+        return None if kind is None else {"type": kind}
+    if request.messages[-1].role == "tool" and not _thought_before_calling(request):
+        raise ConfigError(
+            f"{request.model.model_id}: thinking_tokens cannot be given with a tool's result: the "
+            "API wants to see what was thought before the tool was called, which stands in the id "
+            "of a `ToolCall` of this model that was asked to think"
+        )
+    return {"type": "enabled", "budget_tokens": budget}
+
+
+def _thought_before_calling(request: Request) -> bool:
+    """Whether the tools whose results come last were called after some thinking."""
+    asking = next((m for m in reversed(request.messages) if m.role == "assistant"), None)
+    return bool(asking and asking.tool_calls and split_id(asking.tool_calls[0].id)[1])
+
+
+def _format(model_id: str, wanted: ResponseFormat | None) -> dict[str, Any] | None:
+    if wanted is None:
+        return None
+    from anthropic import transform_schema  # noqa: PLC0415 - takes a second
+
+    if is_free_form(wanted.json_schema):
+        raise ConfigError(
+            f"{model_id}: the schema {wanted.name!r} has an object with properties of any name, "
+            "which Anthropic's structured output cannot have"
+        )
+    try:
+        # Closes the objects, and says in words what the API does not enforce, such as bounds.
+        schema = transform_schema(wanted.json_schema)
+    except (ValueError, AssertionError) as error:
+        raise ConfigError(f"{model_id}: the schema {wanted.name!r}: {error}") from None
+    return {"type": "json_schema", "schema": schema}
+
+
+def _tool(tool: ToolDefinition) -> dict[str, Any]:
+    return {
+        "name": tool.name,
+        "description": tool.description,
+        "input_schema": tool.json_schema,
+    }
+
+
+def _turns(request: Request) -> Iterator[dict[str, Any]]:
+    """Yield the conversation; all results of one turn's tools are in one turn."""
+    results: list[dict[str, Any]] = []
+    for message in request.messages:
+        if message.role == "tool":
+            results.append(
+                {
+                    "type": "tool_result",
+                    "tool_use_id": split_id(message.tool_call_id or "")[0],
+                    "content": message.content,
+                }
+            )
+            continue
+        if results:
+            yield {"role": "user", "content": results}
+            results = []
+        if message.role != "system":
+            yield {"role": message.role, "content": _content(message, request.model.model_id)}
+    if results:
+        yield {"role": "user", "content": results}
+
+
+def _content(message: Message, model_id: str) -> str | list[dict[str, Any]]:
+    if not message.images and not message.tool_calls:
+        return message.content
+    blocks: list[dict[str, Any]] = [
+        {
+            "type": "image",
+            "source": {"type": "base64", "media_type": image.media_type, "data": image.data},
+        }
+        for image in message.images
+    ]
+    said = [{"type": "text", "text": message.content}] if message.content else []
+    for call in message.tool_calls:
+        call_id, thoughts = split_id(call.id)
+        # A turn begins with what was thought, and says something at most once.
+        blocks += [*thoughts, *said]
+        said = []
+        written = tool_arguments(call, model_id)
+        blocks.append({"type": "tool_use", "id": call_id, "name": call.name, "input": written})
+    return blocks + said
+
+
+def completion(answer: Any) -> Completion:
+    """Return what the model answered.
+
+    Args:
+        answer: The body, parsed; any field may be missing or of any type.
+
+    Raises:
+        MalformedError: if it cannot be read.
+    """
+    content, said = field(answer, "content"), field(answer, "stop_reason")
+    if not isinstance(content, list):
+        raise MalformedError("no content in it: ", answer)
+    text, calls = "", []
+    thoughts: list[Any] = []
+    for block in content:
+        kind = field(block, "type")
+        if kind == "text":
+            text += _text(block)
+        elif kind == "tool_use":
+            calls.append(_call(block, thoughts))
+            thoughts = []
+        elif not isinstance(kind, str):
+            raise MalformedError("a block of no type in it")
+        elif kind in _THOUGHTS:
+            thoughts.append(block)
+    if not isinstance(said, str):
+        if not text and not calls:
+            raise MalformedError("nothing in it, and no reason for that")
+        said = "unknown"
+    reason = _FINISH_REASONS.get(said, said)
+    if reason == "refusal" and not text:
+        why = field(field(answer, "stop_details"), "explanation")
+        text = why if isinstance(why, str) else ""
+    usage = _usage(field(answer, "usage"))
+    return Completion(text, usage, reason, tool_calls=tuple(calls))
+
+
+def refusal(
+    errors: WireErrors, status: int, headers: Mapping[str, str], body: Any
+) -> ProviderError:
+    """Return the error for a status that is no success; `body` is parsed, or text if no JSON."""
+    error = field(body, "error")
+    said, code = field(error, "message"), field(field(error, "details"), "error_code")
+    said = said if isinstance(said, str) and said else body
+    return errors.status(status, said, headers, final=str(code) in _SPENT)
+
+
+def _text(block: Any) -> str:
+    text = field(block, "text")
+    if not isinstance(text, str):
+        raise MalformedError("a text block without text in it")
+    return text
+
+
+def _call(block: Any, thoughts: list[Any]) -> ToolCall:
+    call_id, name = field(block, "id"), field(block, "name")
+    written = field(block, "input")
+    if not isinstance(name, str) or not isinstance(written, dict):
+        raise MalformedError("a tool call that cannot be read")
+    own = call_id if isinstance(call_id, str) else ""
+    return ToolCall(id_with(own, thoughts), name, json.dumps(written))
+
+
+def _usage(usage: Any) -> Usage:
+    """Return the tokens as counted by the server, 0 where it does not say.
+
+    Anthropic's input tokens are those that neither came from its cache nor went into it.
+    """
+    read = token_count(usage, "cache_read_input_tokens")
+    written = token_count(usage, "cache_creation_input_tokens")
+    details = field(usage, "output_tokens_details")
+    return Usage(
+        token_count(usage, "input_tokens") + read + written,
+        token_count(usage, "output_tokens"),
+        read,
+        token_count(details, "thinking_tokens"),
+        written,
+    )

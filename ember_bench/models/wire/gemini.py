@@ -1,0 +1,345 @@
+"""Gemini's `generateContent`: requests written, answers read, whichever SDK carries them.
+
+Requests are written with the SDKs' own names (`function_call`), which both of them take; answers
+are read as the API writes them (`functionCall`).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from ember_bench.errors import ConfigError
+from ember_bench.models.types import Completion, TokenLogprob, ToolCall, Usage
+from ember_bench.models.wire.adapting import MalformedError, WireErrors, tool_arguments
+
+if TYPE_CHECKING:
+    from ember_bench.errors import ProviderError
+    from ember_bench.models.call import Request
+    from ember_bench.models.types import Message, SamplingParameters
+
+# The API's own bounds.
+_MOST_STOPS: Final = 5
+_MOST_TEMPERATURE: Final = 2.0
+_MOST_LOGPROBS: Final = 20
+_MOST_SEED: Final = 2**31 - 1
+
+_FINISH_REASONS: Final = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "CONTINUATION": "length",
+    **dict.fromkeys(
+        (
+            "SAFETY",
+            "RECITATION",
+            "LANGUAGE",
+            "BLOCKLIST",
+            "PROHIBITED_CONTENT",
+            "SPII",
+            "ESCALATION",
+            "MODEL_ARMOR",
+            "PUP_LIMITED_DISABLED",
+            "IMAGE_SAFETY",
+            "IMAGE_PROHIBITED_CONTENT",
+            "IMAGE_RECITATION",
+        ),
+        "content_filter",
+    ),
+}
+
+# An answer that was cut off before its first word is an answer all the same.
+_MAY_BE_EMPTY: Final = frozenset({"length", "content_filter"})
+
+# Reasons that do not explain why there is nothing: such an answer is asked for again.
+_MUST_HAVE_TEXT: Final = frozenset({"stop", "other", "finish_reason_unspecified", "unknown"})
+
+# Gemini 3 refuses a call that comes back without what it had thought before it, so that travels in
+# the call's id, behind this mark.
+_SIGNATURE: Final = "~thought:"
+# Older models give calls no id; ours begins so and is not sent back.
+_OWN_ID: Final = "#"
+
+
+def refused_values(asked: SamplingParameters) -> Iterator[str]:
+    """Yield what the API would answer with 400."""
+    if asked.temperature is not None and asked.temperature > _MOST_TEMPERATURE:
+        yield f"temperature: at most {_MOST_TEMPERATURE:g}, found {asked.temperature:g}"
+    if len(asked.stop) > _MOST_STOPS:
+        yield f"stop: at most {_MOST_STOPS} texts, found {len(asked.stop)}"
+    if (asked.top_logprobs or 0) > _MOST_LOGPROBS:
+        yield f"top_logprobs: at most {_MOST_LOGPROBS}, found {asked.top_logprobs}"
+    if abs(asked.seed or 0) > _MOST_SEED:
+        yield f"seed: at most {_MOST_SEED}, found {asked.seed}"
+    if asked.reasoning_effort is not None and asked.thinking_tokens is not None:
+        yield "reasoning_effort and thinking_tokens: give one of them"
+
+
+def sampling(asked: SamplingParameters) -> dict[str, Any]:
+    """Return the part of the generation config that every version has."""
+    fields = {
+        "temperature": asked.temperature,
+        "top_p": asked.top_p,
+        "max_output_tokens": asked.max_tokens,
+        "stop_sequences": list(asked.stop) or None,
+        "response_logprobs": None if asked.top_logprobs is None else True,
+        "logprobs": asked.top_logprobs or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def system(request: Request) -> str | None:
+    """Return the system instruction."""
+    return "\n\n".join(m.content for m in request.messages if m.role == "system") or None
+
+
+def contents(request: Request, *, signed: bool = True) -> list[dict[str, Any]]:
+    """Return the conversation; all results of one turn's tools are in one turn.
+
+    Args:
+        request: What is asked.
+        signed: Send back what was thought before a tool was called.
+
+    Raises:
+        ConfigError: if a tool's result answers no call, or a call's arguments are no JSON object.
+    """
+    turns: list[dict[str, Any]] = []
+    names: dict[str | None, str] = {}
+    after_result = False
+    for message in request.messages:
+        if message.role == "system":
+            continue
+        if message.role == "tool":
+            part = _result(message, names, request.model.model_id)
+            if after_result:
+                turns[-1]["parts"].append(part)
+            else:
+                turns.append({"role": "user", "parts": [part]})
+        else:
+            names |= {call.id: call.name for call in message.tool_calls}
+            parts = list(_parts(message, request.model.model_id, signed))
+            turns.append({"role": "model" if message.role == "assistant" else "user"})
+            turns[-1]["parts"] = parts
+        after_result = message.role == "tool"
+    return turns
+
+
+def resource(name: str) -> str:
+    """Return a model's name as an address has it."""
+    return name if name.startswith(("models/", "tunedModels/")) else f"models/{name}"
+
+
+def body(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of the request that google-genai makes of `arguments`, in the API's names."""
+    config = dict(arguments["config"])
+    config.pop("automatic_function_calling", None)  # the SDK's own
+    written: dict[str, Any] = {"contents": [_turn(turn) for turn in arguments["contents"]]}
+    if (instruction := config.pop("system_instruction", None)) is not None:
+        written["systemInstruction"] = {"parts": [{"text": instruction}], "role": "user"}
+    if (tools := config.pop("tools", None)) is not None:
+        written["tools"] = [
+            {"functionDeclarations": [_renamed(each) for each in tool["function_declarations"]]}
+            for tool in tools
+        ]
+    if (thinking := config.get("thinking_config")) is not None:
+        config["thinking_config"] = _renamed(thinking)
+    # Without any of it the SDK sends an empty one.
+    return {**written, "generationConfig": _renamed(config)}
+
+
+def _turn(turn: Mapping[str, Any]) -> dict[str, Any]:
+    return {"role": turn["role"], "parts": [_part(part) for part in turn["parts"]]}
+
+
+def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    written = dict(part)
+    if (data := part.get("inline_data")) is not None:
+        written["inline_data"] = _renamed({**data, "data": _base64(data["data"])})
+    if (signature := part.get("thought_signature")) is not None:
+        written["thought_signature"] = _base64(signature)
+    return _renamed(written)
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode()
+
+
+def _renamed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object with the API's names in place of the SDK's: `topP` for `top_p`."""
+    return {_CAMEL[name]: value for name, value in fields.items()}
+
+
+class _Camel(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        first, *others = name.split("_")
+        camel = self[name] = first + "".join(map(str.capitalize, others))
+        return camel
+
+
+_CAMEL: Final = _Camel()
+
+
+def _result(message: Message, names: Mapping[str | None, str], model_id: str) -> dict[str, Any]:
+    if (name := names.get(message.tool_call_id)) is None:
+        raise ConfigError(f"{model_id}: no tool call has the id {message.tool_call_id!r}")
+    call_id, _ = _split_id(message.tool_call_id or "")
+    return {"function_response": {**call_id, "name": name, "response": {"output": message.content}}}
+
+
+def _parts(message: Message, model_id: str, signed: bool) -> Iterator[dict[str, Any]]:
+    for image in message.images:
+        data = base64.b64decode(image.data)
+        yield {"inline_data": {"mime_type": image.media_type, "data": data}}
+    if message.content or not (message.images or message.tool_calls):
+        yield {"text": message.content}
+    for call in message.tool_calls:
+        call_id, signature = _split_id(call.id)
+        function = {**call_id, "name": call.name, "args": tool_arguments(call, model_id)}
+        thought = {"thought_signature": signature} if signed and signature else {}
+        yield {"function_call": function, **thought}
+
+
+def _split_id(call_id: str) -> tuple[dict[str, str], bytes]:
+    """Return the API's own id of a call as a field, if there is one, and the call's signature."""
+    own, _, signature = call_id.partition(_SIGNATURE)
+    field = {"id": own} if own and not own.startswith(_OWN_ID) else {}
+    return field, base64.urlsafe_b64decode(signature.replace("+", "-").replace("/", "_"))
+
+
+def completion(answer: Any) -> Completion:
+    """Return what the model answered.
+
+    Args:
+        answer: The body, parsed; any field may be missing or of any type.
+
+    Raises:
+        MalformedError: if it cannot be read.
+    """
+    body = _object(answer)
+    usage, candidates = _usage(_object(body.get("usageMetadata"))), body.get("candidates")
+    if not isinstance(candidates, list) or not candidates:
+        if isinstance(_object(body.get("promptFeedback")).get("blockReason"), str):
+            return Completion("", usage, "content_filter")
+        raise MalformedError("no candidates in it: ", answer)
+    candidate = _object(candidates[0])
+    said = candidate.get("finishReason")
+    said = said if isinstance(said, str) else "unknown"
+    reason = _FINISH_REASONS.get(said, said.lower())
+    text, calls = _read_parts(_object(candidate.get("content")).get("parts"))
+    if text is None and not calls and reason in _MUST_HAVE_TEXT:
+        raise MalformedError(f"no text in it, finish reason {said!r}")
+    if calls and reason not in _MAY_BE_EMPTY:
+        # Gemini says `STOP`, and other servers other things.
+        reason = "tool_calls"
+    logprobs = _logprobs(_object(candidate.get("logprobsResult")))
+    return Completion(text or "", usage, reason, tool_calls=calls, logprobs=logprobs)
+
+
+def _read_parts(parts: Any) -> tuple[str | None, tuple[ToolCall, ...]]:
+    text: str | None = None
+    calls: list[ToolCall] = []
+    for part in map(_object, parts if isinstance(parts, list) else ()):
+        if part.get("thought") is True:
+            continue
+        if "text" in part:
+            if not isinstance(part["text"], str):
+                raise MalformedError("a text that is none in it")
+            text = (text or "") + part["text"]
+        elif "functionCall" in part:
+            calls.append(_call(part, len(calls)))
+    return text, tuple(calls)
+
+
+def _call(part: Mapping[str, Any], place: int) -> ToolCall:
+    function = _object(part["functionCall"])
+    name, arguments, call_id = function.get("name"), function.get("args", {}), function.get("id")
+    if not isinstance(name, str) or not isinstance(arguments, dict):
+        raise MalformedError("a tool call that cannot be read")
+    own = call_id if isinstance(call_id, str) and call_id else f"{_OWN_ID}{place}"
+    signature = part.get("thoughtSignature")
+    mark = f"{_SIGNATURE}{signature}" if isinstance(signature, str) and signature else ""
+    return ToolCall(own + mark, name, json.dumps(arguments))
+
+
+def _logprobs(result: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
+    """Return the tokens of an answer; none where the server gives none, or not in this form."""
+    chosen, others = result.get("chosenCandidates"), result.get("topCandidates")
+    others = others if isinstance(others, list) else []
+    found = []
+    for place, entry in enumerate(chosen if isinstance(chosen, list) else ()):
+        if (own := _logprob(entry)) is None:
+            return ()
+        beside = _object(others[place]).get("candidates") if place < len(others) else None
+        top = map(_logprob, beside if isinstance(beside, list) else ())
+        found.append(TokenLogprob(*own, tuple(pair for pair in top if pair is not None)))
+    return tuple(found)
+
+
+def _logprob(entry: Any) -> tuple[str, float] | None:
+    # A field whose value is the default, such as a certain token's 0, may be left out.
+    token, value = _object(entry).get("token"), _object(entry).get("logProbability", 0.0)
+    if not isinstance(token, str) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return token, float(value)
+
+
+def _usage(counts: Mapping[str, Any]) -> Usage:
+    """Return the tokens as counted by the server, 0 where it does not say.
+
+    Gemini's count of the candidates leaves out what was thought, and its count of the prompt what
+    its own tools added. The total has both: it tells them where an SDK does not know their names.
+    """
+    sent = _count(counts, "promptTokenCount") + _count(counts, "toolUsePromptTokenCount")
+    received, total = _count(counts, "candidatesTokenCount"), _count(counts, "totalTokenCount")
+    thought = _count(counts, "thoughtsTokenCount") or max(0, total - sent - received)
+    return Usage(
+        sent,
+        received + thought,
+        min(_count(counts, "cachedContentTokenCount"), sent),
+        thought,
+        0,
+        min(_audio(counts.get("promptTokensDetails")), sent),
+        min(_audio(counts.get("candidatesTokensDetails")), received),
+    )
+
+
+def _audio(details: Any) -> int:
+    found = map(_object, details if isinstance(details, list) else ())
+    return sum(_count(entry, "tokenCount") for entry in found if entry.get("modality") == "AUDIO")
+
+
+def _count(counts: Mapping[str, Any], name: str) -> int:
+    count = counts.get(name)
+    return count if isinstance(count, int) and count > 0 else 0
+
+
+def refusal(
+    errors: WireErrors, status: int, said: object, headers: Mapping[str, str], body: Any
+) -> ProviderError:
+    """Return the error for an HTTP status that is no success.
+
+    Args:
+        errors: Of the model.
+        status: The HTTP status.
+        said: For bodies that say nothing themselves.
+        headers: Of the response.
+        body: The response, parsed. How long to wait stands in it, and only rarely in a header.
+    """
+    error = _object(_object(body[0] if isinstance(body, list) and body else body).get("error"))
+    message, details = error.get("message"), error.get("details")
+    spent = False
+    for detail in map(_object, details if isinstance(details, list) else ()):
+        kind = str(detail.get("@type")).rpartition(".")[2]
+        if kind == "RetryInfo" and "retry-after" not in headers:
+            headers = {"retry-after": str(detail.get("retryDelay")).removesuffix("s")}
+        elif kind == "QuotaFailure":
+            # What is left for the day is nothing, and no waiting helps.
+            spent = spent or "PerDay" in json.dumps(detail.get("violations"))
+    said = message if isinstance(message, str) and message else said
+    return errors.status(status, said, headers, final=spent)
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

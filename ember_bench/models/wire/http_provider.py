@@ -1,0 +1,290 @@
+"""What all models behind an HTTP API have in common, asked through their SDK or without it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
+
+import msgspec
+from pydantic import BaseModel, SecretStr
+
+from ember_bench.errors import ProviderError
+from ember_bench.models.providers.base import Provider
+from ember_bench.models.transport.http import Channel, EncodingError
+from ember_bench.models.transport.sdk_pool import connecting
+from ember_bench.models.wire import adapting
+from ember_bench.models.wire.adapting import (
+    FailedError,
+    MalformedError,
+    WireErrors,
+    body_of,
+    bound_answer,
+    check_each,
+    decoded,
+    find_key,
+    find_url,
+    read_options,
+    secrets_of,
+)
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from ember_bench.documents import Document
+    from ember_bench.models.call import Call, Request
+    from ember_bench.models.info import ModelInfo
+    from ember_bench.models.strand import TrialContext
+    from ember_bench.models.types import Completion
+
+ClientT = TypeVar("ClientT")
+
+UNREADABLE: Final = (MalformedError, FailedError)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where requests are posted.
+
+    Attributes:
+        url: The whole address.
+        headers: Of every request, the key among them.
+    """
+
+    url: str = field(repr=False)  # may have a password in it
+    headers: Mapping[str, str] = field(repr=False)
+
+
+class WireProvider(Provider, Generic[ClientT]):
+    """Asks a model through its SDK, or speaks the same wire format itself.
+
+    Both ways have one writer of requests and one reader of answers and errors, so they differ in
+    nothing but in who carries the bytes.
+
+    Raises:
+        ConfigError: if an option is unknown or the server's address is none.
+    """
+
+    direct: ClassVar[bool] = True
+    registered: ClassVar[str]
+    options: ClassVar[type[BaseModel]]
+    key_variables: ClassVar[tuple[str, ...]]
+    url_variable: ClassVar[str]
+    # As long as the SDK gives itself.
+    connect_seconds: ClassVar[float]
+
+    def __init__(self, model: ModelInfo) -> None:
+        super().__init__(model)
+        read_options(model, self.options)
+        self._url = self._find_url()
+        self._errors = WireErrors(model.model_id, lambda: secrets_of(self._key, self._url))
+        self._client: ClientT | None = None
+        self._channel: Channel | None = None
+        usual = "direct" if self.direct and self._url is not None else "sdk"
+        self._is_direct = (model.transport or usual) == "direct"
+
+    async def complete(self, call: Call) -> Completion:
+        """Ask once; the SDK's own retries are off."""
+        arguments = self.arguments(call)
+        if self._is_direct:
+            content = await self._post(arguments)
+        else:
+            client = self.connected()
+            with self.explained():
+                content = await self._ask(client, arguments)
+        try:
+            return self._completion(decoded(content))
+        except UNREADABLE as error:
+            raise self._errors.unreadable(error) from None
+
+    def connected(self) -> ClientT:
+        """Return the SDK's client."""
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Make a `ProviderError` of whatever goes wrong between the SDK and the server."""
+        raise NotImplementedError
+
+    def arguments(self, call: Call) -> dict[str, Any]:
+        """Return what the SDK takes for `call`.
+
+        Raises:
+            ConfigError: if the API cannot take it.
+        """
+        raise NotImplementedError
+
+    def context(self, trial: TrialContext) -> str:
+        """Return the server, where the environment and not the model says which."""
+        del trial
+        return "" if self.model.provider.base_url else self._url or ""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._channel is not None:
+            await self._channel.close()
+            self._channel = None
+        if self._client is not None:
+            await self._disconnect(self._client)
+            self._client = None
+
+    @classmethod
+    def unsupported(cls, request: Request) -> list[str]:
+        """Return what cannot be had, and values that the API refuses."""
+        problems = super().unsupported(request)
+        return problems or [f"{request.model.model_id}: {p}" for p in cls._refused_values(request)]
+
+    @classmethod
+    def models_of(cls, document: Document) -> list[ModelInfo]:
+        """Return the model of a card."""
+        models = super().models_of(document)
+        if "options" in document.data:
+            document.sub("options").parse(cls.options)
+        return models
+
+    @classmethod
+    def check(cls, models: Iterable[ModelInfo]) -> None:
+        """See that `models` can be asked; models of other providers are ignored.
+
+        Raises:
+            ConfigError: naming those that have no key, and where to put one.
+        """
+        check_each(models, cls.registered, lambda model: cls(model)._ready())
+
+    def _ready(self) -> None:
+        """See that the model can be asked.
+
+        Raises:
+            ConfigError: if it has no key, or no way to its server.
+        """
+        if self._key and self._is_direct:
+            self._open()
+
+    @cached_property
+    def _key(self) -> SecretStr:
+        # Asked for when it is needed: stored answers can be had without one.
+        return find_key(self.model, *self.key_variables, optional=self._url is not None)
+
+    def _find_url(self) -> str | None:
+        """Return where the server is; None for the provider's own."""
+        return find_url(self.model, self.url_variable)
+
+    @classmethod
+    def _refused_values(cls, request: Request) -> Iterator[str]:
+        """Yield what the API would answer with 400."""
+        raise NotImplementedError
+
+    def _connect(self) -> ClientT:
+        """Return a new client of the SDK's."""
+        raise NotImplementedError
+
+    async def _disconnect(self, client: ClientT) -> None:
+        """Close the SDK's client."""
+        raise NotImplementedError
+
+    async def _ask(self, client: ClientT, arguments: dict[str, Any]) -> bytes:
+        """Return the body of the answer that the SDK gets."""
+        raise NotImplementedError
+
+    def _address(self) -> Address:
+        """Return where the SDK would post requests, and the headers that it would send."""
+        raise NotImplementedError
+
+    def _body(self, arguments: dict[str, Any]) -> Mapping[str, Any]:
+        """Return the body that the SDK makes of `arguments`."""
+        return arguments
+
+    def _completion(self, body: Any) -> Completion:
+        """Return what the model answered.
+
+        Raises:
+            MalformedError: if it cannot be read.
+            FailedError: if the server says that it failed.
+        """
+        raise NotImplementedError
+
+    def _refusal(self, status: int, headers: Mapping[str, str], body: Any) -> ProviderError:
+        """Return the error for an HTTP status that is no success.
+
+        Args:
+            status: The HTTP status.
+            headers: Of the response.
+            body: Parsed if it is JSON, else its text.
+        """
+        raise NotImplementedError
+
+    async def _post(self, arguments: dict[str, Any]) -> bytes:
+        """Return the body of the answer that comes without the SDK."""
+        channel = self._channel or self._open()
+        try:
+            reply = await channel.post(msgspec.json.encode(self._body(arguments)))
+            content = reply.content
+        except TimeoutError:
+            raise self._errors.timeout() from None
+        except OSError as error:
+            raise self._errors.connection(error) from None
+        except EncodingError as error:
+            raise self._errors.malformed(str(error)) from None
+        if 200 <= reply.status < 300:
+            return content
+        raise self._refusal(reply.status, reply.headers, body_of(content))
+
+    def _open(self) -> Channel:
+        to = self._address()
+        size = self.model.max_concurrency
+        most = adapting.MOST_BYTES
+        self._channel = Channel(to.url, to.headers, size, self.connect_seconds, most)
+        return self._channel
+
+
+class GeneratedProvider(WireProvider[ClientT]):
+    """Asks through OpenAI's or Anthropic's SDK: one generator wrote both, and their errors."""
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Make a `ProviderError` of whatever goes wrong between the SDK and the server."""
+        sdk, errors = self._sdk()
+        try:
+            yield
+        except errors as error:
+            raise self._explained(sdk, error) from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            # The SDK lets a body that is not JSON, or not text, through as it is.
+            raise self._errors.malformed(f"not JSON: {error}") from None
+        except UNREADABLE as error:
+            raise self._errors.unreadable(error) from None
+
+    @classmethod
+    def _sdk(cls) -> tuple[ModuleType, type[Exception]]:
+        """Import the SDK: return it, and the class of all its errors."""
+        raise NotImplementedError
+
+    async def _disconnect(self, client: Any) -> None:
+        await client.close()
+
+    def _explained(self, sdk: Any, error: Any) -> ProviderError:
+        if isinstance(error, sdk.APITimeoutError):
+            return self._errors.timeout()
+        if isinstance(error, sdk.APIConnectionError):
+            return self._errors.connection(error)
+        if isinstance(error, sdk.APIStatusError):
+            response = error.response
+            return self._refusal(response.status_code, response.headers, body_of(response.content))
+        if isinstance(error, sdk.APIResponseValidationError):
+            return self._errors.malformed(str(error))
+        return self._errors.other(error)
+
+
+def pooled(sdk: Any, size: int) -> Any:
+    """Return an HTTP client for an SDK with as many connections as there may be requests."""
+    # It is httpx in OpenAI's 2.x and httpx2 in later ones; the SDK's own limits tell which.
+    of = type(sdk.DEFAULT_CONNECTION_LIMITS)
+    library = importlib.import_module(of.__module__.partition(".")[0])
+    return sdk.DefaultAsyncHttpxClient(
+        **connecting(library, size), event_hooks={"response": [bound_answer]}
+    )

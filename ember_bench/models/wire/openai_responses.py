@@ -1,0 +1,208 @@
+"""OpenAI's responses: requests written, answers read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from ember_bench.models.schemas import is_strict
+from ember_bench.models.types import Completion, TokenLogprob, ToolCall, Usage
+from ember_bench.models.wire.adapting import (
+    FailedError,
+    MalformedError,
+    data_url,
+    field,
+    token_count,
+)
+from ember_bench.models.wire.openai_chat import token_logprobs, tool_call
+from ember_bench.models.wire.thoughts import id_with, split_id
+
+if TYPE_CHECKING:
+    from ember_bench.models.call import Request
+    from ember_bench.models.info import Feature
+    from ember_bench.models.types import Message
+
+LACKS: Final[Mapping[Feature, str]] = {
+    "thinking_tokens": "use reasoning_effort",
+    "stop": "use `options: {api: chat}`",
+    "seed": "use `options: {api: chat}`",
+}
+
+_MAY_PASS: Final = frozenset({"server_error", "rate_limit_exceeded"})
+_CUT_OFF: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
+
+
+def arguments(request: Request, reasoning_effort: str | None) -> dict[str, Any]:
+    """Return the body of a request; what is not asked for is left out.
+
+    Args:
+        request: What is asked.
+        reasoning_effort: For requests that do not give theirs.
+    """
+    asked, effort = request.parameters, request.parameters.reasoning_effort or reasoning_effort
+    fields: dict[str, Any] = {
+        "temperature": asked.temperature,
+        "top_p": asked.top_p,
+        "max_output_tokens": asked.max_tokens,
+        "reasoning": {"effort": effort} if effort is not None else None,
+        "top_logprobs": asked.top_logprobs or None,
+    }
+    included = ["message.output_text.logprobs"] if asked.top_logprobs is not None else []
+    if request.tools and effort is not None:
+        # To be given back with the tools' results; a model that does not reason refuses it.
+        included.append("reasoning.encrypted_content")
+    fields["include"] = included or None
+    if request.tools:
+        fields["tools"] = [
+            {
+                "type": "function",
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": tool.json_schema,
+                "strict": is_strict(tool.json_schema),
+            }
+            for tool in request.tools
+        ]
+    if (wanted := request.response_format) is not None:
+        schema = wanted.json_schema
+        fields["text"] = {
+            "format": {
+                "type": "json_schema",
+                "name": wanted.name,
+                "schema": schema,
+                "strict": is_strict(schema),
+            }
+        }
+    return {
+        "model": request.model.model_name,
+        "input": [item for message in request.messages for item in _items(message)],
+        # Else OpenAI keeps every prompt and answer for a month, for a later turn to refer to.
+        "store": False,
+        **{name: value for name, value in fields.items() if value is not None},
+    }
+
+
+def _items(message: Message) -> Iterator[dict[str, Any]]:
+    for number, call in enumerate(message.tool_calls):
+        call_id, thoughts = split_id(call.id)
+        yield from thoughts
+        if number == 0 and message.content:
+            yield {"role": message.role, "content": message.content}
+        yield {
+            "type": "function_call",
+            "call_id": call_id,
+            "name": call.name,
+            "arguments": call.arguments,
+        }
+    if message.tool_calls:
+        return
+    if message.role == "tool":
+        yield {
+            "type": "function_call_output",
+            "call_id": split_id(message.tool_call_id or "")[0],
+            "output": message.content,
+        }
+    elif message.images:
+        parts: list[dict[str, Any]] = [
+            {"type": "input_image", "image_url": data_url(image), "detail": "auto"}
+            for image in message.images
+        ]
+        if message.content:
+            parts.append({"type": "input_text", "text": message.content})
+        yield {"role": message.role, "content": parts}
+    else:
+        yield {"role": message.role, "content": message.content}
+
+
+def completion(answer: Any) -> Completion:
+    """Return what the model answered.
+
+    Args:
+        answer: The body, parsed; any field may be missing or of any type.
+
+    Raises:
+        MalformedError: if it cannot be read.
+        FailedError: if the server says so.
+    """
+    status = field(answer, "status")
+    if status == "failed":
+        failure = field(answer, "error")
+        code, said = field(failure, "code"), field(failure, "message")
+        said = f"failed: {said or code or 'no reason given'}"
+        raise FailedError(said, retryable=str(code) in _MAY_PASS)
+    output = field(answer, "output")
+    if not isinstance(output, list):
+        raise MalformedError("no output in it: ", answer)
+    contents = [part for item in output if _type(item) == "message" for part in _parts(item)]
+    texts = [said for p in contents if isinstance(said := field(p, "text"), str)]
+    refusals = [said for p in contents if isinstance(said := field(p, "refusal"), str)]
+    calls = tuple(_tool_calls(output))
+    reason = _finish_reason(answer, status)
+    if calls and reason == "stop":
+        reason = "tool_calls"
+    if refusals and not texts:
+        texts, reason = refusals, "refusal"
+    if not texts and not calls and reason not in _CUT_OFF.values():
+        raise MalformedError(f"no text in it, status {status!r}")
+    return Completion(
+        "".join(texts),
+        _usage(field(answer, "usage")),
+        reason,
+        tool_calls=calls,
+        logprobs=tuple(_logprobs(contents)),
+    )
+
+
+def _type(item: Any) -> Any:
+    return field(item, "type")
+
+
+def _parts(item: Any) -> list[Any]:
+    content = field(item, "content")
+    return content if isinstance(content, list) else []
+
+
+def _tool_calls(output: list[Any]) -> Iterator[ToolCall]:
+    thoughts: list[Any] = []
+    for item in output:
+        kind = _type(item)
+        if kind == "reasoning" and field(item, "encrypted_content"):
+            thoughts.append(item)
+        elif kind == "function_call":
+            call = tool_call(
+                field(item, "call_id"),
+                field(item, "name"),
+                field(item, "arguments"),
+            )
+            yield msgspec.structs.replace(call, id=id_with(call.id, thoughts))
+            thoughts = []
+
+
+def _logprobs(contents: list[Any]) -> Iterator[TokenLogprob]:
+    for part in contents:
+        yield from token_logprobs(field(part, "logprobs"))
+
+
+def _finish_reason(answer: Any, status: Any) -> str:
+    if status == "incomplete":
+        # Not every server says why.
+        reason = field(field(answer, "incomplete_details"), "reason")
+        return _CUT_OFF.get(reason, reason) if isinstance(reason, str) else "length"
+    return "stop" if status in ("completed", None) else str(status)
+
+
+def _usage(usage: Any) -> Usage:
+    """Return the tokens as counted by the server, 0 where it does not say."""
+    sent, received = token_count(usage, "input_tokens"), token_count(usage, "output_tokens")
+    inside = field(usage, "input_tokens_details")
+    outside = field(usage, "output_tokens_details")
+    cached = min(token_count(inside, "cached_tokens"), sent)
+    return Usage(
+        sent,
+        received,
+        cached,
+        token_count(outside, "reasoning_tokens"),
+        min(token_count(inside, "cache_write_tokens"), sent - cached),
+    )

@@ -1,0 +1,2 @@
+from .markdown import markdown as markdown
+from .table import table as table

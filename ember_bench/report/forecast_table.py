@@ -1,0 +1,102 @@
+"""The plan of an experiment in the terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from itertools import groupby
+from typing import Final
+
+from rich.text import Text
+
+from ember_bench.experiment.forecast.calls import CellForecast, Forecast, Range
+from ember_bench.report.layout import flat, named
+from ember_bench.report.number_format import UNDEFINED, count, dollars
+from ember_bench.report.text import one_line, width
+
+_LONGEST_LINE: Final = 100
+_HEADINGS: Final = ("trials", "calls", "shared", "stored", "to make", "expected", "worst case")
+
+
+def plan_table(forecast: Forecast, columns: int | None) -> Text:
+    """Return the plan's cells, its totals, and what they rest on.
+
+    Args:
+        forecast: The plan.
+        columns: The terminal's width; None where there is none, and then nothing is wrapped.
+    """
+    text = Text()
+    total = _values(forecast)
+    for dataset, cells in groupby(forecast.cells, key=lambda cell: cell.dataset):
+        text.append(one_line(dataset) + "\n", style="bold")
+        heading, *rows = _layout(list(cells), total, columns)
+        text.append(heading + "\n", style="dim")
+        text.append("\n".join(rows) + "\n\n")
+    room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
+    for assumption in [*_legend(), *map(one_line, forecast.assumptions)]:
+        text.append(textwrap.fill(assumption, room, subsequent_indent="  ") + "\n", style="dim")
+    return text.append("\n" + textwrap.fill(_total(forecast), room), style="bold")
+
+
+def _layout(cells: list[CellForecast], total: list[str], columns: int | None) -> list[str]:
+    names = [("cell", ""), *((one_line(c.label), _note(c)) for c in cells)]
+    values = [list(_HEADINGS), *(_values(cell) for cell in cells)]
+    if total[3] == "0":
+        values = [[*line[:3], *line[4:]] for line in values]
+    lines = flat([[*name, *line] for name, line in zip(names, values, strict=True)], left=2)
+    if columns is None or max(map(width, lines)) <= columns:
+        return lines
+    return named(names, [[line] for line in values], columns)
+
+
+def _values(of: CellForecast | Forecast) -> list[str]:
+    counts = (of.calls, of.shared, of.stored, of.made)
+    worst = UNDEFINED if of.worst_usd is None else dollars(of.worst_usd)
+    return [f"{of.trials:,}", *map(_range, counts), _dollars(of.expected_usd), worst]
+
+
+def _note(cell: CellForecast) -> str:
+    return "simulated" if cell.simulated else ""
+
+
+def _legend() -> list[str]:
+    return [
+        (
+            "Calls: all that the trials use. Shared: those that a cell above, or another trial,"
+            " makes. Stored: those that are answered already. To make: the rest; expected and"
+            " worst case are its cost."
+        )
+    ]
+
+
+def _total(forecast: Forecast) -> str:
+    simulated = " (simulated)" if forecast.simulated else ""
+    worst = "unknown" if forecast.worst_usd is None else dollars(forecast.worst_usd)
+    expected = forecast.expected_usd
+    return (
+        f"{one_line(forecast.name)}: {count(len(forecast.cells), 'cell')},"
+        f" {count(forecast.trials, 'trial')}; {_range(forecast.calls)} calls before sharing,"
+        f" {_range(_less(forecast))} after it, {_range(forecast.stored)} of them stored;"
+        f" {_range(forecast.made)} to make; expected cost"
+        f" {'unknown' if expected is None else _dollars(expected)}, worst case"
+        f" {worst}{simulated}"
+    )
+
+
+def _less(forecast: Forecast) -> Range:
+    """Return the calls that are left after sharing."""
+    stored, made = forecast.stored, forecast.made
+    return Range(stored.low + made.low, stored.high + made.high)
+
+
+def _range(value: Range) -> str:
+    if value.low == value.high:
+        return f"{value.low:,.0f}"
+    return f"{value.low:,.0f} to {value.high:,.0f}"
+
+
+def _dollars(value: Range | None) -> str:
+    if value is None:
+        return UNDEFINED
+    low, high = dollars(value.low), dollars(value.high)
+    # Within rounding, and not a range that anybody would act on.
+    return high if low == high or value.low > 0.99 * value.high else f"{low} to {high}"

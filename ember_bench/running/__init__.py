@@ -1,0 +1,1 @@
+"""A run from grid to results: the part that the command, Python and notebooks share."""

@@ -1,0 +1,107 @@
+"""How well nodes choose: found where the grid is, and kept beside the results for elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from ember_bench.experiment.results.attribution import ChoiceSummary
+
+if TYPE_CHECKING:
+    from ember_bench.experiment.results.rows import StoredTrials
+    from ember_bench.running.find_results import Named
+
+CHOICES: Final = "choices.json"
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """What was found of a cell; `trials` changes with anything that can change it."""
+
+    trials: str
+    choices: list[ChoiceSummary]
+
+
+def attributed(named: Named, data_dir: Path | None) -> Mapping[str, Sequence[ChoiceSummary]]:
+    """Return what the nodes of the cells that are named choose, by the cell's name.
+
+    Where the graphs cannot be run, what was found of the same trials before is taken.
+
+    Raises:
+        EmberBenchError: if nothing was found before either: says what is not there.
+    """
+    from ember_bench.errors import EmberBenchError
+
+    path = named.rows.path.with_name(CHOICES)
+    everything = _read(path)
+    prints = {cell.name: _print_of(named.rows, cell.name) for cell in named.cells}
+    known = {
+        name: kept.choices
+        for name, print_ in prints.items()
+        if (kept := everything.get(name)) is not None and kept.trials == print_
+    }
+    try:
+        found = _found(named, data_dir)
+    except EmberBenchError:
+        if not known:
+            raise
+        return known
+    if found:
+        new = {name: _Kept(prints[name], choices) for name, choices in found.items()}
+        _write(path, everything | new)
+    return known | found
+
+
+def _found(named: Named, data_dir: Path | None) -> dict[str, list[ChoiceSummary]]:
+    """Run the graphs on stored answers.
+
+    Raises:
+        ConfigError: if their grid, or what it takes, is not there.
+    """
+    import asyncio
+
+    from ember_bench.experiment.results.attribution import attribute
+    from ember_bench.models.store.response_store import ResponseStore
+    from ember_bench.running import session
+    from ember_bench.running.find_results import answered, grid_of
+    from ember_bench.running.places import RESPONSES, use_data_dir
+
+    if data_dir is not None:
+        use_data_dir(data_dir)
+    folder = named.rows.path.parent
+    answered(folder.name, folder.parent)
+    experiment = session.open_experiment(grid_of(named.rows), offline=True)
+    wanted = {cell.name for cell in named.cells}
+    experiment.service.store = ResponseStore(folder.parent / RESPONSES)
+    try:
+        return asyncio.run(attribute(experiment, named.rows, wanted))
+    finally:
+        experiment.service.store.close()
+
+
+def _print_of(rows: StoredTrials, cell: str) -> str:
+    """Return a digest over the stored trials of a cell, and what they came to."""
+    content = blake2b(digest_size=16)
+    names = ("outcome", "score", "fingerprint")
+    for *came_to, print_ in rows.columns(rows.description.places[cell], names):
+        content.update(repr(came_to).encode() + print_)
+    return content.hexdigest()
+
+
+def _read(path: Path) -> dict[str, _Kept]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, _Kept])
+    except (OSError, msgspec.MsgspecError):  # not there, or of another version
+        return {}
+
+
+def _write(path: Path, kept: Mapping[str, _Kept]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with suppress(OSError):  # results that cannot be written to are read all the same
+        temporary.write_bytes(msgspec.json.encode(kept))
+        temporary.replace(path)

@@ -1,0 +1,385 @@
+"""One run of a grid into a results folder: trials, summary, files, MLflow. It prints nothing.
+
+<results>/responses.db               the response store, of all experiments there
+<results>/mlflow.db                  MLflow's database, unless another is named
+<results>/<experiment>/trials.db     the trial store
+<results>/<experiment>/summary.json  what the experiment found
+<results>/<experiment>/summary.md    the same, to read
+<results>/<experiment>/run.log       what the limits did, if they did anything
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from ember_bench.engines import LocalEngine, run_loop
+from ember_bench.errors import ConfigError, EmberBenchError, StoreError
+from ember_bench.experiment.lock import locked
+from ember_bench.experiment.prepare import Experiment, prepare
+from ember_bench.experiment.results.summary import ExperimentSummary
+from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
+from ember_bench.experiment.trial_store import TrialStore
+from ember_bench.models.model_registry import ModelRegistry
+from ember_bench.models.service import ModelService
+from ember_bench.models.store.salvage import open_response_store
+from ember_bench.registry import Cards, default_roots
+from ember_bench.report import markdown
+from ember_bench.running.artifacts import sampled, write_report
+from ember_bench.running.places import RESPONSES, SUMMARY
+from ember_bench.running.run_log import run_log
+from ember_bench.tracking import Curves, Logged, Tracker, TrackingError, is_logged, unfinished
+from ember_bench.tracking.uris import unusable
+
+if TYPE_CHECKING:
+    from ember_bench.tracking import TrialBatch
+
+_LOGGED: Final = "mlflow"
+_BATCH: Final = 5_000
+_COLUMNS: Final = {
+    "outcome": "outcome",
+    "score": "score",
+    "answer": "answer",
+    "explanation": "explanation",
+    "error": "error",
+    "cost_usd": "cost_usd",
+    "latency_seconds": "latency_seconds",
+    "calls": "calls_used",
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a grid is run.
+
+    Attributes:
+        results: The folder that everything is written to.
+        tracking_uri: Where MLflow keeps its runs; by default `mlflow.db` in `results`.
+        mlflow: Whether to log to MLflow at all.
+        traces: How many trials are logged as traces.
+    """
+
+    results: Path = Path("results")
+    tracking_uri: str | None = None
+    mlflow: bool = True
+    traces: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        summary: What the experiment found so far.
+        folder: Where its files are.
+        stopped: Whether it was told to stop before all trials were done.
+        logged: Where it is in MLflow; None if it is not.
+        log_error: Why it could not be logged; None if it was, or was not to be.
+        budget_reached: Which caps of the budget turned calls away, to be read.
+        calls_in_batches: How many calls wait in providers' batches for the next run.
+    """
+
+    summary: ExperimentSummary
+    folder: Path
+    stopped: bool
+    logged: Logged | None
+    log_error: str | None
+    budget_reached: tuple[str, ...] = ()
+    calls_in_batches: int = 0
+
+
+class RunStoppedError(EmberBenchError):
+    """The run was told twice to stop, or its files failed: there is no new summary."""
+
+
+class Listener:
+    """Is told how a run goes; does nothing with it."""
+
+    def started(self, progress: Progress) -> None:
+        """The stores are open, and the trials begin."""
+
+    def progressed(self, progress: Progress) -> None:
+        """Some trials were done."""
+
+    def stopping(self) -> None:
+        """No further request is sent; those in flight are finished."""
+
+    def finished(self) -> None:
+        """No trial is under way any more."""
+
+    def logging(self) -> None:
+        """The results go to MLflow."""
+
+
+def open_experiment(
+    grid: Path,
+    *,
+    offline: bool = False,
+    in_flight: int | None = None,
+    unsafe_code: bool = False,
+    evaluators: Mapping[str, str] | None = None,
+    budget_usd: float | None = None,
+) -> Experiment:
+    """Read a grid and check all that it takes to run it; writes nothing, asks nobody.
+
+    Args:
+        grid: The grid file.
+        offline: Make no request: a call whose answer is not stored is an error.
+        in_flight: How many trials are under way at once, in place of what the grid says.
+        unsafe_code: Run model-written code without a sandbox where there is none.
+        evaluators: By dataset, evaluators in place of the grid's.
+        budget_usd: What a run may spend, in place of what the grid says.
+
+    Raises:
+        ConfigError: with every mistake at its place.
+    """
+    cards = Cards(default_roots(grid))
+    service = ModelService(ModelRegistry.from_cards(cards), offline=offline)
+    experiment = prepare(
+        grid,
+        cards,
+        service,
+        asks=not offline,
+        unsafe_code=unsafe_code,
+        evaluators=evaluators,
+        budget_usd=budget_usd,
+    )
+    if in_flight is not None:
+        spec = experiment.spec.model_copy(update={"in_flight": in_flight})
+        experiment = replace(experiment, spec=spec)
+    return experiment
+
+
+def run_experiment(
+    experiment: Experiment,
+    options: Options,
+    listener: Listener | None = None,
+    engine: Engine | None = None,
+) -> Outcome:
+    """Run what is missing of an experiment, summarise all of it, and log it.
+
+    SIGINT and SIGTERM stop it early, in order; a second SIGINT at once. No answer is lost.
+
+    Raises:
+        ConfigError: if MLflow cannot use the tracking URI.
+        ResultsLockedError: if another process is writing to its folder.
+        StoreError: if a store cannot be opened.
+        RunStoppedError: if it was told twice to stop, or a store failed in the middle.
+        KeyboardInterrupt: if it was told to stop while nothing could be lost.
+    """
+    uri = options.tracking_uri if options.mlflow else None
+    if uri is not None and (problem := unusable(uri)) is not None:
+        raise ConfigError(f"--tracking-uri: {problem}")
+    session = _Session(experiment, options, listener or Listener(), engine or LocalEngine())
+    with locked(session.folder):
+        return session.run()
+
+
+class _Session:
+    """A run that holds the experiment's folder."""
+
+    def __init__(
+        self, experiment: Experiment, options: Options, listener: Listener, engine: Engine
+    ) -> None:
+        self.experiment = experiment
+        self.engine = engine
+        self.options = options
+        self.listener = listener
+        self.folder = options.results / experiment.name
+
+    def run(self) -> Outcome:
+        with ExitStack() as stack:
+            stack.enter_context(run_log(self.folder))
+            service = self.experiment.service
+            responses, mended = open_response_store(self.options.results / RESPONSES)
+            stack.callback(responses.close)
+            service.store = responses
+            store = trial_store(self.folder, self.experiment)
+            stack.callback(store.close)
+            store.changes += [mended] if mended else []
+            run = Run(self.experiment, store, self.engine, self.listener.progressed)
+            progress = Progress(len(self.experiment), _kept(store), store.changes)
+            tracker = curves = None
+            if self.options.mlflow and progress.kept < progress.scheduled:
+                tracker = stack.enter_context(self._tracker())
+                curves = self._follow(run, tracker, progress.kept)
+            self.listener.started(progress)
+            try:
+                progress = run_loop(self._trials(run))
+            except asyncio.CancelledError:
+                raise RunStoppedError("stopped at once; every answer is stored") from None
+            except StoreError as error:
+                raise RunStoppedError(f"{error}; what is stored is kept") from error
+            finally:
+                self.listener.finished()
+            if tracker is not None and curves is not None:
+                tracker.follow(curves.points(last=True))
+            summary = run.summary(progress)
+            text = markdown(summary)
+            _write(self.folder / "summary.md", text.encode())
+            encoded = msgspec.json.format(msgspec.json.encode(summary), indent=2)
+            _write(self.folder / SUMMARY, encoded + b"\n")
+            logged, log_error = self._log(summary, text, store, tracker, stack)
+            reached = tuple(service.budget.reached) if service.budget is not None else ()
+            stopped = bool(run.stop.is_set() or reached) and summary.run.status == "partial"
+            waiting = service.calls_in_batches if stopped else 0
+            return Outcome(summary, self.folder, stopped, logged, log_error, reached, waiting)
+
+    async def _trials(self, run: Run) -> Progress:
+        abandon = True
+        try:
+            with _signals(run, self.listener):
+                progress = await run.trials()
+                abandon = False
+                return progress
+        finally:
+            await self.experiment.service.close(abandon=abandon)
+
+    def _tracker(self) -> AbstractContextManager[Tracker]:
+        results, uri = self.options.results, self.options.tracking_uri
+        return Tracker(self.experiment.name, results=results, tracking_uri=uri)
+
+    def _follow(self, run: Run, tracker: Tracker, kept: int) -> Curves:
+        """Have the tracker draw the curves of a run while it goes on."""
+        curves = Curves(run.store)
+        asked = run.store.description
+        begun = unfinished(asked, started=run.started_at, kept=kept)
+        tracker.begin(begun, price_date=self._price_date())
+
+        def progressed(progress: Progress) -> None:
+            self.listener.progressed(progress)
+            tracker.follow(curves.points())
+
+        run.on_results, run.on_progress = curves.add, progressed
+        return curves
+
+    def _log(
+        self,
+        summary: ExperimentSummary,
+        text: str,
+        store: TrialStore,
+        tracker: Tracker | None,
+        stack: ExitStack,
+    ) -> tuple[Logged | None, str | None]:
+        """Log the summary, unless that was done before; return where, or why not."""
+        if not self.options.mlflow:
+            return None, None
+        results, uri = self.options.results, self.options.tracking_uri
+        last = _decoded(store.fact(_LOGGED))
+        wanted = self.options.traces
+        if is_logged(summary, last, results=results, tracking_uri=uri, traces=wanted):
+            return last, None
+        self.listener.logging()
+        try:
+            responses = results / RESPONSES
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+            report = write_report(store, responses, folder)
+            traces = sampled(self.experiment, store, responses, wanted)
+            logged = (tracker or stack.enter_context(self._tracker())).log(
+                summary,
+                markdown=text,
+                grid=self.experiment.path,
+                trials=lambda cell: self._batches(store, cell),
+                files=[self.folder / SUMMARY, self.folder / "summary.md", *report],
+                price_date=self._price_date(),
+                traces=traces,
+            )
+        except TrackingError as error:
+            return None, str(error)
+        except KeyboardInterrupt:
+            return None, "the results are not in MLflow: stopped before they were"
+        store.note(_LOGGED, msgspec.json.encode(logged).decode())
+        return logged, None
+
+    def _batches(self, store: TrialStore, name: str) -> Iterator[TrialBatch]:
+        """Yield the trials of a cell by column, as MLflow's tables have them."""
+        asked = store.description
+        index = asked.places[name]
+        items = asked.items[asked.cells[index].dataset]
+        rows = iter(store.columns(index, list(_COLUMNS.values())))
+        while batch := list(islice(rows, _BATCH)):
+            numbers, epoch, *rest = zip(*batch, strict=True)
+            about = [items[number] for number in numbers]
+            yield {
+                "item": [item.id for item in about],
+                "epoch": epoch,
+                **dict(zip(_COLUMNS, rest, strict=True)),
+                "target": [item.target for item in about],
+                "item_digest": [item.digest for item in about],
+                "cluster": [item.cluster for item in about],
+            }
+
+    def _price_date(self) -> str | None:
+        """Return the day of the oldest price."""
+        dates = [model.price_date for model in self.experiment.models if model.price_date]
+        return min(dates).isoformat() if dates else None
+
+
+@contextmanager
+def _signals(run: Run, listener: Listener) -> Iterator[None]:
+    """Let SIGINT and SIGTERM stop `run`, and a second SIGINT the task that runs it."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop() -> None:
+        if not run.stop.is_set():
+            run.stop.set()
+            # A call may wait for half an hour, a batch for a day; the next run takes them up.
+            run.experiment.service.wind_down()
+            listener.stopping()
+
+    def interrupt() -> None:
+        if run.stop.is_set() and task is not None:
+            task.cancel()
+        stop()
+
+    handlers = {signal.SIGINT: interrupt, signal.SIGTERM: stop}
+    before = {number: signal.getsignal(number) for number in handlers}
+    # Only a program's main thread gets signals.
+    with suppress(ValueError, RuntimeError):
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+    try:
+        yield
+    finally:
+        for number, handler_before in before.items():
+            if loop.remove_signal_handler(number):
+                signal.signal(number, handler_before)
+
+
+def _kept(store: TrialStore) -> int:
+    return sum(sum(flags) for flags in store.done)
+
+
+def _decoded(fact: str | None) -> Logged | None:
+    """Return where the experiment was logged last; None if that cannot be read."""
+    if fact is None:
+        return None
+    try:
+        return msgspec.json.decode(fact, type=Logged)
+    except msgspec.MsgspecError:
+        return None
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunStoppedError(
+            f"{path}: cannot be written: {error.strerror}; every answer is stored"
+        ) from error

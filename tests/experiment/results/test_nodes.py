@@ -1,0 +1,87 @@
+"""What each node takes of cost, latency and tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ember_bench.experiment.results.nodes import NodeSummary, node_summaries
+from ember_bench.experiment.results.rows import StoredTrials
+from tests.support.workspace import Workspace, single
+
+
+def nodes_of(workspace: Workspace, cell: int = 0) -> dict[str, NodeSummary]:
+    path: Path = workspace.root / "results/trip/trials.db"
+    stored = StoredTrials(path)
+    try:
+        return {node.node: node for node in node_summaries(stored, cell)}
+    finally:
+        stored.close()
+
+
+def judged(**more: object) -> dict[str, object]:
+    parameters = {"models": ["counted:a", "counted:b"], "judge": "counted:judge"}
+    return {"name": "ensemble_judge", "parameters": parameters, **more}
+
+
+@pytest.fixture
+def judging(workspace: Workspace) -> Workspace:
+    """Two models that take 1 s, and a judge that takes 3 s and ten times their price."""
+    workspace.model("counted:a", price=1.0, says=1.0)
+    workspace.model("counted:b", price=1.0, says=0.5)
+    workspace.model("counted:judge", price=10.0, says=3.0)
+    workspace.grid(architectures=[judged()])
+    return workspace
+
+
+def test_shares_are_those_of_the_cards(judging: Workspace) -> None:
+    cell = judging.run().cell
+    nodes = nodes_of(judging)
+    assert list(nodes) == ["ensemble", "judge"]
+    ensemble, judge = nodes["ensemble"], nodes["judge"]
+    # Each call has 10 tokens in and 20 out.
+    assert (ensemble.calls, judge.calls) == (2, 1)
+    assert ensemble.cost_usd == pytest.approx(2 * 0.030)
+    assert judge.cost_usd == pytest.approx(0.300)
+    assert judge.cost_share is not None
+    assert judge.cost_share.value == pytest.approx(0.3 / 0.36)
+    assert judge.token_share is not None
+    assert judge.token_share.value == pytest.approx(1 / 3)
+    # Of the two that answer at the same time only the slower one is waited for.
+    assert (ensemble.latency_seconds, judge.latency_seconds) == (1.0, 3.0)
+    assert judge.latency_share is not None
+    assert judge.latency_share.value == pytest.approx(3 / 4)
+    assert cell.latency_seconds is not None
+    assert cell.latency_seconds.value == pytest.approx(4.0)
+    assert (judge.roles, judge.models) == (["judge"], ["counted:judge"])
+
+
+def test_nodes_sum_to_the_cell_whatever_calls_take(judging: Workspace) -> None:
+    for name in ("a", "b", "judge"):
+        (judging.root / f"registry/models/counted-{name}.yaml").unlink()
+        judging.model(f"counted:{name}")
+    judging.grid(architectures=[judged()], epochs=3)
+    cell = judging.run().cell
+    nodes = nodes_of(judging).values()
+    assert cell.cost_per_item is not None
+    assert cell.latency_seconds is not None
+    assert sum(n.cost_usd or 0 for n in nodes) == pytest.approx(cell.cost_per_item.value)
+    assert sum(n.latency_seconds or 0 for n in nodes) == pytest.approx(cell.latency_seconds.value)
+    assert sum(n.latency_share.value for n in nodes if n.latency_share) == pytest.approx(1)
+
+
+def test_an_unknown_price_leaves_costs_unknown(workspace: Workspace) -> None:
+    workspace.model("counted:a", price=None)
+    workspace.run()
+    (node,) = nodes_of(workspace).values()
+    assert (node.cost_usd, node.cost_share) == (None, None)
+    assert node.token_share is not None
+
+
+def test_failed_trials_do_not_count(workspace: Workspace) -> None:
+    workspace.sums(["", "refuse", ""])
+    workspace.grid(architectures=[single()])
+    workspace.run()
+    (node,) = nodes_of(workspace).values()
+    assert node.calls == 1

@@ -1,0 +1,619 @@
+"""What is jitted gives what it gives eagerly, sooner."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ember_bench import (
+    EnsembleOperator,
+    JudgeBasedOperator,
+    MostCommonOperator,
+    NoNGraphData,
+    Operator,
+    jit,
+    parallel,
+)
+from ember_bench.errors import GraphError, ProviderError, SignatureError
+from ember_bench.models.call import Call
+from ember_bench.operators import LMModule
+from tests.graph.programs import (
+    Choosy,
+    Counting,
+    Glance,
+    Models,
+    Rephrase,
+    Shout,
+    Step,
+    delays,
+    function_of,
+    programs,
+)
+from tests.support.models import in_trial, keys, module, scripted, serve, telling
+
+
+@settings(max_examples=300, deadline=None)
+@given(program=programs, times=delays)
+def test_random_programs_give_the_same_and_make_the_same_calls(
+    program: list[Step], times: list[int]
+) -> None:
+    models = Models(times)
+    eager, jitted = function_of(program, models.lms), jit(function_of(program, models.lms))
+    for question in ("a", "b"):
+        expected, strand = in_trial(lambda q=question: (eager(q), models.lms[0]("a")))
+        found, other = in_trial(lambda q=question: (jitted(q), models.lms[0]("a")))
+        assert found == expected
+        assert sorted(keys(other)) == sorted(keys(strand))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    program=programs, times=delays, returned=st.lists(st.integers(0, 20), min_size=1, max_size=2)
+)
+def test_what_is_dropped_changes_nothing_else(
+    program: list[Step], times: list[int], returned: list[int]
+) -> None:
+    models = Models(times)
+    eager = function_of(program, models.lms, returned)
+    jitted = jit(function_of(program, models.lms, returned))
+    for question in ("a", "b"):
+        expected, strand = in_trial(lambda q=question: (eager(q), models.lms[0]("a")))
+        found, other = in_trial(lambda q=question: (jitted(q), models.lms[0]("a")))
+        assert found == expected
+        assert set(keys(other)) <= set(keys(strand))
+
+
+@settings(max_examples=200, deadline=None)
+@given(program=programs, times=delays)
+def test_failures_are_those_of_eager_code(program: list[Step], times: list[int]) -> None:
+    # Of several questions asked in one step, the first to fail in time is raised, eagerly too; and
+    # an operator with a state may have run though something before it fails.
+    program = [step for step in program if step.kind not in ("ensemble", "counting")]
+    models = Models(times, failing=True)
+    eager, jitted = function_of(program, models.lms), jit(function_of(program, models.lms))
+    for question in ("a", "b"):
+        expected, _ = in_trial(lambda q=question: outcome(lambda: eager(q)))
+        found, _ = in_trial(lambda q=question: outcome(lambda: jitted(q)))
+        assert found == expected
+
+
+def outcome(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except ProviderError as error:
+        return repr(error)
+
+
+class Gate:
+    """A model that answers only when as many calls are in flight as are waited for."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._waiting = 0
+        self._open: asyncio.Event | None = None
+        self.asked: list[str] = []
+        info = scripted(self._answer)
+        self.service = serve(info)
+        self.lm = module(self.service, info)
+
+    async def _answer(self, call: Call) -> str:
+        self._open = self._open or asyncio.Event()
+        self.asked.append(call.request.messages[-1].content)
+        self._waiting += 1
+        if self._waiting % self._width == 0:
+            self._open.set()
+            self._open = None
+        else:
+            async with asyncio.timeout(20):
+                await self._open.wait()
+        return f"answer to {call.request.messages[-1].content}"
+
+
+@pytest.fixture
+def lm() -> LMModule:
+    info = telling()
+    return module(serve(info), info)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, logger="ember_bench")
+    return caplog
+
+
+class TestAtTheSameTime:
+    def test_the_calls_of_a_plain_loop_are_all_in_flight_at_once(self) -> None:
+        gate = Gate(16)
+
+        @jit
+        def ask_all(question: str) -> list[str]:
+            answers = []
+            for number in range(16):
+                answers.append(gate.lm(f"{question} {number}"))  # noqa: PERF401 - a plain loop
+            return answers
+
+        for question in ("a", "b"):  # traced, and from the plan
+            assert ask_all(question) == [f"answer to {question} {n}" for n in range(16)]
+
+    def test_the_same_question_is_asked_as_often_as_it_is_written(self) -> None:
+        gate = Gate(5)
+        assert jit(lambda q: [gate.lm(q) for _ in range(5)])("x") == ["answer to x"] * 5
+
+    def test_chains_side_by_side_wait_for_nothing_but_themselves(self) -> None:
+        gate = Gate(3)
+
+        @jit
+        def refine(questions: list[str]) -> list[str]:
+            answers = []
+            for question in questions:
+                draft = gate.lm(question)
+                answers.append(gate.lm(f"improve {draft}"))
+            return answers
+
+        assert refine(["a", "b", "c"])[2] == "answer to improve answer to c"
+
+    def test_calls_within_operators_are_at_the_same_time_too(self) -> None:
+        gate = Gate(6)
+        ensemble = EnsembleOperator(lm_modules=[gate.lm] * 3)
+        jitted = jit(lambda q: [ensemble(query=q)["responses"], ensemble(query=q + "?")])
+        assert jitted("x")[0] == ["answer to " + gate.asked[0]] * 3
+
+    def test_operators_that_ask_once_share_a_module_at_the_same_time(self) -> None:
+        gate = Gate(4)
+        glance = Glance(lm_modules=[gate.lm])
+        assert len(jit(lambda q: [glance(text=q)["text"] for _ in range(4)])("x")) == 4
+
+    def test_the_latency_of_a_trial_is_the_critical_path(self) -> None:
+        models = Models()
+        with_latency = scripted(timed)
+        lm = module(serve(with_latency), with_latency)
+        _, eager = in_trial(lambda: [lm(f"{n}") for n in range(4)])
+        _, jitted = in_trial(jit(lambda: [lm(f"{n}") for n in range(4)]))
+        assert (eager.clock, jitted.clock) == (8.0, 2.0)
+        assert models.asked == []
+
+
+async def timed(call: Call) -> Any:
+    from ember_bench.models import Completion
+
+    return Completion("x", latency_seconds=2.0)
+
+
+class TestFresh:
+    def test_a_plan_holds_no_answer(self, lm: LMModule) -> None:
+        @jit
+        def judged(question: str) -> str:
+            return lm(f"judge {lm(question)}")
+
+        assert len({judged("q") for _ in range(4)}) == 4
+
+    def test_other_inputs_of_the_structure_reuse_the_plan(self, lm: LMModule) -> None:
+        traced = []
+
+        @jit
+        def ask(question: str, context: dict[str, list[str]]) -> str:
+            traced.append(type(question))
+            return lm(f"{question} {context['a'][0]}")
+
+        one = ask.plan("x", {"a": ["y"]})
+        assert ask.plan("other", {"a": ["z"]}) is one
+        assert len(traced) == 2
+        assert ask.plan("other", {"a": ["z", "z"]}) is not one
+
+    def test_numbers_and_lengths_are_part_of_the_structure(self, lm: LMModule) -> None:
+        @jit
+        def several(question: str, times: int) -> list[str]:
+            return [lm(question) for _ in range(times)]
+
+        assert [len(several("x", n)) for n in (1, 3, 2)] == [1, 3, 2]
+        assert len(several.plan("x", 7)) == 7
+
+    def test_what_changes_outside_is_noticed(self, lm: LMModule) -> None:
+        class Repeat(Operator):
+            times = 2
+
+            def forward(self, inputs: Any) -> Any:
+                return [self.lms[0](inputs["q"]) for _ in range(self.times)]
+
+        repeat = jit(Repeat)(lm_modules=[lm])
+        assert len(repeat(q="x")) == 2
+        repeat.times = 3
+        assert len(repeat(q="x")) == 3
+        assert len(repeat.forward.plan({"q": "x"})) == 3
+
+
+class TestPlans:
+    def test_a_plan_shows_what_is_asked_of_whom(self, lm: LMModule) -> None:
+        @jit
+        def judged(question: str) -> str:
+            drafts = [lm(f"draft {n}: {question}") for n in range(2)]
+            return lm("\n".join(drafts), role="judge")
+
+        assert repr(judged.plan("x")).splitlines() == [
+            "ExecutionPlan: 3 tasks, given question",
+            f"  generate.0 = {lm!r} <- 'draft 0: {{question}}'",
+            f"  generate.1 = {lm!r} <- 'draft 1: {{question}}'",
+            f"  judge.0    = {lm!r} <- '{{generate.0.data}}\\n{{generate.1.data}}'",
+            "  gives judge.0.data",
+        ]
+
+    def test_asking_for_a_plan_asks_no_model(self) -> None:
+        models = Models()
+        assert len(jit(lambda q: models.lms[0](f"{q}")).plan("x")) == 1
+        assert models.asked == []
+
+    def test_equal_calls_of_a_pure_operator_are_one(self, lm: LMModule) -> None:
+        shout = Shout()
+
+        @jit
+        def twice(question: str) -> tuple[Any, Any]:
+            answer = lm(question)
+            return shout(text=answer), shout({"text": answer})
+
+        assert [task.name for task in twice.plan("x").tasks] == [
+            "generate.0", "Shout.0", "Shout.1",
+        ]  # fmt: skip
+        one, other = jit(lambda q: (shout(text=q), shout(text=q)))("x")
+        assert one == other
+        assert one is not other
+        assert len(jit(lambda q: (shout(text=q), shout(text=q))).plan("x")) == 1
+
+    def test_equal_calls_of_a_model_are_two(self, lm: LMModule) -> None:
+        one, other = jit(lambda q: (lm(q), lm(q)))("x")
+        assert one != other
+
+    def test_a_call_whose_result_is_thrown_away_is_not_made(self) -> None:
+        models = Models()
+        ensemble, shout = EnsembleOperator(lm_modules=models.lms), Shout()
+
+        @jit
+        def ask(question: str) -> str:
+            models.lms[0](f"discarded {question}")
+            unused = models.lms[0](f"unused {question}")  # noqa: F841
+            ensemble(query="discarded")
+            shout(text="discarded")
+            return models.lms[0](f"used {question}")
+
+        for question in ("x", "y"):
+            ask(question)
+        assert models.asked == ["used x", "used y"]
+        assert [task.name for task in ask.plan("x").tasks] == ["generate.5"]
+
+    def test_it_still_counts_for_the_draws_of_later_ones(self) -> None:
+        models = Models()
+
+        def program(question: str) -> str:
+            models.lms[0](question)
+            return models.lms[0](question)
+
+        expected, strand = in_trial(lambda: (program("x"), models.lms[0]("x")))
+        found, other = in_trial(lambda: (jit(program)("x"), models.lms[0]("x")))
+        assert found == expected
+        assert keys(other) == keys(strand)[1:]
+
+    def test_what_might_be_looked_into_is_asked(self) -> None:
+        models = Models()
+
+        def program(question: str) -> str:
+            verdict = models.lms[0](f"verify {question}")
+            return "good" if re.search("e", f"{verdict}.") else "bad"
+
+        for question in map(str, range(8)):
+            expected, _ = in_trial(lambda q=question: program(q))
+            assert in_trial(lambda q=question: jit(program)(q))[0] == expected
+
+    def test_an_operator_that_may_do_more_than_compute_is_called_though_unused(self) -> None:
+        counting = Counting()
+        jitted = jit(lambda q: [counting(text=q), 1][1])
+        assert [jitted("x"), jitted("y")] == [1, 1]
+        assert counting.seen == ["x", "y"]
+
+
+def match(answer: str) -> str:
+    match answer:
+        case "red":
+            return "r"
+        case _:
+            return "other"
+
+
+class TestEager:
+    """Where a function cannot be planned it is run eagerly, which one line says."""
+
+    def test_a_branch_on_an_answer(self, log: pytest.LogCaptureFixture) -> None:
+        models = Models()
+
+        @jit
+        def branch(question: str) -> str:
+            if models.lms[0](question) == "red":
+                return "it is red"
+            return models.lms[0]("again")
+
+        for question in ("a", "b", "c", "d"):
+            expected, strand = in_trial(lambda q=question: branch.function(q))
+            found, other = in_trial(lambda q=question: branch(q))
+            assert (found, keys(other)) == (expected, keys(strand))
+        (line,) = log.messages
+        assert "branch runs eagerly: control flow on a model's answer at " in line
+        assert line.endswith('if models.lms[0](question) == "red":')
+        assert re.search(r"test_api\.py:\d+: if", line)
+
+    @pytest.mark.parametrize(
+        "look",
+        [
+            bool,
+            len,
+            lambda answer: "e" in answer,
+            lambda answer: sum(1 for letter in answer),
+            lambda answer: {answer: 1},
+            {"red": 1}.get,
+            lambda answer: answer in ("red", "green"),
+            lambda answer: answer < "h",
+            lambda answer: int(answer, 36) if answer.isalpha() else 0,
+            lambda answer: sorted([answer, "a"]),
+            lambda answer: answer.split()[0] or "nothing",
+            lambda answer: [f"{word}" for word in answer.split()],
+            lambda answer: re.findall(r"[a-f]", answer),
+            lambda answer: re.sub(r"r|g", "x", f"<{answer}>"),
+            lambda answer: json.loads(json.dumps({"a": answer}))["a"],
+            lambda answer: json.dumps({"a": answer}),
+            lambda answer: f"<{answer}>".upper(),
+            lambda answer: f" {answer} ".strip(),
+            lambda answer: f"<{answer}>"[:4],
+            lambda answer: len(f"<{answer}>"),
+            lambda answer: "Answer" in f"<{answer}>",
+            lambda answer: f"{answer} {answer}".split(),
+            lambda answer: f"{answer!r:>20}" + f"{len(answer)}",
+            lambda answer: answer.encode().hex(),
+            lambda answer: isinstance(answer, str),
+            lambda answer: answer is None,
+            match,
+        ],
+    )
+    def test_whatever_looks_into_an_answer_gives_what_it_gives_eagerly(
+        self, look: Callable[[str], Any]
+    ) -> None:
+        models = Models()
+
+        def program(question: str) -> Any:
+            seen = look(models.lms[0](question))
+            return seen, models.lms[1](f"{seen}"), models.lms[1]("last")
+
+        jitted = jit(program)
+        for question in ("a", "b", "c"):
+            expected, strand = in_trial(lambda q=question: program(q))
+            found, other = in_trial(lambda q=question: jitted(q))
+            assert found == expected
+            assert type(found[0]) is type(expected[0])
+            assert keys(other) == keys(strand)
+
+    @pytest.mark.parametrize(
+        "look", [lambda answer: "red" in f"<{answer}>", lambda answer: type(answer) is str]
+    )
+    def test_what_no_trace_can_see_is_seen_when_it_happens(
+        self, look: Callable[[str], Any], log: pytest.LogCaptureFixture
+    ) -> None:
+        models = Models()
+
+        # So often that some answer is red, whatever the models are called.
+        def program(question: str) -> Any:
+            return [models.lms[1](f"{look(models.lms[0](f'{question} {n}'))}") for n in range(20)]
+
+        jitted = jit(program)
+        for question in ("a", "b", "c"):
+            expected, strand = in_trial(lambda q=question: program(q))
+            found, other = in_trial(lambda q=question: jitted(q))
+            assert found == expected
+            assert set(keys(strand)) <= set(keys(other))
+        assert "it does other things than when it was traced" in log.messages[0]
+        assert len(log.messages) == 1
+
+    def test_a_branch_on_an_input_is_planned_for_each_of_its_values(
+        self, log: pytest.LogCaptureFixture
+    ) -> None:
+        gate = Gate(2)
+
+        @jit
+        def twice(question: str, mode: str) -> list[str]:
+            if mode == "short":
+                return [gate.lm(f"briefly {question}") for _ in range(2)]
+            return [gate.lm(question) for _ in range(4)]
+
+        assert [len(twice(q, m)) for q in "ab" for m in ("short", "long")] == [2, 4, 2, 4]
+        assert twice.plan("c", "short") is twice.plan("d", "short")
+        assert log.messages == []
+
+    def test_an_input_that_is_read_with_re_is_planned_for_each_of_its_values(
+        self, log: pytest.LogCaptureFixture
+    ) -> None:
+        gate = Gate(2)
+        jitted = jit(lambda q: [gate.lm(word) for word in re.findall(r"\w+", q)])
+        assert jitted("one two") == ["answer to one", "answer to two"]
+        assert jitted("three four")[1] == "answer to four"
+        assert log.messages == []
+
+    def test_an_operator_that_looks_into_answers_is_run_as_a_whole(
+        self, log: pytest.LogCaptureFixture
+    ) -> None:
+        gate = Gate(2)
+        choosy = [Choosy(lm_modules=[gate.lm]), Choosy(lm_modules=[Gate(1).lm])]
+        jitted = jit(lambda q: [gate.lm(q), choosy[0](text=q), choosy[1](text=q)])
+        names = [task.name for task in jitted.plan("x").tasks]
+        assert names == ["generate.0", "Choosy.0", "Choosy.1"]
+        assert log.messages == []
+
+    def test_what_is_different_every_time(self, log: pytest.LogCaptureFixture) -> None:
+        models = Models()
+        jitted = jit(lambda q: models.lms[0](f"{q} {random.random()}"))
+        assert jitted("x") in ("red", "green", "blue")
+        assert len(models.asked) == 1
+        assert len(log.messages) == 1
+
+    def test_parallel_and_threads_and_services(self, lm: LMModule) -> None:
+        def threads(question: str) -> list[str]:
+            with ThreadPoolExecutor(2) as pool:
+                return list(pool.map(lambda n: lm(f"{question} {n}")[:0], range(2)))
+
+        def service(question: str) -> str:
+            return lm.service(lm.model, question).data[:0] + question
+
+        assert jit(threads)("x") == threads("x")
+        assert jit(service)("x") == service("x")
+        program = lambda q: parallel([lambda: lm(q), lambda: lm(q)])  # noqa: E731
+        assert in_trial(lambda: jit(program)("x"))[0] == in_trial(lambda: program("x"))[0]
+
+    def test_coroutine_functions(self, lm: LMModule) -> None:
+        async def ask(question: str) -> str:
+            return await lm.acall(question)
+
+        assert len(asyncio.run(jit(ask)("x"))) > 0
+
+    def test_there_is_no_plan_to_show(self, lm: LMModule) -> None:
+        with pytest.raises(GraphError, match="has no plan: control flow on a model's answer at"):
+            jit(lambda q: 1 if lm(q) else 2).plan("x")
+
+    def test_wrong_arguments_are_refused_as_by_the_function(self, lm: LMModule) -> None:
+        jitted = jit(lambda question: lm(f"{question}"))
+        with pytest.raises(TypeError, match="missing 1 required positional argument"):
+            jitted()  # type: ignore[call-arg]
+
+    def test_a_mistake_is_raised_and_not_logged(
+        self, lm: LMModule, log: pytest.LogCaptureFixture
+    ) -> None:
+        jitted = jit(EnsembleOperator(lm_modules=[lm]))
+        with pytest.raises(SignatureError, match="missing input 'query'"):
+            jitted({"text": "x"})
+        assert log.messages == []
+
+
+class TestTargets:
+    def test_a_class(self, lm: LMModule) -> None:
+        gate = Gate(3)
+
+        @jit
+        class Three(Operator):
+            def forward(self, inputs: Any) -> Any:
+                return {"responses": [self.lms[0](inputs["query"]) for _ in range(3)]}
+
+        three = Three(lm_modules=[gate.lm])
+        assert three(query="x") == {"responses": ["answer to x"] * 3}
+        assert isinstance(three, Three)
+        assert [path for path, _, _ in three.named_lm_modules()] == ["lms.0"]
+        assert len(three.forward.plan({"query": "x"})) == 3
+
+    def test_two_instances_have_plans_of_their_own(self, lm: LMModule) -> None:
+        @jit
+        class Some(Operator):
+            def __init__(self, times: int) -> None:
+                super().__init__(lm_modules=[lm])
+                self.times = times
+
+            def forward(self, inputs: Any) -> Any:
+                return [self.lms[0](inputs["q"]) for _ in range(self.times)]
+
+        assert [len(Some(n)(q="x")) for n in (1, 3)] == [1, 3]
+
+    def test_an_instance(self, lm: LMModule) -> None:
+        ensemble = EnsembleOperator(lm_modules=[lm] * 2)
+        jitted = jit(ensemble)
+        assert jitted.kind is ensemble.kind
+        assert len(jitted.plan({"query": "x"})) == 2
+        expected, strand = in_trial(lambda: ensemble(query="x"))
+        found, other = in_trial(lambda: jitted(query="x"))
+        assert (found, keys(other)) == (expected, keys(strand))
+
+    def test_jitted_operators_nest(self, lm: LMModule) -> None:
+        ensemble = jit(EnsembleOperator(lm_modules=[lm] * 2))
+
+        @jit
+        def judged(question: str) -> Any:
+            judge = JUDGES.setdefault(id(lm), JudgeBasedOperator(lm_modules=[lm]))
+            return judge({"query": question, **ensemble(query=question)})
+
+        names = [task.name for task in judged.plan("x").tasks]
+        assert names == ["generate.0", "generate.1", "JudgeBasedOperator.0"]
+        assert set(judged("x")) == {"final_answer", "judgement"}
+
+    @settings(max_examples=30, deadline=None)
+    @given(times=delays)
+    def test_as_nodes_of_a_graph_they_have_the_replicas_of_the_graph(
+        self, times: list[int]
+    ) -> None:
+        models = Models(times)
+        ran = []
+        for wrap in (lambda operator: operator, jit):
+            graph = NoNGraphData()
+            for name, lm in zip("abc", models.lms, strict=True):
+                graph.add_node(name=name, operator=wrap(Rephrase(lm_modules=[lm])))
+            graph.add_node(name="d", operator=wrap(Choosy(lm_modules=models.lms[:1])), inputs=["a"])
+            ran.append(in_trial(lambda g=graph: [g({"text": "x"}), g({"text": "x"})]))
+        (expected, strand), (found, other) = ran
+        assert found == expected
+        assert sorted(keys(other)) == sorted(keys(strand))
+
+    def test_a_vote_over_an_ensemble(self) -> None:
+        models = Models()
+        ensemble, vote = EnsembleOperator(lm_modules=models.lms), MostCommonOperator()
+        program = lambda q: vote(ensemble(query=q))["final_answer"]  # noqa: E731
+        expected, strand = in_trial(lambda: program("x"))
+        found, other = in_trial(lambda: jit(program)("x"))
+        assert (found, sorted(keys(other))) == (expected, sorted(keys(strand)))
+
+    def test_what_is_no_function_is_refused(self) -> None:
+        for wrong in (3, "f", int):
+            with pytest.raises(TypeError, match="jit takes an operator"):
+                jit(wrong)  # type: ignore[call-overload]
+
+
+JUDGES: dict[int, Operator] = {}
+
+
+class TestResults:
+    def test_a_result_may_be_any_object(self, lm: LMModule) -> None:
+        @dataclass
+        class Result:
+            answer: str
+            size: int
+
+        result = jit(lambda q: Result(lm(q), 1))("x")
+        assert type(result.answer) is str
+        assert len(result.answer) == 32
+
+    def test_no_stand_in_is_left_where_the_function_keeps_an_answer(self, lm: LMModule) -> None:
+        kept: list[str] = []
+        jitted = jit(lambda q: kept.append(lm(q)))
+        jitted("x")
+        assert len(kept[-1]) == 32
+        kept.clear()
+        jitted("y")
+        assert [type(answer) for answer in kept] == [str]
+
+    def test_exceptions_are_raised_where_they_are_in_eager_code(self) -> None:
+        models = Models(failing=True)
+
+        def program(question: str) -> list[str]:
+            answers = []
+            for number in range(12):
+                try:
+                    answers.append(models.lms[0](f"{question} {number}"))
+                except ProviderError:
+                    answers.append(models.lms[0](f"{question} once more"))
+            return answers
+
+        jitted = jit(program)
+        for question in ("a", "b", "c", "d"):
+            expected, strand = in_trial(lambda q=question: outcome(lambda: program(q)))
+            found, other = in_trial(lambda q=question: outcome(lambda: jitted(q)))
+            assert found == expected
+            assert set(keys(strand)) <= set(keys(other))
