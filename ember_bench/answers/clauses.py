@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ember_bench.answers.quantities import CURRENCY
 
 # Behind these stands what the answer follows from, or where it holds.
-_REASONS = (
-    r"because|since|as|for|where|when|if|given|due|so|which|who|that|using|via|assuming|with|after"
-    r"|before|instead|rather|not|at|by|in|on|from|during|i\.e|weil|denn|da|wegen|parce|car|puisque"
-    r"|porque|pues|ya\s+que|pois|perch\u00e9|poich\u00e9|omdat|want|bo|poniewa\u017c|protože|eftersom|fordi"
-    r"|\u043f\u043e\u0442\u043e\u043c\u0443|\u0442\u0430\u043a|\u0438\u0431\u043e|\u0431\u043e|v\u00ec|karena|\u00e7\u00fcnk\u00fc"
+_REASONS: Final = (
+    r"because|since|as|for|where|when|if|given|due|so|which|assuming|i\.e|weil|denn|da|wegen|parce|car"
+    r"|puisque|porque|pues|ya\s+que|pois|perch\u00e9|poich\u00e9|omdat|want|bo|poniewa\u017c|proto\u017ee"
+    r"|eftersom|fordi|\u043f\u043e\u0442\u043e\u043c\u0443|\u0442\u0430\u043a|\u0438\u0431\u043e|\u0431\u043e|v\u00ec"
+    r"|karena|\u00e7\u00fcnk\u00fc"
+)
+_PREPOSITIONS: Final = (
+    r"at|by|in|on|from|during|with|after|before|not|instead|rather|who|that|using|via|than"
 )
 _EAST_REASONS = "\u56e0\u4e3a|\u56e0\u70ba|\u7531\u4e8e|\u7531\u65bc|\u306a\u305c\u306a\u3089|\uc65c\ub0d0\ud558\uba74|\u0644\u0623\u0646|\u0915\u094d\u092f\u094b\u0902\u0915\u093f"
 _END = re.compile(
@@ -28,9 +31,14 @@ _NEXT_ENTRY = re.compile(
 )
 # "x = 3 and y = 5"
 _NEXT_NAME = re.compile(r"[0-9].*\b(?:and|or)\s+[A-Za-z]\s*$", re.IGNORECASE)
+# "18, 9 * 2 = 18": a calculation, not an entry.
+_CALCULATION = re.compile(
+    rf"[,;]\s*[-(]*[{CURRENCY}]?[0-9.,]+\s*(?:[a-z]+\s)?[-+*/\u00d7\u00f7\u00b7x^][^\n,;]{{0,80}}[=\u2248]",
+    re.IGNORECASE,
+)
 _EQUALS = re.compile(r"(?<![<>=!\u2264\u2265])[=\u2248](?![=<>])")
 _ANOTHER = re.compile(r"(?<![A-Za-z^_{.\-])(?<!\^-)[0-9]")
-_MODIFIER = re.compile(rf"(?<![^\W_])(?:{_REASONS})(?![^\W_])", re.IGNORECASE)
+_MODIFIER = re.compile(rf"(?<![^\W_])(?:{_REASONS}|{_PREPOSITIONS})(?![^\W_])", re.IGNORECASE)
 _PAIRED = re.compile(r"\s*(?:in|by|of|out\s+of|to|from|over|per|than|at|on|not)\s+[-(]*[0-9]", re.I)
 
 
@@ -64,5 +72,6 @@ def clause_of(text: str, at: int) -> Clause:
             break
         at = remark.end()  # a factor in brackets: "2 (3 + 4) = 14"
     sides = _EQUALS.split(text[:end])
-    listed = _NEXT_ENTRY.match(text, end) or any(map(_NEXT_NAME.search, sides[:-1]))
+    entry = _NEXT_ENTRY.match(text, end) and not _CALCULATION.match(text, end)
+    listed = entry or any(map(_NEXT_NAME.search, sides[:-1]))
     return Clause(sides, bool(listed))

@@ -2,9 +2,8 @@
 
 How separators are read:
 
-* a comma before groups of three digits separates thousands (`1,000`, `12,34,567`), as do a space,
-  an apostrophe or an underscore (`1 000`, `1'000`, `1_000`) and, from two groups on, a full stop
-  (`1.234.567`);
+* a comma before groups of three digits separates thousands (`1,000`, `12,34,567`), as do a space
+  or an apostrophe (`1 000`, `1'000`) and, from two groups on, a full stop (`1.234.567`);
 * another single comma is a decimal comma (`3,14`); `1.234,56` is 1234.56; `1.234` is below two.
 """
 
@@ -18,14 +17,12 @@ from typing import Final
 MAX_DIGITS: Final = 400
 _MAX_FRACTION_DIGITS: Final = 100
 
-_POINT = re.compile(
-    r"[1-9][0-9]{0,2}(?:(?:,[0-9]{2,3})*,[0-9]{3}|(?:[ '_][0-9]{3})+)(?:\.[0-9]+)?"
-)
+_POINT = re.compile(r"[1-9][0-9]{0,2}(?:(?:,[0-9]{2,3})*,[0-9]{3}|(?:[ '][0-9]{3})+)(?:\.[0-9]+)?")
 _COMMA = re.compile(
     r"[1-9][0-9]{0,2}(?:(?:\.[0-9]{3}){2,}|(?:\.[0-9]{3})+,[0-9]+|(?:[ '][0-9]{3})+,[0-9]+)"
 )
 _SINGLE = re.compile(r"[0-9]*[.,]?[0-9]+")
-_MARKS: Final = str.maketrans("", "", " ,'_")
+_MARKS: Final = str.maketrans("", "", " ,'")
 
 
 def digits_of(run: str) -> str | None:

@@ -24,21 +24,22 @@ _SEPARATOR: Final = (
 )
 _LIST = re.compile(rf"(?:-\s?)?{_POWER}(?:{_SEPARATOR}++-?{_POWER})*+", re.IGNORECASE)
 _ENTRY = re.compile(r"(-?)\s?([0-9]++)(?:\s?\^\s?\{?([0-9]{1,2})\}?)?")
-_GROUPED = re.compile(r"(?<![0-9,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9,])")
+_GROUPED = re.compile(r"(?<![0-9,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?!,?[0-9])")
 _OTHER_SEPARATOR = re.compile(r"[0-9]\s*(?:,\s|[^\W\d_]|[;\u00d7*\u00b7&$\s()\[\]{}])")
 _EDGE: Final = 40
 
 # What a list is part of, if it stands directly before or behind.
 _BEFORE = re.compile(
-    r"(?:[\w.^\\/!\u221a\u03c0%]|\w[-+]|[-+/^\u00b1\u00f7<>\u2264\u2265\u221a~]\s?|\.\.\.?,?\s?|\bor\s"
+    r"(?:[\w.^\\/!\u221a\u03c0%]|\w[-+]|[-+/^\u00b1\u00f7<>\u2264\u2265\u221a~]\s?|\.\.\.?,?\s?|\bor\s|[0-9]\sto\s|[0-9]:"
     r"|(?:[0-9)\]}!%\u03c0]|(?<![^\W_])[A-Za-z]|[0-9][A-Za-z]{1,3})\s?[,;]\s?)[(\[{]*$",
     re.IGNORECASE,
 )
 _BEHIND = re.compile(
-    r"[)\]}$]*+(?:[^\s\w.,;:?\-()\[\]{}\"'`*$=<>\u2014]|[A-Za-z_0-9]|[.,:/-][0-9]|\s?[-+/^\u00f7\u00b1~](?!\s[^\W\d_]{2})"
+    r"[)\]}$]*+(?:[^\s\w.,;:?\-()\[\]{}\"'`*$=<>\u2014]|[A-Za-z_0-9\u0370-\u03ff]|[.,:/-][0-9]|\s?[-+/^\u00f7\u00b1~](?!\s[^\W\d_]{2})"
     r"|\s?[,;]?\s?(?:\.\.|\u2026)|\s?[,;]?\s?or\b\s*-?[0-9]|\s?[<>\u2264\u2265!^](?!-))",
     re.IGNORECASE,
 )
+_OPERAND = re.compile(r"[0-9)\]}]\s*$")
 _OPENING = re.compile(r"[(\[{]*$")
 _CLOSING = re.compile(r"[)\]}]*")
 _ASSIGNED = re.compile(r"(?<![\w\\])[A-Za-z](?:_\{?\w\}?)?\s?=\s?(?=[-(\[{$]*[0-9])")
@@ -103,7 +104,8 @@ def _integers(text: str) -> Reading:
 
 def _sorted(text: str, found: re.Match[str]) -> str | None:
     """Return the integers of a list that is part of nothing else."""
-    if _BEFORE.search(text[max(0, found.start() - _EDGE) : found.start()]):
+    edge = text[max(0, found.start() - _EDGE) : found.start()]
+    if _BEFORE.search(edge) or (found[0].startswith("-") and _OPERAND.search(edge)):
         return None
     if _BEHIND.match(text, found.end()) or not _brackets_pair(text, found):
         return None

@@ -84,15 +84,19 @@ _PRINTED: Final = (
 )
 _WORDS = re.compile(rf"\\(?:{_PRINTED})\s?\{{([^{{}}\\]{{0,300}})\}}")
 _OPENING = re.compile(rf"\\(?:{_PRINTED})\s?\{{?")
+# Of JSON inside JSON.
+_LINE_BREAK = re.compile(r"\\n(?![a-z])")
 _SPACE = re.compile(r"\\[,;:> ()\[\]]|~(?=[A-Za-z\\])")
 _ARGUMENT: Final = r"(?:\{{\s?(?P<{0}>[-+]?[0-9][0-9.,]{{0,40}}+)\s?\}}|\s?(?P<{0}1>[0-9]))"
-_FRACTION = re.compile(
-    rf"\\[dtc]?frac\s?{_ARGUMENT.format('a')}\s?{_ARGUMENT.format('b')}"
-)
+_FRACTION = re.compile(rf"\\[dtc]?frac\s?{_ARGUMENT.format('a')}\s?{_ARGUMENT.format('b')}")
 _GROUP = re.compile(r"(?<![\^_A-Za-z}\]\\])\{([0-9.,]{1,60})\}")
 _DEGREES = re.compile(r"\^\s?(?:\{\s?\\(?:circ|degree)\s?\}|\\(?:circ|degree)(?![A-Za-z]))")
 
-_TAG = re.compile(r"</?(?:b|i|u|em|strong|span|p|br|code|mark|small|font|td|tr|li|div)(?:\s[^<>]{0,80})?/?>", re.I)
+# "2:00 pm" is as good as "2 pm"; other times of the day are no numbers.
+_WHOLE_HOUR = re.compile(r"(?<![0-9:])([0-9]{1,2}):00(?=\s?[AaPp]\.?[Mm]\b)")
+_TAG = re.compile(
+    r"</?(?:b|i|u|em|strong|span|p|br|code|mark|small|font|td|tr|li|div)(?:\s[^<>]{0,80})?/?>", re.I
+)
 _RAISED_TAG = re.compile(r"<(su[bp])>([^<>]{1,20})</su[bp]>", re.IGNORECASE)
 # Emphasis of Markdown; `2**3` and `9 * 2` are arithmetic.
 _EMPHASIS = re.compile(r"(?<![\w)\]}*])\*{1,3}(?=[^\s*])|(?<=[^\s*])\*{1,3}(?![\w(*])")
@@ -107,6 +111,8 @@ def plain(text: str) -> str:
     if "</" in text or "/>" in text:
         text = _RAISED_TAG.sub(_plain_raised, text)
         text = _TAG.sub("", text)
+    if ":00" in text:
+        text = _WHOLE_HOUR.sub(r"\1", text)
     if "*" in text:
         text = _EMPHASIS.sub("", text).replace("**", "^")
     return text
@@ -121,8 +127,9 @@ def _plain_signs(text: str) -> str:
 
 def _plain_latex(text: str) -> str:
     text = text.replace("{,}", ",").replace(r"\!", "")
-    for sign in "$%#&":
+    for sign in '$%#&"':
         text = text.replace(f"\\{sign}", sign)
+    text = _LINE_BREAK.sub("\n", text)
     text = _SPACE.sub(" ", text)
     text = _DEGREES.sub("\u00b0", text)
     text = _FRACTION.sub(_plain_fraction, text)

@@ -57,7 +57,8 @@ _WINDOW: Final = 256
 _MOST_NAMES: Final = 50  # that are passed over for a number before them
 _TARGET_OPENING: Final = " \t\r\n$(\"'`"
 _TARGET_SUFFIX = re.compile(
-    rf"""\s?[%\u2030\u00b0{CURRENCY}]*+(?:\s?(?:percent|usd|eur|gbp|[)"'`]))*+[\s$]*+\.?""", re.IGNORECASE
+    rf"""\s?[%\u2030\u00b0{CURRENCY}]*+(?:\s?(?:percent|usd|eur|gbp|[)"'`]))*+[\s$]*+\.?""",
+    re.IGNORECASE,
 )
 
 

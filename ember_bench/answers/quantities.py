@@ -67,9 +67,7 @@ _OPERATOR_BEFORE = re.compile(
     r"(?:[<\u2264\u2265\u2260\u00b1^\u00d7\u00f7\u00b7/\u221a\u222b\u2211\\]|(?<![-=\n])(?<!^)>"
     rf"|{_OPERAND}\s*[-+*~]|[0-9]\s:|[0-9)\]]\s*x|[\w)]\*)\s*$"
 )
-_TOUCHING = re.compile(
-    rf"(?:[A-Za-z0-9)\]}}{_GREEK}][(\[{{]|[)\]}}|&@\u03c0\u221e]|[0-9][:/])$"
-)
+_TOUCHING = re.compile(rf"(?:[A-Za-z0-9)\]}}{_GREEK}][(\[{{]|[)\]}}|&@\u03c0\u221e]|[0-9][:/])$")
 _LISTED = re.compile(r"(?:^|[\n,;:=(\[{])\s?[-+]?[0-9.]+\s?[,;]\s$")
 _FUNCTION = re.compile(
     r"(?:\b(?:log|ln|lg|sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|sqrt|cbrt|exp|root|factorial"
@@ -84,13 +82,17 @@ _JOINED = re.compile(
     r"|[0-9]\s?(?:\u6216|\u5230|\u81f3|\u307e\u305f\u306f|\u304b\u3089|\ub610\ub294|\uc5d0\uc11c))\s*$",
     re.IGNORECASE,
 )
-_ASSIGNED = re.compile(r"[0-9][^\n.]{0,20}(?:[,;]\s?|\b(?:or|and)\s)[A-Za-z]\s?=\s?$", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    r"[0-9][^\n.]{0,20}(?:[,;]\s?|\b(?:or|and)\s)[A-Za-z]\s?=\s?$", re.IGNORECASE
+)
 _COMPOUND = re.compile(
     r"[0-9]\s?(?:f(?:ee|oo)?t|in(?:ch(?:es)?)?|yards?|h(?:(?:ou)?rs?)?|min(?:ute)?s?|sec(?:ond)?s?|days?|weeks?"
     r"|months?|years?|dollars?|cents?|euros?|pounds?|lbs?|ounces?|oz|kg|k?m|cm)(?:,?\sand)?,?\s$",
     re.IGNORECASE,
 )
-_JOINTS: Final = (_ASSIGNED, _COMPOUND, _OPERATOR_BEFORE, _TOUCHING, _LISTED, _FUNCTION, _JOINED)
+_JOINTS: Final = (_OPERATOR_BEFORE, _TOUCHING, _FUNCTION)
+_NUMBER_JOINTS: Final = (_LISTED, _JOINED, _ASSIGNED, _COMPOUND)  # behind another number
+_DIGIT = re.compile(r"[0-9]")
 _LINE_START = re.compile(r"^\s*$")
 
 
@@ -115,7 +117,7 @@ def _before(text: str, start: int, *, bullets: bool) -> _Before:
     negative = False
     if sign is not None and sign["sign"] != "+":
         rest = edge[: sign.start()]
-        if not sign["space"] and _PART.search(edge) is not None:
+        if edge.endswith("-") and _PART.search(edge) is not None:
             return _Before(part=True)  # as in COVID-19
         negative = sign["sign"] != "-" or not sign["space"] or (
             _SPACED_MINUS.search(rest) is not None
@@ -124,8 +126,13 @@ def _before(text: str, start: int, *, bullets: bool) -> _Before:
     if sign is not None:
         whole, (edge, also) = edge, _without_money(edge[: sign.start()])
         money = money or also
-    joined = any(joint.search(side) for joint in _JOINTS for side in {whole, edge})
+    joined = _is_joined(edge) or (whole is not edge and _is_joined(whole))
     return _Before(joined=joined, negative=negative, money=money)
+
+
+def _is_joined(edge: str) -> bool:
+    joints = (*_JOINTS, *_NUMBER_JOINTS) if _DIGIT.search(edge) else _JOINTS
+    return any(joint.search(edge) for joint in joints)
 
 
 def _without_money(edge: str) -> tuple[str, bool]:
@@ -162,12 +169,12 @@ _APART = re.compile(
     r"""$|\s|[.,;:?]+(?=[\s\w"'*`)\]$|]|$)(?![0-9])|-[^\W\d_]{2}|[\u2014\u2192|<]"""
     r"|[\u0400-\u058f\u0590-\U0010ffff](?<=[^\W\d_])"
 )
-_CUT_DECIMALS = re.compile(r"\s?(?:\.\.|\u2026)")
+_ELLIPSIS = re.compile(r"\s?(?:\.\.|\u2026)")
 _OPERATION = re.compile(
     rf"""\s+(?: [*/\u00d7\u00f7\u00b7^=<>\u2264\u2265\u2260\u00b1~\u221a\u222b\u2211\u221e!\\_&+%]
-      | -(?!\s+[^\W\d_]{{2}}) | [:][ ]?[0-9] | (?!a\s[^\W\d_]{{2}}|I\s)[A-Za-z{_GREEK}](?![\w'{_GREEK}])
+      | -(?!\s+[^\W\d_]{{2}}) | r[0-9] | [:][ ]?[0-9] | (?!a\s[^\W\d_]{{2}}|I\s)[A-Za-z{_GREEK}](?![\w'{_GREEK}])
       | (?:pi|sqrt|roots?|log|ln|sin|cos|tan|exp|mod|modulo|choose|factorial|squared|cubed|times|plus
-        |minus|divided|multiplied|over|to\s+the|raised|base|in\s+base|half|halves|thirds?|quarters?|fourths?
+        |minus|divided|multiplied|over|to\s+the|raised|base|in\s+base|half|halves|thirds?|(?<=[13]\s)quarters?|fourths?
         |(?:fif|six|seven|eigh|nin|ten|hundred|thousand|million|billion)ths?|dozens?|mil|gross|score
         |and\s+(?:a|one)\s+(?:half|quarter|third)|and\s+a\s+half)\b )""",
     re.VERBOSE | re.IGNORECASE,
@@ -206,15 +213,16 @@ def quantity(text: str, numeral: re.Match[str], *, bullets: bool = False) -> Qua
     if front.part:
         return Quantity(None, start, numeral.end(), numeral.end(), named=True)
     value, end = _value(text, numeral, front)
-    closed = _close(text, end)
+    # Behind decimals an ellipsis stands for more of them.
+    closed = _close(text, end, cut=not numeral["run"].isdigit())
     if front.joined or closed is None or _bracketed_pair(text, numeral):
         return Quantity(None, start, end, closed or end)
     return Quantity(value, start, end, closed)
 
 
-def _close(text: str, end: int) -> int | None:
+def _close(text: str, end: int, *, cut: bool) -> int | None:
     """Return where a number that ends at `end` has its last mark; None if more belongs to it."""
-    if text.startswith("\u0305", end) or _CUT_DECIMALS.match(text, end):
+    if cut and _ELLIPSIS.match(text, end):
         return None
     suffix = _SUFFIX.match(text, end)
     at = suffix.end() if suffix else end
@@ -230,7 +238,11 @@ def _bracketed_pair(text: str, numeral: re.Match[str]) -> bool:
     run, opening = numeral["run"], text[numeral.start() - 1 : numeral.start()]
     if "," not in run or opening not in ("(", "["):
         return False
-    return opening == "[" or len(run.rpartition(",")[2]) != 3 or not text.startswith(")", numeral.end())
+    return (
+        opening == "["
+        or len(run.rpartition(",")[2]) != 3
+        or not text.startswith(")", numeral.end())
+    )
 
 
 def _value(text: str, numeral: re.Match[str], front: _Before) -> tuple[str | None, int]:

@@ -60,7 +60,9 @@ _SIGN = re.compile(
     r" ?(" + "|".join(sorted(_SIGN_POWERS, key=len, reverse=True)) +
     r")(?![\u514b\u7c73\u74e6\u5361\u8d6b\u5206])"  # kilogram, kilometre, percent and kin
 )  # fmt: skip
-_SPLIT = re.compile("[0-9][\u767e\u5343\u4e07\u842c\u4ebf\u5104\u5146\ubc31\ucc9c\ub9cc\uc5b5\uc870]{1,2} ?$")
+_SPLIT = re.compile(
+    "[0-9][\u767e\u5343\u4e07\u842c\u4ebf\u5104\u5146\ubc31\ucc9c\ub9cc\uc5b5\uc870]{1,2} ?$"
+)
 _KILO = re.compile(r"[kK](?![^\W_]|[/^])")
 _MONEY = re.compile(r" ?(m|mm|b|t)(?![^\W_]|[/^])", re.IGNORECASE)
 _FURTHER = re.compile(r"([0-9]{1,4})| ([0-9]{1,4})(?=[\ubc31\ucc9c\ub9cc\uc5b5])")
@@ -122,8 +124,7 @@ _HAN_GROUPS: Final = {"\u4e07": 10**4, "\u842c": 10**4, "\u4ebf": 10**8, "\u5104
 # Followed by nothing, a mark or what is counted: "\u4e00\u6837" (alike) has no 1 in it.
 _HAN = re.compile(
     "([\u96f6\u3007\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d\u4e24\u5169\u5341\u767e\u5343\u4e07\u842c\u4ebf\u5104]{1,30}+)"
-    "(?=$|[^\\w]|[\u4e2a\u500b\u500b\u53ea\u5143\u5757\u5186\u672c\u4eba\u5929\u5e74\u6708\u65e5\u6b21\u679a\u53f0\u676f\u6761\u5f20\u540d\u5339\u4f4d\u5c81\u6b73\u5206\u79d2\u5c0f\u9897\u9846]"
-    "(?!\\w*[\u4e4b\u5206]\u4e4b))"
+    "(?=$|[^\\w]|[\u4e2a\u500b\u500b\u53ea\u5143\u5757\u5186\u672c\u4eba\u5929\u5e74\u6708\u65e5\u6b21\u679a\u53f0\u676f\u6761\u5f20\u540d\u5339\u4f4d\u5c81\u6b73\u79d2\u5c0f\u9897\u9846]|\u5206(?!\u4e4b))"
 )
 
 
