@@ -17,23 +17,27 @@ _REASONS: Final = (
 _PREPOSITIONS: Final = (
     r"at|by|in|on|from|during|with|after|before|not|instead|rather|who|that|using|via|than"
 )
-_EAST_REASONS = "\u56e0\u4e3a|\u56e0\u70ba|\u7531\u4e8e|\u7531\u65bc|\u306a\u305c\u306a\u3089|\uc65c\ub0d0\ud558\uba74|\u0644\u0623\u0646|\u0915\u094d\u092f\u094b\u0902\u0915\u093f"
+_EAST_REASONS: Final = (
+    "\u56e0\u4e3a|\u56e0\u70ba|\u7531\u4e8e|\u7531\u65bc|\u306a\u305c\u306a\u3089|\uc65c\ub0d0\ud558\uba74"
+    "|\u0644\u0623\u0646|\u0915\u094d\u092f\u094b\u0902\u0915\u093f"
+)
 _END = re.compile(
-    rf"""\n | ,(?![0-9]) | ; | [.?](?=[\s"')\]*_$]|$|[^\W\d]) | (?<![0-9)\]}}%])! | :(?!\s?[0-9]) | \s-+\s(?=[^\W\d_]{{2}}) | \u2014
-      | \u2192 | ->|=> | \s[(\[] | (?<![^\W_])(?:{_REASONS})(?![^\W_])(?!\s*=) | {_EAST_REASONS}""",
+    rf"""\n | ,(?![0-9]) | ; | [.?](?=[\s"')\]*_$]|$|[^\W\d]) | (?<![0-9)\]}}%])! | :(?!\s?[0-9])
+      | \s-+\s(?=[^\W\d_]{{2}}) | \u2014 | \u2192 | -> | => | \s[(\[]
+      | (?<![^\W_])(?:{_REASONS})(?![^\W_])(?!\s*=) | {_EAST_REASONS}""",
     re.IGNORECASE | re.VERBOSE,
 )
 _REMARK = re.compile(r"\s[(\[][^()\[\]\n]{0,200}[)\]]\s*[-+*/\u00d7\u00f7\u00b7^=_\u2248]")
 # "2, 3", "2, and 3", "2; or 3": a list, of which no entry is the answer.
 _NEXT_ENTRY = re.compile(
-    rf"[,;]\s*(?:and|or|&|y|et|und|e|o|ou|oder|\u0438|\u0438\u043b\u0438)?\s*(?:[A-Za-z]\s?=\s?)?[-(]*[{CURRENCY}]?\s?\.?[0-9]",
+    rf"[,;]\s*(?:and|or|&|y|et|und|e|o|ou|oder|\u0438|\u0438\u043b\u0438)?\s*(?:[A-Za-z](?:_\{{?\w{{1,3}}\}}?)?\s?=\s?)?[-(]*[{CURRENCY}]?\s?\.?[0-9]",
     re.IGNORECASE,
 )
 # "x = 3 and y = 5"
 _NEXT_NAME = re.compile(r"[0-9].*\b(?:and|or)\s+[A-Za-z]\s*$", re.IGNORECASE)
 # "18, 9 * 2 = 18": a calculation, not an entry.
 _CALCULATION = re.compile(
-    rf"[,;]\s*[-(]*[{CURRENCY}]?[0-9.,]+\s*(?:[a-z]+\s)?[-+*/\u00d7\u00f7\u00b7x^][^\n,;]{{0,80}}[=\u2248]",
+    rf"[,;]\s*(?:and\s|so\s)?[-(]*[{CURRENCY}]?[0-9.,]+\s*(?:[a-z]+\s)?[-+*/\u00d7\u00f7\u00b7x^][^\n,;]{{0,80}}[=\u2248]",
     re.IGNORECASE,
 )
 _EQUALS = re.compile(r"(?<![<>=!\u2264\u2265])[=\u2248](?![=<>])")

@@ -1,7 +1,8 @@
 r"""Writes LaTeX, typographic signs and digits of other scripts as plain ASCII mathematics.
 
-`\tfrac{1}{2}`, `½` and `１／２` become `1/2`; `۱٬۲۳۴٫۵` becomes `1,234.5`; `10⁶` becomes `10^{6}`.
-What has no plain form keeps its sign (`√`, `π`) or its macro, so that a reader sees a formula.
+`\tfrac{1}{2}`, the sign of one half and full-width digits become `1/2`; Persian digits and marks
+become `1,234.5`; a raised six becomes `^{6}`. What has no plain form keeps its sign, such as that
+of the root, or its macro, so that a reader sees a formula.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ _SIGNS: Final = {
     "\u2217": "*", "\u2715": "\u00d7", "\u2716": "\u00d7", "\u2236": ":", "\u02d0": ":",
     "\u2018": "'", "\u2019": "'", "\u02bc": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"',
     "\u066b": ".", "\u066c": ",", "\u060c": ", ", "\u061b": "; ", "\u066a": "%", "\u06d4": ". ",
-    "\u3002": ". ", "\u3001": ", ", "\u0964": ". ", "\u301c": "~", "\u223c": "~", "\u2248": "\u2248",
+    "\u3002": ". ", "\u3001": ", ", "\u0964": ". ", "\u301c": "~", "\u223c": "~",
     "\u2243": "\u2248", "\u2245": "\u2248", "\u21d2": "\u2192", "\u27f9": "\u2192",
-    "\uff0c": "\uff0c",
+    "\uff0c": "\uff0c", "\uff08": " (", "\u3010": " [", "\u3011": "]", "\u3014": " [",
+    "\u3015": "]",
 }  # fmt: skip
+_CATEGORIES: Final = {"Zs": " ", "Zl": "\n", "Zp": "\n"}
 _COMPATIBLE: Final = ("<wide>", "<narrow>", "<font>", "<square>", "<compat>", "<small>")
 
 
@@ -34,14 +37,15 @@ class _Characters(dict[int, str]):
 def _plain_character(char: str) -> str:
     if char in _SIGNS:
         return _SIGNS[char]
-    if char.isascii():
-        return char
     category = unicodedata.category(char)
     if category == "Nd":
         return str(unicodedata.digit(char))
-    if category in ("Zs", "Zl", "Zp"):
-        return " " if category == "Zs" else "\n"
-    if category == "Cf":
+    return char if char.isascii() else _CATEGORIES.get(category) or _compatible(char)
+
+
+def _compatible(char: str) -> str:
+    """Return the plain form that Unicode decomposes a character to, if it is one of mathematics."""
+    if unicodedata.category(char) == "Cf":
         return ""
     kind, _, form = unicodedata.decomposition(char).partition(" ")
     if kind == "<fraction>":
@@ -66,7 +70,8 @@ _SHIFTED: Final = str.maketrans(
 _WIDE_COMMA = re.compile(r"(?<=[0-9])\uff0c(?=[0-9]{3}(?![0-9]))")
 
 _MACROS: Final = {
-    "times": "\u00d7", "cdot": "\u00b7", "ast": "*", "div": "\u00f7", "pm": "\u00b1", "mp": "\u00b1",
+    "times": "\u00d7", "cdot": "\u00b7", "ast": "*", "div": "\u00f7", "pm": "\u00b1",
+    "mp": "\u00b1",
     "approx": "\u2248", "simeq": "\u2248", "cong": "\u2248", "sim": "~", "pi": "\u03c0",
     "infty": "\u221e", "sqrt": "\u221a", "degree": "\u00b0", "circ": "\u00b0",
     "le": "\u2264", "leq": "\u2264", "ge": "\u2265", "geq": "\u2265", "lt": "<", "gt": ">",
@@ -98,6 +103,7 @@ _TAG = re.compile(
     r"</?(?:b|i|u|em|strong|span|p|br|code|mark|small|font|td|tr|li|div)(?:\s[^<>]{0,80})?/?>", re.I
 )
 _RAISED_TAG = re.compile(r"<(su[bp])>([^<>]{1,20})</su[bp]>", re.IGNORECASE)
+_SPACES = re.compile(" {2,}")
 # Emphasis of Markdown; `2**3` and `9 * 2` are arithmetic.
 _EMPHASIS = re.compile(r"(?<![\w)\]}*])\*{1,3}(?=[^\s*])|(?<=[^\s*])\*{1,3}(?![\w(*])")
 
@@ -115,7 +121,7 @@ def plain(text: str) -> str:
         text = _WHOLE_HOUR.sub(r"\1", text)
     if "*" in text:
         text = _EMPHASIS.sub("", text).replace("**", "^")
-    return text
+    return _SPACES.sub(" ", text) if "  " in text else text
 
 
 def _plain_signs(text: str) -> str:

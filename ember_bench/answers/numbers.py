@@ -28,15 +28,16 @@ _LEAD = re.compile(
     r"""(?:[\s"'`_$()\[\]{}:;,.#~=\u2248\u00ab\u300c\u300e\u2192\u2022\uff5e] | \|(?=\s) | -> | =>
       | \b(?:about|approximately|approx|around|roughly|nearly|exactly|simply|just|only|almost
         |therefore|thus|then|hence|so|equals?|to|is|be|indeed|still|a[ ]total[ ]of|the|value|number
-        |integer|fraction|result|answer|also|now|et[ ]?wa|ca|circa|environ|aproximadamente
-        |cerca[ ]de|ungef\u00e4hr|\u043e\u043a\u043e\u043b\u043e|\u043f\u0440\u0438\u043c\u0435\u0440\u043d\u043e
+        |integer|fraction|result|answer|also|now|etwa|ca|circa|environ|aproximadamente
+        |cerca[ ]de|ungef\u00e4hr|\u043e\u043a\u043e\u043b\u043e
+        |\u043f\u0440\u0438\u043c\u0435\u0440\u043d\u043e
         |[a-z](?=\s*=))\b
       | \u7ea6|\u5927\u7ea6|\u7d04|\u304a\u3088\u305d|\uc57d|\u5171|\u4e3a|\u70ba|\u662f )*+""",
     re.IGNORECASE | re.VERBOSE,
 )
 # No word of a sentence: "x + y = 5", "f(3) = 5", "\sqrt{16}", "AB = 5".
 _FORMULA = re.compile(
-    r"[\u221a\u222b\u2211|<>\u2264\u2265\u00b1\u03c0\u221e\\]"
+    r"[\u221a-\u221c\u222b\u2211|<>\u2264\u2265\u00b1\u03c0\u221e\\]"
     r"|[A-Za-z\u0370-\u03ff]{1,4}(?:[_^]\{?\w{1,5}\}?|\([^()\n]{0,30}\))?\s*[-+*/=<>\u2264\u2265\u2248^\u00d7\u00b7]"
     r"|(?:log|ln|sin|cos|tan|sqrt|exp)\b",
     re.IGNORECASE,

@@ -39,9 +39,10 @@ _SIGN_SIGNS: Final = (
 _SIGN: Final = rf"(?:(?<![^\W\d_])(?:{_SIGN_WORDS})(?![^\W\d_])|{_SIGN_SIGNS})"
 NUMERAL: Final = re.compile(
     r"""(?P<run> [1-9][0-9]{0,2}(?:\ [0-9]{3})++(?![0-9])(?:[.,][0-9]++)?+
-              | (?<!\.)\.?[0-9]++(?:[.,'_][0-9]++)*+ )
+              | (?:(?<![.\w])\.)?[0-9]++(?:[.,'_][0-9]++)*+ )
     (?: [eE](?P<exponent>[+-]?[0-9]++)(?![A-Za-z])
-      | \s?[x\u00d7*\u00b7]\s?10\s?\^\s?(?:\{\s?(?P<braced>[+-]?[0-9]++)\s?\}|(?P<power>[+-]?[0-9]++))
+      | \s?[x\u00d7*\u00b7]\s?10\s?\^\s?
+        (?:\{\s?(?P<braced>[+-]?[0-9]++)\s?\}|(?P<power>[+-]?[0-9]++))
       | \s?\^\s?(?:\{\s?(?P<inside>[+-]?[0-9]++)\s?\}|(?P<raised>[+-]?[0-9]++))
       | (?:\ (?:and\ )?(?P<above>[0-9]++))?\s?/\s?(?P<below>[0-9]++(?:\.[0-9]++)?+)
     )?+""",
@@ -64,20 +65,23 @@ _OPERAND: Final = (
     rf"(?:[0-9)\]}}%\u00b0{_GREEK}]|(?<![^\W_])[A-Za-z]|[0-9]\s?[A-Za-z%\u00b0$\u20ac]{{1,12}})"
 )
 _OPERATOR_BEFORE = re.compile(
-    r"(?:[<\u2264\u2265\u2260\u00b1^\u00d7\u00f7\u00b7/\u221a\u222b\u2211\\]|(?<![-=\n])(?<!^)>"
+    r"(?:[<\u2264\u2265\u2260\u00b1^\u00d7\u00f7\u00b7/\u221a-\u221c\u222b\u2211\\]|(?<![-=\n])(?<!^)>"
     rf"|{_OPERAND}\s*[-+*~]|[0-9]\s:|[0-9)\]]\s*x|[\w)]\*)\s*$"
 )
-_TOUCHING = re.compile(rf"(?:[A-Za-z0-9)\]}}{_GREEK}][(\[{{]|[)\]}}|&@\u03c0\u221e]|[0-9][:/])$")
-_LISTED = re.compile(r"(?:^|[\n,;:=(\[{])\s?[-+]?[0-9.]+\s?[,;]\s$")
+_TOUCHING = re.compile(
+    rf"(?:[A-Za-z0-9)\]}}{_GREEK}][(\[{{]|[)\]}}|&@\u03c0\u221e]|[0-9](?:[:/.]|,+))$"
+)
+_LISTED = re.compile(r"(?:^|[\n,;:=(\[{])\s?[-+]?(?:[0-9.]+|[A-Za-z\u03c0\u221e])\s?[,;]\s$")
 _FUNCTION = re.compile(
     r"(?:\b(?:log|ln|lg|sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|sqrt|cbrt|exp|root|factorial"
-    r"|power|base|mod|modulo|square|cube|logarithm|sine|cosine|tangent)(?:\s+of)?|\\[A-Za-z]+)"
+    r"|power|base|mod|modulo|square|cube|logarithm|sine|cosine|tangent)(?:_\{?\w{1,3}\}?)?(?:\s+of)?|\\[A-Za-z]+)"
     r"\s*[({\[]?\s*$",
     re.IGNORECASE,
 )
 _JOINED = re.compile(
-    r"(?:[0-9][%\u00b0]?(?:\s?[^\W\d_]{1,12})?\s(?:to|or|by|x|times|plus|minus|over|out of|until|through"
-    r"|divided by|multiplied by|choose|versus|vs|mod|bis|oder|ou|o|u|\u0438\u043b\u0438|\u0434\u043e)"
+    r"(?:[0-9][%\u00b0]?(?:\s?[^\W\d_]{1,12})?\s(?:to(?:\sthe)?|or|by|x|times|plus|minus"
+    r"|over|out of|until|through|divided by|multiplied by|choose|versus|vs|mod|bis|oder|ou|o|u"
+    r"|\u0438\u043b\u0438|\u0434\u043e)"
     r"|[0-9]%?\s(?:in|of|per|and|und|et|y|e|\u0438|\ubc0f)|\bbetween\s[^\n.;]{1,30}\sand"
     r"|[0-9]\s?(?:\u6216|\u5230|\u81f3|\u307e\u305f\u306f|\u304b\u3089|\ub610\ub294|\uc5d0\uc11c))\s*$",
     re.IGNORECASE,
@@ -90,8 +94,8 @@ _COMPOUND = re.compile(
     r"|months?|years?|dollars?|cents?|euros?|pounds?|lbs?|ounces?|oz|kg|k?m|cm)(?:,?\sand)?,?\s$",
     re.IGNORECASE,
 )
-_JOINTS: Final = (_OPERATOR_BEFORE, _TOUCHING, _FUNCTION)
-_NUMBER_JOINTS: Final = (_LISTED, _JOINED, _ASSIGNED, _COMPOUND)  # behind another number
+_JOINTS: Final = (_OPERATOR_BEFORE, _TOUCHING, _FUNCTION, _LISTED)
+_NUMBER_JOINTS: Final = (_JOINED, _ASSIGNED, _COMPOUND)  # behind another number
 _DIGIT = re.compile(r"[0-9]")
 _LINE_START = re.compile(r"^\s*$")
 
@@ -158,7 +162,7 @@ _RAISED: Final = r"(?:\^?(?:\{-?[1-4]\}|-?[1-4])(?![0-9]))?"
 _SUFFIX = re.compile(
     rf"""(?: \s?[%\u2030{CURRENCY}]++ | \s?(?i:percent|per\ cent|pct)\b
       | \s?\u00b0(?:\s?[CFK])?(?![A-Za-z]) | \s?[\u2103\u2109]
-      | (?:{_TOUCHING_UNITS})(?![^\W\d_]){_RAISED} | \s(?:{_UNITS})(?![^\W\d_]){_RAISED}
+      | (?:{_TOUCHING_UNITS})(?![^\W\d_]){_RAISED} | \s(?:{_UNITS})(?![^\W\d_]|'){_RAISED}
       | \s?(?i:{_CODES})(?!\w) )?+
     (?:\s?[/\u00b7]\s?(?:[A-Za-z]{{2,12}}+|[hsmdgLlWK]){_RAISED}(?![^\W_]))*+""",
     re.VERBOSE,
@@ -172,9 +176,11 @@ _APART = re.compile(
 _ELLIPSIS = re.compile(r"\s?(?:\.\.|\u2026)")
 _OPERATION = re.compile(
     rf"""\s+(?: [*/\u00d7\u00f7\u00b7^=<>\u2264\u2265\u2260\u00b1~\u221a\u222b\u2211\u221e!\\_&+%]
-      | -(?!\s+[^\W\d_]{{2}}) | r[0-9] | [:][ ]?[0-9] | (?!a\s[^\W\d_]{{2}}|I\s)[A-Za-z{_GREEK}](?![\w'{_GREEK}])
-      | (?:pi|sqrt|roots?|log|ln|sin|cos|tan|exp|mod|modulo|choose|factorial|squared|cubed|times|plus
-        |minus|divided|multiplied|over|to\s+the|raised|base|in\s+base|half|halves|thirds?|(?<=[13]\s)quarters?|fourths?
+      | -(?!\s+[^\W\d_]{{2}}) | r[0-9] | [:][ ]?[0-9]
+      | (?!a\s[^\W\d_]{{2}}|I\s)[A-Za-z{_GREEK}](?![\w'{_GREEK}])
+      | (?:pi|sqrt|roots?|log|ln|sin|cos|tan|exp|mod|modulo|choose|factorial|squared|cubed|times
+        |plus|minus|divided|multiplied|over|to\s+the|raised|base|in\s+base|half|halves|thirds?
+        |(?<=[13]\s)quarters?|fourths?
         |(?:fif|six|seven|eigh|nin|ten|hundred|thousand|million|billion)ths?|dozens?|mil|gross|score
         |and\s+(?:a|one)\s+(?:half|quarter|third)|and\s+a\s+half)\b )""",
     re.VERBOSE | re.IGNORECASE,

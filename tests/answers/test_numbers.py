@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from ember_bench.answers.formats import parse_answer, read_target
 from tests.answers.no_numbers import NO_NUMBER
 from tests.answers.readable_numbers import READABLE
+from tests.answers.stated_numbers import STATED
 
 
-@pytest.mark.parametrize(("text", "number"), READABLE.items())
+@pytest.mark.parametrize(("text", "number"), (READABLE | STATED).items())
 def test_a_number_is_read_in_every_notation(text: str, number: str) -> None:
     assert parse_answer(text, "number") == number
 
@@ -23,7 +24,7 @@ def test_no_number_is_cut_out_of_something_else(text: str) -> None:
     assert parse_answer(text, "number") is None
 
 
-@pytest.mark.parametrize("number", sorted(set(READABLE.values())))
+@pytest.mark.parametrize("number", sorted({*READABLE.values(), *STATED.values()}))
 def test_a_canonical_number_is_a_target_and_reads_as_itself(number: str) -> None:
     assert read_target(number, "number") == number
     assert parse_answer(f"Answer: {number}", "number") == number
@@ -97,9 +98,11 @@ def test_a_fraction_is_read_from_latex_and_from_a_slash(above: int, below: int) 
 
 NUMERALS = st.integers(0, 999).map(str) | st.decimals(0, 99, places=2).map(str)
 AROUND = [
-    "{a} * {b}", "{a}*{b}", "{a} + {b}", "{a} - {b}", "{a}-{b}", "{a} x {b}", "{a}:{b}", "{a} to {b}",
-    "{a} or {b}", "{a}^{b}x", "{a}({b})", "({a})({b})", "[{a}, {b})", "({a}, {b})", "{a}; {b}",
-    "{a} < x < {b}", "{a} \u00b1 {b}", "{a}\\sqrt{{{b}}}", "\\sqrt{{{b}}}", "\\frac{{{a}\\pi}}{{{b}}}",
+    "{a} * {b}", "{a}*{b}", "{a} + {b}", "{a} - {b}", "{a}-{b}", "{a} x {b}", "{a}:{b}",
+    "{a} to {b}", "{a} or {b}", "{a}^{b}x", "{a}({b})", "({a})({b})", "[{a}, {b})",
+    "({a}, {b})", "{a}; {b}",
+    "{a} < x < {b}", "{a} \u00b1 {b}", "{a}\\sqrt{{{b}}}", "\\sqrt{{{b}}}",
+    "\\frac{{{a}\\pi}}{{{b}}}",
     "{a}x + {b}", "{a}\u03c0", "{a}!", "{a}_{b}", "\\log {b}", "{a} in {b}", "{a} out of {b}",
     "{a} times {b}", "{a} mod {b}", "{a} hours {b} minutes", "{a} and {b}", "x = {a} or x = {b}",
     "between {a} and {b}", "{a}~{b}", "{a}\u2013{b}", "{a}\u00d7{b}", "{a}\u00f7{b}", "|{a}|",
