@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ember_bench.answers.claims import IGNORED, Claim, Ignored, Reading, final_statement
+from ember_bench.answers.claims import IGNORED, Claim, Ignored, Parsed, Reading, final_statement
 from ember_bench.answers.decimals import MAX_DIGITS
+from ember_bench.answers.endings import unfinished
 from ember_bench.answers.notation import plain
+from ember_bench.models.types import CutOff
 
 MAX_INTEGERS: Final = 256
 
@@ -55,15 +57,18 @@ _REASON = re.compile(
 _EDGES: Final = " \t\r\n$\"'`"
 
 
-def parse_integers(text: str) -> str | None:
+def parse_integers(text: str) -> Parsed:
     """Return the integers that `text` gives as its answer, else those of the last line with any."""
-    statement = final_statement(_one_box(text), _read_claim)
+    text = _one_box(text)
+    statement = final_statement(text, _read_claim)
     if statement.decided:
-        return statement.answer
+        return Parsed(statement.answer, stated=True)
+    if unfinished(text):
+        return Parsed(None)
     for line in reversed(text[statement.floor :][-4 * 4096 :].splitlines()):
         if not isinstance(answer := _integers(plain(line)), Ignored):
-            return answer
-    return None
+            return Parsed(answer, stated=len(line) == len(text))
+    return Parsed(None)
 
 
 def read_integers(text: str) -> str | None:
@@ -80,7 +85,8 @@ def _one_box(text: str) -> str:
     r"""Write `\boxed{1} and \boxed{2}` as one box: both are the answer."""
     if text.count("\\boxed{") < 2:
         return text
-    return _BOXES.sub(lambda boxes: f"\\boxed{{{', '.join(_BOX.findall(boxes[0]))}}}", text)
+    written = _BOXES.sub(lambda boxes: f"\\boxed{{{', '.join(_BOX.findall(boxes[0]))}}}", text)
+    return CutOff(written) if isinstance(text, CutOff) else written
 
 
 def _read_claim(claim: Claim) -> Reading:

@@ -12,12 +12,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ember_bench.answers.claims import IGNORED, Claim, Reading, final_statement
+from ember_bench.answers.claims import IGNORED, Claim, Parsed, Reading, final_statement
 from ember_bench.answers.clauses import Clause, clause_of
 from ember_bench.answers.decimals import decimal
+from ember_bench.answers.endings import unfinished
 from ember_bench.answers.notation import plain
 from ember_bench.answers.quantities import CURRENCY, NUMERAL, PREFIX, Quantity, quantity
 from ember_bench.answers.scales import ends_with_scale, han_number
+from ember_bench.models.types import CutOff
 
 # What most claims look like; anything else takes the long way.
 _PLAIN_CLAIM = re.compile(r"[\s*\"'$(]{0,9}([0-9]{1,15})(?:\.0{1,9})?[\s*\"')}.$]{0,9}")
@@ -25,7 +27,7 @@ _PLAIN_CLAIM = re.compile(r"[\s*\"'$(]{0,9}([0-9]{1,15})(?:\.0{1,9})?[\s*\"')}.$
 _PLAIN_ANSWER = re.compile(r"Answer: ([0-9]{1,15})")
 _BARE = re.compile(r"-?[0-9]{1,300}(?:\.[0-9]{1,100})?")
 _LEAD = re.compile(
-    r"""(?:[\s"'`_$()\[\]{}:;,.#~=\u2248\u00ab\u300c\u300e\u2192\u2022\uff5e] | \|(?=\s) | -> | =>
+    r"""(?:[\s"'`_$()\[\]{}:;,#~=\u2248\u00ab\u300c\u300e\u2192\u2022\uff5e] | \.(?![0-9]) | \|(?=\s) | -> | =>
       | \b(?:about|approximately|approx|around|roughly|nearly|exactly|simply|just|only|almost
         |therefore|thus|then|hence|so|equals?|to|is|be|indeed|still|a[ ]total[ ]of|the|value|number
         |integer|fraction|result|answer|also|now|etwa|ca|circa|environ|aproximadamente
@@ -49,11 +51,6 @@ _NOTHING = re.compile(
 )
 _HEADING = re.compile(r"[.):]\s+[A-Za-z]")
 _ARITHMETIC = re.compile(r"[\s0-9.,+*/\u00d7\u00f7\u00b7^(){}$x-]*|[^\W\d_]{3,}[^\W\d]*")
-_UNFINISHED = re.compile(
-    r"(?:(?<![\w'])(?:the|a|an|of|to|and|or|is|are|was|were|be|so|with|for|by|from|in|on|at|that|which"
-    r"|then|we|she|he|they|you|have|has|need|needs|if|because|since|as|but|than|his|her|their|each)|:)$",
-    re.IGNORECASE,
-)
 _WINDOW: Final = 256
 _MOST_NAMES: Final = 50  # that are passed over for a number before them
 _TARGET_OPENING: Final = " \t\r\n$(\"'`"
@@ -63,18 +60,22 @@ _TARGET_SUFFIX = re.compile(
 )
 
 
-def parse_number(text: str) -> str | None:
+def parse_number(text: str) -> Parsed:
     """Return the number that `text` gives as its answer, else its last number."""
-    if (simple := _PLAIN_ANSWER.fullmatch(text)) is not None:
-        return simple[1].lstrip("0") or "0"
-    bare = text.strip()
-    if _BARE.fullmatch(bare):
-        return _bare(bare)
+    # The digits that a cut-off text ends in may not be all.
+    if type(text) is not CutOff:
+        if (simple := _PLAIN_ANSWER.fullmatch(text)) is not None:
+            return Parsed(simple[1].lstrip("0") or "0", stated=True)
+        bare = text.strip()
+        if _BARE.fullmatch(bare):
+            return Parsed(_bare(bare), stated=True)
     statement = final_statement(text, _read_claim)
     if statement.decided:
-        return statement.answer
+        return Parsed(statement.answer, stated=True)
+    if unfinished(text):
+        return Parsed(None)
     number = _last_number(text[statement.floor :] if statement.floor else text)
-    return None if number in statement.denied else number
+    return Parsed(None if number in statement.denied else number)
 
 
 def read_number(text: str) -> str | None:
@@ -162,8 +163,6 @@ def _numeral_at(text: str, at: int) -> re.Match[str] | None:
 
 def _last_number(text: str) -> str | None:
     """Return the last number of `text`, looking no further back than needed."""
-    if _UNFINISHED.search(text[-40:].rstrip(" \t\r\n*_`")):
-        return None
     size = _WINDOW
     while True:
         window = plain(text[-size:])

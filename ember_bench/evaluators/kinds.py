@@ -128,6 +128,15 @@ class AnswerEvaluator(ABC):
     def agrees(self, answer: str, target: str) -> bool:
         """Whether two answers that have been read are the same."""
 
+    def normalised(self, answer: str) -> str:
+        """Return the same text for all answers that agree with the same targets."""
+        return answer
+
+    def normal(self, item: Item, answer: str) -> str:
+        """Return the same text for all answers to an item that count as the same, see `base`."""
+        read = self.read(answer, item)
+        return answer if read is None else self.normalised(read)
+
     def read(self, text: str, item: Item) -> str | None:
         """Read an answer out of `text` in its format, and out of that what is compared."""
         form = self._format(item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -38,6 +38,10 @@ class _AskedUnder:
     @property
     def blocking(self) -> bool:
         return getattr(self.evaluator, "blocking", False)
+
+    @property
+    def normal(self) -> Callable[[Item, str], str] | None:
+        return getattr(self.evaluator, "normal", None)
 
     def evaluate(self, item: Item, output: str) -> Score:
         return self.evaluator.evaluate(item, output)

@@ -32,6 +32,7 @@ from ember_bench.models.retry import RetryPolicy
 from ember_bench.models.store.response_store import CallStore, Paid, ResponseStore
 from ember_bench.models.strand import CallRecord, OutsideStrand, Strand
 from ember_bench.models.tasks import own_strand
+from ember_bench.models.thoughts import as_answer
 from ember_bench.models.types import Completion, Message, Response, SamplingParameters
 from ember_bench.models.usage import UsageService
 
@@ -318,8 +319,9 @@ class ModelService:
             stored=stored,
             free=free,
         )
+        thought, data = as_answer(completion.text, completion.finish_reason)
         return Response(
-            completion.text,
+            data,
             model.model_id,
             completion.usage,
             completion.cost_usd,
@@ -328,4 +330,5 @@ class ModelService:
             stored,
             completion.tool_calls,
             completion.logprobs,
+            thought,
         )

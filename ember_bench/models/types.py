@@ -85,6 +85,15 @@ class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     top: tuple[tuple[str, float], ...] = ()
 
 
+class CutOff(str):
+    """A text that its model did not end: its limit of tokens did, maybe in mid-word.
+
+    It is the text in every other respect, and what is made of it (slices, prompts) is a plain one.
+    """
+
+    __slots__ = ()
+
+
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One message of a conversation.
 
@@ -99,6 +108,11 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     images: tuple[Image, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+
+    def __post_init__(self) -> None:
+        """Take a text that was cut off as any other: encoders know no kinds of texts."""
+        if type(self.content) is CutOff:
+            msgspec.structs.force_setattr(self, "content", str(self.content))
 
 
 class SamplingParameters(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -184,7 +198,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     """A model's answer to one call, as the caller sees it.
 
     Attributes:
-        data: The model's text.
+        data: The model's text without its thoughts; a `CutOff` if the limit of tokens ended it.
         model_id: Who answered.
         usage: Tokens of the call.
         cost: US dollars the call costs when it is made; None if the model's price is unknown.
@@ -195,6 +209,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
         stored: True if no new request was made for it.
         tool_calls: What tools the model asks for.
         logprobs: The answer by token, where it was asked for and the provider gives it.
+        thought: What stood between marks of thoughts in the model's text.
     """
 
     data: str
@@ -206,6 +221,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     stored: bool = False
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    thought: str = ""
 
     def __str__(self) -> str:
         return self.data

@@ -22,7 +22,13 @@ Ties = Literal["first", "random", "share"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One response and the answer read out of it; None if none could be read."""
+    """One response and the answer read out of it.
+
+    Attributes:
+        text: The response.
+        answer: None if none could be read; of several candidates whose answers count as the same,
+            the first one's.
+    """
 
     text: str
     answer: str | None
@@ -32,7 +38,8 @@ def candidates_of(inputs: Mapping[str, Any], answer_format: str | None = None) -
     """Return the candidates among `inputs["responses"]`.
 
     Args:
-        inputs: Their `answer_format` and `choices` say how answers are read, if given.
+        inputs: Their `answer_format` and `choices` say how answers are read, if given, and their
+            `normalise` which of them count as the same.
         answer_format: Comes before that of the inputs.
     """
     responses = inputs["responses"]
@@ -40,7 +47,23 @@ def candidates_of(inputs: Mapping[str, Any], answer_format: str | None = None) -
         raise SignatureError(f"responses: expected a list, found {type(responses).__name__}")
     format_name = answer_format or inputs.get("answer_format", "text")
     choices = inputs.get("choices", ())
-    return [Candidate(text, parse_answer(text, format_name, choices)) for text in responses]
+    answers = alike([parse_answer(text, format_name, choices) for text in responses], inputs)
+    return list(map(Candidate, responses, answers))
+
+
+def alike(answers: Sequence[str | None], inputs: Mapping[str, Any]) -> list[str | None]:
+    """Return `answers` with each that counts as the same as an earlier one replaced by that.
+
+    Args:
+        answers: As they were read; None stays None.
+        inputs: Their `normalise`, if given, makes one text of the answers that the dataset's
+            evaluator takes for the same: "Paris." and "paris".
+    """
+    normalise = inputs.get("normalise")
+    if normalise is None or len(set(answers)) < 2:
+        return list(answers)
+    first: dict[str, str] = {}
+    return [None if a is None else first.setdefault(normalise(a), a) for a in answers]
 
 
 def answers_of(candidates: Sequence[Candidate]) -> list[str]:
