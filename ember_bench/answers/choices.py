@@ -41,9 +41,7 @@ _ARTICLE = re.compile(r"[ ][a-z]")
 _REASON = re.compile(
     r"[ ](?:because|since|as|and|or|with|due|for|given|based|which|by|is|was|are|but|not)\b"
 )
-_JOINT = (
-    r"(?:,|/|&|\+|;|\u3001|\uff0c|\u548c|\u6216|\u53ca|\b(?:and/or|and|or|et|ou|und|oder|y|o|e)\b)"
-)
+_JOINT = r"(?:,|/|&|\+|;|\u3001|\uff0c|\u548c|\u6216|\u53ca|\b(?:and/or|and|or|et|ou|und|oder|y|o|e)\b)"
 _HEDGE = re.compile(rf"\s*{_JOINT}(?:\s*(?:and|or)\b)?\s*(?:both\s+)?(?:option|choice)?\s*" + _LONE)
 _OR = re.compile(r"\bor\b\s*(?:option|choice)?\s*" + _LONE)
 _ONLY_LETTERS = re.compile(r"(?:[\W_]+[A-Z])+[\W_]*")

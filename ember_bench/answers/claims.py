@@ -133,9 +133,7 @@ _TAG = re.compile(r"[<\[](?:[A-Za-z]{1,12}[-_ ])?answer\s?[>\]]", re.IGNORECASE)
 _TAG_END = re.compile(r"[<\[]/(?:[A-Za-z]{1,12}[-_ ])?answer\s?[>\]]", re.IGNORECASE)
 
 
-def claims(
-    text: str, readers: Mapping[str, Callable[[str, int], Claim | None]] | None = None
-) -> Iterator[Claim]:
+def claims(text: str, readers: Mapping[str, Callable[[str, int], Claim | None]] | None = None) -> Iterator[Claim]:
     """Yield the claims of `text`, the last one first; those that repeat a template are none.
 
     Args:

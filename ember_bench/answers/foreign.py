@@ -30,9 +30,7 @@ _UNSPACED: Final = (
     r"{noun}[\u3011\u300d\u300f\"'*_ \t]{{0,9}}(?P<gap>[^\s\d.:,\u3002\uff1a\uff0c]{{0,12}}?)[ \t*_\"']{{0,9}}"
     r"(?:{colon}|{verbs}{bare})[ \t*_\"'\u3001\uff0c]*[:\uff1a]?"
 )
-_PICK = re.compile(
-    rf"(?:{'|'.join(PICKS)})[:\uff1a\s*]*(?:\u9009\u9879|\u9078\u9805)?(?={_BEGINNING})"
-)
+_PICK = re.compile(rf"(?:{'|'.join(PICKS)})[:\uff1a\s*]*(?:\u9009\u9879|\u9078\u9805)?(?={_BEGINNING})")
 # "La lettre B", "la opción (B)": what stands before a letter and does not matter.
 _FILLER = re.compile(
     r"(?:(?:[^\W\d_]{2,12}[ ]){1,3}|\u9009\u9879|\u9078\u9805|\u9078\u629e\u80a2|\ubcf4\uae30)[ ]?"
@@ -113,9 +111,7 @@ def _claim(
     if filler := _FILLER.match(fragment):
         fragment = fragment[filler.end() :]
     said = without_ending(without_reason(fragment, verb=not colon))
-    return Claim(
-        "answer", start, body, said, "\n" in text[match.end() : body], negated, verb=not colon
-    )
+    return Claim("answer", start, body, said, "\n" in text[match.end() : body], negated, verb=not colon)
 
 
 def _negates(gap: str, negations: frozenset[str], *, spaced: bool) -> bool:
@@ -144,6 +140,8 @@ def _pick(text: str, at: int) -> Claim | None:
 
 
 READERS: Final[dict[str, Callable[[str, int], Claim | None]]] = {
-    **{key: _reader(nouns, len(nouns[0]) - len(key)) for key, nouns in _by_key().items()},
+    **{
+        key: _reader(nouns, len(nouns[0]) - len(key)) for key, nouns in _by_key().items()
+    },
     **dict.fromkeys(PICKS, _pick),
 }

@@ -25,9 +25,10 @@ from ember_bench.models.types import CutOff
 _PLAIN_CLAIM = re.compile(r"[\s*\"'$(]{0,9}([0-9]{1,15})(?:\.0{1,9})?[\s*\"')}.$]{0,9}")
 # And most answers that are nothing but a claim.
 _PLAIN_ANSWER = re.compile(r"Answer: ([0-9]{1,15})")
-_BARE = re.compile(r"-?[0-9]{1,300}(?:\.[0-9]{1,100})?")
+_BARE = re.compile(r"(-?[0-9]{1,300}(?:\.[0-9]{1,100})?)[.,;]?")
 _LEAD = re.compile(
-    r"""(?:[\s"'`_$()\[\]{}:;,#~=\u2248\u00ab\u300c\u300e\u2192\u2022\uff5e] | \.(?![0-9]) | \|(?=\s) | -> | =>
+    r"""(?:[\s"'`_$()\[\]{}:;,#~=\u2248\u00ab\u300c\u300e\u2192\u2022\uff5e]
+      | \.(?![0-9]) | \|(?=\s) | -> | =>
       | \b(?:about|approximately|approx|around|roughly|nearly|exactly|simply|just|only|almost
         |therefore|thus|then|hence|so|equals?|to|is|be|indeed|still|a[ ]total[ ]of|the|value|number
         |integer|fraction|result|answer|also|now|etwa|ca|circa|environ|aproximadamente
@@ -66,13 +67,12 @@ def parse_number(text: str) -> Parsed:
     if type(text) is not CutOff:
         if (simple := _PLAIN_ANSWER.fullmatch(text)) is not None:
             return Parsed(simple[1].lstrip("0") or "0", stated=True)
-        bare = text.strip()
-        if _BARE.fullmatch(bare):
-            return Parsed(_bare(bare), stated=True)
+        if (bare := _BARE.fullmatch(text.strip())) is not None:
+            return Parsed(_bare(bare[1]), stated=True)
     statement = final_statement(text, _read_claim)
     if statement.decided:
         return Parsed(statement.answer, stated=True)
-    if unfinished(text):
+    if isinstance(text, CutOff) or unfinished(plain(text[-_WINDOW:])):
         return Parsed(None)
     number = _last_number(text[statement.floor :] if statement.floor else text)
     return Parsed(None if number in statement.denied else number)
@@ -83,10 +83,9 @@ def read_number(text: str) -> str | None:
 
     Currency, percent and degree signs, and the delimiters of LaTeX, may stand around it.
     """
-    bare = text.strip()
-    if _BARE.fullmatch(bare):
-        return _bare(bare)
-    written = plain(bare).strip(_TARGET_OPENING)
+    if (bare := _BARE.fullmatch(text.strip())) is not None:
+        return _bare(bare[1])
+    written = plain(text).strip(_TARGET_OPENING)
     numeral = _numeral_at(written, 0)
     if numeral is None:
         return None

@@ -32,11 +32,11 @@ _STOP = re.compile(
     r"|[\u3002\uff01\uff1f\u0964]"
 )
 _LAST_STOP = re.compile(r"(?<![.])\.$")
-_MACRO = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|sf|it)|emph|mbox)\s?\{([^{}]*)\}")
-_DOLLARS = re.compile(r"\$([^$]*)\$")
-_EMPTY = re.compile(
-    r"(?:^|\n)[ \t*_#>]*(?:[A-Za-z]{1,8}[ _]){0,3}answer[ *_]*[:\uff1a][\s*_]*$", re.IGNORECASE
+_MACRO = re.compile(
+    r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|sf|it)|emph|mbox)\s?\{([^{}]*)\}"
 )
+_DOLLARS = re.compile(r"\$([^$]*)\$")
+_EMPTY = re.compile(r"(?:^|\n)[ \t*_#>]*(?:[A-Za-z]{1,8}[ _]){0,3}answer[ *_]*[:\uff1a][\s*_]*$", re.IGNORECASE)
 _SHORT: Final = 100  # characters
 _LONG: Final = 300
 _MOST_NESTED: Final = 10
@@ -68,7 +68,9 @@ def _once(text: str) -> Parsed:
 
 def _breaks_off(whole: str) -> bool:
     """Whether a text ends in "Answer:", or is a long one that ends within a sentence."""
-    return _EMPTY.search(whole[-_SHORT:]) is not None or (len(whole) > _LONG and unfinished(whole))
+    return _EMPTY.search(whole[-_SHORT:]) is not None or (
+        len(whole) > _LONG and unfinished(whole)
+    )
 
 
 def _read_claim(claim: Claim, text: str) -> Reading:

@@ -179,7 +179,7 @@ STATED: dict[str, str] = {
     "Answer: 5 \u0622\u0644\u0627\u0641": "5000",
     "Answer: 5 \u0647\u0632\u0627\u0631": "5000",
     "Answer: 5 milyon": "5000000",
-    "Answer: 5 \u043c\u0438\u043b\u043b\u0438\u043e\u043d\u043e\u0432 \u0440\u0443\u0431\u043b\u0435\u0439": "5000000",
+    "Answer: 5 \u043c\u0438\u043b\u043b\u0438\u043e\u043d\u043e\u0432": "5000000",
     "Answer: 5\u5343\u514b": "5",
     "Answer: 5\u5343\u7c73": "5",
     "Answer: 5\u516c\u91cc": "5",
