@@ -25,7 +25,7 @@ from ember_bench.models.types import CutOff
 _PLAIN_CLAIM = re.compile(r"[\s*\"'$(]{0,9}([0-9]{1,15})(?:\.0{1,9})?[\s*\"')}.$]{0,9}")
 # And most answers that are nothing but a claim.
 _PLAIN_ANSWER = re.compile(r"Answer: ([0-9]{1,15})")
-_BARE = re.compile(r"(-?[0-9]{1,300}(?:\.[0-9]{1,100})?)[.,;]?")
+_BARE = re.compile(r"(-?[0-9]{1,300}(?:\.[0-9]{1,100})?)[.,;:]?")
 _LEAD = re.compile(
     r"""(?:[\s"'`_$()\[\]{}:;,#~=\u2248\u00ab\u300c\u300e\u2192\u2022\uff5e]
       | \.(?![0-9]) | \|(?=\s) | -> | =>
@@ -72,7 +72,12 @@ def parse_number(text: str) -> Parsed:
     statement = final_statement(text, _read_claim)
     if statement.decided:
         return Parsed(statement.answer, stated=True)
-    if isinstance(text, CutOff) or unfinished(plain(text[-_WINDOW:])):
+    if isinstance(text, CutOff):
+        return Parsed(None)
+    ending = plain(text[-_WINDOW:])
+    if len(text) <= _WINDOW and (bare := _BARE.fullmatch(ending.strip())) is not None:
+        return Parsed(_bare(bare[1]), stated=True)
+    if unfinished(ending):
         return Parsed(None)
     number = _last_number(text[statement.floor :] if statement.floor else text)
     return Parsed(None if number in statement.denied else number)
