@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
@@ -89,7 +89,7 @@ def parameter_identity(evaluator: Evaluator) -> str:
 
 
 def _field_names(cls: type[Any]) -> tuple[str, ...]:
-    return tuple(getattr(cls, "__dataclass_fields__", ()))
+    return tuple(field.name for field in fields(cls)) if is_dataclass(cls) else ()
 
 
 def _plain(value: Any) -> Any:
