@@ -23,14 +23,15 @@ _EAST_REASONS: Final = (
 )
 _END = re.compile(
     rf"""\n | ,(?![0-9]) | ; | [.?](?=[\s"')\]*_$]|$|[^\W\d]) | (?<![0-9)\]}}%])! | :(?!\s?[0-9])
-      | \s-+\s(?=[^\W\d_]{{2}}) | \u2014 | \u2192 | -> | => | \s[(\[]
+      | \s-+\s(?=[^\W\d_]{{2}}) | \u2014 | \u2192 | -> | => | \s[(\[](?!\s?(?:p?mod|base)\b)
       | (?<![^\W_])(?:{_REASONS})(?![^\W_])(?!\s*=) | {_EAST_REASONS}""",
     re.IGNORECASE | re.VERBOSE,
 )
 _REMARK = re.compile(r"\s[(\[][^()\[\]\n]{0,200}[)\]]\s*[-+*/\u00d7\u00f7\u00b7^=_\u2248]")
 # "2, 3", "2, and 3", "2; or 3": a list, of which no entry is the answer.
 _NEXT_ENTRY = re.compile(
-    rf"[,;]\s*(?:and|or|&|y|et|und|e|o|ou|oder|\u0438|\u0438\u043b\u0438)?\s*(?:[A-Za-z](?:_\{{?\w{{1,3}}\}}?)?\s?=\s?)?[-(]*[{CURRENCY}]?\s?\.?[0-9]",
+    rf"[,;]\s*(?:and|or|&|y|et|und|e|o|ou|oder|\u0438|\u0438\u043b\u0438)?\s*(?:[A-Za-z](?:_\{{?\w{{1,3}}\}}?)?\s?=\s?)?[-(]*[{CURRENCY}]?\s?"
+    r"(?:\.?[0-9]|[\u221a\u221e\u03c0\\])",
     re.IGNORECASE,
 )
 # "x = 3 and y = 5"

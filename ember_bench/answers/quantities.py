@@ -60,18 +60,20 @@ _GREEK: Final = "\u0370-\u03ff"
 _MONEY_BEFORE = re.compile(rf"(?:(?<![^\W\d_])(?:{_CODES})|[{CURRENCY}])\s?$", re.IGNORECASE)
 _SIGN_BEFORE = re.compile(rf"(?P<sign>{_SIGN})(?P<space>\s?)$", re.IGNORECASE)
 _SPACED_MINUS = re.compile(r"(?:^|[=\u2248(:,;\[{\"'$\n]|\b(?:is|be|are|equals|was))\s*$")
-_PART = re.compile(r"(?:[^\W\d_]|(?<=[\w)\]}])_\{?|\^\{?-?|[^\W\d_]{2}-)$")
+_PART = re.compile(r"(?:[^\W\d_]|(?<=[\w)\]}])_\{?|\^[({]?-?|[^\W\d_]{2}-)$")
 _OPERAND: Final = (
     rf"(?:[0-9)\]}}%\u00b0{_GREEK}]|(?<![^\W_])[A-Za-z]|[0-9]\s?[A-Za-z%\u00b0$\u20ac]{{1,12}})"
 )
 _OPERATOR_BEFORE = re.compile(
-    r"(?:[<\u2264\u2265\u2260\u00b1^\u00d7\u00f7\u00b7/\u221a-\u221c\u222b\u2211\\]|(?<![-=\n])(?<!^)>"
+    r"(?:[<\u2264\u2265\u2260\u00b1^\u00d7\u00f7\u00b7/\u221a-\u221c\u2220\u222b\u2211\\]|(?<![-=\n])(?<!^)>"
     rf"|{_OPERAND}\s*[-+*~]|[0-9]\s:|[0-9)\]]\s*x|[\w)]\*)\s*$"
 )
 _TOUCHING = re.compile(
     rf"(?:[A-Za-z0-9)\]}}{_GREEK}][(\[{{]|[)\]}}|&@\u03c0\u221e]|[0-9](?:[:/.]|,+))$"
 )
-_LISTED = re.compile(r"(?:^|[\n,;:=(\[{])\s?[-+]?(?:[0-9.]+|[A-Za-z\u03c0\u221e])\s?[,;]\s$")
+_LISTED = re.compile(
+    r"(?:^|[\n,;:=(\[{])\s?[-+]?(?:[0-9.]+|[A-Za-z\u03c0\u221e])\s?(?:,\s|;\s?|&\s?)$"
+)
 _FUNCTION = re.compile(
     r"(?:\b(?:log|ln|lg|sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|sqrt|cbrt|exp|root|factorial"
     r"|power|base|mod|modulo|square|cube|logarithm|sine|cosine|tangent)(?:_\{?\w{1,3}\}?)?(?:\s+of)?|\\[A-Za-z]+)"
@@ -79,10 +81,11 @@ _FUNCTION = re.compile(
     re.IGNORECASE,
 )
 _JOINED = re.compile(
-    r"(?:[0-9][%\u00b0]?(?:\s?[^\W\d_]{1,12})?\s(?:to(?:\sthe)?|or|by|x|times|plus|minus"
-    r"|over|out of|until|through|divided by|multiplied by|choose|versus|vs|mod|bis|oder|ou|o|u"
+    r"(?:[0-9][%\u00b0]?,?(?:\s?[^\W\d_]{1,12})?\s(?:to(?:\sthe)?|or|by|x|times|plus|minus"
+    r"|over|out of(?:\severy)?|until|through|divided by|multiplied by|choose|versus|vs|mod"
+    r"|rem(?:ainder)?|r|(?:more|less|fewer|greater) than|bis|oder|ou|o|u"
     r"|\u0438\u043b\u0438|\u0434\u043e)"
-    r"|[0-9]%?\s(?:in|of|per|and|und|et|y|e|\u0438|\ubc0f)|\bbetween\s[^\n.;]{1,30}\sand"
+    r"|[0-9]%?\s(?:in(?:\severy)?|of|per|and|und|et|y|e|\u0438|\ubc0f)|\bbetween\s[^\n.;]{1,30}\sand"
     r"|[0-9]\s?(?:\u6216|\u5230|\u81f3|\u307e\u305f\u306f|\u304b\u3089|\ub610\ub294|\uc5d0\uc11c))\s*$",
     re.IGNORECASE,
 )
@@ -91,7 +94,8 @@ _ASSIGNED = re.compile(
 )
 _COMPOUND = re.compile(
     r"[0-9]\s?(?:f(?:ee|oo)?t|in(?:ch(?:es)?)?|yards?|h(?:(?:ou)?rs?)?|min(?:ute)?s?|sec(?:ond)?s?|days?|weeks?"
-    r"|months?|years?|dollars?|cents?|euros?|pounds?|lbs?|ounces?|oz|kg|k?m|cm)(?:,?\sand)?,?\s$",
+    r"|months?|years?|dollars?|cents?|euros?|pounds?|lbs?|ounces?|oz|kg|k?m|cm"
+    r"|hundred|thousand|million|billion|trillion)(?:,?\sand)?,?\s$",
     re.IGNORECASE,
 )
 _JOINTS: Final = (_OPERATOR_BEFORE, _TOUCHING, _FUNCTION, _LISTED)
@@ -182,10 +186,16 @@ _OPERATION = re.compile(
         |plus|minus|divided|multiplied|over|to\s+the|raised|base|in\s+base|half|halves|thirds?
         |(?<=[13]\s)quarters?|fourths?
         |(?:fif|six|seven|eigh|nin|ten|hundred|thousand|million|billion)ths?|dozens?|mil|gross|score
-        |and\s+(?:a|one)\s+(?:half|quarter|third)|and\s+a\s+half)\b )""",
+        |and\s+(?:a|one)\s+(?:half|quarter|third)|and\s+a\s+half
+        |(?:more|less|fewer|greater)\s+than
+        |or\s+(?:more|less|fewer|above|below|higher|lower|over|under))\b )""",
     re.VERBOSE | re.IGNORECASE,
 )
-_ENTITLED = re.compile(r"\s+(?:\([^()]{0,10}\bbase\b)", re.IGNORECASE)
+_ENTITLED = re.compile(r"\s+(?:\([^()]{0,10}(?:\bbase\b|\bp?mod\b))", re.IGNORECASE)
+
+
+# "(2, \u221e)", "(1, x)": a comma and what is no word.
+_SECOND = re.compile(r"\s?[,;]\s?(?:[^\w\s]|[^\W\d_](?!\w))")
 
 
 class Quantity(NamedTuple):
@@ -241,8 +251,13 @@ def _close(text: str, end: int, *, cut: bool) -> int | None:
 
 def _bracketed_pair(text: str, numeral: re.Match[str]) -> bool:
     """Whether a comma is that of an interval or a pair: [1,2), (3,4), [1,200]."""
-    run, opening = numeral["run"], text[numeral.start() - 1 : numeral.start()]
-    if "," not in run or opening not in ("(", "["):
+    run = numeral["run"]
+    opening = text[max(0, numeral.start() - 2) : numeral.start()].rstrip("+-")[-1:]
+    if not opening or opening not in "([{":
+        return False
+    if _SECOND.match(text, numeral.end()):
+        return True
+    if "," not in run or opening == "{":
         return False
     return (
         opening == "["
