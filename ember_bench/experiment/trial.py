@@ -20,8 +20,7 @@ from ember_bench.evaluators.base import Evaluator, Score
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.results.summary import Outcome
 from ember_bench.models import strand as strands
-from ember_bench.models.budget import Purse
-from ember_bench.models.strand import Strand, TrialContext
+from ember_bench.models.strand import Purse, Strand, TrialContext
 from ember_bench.secrets import without_secrets
 
 # Part of every fingerprint: raise it when the harness gives other results for the same inputs.
@@ -137,7 +136,7 @@ def _common_content(cell: str, evaluator: str, reading: str) -> blake2b:
 
 
 def run_trial(
-    trial: Trial, cell: Cell, item: Item, evaluator: Evaluator, identity: bytes
+    trial: Trial, cell: Cell, item: Item, evaluator: Evaluator, identity: bytes, purse: Purse
 ) -> TrialResult | None:
     """Run and score one trial; call it in a greenlet of the bridge.
 
@@ -147,7 +146,6 @@ def run_trial(
     Raises:
         StoreError: if answers cannot be kept; then going on would lose what is being paid for.
     """
-    purse = Purse(cell.name)
     context = TrialContext(ItemSubject(item, evaluator), trial.epoch, purse=purse)
     strand = Strand(context)
     token = strands.current.set(strand)

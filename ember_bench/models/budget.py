@@ -1,9 +1,9 @@
-"""A cap on spending that holds at any concurrency.
+"""Caps on spending that hold at any concurrency.
 
-Before a call starts, the most that it can cost is reserved; when it has ended, what it did cost is
-settled. Reservations and spending together never exceed the cap, so spending alone cannot. Where
-money is only reserved and not yet spent, a call waits for it; it is turned away when even all the
-money that is reserved would not be enough.
+The highest possible cost of a call is reserved before it starts, and its real cost is settled when
+it has ended. Reservations and spending together never exceed the cap, so spending alone cannot. A
+call waits if reservations may still be released. It is rejected if the budget cannot cover it even
+then.
 """
 
 from __future__ import annotations
@@ -16,22 +16,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
 from ember_bench.errors import BudgetExhaustedError, ConfigError
-from ember_bench.models.call import Request
-from ember_bench.models.info import ModelInfo
-from ember_bench.models.providers.base import provider_class
-from ember_bench.models.types import SamplingParameters
 
 _LOGGER: Final = logging.getLogger("ember_bench.limits")
 
 # Whole billionths of a dollar: sums of them are exact.
 _UNIT: Final = 10**9
-# What providers add to a prompt with tools in it, at most.
-_TOKENS_FOR_TOOLS: Final = 1_000
-
-_encode = msgspec.json.encode
 
 
 @dataclass(slots=True)
@@ -77,20 +67,6 @@ class _Waiter:
             self.future.set_result(None)
         else:
             self.future.set_exception(error)
-
-
-@dataclass(slots=True)
-class Purse:
-    """Where one trial's money comes from.
-
-    Attributes:
-        cell: Name of the trial's cell.
-        exhausted: Whether a call of the trial was turned away, or given up as the run is to stop:
-            then it has no result, whatever its operators made of the error.
-    """
-
-    cell: str
-    exhausted: bool = False
 
 
 class Reservation:
@@ -147,18 +123,18 @@ class Budget:
         self._waiting: list[_Waiter] = []
         self._lock = threading.Lock()
 
-    async def reserve(self, usd: float, model_id: str, purse: Purse | None = None) -> Reservation:
+    async def reserve(self, usd: float, model_id: str, cell: str = "") -> Reservation:
         """Reserve what a call may cost at most, waiting for money that may yet be freed.
 
         Args:
             usd: The most it may cost.
             model_id: Who is asked.
-            purse: Of the trial that asks; it is told when there is no money.
+            cell: Name of the cell whose trial asks.
 
         Raises:
             BudgetExhaustedError: if the money that is not spent would not be enough.
         """
-        accounts = self._accounts(model_id, purse.cell if purse is not None else "")
+        accounts = self._accounts(model_id, cell)
         waiter = _Waiter(_units(usd), accounts, asyncio.get_running_loop().create_future())
         with self._lock:
             if not self._waiting and all(account.fits(waiter.amount) for account in accounts):
@@ -168,10 +144,6 @@ class Budget:
             self._serve()
         try:
             await waiter.future
-        except BudgetExhaustedError:
-            if purse is not None:
-                purse.exhausted = True
-            raise
         except asyncio.CancelledError:
             self._forget(waiter)
             raise
@@ -186,7 +158,7 @@ class Budget:
             self._serve()
 
     def may_begin(self, cell: str, models: Iterable[str]) -> bool:
-        """Whether a trial of `cell`, which asks `models`, may be begun.
+        """Whether a trial of `cell`, which asks `models`, may start.
 
         Not so after a call of that cell, or to one of its models, was turned away.
         """
@@ -195,12 +167,12 @@ class Budget:
 
     @property
     def exhausted(self) -> bool:
-        """Whether a call was turned away as the whole run has no money for it."""
+        """Whether a call was rejected by the cap of the whole run."""
         return self._run is not None and self._run.closed
 
     @property
     def reached(self) -> list[str]:
-        """Which caps turned a call away, and what was spent, to be read."""
+        """The caps that rejected a call, with their spending, as text."""
         accounts = [self._run, *self._models.values(), *self._cells.values()]
         return [str(account) for account in accounts if account is not None and account.closed]
 
@@ -258,56 +230,3 @@ def _account(name: str, usd: float) -> _Account:
 
 def _units(usd: float) -> int:
     return max(0, math.ceil(usd * _UNIT))
-
-
-def worst_case_usd(request: Request) -> float | None:
-    """Return the most that `request` can cost, in US dollars; None if nothing limits it.
-
-    None also where the model's price is unknown. Recorded answers cost nothing.
-    """
-    model = request.model
-    provider = provider_class(model.provider_name)
-    if provider.replays:
-        return 0.0
-    if model.price is None:
-        return None
-    most_out = provider.longest_answer(request)
-    if most_out is None:
-        # What costs nothing by the token may be as long as it likes.
-        return 0.0 if model.price.is_free else None
-    most_in, context = _longest_prompt(request), model.context_tokens
-    if most_in is None:
-        return None
-    if context is not None:
-        most_in = min(most_in, context)
-    return model.price.most(most_in, most_out)
-
-
-def unbounded(model: ModelInfo, max_tokens: int | None) -> str | None:
-    """Return why no budget can be kept with this model; None if one can."""
-    request = Request(model, (), SamplingParameters(max_tokens=max_tokens))
-    if worst_case_usd(request) is not None:
-        return None
-    if model.cost is None:
-        return f"the price of {model.model_id} is unknown (`cost` on its card)"
-    return (
-        f"nothing limits what an answer of {model.model_id} costs: give max_tokens, or its "
-        "card `context_tokens`"
-    )
-
-
-def _longest_prompt(request: Request) -> int | None:
-    """Return the most input tokens: one for each byte of the request as JSON.
-
-    No tokeniser makes more tokens than there are bytes, and what wraps a message on its way to the
-    model has fewer than its JSON. What an image has depends on its size and on the model: at most
-    all of the context.
-    """
-    if any(message.images for message in request.messages):
-        return request.model.context_tokens
-    most = len(request.encoded_messages)
-    if request.response_format is not None:
-        most += len(_encode(request.response_format))
-    if request.tools:
-        most += len(_encode(request.tools)) + _TOKENS_FOR_TOOLS
-    return most

@@ -1,4 +1,4 @@
-"""Models as they are registered: who serves them, what they cost, what they allow."""
+"""Registered models: provider, price, limits."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ Feature = Literal[
     "tools",
     "response_format",
 ]
-"""What can be asked of a model that not every model takes."""
+"""Features of a request that some models do not support."""
 
 FEATURES: Final[tuple[Feature, ...]] = get_args(Feature)
 
 
 class _Rates(BaseModel):
-    """What tokens of each kind cost."""
+    """Prices of tokens by kind."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -131,7 +131,7 @@ class ModelCost(_Rates):
 
     @property
     def is_free(self) -> bool:
-        """Whether nothing is charged, however long prompt and answer are."""
+        """Whether all tokens are free."""
         one = Usage(1, 1)
         return super().of(one) == 0 and not any(tier.of(one) for tier in self.above)
 
@@ -148,7 +148,7 @@ class ModelCost(_Rates):
 
 
 class RateLimit(BaseModel):
-    """What a model's provider allows; None means no known limit."""
+    """Rate limits of a provider; None means no known limit."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -157,7 +157,7 @@ class RateLimit(BaseModel):
 
 
 class ProviderInfo(BaseModel):
-    """Who serves a model.
+    """The provider of a model.
 
     Attributes:
         name: The provider's name, in any case: `OpenAI`, `simulated`.
@@ -284,7 +284,7 @@ class ModelInfo(BaseModel):
 
     @cached_property
     def price(self) -> ModelCost | None:
-        """What is charged for a call: `cost`, less the discount where it is asked in batches."""
+        """The price of a call: `cost`, less the discount for batches."""
         if self.cost is None or self.mode == "standard":
             return self.cost
         return self.cost.less(self.batch_discount)

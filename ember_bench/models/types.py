@@ -1,4 +1,4 @@
-"""What is asked of a model and what comes back."""
+"""Messages, sampling parameters and answers."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class SamplingParameters(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """How the model is to sample; None leaves it to the model's own default.
+    """Sampling parameters; None stands for the model's own default.
 
     Attributes:
         reasoning_effort: How long a reasoning model is to think: `low`, `medium`, `high`, or
@@ -171,7 +171,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Completion(msgspec.Struct, frozen=True, gc=False):
-    """What a provider gives back for one request.
+    """A provider's answer to one request.
 
     Attributes:
         text: The model's answer.
@@ -247,7 +247,7 @@ class Subject(Protocol):
 
     @property
     def answer_format(self) -> str:
-        """How answers are written."""
+        """The format of answers."""
 
     @property
     def choices(self) -> Sequence[str]:
@@ -258,4 +258,4 @@ class Subject(Protocol):
         """In [0, 1], where known."""
 
     def accepts(self, text: str) -> bool:
-        """Whether `text` answers the item rightly."""
+        """Whether `text` is a right answer."""

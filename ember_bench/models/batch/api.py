@@ -1,13 +1,14 @@
-"""What a provider's batch API has in common with the others': requests in, answers a day later.
+"""The common interface of batch APIs: requests in, answers within a day.
 
-OpenAI, Anthropic and Google take many requests at once at half their price, and answer within a
-day. `BatchQueue` gathers and waits; a `BatchApi` of each provider does the talking.
+OpenAI, Anthropic and Google take many requests at once for half their price. `BatchQueue` gathers
+calls and waits; the `BatchApi` of a provider submits batches and reads results.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -17,8 +18,10 @@ from ember_bench.models.types import Completion
 if TYPE_CHECKING:
     from ember_bench.models.call import Call
 
+ClientT_co = TypeVar("ClientT_co", covariant=True)
+
 CLOCK_SKEW_SECONDS: Final = 600.0
-"""How far a provider's clock may be from ours."""
+"""The most that a provider's clock may differ from ours."""
 
 
 class BatchRequest(msgspec.Struct, frozen=True):
@@ -63,6 +66,23 @@ class OpenBatch(msgspec.Struct, frozen=True):
 Outcome = Completion | ProviderError
 
 
+class Adapter(Protocol[ClientT_co]):
+    """The part of a provider that its batches use."""
+
+    def connected(self) -> ClientT_co:
+        """Return the SDK's client."""
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Turn errors of the SDK and of the server into `ProviderError`."""
+
+    def arguments(self, call: Call) -> dict[str, Any]:
+        """Return the SDK's arguments for `call`.
+
+        Raises:
+            ConfigError: if the API cannot take it.
+        """
+
+
 class BatchFailedError(ProviderError):
     """The provider did none of a batch: nothing was asked, and nothing is to be paid."""
 
@@ -76,11 +96,11 @@ class BatchApi(Protocol):
 
     @property
     def most_requests(self) -> int:
-        """How many requests one batch may have."""
+        """The most requests of one batch."""
 
     @property
     def most_bytes(self) -> int:
-        """How many bytes of requests one batch may have."""
+        """The most bytes of requests in one batch."""
 
     def request(self, call: Call) -> BatchRequest:
         """Return `call` as a batch has it.

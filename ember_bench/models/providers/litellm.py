@@ -36,7 +36,6 @@ from ember_bench.models.wire.adapting import (
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from ember_bench.documents import Document
     from ember_bench.errors import ProviderError
     from ember_bench.models.call import Call
     from ember_bench.models.info import Feature, ModelInfo
@@ -136,14 +135,6 @@ class LiteLLM(Provider):
         """
         known = set(_supported(model))
         return {feature: "" for feature, name in _NAMES.items() if name not in known}
-
-    @classmethod
-    def models_of(cls, document: Document) -> list[ModelInfo]:
-        """Return the model of a card."""
-        models = super().models_of(document)
-        if "options" in document.data:
-            document.sub("options").parse(LiteLLMOptions)
-        return models
 
     @classmethod
     def check(cls, models: Iterable[ModelInfo]) -> None:
