@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from ember_bench.answers.claims import IGNORED, Claim, Parsed, Reading, final_statement
 from ember_bench.answers.endings import stops_short, unfinished
-from ember_bench.answers.languages import CORRECT
+from ember_bench.answers.languages import CORRECT, LANGUAGES
 from ember_bench.answers.letters import leading_letter, plain_letters
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # What is not marked as an answer is looked for at the beginning and at the end of a text only.
 ENDS: Final = 300
 _LONGEST_OPTION: Final = 2000
-_SHORT_LINE: Final = 150
+_SHORT_SENTENCE: Final = 150
 _VERDICT_WORDS: Final = ("correct", "answer", "right", "best", "choice", "option")
 
 _BARE = re.compile(
@@ -35,13 +35,17 @@ _LINE = re.compile(
     r"(?!\s+(?:is|was)\s+(?:not|wrong|incorrect|false)\b)"
 )
 # Not preceded or followed by anything that makes it part of a word, a contraction or an initial.
-_LONE = r"(?<![\w'\u2019.])[(\[*]*(?P<letter>[A-Z])(?![\w'\u2019]|-\w|\.[A-Z])"
+# Letters of other scripts stand beside it without a space.
+_LATIN: Final = r"A-Za-z0-9_\u00c0-\u024f'\u2019"
+_LONE = rf"(?<![{_LATIN}.])[(\[*]*(?P<letter>[A-Z])(?![{_LATIN}]|-\w|\.[A-Z])"
 _LONE_LETTER = re.compile(_LONE)
 _ARTICLE = re.compile(r"[ ][a-z]")
 _REASON = re.compile(
     r"[ ](?:because|since|as|and|or|with|due|for|given|based|which|by|is|was|are|but|not)\b"
 )
-_JOINT = r"(?:,|/|&|\+|;|\u3001|\uff0c|\u548c|\u6216|\u53ca|\b(?:and/or|and|or|et|ou|und|oder|y|o|e)\b)"
+_JOINT = (
+    r"(?:,|/|&|\+|;|\u3001|\uff0c|\u548c|\u6216|\u53ca|\b(?:and/or|and|or|et|ou|und|oder|y|o|e)\b)"
+)
 _HEDGE = re.compile(rf"\s*{_JOINT}(?:\s*(?:and|or)\b)?\s*(?:both\s+)?(?:option|choice)?\s*" + _LONE)
 _OR = re.compile(r"\bor\b\s*(?:option|choice)?\s*" + _LONE)
 _ONLY_LETTERS = re.compile(r"(?:[\W_]+[A-Z])+[\W_]*")
@@ -57,8 +61,14 @@ _MARKED = re.compile(
 _ENDING = re.compile(r"(?<![\w'\u2019.])([A-Z])[\W_]{0,8}$")
 # The same where nothing shows that the line has ended: not the last name in a formula.
 _PLAIN_ENDING = re.compile(r"(?:^|[a-z,:]\s+)[(\[*]{0,4}([A-Z])[)\].*]{0,4}$")
+# "B est la bonne réponse": a letter, a verb, and the noun or what is said of it.
+_GAP: Final = r"[^.!?:;\n\u3002\uff1a]"
+_NOUNS: Final = sorted({n for one in LANGUAGES.values() for n in one.nouns if len(n) > 4})
+_VERBS: Final = sorted({v for one in LANGUAGES.values() if one.spaced for v in one.verbs})
 _CORRECT = re.compile(
-    _LONE + rf"[)\]*\"'\u300d]*(?P<gap>[^.!?\n\u3002]{{0,30}}?)(?:{'|'.join(CORRECT)})"
+    _LONE + rf"[)\]*\"'\u300d]*(?P<gap>{_GAP}{{0,30}}?(?:{'|'.join(CORRECT)})"
+    rf"|\s+(?:{'|'.join(map(re.escape, _VERBS))})\s{_GAP}{{0,20}}?(?:{'|'.join(_NOUNS)})"
+    r"(?!\s*(?:in|un|fals)))"
 )
 _NEGATION = re.compile(
     r"\b(?:not|never|neither|nor|cannot|except|wrong|incorrect|false|eliminate|exclude)\b|n['\u2019]t\b",
@@ -156,7 +166,7 @@ def _in_words(
 def _is_choice(leading: re.Match[str], sentence: str) -> bool:
     """Whether the letter that a claim begins with is a choice, not an article or a pronoun."""
     letter, tail = leading["letter"], sentence[leading.end() :]
-    if leading["close"] or leading["open"] or not tail.strip():
+    if leading["close"] or leading["open"] or not tail.strip() or _HEDGE.match(tail):
         return True
     if letter.islower():
         return not _ARTICLE.match(tail) or (letter not in "ai" and bool(_REASON.match(tail)))
@@ -200,8 +210,8 @@ def _from_lines(text: str, end: _Ending, letters: str, options: dict[str, str]) 
         return Parsed(_valid(letter, letters) if letter else None, stated=bool(letter))
     if end is _Ending.FINISHED:
         found |= _in_line(last)
-    elif len(last) <= _SHORT_LINE:
-        found |= set(_PLAIN_ENDING.findall(last))
+    elif len(sentence := _SENTENCE_END.split(last)[-1].strip()) <= _SHORT_SENTENCE:
+        found |= set(_PLAIN_ENDING.findall(sentence))
     found &= set(letters)
     if found:
         stated = leading is not None and leading["letter"] in found
@@ -292,6 +302,7 @@ def _options(choices: tuple[str, ...]) -> dict[str, str]:
 
 
 def ends(text: str) -> str:
+    """Return the beginning and the end of a text, as lines of their own if it is long."""
     return text if len(text) <= 2 * ENDS else f"{text[:ENDS]}\n...\n{text[-ENDS:]}"
 
 

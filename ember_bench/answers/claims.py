@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from ember_bench.models.types import CutOff
 from ember_bench.answers.endings import own_part
 from ember_bench.answers.templates import is_template, leading_template
+from ember_bench.models.types import CutOff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -129,11 +129,16 @@ _BECAUSE = re.compile(r"\s+because\b", re.IGNORECASE)
 _AND = re.compile(r"[\s$.,;&*}]*(?:\b(?:and|or)\b|[,;&])?[\s$*\\(\[]*", re.IGNORECASE)
 _JSON_STRING = re.compile(r'\s{0,100}(?:"((?:[^"\\\n]|\\.){0,1000}+)"|\'([^\'\n]{0,1000}+)\')')
 _JSON_BARE = re.compile(r"\[[^\]\n]{0,1000}\]|[^,}\n]{0,1000}")
+# Where a sentence stands in a string of JSON, and where that ends.
+_OPEN_STRING = re.compile(r'"\s?:\s?"[^"\n]*$')
+_QUOTE_END = re.compile(r'(?<!\\)"\s*(?:[,}\]]|$)')
 _TAG = re.compile(r"[<\[](?:[A-Za-z]{1,12}[-_ ])?answer\s?[>\]]", re.IGNORECASE)
 _TAG_END = re.compile(r"[<\[]/(?:[A-Za-z]{1,12}[-_ ])?answer\s?[>\]]", re.IGNORECASE)
 
 
-def claims(text: str, readers: Mapping[str, Callable[[str, int], Claim | None]] | None = None) -> Iterator[Claim]:
+def claims(
+    text: str, readers: Mapping[str, Callable[[str, int], Claim | None]] | None = None
+) -> Iterator[Claim]:
     """Yield the claims of `text`, the last one first; those that repeat a template are none.
 
     Args:
@@ -159,10 +164,10 @@ def claims(text: str, readers: Mapping[str, Callable[[str, int], Claim | None]] 
 def final_statement(
     text: str, read: Callable[[Claim], Reading], *, grows: bool = True
 ) -> Statement:
-    """Return what the last claims of `text` say, each understood by `read`.
+    r"""Return what the last claims of `text` say, each understood by `read`.
 
     A later claim stands against an earlier one, as models correct themselves, unless both are one
-    statement (`\\boxed{1} and \\boxed{2}`): then they must agree.
+    statement (`\boxed{1} and \boxed{2}`): then they must agree.
 
     Args:
         text: A model's text; what its model went on with as a new question does not count.
@@ -170,7 +175,7 @@ def final_statement(
         grows: An answer at the end of a text that was cut off may be the beginning of a longer one.
     """
     cut_off = isinstance(text, CutOff)
-    text = own_part(text, lambda part: next(_statements(part), None) is not None)
+    text = before_next_question(text)
     if cut_off and grows:
         read = _up_to(len(text.rstrip()), read)
     statement = _said(text, claims(text), read)
@@ -181,6 +186,11 @@ def final_statement(
     if text.isascii():
         return _merged(statement, _said(text, claims(text, READERS), read))
     return _said(text, claims(text, {**_READERS, **READERS}), read)
+
+
+def before_next_question(text: str) -> str:
+    """Return `text` up to where its model, with an answer stated, goes on with a new question."""
+    return own_part(text, lambda part: next(_statements(part), None) is not None)
 
 
 def _statements(text: str) -> Iterator[Claim]:
@@ -233,7 +243,8 @@ def _up_to(end: int, read: Callable[[Claim], Reading]) -> Callable[[Claim], Read
 
     def checked(claim: Claim) -> Reading:
         reading = read(claim)
-        if claim.closed or claim.body + len(claim.fragment) < end:
+        whole = claim.closed or claim.fragment.rstrip(" *_").endswith((".", "!", "\u3002"))
+        if whole or claim.body + len(claim.fragment) < end:
             return reading
         # What stands before the last word does not depend on how that ends.
         shorter = claim.fragment.rstrip().rpartition(" ")[0]
@@ -250,8 +261,10 @@ def without_reason(fragment: str, *, verb: bool) -> str:
 
 def _hashes(text: str, at: int) -> Claim | None:
     """`#### 18`, the mark of GSM8K's own solutions."""
-    fragment = _line(text, at + 4).strip()
-    return Claim("hashes", at, at + 4, fragment) if fragment else None
+    line = _line(text, at + 4)
+    fragment = line.strip()
+    body = at + 4 + len(line) - len(line.lstrip())
+    return Claim("hashes", at, body, fragment) if fragment else None
 
 
 def _boxed(text: str, at: int) -> Claim | None:
@@ -285,21 +298,34 @@ def _answer(text: str, at: int) -> Claim | None:
         return _json_claim(text, start, match.end())
     skipped = _SKIP.match(text, match.end())
     body = skipped.end() if skipped else match.end()
-    fragment = _line(text, body)
-    if template := leading_template(fragment):
-        body, fragment = body + template, fragment[template:]
-    if not fragment:
-        return None
     below = "\n" in text[match.end() : body]
+    body += leading_template(_line(text, body))
+    fragment = _line(text, body)
     verb = match["verb"] or ""
+    if verb and (end := _end_of_string(text, start, fragment)) is not None:
+        fragment = fragment[:end]
+    return _affirmed(start, body, fragment, verb, below=below) if fragment else None
+
+
+def _affirmed(start: int, body: int, fragment: str, verb: str, *, below: bool) -> Claim:
+    """Return the claim of a fragment, which may say what the answer is not, and then what it is."""
+    said_of = bool(verb)
     if not (_NEGATING_VERB.search(verb) or _NEGATED.match(fragment)):
-        said = without_reason(fragment, verb=bool(verb))
-        return Claim("answer", start, body, said, below, verb=bool(verb))
+        said = without_reason(fragment, verb=said_of)
+        return Claim("answer", start, body, said, below, verb=said_of)
     if (instead := _INSTEAD.search(fragment)) is not None:
         body += instead.end()
-        return Claim("answer", start, body, fragment[instead.end() :].lstrip(), verb=bool(verb))
+        return Claim("answer", start, body, fragment[instead.end() :].lstrip(), verb=said_of)
     said = _NEGATED.sub("", fragment, count=1).lstrip()
     return Claim("answer", start, body, said, below, negated=True)
+
+
+def _end_of_string(text: str, start: int, fragment: str) -> int | None:
+    """Return where the string of JSON ends that a sentence stands in; None if it stands in none."""
+    end = _QUOTE_END.search(fragment)
+    if end is None or not _OPEN_STRING.search(text, max(0, start - MAX_FRAGMENT), start):
+        return None
+    return end.start()
 
 
 def _is_key(text: str, start: int, quote: str) -> bool:

@@ -16,9 +16,10 @@ _END_TOKEN = re.compile(
 )
 # A question of the model's own, as where a base model goes on with the next example.
 _NEXT = re.compile(
-    r"\n[ \t*#]{0,20}(?P<word>Question|Q|Problem|Exercise|Input|Human|User|\[INST\]|\u95ee\u9898|\u554f\u984c"
-    r"|\u9898\u76ee|Pregunta|Frage|Pergunta|Domanda)[ \t*]*[:\uff1a]"
-    r"|\n[ \t]{0,20}(?:<\|(?:user|im_start|start_header_id)\|?>|\#{2,3} (?:Instruction|Question|Problem|Human|User)\b)",
+    r"\n[ \t*#]{0,20}(?P<word>Question|Q|Problem|Exercise|Input|Human|User|\[INST\]"
+    r"|\u95ee\u9898|\u554f\u984c|\u9898\u76ee|Pregunta|Frage|Pergunta|Domanda)[ \t*]*[:\uff1a]"
+    r"|\n[ \t]{0,20}(?:<\|(?:user|im_start|start_header_id)\|?>"
+    r"|\#{2,3} (?:Instruction|Question|Problem|Human|User)\b)",
 )
 _MOST_NEXT: Final = 8
 _ENDS: Final = tuple(".!?\u3002\uff01\uff1f\u2026\u0964\u06d4\u061f")

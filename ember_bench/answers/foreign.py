@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from ember_bench.answers.claims import MAX_FRAGMENT, Claim, without_reason
-from ember_bench.answers.languages import DENIALS, ENDINGS, LANGUAGES, PICKS, Language
+from ember_bench.answers.languages import DENIALS, ENDINGS, LANGUAGES, PICKS
 from ember_bench.answers.letters import NATIVE
 from ember_bench.answers.templates import leading_template
 
@@ -19,22 +19,32 @@ _SKIP = re.compile(r"[\s*_`]{0,200}")
 _COLON: Final = r"[:=\uff1a]|\u2192|->"
 # What an answer that follows its noun directly begins with: anything else is the noun's sentence.
 _BEGINNING: Final = (
-    rf"(?-i:[(\[{{\uff08\u3010\u300c*\"'$]*(?:[A-Z\uff21-\uff3a](?![A-Za-z])|-?[0-9\uff10-\uff19]"
-    rf"|[{NATIVE}](?!\w)|\\boxed))"
+    r"[(\[{\uff08\u3010\u300c*\"'$]*"
+    r"(?:(?-i:[A-Z\uff21-\uff3a](?![A-Za-z]))|-?[0-9\uff10-\uff19]|\\boxed"
 )
+_DIRECT: Final = rf"{_BEGINNING})"
+_DIRECT_NATIVE: Final = rf"{_BEGINNING}|[{NATIVE}](?!\w))"
+# A letter of a word, with the marks that are not letters by themselves.
+_IN_WORD: Final = r"[^\s\d.,:;!?()\[\]{{}}\"'*=]"
 _SPACED: Final = (
-    r"{noun}\w{{0,4}}(?P<gap>(?:[ \t]+[^\W\d_]{{1,20}}){{0,3}}?)[ \t\"'*_`\u00bb\u201d\u2019\])]{{0,9}}"
-    r"(?:{colon}|[\u2013\u2014-](?=[ \t])|(?<=[ \t*_])(?:{verbs})(?![^\W\d_]){bare})[ \t*_]*[:\uff1a]?"
+    rf"{{noun}}{_IN_WORD}{{{{0,4}}}}(?P<gap>(?:[ \t]+{_IN_WORD}{{{{1,20}}}}){{{{0,3}}}}?)"
+    r"[ \t\"'*_`\u00bb\u201d\u2019\])]{{0,9}}"
+    r"(?:{colon}|[\u2013\u2014-](?=[ \t])|(?<=[ \t*_])(?:{verbs})(?![^\W\d_]){bare})"
+    r"[ \t*_]*[:\uff1a]?"
 )
 _UNSPACED: Final = (
-    r"{noun}[\u3011\u300d\u300f\"'*_ \t]{{0,9}}(?P<gap>[^\s\d.:,\u3002\uff1a\uff0c]{{0,12}}?)[ \t*_\"']{{0,9}}"
+    r"{noun}[\u3011\u300d\u300f\"'*_ \t]{{0,9}}(?P<gap>[^\s\d.:,\u3002\uff1a\uff0c]{{0,12}}?)"
+    r"[ \t*_\"']{{0,9}}"
     r"(?:{colon}|{verbs}{bare})[ \t*_\"'\u3001\uff0c]*[:\uff1a]?"
 )
-_PICK = re.compile(rf"(?:{'|'.join(PICKS)})[:\uff1a\s*]*(?:\u9009\u9879|\u9078\u9805)?(?={_BEGINNING})")
+_PICK = re.compile(
+    rf"(?:{'|'.join(PICKS)})[:\uff1a\s*]*(?:\u9009\u9879|\u9078\u9805)?(?={_DIRECT})"
+)
 # "La lettre B", "la opción (B)": what stands before a letter and does not matter.
 _FILLER = re.compile(
-    r"(?:(?:[^\W\d_]{2,12}[ ]){1,3}|\u9009\u9879|\u9078\u9805|\u9078\u629e\u80a2|\ubcf4\uae30)[ ]?"
-    r"(?=[(\[*\"\u201c]*[A-Z](?![\w'\u2019]))"
+    r"(?:(?:[^\W\d_A-Z]{1,12}[ ]){1,3}"
+    r"|\u9009\u9879|\u9078\u9805|\u9078\u629e\u80a2|\ubcf4\uae30)[ ]?"
+    r"(?=[(\[*\"\u201c]*(?:[A-Z](?![\w'\u2019])|[" + NATIVE + r"](?!\w)))"
 )
 _SENTENCE = re.compile(r"[\u3002\uff01\uff1f\u0964\u06d4]")
 
@@ -61,7 +71,11 @@ def _pattern(noun: str) -> tuple[re.Pattern[str], frozenset[str], bool]:
     verbs = sorted({re.escape(v) for one in sharing for v in one.verbs}, key=len, reverse=True)
     spaced = sharing[0].spaced
     bare = any(language.bare for language in sharing)
-    directly = rf"|(?<=[ \t*_])(?={_BEGINNING})" if spaced else rf"|(?={_BEGINNING})"
+    directly = (
+        rf"|(?<=[ \t*_])(?={_DIRECT_NATIVE})"
+        if spaced
+        else rf"|(?<={re.escape(noun[-1])}|[\s*\u3011\u300d])(?={_DIRECT})"
+    )
     written = (_SPACED if spaced else _UNSPACED).format(
         noun=re.escape(noun),
         colon=_COLON,
@@ -79,10 +93,10 @@ def _reader(nouns: Iterable[str], offset: int) -> Callable[[str, int], Claim | N
             return None
         for noun in nouns:
             pattern, negations, spaced = _pattern(noun)
-            if spaced and start and text[start - 1].isalpha():
-                # Hebrew and Arabic write "the", "and" and "so" as one letter before the noun.
-                if noun[0] < "\u0590" or noun[0] > "\u06ff":
-                    continue
+            # Hebrew and Arabic write "the", "and" and "so" as one letter before the noun.
+            joined = not spaced or "\u0590" <= noun[0] <= "\u06ff"
+            if not joined and start and text[start - 1].isalpha():
+                continue
             if (match := pattern.match(text, start)) is not None:
                 return _claim(text, start, match, negations, spaced=spaced)
         return None
@@ -102,7 +116,7 @@ def _claim(
     if not fragment.strip():
         return None
     colon = match[0].rstrip(" \t*_")[-1:] in (":", "\uff1a", "=")
-    negated = _negates(match["gap"] + match[0][-4:], negations, spaced=spaced)
+    negated = _negates(match["gap"], negations, spaced=spaced)
     first, _, rest = fragment.partition(" ")
     if first.casefold() in negations and rest:
         negated, fragment = True, rest
@@ -111,7 +125,9 @@ def _claim(
     if filler := _FILLER.match(fragment):
         fragment = fragment[filler.end() :]
     said = without_ending(without_reason(fragment, verb=not colon))
-    return Claim("answer", start, body, said, "\n" in text[match.end() : body], negated, verb=not colon)
+    return Claim(
+        "answer", start, body, said, "\n" in text[match.end() : body], negated, verb=not colon
+    )
 
 
 def _negates(gap: str, negations: frozenset[str], *, spaced: bool) -> bool:
@@ -140,8 +156,6 @@ def _pick(text: str, at: int) -> Claim | None:
 
 
 READERS: Final[dict[str, Callable[[str, int], Claim | None]]] = {
-    **{
-        key: _reader(nouns, len(nouns[0]) - len(key)) for key, nouns in _by_key().items()
-    },
+    **{key: _reader(nouns, len(nouns[0]) - len(key)) for key, nouns in _by_key().items()},
     **dict.fromkeys(PICKS, _pick),
 }

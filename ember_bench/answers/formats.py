@@ -129,14 +129,14 @@ def _read_short(parse: Parser, text: str, choices: tuple[str, ...], _cut_off: bo
 
 
 def _read(parse: Parser, text: str, choices: Sequence[str]) -> Parsed:
-    thought, answer, cut_off = split_thoughts(text)
-    if thought or cut_off:
+    _, answer, cut_off = split_thoughts(text)
+    if answer != text:
         text = CutOff(answer) if cut_off or isinstance(text, CutOff) else answer
     read = parse(text, choices)
     if not isinstance(read, Parsed):
         read = Parsed(read, stated=read is not None)
     # An answer that is itself a thought would be read as none the next time.
-    if read.answer is None or split_thoughts(read.answer).thought:
+    if read.answer is None or split_thoughts(read.answer).answer != read.answer:
         return _NOTHING
     return read
 

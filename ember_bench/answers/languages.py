@@ -146,18 +146,21 @@ ENDINGS: Final = (
     "입니다", "이에요", "예요", "이다",
     " है", " हैं", " होगा", " ہے", " است", " ነው", " हो", " आहे", " છે", " ਹੈ", " ஆகும்", " է",
     "'dir", "'dır", "'dur", "'dür", "'tir", "'tır", "'tur", "'tür",
-    "’dir", "’dır", "’dur", "’dür", "’tir", "’tır", "’tur", "’tür",
+    "\u2019dir", "\u2019dır", "\u2019dur", "\u2019dür",
+    "\u2019tir", "\u2019tır", "\u2019tur", "\u2019tür",
 )  # fmt: skip
 DENIALS: Final = (
-    "ではな", "ではあり", "じゃな", "でない", "가 아니", "이 아니", "가 아닙", "이 아닙", " नहीं", " নয়",
-    " نہیں", " نیست", " değil", " емес", " эмес", " deyil", " emas", " కాదు", " होइन", " नाही",
+    "ではな", "ではあり", "じゃな", "でない", "가 아니", "이 아니", "가 아닙", "이 아닙", " नहीं",
+    " নয়", " نہیں", " نیست", " değil", " емес", " эмес", " deyil", " emas", " కాదు",
+    " होइन", " नाही",
 )  # fmt: skip
 
 # "B is correct": behind the letter, within its sentence.
 CORRECT: Final = (
-    "正确", "正確", "正解", "正しい", "정답", "맞", "옳", "correcta", "correcto", "correcte", "exacte",
-    "corretta", "corretto", "giusta", "correta", "correto", "certa", "richtig", "korrekt", "juist",
-    "верн", "правильн", "вірн", "правильна", "doğru", "benar", "betul", "đúng", "صحيح", "درست", "سہی",
-    "सही", "সঠিক", "ถูกต้อง", "poprawn", "prawidłow", "správn", "corect", "helyes", "oikea", "rätt",
-    "riktig", "rigtig", "sahihi", "σωστ", "נכונ", "tama",
+    "正确", "正確", "正解", "正しい", "정답", "맞", "옳",
+    "correcta", "correcto", "correcte", "exacte", "corretta", "corretto", "giusta", "correta",
+    "correto", "certa", "corect", "richtig", "korrekt", "juist", "rätt", "riktig", "rigtig",
+    "верн", "правильн", "вірн", "poprawn", "prawidłow", "správn", "helyes", "oikea",
+    "doğru", "benar", "betul", "tama", "sahihi", "đúng", "σωστ", "נכונ",
+    "صحيح", "درست", "सही", "সঠিক", "ถูกต้อง",
 )  # fmt: skip

@@ -7,7 +7,7 @@ import unicodedata
 from typing import Final
 
 # Letters of other scripts that number options in their language, in order. Of the Cyrillic ones
-# В is left out, which is the third there and looks like the second of A, B, C.
+# the letter Ve is left out, which is the third there and looks like the second of A, B, C.
 _ORDERS: Final = (
     "\u0623\u0628\u062c\u062f\u0647\u0648\u0632\u062d",  # Arabic, by the abjad
     "\u0627\u0628\u062c\u062f\u0647\u0648\u0632\u062d",

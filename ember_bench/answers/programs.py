@@ -32,7 +32,8 @@ _UNMISTAKABLE = re.compile(
 _DEFINITION = re.compile(r"^[ \t]*(?:async[ \t]+def|def|class)[ \t]", re.MULTILINE)
 _ANSWER = re.compile(r"[ \t*_#]{0,9}answer[*_]{0,4}:[*_]{0,4}[ \t]*\n?", re.IGNORECASE)
 _MARKED = re.compile(
-    r"^[ \t]*(?:\[(?P<square>PYTHON|CODE|BEGIN|ANSWER|SOLUTION)\]|<(?P<angle>python|code|answer|solution)>)",
+    r"^[ \t]*(?:\[(?P<square>PYTHON|CODE|BEGIN|ANSWER|SOLUTION)\]"
+    r"|<(?P<angle>python|code|answer|solution)>)",
     re.MULTILINE | re.IGNORECASE,
 )
 _ENDS: Final = {"begin": r"\[(?:DONE|END|/BEGIN)\]"}
@@ -43,13 +44,16 @@ _IMPORTED = re.compile(r"^(?:from[ \t]+[\w.]+[ \t]+)?import[ \t]+(.+)$", re.MULT
 _TEST = re.compile(r"test|check$|main$|demo|example|usage|run_", re.IGNORECASE)
 _BODY = re.compile(r":[^\n]*\S[ \t]*$|:[^\n]*\n(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]+\S", re.MULTILINE)
 # Two names in a row, which no Python has but behind a keyword or around an operator; or Markdown.
+_KEYWORDS: Final = (
+    "and|as|assert|async|await|break|case|class|continue|def|del|elif|else|except|finally|for|from"
+    "|global|if|import|in|is|lambda|match|nonlocal|not|or|pass|print|raise|return|try|type|while"
+    "|with|yield"
+)
 _PROSE = re.compile(
-    r"(?!(?:and|as|assert|async|await|break|case|class|continue|def|del|elif|else|except|finally|for"
-    r"|from|global|if|import|in|is|lambda|match|nonlocal|not|or|pass|print|raise|return|try|type|while"
-    r"|with|yield)\b)[A-Za-z][\w'\u2019-]*[,:;]?[ \t]+(?!(?:and|as|else|for|if|in|is|not|or)\b)[`*\"(]?[A-Za-z][\w'\u2019]*"
-    r"(?:[ \t]+[^=\s]|[.!?:`*]|$)"
-    r"|\*\*\w|[-*+][ \t]+[A-Za-z`*]|[0-9]{1,3}[.)][ \t]+[A-Za-z`*]|[#]{2,6}[ \t]"
-    r"|`{3,}|~{3,}"
+    rf"(?!(?:{_KEYWORDS})\b)[A-Za-z][\w'\u2019-]*[,:;]?[ \t]+"
+    r"(?!(?:and|as|else|for|if|in|is|not|or)\b)"
+    r"[`*\"(]?[A-Za-z][\w'\u2019]*(?:[ \t]+[^=\s]|[.!?:`*]|$)"
+    r"|[-*+][ \t]+[A-Za-z`*]|[0-9]{1,3}[.)][ \t]+[A-Za-z`*]|`{3,}|~{3,}"
 )
 _TRIPLE = re.compile(r'"""|\'\'\'')
 

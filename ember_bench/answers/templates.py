@@ -12,8 +12,12 @@ _WORD: Final = (
     r"values?|results?|integers?|words?|phrase|text|solution|response|here|in|of|goes|as|or|and|for|to|"
     r"be|is|question|above|below|capital|yes|no|true|false|either|placeholder|from|list|string|span)"
 )
-_KEY: Final = r"(?:answer|letter|number|option|choice|value|result|solution|response|insert|placeholder)"
-_VERDICTS: Final = r"[\"'`*]*(?:yes|true)[\"'`*]*\s*(?:/|\||,|\bor\b)\s*[\"'`*]*(?:no|false)[\"'`*]*"
+_KEY: Final = (
+    r"(?:answer|letter|number|option|choice|value|result|solution|response|insert|placeholder)"
+)
+_VERDICTS: Final = (
+    r"[\"'`*]*(?:yes|true)[\"'`*]*\s*(?:/|\||,|\bor\b)\s*[\"'`*]*(?:no|false)[\"'`*]*"
+)
 _TEMPLATE = re.compile(
     rf"""(?: _{{2,}} | \.{{2,}} | \u2026+ | \?{{2,}} | [xX]{{2,}}
       # [your answer], <letter>, {{answer}}, (final answer)

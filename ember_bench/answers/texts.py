@@ -9,8 +9,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ember_bench.answers.claims import IGNORED, Claim, Parsed, Reading, final_statement
-from ember_bench.answers.endings import own_part, unfinished
+from ember_bench.answers.claims import (
+    IGNORED,
+    Claim,
+    Parsed,
+    Reading,
+    before_next_question,
+    final_statement,
+)
+from ember_bench.answers.endings import unfinished
 from ember_bench.models.types import CutOff
 
 _WRAPPING: Final = " \t\r\n\f\v*_`\"'\u201c\u201d\u300c\u300d"
@@ -21,22 +28,27 @@ _SUPPOSED = re.compile(
 )
 # "The answer is wrong", "the answer is as follows": about an answer, or before it.
 _ABOUT = re.compile(
-    r"(?:not |in)?(?:correct|right|wrong|clear|obvious|simple|given|unique|below|here|unclear|as follows"
-    r"|the following|found|based|provided|shown)\b[^\n]{0,3}(?:$|[,.:;]|\s(?:by|in|on|at|that|because|if|when)\b)",
+    r"(?:not |in)?(?:correct|right|wrong|clear|obvious|simple|given|unique|below|here|unclear"
+    r"|as follows|the following|found|based|provided|shown)\b"
+    r"[^\n]{0,3}(?:$|[,.:;]|\s(?:by|in|on|at|that|because|if|when)\b)",
     re.IGNORECASE,
 )
 # The full stop of a sentence, and not that of "St. Louis" or of an initial.
+_ABBREVIATED: Final = (
+    r"(?<!\bSt)(?<!\bMt)(?<!\bFt)(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bJr)(?<!\bSr)(?<!\bvs)"
+    r"(?<!\bNo)(?<!\bInc)(?<!\bLtd)(?<!\bProf)(?<!\b[A-Za-z])"
+)
 _STOP = re.compile(
-    r"(?<!\bSt)(?<!\bMt)(?<!\bFt)(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bJr)(?<!\bSr)(?<!\bvs)(?<!\bNo)"
-    r"(?<!\bMrs)(?<!\bInc)(?<!\bLtd)(?<!\bProf)(?<!\be\.g)(?<!\bi\.e)(?<!\b[A-Za-z])[.!?]+(?=[*\"'\u201d)]*(?:\s|$))"
+    rf"{_ABBREVIATED}[.!?]+"
+    r"(?=[*\"'\u201d)]*(?:\s|$))"
     r"|[\u3002\uff01\uff1f\u0964]"
 )
 _LAST_STOP = re.compile(r"(?<![.])\.$")
-_MACRO = re.compile(
-    r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|sf|it)|emph|mbox)\s?\{([^{}]*)\}"
-)
+_MACRO = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|sf|it)|emph|mbox)\s?\{([^{}]*)\}")
 _DOLLARS = re.compile(r"\$([^$]*)\$")
-_EMPTY = re.compile(r"(?:^|\n)[ \t*_#>]*(?:[A-Za-z]{1,8}[ _]){0,3}answer[ *_]*[:\uff1a][\s*_]*$", re.IGNORECASE)
+_EMPTY = re.compile(
+    r"(?:^|\n)[ \t*_#>]*(?:[A-Za-z]{1,8}[ _]){0,3}answer[ *_]*[:\uff1a][\s*_]*$", re.IGNORECASE
+)
 _SHORT: Final = 100  # characters
 _LONG: Final = 300
 _MOST_NESTED: Final = 10
@@ -54,13 +66,15 @@ def parse_text(text: str) -> Parsed:
 
 
 def _once(text: str) -> Parsed:
-    def read(claim: Claim) -> Reading:
-        return _read_claim(claim, text)
+    own = before_next_question(text)
 
-    statement = final_statement(text, read)
+    def read(claim: Claim) -> Reading:
+        return _read_claim(claim, own)
+
+    statement = final_statement(own, read)
     if statement.decided:
         return Parsed(statement.answer, stated=True)
-    whole = own_part(text, lambda _: False).strip()
+    whole = own.strip()
     if not whole or isinstance(text, CutOff) or _breaks_off(whole):
         return Parsed(None)
     return Parsed(whole, stated=len(whole) <= _SHORT and "\n" not in whole)
@@ -68,27 +82,29 @@ def _once(text: str) -> Parsed:
 
 def _breaks_off(whole: str) -> bool:
     """Whether a text ends in "Answer:", or is a long one that ends within a sentence."""
-    return _EMPTY.search(whole[-_SHORT:]) is not None or (
-        len(whole) > _LONG and unfinished(whole)
-    )
+    return _EMPTY.search(whole[-_SHORT:]) is not None or (len(whole) > _LONG and unfinished(whole))
 
 
 def _read_claim(claim: Claim, text: str) -> Reading:
-    if claim.style == "pick" or not claim.fragment.strip():
-        return None if claim.style == "field" else IGNORED
+    if claim.style == "field" and not claim.fragment:
+        return None  # it says that there is no answer
     if claim.enclosed:
-        return _plain(claim.fragment) or None
+        return _plain(claim.fragment) or IGNORED
+    return _unenclosed(claim, text) or IGNORED
+
+
+def _unenclosed(claim: Claim, text: str) -> str:
+    """Return what a claim without an end of its own says; nothing if it is about something else."""
     before = text[text.rfind("\n", 0, claim.start) + 1 : claim.start]
     if claim.style == "hashes":
         # In Markdown it is a heading, but for the last line of all.
-        return IGNORED if text[claim.body + len(claim.fragment) :].strip(" \n") else claim.fragment
-    if not claim.verb:
-        if _BEFORE_COLON.fullmatch(before) is None:
-            return IGNORED
-        return claim.fragment.strip(_WRAPPING) or IGNORED
-    if _SUPPOSED.search(before) or _ABOUT.match(claim.fragment):
-        return IGNORED
-    return _in_sentence(claim.fragment) or IGNORED
+        rest = text[claim.body + len(claim.fragment) :]
+        return "" if rest.strip() else claim.fragment
+    if claim.verb:
+        supposed = _SUPPOSED.search(before) or _ABOUT.match(claim.fragment)
+        return "" if supposed else _in_sentence(claim.fragment)
+    states = claim.style == "answer" and _BEFORE_COLON.fullmatch(before) is not None
+    return claim.fragment.strip(_WRAPPING) if states else ""
 
 
 def _in_sentence(fragment: str) -> str:

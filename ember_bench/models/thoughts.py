@@ -45,10 +45,10 @@ _CLOSING: Final = rf"""
   | (?P<end_bar><\|/think\|>|<\|content\|>)
 """
 _MARK = re.compile(
-    rf"""(?<![\\"'`(|\[])(?:{_OPENING}|{_CLOSING})(?![\\"'`)|])""", re.IGNORECASE | re.VERBOSE
+    # A backtick, and not the last one of a fence, stands around a word in a sentence.
+    rf"""(?=[<\[\u25c1])(?<![\\"'(|\[])(?<!(?<!`)`)(?:{_OPENING}|{_CLOSING})(?![\\"')|]|`(?!`))""",
+    re.IGNORECASE | re.VERBOSE,
 )
-# All but "[" and those below end in these; a text without any has no mark.
-_SIGNS: Final = ("</", "<|", "<t", "<T", "think", "Think", "THINK", "[REASON", "[THOUGHT", "<unused9")
 _CHANNEL: Final = "<|channel|>"
 _FINAL: Final = "<|channel|>final"
 _MESSAGE: Final = "<|message|>"
@@ -93,15 +93,15 @@ def split_thoughts(text: str) -> Thoughts:
         return _channels(text)
     if (named := _named_parts(text)) is not None:
         return named
-    if not any(sign in text for sign in _SIGNS) and "\u25c1" not in text:
-        return Thoughts("", text)
-    return _marked(text)
+    if "<" in text or "[" in text or "\u25c1" in text:
+        return _marked(text)
+    return Thoughts("", text)
 
 
 def as_answer(text: str, finish_reason: str) -> tuple[str, str]:
     """Return (the thought, the answer) of a completion; the answer knows if it was cut off."""
     thought, answer, cut_off = split_thoughts(text)
-    if thought:
+    if answer != text:
         answer = answer.lstrip()
     # Also after "stop": the end that a server meets within a thought is not that of an answer.
     return thought, CutOff(answer) if cut_off or finish_reason == "length" else answer

@@ -13,8 +13,17 @@ from ember_bench.answers import formats
 from ember_bench.answers.formats import AnswerFormat
 from ember_bench.datasets.item import Item
 from ember_bench.errors import ConfigError, UnknownNameError
-from ember_bench.evaluators import ExactMatch, MultipleChoice, NumericMatch, Score, kinds
+from ember_bench.evaluators import (
+    ExactMatch,
+    MultipleChoice,
+    NumericMatch,
+    Score,
+    kinds,
+    load_evaluator,
+)
+from ember_bench.evaluators.base import Normalises
 from ember_bench.evaluators.kinds import AnswerEvaluator, evaluator
+from ember_bench.registry import Cards, builtin_root
 
 EXACT, NUMERIC, CHOICE = ExactMatch("e"), NumericMatch("n"), MultipleChoice("c")
 NUMBER = Item("1", "?", "18", answer_format="number")
@@ -207,3 +216,25 @@ def test_a_kind_is_a_dataclass_with_a_name() -> None:
 
     with pytest.raises(TypeError, match="expected a dataclass with a field 'name'"):
         evaluator("nameless")(Nameless)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(
+    ("card", "form", "one", "other", "same"),
+    [
+        ("quasi_exact_match", "text", "Paris.", "the paris", True),
+        ("quasi_exact_match", "text", "Paris", "Rome", False),
+        ("quasi_exact_match", "text", "!", "?", False),
+        ("exact_match", "text", "Paris", "paris", False),
+        ("exact_match", "text", "Zoe\u0308", "Zo\u00eb", True),
+        ("multiple_choice", "text", "(B)", "Answer: b", True),
+        ("numeric_match", "text", "1,000 eggs", "1000", True),
+        ("numeric_match_1_percent", "number", "100", "100.5", False),
+    ],
+)
+def test_answers_that_count_as_the_same_have_the_same_normal_form(
+    card: str, form: str, one: str, other: str, same: bool
+) -> None:
+    evaluator = load_evaluator(card, Cards([builtin_root()]))
+    assert isinstance(evaluator, Normalises)
+    item = Item("i", "?", "1", choices=("x", "y"), answer_format=form)
+    assert (evaluator.normal(item, one) == evaluator.normal(item, other)) == same
