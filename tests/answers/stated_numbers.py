@@ -221,4 +221,6 @@ STATED: dict[str, str] = {
     "Answer: 12 with 3 left": "12",
     "Answer: 12 if x = 3": "12",
     "Answer: 12 when n=4": "12",
+    "Answer: 18 {0} {query}": "18",
+    "Answer: 18 {9 * 2}": "18",
 }
