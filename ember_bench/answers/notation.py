@@ -94,7 +94,7 @@ _LINE_BREAK = re.compile(r"\\n(?![a-z])")
 _SPACE = re.compile(r"\\[,;:> ()\[\]]|~(?=[A-Za-z\\])")
 _ARGUMENT: Final = r"(?:\{{\s?(?P<{0}>[-+]?[0-9][0-9.,]{{0,40}}+)\s?\}}|\s?(?P<{0}1>[0-9]))"
 _FRACTION = re.compile(rf"\\[dtc]?frac\s?{_ARGUMENT.format('a')}\s?{_ARGUMENT.format('b')}")
-_GROUP = re.compile(r"(?<![\^_A-Za-z}\]\\])\{([0-9.,]{1,60})\}")
+_GROUP = re.compile(r"(?<![\^_A-Za-z}\]\\])(?<![0-9] )\{([0-9.,]{1,60})\}")
 _DEGREES = re.compile(r"\^\s?(?:\{\s?\\(?:circ|degree)\s?\}|\\(?:circ|degree)(?![A-Za-z]))")
 
 # "2:00 pm" is as good as "2 pm"; other times of the day are no numbers.
