@@ -15,8 +15,7 @@ from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
 from ember_bench.experiment.spec import ArchitectureSpec, BaselineSpec, ExperimentSpec
 from ember_bench.graph.architecture import Architecture, load_architecture, sweep
-from ember_bench.graph.data import NoNGraphData
-from ember_bench.graph.executor import PreparedGraph
+from ember_bench.graph.data import NoNGraphData, PreparedGraph
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService

@@ -137,10 +137,6 @@ class Rehearsal(ModelService):
         calls = [self._placed(request, module) for request, module in requests]
         return [await self._stand_in(call, provider) for call, provider in calls]
 
-    async def count(self, request: Request, module: object = None) -> None:
-        """Count `request` as made, without making it."""
-        self._placed(request, module)
-
     def _placed(self, request: Request, module: object) -> tuple[Call, Provider | None]:
         strand = strands.current.get() or Strand(TrialContext())
         provider = self._provider(request.model)

@@ -22,8 +22,8 @@ from ember_bench.experiment.results.summary import Estimate
 from ember_bench.experiment.trial import ItemSubject, Trial, graph_inputs, score_output
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand, TrialContext
+from ember_bench.operators.base import merge_inputs
 from ember_bench.operators.candidates import alike
-from ember_bench.operators.merging import merge_inputs
 
 _AT_ONCE = 200
 
