@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
 from decimal import Decimal
@@ -56,15 +56,35 @@ class MissingFieldError(RecordError):
 
 
 def lookup(record: Record, path: str) -> Any:
-    """Return the value at `path`, or `ABSENT`; `a.b` goes into the mapping at `a`."""
+    """Return the value at `path`, or `ABSENT`.
+
+    `a.b` goes into the mapping at `a`, or into each of the mappings of the list at `a`.
+    """
     if path in record:
         return record[path]
     value: Any = record
     for name in path.split("."):
-        if not isinstance(value, Mapping) or name not in value:
+        if (value := _entry(value, name)) is ABSENT:
             return ABSENT
-        value = value[name]
     return value
+
+
+def _entry(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(name, ABSENT)
+    if not isinstance(value, list | tuple) or not value:
+        return ABSENT
+    entries = [_entry(one, name) for one in value]
+    return ABSENT if ABSENT in entries else entries
+
+
+def flattened(value: Any) -> Iterator[Any]:
+    """Yield the scalars of a list and of the lists in it; of anything else, itself."""
+    if isinstance(value, list | tuple):
+        for one in value:
+            yield from flattened(one)
+    else:
+        yield value
 
 
 def as_text(value: Any, what: str, *, truths: tuple[str, str] = ("false", "true")) -> str:
@@ -116,16 +136,16 @@ class ItemReader:
         fields = self._fields
         id_ = self._id(index, record, fields)
         choices = self._choices(record, fields)
-        target = self._target(record, fields, choices)
+        targets = self._targets(record, fields, choices)
         if self._card.shuffle_choices:
-            choices, target = _shuffle(id_, choices, target)
+            choices, targets = _shuffle(id_, choices, targets)
         item = Item(
             id=id_,
             question=self._prompt.render(
                 self._text(record, fields.question, "question"), choices, self._shown(record)
             ),
-            target=target,
-            alternatives=self._list(record, fields.alternatives, "alternatives"),
+            target=targets[0],
+            alternatives=(*targets[1:], *self._alternatives(record, fields, targets)),
             choices=choices,
             answer_format=self._format,
             category=self._optional(record, fields.category, "category"),
@@ -175,10 +195,16 @@ class ItemReader:
     def _list(self, record: Record, paths: tuple[str, ...] | None, key: str) -> tuple[str, ...]:
         found: list[str] = []
         for path in paths or ():
-            value = lookup(record, path)
-            values = value if isinstance(value, list | tuple) else [value]
+            values = flattened(lookup(record, path))
             found += [text for v in values if (text := as_text(v, key, truths=self._truths))]
         return tuple(found)
+
+    def _alternatives(
+        self, record: Record, fields: Fields, targets: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Return the alternatives; those that a list of targets has already are none."""
+        found = self._list(record, fields.alternatives, "alternatives")
+        return found if len(targets) == 1 else tuple(a for a in found if a not in targets)
 
     def _choices(self, record: Record, fields: Fields) -> tuple[str, ...]:
         if fields.choices is None:
@@ -198,11 +224,20 @@ class ItemReader:
             raise RecordError("one of the choices is empty")
         return choices
 
-    def _target(self, record: Record, fields: Fields, choices: tuple[str, ...]) -> str:
-        kind = self._card.target_is
-        if kind == "flags":
-            return LETTERS[self._flagged(record, fields.target, len(choices))]
-        target = self._text(record, fields.target, "target")
+    def _targets(self, record: Record, fields: Fields, choices: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the target, or all the equally right ones of a list, each once."""
+        if self._card.target_is == "flags":
+            return (LETTERS[self._flagged(record, fields.target, len(choices))],)
+        value = lookup(record, fields.target)
+        if not isinstance(value, list | tuple):
+            return (self._target(record, self._text(record, fields.target, "target"), choices),)
+        texts = [as_text(v, "target", truths=self._truths) for v in flattened(value)]
+        if not (stated := [text for text in texts if text.strip()]):
+            raise RecordError(f"the target (field {fields.target!r}) is empty")
+        return tuple(dict.fromkeys(self._target(record, text, choices) for text in stated))
+
+    def _target(self, record: Record, target: str, choices: tuple[str, ...]) -> str:
+        fields, kind = self._fields, self._card.target_is
         if self._pattern is not None:
             found = self._pattern.findall(target)
             if not found or not found[-1].strip():
@@ -265,10 +300,12 @@ def _position(target: str, options: list[str], kind: str) -> int:
     raise RecordError(f"the target {_short(target)} {found} of the {kind} {_short(options)}")
 
 
-def _shuffle(id_: str, choices: tuple[str, ...], target: str) -> tuple[tuple[str, ...], str]:
+def _shuffle(
+    id_: str, choices: tuple[str, ...], targets: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     order = SplitMix("choices", id_).shuffled(range(len(choices)))
-    moved = order.index(LETTERS.index(target))
-    return tuple(choices[i] for i in order), LETTERS[moved]
+    moved = tuple(LETTERS[order.index(LETTERS.index(target))] for target in targets)
+    return tuple(choices[i] for i in order), moved
 
 
 def _difficulty(text: str | None) -> float | None:

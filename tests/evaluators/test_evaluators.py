@@ -50,10 +50,37 @@ def test_alternatives_are_as_right_as_the_target() -> None:
     assert EXACT.evaluate(item, "London").outcome == "wrong"
 
 
-def test_a_target_that_cannot_be_read_is_reported_not_scored() -> None:
-    item = Item("q7", "?", "eighteen", answer_format="number")
-    with pytest.raises(ConfigError, match=r"item 'q7': 'n' cannot read .* 'eighteen' .*'number'"):
+@pytest.mark.parametrize("target", ["eighteen", r"\frac{\pi}{2}", "18 or 20", "Answer: 18"])
+def test_a_target_that_is_not_wholly_an_answer_is_reported_not_scored(target: str) -> None:
+    item = Item("q7", "?", target, answer_format="number")
+    with pytest.raises(ConfigError, match=r"item 'q7': .* is not wholly an answer in .*'number'"):
         NUMERIC.evaluate(item, "18")
+
+
+def test_an_alternative_is_read_as_strictly_as_the_target() -> None:
+    item = Item("q7", "?", "18", alternatives=("18 dozen",), answer_format="number")
+    with pytest.raises(ConfigError, match="the target '18 dozen' is not wholly an answer"):
+        NUMERIC.evaluate(item, "18")
+
+
+def test_an_interval_is_no_list_of_integers() -> None:
+    item = Item("q7", "?", "[0,9)", answer_format="integers")
+    with pytest.raises(
+        ConfigError, match=r"'\[0,9\)' is not wholly an answer in format 'integers'"
+    ):
+        ExactMatch("e").evaluate(item, "(0,9)")
+
+
+def test_a_target_of_text_is_kept_whole_where_it_has_the_word_answer() -> None:
+    item = Item("q7", "?", "Answer: unknown", answer_format="exact")
+    assert ExactMatch("e").evaluate(item, "Answer: unknown").value == 1.0
+    assert ExactMatch("e").evaluate(item, "unknown").value == 0.0
+
+
+@pytest.mark.parametrize("alternative", ["20", "1e3"])
+def test_a_number_that_is_an_alternative_is_as_right_as_the_target(alternative: str) -> None:
+    item = Item("q7", "?", "18", alternatives=("20", "1,000"), answer_format="number")
+    assert NUMERIC.evaluate(item, f"The answer is {alternative}.").value == 1.0
 
 
 def test_an_unknown_format_of_an_item_lists_near_matches() -> None:
