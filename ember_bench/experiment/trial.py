@@ -20,8 +20,7 @@ from ember_bench.evaluators.base import Evaluator, Score
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.results.summary import Outcome
 from ember_bench.models import strand as strands
-from ember_bench.models.budget import Purse
-from ember_bench.models.strand import Strand, TrialContext
+from ember_bench.models.strand import Purse, Strand, TrialContext
 from ember_bench.secrets import without_secrets
 
 # Part of every fingerprint: raise it when the harness gives other results for the same inputs.

@@ -10,12 +10,13 @@ import msgspec
 
 from ember_bench.errors import CallGivenUpError, ConfigError, ProviderError
 from ember_bench.models.batch.queue import BatchQueue
-from ember_bench.models.budget import Budget, Reservation, unbounded, worst_case_usd
+from ember_bench.models.budget import Budget, Reservation
 from ember_bench.models.call import Call
 from ember_bench.models.limits import Gate, WindowHistory
 from ember_bench.models.providers.base import Provider
 from ember_bench.models.retry import Deadline, RetryPolicy
 from ember_bench.models.types import Completion
+from ember_bench.models.worst_case import unbounded, worst_case_usd
 from ember_bench.secrets import without_given
 
 _CHARACTERS_PER_TOKEN: Final = 4

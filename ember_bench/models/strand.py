@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from ember_bench.models.budget import Purse
     from ember_bench.models.types import Subject, Usage
 
 Draw = tuple[int, ...]
@@ -53,6 +52,20 @@ class CallRecord(msgspec.Struct, frozen=True, gc=False):
     latency_seconds: float | None
     stored: bool
     spend_usd: float = 0.0
+
+
+@dataclass(slots=True)
+class Purse:
+    """Where one trial's money comes from.
+
+    Attributes:
+        cell: Name of the trial's cell.
+        exhausted: Whether a call of the trial was turned away, or given up as the run is to stop:
+            then it has no result, whatever its operators made of the error.
+    """
+
+    cell: str
+    exhausted: bool = False
 
 
 @dataclass(slots=True)

@@ -27,9 +27,8 @@ from ember_bench.models import (
     provider,
 )
 from ember_bench.models import strand as strands
-from ember_bench.models.budget import Purse
 from ember_bench.models.call import Call
-from ember_bench.models.strand import Strand, TrialContext
+from ember_bench.models.strand import Purse, Strand, TrialContext
 from ember_bench.models.types import Usage
 from tests.support.models import in_trial, keys, module, modules, scripted, serve, simulated
 

@@ -9,9 +9,8 @@ import pytest
 
 from ember_bench.errors import CallGivenUpError, ProviderError
 from ember_bench.models import Budget, Completion, ModelCost
-from ember_bench.models.budget import Purse
 from ember_bench.models.call import Call
-from ember_bench.models.strand import Strand, TrialContext
+from ember_bench.models.strand import Purse, Strand, TrialContext
 from tests.support import virtual
 from tests.support.limited import a_call, endpoint
 from tests.support.models import scripted, simulated

@@ -8,7 +8,8 @@ from ember_bench.documents import Document
 from ember_bench.errors import Problem, did_you_mean
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.spec import BudgetSpec
-from ember_bench.models.budget import Budget, unbounded
+from ember_bench.models.budget import Budget
+from ember_bench.models.worst_case import unbounded
 
 
 def budget_problems(

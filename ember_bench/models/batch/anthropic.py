@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.models.batch.api import (
     CLOCK_SKEW_SECONDS,
+    Adapter,
     BatchRequest,
     OpenBatch,
     Outcome,
@@ -17,10 +18,10 @@ from ember_bench.models.wire import anthropic_messages
 from ember_bench.models.wire.adapting import MalformedError, WireErrors, plain
 
 if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
     from anthropic.types.messages import MessageBatch
 
     from ember_bench.models.call import Call
-    from ember_bench.models.providers.anthropic import Anthropic
 
 # What the API would have answered with, had it been asked directly.
 _STATUS: Final = {
@@ -55,7 +56,7 @@ class AnthropicBatches:
     most_requests: Final = 100_000
     most_bytes: Final = 240_000_000  # of 256 MB
 
-    def __init__(self, provider: Anthropic, errors: WireErrors) -> None:
+    def __init__(self, provider: Adapter[AsyncAnthropic], errors: WireErrors) -> None:
         self._provider = provider
         self._errors = errors
 

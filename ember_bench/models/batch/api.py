@@ -7,7 +7,8 @@ day. `BatchQueue` gathers and waits; a `BatchApi` of each provider does the talk
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -16,6 +17,8 @@ from ember_bench.models.types import Completion
 
 if TYPE_CHECKING:
     from ember_bench.models.call import Call
+
+ClientT_co = TypeVar("ClientT_co", covariant=True)
 
 CLOCK_SKEW_SECONDS: Final = 600.0
 """How far a provider's clock may be from ours."""
@@ -61,6 +64,23 @@ class OpenBatch(msgspec.Struct, frozen=True):
 
 
 Outcome = Completion | ProviderError
+
+
+class Adapter(Protocol[ClientT_co]):
+    """The part of a provider that its batches use."""
+
+    def connected(self) -> ClientT_co:
+        """Return the SDK's client."""
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Turn errors of the SDK and of the server into `ProviderError`."""
+
+    def arguments(self, call: Call) -> dict[str, Any]:
+        """Return the SDK's arguments for `call`.
+
+        Raises:
+            ConfigError: if the API cannot take it.
+        """
 
 
 class BatchFailedError(ProviderError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.models.batch.api import (
     CLOCK_SKEW_SECONDS,
+    Adapter,
     BatchFailedError,
     BatchRequest,
     OpenBatch,
@@ -17,10 +18,10 @@ from ember_bench.models.wire import gemini
 from ember_bench.models.wire.adapting import MalformedError, WireErrors
 
 if TYPE_CHECKING:
+    from google.genai import Client
     from google.genai.types import BatchJob
 
     from ember_bench.models.call import Call
-    from ember_bench.models.providers.google import Google
 
 _ENDED: Final = frozenset(
     {
@@ -59,7 +60,7 @@ class GoogleBatches:
     most_requests: Final = 10_000
     most_bytes: Final = 15_000_000  # of 20 MB in one request
 
-    def __init__(self, provider: Google, errors: WireErrors) -> None:
+    def __init__(self, provider: Adapter[Client], errors: WireErrors) -> None:
         self._provider = provider
         self._errors = errors
 

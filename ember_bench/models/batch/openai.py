@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from ember_bench.models.batch.api import (
     CLOCK_SKEW_SECONDS,
+    Adapter,
     BatchFailedError,
     BatchRequest,
     OpenBatch,
@@ -15,14 +16,13 @@ from ember_bench.models.batch.api import (
 )
 from ember_bench.models.retry import RATE_LIMITED
 from ember_bench.models.wire import openai_chat, openai_responses
-from ember_bench.models.wire.adapting import MalformedError, WireErrors
-from ember_bench.models.wire.http_provider import UNREADABLE
+from ember_bench.models.wire.adapting import FailedError, MalformedError, WireErrors
 
 if TYPE_CHECKING:
+    from openai import AsyncOpenAI
     from openai.types import Batch
 
     from ember_bench.models.call import Call
-    from ember_bench.models.providers.openai import OpenAI
 
 _Endpoint = Literal["/v1/chat/completions", "/v1/responses"]
 _ENDPOINTS: Final[Mapping[str, _Endpoint]] = {
@@ -52,7 +52,7 @@ class OpenAIBatches:
     most_requests: Final = 50_000
     most_bytes: Final = 190_000_000  # of 200 MB
 
-    def __init__(self, provider: OpenAI, api: str, errors: WireErrors) -> None:
+    def __init__(self, provider: Adapter[AsyncOpenAI], api: str, errors: WireErrors) -> None:
         self._provider = provider
         self._api = api
         self._errors = errors
@@ -142,7 +142,7 @@ class OpenAIBatches:
                 if self._api == "chat"
                 else openai_responses.completion(body)
             )
-        except UNREADABLE as error:
+        except (MalformedError, FailedError) as error:
             return self._errors.unreadable(error)
 
     def _failed(self, found: Batch) -> BatchFailedError:

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ember_bench.models.batch.anthropic import AnthropicBatches
 from ember_bench.models.providers.base import provider
+from ember_bench.models.providers.http_provider import Address, GeneratedProvider, pooled
 from ember_bench.models.wire import anthropic_messages
 from ember_bench.models.wire.adapting import custom_headers, read_options
-from ember_bench.models.wire.http_provider import Address, GeneratedProvider, pooled
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict
 from ember_bench.errors import ConfigError
 from ember_bench.models.batch.google import GoogleBatches
 from ember_bench.models.providers.base import no_batches, provider
+from ember_bench.models.providers.http_provider import Address, WireProvider
 from ember_bench.models.transport.sdk_pool import connecting
 from ember_bench.models.wire import gemini
 from ember_bench.models.wire.adapting import MalformedError, body_of, bound_answer, read_options
-from ember_bench.models.wire.http_provider import Address, WireProvider
 
 if TYPE_CHECKING:
     from google.genai.client import Client

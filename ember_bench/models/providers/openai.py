@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from ember_bench.errors import ConfigError
 from ember_bench.models.batch.openai import OpenAIBatches
 from ember_bench.models.providers.base import provider
+from ember_bench.models.providers.http_provider import Address, GeneratedProvider, pooled
 from ember_bench.models.wire import openai_chat, openai_responses
 from ember_bench.models.wire.adapting import custom_headers, find_key, find_url, read_options
-from ember_bench.models.wire.http_provider import Address, GeneratedProvider, pooled
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -20,10 +20,9 @@ from ember_bench.models.batch.api import (
 )
 from ember_bench.models.batch.journal import BatchJournal
 from ember_bench.models.batch.queue import BatchQueue
-from ember_bench.models.budget import Purse
 from ember_bench.models.call import Call, Request
 from ember_bench.models.endpoint import Endpoint
-from ember_bench.models.strand import Strand, TrialContext
+from ember_bench.models.strand import Purse, Strand, TrialContext
 from ember_bench.models.types import Message, SamplingParameters
 from tests.support import virtual
 from tests.support.models import scripted, serve

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from ember_bench.models.providers.http_provider import pooled
 from ember_bench.models.transport import sdk_pool
 from ember_bench.models.transport.sdk_pool import Lanes, connecting
-from ember_bench.models.wire.http_provider import pooled
 from tests.models.transport.channel import model, one_by_one
 from tests.support.loopback import Asked, LoopbackServer
 from tests.support.openai_server import Answer, OpenAIServer

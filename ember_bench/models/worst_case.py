@@ -1,0 +1,70 @@
+"""Upper bounds of a call's cost."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from ember_bench.models.call import Request
+from ember_bench.models.info import ModelInfo
+from ember_bench.models.providers.base import provider_class
+from ember_bench.models.types import SamplingParameters
+
+# The most tokens that a provider adds to a prompt with tools.
+_TOKENS_FOR_TOOLS: Final = 1_000
+
+_encode = msgspec.json.encode
+
+
+def worst_case_usd(request: Request) -> float | None:
+    """Return the most that `request` can cost, in US dollars; None if nothing limits it.
+
+    None also where the model's price is unknown. Recorded answers cost nothing.
+    """
+    model = request.model
+    provider = provider_class(model.provider_name)
+    if provider.replays:
+        return 0.0
+    if model.price is None:
+        return None
+    most_out = provider.longest_answer(request)
+    if most_out is None:
+        # What costs nothing by the token may be as long as it likes.
+        return 0.0 if model.price.is_free else None
+    most_in, context = _longest_prompt(request), model.context_tokens
+    if most_in is None:
+        return None
+    if context is not None:
+        most_in = min(most_in, context)
+    return model.price.most(most_in, most_out)
+
+
+def unbounded(model: ModelInfo, max_tokens: int | None) -> str | None:
+    """Return why no budget can be kept with this model; None if one can."""
+    request = Request(model, (), SamplingParameters(max_tokens=max_tokens))
+    if worst_case_usd(request) is not None:
+        return None
+    if model.cost is None:
+        return f"the price of {model.model_id} is unknown (`cost` on its card)"
+    return (
+        f"nothing limits what an answer of {model.model_id} costs: give max_tokens, or its "
+        "card `context_tokens`"
+    )
+
+
+def _longest_prompt(request: Request) -> int | None:
+    """Return the most input tokens: one for each byte of the request as JSON.
+
+    No tokeniser makes more tokens than there are bytes, and what wraps a message on its way to the
+    model has fewer than its JSON. What an image has depends on its size and on the model: at most
+    all of the context.
+    """
+    if any(message.images for message in request.messages):
+        return request.model.context_tokens
+    most = len(request.encoded_messages)
+    if request.response_format is not None:
+        most += len(_encode(request.response_format))
+    if request.tools:
+        most += len(_encode(request.tools)) + _TOKENS_FOR_TOOLS
+    return most

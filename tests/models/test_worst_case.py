@@ -1,0 +1,90 @@
+"""Upper bounds of a call's cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ember_bench.models import Image, LongPromptCost, Message, ModelCost, ModelInfo, Request
+from ember_bench.models.types import ResponseFormat, SamplingParameters, ToolDefinition
+from ember_bench.models.worst_case import unbounded, worst_case_usd
+from tests.support.models import scripted, simulated
+
+PRICE = ModelCost(input_cost_per_thousand=1.0, output_cost_per_thousand=2.0)
+
+
+async def never(call: Any) -> str:
+    raise AssertionError
+
+
+class TestWorstCase:
+    MODEL = scripted(never, cost=PRICE, context_tokens=10_000)
+
+    def worst(self, text: str = "", model: ModelInfo = MODEL, **fields: Any) -> float | None:
+        parameters = SamplingParameters(max_tokens=fields.pop("max_tokens", 100))
+        message = Message("user", text, fields.pop("images", ()))
+        return worst_case_usd(Request(model, (message,), parameters, **fields))
+
+    @given(st.text(max_size=300))
+    def test_has_a_token_for_every_byte_and_the_longest_answer(self, text: str) -> None:
+        worst = self.worst(text)
+        assert worst is not None
+        assert worst >= (len(text.encode("utf-8", "replace")) * 1.0 + 100 * 2.0) / 1000
+
+    def test_has_the_whole_context_where_max_tokens_is_not_given(self) -> None:
+        worst = self.worst("q", max_tokens=None)
+        assert worst is not None
+        assert worst >= 10_000 * 2.0 / 1000
+
+    def test_is_limited_by_the_context(self) -> None:
+        assert self.worst("q" * 100_000) == pytest.approx((10_000 * 1.0 + 100 * 2.0) / 1000)
+
+    def test_has_the_dearest_price_that_the_prompt_can_reach(self) -> None:
+        dear = LongPromptCost(
+            input_tokens=5_000, input_cost_per_thousand=3.0, output_cost_per_thousand=4.0
+        )
+        model = scripted(
+            never, cost=PRICE.model_copy(update={"above": (dear,)}), context_tokens=10_000
+        )
+        assert self.worst("q", model=model) == self.worst("q")
+        assert self.worst("q" * 9_999, model=model) == pytest.approx(
+            (10_000 * 3.0 + 100 * 4.0) / 1000
+        )
+
+    def test_counts_tools_and_schemas(self) -> None:
+        plain = self.worst("q")
+        schema = {"type": "object", "properties": {"answer": {"type": "string"}}}
+        tool = ToolDefinition("t", "description", schema)
+        with_schema = self.worst("q", response_format=ResponseFormat("r", schema))
+        with_tools = self.worst("q", tools=(tool,))
+        assert plain is not None
+        assert with_schema is not None
+        assert with_tools is not None
+        assert min(with_schema, with_tools) > plain
+
+    def test_has_the_whole_context_for_an_image(self) -> None:
+        worst = self.worst("q", images=(Image("image/png", "AAAA"),))
+        assert worst == pytest.approx((10_000 * 1.0 + 100 * 2.0) / 1000)
+
+    def test_is_unknown_without_a_price_or_a_limit(self) -> None:
+        assert self.worst(model=scripted(never)) is None
+        assert self.worst(model=scripted(never, cost=PRICE), max_tokens=None) is None
+
+    def test_is_nothing_for_what_costs_nothing(self) -> None:
+        free = ModelCost(input_cost_per_thousand=0, output_cost_per_thousand=0)
+        assert self.worst(model=scripted(never, cost=free), max_tokens=None) == 0
+
+    def test_of_a_simulated_model_is_that_of_the_longest_answer_it_can_draw(self) -> None:
+        model = simulated(output_tokens=10, spread=0.0).model_copy(update={"cost": PRICE})
+        worst = self.worst("q", model=model)
+        assert worst is not None
+        assert 10 * 2.0 / 1000 <= worst <= (10 * 2.0 + 200) / 1000
+
+    def test_why_it_is_unknown_is_said(self) -> None:
+        assert unbounded(self.MODEL, None) is None
+        price, length = unbounded(scripted(never), 5), unbounded(scripted(never, cost=PRICE), None)
+        assert "price" in (price or "")
+        assert "max_tokens" in (length or "")
