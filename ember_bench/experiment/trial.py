@@ -92,8 +92,8 @@ class CallEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     started: float
     latency_seconds: float | None
     cost_usd: float | None
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int | None
+    output_tokens: int | None
     made: bool
 
 

@@ -221,8 +221,8 @@ class TrialStore(TrialRows):
         made = input_tokens = output_tokens = 0
         for entry in calls:
             made += entry.made
-            input_tokens += entry.input_tokens
-            output_tokens += entry.output_tokens
+            input_tokens += entry.input_tokens or 0
+            output_tokens += entry.output_tokens or 0
         return (
             self._cell_ids[trial.cell], self._numbers[trial.cell].stored[trial.item], trial.epoch,
             result.fingerprint, result.outcome, result.score, _writable(result.answer),

@@ -77,8 +77,7 @@ class Endpoint:
         try:
             completion = await self._complete(call)
             # A server that does not count the tokens of an answer may charge for all there can be.
-            counted = completion.usage.total_tokens > 0 or completion.cost_usd
-            reservation.settle(completion.cost_usd if counted else None)
+            reservation.settle(completion.cost_usd)
             return completion
         finally:
             reservation.settle(0.0)
@@ -114,11 +113,9 @@ class Endpoint:
             if call.trial.purse is not None:
                 call.trial.purse.exhausted = True  # the trial has no result in this run
             raise
-        model, cost = call.request.model, completion.cost_usd
-        if cost is None and model.price is not None:
-            cost = model.price.of(completion.usage)
+        cost = call.request.model.charge(completion)
         kept = _without_keys(_storable(completion))
-        return msgspec.structs.replace(kept, cost_usd=cost)
+        return msgspec.structs.replace(kept, cost_usd=cost, stated_usd=None)
 
     async def _reserve(self, budget: Budget, call: Call) -> Reservation:
         most = worst_case_usd(call.request)
@@ -144,7 +141,7 @@ class Endpoint:
                     "(deadline_seconds)"
                 )
             completion = await self._timed(call, deadline)
-            used = float(completion.usage.total_tokens) or tokens
+            used = float(completion.usage.known_tokens) or tokens
             self._learn(completion)
         except _TooLateError:
             gate.abandoned()
@@ -178,7 +175,9 @@ class Endpoint:
             if not timeout.expired():
                 raise
             raise ProviderError(
-                f"{call.request.model.model_id}: no answer within {seconds:g} s", retryable=True
+                f"{call.request.model.model_id}: no answer within {seconds:g} s",
+                retryable=True,
+                may_be_charged=True,
             ) from None
         if completion.latency_seconds is not None:
             return completion
@@ -203,6 +202,7 @@ def _storable(completion: Completion) -> Completion:
     """Return it without lone surrogates, which JSON may bring and no database takes."""
     try:
         completion.text.encode()
+        completion.thoughts.encode()
         if completion.tool_calls or completion.logprobs:
             msgspec.json.encode(completion)
     except UnicodeEncodeError:
@@ -212,16 +212,19 @@ def _storable(completion: Completion) -> Completion:
 
 def _without_keys(completion: Completion) -> Completion:
     """Return it without keys, which a server may echo; no store is to have one."""
-    text = without_given(completion.text)
+    text, thoughts = without_given(completion.text), without_given(completion.thoughts)
     calls = tuple(
         msgspec.structs.replace(
             call, id=without_given(call.id), arguments=without_given(call.arguments)
         )
         for call in completion.tool_calls
     )
-    if text is completion.text and calls == completion.tool_calls:
+    unchanged = text is completion.text and thoughts is completion.thoughts
+    if unchanged and calls == completion.tool_calls:
         return completion
-    return msgspec.structs.replace(completion, text=text, tool_calls=calls, logprobs=())
+    return msgspec.structs.replace(
+        completion, text=text, tool_calls=calls, logprobs=(), thoughts=thoughts
+    )
 
 
 def _mended(data: Any) -> Any:

@@ -328,4 +328,5 @@ class ModelService:
             stored,
             completion.tool_calls,
             completion.logprobs,
+            completion.thoughts,
         )

@@ -154,9 +154,7 @@ class Rehearsal(ModelService):
             # To look into a file is to ask nobody, and it says what a call costs.
             known = await provider.complete(call)
         if known is not None:
-            cost = known.cost_usd
-            if cost is None and model.price is not None:
-                cost = model.price.of(known.usage)
+            cost = model.charge(known)
             self._note(call, cost, cost, known=not recorded)
             return Response(known.text, model.model_id, known.usage, cost, 0.0)
         self.improvised += 1

@@ -303,11 +303,28 @@ def dollars(spend: int) -> float:
 def completion_of(row: Sequence[Any]) -> Completion:
     """Return the answer in a row of `ANSWER_COLUMNS`."""
     text, finish_reason, usage, more, cost_usd, latency = row
-    calls, logprobs = _decode_more(more) if more is not None else ((), ())
-    return Completion(text, _decode_usage(usage), finish_reason, cost_usd, latency, calls, logprobs)
+    rest = _decode_more(more) if more is not None else _NO_MORE
+    return Completion(
+        text,
+        _decode_usage(usage),
+        finish_reason,
+        cost_usd,
+        latency,
+        rest.tool_calls,
+        rest.logprobs,
+        rest.thoughts,
+    )
 
 
-_More = tuple[tuple[ToolCall, ...], tuple[TokenLogprob, ...]]
+class _More(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The parts of an answer that few have; rows of before have no thoughts."""
+
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+    thoughts: str = ""
+
+
+_NO_MORE: Final = _More()
 _decode_usage = msgspec.json.Decoder(Usage).decode
 _decode_more = msgspec.json.Decoder(_More).decode
 
@@ -315,8 +332,9 @@ _decode_more = msgspec.json.Decoder(_More).decode
 def row_of(call: StoredCall, prompt: int, created: float) -> tuple[Any, ...]:
     """Return the row of the table of responses."""
     done, more = call.completion, None
-    if done.tool_calls or done.logprobs:
-        more = msgspec.json.encode((done.tool_calls, done.logprobs)).decode()
+    if done.tool_calls or done.logprobs or done.thoughts:
+        rest = _More(done.tool_calls, done.logprobs, done.thoughts)
+        more = msgspec.json.encode(rest).decode()
     return (
         call.key, prompt, call.model, call.role, call.parameters, call.epoch, call.replica,
         call.draw, done.text, done.finish_reason, msgspec.json.encode(done.usage).decode(), more,
