@@ -219,11 +219,11 @@ class UnusableAnswerError(ProviderError):
         retryable: bool = True,
         status: int | None = None,
         retry_after: float | None = None,
-        usage: Usage = Usage(),
+        usage: Usage | None = None,
         stated_usd: float | None = None,
     ) -> None:
         super().__init__(message, retryable=retryable, status=status, retry_after=retry_after)
-        self.usage = usage
+        self.usage = usage if usage is not None else Usage()
         self.cost_usd: float | None = None  # what the tokens cost is not known here
         self.stated_usd = stated_usd
 
