@@ -31,6 +31,7 @@ COMMANDS: Final = {
         "Score what is stored of an experiment again; asks no model, and changes no results.",
     ),
     "ui": Later("ui:ui", "Open MLflow on the runs of a results folder, until Ctrl-C."),
+    "schema": Later("schema:schema", "Print the JSON Schema of a grid or card, for editors."),
     "models": Later("models:models", "Look after model cards."),
 }
 

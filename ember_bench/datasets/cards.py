@@ -52,9 +52,16 @@ def _compiles(pattern: str) -> str:
     return pattern
 
 
-Names = Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(min_length=1)]
+Names = Annotated[
+    tuple[Text, ...],
+    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+    Field(min_length=1),
+]
+Scalar = str | int | float | bool | None
 Values = Annotated[
-    tuple[str | int | float | bool | None, ...], BeforeValidator(_as_values), Field(min_length=1)
+    tuple[Scalar, ...],
+    BeforeValidator(_as_values, json_schema_input_type=Scalar | list[Scalar]),
+    Field(min_length=1),
 ]
 
 

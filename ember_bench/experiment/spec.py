@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from ember_bench.documents import Document, read_document
 
@@ -70,6 +70,19 @@ class BudgetSpec(_Spec):
     """On each cell, or on some by name. A call that several share is paid by the first."""
 
 
+def _named(value: Any) -> Any:
+    """Let `- gsm8k` stand for `- name: gsm8k`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+_DatasetEntry = Annotated[
+    DatasetSpec, BeforeValidator(_named, json_schema_input_type=str | DatasetSpec)
+]
+_ArchitectureEntry = Annotated[
+    ArchitectureSpec, BeforeValidator(_named, json_schema_input_type=str | ArchitectureSpec)
+]
+
+
 class ExperimentSpec(_Spec):
     """A grid: datasets x architectures x their parameters."""
 
@@ -89,26 +102,18 @@ class ExperimentSpec(_Spec):
     """How many trials are under way at once."""
     budget_usd: BudgetSpec | None = None
     """How much one run may spend; reached, it stops as if it had been told to."""
-    datasets: list[DatasetSpec] = Field(min_length=1)
+    datasets: list[_DatasetEntry] = Field(min_length=1)
     """What is asked."""
-    architectures: list[ArchitectureSpec] = Field(min_length=1)
+    architectures: list[_ArchitectureEntry] = Field(min_length=1)
     """What is compared."""
     baseline: BaselineSpec | None = None
     """What the others are compared with; by default the first architecture's first cell."""
 
-    @field_validator("budget_usd", mode="before")
+    @field_validator("budget_usd", mode="before", json_schema_input_type=Usd | BudgetSpec | None)
     @classmethod
     def _run_alone(cls, value: Any) -> Any:
         """Let `budget_usd: 5` stand for `budget_usd: {run: 5}`."""
         return value if value is None or isinstance(value, dict | BudgetSpec) else {"run": value}
-
-    @field_validator("datasets", "architectures", mode="before")
-    @classmethod
-    def _names_alone(cls, value: Any) -> Any:
-        """Let `- gsm8k` stand for `- name: gsm8k`."""
-        if isinstance(value, Sequence) and not isinstance(value, str):
-            return [{"name": entry} if isinstance(entry, str) else entry for entry in value]
-        return value
 
     def capped_at(self, usd: float) -> ExperimentSpec:
         """Return the grid with `usd` in place of what a run may spend all in all."""

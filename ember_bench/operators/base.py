@@ -62,6 +62,8 @@ class Operator:
         reads: Answer formats that `forward` itself reads texts by; a part of the description, as
             are those that attributes called `answer_format` name.
         version: Raised when `forward` gives other results than before for the same inputs.
+        described_as: The class's name in descriptions, where it is not that of its module: stored
+            trials of a class that has moved are still found. Subclasses do not inherit it.
     """
 
     kind: ClassVar[OperatorKind | None] = None
@@ -71,6 +73,7 @@ class Operator:
     asks_once: ClassVar[bool] = False
     reads: ClassVar[Sequence[str]] = ()
     version: ClassVar[int] = 1
+    described_as: ClassVar[str | None] = None
 
     # Class attributes, so that a subclass need not call `super().__init__()`.
     lms: Sequence[LMModule] = ()
@@ -223,7 +226,7 @@ class Operator:
             own["signature"] = _describe(self._signature())
         reads = [get_answer_format(name).identity for name in self.reads]
         return {
-            "operator": _qualified_name(type(self)),
+            "operator": vars(type(self)).get("described_as") or _qualified_name(type(self)),
             "version": _code_version(type(self)),
             **({"reads": reads} if reads else {}),
             # Apart, as an attribute may have any name, `operator` among them.

@@ -18,7 +18,10 @@ HEAVY = {
 }  # fmt: skip
 OURS = {"ember_bench", "ember_bench.cli", "ember_bench.errors"}
 OURS |= {f"ember_bench.cli.{module}" for module in ("_group", "_output")}
-NAMES = ["run", "plan", "list", "show", "compare", "export", "report", "rescore", "ui", "models"]
+NAMES = [
+    "run", "plan", "list", "show", "compare", "export", "report", "rescore", "ui", "schema",
+    "models",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -85,10 +85,11 @@ class TestHtml:
         self, command: Command, ran: Workspace, change: str
     ) -> None:
         import sqlite3
+        from contextlib import closing
 
         command("report", "trip")
         Path("grid.yaml").unlink()
-        with sqlite3.connect("results/trip/trials.db") as store:
+        with closing(sqlite3.connect("results/trip/trials.db")) as store, store:
             store.execute(change)
         result = command("report", "trip")
         assert "without how well nodes choose" in result.err
@@ -123,8 +124,9 @@ class TestHtml:
     def test_of_a_run_that_is_still_going_on(self, command: Command, ran: Workspace) -> None:
         ran.grid(architectures=[single(), vote([3, 5])], epochs=2)
         import sqlite3
+        from contextlib import closing
 
-        with sqlite3.connect("results/trip/trials.db") as writer:
+        with closing(sqlite3.connect("results/trip/trials.db")) as writer, writer:
             writer.execute("DELETE FROM trials WHERE item > 5")
             writer.commit()
             writer.execute("BEGIN IMMEDIATE")  # as a run that writes

@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def stored(root: Path) -> set[str]:
     path = root / "results/responses.db"
     if not path.exists():
         return set()
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             return set()
         return {key.hex() for (key,) in db.execute("SELECT key FROM responses")}
@@ -201,7 +202,7 @@ def test_errors_of_an_earlier_run_stay_errors_until_they_are_tried_again(
 
 
 def damage(path: Path, how: str) -> None:
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     content = path.read_bytes()
     damaged = {

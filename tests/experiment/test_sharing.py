@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -121,7 +122,7 @@ def test_offline_a_miss_is_an_error_and_asks_nobody(workspace: Workspace) -> Non
     some, none = ran.summary.cells
     assert some.outcomes["error"] == 6
     assert none.outcomes["error"] == 10
-    with sqlite3.connect(workspace.root / "results/trip/trials.db") as db:
+    with closing(sqlite3.connect(workspace.root / "results/trip/trials.db")) as db, db:
         errors = {error for (error,) in db.execute("SELECT error FROM trials WHERE error NOT NULL")}
     assert all("OfflineError: counted:a: the answer to this call is not" in e for e in errors)
     assert all("--offline forbids asking for it" in error for error in errors)
@@ -154,7 +155,7 @@ def test_two_processes_run_two_experiments_on_one_response_store(
     # Each answer is there once, also where both asked for it at the same moment.
     assert len(counted.requests()) == 40 * 5
     assert asked() <= 40 * (3 + 5)
-    with sqlite3.connect(tmp_path / "results/responses.db") as db:
+    with closing(sqlite3.connect(tmp_path / "results/responses.db")) as db, db:
         assert db.execute("SELECT count(*) FROM responses").fetchone() == (200,)
     before = asked()
     one, two = workspace.run().summary.cells, other.run().summary.cells

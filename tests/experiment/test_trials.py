@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def numeric() -> Evaluator:
 
 
 def rows(workspace: Workspace, *columns: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(workspace.root / "results/trip/trials.db") as db:
+    with closing(sqlite3.connect(workspace.root / "results/trip/trials.db")) as db, db:
         return db.execute(
             f"SELECT {', '.join(columns)} FROM trials JOIN items ON items.id = trials.item"
             " ORDER BY items.item, cell, epoch"

@@ -303,6 +303,16 @@ class TestDescription:
         one, two = (Holds([MostCommonOperator(ties=ties)]) for ties in ("first", "random"))
         assert one.describe() != two.describe()
 
+    def test_a_class_that_has_moved_keeps_its_name_and_subclasses_have_their_own(self) -> None:
+        class Moved(Operator):
+            described_as = "package.earlier.Moved"
+
+        class Derived(Moved):
+            pass
+
+        assert Moved().describe()["operator"] == "package.earlier.Moved"
+        assert Derived().describe()["operator"].endswith("Derived")
+
     def test_is_plain_data(self) -> None:
         assert json.dumps(Holds(lm(), Threshold(0.5), {1: {"x"}}, scale).describe())
 

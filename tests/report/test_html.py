@@ -161,8 +161,9 @@ class TestThePage:
     def test_before_any_trial_is_done_says_that(self, workspace: Workspace) -> None:
         workspace.run()
         import sqlite3
+        from contextlib import closing
 
-        with sqlite3.connect(workspace.root / "results/trip/trials.db") as store:
+        with closing(sqlite3.connect(workspace.root / "results/trip/trials.db")) as store, store:
             store.execute("DELETE FROM trials")
         page = html_report(contents(workspace))
         assert "sums: no trial is done yet." in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -187,9 +188,9 @@ def test_text_of_models_datasets_and_cards_is_shown_and_not_run(
         architectures=[single(label=f"A {HOSTILE}"), vote([1, 3], label="{k}" + HOSTILE)]
     )
     workspace.run()
-    with sqlite3.connect(workspace.root / "results/trip/trials.db") as store:
+    with closing(sqlite3.connect(workspace.root / "results/trip/trials.db")) as store, store:
         store.execute("UPDATE trials SET answer = ?, explanation = ?, error = ?", [HOSTILE] * 3)
-    with sqlite3.connect(workspace.root / "results/responses.db") as store:
+    with closing(sqlite3.connect(workspace.root / "results/responses.db")) as store, store:
         store.execute("UPDATE responses SET text = ?", [HOSTILE])
     browser.get(write(workspace).as_uri())
     run(browser, "document.querySelector('#rows .row').click()")

@@ -13,7 +13,7 @@ import pickle
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -181,7 +181,10 @@ class TestARun:
         """Else there would be nothing to find."""
         keys = (IN_ENVIRONMENT, ON_CARD, OF_PROVIDER)
         assert {f"Bearer {key}" for key in keys} <= world.authorizations
-        with sqlite3.connect(world.root / "results" / "trip" / "trials.db") as trials:
+        with (
+            closing(sqlite3.connect(world.root / "results" / "trip" / "trials.db")) as trials,
+            trials,
+        ):
             (table,) = trials.execute(
                 "SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c "
                 "WHERE m.type = 'table' AND c.name = 'error'"
@@ -190,7 +193,10 @@ class TestARun:
             errors = " ".join(error for (error,) in rows)
         for said in ("HTTP 401", "Bearer ***", "malformed", "connection", "in forward", "***@host"):
             assert said in errors
-        with sqlite3.connect(world.root / "results" / "responses.db") as responses:
+        with (
+            closing(sqlite3.connect(world.root / "results" / "responses.db")) as responses,
+            responses,
+        ):
             texts = {text for (text,) in responses.execute("SELECT text FROM responses")}
         assert texts == {"Answer: 8", "You sent Bearer ***. Answer: 8"}
 

@@ -240,6 +240,8 @@ class JittedOperator(Operator):
     Inputs and outputs: those of the operator in it, `inner`.
     """
 
+    described_as = "ember_bench.graph.jitted.JittedOperator"
+
     def __init__(self, inner: Operator) -> None:
         super().__init__()
         self.inner = inner

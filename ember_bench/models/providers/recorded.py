@@ -48,7 +48,10 @@ if TYPE_CHECKING:
 
 Files = Annotated[
     tuple[Text, ...],
-    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    BeforeValidator(
+        lambda value: (value,) if isinstance(value, str) else value,
+        json_schema_input_type=str | list[str],
+    ),
     Field(min_length=1),
 ]
 

@@ -57,7 +57,11 @@ class Fields(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    item: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple), Constraint(min_length=1)]
+    item: Annotated[
+        tuple[Text, ...],
+        BeforeValidator(_as_tuple, json_schema_input_type=str | list[str]),
+        Constraint(min_length=1),
+    ]
     answer: Text
     model: Text | None = None
     sample: Text | None = None

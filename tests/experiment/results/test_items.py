@@ -27,7 +27,7 @@ from ember_bench.experiment.runner import trial_store
 from tests.support.workspace import Workspace, single, vote
 
 # Written by the version that kept items in the description, with `sqlite3`'s `iterdump`.
-OLD = Path(__file__).parent / "data" / "trials_with_items_in_description.sql"
+OLD = Path(__file__).parents[1] / "data" / "trials_with_items_in_description.sql"
 
 
 def path_of(workspace: Workspace) -> Path:

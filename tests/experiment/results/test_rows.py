@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_the_description_is_that_of_the_last_grid(workspace: Workspace) -> None:
 )
 def test_what_cannot_be_read_is_refused(workspace: Workspace, statement: str, message: str) -> None:
     workspace.run()
-    with sqlite3.connect(path_of(workspace)) as db:
+    with closing(sqlite3.connect(path_of(workspace))) as db, db:
         db.execute(statement)
     db.close()
     with pytest.raises(StoreError, match=message):

@@ -347,7 +347,7 @@ class TestEager:
         (line,) = log.messages
         assert "branch runs eagerly: control flow on a model's answer at " in line
         assert line.endswith('if models.lms[0](question) == "red":')
-        assert re.search(r"test_jit\.py:\d+: if", line)
+        assert re.search(r"test_api\.py:\d+: if", line)
 
     @pytest.mark.parametrize(
         "look",

@@ -20,7 +20,7 @@ from ember_bench.operators import MostCommonOperator, VerifierOperator
 from tests.graph.notation.test_words import SOUP
 from tests.support.models import Subject, in_trial, scripted, serve, simulated
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "notation.md"
+PAGE = Path(__file__).parents[3] / "docs" / "notation.md"
 
 MODELS = [simulated(name) for name in ("small", "large", "judge")]
 
