@@ -58,7 +58,9 @@ def measure(job: Job, card: dict[str, str], work: Path) -> Measurement:
     listener = Timed(simulated=False)
     wall, cpu = time.perf_counter(), cpu_seconds()
     outcome = run_experiment(
-        open_experiment(grid), Options(results=folder / "results", mlflow=False), listener
+        open_experiment(grid),
+        Options(results=folder / "results", mlflow=False, dedicated=True),
+        listener,
     )
     whole = {
         "whole_wall_seconds": time.perf_counter() - wall,

@@ -27,6 +27,7 @@ from ember_bench.models import MemoryStore
 from ember_bench.models.call import Call
 from ember_bench.models.providers.simulated import Simulated
 from ember_bench.models.types import Completion, Usage
+from ember_bench.running.interpreter import tuned
 from ember_bench.running.session import Options, open_experiment, run_experiment
 
 
@@ -38,7 +39,7 @@ def measure(job: Job, answers: str, work: Path) -> Measurement:
     if answers == "memory":
         summary = _run_in_memory(experiment, folder, listener)
     else:
-        options = Options(results=folder / "results", mlflow=False)
+        options = Options(results=folder / "results", mlflow=False, dedicated=True)
         summary = run_experiment(experiment, options, listener).summary
     if summary.failed:
         raise RuntimeError(f"{summary.failed:,} trials ended in an error")
@@ -48,11 +49,12 @@ def measure(job: Job, answers: str, work: Path) -> Measurement:
 
 def _run_in_memory(experiment: Experiment, folder: Path, listener: Timed) -> ExperimentSummary:
     with closing(trial_store(folder, experiment)) as store:
-        experiment.service.store = MemoryStore()
+        experiment.service.attach(MemoryStore())
         run = Run(experiment, store, LocalEngine(), listener.progressed)
 
         async def trials() -> ExperimentSummary:
-            progress = await run.trials()
+            with tuned():
+                progress = await run.trials()
             listener.finished()
             await experiment.service.close()
             return run.summary(progress)

@@ -26,6 +26,7 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from greenlet import getcurrent, greenlet
 
+from ember_bench import host
 from ember_bench.errors import EmberBenchError
 
 P = ParamSpec("P")
@@ -212,6 +213,16 @@ def _failure(task: asyncio.Task[Any]) -> BaseException | None:
     return asyncio.CancelledError() if task.cancelled() else task.exception()
 
 
+async def until(event: asyncio.Event, waiting: Awaitable[object]) -> None:
+    """Await `waiting`, but no longer than until `event` is set."""
+    tasks = [asyncio.ensure_future(waiting), asyncio.ensure_future(event.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
 async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait until nothing of them runs."""
     pending = list(tasks)
@@ -247,7 +258,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class _Worker:
-    """What a worker thread waits for, so that it can be told to stop."""
+    """The waits of a worker thread, which can be cancelled."""
 
     def __init__(self) -> None:
         self.cancelled = False
@@ -275,6 +286,10 @@ class _Background:
     """
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the loop and the threads: a fork has the objects, but runs neither."""
         self.loop: asyncio.AbstractEventLoop | None = None
         self._threads: concurrent.futures.ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
@@ -298,5 +313,5 @@ class _Background:
 
 
 _background = _Background()
-# A forked child inherits these objects but not their threads. It may also inherit the lock held.
-os.register_at_fork(after_in_child=_background.__init__)  # type: ignore[misc]
+# The lock too may have been held when the process was forked.
+host.after_fork(_background.reset)

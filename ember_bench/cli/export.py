@@ -86,12 +86,13 @@ def _table(named: Named, form: str, what: Any, texts: bool, stack: ExitStack) ->
 
 @contextmanager
 def opened(output: Path | None, option: str = "--output") -> Iterator[BinaryIO]:
-    """Open a file that is there whole or not at all; None stands for stdout.
+    """Open a file as `files.written` does; None stands for stdout.
 
     Raises:
         ConfigError: if it cannot be written.
     """
     from ember_bench.errors import ConfigError
+    from ember_bench.files import written
 
     if output is None:
         try:
@@ -101,12 +102,8 @@ def opened(output: Path | None, option: str = "--output") -> Iterator[BinaryIO]:
             # Whoever reads has seen enough; Python would complain once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        with temporary.open("wb") as file:
+        with written(output) as file:
             yield file
-        temporary.replace(output)
     except OSError as error:
         raise ConfigError(f"{option} {output}: cannot be written: {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)

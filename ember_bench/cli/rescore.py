@@ -67,7 +67,7 @@ def rescore(
         warn_of_unsafe_code()
     source = _source(name, results)
     experiment = _experiment(source, evaluator or (), into, unsafe_code=unsafe_code)
-    options = session.Options(source.results, tracking_uri, mlflow)
+    options = session.Options(source.results, tracking_uri, mlflow, dedicated=True)
     stored = StoredTrials(source.trials)
     try:
         outcome, changed = _run(experiment, stored, options, quiet=quiet)

@@ -49,7 +49,7 @@ def run(
     from ember_bench.running.session import Options, RunStoppedError
 
     again = f"ember-bench {shlex.join(context.obj)}"
-    options = Options(results, tracking_uri, mlflow, traces)
+    options = Options(results, tracking_uri, mlflow, traces, dedicated=True)
     try:
         outcome = _run(grid, options, data_dir, offline, in_flight, budget_usd, unsafe_code, quiet)
     except RunStoppedError as error:

@@ -53,13 +53,14 @@ def _write_diagram(kind: str, name: str, cards: Cards, path: Path) -> None:
         ConfigError: if it is none, cannot be drawn, or the file cannot be written.
     """
     from ember_bench.errors import ConfigError
+    from ember_bench.files import write
     from ember_bench.graph.architecture import load_architecture
     from ember_bench.graph.example import svg_of
 
     if kind != "architectures":
         raise ConfigError(f"--svg draws architectures, and no {kind.removesuffix('s')}")
     try:
-        path.write_text(svg_of(load_architecture(name, cards)), encoding="utf-8")
+        write(path, svg_of(load_architecture(name, cards)).encode())
     except OSError as error:
         raise ConfigError(f"--svg: {path} cannot be written: {error.strerror}") from None
     except ValueError as error:

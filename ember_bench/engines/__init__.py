@@ -1,6 +1,5 @@
-"""Where trials run."""
+"""Engines, which run trials."""
 
-from ember_bench.engines.local import LocalEngine
-from ember_bench.engines.loop import run as run_loop
+from ember_bench.engines.local import LocalEngine, run_loop
 
 __all__ = ["LocalEngine", "run_loop"]

@@ -24,9 +24,11 @@ from ember_bench.experiment.cells import Cell, expand, find_baselines
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_spec
 from ember_bench.experiment.trial import Trial
+from ember_bench.models.budget import Budget
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService
+from ember_bench.models.strand import Purse
 from ember_bench.registry import Cards, Kind
 
 _CHECKED_AT_ONCE: Final = 1_000
@@ -58,6 +60,9 @@ class Experiment:
         cells: In grid order.
         questions: By name of the dataset.
         baselines: The cell that the others are compared with, by name of the dataset.
+        service: Makes the calls.
+        budget: Caps on what a run spends; None for none.
+        account: Account of the response store that requests are paid on.
     """
 
     path: Path
@@ -67,6 +72,8 @@ class Experiment:
     questions: dict[str, Questions]
     baselines: dict[str, Cell]
     service: ModelService
+    budget: Budget | None = None
+    account: str = ""
 
     @property
     def name(self) -> str:
@@ -104,6 +111,10 @@ class Experiment:
     def item(self, trial: Trial) -> Item:
         """Return the item that `trial` is about."""
         return self.questions[self.cells[trial.cell].dataset].items[trial.item]
+
+    def purse(self, cell: Cell) -> Purse:
+        """Return the money for a trial of `cell`."""
+        return Purse(cell.name, self.account, self.budget)
 
     def scheduled(self, cell: Cell) -> int:
         """Return how many trials the grid asks for in `cell`."""
@@ -202,8 +213,8 @@ def prepare(
         problems += error.problems
     if problems:
         raise ConfigError(*problems)
-    service.budget = budget_of(spec.budget_usd, cells)
-    experiment = Experiment(path, spec, document, cells, questions, baselines, service)
+    budget = budget_of(spec.budget_usd, cells)
+    experiment = Experiment(path, spec, document, cells, questions, baselines, service, budget)
     for provider in dict.fromkeys(provider_class(m.provider_name) for m in experiment.models):
         if asks or provider.instant:
             provider.check(experiment.models)

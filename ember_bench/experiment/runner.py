@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -94,9 +94,9 @@ class Run:
     async def trials(self) -> Progress:
         """Run the trials that are not done; returns when all are, or `stop` has been set."""
         store = self.store
-        self.experiment.service.account = store.account
+        experiment = replace(self.experiment, account=store.account)
         progress = Progress(
-            scheduled=len(self.experiment),
+            scheduled=len(experiment),
             kept=sum(sum(flags) for flags in store.done),
             changes=store.changes,
         )
@@ -106,7 +106,7 @@ class Run:
         written = time.monotonic()
         try:
             # Without `aclosing`, trials would go on after an error in here.
-            async with aclosing(self.engine.run(self.experiment, missing, self.stop)) as batches:
+            async with aclosing(self.engine.run(experiment, missing, self.stop)) as batches:
                 async for batch in batches:
                     for result in batch:
                         progress.add(result)
@@ -127,7 +127,7 @@ class Run:
 
     def _missing(self) -> Iterator[Trial]:
         """Yield the trials that are not done, as long as there is money for them."""
-        budget, cells = self.experiment.service.budget, self.experiment.cells
+        budget, cells = self.experiment.budget, self.experiment.cells
         models = [[model.model_id for model in cell.models] for cell in cells]
         for trial in self.experiment.trials():
             if self.store.is_done(trial):

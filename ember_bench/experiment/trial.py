@@ -136,7 +136,7 @@ def _common_content(cell: str, evaluator: str, reading: str) -> blake2b:
 
 
 def run_trial(
-    trial: Trial, cell: Cell, item: Item, evaluator: Evaluator, identity: bytes
+    trial: Trial, cell: Cell, item: Item, evaluator: Evaluator, identity: bytes, purse: Purse
 ) -> TrialResult | None:
     """Run and score one trial; call it in a greenlet of the bridge.
 
@@ -146,7 +146,6 @@ def run_trial(
     Raises:
         StoreError: if answers cannot be kept; then going on would lose what is being paid for.
     """
-    purse = Purse(cell.name)
     context = TrialContext(ItemSubject(item, evaluator), trial.epoch, purse=purse)
     strand = Strand(context)
     token = strands.current.set(strand)

@@ -17,7 +17,6 @@ from ember_bench.errors import StoreError
 from ember_bench.evaluators.base import Evaluator
 from ember_bench.experiment.prepare import Experiment, Questions
 from ember_bench.experiment.results.description import decode, describe, encode
-from ember_bench.experiment.results.items import ASKED_SCHEMA
 from ember_bench.experiment.results.rows import (
     APPLICATION_ID,
     DESCRIPTION,
@@ -39,6 +38,16 @@ CREATE TABLE items (
     digest TEXT NOT NULL,
     UNIQUE (dataset, item)
 );
+CREATE TABLE asked (
+    dataset TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    item INTEGER NOT NULL REFERENCES items (id),
+    category TEXT,
+    cluster TEXT,
+    question TEXT NOT NULL,
+    target TEXT NOT NULL,
+    PRIMARY KEY (dataset, place)
+) WITHOUT ROWID;
 CREATE TABLE evaluators (dataset TEXT PRIMARY KEY, identity TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE trials (
     cell INTEGER NOT NULL REFERENCES cells (id),
@@ -117,7 +126,6 @@ class TrialStore(TrialRows):
         self._db.execute("PRAGMA synchronous = NORMAL")
         try:
             with self._transaction():
-                self._db.execute(ASKED_SCHEMA)  # stores from before it are taken over
                 self._before = self._asked_before()
                 self.changes = self._changed_parts()
                 self._cell_ids = self._register_cells()

@@ -1,4 +1,4 @@
-"""Models: what they are, how they are asked, and what their answers cost."""
+"""Models: cards, calls, answers, prices."""
 
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Request

@@ -1,9 +1,9 @@
-"""A cap on spending that holds at any concurrency.
+"""Caps on spending that hold at any concurrency.
 
-Before a call starts, the most that it can cost is reserved; when it has ended, what it did cost is
-settled. Reservations and spending together never exceed the cap, so spending alone cannot. Where
-money is only reserved and not yet spent, a call waits for it; it is turned away when even all the
-money that is reserved would not be enough.
+The highest possible cost of a call is reserved before it starts, and its real cost is settled when
+it has ended. Reservations and spending together never exceed the cap, so spending alone cannot. A
+call waits if reservations may still be released. It is rejected if the budget cannot cover it even
+then.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ember_bench.errors import BudgetExhaustedError, ConfigError
-from ember_bench.models.strand import Purse
 
 _LOGGER: Final = logging.getLogger("ember_bench.limits")
 
@@ -124,18 +123,18 @@ class Budget:
         self._waiting: list[_Waiter] = []
         self._lock = threading.Lock()
 
-    async def reserve(self, usd: float, model_id: str, purse: Purse | None = None) -> Reservation:
+    async def reserve(self, usd: float, model_id: str, cell: str = "") -> Reservation:
         """Reserve what a call may cost at most, waiting for money that may yet be freed.
 
         Args:
             usd: The most it may cost.
             model_id: Who is asked.
-            purse: Of the trial that asks; it is told when there is no money.
+            cell: Name of the cell whose trial asks.
 
         Raises:
             BudgetExhaustedError: if the money that is not spent would not be enough.
         """
-        accounts = self._accounts(model_id, purse.cell if purse is not None else "")
+        accounts = self._accounts(model_id, cell)
         waiter = _Waiter(_units(usd), accounts, asyncio.get_running_loop().create_future())
         with self._lock:
             if not self._waiting and all(account.fits(waiter.amount) for account in accounts):
@@ -145,10 +144,6 @@ class Budget:
             self._serve()
         try:
             await waiter.future
-        except BudgetExhaustedError:
-            if purse is not None:
-                purse.exhausted = True
-            raise
         except asyncio.CancelledError:
             self._forget(waiter)
             raise
@@ -163,7 +158,7 @@ class Budget:
             self._serve()
 
     def may_begin(self, cell: str, models: Iterable[str]) -> bool:
-        """Whether a trial of `cell`, which asks `models`, may be begun.
+        """Whether a trial of `cell`, which asks `models`, may start.
 
         Not so after a call of that cell, or to one of its models, was turned away.
         """
@@ -172,12 +167,12 @@ class Budget:
 
     @property
     def exhausted(self) -> bool:
-        """Whether a call was turned away as the whole run has no money for it."""
+        """Whether a call was rejected by the cap of the whole run."""
         return self._run is not None and self._run.closed
 
     @property
     def reached(self) -> list[str]:
-        """Which caps turned a call away, and what was spent, to be read."""
+        """The caps that rejected a call, with their spending, as text."""
         accounts = [self._run, *self._models.values(), *self._cells.values()]
         return [str(account) for account in accounts if account is not None and account.closed]
 

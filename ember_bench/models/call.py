@@ -1,4 +1,4 @@
-"""The identity of a call: one key for each question that may be asked of a model."""
+"""Requests, and the identity of a call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Request:
-    """What is asked of a model, wherever in a trial it is asked.
+    """A request to a model, without its place in a trial.
 
     Args:
         model: Who is asked.
@@ -99,8 +99,8 @@ class Call:
     Attributes:
         key: The call key: hash of model, messages, sampling parameters, response format, role,
             epoch, replica and draw.
-        replica: The how-manieth LM module of this model and these parameters in the graph.
-        draw: The how-manieth identical request from that module within the trial.
+        replica: Index of the LM module among those of the same model and parameters in the graph.
+        draw: Index of the request among identical ones from that module within the trial.
     """
 
     __slots__ = ("draw", "key", "replica", "request", "trial")

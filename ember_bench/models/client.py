@@ -1,4 +1,4 @@
-"""Calls in flight to one model: each is made once, and stored before it is used."""
+"""Calls in flight to one model: each request is made once, and its answer stored before use."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class Client:
         return 0.0 if self.provider.replays else completion.cost_usd or 0.0
 
     def _needs_network(self) -> bool:
-        """Whether the answer would have to come from somewhere that may not be asked."""
+        """Whether the call needs a request that `offline` forbids."""
         return self._offline and not (self.provider.simulated or self.provider.replays)
 
     def _not_stored(self, call: Call) -> OfflineError:

@@ -1,4 +1,4 @@
-"""A model as it is asked over a network: within its limits, within the budget, and again."""
+"""Requests to one model: limits, budget and retries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ember_bench.errors import CallGivenUpError, ConfigError, ProviderError
+from ember_bench.errors import BudgetExhaustedError, CallGivenUpError, ConfigError, ProviderError
 from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Budget, Reservation
 from ember_bench.models.call import Call
@@ -36,7 +36,7 @@ class Endpoint:
     Args:
         provider: What asks the model.
         retry: When and how to ask again.
-        budget: What the calls are paid from; None if there is no cap.
+        budget: Caps on calls whose trial has no budget; None for none.
         batches: Where calls wait for their batch; None asks them one by one.
     """
 
@@ -49,7 +49,7 @@ class Endpoint:
     ) -> None:
         self.provider = provider
         self._retry = retry.of(provider.model)
-        self._budget = budget if not provider.replays else None
+        self._budget = budget
         self._batches = batches
         self._gate = Gate(provider.model, clock=retry.clock)
         self._output_tokens = _FIRST_OUTPUT_TOKENS
@@ -57,7 +57,7 @@ class Endpoint:
 
     @property
     def window_history(self) -> WindowHistory:
-        """How many requests were let through at once, and how that changed."""
+        """The changes of the limit of requests in flight."""
         return self._gate.history
 
     async def complete(self, call: Call) -> Completion:
@@ -71,9 +71,19 @@ class Endpoint:
                 cannot be kept as nothing limits what the call costs.
         """
         self.provider.refuse_unsupported(call.request)
-        if self._budget is None:
-            return await self._complete(call)
-        reservation = await self._reserve(self._budget, call)
+        purse = call.trial.purse
+        try:
+            budget = self._budget if purse is None or purse.budget is None else purse.budget
+            if budget is None or self.provider.replays:
+                return await self._complete(call)
+            return await self._paid(call, budget)
+        except (BudgetExhaustedError, CallGivenUpError):
+            if purse is not None:
+                purse.exhausted = True  # the trial has no result in this run
+            raise
+
+    async def _paid(self, call: Call, budget: Budget) -> Completion:
+        reservation = await self._reserve(budget, call)
         try:
             completion = await self._complete(call)
             # A server that does not count the tokens of an answer may charge for all there can be.
@@ -100,19 +110,14 @@ class Endpoint:
         await self.provider.close()
 
     async def _complete(self, call: Call) -> Completion:
-        try:
-            if self._batches is not None:
-                completion = await self._batches.complete(call)
-            elif self.provider.instant:
-                completion = await self.provider.complete(call)
-            else:
-                completion = await self._retry.run(
-                    lambda deadline: self._attempt(call, deadline), self._gate.rest
-                )
-        except CallGivenUpError:
-            if call.trial.purse is not None:
-                call.trial.purse.exhausted = True  # the trial has no result in this run
-            raise
+        if self._batches is not None:
+            completion = await self._batches.complete(call)
+        elif self.provider.instant:
+            completion = await self.provider.complete(call)
+        else:
+            completion = await self._retry.run(
+                lambda deadline: self._attempt(call, deadline), self._gate.rest
+            )
         cost = call.request.model.charge(completion)
         kept = _without_keys(_storable(completion))
         return msgspec.structs.replace(kept, cost_usd=cost, stated_usd=None)
@@ -125,7 +130,8 @@ class Endpoint:
             raise ConfigError(
                 f"no budget can be kept: {reason or 'nothing limits what a call costs'}"
             )
-        return await budget.reserve(most, model.model_id, call.trial.purse)
+        purse = call.trial.purse
+        return await budget.reserve(most, model.model_id, "" if purse is None else purse.cell)
 
     async def _attempt(self, call: Call, deadline: Deadline) -> Completion:
         """Ask once, when the limits allow it."""

@@ -1,4 +1,4 @@
-"""Models as they are registered: who serves them, what they cost, what they allow."""
+"""Registered models: provider, price, limits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Feature = Literal[
     "tools",
     "response_format",
 ]
-"""What can be asked of a model that not every model takes."""
+"""Features of a request that some models do not support."""
 
 FEATURES: Final[tuple[Feature, ...]] = get_args(Feature)
 
@@ -60,7 +60,7 @@ class Charged(Protocol):
 
 
 class RateLimit(BaseModel):
-    """What a model's provider allows; None means no known limit."""
+    """Rate limits of a provider; None means no known limit."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,7 +69,7 @@ class RateLimit(BaseModel):
 
 
 class ProviderInfo(BaseModel):
-    """Who serves a model.
+    """The provider of a model.
 
     Attributes:
         name: The provider's name, in any case: `OpenAI`, `simulated`.
@@ -196,7 +196,7 @@ class ModelInfo(BaseModel):
 
     @cached_property
     def price(self) -> ModelCost | None:
-        """What is charged for a call: `cost`, less the discount where it is asked in batches."""
+        """The price of a call: `cost`, less the discount for batches."""
         if self.cost is None or self.mode == "standard":
             return self.cost
         return self.cost.less(self.batch_discount)

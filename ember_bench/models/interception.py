@@ -1,7 +1,7 @@
-"""Where calls of operators and LM modules can be taken note of instead of being made.
+"""A hook that records calls of operators and LM modules instead of making them.
 
-`graph.jitted` traces a function by running it with stand-ins for the models' answers. What it calls
-looks here first: at a context variable, which is None in every other run.
+`graph.jitting` traces a function by running it with stand-ins for the answers of models. Operators
+and LM modules look at a context variable first, which is None in every other run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Recorder(Protocol):
         """Return the answers to (LM module, request) pairs, made as one step."""
 
     def refuse(self, what: str) -> None:
-        """Take note that `what` cannot be recorded, and go on only if it need not be."""
+        """Note that `what` cannot be recorded, and return only if it need not be."""
 
 
 current: contextvars.ContextVar[Recorder | None] = contextvars.ContextVar(
@@ -34,6 +34,6 @@ current: contextvars.ContextVar[Recorder | None] = contextvars.ContextVar(
 
 
 def refuse(what: str) -> None:
-    """Say that what runs now cannot be recorded; does nothing where nobody records."""
+    """Report that a step cannot be recorded; does nothing without a recorder."""
     if (recorder := current.get()) is not None:
         recorder.refuse(what)

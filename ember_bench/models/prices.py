@@ -1,4 +1,4 @@
-"""Cards' prices against a maintained price list, `genai-prices`, which is asked offline."""
+"""Comparison of the prices on cards with the price list `genai-prices`, offline."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LITELLM_PROVIDERS: Final = {
 
 
 class PriceStatus(StrEnum):
-    """What came of comparing a card's prices with the list."""
+    """The result of a comparison of a card's prices with the list."""
 
     SAME = "same"
     DRIFTED = "drifted"
@@ -64,7 +64,7 @@ class TokenPrices:
 
 @dataclass(frozen=True, slots=True)
 class LongContext:
-    """What a request costs whose prompt has more than `over_tokens` tokens, all of it."""
+    """The prices of a request whose prompt has more than `over_tokens` tokens."""
 
     over_tokens: int
     prices: TokenPrices
@@ -80,7 +80,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What the price list says about a model.
+    """The entry of the price list for a model.
 
     Attributes:
         name: `provider:model`, as the list has it.

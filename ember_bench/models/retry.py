@@ -1,4 +1,4 @@
-"""Asking again after a fault that may pass."""
+"""Retries after errors that may pass."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ RATE_LIMITED = 429
 
 
 class Deadline:
-    """When a call must be done: so long after its first request was begun.
+    """The time limit of a call, from the start of its first request.
 
-    What it waited for its turn before that does not count: a long queue is no fault.
+    Time in the queue before that does not count.
 
     Args:
         seconds: How long it may take.

@@ -1,4 +1,4 @@
-"""JSON schemas that an answer must follow: those of pydantic models, and which can be enforced."""
+"""JSON schemas of answers: from pydantic models, and those that providers can enforce."""
 
 from __future__ import annotations
 

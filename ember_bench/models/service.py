@@ -1,4 +1,4 @@
-"""Asks models: the one place through which every call goes.
+"""The service through which every call to a model goes.
 
 request -> call key -> response store -> (one request in flight) -> budget -> retry ->
 limits -> provider
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ember_bench import bridge
-from ember_bench.errors import ConfigError
+from ember_bench.errors import ConfigError, EmberBenchError
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.batch.journal import BATCHES, BatchJournal
@@ -72,8 +72,8 @@ class ModelService:
             call is a new request without one.
         offline: Make no request: a call that is not in the store is an `OfflineError`.
         retry: When and how to ask again.
-        account: What the requests are paid on, see `paid`.
-        budget: What the requests are paid from; None if there is no cap.
+        account: Account that requests are paid on, see `paid`; a trial may have another.
+        budget: Caps on spending, of trials that have no budget of their own; None for none.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class ModelService:
     ) -> None:
         self.registry = registry
         self.usage_service = usage_service or UsageService()
-        self.store: CallStore | None
-        self.store = ResponseStore(Path(store)) if isinstance(store, Path | str) else store
-        self.offline = offline
-        self.account = account
-        self.budget = budget
+        self._store: CallStore | None
+        self._store = ResponseStore(Path(store)) if isinstance(store, Path | str) else store
+        self._offline = offline
+        self._account = account
+        self._budget = budget
         self.retry = retry or RetryPolicy()
         # An SDK's connections belong to the loop they were opened on.
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients]
@@ -104,6 +104,28 @@ class ModelService:
         self._calls_in_batches = 0
         self._outside: dict[bool, OutsideStrand] = {}
         self._paid: dict[str, Paid] = {}
+
+    @property
+    def store(self) -> CallStore | None:
+        """The store of finished calls."""
+        return self._store
+
+    def attach(self, store: CallStore, *, offline: bool | None = None) -> None:
+        """Use another store; only before the first call, or after `close`.
+
+        Args:
+            store: Where finished calls are kept and looked up.
+            offline: Whether to make no request; None for as it was.
+
+        Raises:
+            EmberBenchError: if calls were made already, which went to the store before.
+        """
+        open_loops = [loop for loop in self._clients if not loop.is_closed()]
+        if any(self._clients[loop].by_connection for loop in open_loops):
+            raise EmberBenchError("a store is attached to a service before its first call")
+        self._store = store
+        if offline is not None:
+            self._offline = offline
 
     def __call__(
         self,
@@ -165,8 +187,8 @@ class ModelService:
 
         With a store, that is all that were ever answered, whoever still waited for the answer.
         """
-        if self.store is not None:
-            return self.store.paid(account)
+        if self._store is not None:
+            return self._store.paid(account)
         return self._paid.get(account, Paid(0, 0.0))
 
     async def drain(self) -> None:
@@ -188,7 +210,7 @@ class ModelService:
 
     @property
     def calls_in_batches(self) -> int:
-        """How many calls are in batches whose answers are not stored yet; also when closed."""
+        """The number of calls in batches whose answers are not stored yet; also when closed."""
         if self._journal is not None:
             self._calls_in_batches = self._journal.open_calls()
         return self._calls_in_batches
@@ -208,14 +230,14 @@ class ModelService:
             self._calls_in_batches = self.calls_in_batches
             self._journal.close()
             self._journal = None
-        if self.store is not None:
-            self.store.close()
+        if self._store is not None:
+            self._store.close()
 
     def _strand(self, *requests: Request) -> Strand:
         if (strand := strands.current.get()) is not None:
             return own_strand(strand)
         # The seed of a call depends on which draw it is.
-        counted = self.store is not None or any(r.parameters.seed is not None for r in requests)
+        counted = self._store is not None or any(r.parameters.seed is not None for r in requests)
         if (outside := self._outside.get(counted)) is None:
             outside = self._outside[counted] = OutsideStrand(counted=counted)
         return outside
@@ -255,8 +277,8 @@ class ModelService:
     def _connect(self, model: ModelInfo) -> Client:
         provider = provider_class(model.provider_name)(model)
         batches = self._batches(model, provider)
-        endpoint = Endpoint(provider, self.retry, self.budget, batches)
-        return Client(endpoint, self.store, offline=self.offline)
+        endpoint = Endpoint(provider, self.retry, self._budget, batches)
+        return Client(endpoint, self._store, offline=self._offline)
 
     def _batches(self, model: ModelInfo, provider: Provider) -> BatchQueue | None:
         """Return where the calls to a model wait for their batch; None if they do not.
@@ -267,7 +289,7 @@ class ModelService:
         if model.mode == "standard":
             return None
         api = provider.batch_api()
-        store = self.store
+        store = self._store
         if not isinstance(store, ResponseStore):
             raise ConfigError(
                 f"{model.model_id}: mode: batch: answers come a day later, and there is no "
@@ -280,15 +302,16 @@ class ModelService:
         return BatchQueue(api, self._journal, self.retry)
 
     async def _answer(self, client: Client, call: Call, strand: Strand) -> Response:
-        account = self.account
+        purse = strand.trial.purse
+        account = (purse.account if purse is not None else "") or self._account
         completion, stored = await client.answer(call, account)
-        if self.store is None:
+        if self._store is None:
             before = self._paid.get(account, Paid(0, 0.0))
             spend = before.spend_usd + client.spend(completion)
             self._paid[account] = Paid(before.requests + 1, spend)
-        return self._account(call, strand, completion, stored=stored, free=client.provider.replays)
+        return self._response(call, strand, completion, stored=stored, free=client.provider.replays)
 
-    def _account(
+    def _response(
         self, call: Call, strand: Strand, completion: Completion, *, stored: bool, free: bool
     ) -> Response:
         model = call.request.model

@@ -1,11 +1,10 @@
-"""Where in a trial a call is made: what makes its identity independent of timing.
+"""The place of a call in its trial, which does not depend on timing.
 
-A trial's code is a tree of strands: pieces of code that run one step after another. Running
-things at the same time forks a strand into branches, which join again. A call's *draw*, the
-how-manieth identical request it is, is counted along this tree and so is fixed by the structure
-of the program: whichever of two branches is faster, each gets the draw that it always gets.
-A strand also carries the trial's virtual clock: a call adds its duration, a join takes the
-maximum (the critical path).
+The code of a trial is a tree of strands. A strand is code that runs step by step. Concurrent code
+forks a strand into branches, which join again. The *draw* of a call is its index among identical
+requests. It is counted along the tree and so depends on the structure of the program alone: each
+branch gets the same draws however fast it is. A strand also has the virtual clock of the trial: a
+call adds its duration, and a join takes the maximum (the critical path).
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from ember_bench.models.budget import Budget
     from ember_bench.models.types import Subject, Usage
 
 Draw = tuple[int, ...]
@@ -27,7 +27,7 @@ FIRST_REPLICA = "0"
 
 
 class CallRecord(msgspec.Struct, frozen=True, gc=False):
-    """What a trial remembers of one call.
+    """The record of one call in its trial.
 
     Attributes:
         key: The call key, under which the response store has prompt and answer.
@@ -56,25 +56,29 @@ class CallRecord(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class Purse:
-    """Where one trial's money comes from.
+    """The money for one trial's calls.
 
     Attributes:
         cell: Name of the trial's cell.
+        account: Account of the response store that requests are paid on; "" for the service's.
+        budget: Caps on spending beside the service's own; None for none.
         exhausted: Whether a call of the trial was turned away, or given up as the run is to stop:
             then it has no result, whatever its operators made of the error.
     """
 
     cell: str
+    account: str = ""
+    budget: Budget | None = None
     exhausted: bool = False
 
 
 @dataclass(slots=True)
 class TrialContext:
-    """What the calls of one trial have in common.
+    """The state that the calls of one trial share.
 
     Attributes:
         subject: The item being answered, for simulated and recorded models.
-        epoch: The how-manieth repetition of the item; part of each call's identity.
+        epoch: Index of the repetition of the item; part of the identity of each call.
         calls: The calls made so far, in order of completion.
         purse: Where the money for them comes from; None if there is no budget.
     """
@@ -114,7 +118,7 @@ class Strand:
         self._skipped = 0
 
     def replica(self, module: object) -> str:
-        """Return the replica of an LM module: the how-manieth of its kind in the graph.
+        """Return the replica of an LM module: its index among those of its kind in the graph.
 
         A module that was not found in the graph (made on the fly) belongs to its node.
         """
@@ -247,7 +251,7 @@ class _Counted(dict[bytes, int]):
 
 
 class OutsideStrand(Strand):
-    """Where calls are made that belong to no trial: each one is a new call.
+    """The strand of calls outside trials; each of them is a new call.
 
     Args:
         counted: Count identical requests apart, so that a program that is run again makes the

@@ -1,4 +1,4 @@
-"""Requests to a model and its answers, as data."""
+"""Messages, sampling parameters and answers."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class SamplingParameters(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """How the model is to sample; None leaves it to the model's own default.
+    """Sampling parameters; None stands for the model's own default.
 
     Attributes:
         reasoning_effort: How long a reasoning model is to think: `low`, `medium`, `high`, or
@@ -281,7 +281,7 @@ class Subject(Protocol):
 
     @property
     def answer_format(self) -> str:
-        """How answers are written."""
+        """The format of answers."""
 
     @property
     def choices(self) -> Sequence[str]:
@@ -292,4 +292,4 @@ class Subject(Protocol):
         """In [0, 1], where known."""
 
     def accepts(self, text: str) -> bool:
-        """Whether `text` answers the item rightly."""
+        """Whether `text` is a right answer."""

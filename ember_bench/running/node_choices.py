@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from ember_bench.experiment.results.attribution import ChoiceSummary
+from ember_bench.files import write
 
 if TYPE_CHECKING:
     from ember_bench.experiment.results.rows import StoredTrials
@@ -77,11 +77,12 @@ def _found(named: Named, data_dir: Path | None) -> dict[str, list[ChoiceSummary]
     answered(folder.name, folder.parent)
     experiment = session.open_experiment(grid_of(named.rows), offline=True)
     wanted = {cell.name for cell in named.cells}
-    experiment.service.store = ResponseStore(folder.parent / RESPONSES)
+    store = ResponseStore(folder.parent / RESPONSES)
+    experiment.service.attach(store)
     try:
         return asyncio.run(attribute(experiment, named.rows, wanted))
     finally:
-        experiment.service.store.close()
+        store.close()
 
 
 def _print_of(rows: StoredTrials, cell: str) -> str:
@@ -101,7 +102,5 @@ def _read(path: Path) -> dict[str, _Kept]:
 
 
 def _write(path: Path, kept: Mapping[str, _Kept]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(OSError):  # results that cannot be written to are read all the same
-        temporary.write_bytes(msgspec.json.encode(kept))
-        temporary.replace(path)
+        write(path, msgspec.json.encode(kept))

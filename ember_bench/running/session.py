@@ -11,10 +11,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -30,12 +29,14 @@ from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
 from ember_bench.experiment.trial_store import TrialStore
+from ember_bench.files import write
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
 from ember_bench.models.store.salvage import open_response_store
 from ember_bench.registry import Cards, default_roots
 from ember_bench.report import markdown
 from ember_bench.running.artifacts import sampled, write_report
+from ember_bench.running.interpreter import tuned
 from ember_bench.running.places import RESPONSES, SUMMARY
 from ember_bench.running.run_log import run_log
 from ember_bench.tracking import Curves, Logged, Tracker, TrackingError, is_logged, unfinished
@@ -69,12 +70,15 @@ class Options:
         tracking_uri: Where MLflow keeps its runs; by default `mlflow.db` in `results`.
         mlflow: Whether to log to MLflow at all.
         traces: How many trials are logged as traces.
+        dedicated: Whether the process does nothing else, so that its garbage collector and its
+            threads are set for trials while they run (`running.interpreter`).
     """
 
     results: Path = Path("results")
     tracking_uri: str | None = None
     mlflow: bool = True
     traces: int = 0
+    dedicated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +209,7 @@ class _Session:
             service = self.experiment.service
             responses, mended = open_response_store(self.options.results / RESPONSES)
             stack.callback(responses.close)
-            service.store = responses
+            service.attach(responses)
             store = trial_store(self.folder, self.experiment)
             stack.callback(store.close)
             store.changes += [mended] if mended else []
@@ -232,7 +236,8 @@ class _Session:
             encoded = msgspec.json.format(msgspec.json.encode(summary), indent=2)
             _write(self.folder / SUMMARY, encoded + b"\n")
             logged, log_error = self._log(summary, text, store, tracker, stack)
-            reached = tuple(service.budget.reached) if service.budget is not None else ()
+            budget = self.experiment.budget
+            reached = tuple(budget.reached) if budget is not None else ()
             stopped = bool(run.stop.is_set() or reached) and summary.run.status == "partial"
             waiting = service.calls_in_batches if stopped else 0
             return Outcome(summary, self.folder, stopped, logged, log_error, reached, waiting)
@@ -240,12 +245,15 @@ class _Session:
     async def _trials(self, run: Run) -> Progress:
         abandon = True
         try:
-            with _signals(run, self.listener):
+            with _signals(run, self.listener), self._interpreter():
                 progress = await run.trials()
                 abandon = False
                 return progress
         finally:
             await self.experiment.service.close(abandon=abandon)
+
+    def _interpreter(self) -> AbstractContextManager[None]:
+        return tuned() if self.options.dedicated else nullcontext()
 
     def _tracker(self) -> AbstractContextManager[Tracker]:
         results, uri = self.options.results, self.options.tracking_uri
@@ -346,16 +354,17 @@ def _signals(run: Run, listener: Listener) -> Iterator[None]:
 
     handlers = {signal.SIGINT: interrupt, signal.SIGTERM: stop}
     before = {number: signal.getsignal(number) for number in handlers}
-    # Only a program's main thread gets signals.
+    # Only a program's main thread gets signals, and on Windows no event loop does.
     with suppress(ValueError, RuntimeError):
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
     try:
         yield
     finally:
-        for number, handler_before in before.items():
-            if loop.remove_signal_handler(number):
-                signal.signal(number, handler_before)
+        with suppress(NotImplementedError):
+            for number, handler_before in before.items():
+                if loop.remove_signal_handler(number):
+                    signal.signal(number, handler_before)
 
 
 def _kept(store: TrialStore) -> int:
@@ -373,13 +382,9 @@ def _decoded(fact: str | None) -> Logged | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        write(path, content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise RunStoppedError(
             f"{path}: cannot be written: {error.strerror}; every answer is stored"
         ) from error

@@ -35,7 +35,7 @@ async def sample_trials(
         count: How many at most.
     """
     service = experiment.service
-    service.store, service.offline = answers, True
+    service.attach(answers, offline=True)
     results = [
         {(item, epoch): values for item, epoch, *values in rows.columns(place, _COLUMNS)}
         for place in range(len(experiment.cells))

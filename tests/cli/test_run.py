@@ -28,8 +28,7 @@ def test_a_run_prints_its_table_and_writes_its_files(command: Command, sums: Wor
     assert "10 trials, 10 in this run; 10 calls made, 0 shared" in result.out
     files = {p.relative_to(sums.root / "results") for p in sums.root.glob("results/**/*")}
     assert {str(file) for file in files} == {
-        "responses.db", "trip", "trip/.lock", "trip/trials.db", "trip/summary.json",
-        "trip/summary.md",
+        "responses.db", "trip", "trip/trials.db", "trip/summary.json", "trip/summary.md",
     }  # fmt: skip
     assert "results/trip/summary.md" in result.err
     content = (sums.root / "results/trip/summary.json").read_bytes()

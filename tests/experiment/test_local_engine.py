@@ -184,7 +184,7 @@ def test_an_error_of_the_consumer_cancels_what_is_under_way(
 
     async def main() -> None:
         results = workspace.root / "results"
-        experiment.service.store = ResponseStore(results / "responses.db")
+        experiment.service.attach(ResponseStore(results / "responses.db"))
         store = trial_store(results / "trip", experiment)
         calls = itertools.count()
 
@@ -211,7 +211,7 @@ def test_a_cancelled_run_keeps_what_was_answered(workspace: Workspace, gauge: Ga
 
     async def main() -> None:
         results = workspace.root / "results"
-        experiment.service.store = ResponseStore(results / "responses.db")
+        experiment.service.attach(ResponseStore(results / "responses.db"))
         store = trial_store(results / "trip", experiment)
         run = asyncio.create_task(Run(experiment, store, LocalEngine()).trials())
         while gauge.begun < 20:
@@ -252,43 +252,17 @@ def test_results_are_not_held(workspace: Workspace) -> None:
     assert most < 40
 
 
-def test_the_collector_is_as_it_was_when_trials_have_run(workspace: Workspace) -> None:
+def test_the_interpreter_of_the_caller_is_left_as_it_is(workspace: Workspace) -> None:
     workspace.sums(3)
     workspace.grid()
-    before = gc.get_threshold(), gc.get_freeze_count()
 
-    async def thresholds(batches: Batches, _: asyncio.Event) -> list[int]:
-        return [gc.get_threshold()[0] async for _ in batches]
+    def settings() -> tuple[object, ...]:
+        return gc.get_threshold(), gc.get_freeze_count(), sys.getswitchinterval()
 
-    meanwhile = drive(workspace.experiment(), thresholds)
-    assert min(meanwhile) > before[0][0]
-    assert (gc.get_threshold(), gc.get_freeze_count()) == before
+    async def meanwhile(batches: Batches, _: asyncio.Event) -> set[tuple[object, ...]]:
+        return {settings() async for _ in batches}
 
-
-def test_turns_of_threads_are_as_long_as_before_when_trials_have_run(workspace: Workspace) -> None:
-    workspace.sums(3)
-    workspace.grid()
-    before = sys.getswitchinterval()
-
-    async def intervals(batches: Batches, _: asyncio.Event) -> list[float]:
-        return [sys.getswitchinterval() async for _ in batches]
-
-    assert max(drive(workspace.experiment(), intervals)) < before == sys.getswitchinterval()
-
-
-def test_a_collector_that_is_off_stays_off(workspace: Workspace) -> None:
-    workspace.sums(3)
-    workspace.grid()
-    before = gc.get_threshold()
-    gc.set_threshold(0, *before[1:])
-    try:
-
-        async def thresholds(batches: Batches, _: asyncio.Event) -> list[int]:
-            return [gc.get_threshold()[0] async for _ in batches]
-
-        assert set(drive(workspace.experiment(), thresholds)) == {0}
-    finally:
-        gc.set_threshold(*before)
+    assert drive(workspace.experiment(), meanwhile) == {settings()}
 
 
 def test_trials_are_taken_as_they_are_needed(workspace: Workspace) -> None:

@@ -13,7 +13,7 @@ from tests.faults.study import FaultyServer, experiment, fill, responses, stored
 def test_an_answer_is_stored_though_its_trial_was_cancelled(tmp_path: Path) -> None:
     async def main() -> None:
         study = experiment(workspace)
-        study.service.store = open_response_store(responses(workspace))[0]
+        study.service.attach(open_response_store(responses(workspace))[0])
         module = next(iter(study.cells[0].graph)).operator.lm_modules()[0]
         asking = asyncio.create_task(module.acall("1 + 2 = ?"))
         while not server.count:

@@ -11,6 +11,7 @@ from ember_bench.errors import BudgetExhaustedError, ConfigError, ProviderError
 from ember_bench.models import Budget, Completion, ModelCost, Usage
 from ember_bench.models.call import Call
 from ember_bench.models.limits import CircuitOpenError
+from ember_bench.models.strand import Purse, Strand, TrialContext
 from tests.support import virtual
 from tests.support.limited import a_call, endpoint
 from tests.support.models import scripted, simulated
@@ -268,6 +269,20 @@ class TestBudget:
 
         virtual.run(main())
         assert asked == 0
+
+    @pytest.mark.parametrize("instant", [True, False])
+    def test_of_a_trial_marks_the_trial_that_it_turns_away(self, instant: bool) -> None:
+        async def main() -> Purse:
+            model = simulated() if instant else scripted(broken)
+            model = model.model_copy(update={"cost": PRICE})
+            purse = Purse("cell", budget=Budget(cells_usd={"cell": 0.01}))
+            request = a_call(model, max_tokens=100).request
+            call = Call.place(request, Strand(TrialContext(purse=purse)), "0", "")
+            with pytest.raises(BudgetExhaustedError, match="cell: "):
+                await endpoint(model, Budget(run_usd=100.0)).complete(call)
+            return purse
+
+        assert virtual.run(main()).exhausted
 
     def test_cannot_be_kept_where_nothing_limits_an_answer(self) -> None:
         async def server(call: Call) -> str:

@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from ember_bench import bridge
-from ember_bench.errors import CallGivenUpError, OfflineError, ProviderError, UnknownNameError
+from ember_bench.errors import (
+    CallGivenUpError,
+    EmberBenchError,
+    OfflineError,
+    ProviderError,
+    UnknownNameError,
+)
 from ember_bench.models import (
     Completion,
     MemoryStore,
@@ -735,6 +741,34 @@ class TestWindingDown:
 
         asyncio.run(wind_down())
         assert asyncio.run(ask()).data
+
+
+class TestAttach:
+    def test_a_store_is_used_from_the_first_call_on(self, store: ResponseStore) -> None:
+        script = Script()
+        service = serve(script.model)
+        service.attach(store)
+
+        async def main() -> None:
+            await trial(service, script.model)
+
+        asyncio.run(main())
+        assert len(store) == 1
+
+    def test_calls_are_not_spread_over_two_stores(self, store: ResponseStore) -> None:
+        script = Script()
+        service = serve(script.model)
+
+        async def main() -> None:
+            await trial(service, script.model)
+            with pytest.raises(EmberBenchError, match="before its first call"):
+                service.attach(store)
+            await service.close()
+            service.attach(store, offline=True)
+            with pytest.raises(OfflineError):
+                await trial(service, script.model)
+
+        asyncio.run(main())
 
 
 class Models(Enum):

@@ -182,7 +182,7 @@ def run(
     async def trials() -> Ran:
         folder = results / experiment.name
         with locked(folder):
-            experiment.service.store = ResponseStore(results / responses)
+            experiment.service.attach(ResponseStore(results / responses))
             store = trial_store(folder, experiment)
             try:
                 todo = Run(experiment, store, engine or _Watched(experiment, stop_after))

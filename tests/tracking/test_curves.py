@@ -16,12 +16,12 @@ class Rows:
 
     def __init__(self, *kept: tuple[str, float, float], failures: str = "wrong") -> None:
         cells = [
-            CellDescription(f"primes/{name}", name, "primes", name, {}, [], True, False, False)
+            CellDescription(f"primes/{name}", name, "primes", name, {}, [], True, False, False, [])
             for name in ("single", "vote")
         ]
         self.description = Description(
             name="demo", grid="demo.yaml", digest="0" * 32, version="0.1.0", seed=7, epochs=1,
-            failures=failures, level=0.95, baseline=None, baselines={},
+            failures=failures, level=0.95, baseline=None, baselines={}, asked={},
             datasets=summary().datasets, items={"primes": AskedItems.of([])}, cells=cells,
         )  # fmt: skip
         self.kept = kept

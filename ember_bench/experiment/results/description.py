@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ember_bench import __version__
-from ember_bench.experiment.results.items import AskedItem, AskedItems
+from ember_bench.experiment.results.items import AskedItems
 from ember_bench.experiment.results.summary import DatasetSummary
 from ember_bench.graph.data import NoNGraphData
 
@@ -40,7 +40,7 @@ class CellDescription(msgspec.Struct, frozen=True):
     """A cell, as `CellSummary` has it, without results.
 
     Attributes:
-        nodes: Of its graph, in graph order; none in stores that were written before they were kept.
+        nodes: Of its graph, in graph order.
     """
 
     name: str
@@ -52,7 +52,7 @@ class CellDescription(msgspec.Struct, frozen=True):
     simulated: bool
     oracle: bool
     replayed: bool
-    nodes: list[NodeDescription] = []
+    nodes: list[NodeDescription]
 
 
 class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_defaults=True):
@@ -63,8 +63,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         baseline: The architecture that the grid names as baseline; None if it names none.
         baselines: Name of the cell that others are compared with, by dataset.
         cells: In grid order.
-        asked: The identity of what the table `asked` has, by dataset; none in stores that were
-            written before there was one, whose items are in the description itself.
+        asked: The identity of what the table `asked` has, by dataset.
         items: In the order in which they are asked, by dataset.
     """
 
@@ -80,7 +79,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     baselines: dict[str, str]
     datasets: list[DatasetSummary]
     cells: list[CellDescription]
-    asked: dict[str, str] = {}
+    asked: dict[str, str]
     items: Mapping[str, AskedItems] = {}
 
     @cached_property
@@ -117,8 +116,6 @@ def decode(stored: str, database: sqlite3.Connection) -> Description:
         msgspec.MsgspecError: if it is none.
     """
     described = _decode(stored)
-    if described.items:
-        return described
     items = {
         dataset.name: AskedItems.stored(database, dataset.name, dataset.items)
         for dataset in described.datasets
@@ -126,12 +123,7 @@ def decode(stored: str, database: sqlite3.Connection) -> Description:
     return msgspec.structs.replace(described, items=items)
 
 
-def _asked_items(_: type, found: Any) -> AskedItems:
-    """Return items that stand in the description itself."""
-    return AskedItems.of(msgspec.convert(found, list[AskedItem]))
-
-
-_decode: Final = msgspec.json.Decoder(Description, dec_hook=_asked_items).decode
+_decode: Final = msgspec.json.Decoder(Description).decode
 
 
 def describe(experiment: Experiment) -> Description:

@@ -10,19 +10,6 @@ from typing import Final, Literal, overload
 
 import msgspec
 
-ASKED_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS asked (
-    dataset TEXT NOT NULL,
-    place INTEGER NOT NULL,
-    item INTEGER NOT NULL REFERENCES items (id),
-    category TEXT,
-    cluster TEXT,
-    question TEXT NOT NULL,
-    target TEXT NOT NULL,
-    PRIMARY KEY (dataset, place)
-) WITHOUT ROWID
-"""
-
 _PAGE: Final = 1 << 10
 _PAGES: Final = 16
 

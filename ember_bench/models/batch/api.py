@@ -1,7 +1,7 @@
-"""What a provider's batch API has in common with the others': requests in, answers a day later.
+"""The common interface of batch APIs: requests in, answers within a day.
 
-OpenAI, Anthropic and Google take many requests at once at half their price, and answer within a
-day. `BatchQueue` gathers and waits; a `BatchApi` of each provider does the talking.
+OpenAI, Anthropic and Google take many requests at once for half their price. `BatchQueue` gathers
+calls and waits; the `BatchApi` of a provider submits batches and reads results.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ClientT_co = TypeVar("ClientT_co", covariant=True)
 
 CLOCK_SKEW_SECONDS: Final = 600.0
-"""How far a provider's clock may be from ours."""
+"""The most that a provider's clock may differ from ours."""
 
 
 class BatchRequest(msgspec.Struct, frozen=True):
@@ -96,11 +96,11 @@ class BatchApi(Protocol):
 
     @property
     def most_requests(self) -> int:
-        """How many requests one batch may have."""
+        """The most requests of one batch."""
 
     @property
     def most_bytes(self) -> int:
-        """How many bytes of requests one batch may have."""
+        """The most bytes of requests in one batch."""
 
     def request(self, call: Call) -> BatchRequest:
         """Return `call` as a batch has it.

@@ -1,4 +1,4 @@
-"""Which calls are in which batch: a small SQLite file beside the response store.
+"""The calls of open batches, in a small SQLite file beside the response store.
 
 A batch is written down before it is submitted, and its id as soon as the provider has given it
 one; a call's row goes once its answer is in the response store. So a call is in one batch at most,
@@ -7,7 +7,6 @@ however often and by however many processes it is asked for.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -188,14 +187,3 @@ def _forget_empty(connection: sqlite3.Connection) -> None:
         "DELETE FROM batches"
         " WHERE NOT EXISTS (SELECT 1 FROM calls WHERE calls.token = batches.token)"
     )
-
-
-def lives(process: int) -> bool:
-    """Whether the process that owns a batch still runs."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

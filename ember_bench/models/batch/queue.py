@@ -1,4 +1,4 @@
-"""Calls that are asked through a provider's batch API: gathered, submitted, waited for.
+"""The queue of calls to a provider's batch API.
 
 Half the price, answers within a day. What is submitted is written down first (`BatchJournal`), so
 that whoever asks for the same call later, after a crash too, waits for the batch that it is in:
@@ -16,10 +16,12 @@ import copy
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from ember_bench import bridge
 from ember_bench.errors import BatchesOpenError, ConfigError, ProviderError
+from ember_bench.host import lives
 from ember_bench.models.batch.api import (
     BatchApi,
     BatchFailedError,
@@ -28,7 +30,7 @@ from ember_bench.models.batch.api import (
     Outcome,
     UndecidedError,
 )
-from ember_bench.models.batch.journal import BatchJournal, lives
+from ember_bench.models.batch.journal import BatchJournal
 from ember_bench.models.call import Call
 from ember_bench.models.retry import RATE_LIMITED, RetryPolicy
 from ember_bench.models.types import Completion
@@ -115,7 +117,7 @@ class BatchQueue:
                         raise
                     seconds = 0.0
                 seconds = max(seconds, self._retry.delay(failures + refusals, error.retry_after))
-            await self._unless_leaving(self._retry.sleep(seconds))
+            await bridge.until(self._leaving, self._retry.sleep(seconds))
 
     def stored(self, key: bytes) -> None:
         """Hear that the answer to a call is in the response store."""
@@ -181,7 +183,7 @@ class BatchQueue:
         return True
 
     def _may_fit_later(self, error: ProviderError) -> bool:
-        """Whether more waits for the provider than it lets wait, and less of it will."""
+        """Whether too much is queued at the provider, and a smaller batch may be taken."""
         too_much = isinstance(error, BatchFailedError) and error.status == RATE_LIMITED
         return too_much and (self._most_requests > _LEAST_REQUESTS or bool(self._following))
 
@@ -370,15 +372,6 @@ class BatchQueue:
 
         tasks[name] = asyncio.create_task(guarded())
 
-    async def _unless_leaving(self, wait: Awaitable[None]) -> None:
-        """Await `wait`, but no longer than until `leave`."""
-        tasks = [asyncio.ensure_future(wait), asyncio.ensure_future(self._leaving.wait())]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-
 
 def _not_in(batch: OpenBatch) -> ProviderError:
     return ProviderError(f"{batch.model}: no answer in batch {batch.id}", retryable=True)
@@ -389,5 +382,5 @@ def _left_open() -> BatchesOpenError:
 
 
 def _is_refusal(error: ProviderError) -> bool:
-    """Whether a batch was not taken for certain; after any other failure it may have been."""
+    """Whether the provider certainly took nothing; after any other failure it may have."""
     return error.status is not None and 400 <= error.status < 500 and error.status != 408

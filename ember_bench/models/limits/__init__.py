@@ -1,4 +1,4 @@
-"""What an endpoint allows, kept: rates, a window of requests in flight, pauses, a circuit."""
+"""Limits of an endpoint: rates, requests in flight, pauses, a circuit breaker."""
 
 from ember_bench.models.limits.circuit import Circuit, CircuitOpenError
 from ember_bench.models.limits.gate import Gate

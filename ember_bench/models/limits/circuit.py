@@ -1,4 +1,4 @@
-"""A model that answers nobody is not asked for a while (Nygard 2007, "Circuit Breaker")."""
+"""A circuit breaker: no requests for a while to a model that always fails (Nygard 2007)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way into an endpoint: one request after another passes when all its limits allow it."""
+"""The queue into an endpoint: a request starts when all limits allow it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from ember_bench import bridge
 from ember_bench.errors import CallGivenUpError, ProviderError
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.limits.circuit import Circuit
 from ember_bench.models.limits.pace import Pace
 from ember_bench.models.limits.shared import SharedBucket, shared_path
 from ember_bench.models.limits.window import AdaptiveWindow, Ticket, WindowHistory
+from ember_bench.models.retry import RATE_LIMITED
 
-RATE_LIMITED: Final = 429
 # Beside 429: 503 "service unavailable", and 529, Anthropic's "overloaded".
 _OVERLOADED: Final = frozenset({RATE_LIMITED, 503, 529})
 
@@ -39,7 +40,7 @@ class _Waiting:
 
 
 class Gate:
-    """Lets requests through to one endpoint, first come, first served.
+    """Starts requests to one endpoint in the order in which they come.
 
     Args:
         model: Who is asked; says how much it allows.
@@ -154,12 +155,7 @@ class Gate:
 
     async def rest(self, sleep: Awaitable[None]) -> None:
         """Await `sleep`, but not longer than until the circuit opens, or the gate is closed."""
-        waits = [asyncio.ensure_future(sleep), asyncio.ensure_future(self._opened.wait())]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await bridge.until(self._opened, sleep)
 
     def settle(self, estimated: float, used: float) -> None:
         """Correct the tokens that were taken by those that were used."""

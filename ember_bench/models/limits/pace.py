@@ -1,11 +1,11 @@
-"""How many requests a second an endpoint takes: learned from those that it refuses.
+"""The adaptive limit of requests per second to one endpoint.
 
-A window alone cannot hold a limit that is a rate: at 20 ms an answer, one request in flight makes
-50 a second and two make 100. So the rate is estimated where it can be: a server that lets bursts
-through has accepted exactly its rate between two refusals, as its bucket was empty both times; one
-that lets none through has accepted less, if it was not asked all the time, and then the rate at
-which it last refused is the better guide. Requests are begun a little slower than that, and after
-a while faster and faster, until there is a refusal again or the limit is of no consequence.
+A window alone cannot keep to a rate: with answers after 20 ms, one request in flight makes 50 a
+second and two make 100. So the rate is estimated from refusals. A server that allows bursts has
+accepted exactly its rate between two refusals, because its bucket was empty both times. A server
+without bursts has accepted less if it was sometimes idle, and then the rate at which it refused is
+the better estimate. Requests start a little slower than the estimate. After a while they start
+faster and faster, until the next refusal or until the limit no longer matters.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _LATEST_SECONDS: Final = 0.03
 
 
 class Pace:
-    """When the next request may be begun."""
+    """The rate at which requests may start."""
 
     def __init__(self) -> None:
         self._rate: float | None = None
@@ -142,7 +142,7 @@ class Pace:
         return True
 
     def _is_futile(self, estimate: float, share: float, now: float) -> bool:
-        """Whether the pace, which was lowered a moment ago, is not what is refused."""
+        """Whether refusals have another cause than the pace, which was lowered a moment ago."""
         pace = self.rate(now)
         if pace is None or self._estimate is None or now - self._set_at > _SOON_SECONDS:
             return False

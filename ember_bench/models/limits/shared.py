@@ -1,14 +1,13 @@
-"""Requests and tokens per minute, counted together by all processes of one machine.
+"""Requests and tokens per minute, counted over all processes of one machine.
 
-The generic cell rate algorithm (ITU-T I.371): of each bucket only one number is kept, the time at
-which it will be full again. It stands in a small file that is locked for the microseconds in which
-it is read and written. Taking says at once how long to wait, so nobody polls; and as each process
-takes for one request at a time, one that is killed takes little with it.
+This is the generic cell rate algorithm (ITU-T I.371): the state of a bucket is one number, the time
+at which it will be full again. The number is in a small file, which is locked for the microseconds
+of a read and a write. Taking returns the seconds to wait, so that no process polls. A process takes
+for one request at a time, so that little is lost when it is killed.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Final
 
+from ember_bench import host
 from ember_bench.models.info import ModelInfo
 
 STATE_VARIABLE: Final = "EMBER_BENCH_STATE"
@@ -109,17 +109,19 @@ class SharedBucket:
     def _move_shared(self, path: Path, seconds: float, now: float) -> float:
         zero = self._zero()
         # Opened anew each time: a lock belongs to what was opened, which a fork would share.
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = host.open_to_lock(path, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            host.lock(file)
             full_at = _moved(self._read(file, zero), seconds, now)
-            os.pwrite(file, _STATE.pack(full_at, zero), 0)
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, _STATE.pack(full_at, zero))
         finally:
             os.close(file)
         return full_at
 
     def _read(self, file: int, zero: float) -> float | None:
-        content = os.pread(file, _STATE.size + 1, 0)
+        os.lseek(file, 0, os.SEEK_SET)
+        content = os.read(file, _STATE.size + 1)
         if len(content) != _STATE.size:
             return None  # new, or not ours
         full_at, its_zero = _STATE.unpack(content)

@@ -1,10 +1,9 @@
-"""How many requests to one endpoint may be in flight: found out, as nobody says it.
+"""The adaptive limit of requests in flight to one endpoint.
 
-As TCP finds its window (RFC 5681), in requests instead of bytes: slow start, one more for every
-window of answers above the size that was last refused, halving when a request is refused. Unlike
-TCP's it comes back within a second to just below the size that was refused, and starts by the
-clock where answers are slow: a refusal comes at once, but an answer may take a model a minute, and
-one more for each round of them would take hours.
+It follows the congestion window of TCP (RFC 5681), in requests instead of bytes: slow start, then
+one more request for each window of answers, and half the window after a refusal. There are two
+differences. After a refusal the window returns within a second to just below the refused size. And
+slow start also grows with time: a refusal comes at once, but an answer may take a minute.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class WindowChange:
 
 
 class WindowHistory:
-    """How an endpoint's window changed: the last 10,000 changes.
+    """The last 10,000 changes of an endpoint's window.
 
     Each is also logged under `ember_bench.limits`: growth as DEBUG, everything else as INFO.
 
@@ -95,7 +94,7 @@ class Ticket(msgspec.Struct, frozen=True, gc=False):
     """A request on its way.
 
     Attributes:
-        number: The how-manieth of the endpoint.
+        number: Index of the request at the endpoint, from 1.
         sent: When it was begun, in seconds of the clock.
         generation: How often the window had been halved by then.
     """

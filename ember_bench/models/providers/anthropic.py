@@ -68,7 +68,7 @@ class Anthropic(GeneratedProvider["AsyncAnthropic"]):
 
     batches: ClassVar[bool] = True
     registered: ClassVar[str] = "anthropic"
-    options: ClassVar[type[BaseModel]] = AnthropicOptions
+    card_options: ClassVar[type[BaseModel]] = AnthropicOptions
     key_variables: ClassVar[tuple[str, ...]] = (KEY_VARIABLE,)
     url_variable: ClassVar[str] = URL_VARIABLE
     connect_seconds: ClassVar[float] = 10.0

@@ -1,4 +1,4 @@
-"""What a provider is, and the registry of them."""
+"""The base class of providers, and their registry."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ember_bench.models.strand import TrialContext
 from ember_bench.models.types import Completion, SamplingParameters
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from ember_bench.documents import Document
     from ember_bench.models.batch.api import BatchApi
 
@@ -34,6 +36,7 @@ class Provider:
         replays: Its answers are old ones; asking costs nothing now, whatever it cost then.
         batches: It has a batch API (`mode: batch`).
         direct: It can be asked without an SDK (`transport: direct`).
+        card_options: The model of the `options` on cards; None takes any.
     """
 
     simulated: ClassVar[bool] = False
@@ -41,6 +44,7 @@ class Provider:
     replays: ClassVar[bool] = False
     batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
+    card_options: ClassVar[type[BaseModel] | None] = None
 
     def __init__(self, model: ModelInfo) -> None:
         if (problem := self.no_direct(model)) is not None:
@@ -157,6 +161,8 @@ class Provider:
             raise ConfigError(document.problem(no_batches(model), "mode"))
         if (problem := cls.no_direct(model)) is not None:
             raise ConfigError(document.problem(problem, "transport"))
+        if cls.card_options is not None and "options" in document.data:
+            document.sub("options").parse(cls.card_options)
         return [model]
 
     @classmethod
@@ -178,7 +184,7 @@ def no_batches(model: ModelInfo) -> str:
 
 
 class Wanted(NamedTuple):
-    """What a request asks of a model beside an answer to its messages."""
+    """The features that a request uses beside its messages."""
 
     parameters: SamplingParameters
     system: bool

@@ -63,7 +63,7 @@ class Google(WireProvider["Client"]):
 
     batches: ClassVar[bool] = True
     registered: ClassVar[str] = "google"
-    options: ClassVar[type[BaseModel]] = GoogleOptions
+    card_options: ClassVar[type[BaseModel]] = GoogleOptions
     key_variables: ClassVar[tuple[str, ...]] = KEY_VARIABLES
     url_variable: ClassVar[str] = URL_VARIABLE
     connect_seconds: ClassVar[float] = LONGEST_ANSWER_SECONDS

@@ -65,7 +65,7 @@ class GoogleLegacy(Google):
     batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
     registered: ClassVar[str] = "google-legacy"
-    options: ClassVar[type[BaseModel]] = GoogleLegacyOptions
+    card_options: ClassVar[type[BaseModel]] = GoogleLegacyOptions
 
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)

@@ -1,4 +1,4 @@
-"""What all models behind an HTTP API have in common, asked through their SDK or without it."""
+"""The base class of providers with an HTTP API, through their SDK or without it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ from ember_bench.models.wire.failures import UnreadableError, WireErrors
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from ember_bench.documents import Document
     from ember_bench.models.call import Call, Request
     from ember_bench.models.info import ModelInfo
     from ember_bench.models.strand import TrialContext
@@ -46,7 +45,7 @@ ClientT = TypeVar("ClientT")
 
 @dataclass(frozen=True)
 class Address:
-    """Where requests are posted.
+    """The address of requests.
 
     Attributes:
         url: The whole address.
@@ -86,7 +85,7 @@ class WireProvider(Provider, Generic[ClientT]):
 
     direct: ClassVar[bool] = True
     registered: ClassVar[str]
-    options: ClassVar[type[BaseModel]]
+    card_options: ClassVar[type[BaseModel]]
     key_variables: ClassVar[tuple[str, ...]]
     url_variable: ClassVar[str]
     # As long as the SDK gives itself.
@@ -94,7 +93,7 @@ class WireProvider(Provider, Generic[ClientT]):
 
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
-        read_options(model, self.options)
+        read_options(model, self.card_options)
         self._url = self._find_url()
         self._errors = WireErrors(model.model_id, lambda: secrets_of(self._key, self._url))
         self._client: ClientT | None = None
@@ -157,14 +156,6 @@ class WireProvider(Provider, Generic[ClientT]):
         """Return what cannot be had, and values that the API refuses."""
         problems = super().unsupported(request)
         return problems or [f"{request.model.model_id}: {p}" for p in cls._refused_values(request)]
-
-    @classmethod
-    def models_of(cls, document: Document) -> list[ModelInfo]:
-        """Return the model of a card."""
-        models = super().models_of(document)
-        if "options" in document.data:
-            document.sub("options").parse(cls.options)
-        return models
 
     @classmethod
     def check(cls, models: Iterable[ModelInfo]) -> None:

@@ -34,7 +34,6 @@ from ember_bench.models.wire.failures import UnreadableError, WireErrors, plain
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from ember_bench.documents import Document
     from ember_bench.errors import ProviderError
     from ember_bench.models.call import Call
     from ember_bench.models.info import Feature, ModelInfo
@@ -134,14 +133,6 @@ class LiteLLM(Provider):
         """
         known = set(_supported(model))
         return {feature: "" for feature, name in _NAMES.items() if name not in known}
-
-    @classmethod
-    def models_of(cls, document: Document) -> list[ModelInfo]:
-        """Return the model of a card."""
-        models = super().models_of(document)
-        if "options" in document.data:
-            document.sub("options").parse(LiteLLMOptions)
-        return models
 
     @classmethod
     def check(cls, models: Iterable[ModelInfo]) -> None:

@@ -86,7 +86,7 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
 
     batches: ClassVar[bool] = True
     registered: ClassVar[str] = "openai"
-    options: ClassVar[type[BaseModel]] = OpenAIOptions
+    card_options: ClassVar[type[BaseModel]] = OpenAIOptions
     connect_seconds: ClassVar[float] = 5.0
 
     def __init__(self, model: ModelInfo) -> None:

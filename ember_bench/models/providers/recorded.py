@@ -69,7 +69,7 @@ class RecordedSet(BaseModel):
     models: Annotated[tuple[Text, ...], Field(min_length=1)]
     available_from: AvailableFrom | None = None
     recorded_as: Text = "{model}"
-    """What stands in the model field for a model, where that is not its name alone."""
+    """The content of the model field, if it is not the name alone."""
     where: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """Only records whose fields have these values are read."""
     cost: dict[str, ModelCost] = Field(default_factory=dict)
@@ -84,12 +84,12 @@ class Recording(BaseModel):
     files: Files
     fields: Fields
     recorded_as: str = ""
-    """What stands in the model field; "" if there is none."""
+    """The content of the model field; "" without such a field."""
     where: dict[str, str] = Field(default_factory=dict)
 
     @property
     def layout(self) -> Layout:
-        """How the files are read."""
+        """The layout of the files."""
         return Layout(self.fields, tuple(sorted(self.where.items())))
 
 
@@ -101,7 +101,7 @@ class RecordedModel(ModelInfo):
 
     available_from: AvailableFrom | None = None
     folder: Path | None = Field(default=None, exclude=True, repr=False)
-    """Where the card stands."""
+    """The folder of the card."""
 
 
 @provider("recorded")

@@ -25,7 +25,7 @@ from ember_bench.models.strand import TrialContext
 from ember_bench.models.types import Completion, Subject, Usage
 
 if TYPE_CHECKING:
-    from ember_bench.documents import Document
+    pass
 
 _CHARACTERS_PER_TOKEN: Final = 4
 _NORMAL: Final = NormalDist()
@@ -48,7 +48,7 @@ class Skill(BaseModel):
 
 
 class SimulatedOptions(BaseModel):
-    """What a simulated model is like.
+    """The options of a simulated model.
 
     Attributes:
         accuracy: P(right) when it generates: one number, or one for the easiest and one for the
@@ -112,20 +112,13 @@ class Simulated(Provider):
     """One simulated model."""
 
     simulated = True
+    card_options = SimulatedOptions
 
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
         self.options = SimulatedOptions.model_validate(model.options)
         # Shadows the class attribute: waiting for nothing depends on the card.
         self.instant = not self.options.sleep  # type: ignore[misc]
-
-    @classmethod
-    def models_of(cls, document: Document) -> list[ModelInfo]:
-        """Return the card's model, its options checked."""
-        models = super().models_of(document)
-        if "options" in document.data:
-            document.sub("options").parse(SimulatedOptions)
-        return models
 
     def context(self, trial: TrialContext) -> str:
         """Answers depend on the item, which the prompt need not name."""

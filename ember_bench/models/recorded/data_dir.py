@@ -1,4 +1,4 @@
-"""Where recorded data is, and where it can be had: the same for items and for answers."""
+"""The folder of recorded data, and its sources, for items and answers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AvailableFrom(BaseModel):
     commit: Commit
     licence: Text | None = None
     note: Text | None = None
-    """What was done to the repository's files, where they are not used as they are."""
+    """Changes to the repository's files before use."""
 
     def __str__(self) -> str:
         licence = f" ({self.licence})" if self.licence else ""

@@ -42,7 +42,7 @@ def _as_tuple(value: Any) -> Any:
 
 
 class Fields(BaseModel):
-    """Which field of a record is what.
+    """The meaning of the fields of a record.
 
     Attributes:
         item: The item's id; several fields are joined by `/`.
@@ -79,7 +79,7 @@ class Fields(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How to read a file: its fields, and `where`: the value that a field must have."""
+    """The layout of a file: its fields, and `where`: the value that a field must have."""
 
     fields: Fields
     where: tuple[tuple[str, str], ...] = ()
@@ -135,7 +135,7 @@ class Recordings:
 
 @dataclass(frozen=True, slots=True)
 class _Stamp:
-    """What tells that a file has changed without reading it."""
+    """Size and time of a file, which change with its content."""
 
     size: int
     mtime_ns: int

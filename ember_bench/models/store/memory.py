@@ -1,4 +1,4 @@
-"""Finished calls as long as a program lives: a response store that nothing outlives."""
+"""A response store in memory."""
 
 from __future__ import annotations
 

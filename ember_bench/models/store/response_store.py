@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from ember_bench.errors import StoreError
-from ember_bench.models.store.file_lock import FileLock
+from ember_bench.file_lock import FileLock
 from ember_bench.models.store.sqlite import (
     is_damage,
     open_database,
@@ -47,7 +47,7 @@ _LOOK_AGAIN_SECONDS: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What was paid into an account of a response store.
+    """Payments on an account of a response store.
 
     Attributes:
         requests: How many were made.
@@ -59,7 +59,7 @@ class Paid:
 
 
 class CallStore(Protocol):
-    """Where finished calls are kept and looked up, by call key."""
+    """A store of finished calls by call key."""
 
     def get(self, key: bytes) -> Completion | None:
         """Return the stored answer of a call, or None."""
@@ -86,7 +86,57 @@ def lock_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.lock")
 
 
-class ResponseStore:
+class StoredAnswers:
+    """The answers in a response store's file, which is only read: nothing is made or changed.
+
+    Args:
+        path: The file.
+
+    Raises:
+        StoreError: if it is not a response store of this version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._reader = open_for_reading(path, application_id=APPLICATION_ID, version=SCHEMA_VERSION)
+
+    def get(self, key: bytes) -> Completion | None:
+        """Return the stored answer of a call, or None.
+
+        Raises:
+            StoreError: if the file cannot be read any more.
+        """
+        try:
+            row = self._reader.execute(
+                f"SELECT {ANSWER_COLUMNS} FROM responses WHERE key = ?",  # noqa: S608 - ours
+                (key,),
+            ).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(self.path, error) from error
+        return completion_of(row) if row is not None else None
+
+    def calls(self, keys: Iterable[bytes]) -> dict[bytes, StoredCall]:
+        """Return the stored calls among `keys` with their prompts, for reports."""
+        found = {}
+        for key in keys:
+            row = self._reader.execute(
+                f"SELECT {', '.join(_CALL_COLUMNS)}, {ANSWER_COLUMNS}"  # noqa: S608 - ours
+                " FROM responses JOIN prompts ON prompt = id WHERE key = ?",
+                (key,),
+            ).fetchone()
+            if row is not None:
+                fields = dict(zip(_CALL_COLUMNS, row, strict=False))
+                found[key] = StoredCall(
+                    key=key, completion=completion_of(row[len(_CALL_COLUMNS) :]), **fields
+                )
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+
+class ResponseStore(StoredAnswers):
     """Finished calls by call key, in one SQLite file.
 
     As long as it is open, no other process replaces the file.
@@ -115,17 +165,13 @@ class ResponseStore:
         self._writer = GroupCommit(path, self._keys.committed)
 
     def get(self, key: bytes) -> Completion | None:
-        """Return the stored answer of a call, or None.
-
-        Raises:
-            StoreError: if the file cannot be read any more.
-        """
+        """Return the stored answer of a call, or None; raises as `StoredAnswers.get` does."""
         try:
             if not self._keys.may_have(key):
                 return None
-            found = _find(self._reader, key)
         except sqlite3.DatabaseError as error:
             raise _unreadable(self.path, error) from error
+        found = super().get(key)
         if found is None:
             self._keys.missed()
         return found
@@ -174,10 +220,6 @@ class ResponseStore:
                 raise _unreadable(self.path, error) from error
         return Paid(0, 0.0) if row is None else Paid(row[0], dollars(row[1]))
 
-    def calls(self, keys: Iterable[bytes]) -> dict[bytes, StoredCall]:
-        """Return the stored calls among `keys` with their prompts, for reports."""
-        return _calls(self._reader, keys)
-
     def __len__(self) -> int:
         count: int = self._reader.execute("SELECT count(*) FROM responses").fetchone()[0]
         return count
@@ -185,46 +227,16 @@ class ResponseStore:
     def close(self) -> None:
         """Write what is waiting and close the file."""
         self._writer.close()
-        self._reader.close()
+        super().close()
         self._let_go()
 
 
-class StoredAnswers:
-    """The answers in a response store's file, which is only read: nothing is made or changed.
-
-    Args:
-        path: The file.
-
-    Raises:
-        StoreError: if it is not a response store of this version.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._reader = open_for_reading(path, application_id=APPLICATION_ID, version=SCHEMA_VERSION)
-
-    def get(self, key: bytes) -> Completion | None:
-        """Return the stored answer of a call, or None; raises as `ResponseStore.get` does."""
-        try:
-            return _find(self._reader, key)
-        except sqlite3.DatabaseError as error:
-            raise _unreadable(self.path, error) from error
-
-    def calls(self, keys: Iterable[bytes]) -> dict[bytes, StoredCall]:
-        """Return the stored calls among `keys` with their prompts, for reports."""
-        return _calls(self._reader, keys)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._reader.close()
-
-
 class _KnownKeys:
-    """Which keys may be in the file, so that a call that is not need not be looked for.
+    """A filter of the keys that may be in the file.
 
-    To ask SQLite for what is not there takes as long as to simulate a model. A byte for each of
-    2^24 remainders says whether a key with it may be there; what other processes write is read
-    again after a moment, as two of them may ask for the same call at the same moment anyway.
+    A look-up of a missing key in SQLite takes as long as a simulated model. A byte for each of 2^24
+    prefixes says whether a key with it may be there. Keys from other processes are read again after
+    a moment: two processes may make the same call at the same moment anyway.
     """
 
     _SIZE: Final = 1 << 24
@@ -273,27 +285,3 @@ def _unreadable(path: Path, error: sqlite3.DatabaseError) -> StoreError:
         suspect(path)
         hint = "; the same command again puts it aside and recovers what can be read"
     return StoreError(f"{path}: cannot be read: {error}{hint}")
-
-
-def _find(reader: sqlite3.Connection, key: bytes) -> Completion | None:
-    row = reader.execute(
-        f"SELECT {ANSWER_COLUMNS} FROM responses WHERE key = ?",  # noqa: S608 - ours
-        (key,),
-    ).fetchone()
-    return completion_of(row) if row is not None else None
-
-
-def _calls(reader: sqlite3.Connection, keys: Iterable[bytes]) -> dict[bytes, StoredCall]:
-    found = {}
-    for key in keys:
-        row = reader.execute(
-            f"SELECT {', '.join(_CALL_COLUMNS)}, {ANSWER_COLUMNS}"  # noqa: S608 - ours
-            " FROM responses JOIN prompts ON prompt = id WHERE key = ?",
-            (key,),
-        ).fetchone()
-        if row is not None:
-            fields = dict(zip(_CALL_COLUMNS, row, strict=False))
-            found[key] = StoredCall(
-                key=key, completion=completion_of(row[len(_CALL_COLUMNS) :]), **fields
-            )
-    return found

@@ -1,7 +1,7 @@
-"""Opens a response store whose file may be damaged: what was paid for is not thrown away.
+"""Recovery of a damaged response store: answers that were paid for are kept.
 
-What SQLite can still reach is copied; of a table whose root page is broken that is nothing. The
-damaged file is kept, for tools that look at single pages.
+All rows that SQLite can still read are copied; a table with a broken root page has none. The
+damaged file is kept for tools that read single pages.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from ember_bench.errors import StoreError
-from ember_bench.models.store.file_lock import FileLock
+from ember_bench.file_lock import FileLock
 from ember_bench.models.store.response_store import ResponseStore, lock_path
 from ember_bench.models.store.sqlite import (
     connect,

@@ -1,4 +1,4 @@
-"""SQLite files of our own kinds: made, recognised, opened."""
+"""SQLite files of this package: creation, recognition, opening."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def open_for_reading(path: Path, *, application_id: int, version: int) -> sqlite
 
 
 def is_damage(error: BaseException | None) -> bool:
-    """Whether SQLite says that what is in a file is broken, or is no database at all."""
+    """Whether SQLite reports a damaged file, or one that is not a database."""
     # Its subclasses are about locks, full disks and mistakes of ours.
     return type(error) is sqlite3.DatabaseError
 
@@ -79,9 +79,9 @@ def suspect(path: Path) -> None:
 
 
 def needs_mending(path: Path) -> bool:
-    """Whether a file is cut short, or was found damaged when it was used last.
+    """Whether a file is cut short, or was found damaged at its last use.
 
-    Until it is put aside, or found to be sound, it stays under suspicion.
+    It stays under suspicion until it is put aside or found to be sound.
     """
     if not path.is_file():
         return False

@@ -1,7 +1,7 @@
-"""What a response store's file holds, and the thread that writes it.
+"""The file format of a response store, and the thread that writes it.
 
-Writes are grouped: one thread commits whatever has gathered while the last commit was under way,
-so a thousand calls in flight share a disk flush.
+Writes are grouped: one thread commits all calls that came during the last commit, so that a
+thousand calls in flight share a disk flush.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ Batch = list[Entry]
 
 
 class OtherWork:
-    """Which share of a processor the other threads of this process take, of late."""
+    """The share of a processor that the other threads of this process took lately."""
 
     def __init__(self) -> None:
         self._share = 1.0  # nothing is known
@@ -352,7 +352,7 @@ def _sums(payments: Sequence[Payment]) -> list[tuple[str, int, int]]:
 
 
 def _blames_data(error: Exception) -> bool:
-    """Whether it is about a value and not about the file or the disk."""
+    """Whether the cause is a value and not the file or the disk."""
     return isinstance(error, sqlite3.DataError) or not isinstance(error, sqlite3.Error)
 
 

@@ -79,7 +79,7 @@ class Connector:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What goes with every request."""
+        """The headers of every request."""
         return self._credentials if self._relays() else {}
 
     def target(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as a model is asked over it: one POST at a time on each of a few kept connections.
+"""HTTP/1.1 for models: one POST at a time on each of a few kept connections.
 
 Not a general client: it follows no redirect to another server, keeps no cookies and sets no time
 limit but for connecting; the caller has the others.
@@ -97,7 +97,7 @@ class _Connection(asyncio.Protocol):
 
     @property
     def is_done(self) -> bool:
-        """Whether it can be kept: the server does, and took all that was sent."""
+        """Whether the connection can be kept: the server keeps it, and took all that was sent."""
         transport = self._transport
         return self._keep and not transport.is_closing() and not transport.get_write_buffer_size()
 
@@ -165,7 +165,7 @@ class _Connection(asyncio.Protocol):
             self._break(ConnectionError(f"closed without an answer{_why(exc)}"))
 
     def _ends_with_the_connection(self) -> bool:
-        """Whether a body is under way whose length nobody said (RFC 9112, 6.3)."""
+        """Whether a body of unknown length is under way (RFC 9112, 6.3)."""
         names = {name.lower() for name, _ in self._headers}
         return bool(self._status) and not names & {b"content-length", b"transfer-encoding"}
 

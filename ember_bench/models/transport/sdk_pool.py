@@ -1,8 +1,8 @@
-"""The SDKs' connections, with a pool that does not look at those which lie idle.
+"""Connections of the SDKs, in a pool that does not check idle ones.
 
-The pool of the library below the SDKs (httpx or httpx2, which are alike) looks at each of its idle
-connections, with a system call, whenever it hands one out. Here are as many transports of that
-library's, each with a pool of one connection, and the one that was used last is used next.
+The pool of the library below the SDKs (httpx or httpx2) checks each idle connection with a system
+call whenever it hands one out. Here each transport of that library has a pool of one connection,
+and the transport that was used last is used next.
 """
 
 from __future__ import annotations

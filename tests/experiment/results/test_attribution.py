@@ -21,13 +21,13 @@ def choices(workspace: Workspace) -> dict[str, list[ChoiceSummary]]:
     results: Path = workspace.root / "results"
     stored = StoredTrials(results / "trip/trials.db")
     experiment = workspace.experiment(offline=True)
-    experiment.service.store = ResponseStore(results / "responses.db")
+    experiment.service.attach(ResponseStore(results / "responses.db"))
     asked = sum(counted.requests().values())
     try:
         cells = [cell.name for cell in stored.description.cells]
         return asyncio.run(attribute(experiment, stored, cells))
     finally:
-        experiment.service.store.close()
+        asyncio.run(experiment.service.close())
         stored.close()
         assert sum(counted.requests().values()) == asked
 

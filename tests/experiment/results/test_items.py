@@ -1,4 +1,4 @@
-"""The items in a trial store: written once, read page by page, and found where they used to be."""
+"""The items in a trial store: written once, read page by page."""
 
 from __future__ import annotations
 
@@ -26,9 +26,6 @@ from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.runner import trial_store
 from tests.support.workspace import Workspace, single, vote
 
-# Written by the version that kept items in the description, with `sqlite3`'s `iterdump`.
-OLD = Path(__file__).parents[1] / "data" / "trials_with_items_in_description.sql"
-
 
 def path_of(workspace: Workspace) -> Path:
     return workspace.root / "results/trip/trials.db"
@@ -37,24 +34,6 @@ def path_of(workspace: Workspace) -> Path:
 def arithmetic(workspace: Workspace, count: int, **fields: Any) -> Experiment:
     workspace.grid(datasets=[{"name": "arithmetic", "parameters": {"count": count}}], **fields)
     return workspace.experiment()
-
-
-def as_before(path: Path) -> None:
-    """Make a trial store what the version before the table `asked` would have written."""
-    stored = StoredTrials(path)
-    items = {
-        name: [[i.id, i.digest, i.category, i.cluster, i.question, i.target] for i in found]
-        for name, found in stored.description.items.items()
-    }
-    stored.close()
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        (text,) = db.execute("SELECT value FROM facts WHERE name = 'description'").fetchone()
-        described = json.loads(text) | {"items": items}
-        del described["asked"]
-        db.execute(
-            "UPDATE facts SET value = ? WHERE name = 'description'", (json.dumps(described),)
-        )
-        db.execute("DROP TABLE asked")
 
 
 # --- identities
@@ -194,68 +173,6 @@ def test_few_pages_are_held() -> None:
     assert items._page.cache_info().currsize == stored_items._PAGES
     assert items[count - 1].id == str(count - 1)
     assert len(read) == stored_items._PAGES + 4
-
-
-# --- stores from before
-
-
-def test_a_store_with_the_items_in_its_description_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "trials.db"
-    with closing(sqlite3.connect(path)) as db:
-        db.executescript(OLD.read_text(encoding="utf-8"))
-    stored = StoredTrials(path)
-    items = stored.description.items["sums"]
-    assert [i.id for i in items] == ["sums-1", "sums-2", "sums-0", "sums-3"]
-    assert list(items.categories()) == ["odd", "even", "even", "odd"]
-    assert not items.clustered
-    cells = Analysis(stored).cells()
-    assert [(cell.items, cell.scheduled) for cell in cells] == [(4, 8), (4, 8)]
-    assert [place for place, _, _ in stored.columns(1, ["score"])] == [0, 0, 1, 1, 2, 2, 3, 3]
-    stored.close()
-
-
-def test_the_results_in_such_a_store_are_kept(workspace: Workspace) -> None:
-    workspace.grid(architectures=[single(), vote(3)], epochs=2)
-    first = workspace.run()
-    as_before(path_of(workspace))
-    old = StoredTrials(path_of(workspace))
-    assert Analysis(old).summary(first.summary.run) == first.summary
-    old.close()
-    asked_models = Path(workspace.root / "requests.log").read_text().count("\n")
-    again = workspace.run()
-    assert (again.progress.kept, again.progress.done, again.changes) == (40, 0, [])
-    assert again.summary.cells == first.summary.cells
-    assert Path(workspace.root / "requests.log").read_text().count("\n") == asked_models
-    stored = StoredTrials(path_of(workspace))
-    assert set(stored.description.asked) == {"sums"}
-    stored.close()
-
-
-def test_an_edited_item_is_noticed_in_such_a_store(workspace: Workspace) -> None:
-    workspace.run()
-    as_before(path_of(workspace))
-    workspace.edit("registry/datasets/sums.jsonl", "3 + 21", "3 plus 21")
-    again = workspace.run()
-    assert again.changes == ["sums: item sums-3 changed"]
-    assert (again.progress.kept, again.progress.done) == (9, 1)
-
-
-def test_the_old_version_wrote_what_this_makes_of_a_new_store(workspace: Workspace) -> None:
-    # So the two tests before are about what is really out there.
-    workspace.run()
-    as_before(path_of(workspace))
-    with (
-        closing(sqlite3.connect(":memory:")) as old,
-        closing(sqlite3.connect(path_of(workspace))) as made,
-    ):
-        old.executescript(OLD.read_text(encoding="utf-8"))
-        keys = [
-            set(json.loads(db.execute("SELECT value FROM facts WHERE name = 'description'")
-                           .fetchone()[0])) for db in (old, made)
-        ]  # fmt: skip
-        assert keys[0] == keys[1]
-        tables = "SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name"
-        assert old.execute(tables).fetchall() == made.execute(tables).fetchall()
 
 
 # --- memory

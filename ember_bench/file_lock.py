@@ -1,18 +1,19 @@
-"""A lock that processes hold on a file: many as its users, or one that has it alone."""
+"""A lock that processes hold on a file: shared, or exclusive."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from ember_bench import host
+
 
 class FileLock:
     """A lock in a file of its own, held until it is released or the process has ended.
 
-    Whoever releases it last removes the file.
+    The last holder removes the file, except on Windows. An exclusive lock has the process id in it.
 
     Args:
         path: The lock's file; made, with its folder, if it is not there.
@@ -27,25 +28,26 @@ class FileLock:
     def __init__(self, path: Path, *, shared: bool = False, wait: bool = True) -> None:
         self._path = path
         self._owner = os.getpid()
-        how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._file = host.open_to_lock(path)
             try:
-                fcntl.flock(self._file, how)
+                host.lock(self._file, shared=shared, wait=wait)
                 if self._is_there():
+                    if not shared:
+                        self._sign()
                     return
             except BaseException:
                 os.close(self._file)
                 raise
-            os.close(self._file)  # meanwhile its last holder has removed it
+            os.close(self._file)  # its last holder has removed it meanwhile
 
     def release(self) -> None:
-        """Let go of it."""
+        """Release the lock."""
         # What a fork copied is the parent's to remove.
-        if self._owner == os.getpid():
+        if self._owner == os.getpid() and not host.LOCKS_BYTES:
             with suppress(BlockingIOError):
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                host.lock(self._file, wait=False)
                 if self._is_there():
                     self._path.unlink()
         os.close(self._file)
@@ -55,6 +57,12 @@ class FileLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+    def _sign(self) -> None:
+        with suppress(OSError):  # a full disk hinders nobody from having the lock
+            os.ftruncate(self._file, 0)
+            os.lseek(self._file, 0, os.SEEK_SET)
+            os.write(self._file, str(self._owner).encode())
 
     def _is_there(self) -> bool:
         """Whether the file that is locked is the one that others would find."""

@@ -1,0 +1,85 @@
+"""Differences between operating systems: file locks, forks, processes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+try:
+    import fcntl
+except ImportError:
+    LOCKS_BYTES = True
+    """Whether locks are on bytes of a file, which then cannot be removed: on Windows."""
+else:
+    LOCKS_BYTES = False
+
+# Windows keeps others from reading the bytes that are locked, so these are behind all content.
+_FIRST_BYTE: Final = 1 << 30
+_SHARES: Final = 256
+_AGAIN_SECONDS: Final = 0.01
+
+
+def open_to_lock(path: Path, mode: int = 0o666) -> int:
+    """Return a descriptor of a file for `lock`; makes the file if it is not there.
+
+    Raises:
+        OSError: if there can be no such file.
+    """
+    return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), mode)
+
+
+def lock(file: int, *, shared: bool = False, wait: bool = True) -> None:
+    """Lock an open file until it is closed.
+
+    Args:
+        file: Its descriptor, of which a fork has no copy that matters.
+        shared: Whether others may share it.
+        wait: Whether to wait for those that hold it.
+
+    Raises:
+        BlockingIOError: if others hold it, and it is not waited for.
+    """
+    if not LOCKS_BYTES:
+        operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(file, operation if wait else operation | fcntl.LOCK_NB)
+        return
+    while not _lock_bytes(file, shared=shared):
+        if not wait:
+            raise BlockingIOError("another process holds the lock")
+        time.sleep(_AGAIN_SECONDS)
+
+
+def _lock_bytes(file: int, *, shared: bool) -> bool:
+    """Lock any one of the bytes to share the file, or all of them to have it alone."""
+    windows: Any = importlib.import_module("msvcrt")
+    for place in range(_SHARES if shared else 1):
+        os.lseek(file, _FIRST_BYTE + place, os.SEEK_SET)
+        try:
+            windows.locking(file, windows.LK_NBLCK, 1 if shared else _SHARES)
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def after_fork(function: Callable[[], object]) -> None:
+    """Have `function` called in each process that is forked from this one."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=function)
+
+
+def lives(process: int) -> bool:
+    """Whether a process runs, as far as that can be told."""
+    if os.name != "posix":
+        return True  # to ask with signal 0 would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
