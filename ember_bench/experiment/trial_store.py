@@ -25,7 +25,7 @@ from ember_bench.experiment.results.rows import (
     TrialRows,
 )
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
-from ember_bench.models.store.response_store import Paid
+from ember_bench.models.store.payments import Paid
 from ember_bench.models.store.sqlite import is_damage, open_database, put_aside
 
 _SCHEMA: Final = """

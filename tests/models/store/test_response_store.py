@@ -25,9 +25,10 @@ from hypothesis import strategies as st
 from ember_bench.errors import StoreError
 from ember_bench.models import Completion, ResponseStore, TokenLogprob, ToolCall, Usage
 from ember_bench.models.store import sqlite, writer
-from ember_bench.models.store.response_store import Paid, StoredAnswers
+from ember_bench.models.store.payments import Paid, Payment, sums_of
+from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.models.store.salvage import open_response_store
-from ember_bench.models.store.writer import Payment, StoredCall
+from ember_bench.models.store.writer import StoredCall
 
 ANSWER = Completion("forty-two", Usage(10, 20, 3, 4), "length", 0.125, 1.5)
 
@@ -221,9 +222,9 @@ class TestPayments:
     @given(st.lists(st.floats(0, 1000), max_size=20), st.randoms())
     def test_have_the_same_sum_in_any_order(self, costs: list[float], random: Random) -> None:
         payments = [Payment("a", usd) for usd in costs]
-        before = writer._sums(payments)
+        before = sums_of(payments)
         random.shuffle(payments)
-        assert writer._sums(payments) == before
+        assert sums_of(payments) == before
 
 
 class TestFirstAnswer:
