@@ -104,8 +104,10 @@ class TrialResult(msgspec.Struct, frozen=True):
         score: In [0, 1]; 0 where there is none.
         cost_usd: What all calls cost when made; None if a price is unknown.
         latency_seconds: Critical path over the calls' durations; None if one is unknown.
-        spend_usd: What the requests made by this trial cost.
+        spend_usd: What the requests made by this trial cost, as far as it is known, with those
+            whose answers could not be used.
         error: What went wrong, with the traceback of the user's code; None if nothing did.
+        wasted_calls: Requests whose answers could not be used, beside `calls`.
     """
 
     trial: Trial
@@ -119,6 +121,7 @@ class TrialResult(msgspec.Struct, frozen=True):
     latency_seconds: float | None
     spend_usd: float
     calls: tuple[CallEntry, ...]
+    wasted_calls: int = 0
 
 
 def fingerprint(cell: Cell, item: Item, evaluator: Evaluator, epoch: int) -> bytes:
@@ -261,8 +264,9 @@ def _result(
         # fsum is exact, so the order in which calls ended does not change the last digit.
         cost_usd=None if None in costs else math.fsum(cast("list[float]", costs)),
         latency_seconds=latency,
-        spend_usd=math.fsum(spends),
+        spend_usd=math.fsum([*spends, strand.trial.wasted_usd]),
         calls=tuple(entries),
+        wasted_calls=strand.trial.wasted_calls,
     )
 
 

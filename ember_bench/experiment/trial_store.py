@@ -20,6 +20,7 @@ from ember_bench.experiment.results.description import decode, describe, encode
 from ember_bench.experiment.results.rows import (
     APPLICATION_ID,
     DESCRIPTION,
+    DOUBTS_SCHEMA,
     SCHEMA_VERSION,
     RunTotals,
     TrialRows,
@@ -126,6 +127,7 @@ class TrialStore(TrialRows):
         self._db.execute("PRAGMA synchronous = NORMAL")
         try:
             with self._transaction():
+                self._db.execute(DOUBTS_SCHEMA)  # stores from before it are taken over
                 self._before = self._asked_before()
                 self.changes = self._changed_parts()
                 self._cell_ids = self._register_cells()
@@ -170,12 +172,17 @@ class TrialStore(TrialRows):
             numbers = [number for (number,) in self._db.execute("SELECT id FROM runs")]
             for number in numbers if self._unsettled else [self._run]:
                 found = paid(self._account_of(number))
+                # What was paid stays paid, also if the response store was deleted since.
                 self._db.execute(
-                    # What was paid stays paid, also if the response store was deleted since.
                     "UPDATE runs SET spend_usd = max(spend_usd, ?),"
                     " calls_made = max(calls_made, ?) WHERE id = ?",
                     (found.spend_usd, found.requests, number),
                 )
+                if found.unpriced or found.unanswered:
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?)",
+                        (number, found.unpriced, found.unanswered, found.unanswered_usd),
+                    )
         self._unsettled = False
         return self.run_totals()
 
@@ -226,7 +233,7 @@ class TrialStore(TrialRows):
 
     def _row(self, result: TrialResult) -> tuple[Any, ...]:
         trial, calls = result.trial, result.calls
-        made = input_tokens = output_tokens = 0
+        made, input_tokens, output_tokens = result.wasted_calls, 0, 0
         for entry in calls:
             made += entry.made
             input_tokens += entry.input_tokens or 0
@@ -235,7 +242,7 @@ class TrialStore(TrialRows):
             self._cell_ids[trial.cell], self._numbers[trial.cell].stored[trial.item], trial.epoch,
             result.fingerprint, result.outcome, result.score, _writable(result.answer),
             _writable(result.explanation), _writable(result.error), result.cost_usd,
-            result.latency_seconds, result.spend_usd, len(calls),
+            result.latency_seconds, result.spend_usd, len(calls) + result.wasted_calls,
             made, input_tokens, output_tokens, _encode_calls(calls),
         )  # fmt: skip
 

@@ -133,6 +133,7 @@ class Analysis:
             categories=self._categories(cell, scores),
             replayed=cell.replayed,
             pass_at_k=self._pass_at_k(data),
+            unpriced=int(np.count_nonzero(np.isnan(data.cost))),
         )
 
     def _pass_at_k(self, data: CellData) -> dict[int, Estimate]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
@@ -35,14 +35,41 @@ _OUTCOME: Final = " ".join(
 
 FloatArray = npt.NDArray[np.float64]
 
+# By run: what is not known of its payments.
+DOUBTS_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS doubts (
+    id INTEGER PRIMARY KEY,
+    unpriced INTEGER NOT NULL,
+    unanswered INTEGER NOT NULL,
+    unanswered_usd REAL
+)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """What one run, or all runs, of an experiment made and paid."""
+    """The requests of one run, or of all runs, of an experiment, and their cost.
 
-    spend_usd: float
+    Attributes:
+        known_usd: Their cost, as far as it is known.
+        calls_made: Requests that were answered.
+        calls_shared: Calls that needed no request of their own.
+        unpriced: Requests that were answered, and whose cost is unknown.
+        unanswered: Requests without an answer, which may have been charged.
+        unanswered_usd: The most that these can have cost; None if nothing limits it.
+    """
+
+    known_usd: float
     calls_made: int
     calls_shared: int
+    unpriced: int = 0
+    unanswered: int = 0
+    unanswered_usd: float | None = 0.0
+
+    @property
+    def spend_usd(self) -> float | None:
+        """Money paid; None if the cost of a request is unknown."""
+        return None if self.unpriced else self.known_usd
 
 
 class ItemNumbers:
@@ -183,7 +210,21 @@ class TrialRows:
             + where,
             values,
         ).fetchone()
-        return RunTotals(row[0], row[1] or 0, row[2] or 0)
+        totals = RunTotals(row[0], row[1] or 0, row[2] or 0)
+        known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'doubts'"
+        if self._db.execute(known).fetchone() is None:  # a store from before it
+            return totals
+        unpriced, unanswered, usd, unbounded = self._db.execute(
+            "SELECT sum(unpriced), sum(unanswered), total(unanswered_usd),"  # noqa: S608 - ours
+            " count(*) - count(unanswered_usd) FROM doubts " + where,
+            values,
+        ).fetchone()
+        return replace(
+            totals,
+            unpriced=unpriced or 0,
+            unanswered=unanswered or 0,
+            unanswered_usd=None if unbounded else usd,
+        )
 
 
 class StoredTrials(TrialRows):
