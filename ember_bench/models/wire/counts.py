@@ -135,7 +135,7 @@ def gemini_usage(counts: Any) -> Usage:
     if total is not None and sent is not None and total >= sent + (received or 0):
         received = total - sent
         if thought is None:
-            thought = received - (said or 0) if said is not None else 0
+            thought = received - (said or 0)
     return Usage(
         sent,
         received,
