@@ -40,13 +40,8 @@ CREATE TABLE items (
     UNIQUE (dataset, item)
 );
 CREATE TABLE asked (
-    dataset TEXT NOT NULL,
-    place INTEGER NOT NULL,
-    item INTEGER NOT NULL REFERENCES items (id),
-    category TEXT,
-    cluster TEXT,
-    question TEXT NOT NULL,
-    target TEXT NOT NULL,
+    dataset TEXT NOT NULL, place INTEGER NOT NULL, item INTEGER NOT NULL REFERENCES items (id),
+    category TEXT, cluster TEXT, question TEXT NOT NULL, target TEXT NOT NULL,
     PRIMARY KEY (dataset, place)
 ) WITHOUT ROWID;
 CREATE TABLE evaluators (dataset TEXT PRIMARY KEY, identity TEXT NOT NULL) WITHOUT ROWID;
