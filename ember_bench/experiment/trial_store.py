@@ -20,10 +20,10 @@ from ember_bench.experiment.results.description import decode, describe, encode
 from ember_bench.experiment.results.rows import (
     APPLICATION_ID,
     DESCRIPTION,
-    DOUBTS_SCHEMA,
     SCHEMA_VERSION,
     RunTotals,
     TrialRows,
+    keep_doubts,
 )
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
 from ember_bench.models.store.payments import Paid
@@ -122,7 +122,6 @@ class TrialStore(TrialRows):
         self._db.execute("PRAGMA synchronous = NORMAL")
         try:
             with self._transaction():
-                self._db.execute(DOUBTS_SCHEMA)  # stores from before it are taken over
                 self._before = self._asked_before()
                 self.changes = self._changed_parts()
                 self._cell_ids = self._register_cells()
@@ -173,11 +172,7 @@ class TrialStore(TrialRows):
                     " calls_made = max(calls_made, ?) WHERE id = ?",
                     (found.spend_usd, found.requests, number),
                 )
-                if found.unpriced or found.unanswered:
-                    self._db.execute(
-                        "INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?)",
-                        (number, found.unpriced, found.unanswered, found.unanswered_usd),
-                    )
+                keep_doubts(self._db, number, found)
         self._unsettled = False
         return self.run_totals()
 

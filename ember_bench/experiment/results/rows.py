@@ -19,6 +19,7 @@ from ember_bench.errors import StoreError
 from ember_bench.experiment.results.description import Description, decode
 from ember_bench.experiment.results.summary import OUTCOMES
 from ember_bench.experiment.trial import CallEntry
+from ember_bench.models.store.payments import Paid
 from ember_bench.models.store.sqlite import open_for_reading
 
 APPLICATION_ID: Final = 0x454D4254  # "EMBT"
@@ -35,15 +36,6 @@ _OUTCOME: Final = " ".join(
 
 FloatArray = npt.NDArray[np.float64]
 
-# By run: what is not known of its payments.
-DOUBTS_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS doubts (
-    id INTEGER PRIMARY KEY,
-    unpriced INTEGER NOT NULL,
-    unanswered INTEGER NOT NULL,
-    unanswered_usd REAL
-)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +62,21 @@ class RunTotals:
     def spend_usd(self) -> float | None:
         """Money paid; None if the cost of a request is unknown."""
         return None if self.unpriced else self.known_usd
+
+
+def keep_doubts(base: sqlite3.Connection, run: int, paid: Paid) -> None:
+    """Keep what is not known of a run's payments."""
+    if not (paid.unpriced or paid.unanswered):
+        return
+    # Stores that were made before this table do without it until there is something to keep.
+    base.execute(
+        "CREATE TABLE IF NOT EXISTS doubts (id INTEGER PRIMARY KEY, unpriced INTEGER NOT NULL,"
+        " unanswered INTEGER NOT NULL, unanswered_usd REAL)"
+    )
+    base.execute(
+        "INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?)",
+        (run, paid.unpriced, paid.unanswered, paid.unanswered_usd),
+    )
 
 
 class ItemNumbers:
@@ -212,7 +219,7 @@ class TrialRows:
         ).fetchone()
         totals = RunTotals(row[0], row[1] or 0, row[2] or 0)
         known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'doubts'"
-        if self._db.execute(known).fetchone() is None:  # a store from before it
+        if self._db.execute(known).fetchone() is None:
             return totals
         unpriced, unanswered, usd, unbounded = self._db.execute(
             "SELECT sum(unpriced), sum(unanswered), total(unanswered_usd),"  # noqa: S608 - ours

@@ -181,11 +181,7 @@ class GroupCommit:
         self._thread.start()
 
     def check(self) -> None:
-        """See that answers can be kept.
-
-        Raises:
-            StoreError: if an earlier one could not be: another request would be paid in vain.
-        """
+        """Raise the `StoreError` of an earlier answer that could not be kept, if there is one."""
         if self._failure is not None:
             raise StoreError(str(self._failure)) from self._failure.__cause__
 
