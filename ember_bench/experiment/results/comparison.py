@@ -353,6 +353,9 @@ def _best(pairs: Sequence[Pair]) -> tuple[list[float | None], list[float | None]
         found = stats.best_probabilities(
             scores[items], clusters=baseline.items.clusters(items), seed=baseline.seed
         )
+        if found is None:
+            baselines.append(None)
+            continue
         baselines.append(float(found[0]))
         for number, share in zip(members, found[1:], strict=True):
             shares[number] = float(share)
