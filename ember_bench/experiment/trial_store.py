@@ -23,7 +23,7 @@ from ember_bench.experiment.results.rows import (
     SCHEMA_VERSION,
     RunTotals,
     TrialRows,
-    keep_doubts,
+    keep_paid,
 )
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
 from ember_bench.models.store.payments import Paid
@@ -165,14 +165,7 @@ class TrialStore(TrialRows):
         with self._transaction():
             numbers = [number for (number,) in self._db.execute("SELECT id FROM runs")]
             for number in numbers if self._unsettled else [self._run]:
-                found = paid(self._account_of(number))
-                # What was paid stays paid, also if the response store was deleted since.
-                self._db.execute(
-                    "UPDATE runs SET spend_usd = max(spend_usd, ?),"
-                    " calls_made = max(calls_made, ?) WHERE id = ?",
-                    (found.spend_usd, found.requests, number),
-                )
-                keep_doubts(self._db, number, found)
+                keep_paid(self._db, number, paid(self._account_of(number)))
         self._unsettled = False
         return self.run_totals()
 

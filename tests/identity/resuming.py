@@ -16,6 +16,8 @@ _FILES: Final = ("responses.db", "resumed/trials.db", "resumed/summary.json")
 # What tells who paid for a call, and when: in a summary, and in each of its cells.
 _OF_THE_RUN: Final = ("name", "digest", "version", "run", "spend_usd")
 _OF_THE_CELL: Final = ("calls_made", "calls_shared", "spend_usd")
+# Fields of later versions, which the earlier results do not have.
+_LATER: Final = ("unpriced",)
 
 
 def command(action: str, results: Path, *options: str) -> None:
@@ -61,7 +63,7 @@ def digits(summary: dict[str, Any]) -> dict[str, Any]:
     """Return what a summary found: everything in it but what depends on who ran it, and when."""
     found = {key: value for key, value in summary.items() if key not in _OF_THE_RUN}
     found["cells"] = [
-        {key: value for key, value in cell.items() if key not in _OF_THE_CELL}
+        {key: value for key, value in cell.items() if key not in (*_OF_THE_CELL, *_LATER)}
         for cell in summary["cells"]
     ]
     return found

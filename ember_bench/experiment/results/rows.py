@@ -64,8 +64,13 @@ class RunTotals:
         return None if self.unpriced else self.known_usd
 
 
-def keep_doubts(base: sqlite3.Connection, run: int, paid: Paid) -> None:
-    """Keep what is not known of a run's payments."""
+def keep_paid(base: sqlite3.Connection, run: int, paid: Paid) -> None:
+    """Keep the payments of a run; they stay if the response store is deleted."""
+    base.execute(
+        "UPDATE runs SET spend_usd = max(spend_usd, ?), calls_made = max(calls_made, ?)"
+        " WHERE id = ?",
+        (paid.spend_usd, paid.requests, run),
+    )
     if not (paid.unpriced or paid.unanswered):
         return
     # Stores that were made before this table do without it until there is something to keep.
