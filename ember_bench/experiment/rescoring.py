@@ -1,4 +1,4 @@
-"""Stored trials scored anew: their graphs run on the stored answers, and no model is asked."""
+"""Rescoring of stored trials: their graphs run on stored answers, without a request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _AskedUnder:
-    """An evaluator, under the identity of the one that the stored trials were asked under.
+    """An evaluator under the identity of the evaluator of the stored trials.
 
     Simulated models heed an item's evaluator, so it is part of their calls' identity.
     """
@@ -47,13 +47,13 @@ class Rescoring:
     """An engine that runs those trials again that are stored, and none that are not.
 
     Args:
-        engine: What runs them; the experiment's service must be offline.
+        engine: The engine that runs them; the experiment's service must be offline.
         stored: The results that are scored anew.
-        experiment: What is run, with the evaluators that score now.
+        experiment: The experiment, with the new evaluators.
 
     Attributes:
-        kept: How many of the stored trials are of the experiment as it is now.
-        changed: How many are not, because the graph, a model or the item has changed: they cannot
+        kept: Number of stored trials that belong to the experiment as it is now.
+        changed: Number of the others, whose graph, model or item has changed: they cannot
             be run again on stored answers.
 
     Raises:
@@ -134,7 +134,7 @@ def _prints(stored: StoredTrials, cell: str) -> dict[tuple[int, int], bytes]:
 
 
 def _as_before(experiment: Experiment, stored: StoredTrials) -> Experiment:
-    """Return the experiment with the identities that its stored trials were asked under."""
+    """Return the experiment with the evaluator identities of its stored trials."""
     questions = {
         name: replace(asked, evaluator=_AskedUnder(asked.evaluator, stored.evaluators[name]))
         if name in stored.evaluators

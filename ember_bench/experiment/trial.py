@@ -70,7 +70,7 @@ class ItemSubject:
 
 
 class Trial(msgspec.Struct, frozen=True, gc=False):
-    """What is to be run.
+    """A trial to run.
 
     Attributes:
         cell: Index of the cell in the experiment.
@@ -98,15 +98,15 @@ class CallEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class TrialResult(msgspec.Struct, frozen=True):
-    """What a trial came to.
+    """The result of a trial.
 
     Attributes:
         score: In [0, 1]; 0 where there is none.
-        cost_usd: What all calls cost when made; None if a price is unknown.
+        cost_usd: Cost of all calls, shared ones included; None if a price is unknown.
         latency_seconds: Critical path over the calls' durations; None if one is unknown.
-        spend_usd: What the requests made by this trial cost, as far as it is known, with those
-            whose answers could not be used.
-        error: What went wrong, with the traceback of the user's code; None if nothing did.
+        spend_usd: Cost of the requests made by this trial, as far as it is known, with those whose
+            answers could not be used.
+        error: The error, with the traceback of the user's code; None without one.
         wasted_calls: Requests whose answers could not be used, beside `calls`.
     """
 
@@ -125,7 +125,7 @@ class TrialResult(msgspec.Struct, frozen=True):
 
 
 def fingerprint(cell: Cell, item: Item, evaluator: Evaluator, epoch: int) -> bytes:
-    """Return what identifies a trial: it changes with anything that can change its result."""
+    """Return the identity of a trial, which changes with anything that can change its result."""
     reading = get_answer_format(item.answer_format).identity
     content = _common_content(cell.digest, evaluator.identity, reading).copy()
     content.update(f"{item.digest}\n{epoch}".encode())
@@ -134,7 +134,7 @@ def fingerprint(cell: Cell, item: Item, evaluator: Evaluator, epoch: int) -> byt
 
 @lru_cache(maxsize=1024)
 def _common_content(cell: str, evaluator: str, reading: str) -> blake2b:
-    """Return a hash begun with what the trials of a cell have in common."""
+    """Return a hash over the common parts of the trials of a cell."""
     return blake2b(f"{HARNESS_VERSION}\n{cell}\n{evaluator}\n{reading}\n".encode(), digest_size=16)
 
 
@@ -175,7 +175,7 @@ def run_trial(
 
 
 def graph_inputs(item: Item) -> dict[str, Any]:
-    """Return what a graph is given for an item."""
+    """Return the inputs of a graph for an item."""
     return {
         "query": item.question,
         "answer_format": item.answer_format,
@@ -191,7 +191,7 @@ def _score(evaluator: Evaluator, item: Item, output: Any) -> Score:
 
 
 def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
-    """Score what the last node gave: a text, or a mapping with `final_answer` or `responses`.
+    """Score the output of the last node: a text, or a mapping with `final_answer` or `responses`.
 
     Where it gives several `answers`, their scores make the score by its `credit`: the `mean` of
     those that tie, the `best` for an oracle.

@@ -154,7 +154,7 @@ class TrialStore(TrialRows):
             )
 
     def settle(self, paid: Callable[[str], Paid]) -> RunTotals:
-        """Bring what each run has paid up to date; return that of this run.
+        """Update the spending of each run; return that of this run.
 
         Counted where the answers are kept: a request is paid also if its trial was cancelled, or
         the run was killed, before the trial could use the answer.
@@ -171,11 +171,11 @@ class TrialStore(TrialRows):
 
     @property
     def account(self) -> str:
-        """What this run's requests are paid on."""
+        """The account of this run's requests."""
         return self._account_of(self._run)
 
     def _named_accounts(self) -> str:
-        """Return what the accounts of the experiment's runs begin with, in any response store."""
+        """Return the prefix of the accounts of the experiment's runs, in any response store."""
         name = self.fact(_ACCOUNTS) or uuid4().hex
         self.note(_ACCOUNTS, name)
         return name
@@ -189,7 +189,7 @@ class TrialStore(TrialRows):
         return bool(self.done[trial.cell][trial.epoch * items + trial.item])
 
     def run_totals(self) -> RunTotals:
-        """Return what this run has made and paid."""
+        """Return the calls and spending of this run."""
         return self._totals("WHERE id = ?", self._run)
 
     def note(self, name: str, value: str) -> None:
@@ -198,7 +198,7 @@ class TrialStore(TrialRows):
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Commit what is done within, or none of it.
+        """Commit all changes within, or none of them.
 
         Raises:
             StoreError: if SQLite cannot: the file is damaged, the disk full.
@@ -230,7 +230,7 @@ class TrialStore(TrialRows):
         )  # fmt: skip
 
     def _asked_before(self) -> dict[str, str]:
-        """Return the identity of what the table `asked` has, by dataset."""
+        """Return the identity of the contents of the table `asked`, by dataset."""
         stored = self.fact(DESCRIPTION)
         try:
             return {} if stored is None else dict(decode(stored, self._db).asked)
@@ -238,7 +238,7 @@ class TrialStore(TrialRows):
             return {}
 
     def _describe(self) -> None:
-        """Keep what the experiment asks; the items are in their tables already."""
+        """Store the description of the experiment; the items are in their tables already."""
         stored = encode(describe(self.experiment))
         self.note(DESCRIPTION, stored)
         self.description = decode(stored, self._db)
@@ -247,7 +247,7 @@ class TrialStore(TrialRows):
             self._db.execute("DELETE FROM asked WHERE dataset = ?", (name,))
 
     def _changed_parts(self) -> list[str]:
-        """Say, in sentences, what of the cells is different from what their trials were about."""
+        """Return the changes of the cells since their trials, as sentences."""
         experiment, changes = self.experiment, []
         known = dict(self._db.execute("SELECT name, parts FROM cells"))
         changed: dict[str, list[str]] = {}
@@ -370,7 +370,7 @@ def _writable(text: str | None) -> str | None:
 
 
 class _Some:
-    """Names of things of one kind: how many, and the first few."""
+    """The number of things of one kind, and the first few names."""
 
     def __init__(self, noun: str, names: Iterable[str] = ()) -> None:
         self.noun = noun

@@ -46,7 +46,7 @@ SECRETS = (IN_ENVIRONMENT, ON_CARD, OF_PROVIDER, IN_ADDRESS, OF_TRACKING)
 LEAKY = """\
 import os
 from ember_bench.operators.base import Operator
-from ember_bench.operators.operator_classes import operator
+from ember_bench.operators import operator
 
 @operator
 class Leaky(Operator):

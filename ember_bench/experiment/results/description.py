@@ -1,4 +1,4 @@
-"""What an experiment asks, as its trial store keeps it: enough to read results without the grid."""
+"""The description of an experiment in its trial store, which makes results readable without the grid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ import msgspec
 
 from ember_bench import __version__
 from ember_bench.experiment.results.items import AskedItems
-from ember_bench.experiment.results.summary import DatasetSummary
+from ember_bench.experiment.results.summary import (
+    CellSummary,
+    DatasetSummary,
+    ExperimentSummary,
+    RunSummary,
+)
 from ember_bench.graph.data import NoNGraphData
 
 if TYPE_CHECKING:
@@ -23,7 +28,7 @@ class NodeDescription(msgspec.Struct, frozen=True, array_like=True):
     """A node of a cell's graph, as a diagram shows it.
 
     Attributes:
-        operator: What it runs.
+        operator: Class of its operator.
         models: Ids of the models it asks, one for each LM module, in order.
         inputs: Names of the nodes whose outputs it is given.
         nodes: Those in it, if it is a graph itself.
@@ -40,7 +45,7 @@ class CellDescription(msgspec.Struct, frozen=True):
     """A cell, as `CellSummary` has it, without results.
 
     Attributes:
-        nodes: Of its graph, in graph order.
+        nodes: Nodes of its graph, in graph order.
     """
 
     name: str
@@ -53,6 +58,11 @@ class CellDescription(msgspec.Struct, frozen=True):
     oracle: bool
     replayed: bool
     nodes: list[NodeDescription]
+
+    def summary(self, scheduled: int, **found: Any) -> CellSummary:
+        """Return the summary of the cell, of `scheduled` trials; `found` are its other fields."""
+        shared = {name: getattr(self, name) for name in self.__struct_fields__ if name != "nodes"}
+        return CellSummary(**shared, scheduled=scheduled, **found)
 
 
 class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_defaults=True):
@@ -99,8 +109,28 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         """Return the dataset of this name."""
         return next(dataset for dataset in self.datasets if dataset.name == name)
 
+    def summary(
+        self, cells: list[CellSummary], spend_usd: float | None, run: RunSummary
+    ) -> ExperimentSummary:
+        """Return the summary of the experiment from those of its cells."""
+        return ExperimentSummary(
+            name=self.name,
+            digest=self.digest,
+            version=self.version,
+            seed=self.seed,
+            epochs=self.epochs,
+            failures=self.failures,
+            level=self.level,
+            baseline=self.baseline,
+            simulated=any(cell.simulated for cell in cells),
+            datasets=self.datasets,
+            cells=cells,
+            spend_usd=spend_usd,
+            run=run,
+        )
+
     def scheduled(self, cell: CellDescription) -> int:
-        """Return how many trials the grid asks for in `cell`."""
+        """Return the number of trials of `cell` in the grid."""
         return len(self.items[cell.dataset]) * self.epochs
 
 
@@ -110,7 +140,7 @@ def encode(description: Description) -> str:
 
 
 def decode(stored: str, database: sqlite3.Connection) -> Description:
-    """Return what `encode` made, with the items that the trial store has in its tables.
+    """Decode a description and add the items from the tables of the trial store.
 
     Raises:
         msgspec.MsgspecError: if it is none.
@@ -127,7 +157,7 @@ _decode: Final = msgspec.json.Decoder(Description).decode
 
 
 def describe(experiment: Experiment) -> Description:
-    """Return what `experiment` asks, but for its items, which its trial store has."""
+    """Return the description of `experiment` without its items, which are in tables of their own."""
     spec = experiment.spec
     return Description(
         name=experiment.name,

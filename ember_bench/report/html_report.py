@@ -6,6 +6,7 @@ import base64
 import hashlib
 from importlib.resources import files
 
+from ember_bench.drawing.charts import STYLE
 from ember_bench.drawing.html import Html, joined, tag
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_data import explorer_data
@@ -24,7 +25,7 @@ def page_of(title: str, content: Html, script: str | None = None) -> str:
 
     So text that slipped through as markup would not be run either.
     """
-    style = _asset("report.css")
+    style = STYLE + _asset("report.css")
     allowed = "'none'" if script is None else f"'{_digest(script)}'"
     policy = (
         f"default-src 'none'; base-uri 'none'; form-action 'none';"
@@ -48,5 +49,5 @@ def _asset(name: str) -> str:
 
 
 def _digest(content: str) -> str:
-    """Return what a Content-Security-Policy calls a script or style by."""
+    """Return the hash of a script or style as a Content-Security-Policy has it."""
     return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"

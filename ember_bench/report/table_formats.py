@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final, Literal
 
 import msgspec
 
-from ember_bench.report.text import escape_markdown, one_line
+from ember_bench.drawing.text import escape_markdown, one_line
 
 Kind = Literal["text", "integer", "number", "flag"]
 Format = Literal["csv", "jsonl", "parquet", "md", "latex"]
@@ -50,7 +50,7 @@ def write_table(table: Table, form: Format, file: BinaryIO) -> None:
 
 
 class _Plain(csv.excel):
-    """Fields are quoted where they must be."""
+    """Quotes fields if they need it."""
 
     lineterminator = "\n"
 
@@ -86,7 +86,7 @@ def _parquet(table: Table, file: BinaryIO) -> None:
         "text": pa.string(), "integer": pa.int64(), "number": pa.float64(), "flag": pa.bool_(),
     }  # fmt: skip
     schema = pa.schema([(name, kinds[kind]) for name, kind in table.columns])
-    # A stream that cannot seek will do, but pyarrow closes what it is given.
+    # A stream without seeking is enough, but pyarrow closes it.
     sink = pa.PythonFile(_Unclosed(file), mode="w")
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
         for batch in _batches(table.rows):

@@ -11,10 +11,10 @@ from typing import Final
 
 from rich.text import Text
 
+from ember_bench.drawing.text import one_line, width
 from ember_bench.experiment.results.summary import ExperimentSummary
-from ember_bench.report.cells import Section, captions, sections, status
 from ember_bench.report.layout import Block, Line, flat, named
-from ember_bench.report.text import one_line, width
+from ember_bench.report.summary_text import Section, captions, sections, status
 
 _LONGEST_LINE: Final = 100
 
@@ -24,7 +24,7 @@ def table(summary: ExperimentSummary, columns: int | None) -> Text:
 
     Args:
         summary: The experiment.
-        columns: The terminal's width; None where there is none, and then nothing is wrapped.
+        columns: The terminal's width; None without a terminal, and then nothing is wrapped.
     """
     text = Text()
     for section in sections(summary):

@@ -1,11 +1,12 @@
-"""Numbers as people read them; what is undefined is a dash."""
+"""Numbers as readable text; undefined values are a dash."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
-from ember_bench.experiment.results.summary import Estimate
+from ember_bench.experiment.results.summary import Quantity
 
 UNDEFINED: Final = "\N{EN DASH}"
 
@@ -16,6 +17,16 @@ _MOST_DECIMALS: Final = 9
 def percent(value: float | None) -> str:
     """Return a share in percent, to one decimal."""
     return UNDEFINED if value is None else f"{100 * value:.1f}"
+
+
+def share(value: float | None) -> str:
+    """Return a probability in percent, without decimals."""
+    return UNDEFINED if value is None else f"{100 * value:.0f} %"
+
+
+def times(ratio: Quantity | None) -> str:
+    """Return a ratio to three significant digits: `4.2x`."""
+    return UNDEFINED if ratio is None else f"{ratio.value:.3g}x"
 
 
 def points(value: float) -> str:
@@ -47,7 +58,7 @@ def dollars(value: float | None, like: float | None = None) -> str:
     return f"${value:,.{_cents(value if like is None else like)}f}"
 
 
-def interval(estimate: Estimate | None, show: str) -> str:
+def interval(estimate: Quantity | None, show: str) -> str:
     """Return `[low, high]`; `show` is `percent`, `points` or `dollars`."""
     if estimate is None:
         return ""
@@ -59,6 +70,25 @@ def interval(estimate: Estimate | None, show: str) -> str:
         return f"[{low:,.{decimals}f}, {high:,.{decimals}f}]"
     written = points if show == "points" else percent
     return f"[{written(low)}, {written(high)}]"
+
+
+def in_percent(estimate: Quantity | None) -> str:
+    """Return a share with its interval: `84.0 % [81.6, 86.1]`."""
+    return _with_interval(estimate, percent, " %")
+
+
+def in_short(estimate: Quantity | None) -> str:
+    """Return a value with its interval, each to three significant digits, however small."""
+    return _with_interval(estimate, lambda value: f"{value:.3g}")
+
+
+def _with_interval(estimate: Quantity | None, show: Callable[[float], str], unit: str = "") -> str:
+    if estimate is None:
+        return UNDEFINED
+    text = f"{show(estimate.value)}{unit}"
+    if estimate.low is None or estimate.high is None:
+        return text
+    return f"{text} [{show(estimate.low)}, {show(estimate.high)}]"
 
 
 def p_value(value: float | None) -> str:
@@ -74,12 +104,12 @@ def count(number: int, noun: str) -> str:
 
 
 def _decimals(value: float) -> int:
-    """Return how many decimals show three significant digits."""
+    """Return the number of decimals for three significant digits."""
     if value == 0 or not math.isfinite(value):
         return 0
     return min(max(_SIGNIFICANT - 1 - math.floor(math.log10(abs(value))), 0), _MOST_DECIMALS)
 
 
 def _cents(value: float) -> int:
-    """Return how many decimals an amount is shown with: two, or three significant digits."""
+    """Return the number of decimals of an amount: two, or for three significant digits."""
     return 0 if value == 0 else max(2, _decimals(value))

@@ -6,19 +6,19 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
+from ember_bench.drawing.number_format import UNDEFINED, count
+from ember_bench.drawing.text import one_line
 from ember_bench.models.prices import LongContext, PriceCheck, PriceStatus, TokenPrices
 from ember_bench.report.layout import flat
-from ember_bench.report.number_format import UNDEFINED, count
-from ember_bench.report.text import one_line
 
 _HEADING = ("model", "", "input", "cached", "output", "read on", "days ago")
 
 
 def prices_table(checks: Sequence[PriceCheck], price_list: str) -> Text:
-    """Return a line for each model, what is announced or unusual, and how many have drifted.
+    """Return a line for each model, announced and unusual prices, and the number of drifted ones.
 
     Args:
-        checks: What was compared.
+        checks: The prices compared.
         price_list: The list's name and version.
     """
     text = Text()
@@ -41,7 +41,7 @@ def _line(check: PriceCheck) -> list[str]:
 
 
 def _price(check: PriceCheck, name: str) -> str:
-    """Return the card's price, and the list's where it is another."""
+    """Return the card's price, and the list's if it differs."""
     ours = UNDEFINED if check.card is None else _dollars(getattr(check.card, name))
     differs = name in check.drifted or check.status is PriceStatus.UNPRICED
     if check.listed is None or not differs:

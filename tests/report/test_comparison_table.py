@@ -7,22 +7,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from ember_bench.experiment.results.comparison import ComparisonTable, Flip, PairedComparison, Side
-from ember_bench.experiment.results.summary import Estimate
-from ember_bench.report.compared import comparison_table
-from ember_bench.report.text import width
+from ember_bench.drawing.text import width
+from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Quantity, Side
+from ember_bench.report.comparison_table import comparison_table
 
 BASELINE = Side("trip", "sums/single", "alone", "sums", False, False, 0.7, 300, 300, 0)
 
 
-def pair(label: str = "vote of 3", **changes: Any) -> PairedComparison:
+def pair(label: str = "vote of 3", **changes: Any) -> Comparison:
     side = msgspec.structs.replace(BASELINE, cell=f"sums/{label}", label=label, accuracy=0.8123)
-    made = PairedComparison(
+    made = Comparison(
         cell=side,
         baseline=BASELINE,
         items=300,
         clusters=None,
-        difference=Estimate(0.1123, 0.0512, 0.1734, "paired"),
+        difference=Quantity(0.1123, 0.0512, 0.1734, "paired"),
         effect_items=33.69,
         wins=52,
         losses=18,
@@ -31,7 +30,7 @@ def pair(label: str = "vote of 3", **changes: Any) -> PairedComparison:
         p_value=0.00042,
         p_adjusted=0.0123,
         test="mcnemar",
-        cost_ratio=Estimate(2.987, 2.871, 3.102, "ratio"),
+        cost_ratio=Quantity(2.987, 2.871, 3.102, "ratio"),
         best_probability=0.97,
         differing=[],
         flips=[
@@ -42,7 +41,7 @@ def pair(label: str = "vote of 3", **changes: Any) -> PairedComparison:
     return msgspec.structs.replace(made, **changes)
 
 
-def plain(*pairs: PairedComparison, columns: int | None = None, **changes: Any) -> str:
+def plain(*pairs: Comparison, columns: int | None = None, **changes: Any) -> str:
     table = ComparisonTable("holm", 0.95, list(pairs), [0.03], [])
     found = msgspec.structs.replace(table, **changes)
     return comparison_table(found, columns, flips=5).plain

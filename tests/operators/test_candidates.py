@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ember_bench.errors import SignatureError, UnknownNameError
-from ember_bench.operators.candidates import Candidate, candidates_of, seeded_index, settle, vote
+from ember_bench.operators.candidates import (
+    Candidate,
+    candidates_of,
+    count,
+    leaders,
+    seeded_index,
+    settle,
+    tally,
+)
 
 answers = st.lists(st.none() | st.sampled_from("abc"), max_size=12)
 
@@ -42,17 +50,17 @@ class TestVote:
     ) -> None:
         counts = Counter(answer for answer in given if answer is not None)
         most = max(counts.values(), default=0)
-        assert vote(given) == [answer for answer in counts if counts[answer] == most]
+        assert leaders(count(given)) == [answer for answer in counts if counts[answer] == most]
 
     @given(answers)
     def test_equal_weights_change_nothing(self, given: list[str | None]) -> None:
-        assert vote(given, [0.1] * len(given)) == vote(given)
+        assert leaders(tally(given, [0.1] * len(given))) == leaders(count(given))
 
     def test_weights_count(self) -> None:
-        assert vote(["a", "b", "b"], [3, 1, 1]) == ["a"]
+        assert leaders(tally(["a", "b", "b"], [3, 1, 1])) == ["a"]
 
     def test_nobody_votes_for_nothing(self) -> None:
-        assert vote([None, None]) == []
+        assert leaders(count([None, None])) == []
 
 
 class TestTies:

@@ -6,13 +6,13 @@ import re
 import unicodedata
 from typing import Final
 
-# Control characters move the cursor. Of the format characters these reverse what is read, or say
-# something that nobody sees; joiners (U+200C, U+200D) are part of how some languages are written.
+# Control characters move the cursor. These format characters reverse or hide text; joiners (U+200C,
+# U+200D) are not among them, as some languages are written with them.
 _HIDDEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028\u2029\u202a-\u202e"
     "\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-# Beside what marks text up, what makes a link of an address and a mention of a name.
+# The characters of markup, and those that make a link of an address or a mention of a name.
 _MARKDOWN: Final = re.compile(r"[\\`*_\[\]<>#|~$&@]|:(?=//)|(?<=www)\.")
 
 
@@ -37,7 +37,7 @@ def escape_markdown(text: str) -> str:
 
 
 def width(text: str) -> int:
-    """Return how many columns `text` takes in a terminal."""
+    """Return the number of columns of `text` in a terminal."""
     if text.isascii():
         return len(text)
     return sum(

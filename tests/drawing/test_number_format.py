@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ember_bench.experiment.results.summary import Estimate
-from ember_bench.report import number_format
+from ember_bench.drawing import number_format
+from ember_bench.experiment.results.summary import Quantity
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,30 @@ def test_duration(value: float, shown: str) -> None:
 
 
 def test_an_interval_has_the_decimals_of_its_value() -> None:
-    found = Estimate(0.00123, 0.001, 0.0015, "t")
+    found = Quantity(0.00123, 0.001, 0.0015, "t")
     assert number_format.interval(found, "dollars") == "[0.00100, 0.00150]"
-    assert number_format.interval(Estimate(0.5, None, None, "none"), "percent") == "[\N{EN DASH}]"
+    assert number_format.interval(Quantity(0.5, None, None, "none"), "percent") == "[\N{EN DASH}]"
     assert number_format.interval(None, "percent") == ""
+
+
+@pytest.mark.parametrize(
+    ("found", "shown"),
+    [
+        (Quantity(0.84, 0.8164, 0.8612, "wilson"), "84.0 % [81.6, 86.1]"),
+        (Quantity(0.84, None, None, "none"), "84.0 %"),
+        (None, "–"),  # noqa: RUF001
+    ],
+)
+def test_shares_have_their_intervals_beside_them(found: Quantity | None, shown: str) -> None:
+    assert number_format.in_percent(found) == shown
+
+
+def test_small_values_keep_three_digits() -> None:
+    found = Quantity(0.000412, 0.000383, 0.000441, "t")
+    assert number_format.in_short(found) == "0.000412 [0.000383, 0.000441]"
+
+
+def test_ratios_and_probabilities() -> None:
+    assert number_format.times(Quantity(4.1876, None, None, "Fieller")) == "4.19x"
+    assert number_format.share(0.994) == "99 %"
+    assert number_format.times(None) == number_format.share(None) == number_format.UNDEFINED

@@ -9,10 +9,20 @@ from typing import Final
 
 from rich.text import Text
 
-from ember_bench.experiment.results.comparison import ComparisonTable, Flip, PairedComparison, Side
+from ember_bench.drawing.number_format import (
+    UNDEFINED,
+    count,
+    interval,
+    p_value,
+    percent,
+    points,
+    share,
+    times,
+)
+from ember_bench.drawing.text import one_line, width
+from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
 from ember_bench.report.layout import Line, flat, named
-from ember_bench.report.number_format import UNDEFINED, count, interval, p_value, percent, points
-from ember_bench.report.text import one_line, width
+from ember_bench.report.summary_text import SIMULATED
 
 _LONGEST_LINE: Final = 100
 _LONGEST_ANSWER: Final = 40
@@ -25,8 +35,8 @@ def comparison_table(table: ComparisonTable, columns: int | None, *, flips: int)
 
     Args:
         table: The comparisons.
-        columns: The terminal's width; None where there is none, and then nothing is wrapped.
-        flips: How many items to list of those won, and of those lost, for each comparison.
+        columns: The terminal's width; None without a terminal, and then nothing is wrapped.
+        flips: Number of items to list of those won, and of those lost, for each comparison.
     """
     text = Text()
     several = len({side.source for pair in table.pairs for side in (pair.cell, pair.baseline)}) > 1
@@ -51,22 +61,22 @@ class _Section:
     """Comparisons that are shown together.
 
     Attributes:
-        best: Of the baseline to be the best; None without a row for it.
+        best: Probability of the baseline to be the best; None without a row for it.
         matched: Whether each cell has a baseline of its own, the same in other results.
     """
 
     title: str
-    pairs: list[PairedComparison]
+    pairs: list[Comparison]
     best: float | None
     matched: bool
 
 
 def _sections(table: ComparisonTable, *, several: bool) -> list[_Section]:
     """Return a section for each baseline; one for all that have one each, dataset by dataset."""
-    families: dict[tuple[str, str], list[PairedComparison]] = {}
+    families: dict[tuple[str, str], list[Comparison]] = {}
     for pair in table.pairs:
         families.setdefault((pair.baseline.source, pair.baseline.cell), []).append(pair)
-    matched: dict[tuple[str, str, str], list[PairedComparison]] = {}
+    matched: dict[tuple[str, str, str], list[Comparison]] = {}
     found = []
     for pairs, best in zip(families.values(), table.baseline_best, strict=True):
         cell, baseline = pairs[0].cell, pairs[0].baseline
@@ -99,15 +109,15 @@ def _layout(
         values.append(_values(pair, with_best=not section.matched))
     if not section.matched:
         names.append((_label(section.pairs[0].baseline, several=several), "baseline"))
-        values.append((*[""] * 11, _share(section.best)))
+        values.append((*[""] * 11, share(section.best)))
     lines = flat([[*name, *line] for name, line in zip(names, values, strict=True)], left=2)
     if columns is None or max(map(width, lines)) <= columns:
         return lines
     return named(names, [_stacked(line) for line in values], columns)
 
 
-def _values(pair: PairedComparison, *, with_best: bool) -> Line:
-    cost = pair.cost_ratio
+def pair_values(pair: Comparison) -> tuple[str, ...]:
+    """Return accuracy, baseline, difference, interval, items, won, lost, p, adjusted p and cost."""
     return (
         percent(pair.cell.accuracy),
         percent(pair.baseline.accuracy),
@@ -118,15 +128,20 @@ def _values(pair: PairedComparison, *, with_best: bool) -> Line:
         f"{pair.losses:,}",
         p_value(pair.p_value),
         p_value(pair.p_adjusted),
-        UNDEFINED if cost is None else f"{cost.value:.3g}x",
-        "" if cost is None or cost.low is None or cost.high is None
-        else f"[{cost.low:.3g}, {cost.high:.3g}]",
-        _share(pair.best_probability) if with_best else "",
-    )  # fmt: skip
+        times(pair.cost_ratio),
+    )
+
+
+def _values(pair: Comparison, *, with_best: bool) -> Line:
+    cost = pair.cost_ratio
+    low_high = ""
+    if cost is not None and cost.low is not None and cost.high is not None:
+        low_high = f"[{cost.low:.3g}, {cost.high:.3g}]"
+    return *pair_values(pair), low_high, share(pair.best_probability) if with_best else ""
 
 
 def _stacked(line: Line) -> list[Line]:
-    """Put intervals, and what belongs together, below each other."""
+    """Put each interval below its value."""
     accuracy, baseline, difference, low_high, items, won, lost, p, adjusted, *rest = line
     cost, cost_low_high, best = rest
     return [
@@ -135,16 +150,12 @@ def _stacked(line: Line) -> list[Line]:
     ]
 
 
-def _share(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{100 * value:.0f} %"
-
-
 def _label(side: Side, *, several: bool) -> str:
     return one_line(f"{side.source}: {side.label}" if several else side.label)
 
 
-def _notes(pair: PairedComparison) -> Iterator[str]:
-    if pair.cell.simulated or pair.baseline.simulated:
+def _notes(pair: Comparison) -> Iterator[str]:
+    if pair.simulated:
         yield "simulated"
     if pair.cell.oracle:
         yield "bound"
@@ -156,22 +167,19 @@ def _notes(pair: PairedComparison) -> Iterator[str]:
             yield f"{which}{count(side.failed, 'error')}"
 
 
-def _flips(pair: PairedComparison, most: int, *, several: bool) -> str:
+def _flips(pair: Comparison, most: int, *, several: bool) -> str:
     """Return the items that a cell won and lost, as far as there is room for them."""
     if not (most and pair.flips):
         return ""
     lines = [f"{_label(pair.cell, several=several)}: {_effect(pair)}"]
-    for verb, chosen in (
-        ("won", [flip for flip in pair.flips if flip.score > flip.baseline_score]),
-        ("lost", [flip for flip in pair.flips if flip.score < flip.baseline_score]),
-    ):
+    for verb, chosen in pair.flipped():
         lines += [f"  {verb:<4} {_flip(flip)}" for flip in chosen[:most]]
         if (more := len(chosen) - most) > 0:
             lines.append(f"  {verb:<4} and {count(more, 'more item')}")
     return "\n".join(lines) + "\n\n"
 
 
-def _effect(pair: PairedComparison) -> str:
+def _effect(pair: Comparison) -> str:
     return (
         f"{pair.effect_items:+,.6g} of {count(pair.items, 'item')};"
         f" {pair.wins:,} won, {pair.losses:,} lost"
@@ -220,8 +228,5 @@ def captions(table: ComparisonTable) -> Iterator[str]:
         yield f"Left out, as no item is in both: {left[0]}{more}."
     if any(pair.clusters is not None for pair in table.pairs):
         yield "Items come in clusters, which flip and are resampled as a whole."
-    if any(side.simulated for pair in table.pairs for side in (pair.cell, pair.baseline)):
-        yield (
-            "Simulated: answers, prices and times were made up by simulated models; such figures"
-            " say nothing about real ones."
-        )
+    if any(pair.simulated for pair in table.pairs):
+        yield SIMULATED

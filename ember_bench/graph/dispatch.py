@@ -1,7 +1,6 @@
-"""Runs tasks: each when what it needs is there, those that can at the same time.
+"""Concurrent runs of tasks, each after the tasks that it depends on.
 
-This is the one way in which the nodes of a graph, the tasks of a plan and the entries of a batch
-are run.
+The nodes of a graph and the tasks of a plan are run here.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from typing import Any, TypeAlias
 from ember_bench import bridge
 
 Outcome: TypeAlias = tuple[Any, float]
-"""What a task gave, and the virtual time at which it did."""
+"""The result of a task, and the virtual time at which it is complete, in seconds."""
 
 
-class Flow:
-    """What waits for what, by index; made once for tasks that are run many times.
+class Dependencies:
+    """Dependencies between tasks, by index; created once for tasks that are run many times.
 
     Args:
-        needs: For each task, the earlier ones that must have ended.
+        needs: For each task, the earlier tasks that must have ended.
     """
 
     __slots__ = ("first", "in_line", "needs", "waiting")
@@ -31,7 +30,7 @@ class Flow:
         for index, earlier in enumerate(self.needs):
             for i in earlier:
                 self.waiting[i].append(index)
-        # Each needs the one before it, so no two can ever run at the same time.
+        # Each task needs the one before it, so no two can run at the same time.
         self.in_line = all(i - 1 in earlier for i, earlier in enumerate(self.needs) if i)
         self.first = [index for index, earlier in enumerate(self.needs) if not earlier]
 
@@ -40,19 +39,19 @@ class Run:
     """One run of some tasks; call `all` in a greenlet of the bridge.
 
     Args:
-        flow: What waits for what.
+        dependencies: The dependencies between the tasks.
         compute: Runs the task of an index that starts at a virtual time; it may wait.
-        clock: Virtual time at which the first tasks start.
-        limit: Most tasks under way at once.
+        clock: Virtual time at which the first tasks start, in seconds.
+        limit: Maximum number of tasks under way at once.
         begin: The same as `compute` as a coroutine, for tasks that need no greenlet.
-        hold: Whether a task that has all it needs must wait for earlier ones to start.
-        settle: After a failure, do not raise it but see to an end what is earlier, so that the
-            first failure in order is known whatever the timing.
+        hold: Tells whether a task that is ready must wait for earlier ones to start.
+        settle: Do not raise failures, and complete all tasks before the first failed one. So the
+            first failure in order does not depend on timing.
     """
 
     def __init__(
         self,
-        flow: Flow,
+        dependencies: Dependencies,
         compute: Callable[[int, float], Outcome],
         *,
         clock: float,
@@ -61,30 +60,30 @@ class Run:
         hold: Callable[[int], bool] | None = None,
         settle: bool = False,
     ) -> None:
-        self._flow = flow
+        self._dependencies = dependencies
         self._compute = compute
         self._clock = clock
         self._limit = limit
         self._begin = begin
         self._hold = hold
         self._settle = settle
-        count = len(flow.needs)
+        count = len(dependencies.needs)
         self.started = [False] * count
         self.outcomes: list[Outcome | None] = [None] * count
         self.errors: dict[int, Exception] = {}
-        self._end = count  # what is not before it is not run: the first that failed
-        self._missing = [len(earlier) for earlier in flow.needs]
-        self._ready = list(flow.first)
+        self._end = count  # index of the first failed task; later tasks are not started
+        self._missing = [len(earlier) for earlier in dependencies.needs]
+        self._ready = list(dependencies.first)
         self._tasks: dict[asyncio.Task[Outcome], int] = {}
         self._ended: list[asyncio.Task[Outcome]] = []
         self._woken: asyncio.Future[None] | None = None
 
     def all(self) -> list[Outcome | None]:
-        """Run all tasks; None stands for what failed or did not run, which `settle` allows.
+        """Run all tasks; with `settle`, the outcome of one that failed or did not run is None.
 
         Raises:
-            Exception: what a task raised; of several at once, the first in order. What is under
-                way is cancelled before.
+            Exception: that of a task; of several at once, the first in order. Tasks under way are
+                cancelled before.
         """
         try:
             while self._ready or self._tasks:
@@ -100,7 +99,7 @@ class Run:
     def _start_what_can(self) -> None:
         while self._ready:
             if not self._tasks and (len(self._ready) == 1 or self._limit == 1):
-                # Nothing else could run meanwhile: it needs no task of its own.
+                # No other task can run meanwhile, so it needs no asyncio task.
                 self._ready.sort()
                 self._run_here(self._ready.pop(0))
                 continue
@@ -143,7 +142,7 @@ class Run:
 
     def _start_time(self, index: int) -> float:
         start = self._clock
-        for i in self._flow.needs[index]:
+        for i in self._dependencies.needs[index]:
             outcome = self.outcomes[i]
             if outcome is not None and outcome[1] > start:
                 start = outcome[1]
@@ -164,8 +163,8 @@ class Run:
         self._ended = []
         for _, task in ended:
             if not task.cancelled():
-                task.exception()  # seen, even if that of another is the one raised
-        # Several may have failed at once: the first in order is the one raised.
+                task.exception()  # marks it as retrieved, even if another one is raised
+        # Several may have failed at once: the first in order is raised.
         for index, task in sorted(ended, key=lambda entry: entry[0]):
             try:
                 outcome = task.result()
@@ -179,7 +178,7 @@ class Run:
 
     def _finish(self, index: int, outcome: Outcome) -> None:
         self.outcomes[index] = outcome
-        for i in self._flow.waiting[index]:
+        for i in self._dependencies.waiting[index]:
             self._missing[i] -= 1
             if not self._missing[i] and i < self._end:
                 self._ready.append(i)
@@ -195,10 +194,12 @@ class Run:
                 task.cancel()
 
 
-def run_all(flow: Flow, compute: Callable[[int, float], Outcome], clock: float) -> None:
-    """Run all tasks, as `Run` does; tasks that stand in a line need no more than a loop."""
-    if not flow.in_line:
-        Run(flow, compute, clock=clock).all()
+def run_all(
+    dependencies: Dependencies, compute: Callable[[int, float], Outcome], clock: float
+) -> None:
+    """Run all tasks, as `Run` does; tasks in a chain are run by a loop."""
+    if not dependencies.in_line:
+        Run(dependencies, compute, clock=clock).all()
         return
-    for index in range(len(flow.needs)):
+    for index in range(len(dependencies.needs)):
         _, clock = compute(index, clock)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from ember_bench.drawing.text import width
 from ember_bench.experiment.results.summary import OUTCOMES, ExperimentSummary
 from ember_bench.report import markdown, table
-from ember_bench.report.text import width
 from tests.tracking.summaries import cell, summary
 
 LONG = "verifier_judge(model=openai:gpt-4o-mini, verifier=anthropic:claude-3-5-sonnet, k=9)"

@@ -1,4 +1,4 @@
-"""What a card says, for people: purpose, paper, parameters, and the file that it comes from."""
+"""Cards as text: purpose, paper, parameters, and the file of the card."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import yaml
 
 from ember_bench.datasets.generated import get_generator
 from ember_bench.datasets.load import read_card
+from ember_bench.drawing.text import clean
 from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.spec import ExperimentSpec
 from ember_bench.graph.architecture import Architecture, ParameterCard, load_architecture
 from ember_bench.graph.example import diagram_of, mermaid_of
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.registry import Card, Cards, Kind
-from ember_bench.report.text import clean
 
 Facts = dict[str, Any]
 
 
 def card_facts(kind: Any, name: str, cards: Cards) -> Facts:
-    """Return what there is to know about a card, JSON-like; a key is never in it.
+    """Return the facts about a card, JSON-like and without keys of providers.
 
     Args:
         kind: One of `ember_bench.registry.KINDS`.
-        name: Of the card, or of a model.
+        name: Name of the card, or id of a model.
         cards: The registries in force.
     """
     if kind == "models":
@@ -37,20 +37,20 @@ def card_facts(kind: Any, name: str, cards: Cards) -> Facts:
         parameters = architecture.card.parameters
         facts["parameters"] = {n: _parameter(p) for n, p in parameters.items()}
         facts |= _diagrams(architecture)
-        facts["graph"] = facts.pop("graph")  # what is meant comes first
+        facts["graph"] = facts.pop("graph")  # the diagrams come first
     if kind == "datasets":
         facts |= _generator_parameters(card)
     return facts
 
 
 def grid_facts(spec: ExperimentSpec, path: Path) -> Facts:
-    """Return what a grid asks for."""
+    """Return the facts about a grid."""
     asked = spec.model_dump(mode="json", exclude_defaults=True)
     return {"name": spec.name, "card": "experiment", "file": str(path)} | asked
 
 
 def card_text(facts: Facts) -> str:
-    """Return facts as YAML, in their order; without what only other programs can read."""
+    """Return facts as YAML, in their order, without the Mermaid source."""
     shown = {name: fact for name, fact in facts.items() if name != "mermaid"}
     text: str = yaml.dump(shown, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=96)
     return clean(text.rstrip())
@@ -116,7 +116,7 @@ def _diagrams(architecture: Architecture) -> Facts:
 
 
 def _generator_parameters(card: Card) -> Facts:
-    """Return what a grid may set of a generated dataset."""
+    """Return the parameters of a generated dataset that a grid may set."""
     source = read_card(card).source.generated
     if source is None:
         return {}

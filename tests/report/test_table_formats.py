@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ember_bench.report.formats import FORMATS, Format, Table, escape_latex, write_table
+from ember_bench.report.table_formats import FORMATS, Format, Table, escape_latex, write_table
 
 COLUMNS = [("name", "text"), ("n", "integer"), ("share", "number"), ("made", "flag")]
 ROWS = [

@@ -19,7 +19,7 @@ from typing import IO, Final, Self
 
 from ember_bench.errors import ConfigError
 from ember_bench.secrets import without_secrets
-from ember_bench.tracking.errors import TrackingError
+from ember_bench.tracking.messages import TrackingError
 from ember_bench.tracking.uris import default_uri, runs_url
 
 _HOST: Final = "127.0.0.1"
@@ -28,17 +28,17 @@ _LOOK_EVERY_SECONDS: Final = 0.1
 _DOWN_WITHIN_SECONDS: Final = 10.0
 _ENVIRONMENT: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # Of what it would do with jobs nothing is used here; their processes would outlive it.
+    # Its jobs are not used here, and their processes would outlive it.
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
 
 
 class Pages:
-    """MLflow's pages; a context, at whose end the server is stopped.
+    """MLflow's pages; a context whose end stops the server.
 
     Args:
         results: The folder of results.
-        port: Of the loopback interface.
+        port: A port of the loopback interface.
 
     Raises:
         ConfigError: if there is no database, or the port is taken.
@@ -138,7 +138,7 @@ class Pages:
 
 
 def _check_database(path: Path) -> None:
-    """Raise a `ConfigError` if MLflow would not know what to do with the file."""
+    """Raise a `ConfigError` if the file is no database of MLflow."""
     try:
         with closing(sqlite3.connect(path)) as database:
             database.execute("SELECT count(*) FROM experiments")
@@ -147,9 +147,9 @@ def _check_database(path: Path) -> None:
 
 
 def _check_free(port: int) -> None:
-    """Raise a `ConfigError` if somebody listens on the port already."""
+    """Raise a `ConfigError` if the port is in use."""
     with socket.socket() as ours:
-        # As servers do: a port whose last connections are just closing is free.
+        # As servers do: a port with only closing connections is free.
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             ours.bind((_HOST, port))
@@ -162,7 +162,7 @@ def _check_free(port: int) -> None:
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does."""
+    """Let SIGTERM have the effect of Ctrl-C."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -1,19 +1,25 @@
-"""What a table says about each cell: the same in the terminal and in Markdown."""
+"""The texts of the table of cells, the same in the terminal and in Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
+from ember_bench.drawing import number_format
+from ember_bench.drawing.number_format import UNDEFINED, count, dollars, interval, percent
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
     DatasetSummary,
-    Estimate,
     ExperimentSummary,
+    Quantity,
 )
-from ember_bench.report import number_format
-from ember_bench.report.number_format import UNDEFINED, count, dollars, interval, percent
+
+SIMULATED: Final = (
+    "Simulated: answers, prices and times were made up by simulated models; such figures say"
+    " nothing about real ones."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,7 @@ class Entry:
     """One column of a row.
 
     Attributes:
-        heading: Of the column.
+        heading: Heading of the column.
         value: Its text.
     """
 
@@ -34,8 +40,8 @@ class Row:
     """One cell of the experiment, as a table shows it.
 
     Attributes:
-        label: How the cell is called.
-        notes: What one must know to read its numbers: simulated, a bound, unfinished, failures.
+        label: Name of the cell.
+        notes: Facts needed to read its numbers: simulated, an oracle, unfinished, failures.
         entries: The columns, in one line.
     """
 
@@ -50,8 +56,8 @@ class Section:
 
     Attributes:
         title: Names the dataset and its items.
-        footers: How its trials ended, where not all were simply right or wrong; and pass@k, where
-            there are several epochs.
+        footers: Counts of outcomes, if not all are right or wrong; and pass@k, if there are several
+            epochs.
     """
 
     title: str
@@ -115,10 +121,7 @@ def captions(summary: ExperimentSummary) -> list[str]:
     if any(c.oracle for c in cells):
         lines.append("Bound: looks at the target, so it is what choosing could reach at best.")
     if summary.simulated:
-        lines.append(
-            "Simulated: answers, prices and times were made up by simulated models; such figures"
-            " say nothing about real ones."
-        )
+        lines.append(SIMULATED)
     if any(_undefined(c) for c in cells):
         lines.append(
             f"{UNDEFINED} is undefined, or unknown where a price or the tokens of an answer are."
@@ -127,7 +130,7 @@ def captions(summary: ExperimentSummary) -> list[str]:
 
 
 def status(summary: ExperimentSummary) -> str:
-    """Return in one sentence what the last run did."""
+    """Return a sentence about the last run."""
     run = summary.run
     done = sum(cell.scheduled - cell.outcomes.get("skipped", 0) for cell in summary.cells)
     scheduled = sum(cell.scheduled for cell in summary.cells)
@@ -221,7 +224,7 @@ def _baseline(cells: list[CellSummary]) -> str | None:
     return next((c.comparison.baseline for c in cells if c.comparison is not None), None)
 
 
-def _methods(estimates: Iterable[Estimate | None]) -> str:
+def _methods(estimates: Iterable[Quantity | None]) -> str:
     """Return in brackets how the intervals were computed."""
     methods = dict.fromkeys(e.method for e in estimates if e is not None)
     return f" ({'; '.join(methods)})" if methods else ""
