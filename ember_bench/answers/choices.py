@@ -7,10 +7,11 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from ember_bench.answers.claims import IGNORED, Claim, Parsed, Reading, final_statement
+from ember_bench.answers.claims import Claim
 from ember_bench.answers.endings import stops_short, unfinished
 from ember_bench.answers.languages import CORRECT, LANGUAGES
 from ember_bench.answers.letters import leading_letter, plain_letters
+from ember_bench.answers.statements import IGNORED, Parsed, Reading, final_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,10 +21,10 @@ from functools import lru_cache
 from typing import Final
 
 from ember_bench.answers.choices import parse_choice
-from ember_bench.answers.claims import Parsed
 from ember_bench.answers.integers import parse_integers, read_integers
 from ember_bench.answers.numbers import parse_number, read_number
 from ember_bench.answers.programs import parse_program
+from ember_bench.answers.statements import Parsed
 from ember_bench.answers.targets import target_choice, target_text, target_yes_no
 from ember_bench.answers.texts import parse_text
 from ember_bench.answers.yes_no import parse_yes_no

@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ember_bench.answers.claims import IGNORED, Claim, Ignored, Parsed, Reading, final_statement
+from ember_bench.answers.claims import Claim
 from ember_bench.answers.decimals import MAX_DIGITS
 from ember_bench.answers.endings import unfinished
 from ember_bench.answers.notation import plain
+from ember_bench.answers.statements import IGNORED, Ignored, Parsed, Reading, final_statement
 from ember_bench.models.types import CutOff
 
 MAX_INTEGERS: Final = 256

@@ -12,13 +12,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ember_bench.answers.claims import IGNORED, Claim, Parsed, Reading, final_statement
+from ember_bench.answers.claims import Claim
 from ember_bench.answers.clauses import Clause, clause_of
 from ember_bench.answers.decimals import decimal
 from ember_bench.answers.endings import unfinished
 from ember_bench.answers.notation import plain
 from ember_bench.answers.quantities import CURRENCY, NUMERAL, PREFIX, Quantity, quantity
 from ember_bench.answers.scales import ends_with_scale, han_number
+from ember_bench.answers.statements import IGNORED, Parsed, Reading, Statement, final_statement
 from ember_bench.models.types import CutOff
 
 # What most claims look like; anything else takes the long way.
@@ -74,6 +75,11 @@ def parse_number(text: str) -> Parsed:
         return Parsed(statement.answer, stated=True)
     if isinstance(text, CutOff):
         return Parsed(None)
+    return _fallback(text, statement)
+
+
+def _fallback(text: str, statement: Statement) -> Parsed:
+    """Return the last number of a text that states none, unless the text ends within a sentence."""
     ending = plain(text[-_WINDOW:])
     if len(text) <= _WINDOW and (bare := _BARE.fullmatch(ending.strip())) is not None:
         return Parsed(_bare(bare[1]), stated=True)

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ember_bench.answers.claims import (
+from ember_bench.answers.claims import Claim
+from ember_bench.answers.endings import unfinished
+from ember_bench.answers.statements import (
     IGNORED,
-    Claim,
     Parsed,
     Reading,
     before_next_question,
     final_statement,
 )
-from ember_bench.answers.endings import unfinished
 from ember_bench.models.types import CutOff
 
 _WRAPPING: Final = " \t\r\n\f\v*_`\"'\u201c\u201d\u300c\u300d"

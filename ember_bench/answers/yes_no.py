@@ -7,8 +7,9 @@ from itertools import pairwise
 from typing import Final
 
 from ember_bench.answers.choices import ENDS, WRAPPER, ends
-from ember_bench.answers.claims import IGNORED, Claim, Parsed, Reading, final_statement
+from ember_bench.answers.claims import Claim
 from ember_bench.answers.endings import unfinished
+from ember_bench.answers.statements import IGNORED, Parsed, Reading, final_statement
 
 _WORDS: Final = {"yes": "yes", "no": "no", "true": "yes", "false": "no"}
 _BRACKETED = re.compile(r"\[\s?\**(yes|no|true|false)\**\s?\]", re.IGNORECASE)

@@ -244,7 +244,7 @@ class TestThoughts:
 
         model = scripted(answer)
         response = module(serve(model), model).respond("q")
-        assert (response.data, response.thought) == ("18", "12?")
+        assert (response.data, response.thoughts) == ("18", "12?")
 
     def test_stay_in_the_stored_answer(self) -> None:
         async def answer(_: Call) -> Completion:

@@ -151,12 +151,10 @@ class Rehearsal(ModelService):
             # Reading a file is no request, and gives the price of a call.
             known = await provider.complete(call)
         if known is not None:
-            cost = known.cost_usd
-            if cost is None and model.price is not None:
-                cost = model.price.of(known.usage)
+            cost = model.charge(known)
             self._note(call, cost, cost, known=not recorded)
             thought, data = as_answer(known.text, known.finish_reason)
-            return Response(data, model.model_id, known.usage, cost, 0.0, thought=thought)
+            return Response(data, model.model_id, known.usage, cost, 0.0, thoughts=thought)
         self.improvised += 1
         length = _length(call.request)
         self._note(call, *self._prices(call.request, length), known=False)
