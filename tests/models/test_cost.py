@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,28 +106,31 @@ class TestUnknownTokens:
             assert least == most == charged
 
 
+TODAY = date(2026, 11, 22)
+
+
 class TestCharge:
     MODEL = ModelInfo(model_id="openai:m", cost=PRICE)
     UNPRICED = ModelInfo(model_id="openai:m")
 
     def test_is_the_price_of_the_tokens(self) -> None:
         answer = Completion("ok", Usage(1000, 0), stated_usd=7.0)
-        assert self.MODEL.charge(answer) == pytest.approx(1.0)
+        assert self.MODEL.charge(answer, TODAY) == pytest.approx(1.0)
 
     def test_is_the_stated_one_where_the_card_has_none_or_the_tokens_are_unknown(self) -> None:
         answer = Completion("ok", Usage(1000, 0), stated_usd=7.0)
-        assert self.UNPRICED.charge(answer) == 7.0
-        assert self.MODEL.charge(Completion("ok", stated_usd=7.0)) == 7.0
+        assert self.UNPRICED.charge(answer, TODAY) == 7.0
+        assert self.MODEL.charge(Completion("ok", stated_usd=7.0), TODAY) == 7.0
 
     def test_is_the_exact_one_where_the_provider_knows_it(self) -> None:
         answer = Completion("ok", Usage(1000, 0), cost_usd=3.0, stated_usd=7.0)
-        assert self.MODEL.charge(answer) == 3.0
+        assert self.MODEL.charge(answer, TODAY) == 3.0
 
     def test_is_unknown_where_nobody_tells(self) -> None:
-        assert self.MODEL.charge(Completion("ok")) is None
-        assert self.UNPRICED.charge(Completion("ok", Usage(1000, 0))) is None
+        assert self.MODEL.charge(Completion("ok"), TODAY) is None
+        assert self.UNPRICED.charge(Completion("ok", Usage(1000, 0)), TODAY) is None
 
     def test_of_an_answer_that_cannot_be_used_is_that_of_any(self) -> None:
         error = UnusableAnswerError("no text in it", usage=Usage(1000, 500))
         assert isinstance(error, ProviderError)
-        assert self.MODEL.charge(error) == pytest.approx(3.0)
+        assert self.MODEL.charge(error, TODAY) == pytest.approx(3.0)

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from ember_bench.models import ModelCost, ModelInfo, ModelRegistry, ProviderInfo
+from ember_bench.models.price_list import price_list_version
 from ember_bench.models.prices import (
     LongContext,
     PriceCheck,
@@ -12,7 +13,6 @@ from ember_bench.models.prices import (
     TokenPrices,
     check_prices,
     listed,
-    price_list_version,
 )
 from ember_bench.models.providers.base import provider_class
 from ember_bench.registry import Cards, builtin_root
@@ -25,15 +25,18 @@ BEFORE_THE_CUT = date(2025, 6, 9)
 O3 = {"input": 2.0, "cached_input": 0.5, "output": 8.0}
 
 
-def model(
-    name: str = "openai:o3", prices: dict[str, float] | None = O3, **more: object
-) -> ModelInfo:
+def model(name: str = "openai:o3", paid: dict[str, float] | None = O3, **more: object) -> ModelInfo:
     cost = None
-    if prices is not None:
+    if paid is not None:
         cost = ModelCost.model_validate(
-            {f"{kind}_cost_per_million": price for kind, price in prices.items()}
+            {f"{kind}_cost_per_million": price for kind, price in paid.items()}
         )
     return ModelInfo.model_validate({"model_id": name, "cost": cost} | more)
+
+
+def prices(fresh: float, cached: float, output: float) -> TokenPrices:
+    """Return prices of a model that charges for writing to its cache as for any input."""
+    return TokenPrices(fresh, cached, output, fresh, fresh)
 
 
 def check(model: ModelInfo, today: date = TODAY) -> PriceCheck:
@@ -47,7 +50,7 @@ class TestACard:
         assert found.status is PriceStatus.SAME
         assert found.listed is not None
         assert found.listed.name == "openai:o3"
-        assert found.listed.prices == TokenPrices(**O3)
+        assert found.listed.prices == prices(*O3.values())
 
     @pytest.mark.parametrize("kind", ["input", "cached_input", "output"])
     def test_with_other_prices_of_long_prompts_has_drifted_in_them(self, kind: str) -> None:
@@ -68,22 +71,24 @@ class TestACard:
         assert found([(200_000, long | {kind: 1.0})]) == ["long_context"]
         assert found([(128_000, long)]) == found([]) == ["long_context"]
 
-    @pytest.mark.parametrize("kind", ["input", "cached_input", "output"])
+    @pytest.mark.parametrize("kind", ["cached_input", "output", "cache_write", "cache_write_1h"])
     def test_with_another_price_has_drifted_in_it(self, kind: str) -> None:
-        found = check(model(prices=O3 | {kind: 1.99}))
+        written = {"cache_write": 2.0, "cache_write_1h": 2.0}
+        found = check(model(paid=O3 | written | {kind: 1.99}))
         assert found.status is PriceStatus.DRIFTED
         assert found.drifted == [kind]
 
     def test_is_compared_with_the_prices_of_the_day(self) -> None:
-        assert check(model(), BEFORE_THE_CUT).drifted == ["input", "output"]
+        drifted = check(model(), BEFORE_THE_CUT).drifted
+        assert drifted == ["input", "output", "cache_write", "cache_write_1h", "changes"]
 
     def test_without_a_price_of_cached_input_pays_it_in_full(self) -> None:
-        found = check(model(prices={"input": 2.0, "output": 8.0}))
-        assert found.card == TokenPrices(2.0, 2.0, 8.0)
+        found = check(model(paid={"input": 2.0, "output": 8.0}))
+        assert found.card == prices(2.0, 2.0, 8.0)
         assert found.drifted == ["cached_input"]
 
     def test_without_prices_shows_those_of_the_list(self) -> None:
-        found = check(model(prices=None))
+        found = check(model(paid=None))
         assert (found.status, found.card, found.drifted) == (PriceStatus.UNPRICED, None, [])
         assert found.listed is not None
 
@@ -111,21 +116,21 @@ class TestACard:
         cost = ModelCost.model_validate(
             {"input_cost_per_million": 0.075, "output_cost_per_million": 4.4}
         )
-        assert TokenPrices.of_card(cost) == TokenPrices(0.075, 0.075, 4.4)
+        assert TokenPrices.of(cost) == prices(0.075, 0.075, 4.4)
 
 
 class TestTheList:
     def test_has_what_long_prompts_cost(self) -> None:
         found = listed(model("google:gemini-2.5-pro", provider={"name": "google"}), TODAY)
         assert found is not None
-        assert found.prices == TokenPrices(1.25, 0.125, 10.0)
-        assert found.long_context == [LongContext(200_000, TokenPrices(2.5, 0.25, 15.0))]
+        assert found.prices == prices(1.25, 0.125, 10.0)
+        assert found.long_context == [LongContext(200_000, prices(2.5, 0.25, 15.0))]
 
     def test_has_what_is_announced(self) -> None:
         found = listed(model("openai:o3"), BEFORE_THE_CUT)
         assert found is not None
         (change,) = found.changes
-        assert (change.start, change.prices) == (date(2025, 6, 10), TokenPrices(**O3))
+        assert (change.start, change.prices) == (date(2025, 6, 10), prices(*O3.values()))
 
     def test_knows_litellms_models_by_their_own_providers_names(self) -> None:
         litellm = ProviderInfo(name="litellm")

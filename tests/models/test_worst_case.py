@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from ember_bench.models.types import ResponseFormat, SamplingParameters, ToolDef
 from ember_bench.models.worst_case import unbounded, worst_case_usd
 from tests.support.models import scripted, simulated
 
+TODAY = date(2026, 11, 22)
 PRICE = ModelCost(input_cost_per_thousand=1.0, output_cost_per_thousand=2.0)
 
 
@@ -26,7 +28,7 @@ class TestWorstCase:
     def worst(self, text: str = "", model: ModelInfo = MODEL, **fields: Any) -> float | None:
         parameters = SamplingParameters(max_tokens=fields.pop("max_tokens", 100))
         message = Message("user", text, fields.pop("images", ()))
-        return worst_case_usd(Request(model, (message,), parameters, **fields))
+        return worst_case_usd(Request(model, (message,), parameters, **fields), TODAY)
 
     @given(st.text(max_size=300))
     def test_has_a_token_for_every_byte_and_the_longest_answer(self, text: str) -> None:
@@ -84,7 +86,9 @@ class TestWorstCase:
         assert 10 * 2.0 / 1000 <= worst <= (10 * 2.0 + 200) / 1000
 
     def test_why_it_is_unknown_is_said(self) -> None:
-        assert unbounded(self.MODEL, None) is None
-        price, length = unbounded(scripted(never), 5), unbounded(scripted(never, cost=PRICE), None)
+        five, unlimited = SamplingParameters(max_tokens=5), SamplingParameters()
+        assert unbounded(self.MODEL, unlimited, TODAY) is None
+        price = unbounded(scripted(never), five, TODAY)
+        length = unbounded(scripted(never, cost=PRICE), unlimited, TODAY)
         assert "price" in (price or "")
         assert "max_tokens" in (length or "")

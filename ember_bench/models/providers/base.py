@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeVar
 
@@ -11,7 +11,7 @@ from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.models.call import Call, Request
 from ember_bench.models.info import FEATURES, Feature, ModelInfo
 from ember_bench.models.strand import TrialContext
-from ember_bench.models.types import Completion, SamplingParameters
+from ember_bench.models.types import TOOL_CHOICES, Completion, SamplingParameters
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -36,6 +36,8 @@ class Provider:
         replays: Its answers are old ones; asking costs nothing now, whatever it cost then.
         batches: It has a batch API (`mode: batch`).
         direct: It can be asked without an SDK (`transport: direct`).
+        extras: It sends headers and fields of bodies that it does not know (`headers`,
+            `extra_body`).
         card_options: The model of the `options` on cards; None takes any.
     """
 
@@ -44,6 +46,7 @@ class Provider:
     replays: ClassVar[bool] = False
     batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
+    extras: ClassVar[bool] = False
     card_options: ClassVar[type[BaseModel] | None] = None
 
     def __init__(self, model: ModelInfo) -> None:
@@ -114,7 +117,7 @@ class Provider:
             f"{model.model_id} does not take {name}" + (f": {advice}" if advice else "")
             for name in features(request)
             if (advice := lacking.get(name)) is not None
-        ]
+        ] + list(_refused(request))
 
     def refuse_unsupported(self, request: Request) -> None:
         """See that the model takes all that `request` asks for: nothing is dropped in silence.
@@ -142,12 +145,18 @@ class Provider:
 
         What a budget reserves rests on it, so it must be a bound; None if nothing limits an answer.
         """
-        asked, context = request.parameters, request.model.context_tokens
-        if asked.max_tokens is None:
-            return context
+        asked, model = request.parameters, request.model
+        sent = asked.max_tokens if asked.max_tokens is not None else cls.default_max_tokens(model)
         # Some adapters add the thinking tokens to the answer's.
-        limit = asked.max_tokens + (asked.thinking_tokens or 0)
-        return limit if context is None else min(limit, context)
+        limit = None if sent is None else sent + (asked.thinking_tokens or 0)
+        bounds = (limit, model.max_output_tokens, model.context_tokens)
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    @classmethod
+    def default_max_tokens(cls, model: ModelInfo) -> int | None:
+        """Return the `max_tokens` that is sent for calls without one; None for none."""
+        del model
+        return None
 
     @classmethod
     def models_of(cls, document: Document) -> list[ModelInfo]:
@@ -161,9 +170,22 @@ class Provider:
             raise ConfigError(document.problem(no_batches(model), "mode"))
         if (problem := cls.no_direct(model)) is not None:
             raise ConfigError(document.problem(problem, "transport"))
+        for field, said in cls._card_problems(model):
+            if field[0] in document.data:
+                raise ConfigError(document.problem(said, *field))
         if cls.card_options is not None and "options" in document.data:
             document.sub("options").parse(cls.card_options)
         return [model]
+
+    @classmethod
+    def _card_problems(cls, model: ModelInfo) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield the place and the message of each setting that the model cannot have."""
+        if not (cls.extras or cls.simulated or cls.replays):
+            for name in ("headers", "extra_body"):
+                yield (name,), f"{model.model_id}: {name}: {model.provider_name} cannot send them"
+        effort = model.options.get("reasoning_effort")
+        if isinstance(effort, str) and effort not in (model.reasoning_efforts or (effort,)):
+            yield ("options", "reasoning_effort"), _no_effort(model, effort)
 
     @classmethod
     def no_direct(cls, model: ModelInfo) -> str | None:
@@ -183,24 +205,57 @@ def no_batches(model: ModelInfo) -> str:
     return f"{model.model_id}: mode: batch: {model.provider_name} has no batch API here"
 
 
+def _no_effort(model: ModelInfo, effort: str) -> str:
+    known = ", ".join(model.reasoning_efforts)
+    return f"{model.model_id}: reasoning_effort: expected one of {known}; found {effort!r}"
+
+
+def _refused(request: Request) -> Iterator[str]:
+    """Yield what is wrong with values that no API takes, or not this model."""
+    asked, model = request.parameters, request.model
+    effort = asked.reasoning_effort
+    if effort is not None and model.reasoning_efforts and effort not in model.reasoning_efforts:
+        yield _no_effort(model, effort)
+    if (choice := asked.tool_choice) is not None:
+        names = [tool.name for tool in request.tools]
+        if not names and not asked.server_tools:
+            yield f"{model.model_id}: tool_choice: there are no tools to choose from"
+        elif choice not in TOOL_CHOICES and choice not in names:
+            known = ", ".join([*TOOL_CHOICES, *names])
+            yield f"{model.model_id}: tool_choice: expected one of {known}; found {choice!r}"
+
+
 class Wanted(NamedTuple):
     """The features that a request uses beside its messages."""
 
     parameters: SamplingParameters
     system: bool
     images: bool
-    tools: bool
+    image_urls: bool
+    image_detail: bool
+    pdfs: bool
+    audio: bool
+    file_urls: bool
+    tools: tuple[str, ...]
     response_format: bool
 
     @classmethod
     def of(cls, request: Request) -> Wanted:
         """Return what `request` asks for."""
-        system = images = False
-        for message in request.messages:
-            system = system or message.role == "system"
-            images = images or bool(message.images)
-        structured = request.response_format is not None
-        return cls(request.parameters, system, images, bool(request.tools), structured)
+        images = [image for message in request.messages for image in message.images]
+        files = [file for message in request.messages for file in message.files]
+        return cls(
+            request.parameters,
+            system=any(message.role == "system" for message in request.messages),
+            images=bool(images),
+            image_urls=any(image.is_url for image in images),
+            image_detail=any(image.detail is not None for image in images),
+            pdfs=any(file.is_pdf for file in files),
+            audio=any(not file.is_pdf for file in files),
+            file_urls=any(file.is_url for file in files),
+            tools=tuple(tool.name for tool in request.tools),
+            response_format=request.response_format is not None,
+        )
 
 
 def features(request: Request) -> list[Feature]:
@@ -215,7 +270,7 @@ def features(request: Request) -> list[Feature]:
         if (
             getattr(wanted, name)
             if name in Wanted._fields
-            else getattr(asked, name) is not None and getattr(asked, name) != ()
+            else getattr(asked, name) is not None and getattr(asked, name) not in ((), {})
         )
     ]
 

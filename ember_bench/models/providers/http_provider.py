@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +15,7 @@ import msgspec
 from pydantic import BaseModel, SecretStr
 
 from ember_bench.errors import ProviderError
+from ember_bench.models.extras import expanded, expanded_headers, merged, with_headers
 from ember_bench.models.providers.base import Provider
 from ember_bench.models.transport.http import Channel, NotSentError
 from ember_bench.models.transport.reply import EncodingError
@@ -84,6 +86,8 @@ class WireProvider(Provider, Generic[ClientT]):
     """
 
     direct: ClassVar[bool] = True
+    extras: ClassVar[bool] = True
+    batch_extras: ClassVar[bool] = True
     registered: ClassVar[str]
     card_options: ClassVar[type[BaseModel]]
     key_variables: ClassVar[tuple[str, ...]]
@@ -104,10 +108,13 @@ class WireProvider(Provider, Generic[ClientT]):
     async def complete(self, call: Call) -> Completion:
         """Ask once; the SDK's own retries are off."""
         arguments = self.arguments(call)
+        headers = expanded_headers(call.request.parameters.headers or {})
         if self._is_direct:
-            answer = await self._post(arguments)
+            answer = await self._post(arguments, headers)
         else:
             client = self.connected()
+            if headers:
+                arguments = self._with_headers(arguments, headers)
             with self.explained():
                 answer = await self._ask(client, arguments)
         try:
@@ -155,6 +162,14 @@ class WireProvider(Provider, Generic[ClientT]):
     def unsupported(cls, request: Request) -> list[str]:
         """Return what cannot be had, and values that the API refuses."""
         problems = super().unsupported(request)
+        asked, model = request.parameters, request.model
+        if model.mode == "batch":
+            if asked.headers:
+                problems.append(
+                    f"{model.model_id}: headers: give them on the card of a batch model"
+                )
+            if not cls.batch_extras and (asked.extra_body or model.extra_body):
+                problems.append(f"{model.model_id}: extra_body: not in batches of this provider")
         return problems or [f"{request.model.model_id}: {p}" for p in cls._refused_values(request)]
 
     @classmethod
@@ -172,6 +187,8 @@ class WireProvider(Provider, Generic[ClientT]):
         Raises:
             ConfigError: if it has no key, or no way to its server.
         """
+        expanded(self.model.extra_body)
+        expanded_headers(self.model.headers)
         if self._key and self._is_direct:
             self._open()
 
@@ -200,6 +217,23 @@ class WireProvider(Provider, Generic[ClientT]):
     async def _ask(self, client: ClientT, arguments: dict[str, Any]) -> Answer:
         """Return the answer that the SDK gets."""
         raise NotImplementedError
+
+    def _extra_body(self, request: Request) -> dict[str, Any]:
+        """Return the fields that the card and the request add to the body.
+
+        Raises:
+            ConfigError: if a variable that they name is not set.
+        """
+        asked = request.parameters.extra_body or {}
+        if not (asked or self.model.extra_body):
+            return {}
+        return merged(expanded(self.model.extra_body), expanded(asked))
+
+    def _with_headers(
+        self, arguments: dict[str, Any], headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Return the SDK's arguments with the headers of one request."""
+        return {**arguments, "extra_headers": headers}
 
     def _address(self) -> Address:
         """Return where the SDK would post requests, and the headers that it would send."""
@@ -231,11 +265,11 @@ class WireProvider(Provider, Generic[ClientT]):
         """
         raise NotImplementedError
 
-    async def _post(self, arguments: dict[str, Any]) -> Answer:
+    async def _post(self, arguments: dict[str, Any], headers: Mapping[str, str]) -> Answer:
         """Return the answer that comes without the SDK."""
         channel = self._channel or self._open()
         try:
-            reply = await channel.post(msgspec.json.encode(self._body(arguments)))
+            reply = await channel.post(msgspec.json.encode(self._body(arguments)), headers)
             content = reply.content
         except TimeoutError:  # only connecting has a limit
             raise self._errors.timeout(sent=False) from None
@@ -252,7 +286,8 @@ class WireProvider(Provider, Generic[ClientT]):
         to = self._address()
         size = self.model.max_concurrency
         most = adapting.MOST_BYTES
-        self._channel = Channel(to.url, to.headers, size, self.connect_seconds, most)
+        headers = with_headers(to.headers, expanded_headers(self.model.headers))
+        self._channel = Channel(to.url, headers, size, self.connect_seconds, most)
         return self._channel
 
 
@@ -292,6 +327,19 @@ class GeneratedProvider(WireProvider[ClientT]):
         if isinstance(error, sdk.APIResponseValidationError):
             return self._errors.malformed(str(error))
         return self._errors.other(error)
+
+
+def known_to(create: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `arguments` as a method of an SDK takes them: what it does not know as `extra_body`.
+
+    Args:
+        create: The method.
+        arguments: Fields of the body, and the SDK's own `extra_headers`.
+    """
+    known = inspect.signature(create).parameters
+    others = {name: value for name, value in arguments.items() if name not in known}
+    taken = {name: value for name, value in arguments.items() if name in known}
+    return {**taken, "extra_body": others} if others else taken
 
 
 def was_sent(error: BaseException | None) -> bool:

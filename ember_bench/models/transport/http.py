@@ -218,16 +218,21 @@ class Channel:
         self._idle: deque[_Connection] = deque()
         self._busy: set[_Connection] = set()
 
-    async def post(self, body: bytes) -> Reply:
+    async def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
         """Send a body of JSON; return what the server answers.
 
         Redirects are followed on the same server only: another would be told the key.
 
+        Args:
+            body: The body.
+            headers: Of this request, beside those of every one.
+
         Raises:
             OSError: if there is no connection, or it breaks; `TimeoutError` if it takes too long.
         """
-        reply = await self._exchange(self._head, body)
-        return reply if reply.status not in _MOVED else await self._follow(reply, body)
+        head = self._head_of(self._url, headers) if headers else self._head
+        reply = await self._exchange(head, body)
+        return reply if reply.status not in _MOVED else await self._follow(reply, body, headers)
 
     async def close(self) -> None:
         """Close the connections; whoever waits for an answer is told so."""
@@ -274,21 +279,21 @@ class Channel:
             connection.abort()
         return None
 
-    async def _follow(self, reply: Reply, body: bytes) -> Reply:
+    async def _follow(self, reply: Reply, body: bytes, headers: Mapping[str, str] | None) -> Reply:
         url = self._url
         for _ in range(_MOST_HOPS):
             where = _on_same_server(url, reply.headers.get("location", ""))
             if reply.status not in _MOVED or where is None:
                 break
             url = where
-            reply = await self._exchange(self._head_of(url), body)
+            reply = await self._exchange(self._head_of(url, headers), body)
         return reply
 
     @cached_property
     def _head(self) -> bytes:
         return self._head_of(self._url)
 
-    def _head_of(self, url: str) -> bytes:
+    def _head_of(self, url: str, more: Mapping[str, str] | None = None) -> bytes:
         """Return a request up to the length of its body."""
         parts = urlsplit(url)
         target = quote(
@@ -304,6 +309,9 @@ class Channel:
             **connector.headers,
             **self._headers,
         }
+        if more:
+            replaced = {name.lower() for name in more}
+            headers = {n: v for n, v in headers.items() if n.lower() not in replaced} | {**more}
         own = urlsplit(self._url)
         if own.username is not None or own.password is not None:
             headers["Authorization"] = basic(own.username, own.password)
