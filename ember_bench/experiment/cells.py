@@ -37,6 +37,7 @@ class Cell:
         architecture: What it runs.
         parameters: All parameters, defaults included.
         graph: The network, built.
+        epochs: Number of trials of each item.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Cell:
     architecture: Architecture
     parameters: dict[str, Any]
     graph: NoNGraphData
+    epochs: int
 
     @cached_property
     def models(self) -> list[ModelInfo]:
@@ -71,11 +73,14 @@ class Cell:
     def parts(self) -> dict[str, str]:
         """What determines its outputs, by part, each as a digest: so a change can be named."""
         models = {m.model_id: _content(m) for m in self.models}
-        return {
+        parts = {
             "parameters": _digest(self.parameters),
             "models": _digest(models),
             "graph": self._graph_digest(),
         }
+        if any(provider_class(model.provider_name).replays for model in self.models):
+            parts["epochs"] = _digest(self.epochs)  # recorded samples are dealt out by it
+        return parts
 
     def _graph_digest(self) -> str:
         """Digest the graph with its models by name, so that another model is no other graph."""
@@ -107,7 +112,7 @@ def expand(
         except ConfigError as error:
             problems += error.problems
     placed = [
-        (draft, draft.on(dataset))
+        (draft, draft.on(dataset, spec.epochs))
         for dataset in dict.fromkeys(dataset.name for dataset in spec.datasets)
         for draft in drafts
         if draft.datasets is None or dataset in draft.datasets
@@ -174,7 +179,7 @@ class _Draft:
     parameters: dict[str, Any]
     graph: NoNGraphData
 
-    def on(self, dataset: str) -> Cell:
+    def on(self, dataset: str, epochs: int) -> Cell:
         return Cell(
             name=f"{dataset}/{self.short_name}",
             label=self.label,
@@ -182,6 +187,7 @@ class _Draft:
             architecture=self.architecture,
             parameters=self.parameters,
             graph=self.graph,
+            epochs=epochs,
         )
 
 

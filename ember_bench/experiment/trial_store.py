@@ -261,10 +261,10 @@ class TrialStore(TrialRows):
                 continue
             before = msgspec.json.decode(stored, type=dict[str, str])
             for part, digest in cell.parts.items():
-                if before.get(part) != digest:
+                if before.get(part, digest) != digest:
                     changed.setdefault(part, []).append(cell.name)
         for part, cells in changed.items():
-            verb = "have" if part in ("parameters", "models") else "has"
+            verb = "has" if part == "graph" else "have"
             changes.append(f"the {part} of {_Some('cell', cells)} {verb} changed")
         return changes
 

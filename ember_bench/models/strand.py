@@ -81,12 +81,15 @@ class TrialContext:
         epoch: Index of the repetition of the item; part of the identity of each call.
         calls: The calls made so far, in order of completion.
         purse: Where the money for them comes from; None if there is no budget.
+        epochs: Number of repetitions of the item in all; recorded models hand their samples out
+            to draws and epochs by it.
     """
 
     subject: Subject | None = None
     epoch: int = 0
     calls: list[CallRecord] = field(default_factory=list)
     purse: Purse | None = None
+    epochs: int = 1
 
 
 class Strand:
