@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -21,21 +20,6 @@ from ember_bench.models.providers.recorded import sample_order
 from tests.support.workspace import Workspace, single, vote
 
 TAPE = "recorded:tape/m"
-
-
-def tape(workspace: Workspace, answers: Mapping[str, Sequence[str]], name: str = "tape") -> None:
-    """Record the samples of each item, as `recorded:<name>/m`."""
-    records = [{"id": item, "output": samples} for item, samples in answers.items()]
-    workspace.write(f"registry/models/{name}.json", json.dumps(records))
-    workspace.write(
-        f"registry/models/{name}.yaml",
-        {
-            "name": f"recorded:{name}",
-            "files": f"{name}.json",
-            "fields": {"item": "id", "answer": "output"},
-            "models": ["m"],
-        },
-    )
 
 
 def rows(workspace: Workspace, query: str) -> list[Any]:
@@ -81,7 +65,7 @@ class TestEstimates:
     ) -> None:
         rights, samples = [0, 1, 3, 5, 9, 10], 10
         workspace.sums(len(rights))
-        tape(workspace, flags(rights, samples))
+        workspace.tape(flags(rights, samples))
         workspace.grid(architectures=[single(TAPE)], epochs=samples)
         cell = workspace.run().cell
         assert cell.accuracy is not None
@@ -98,7 +82,7 @@ class TestEstimates:
         """pass^k: k trials of an item are all right, C(c, k) / C(n, k)."""
         rights, samples = [0, 2, 3, 4], 4
         workspace.sums(len(rights))
-        tape(workspace, flags(rights, samples))
+        workspace.tape(flags(rights, samples))
         workspace.grid(architectures=[single(TAPE)], epochs=samples)
         workspace.run()
         scores = rows(workspace, "SELECT sum(score) FROM trials GROUP BY item")
@@ -112,7 +96,7 @@ class TestEstimates:
     def test_one_draw_of_sorted_samples_is_a_random_one(self, workspace: Workspace) -> None:
         items = 600
         workspace.sums(items)
-        tape(workspace, flags([3] * items, 10))
+        workspace.tape(flags([3] * items, 10))
         workspace.grid(architectures=[single(TAPE)])
         cell = workspace.run().cell
         assert cell.accuracy is not None
@@ -124,7 +108,7 @@ class TestEstimates:
     ) -> None:
         workspace.sums(1)
         samples = [f"Answer: {n}" for n in range(6)]
-        tape(workspace, {"sums-0": samples})
+        workspace.tape({"sums-0": samples})
         workspace.grid(architectures=[vote(2, TAPE)], epochs=3)
         assert workspace.run().cell.outcomes["error"] == 0
         answers = dict(rows(workspace, "SELECT epoch, answer FROM trials"))
@@ -136,7 +120,7 @@ class TestEstimates:
 class TestSharing:
     def test_a_small_vote_has_the_first_draws_of_a_large_one(self, workspace: Workspace) -> None:
         workspace.sums(5)
-        tape(workspace, flags([2] * 5, 10))
+        workspace.tape(flags([2] * 5, 10))
         workspace.grid(architectures=[vote([3, 5], TAPE)], epochs=2)
         ran = workspace.run()
         assert ran.summary.run.calls_made == 5 * 2 * 5
@@ -144,7 +128,7 @@ class TestSharing:
 
     def test_another_number_of_epochs_runs_anew_and_says_so(self, workspace: Workspace) -> None:
         workspace.sums(4)
-        tape(workspace, flags([1, 2, 3, 4], 4))
+        workspace.tape(flags([1, 2, 3, 4], 4))
         workspace.grid(architectures=[single(TAPE)], epochs=2)
         workspace.run()
         workspace.grid(architectures=[single(TAPE)], epochs=4)
@@ -170,7 +154,7 @@ class TestTooFew:
         self, workspace: Workspace, draws: int, epochs: int
     ) -> None:
         workspace.sums(3)
-        tape(workspace, flags([0, 1, 2], 4))
+        workspace.tape(flags([0, 1, 2], 4))
         grid = {"architectures": [vote(draws, TAPE)], "epochs": epochs}
         if draws * epochs > 4:
             assert "has 4 recorded samples" in problem(workspace, **grid)
@@ -180,7 +164,7 @@ class TestTooFew:
 
     def test_the_message_names_model_item_cell_and_numbers(self, workspace: Workspace) -> None:
         workspace.sums(5)
-        tape(workspace, flags([1] * 5, 5) | {"sums-3": ["Answer: 24"] * 2, "sums-4": ["?"] * 3})
+        workspace.tape(flags([1] * 5, 5) | {"sums-3": ["Answer: 24"] * 2, "sums-4": ["?"] * 3})
         assert problem(workspace, architectures=[single(TAPE), vote([2, 3], TAPE)], epochs=2) == (
             f"{TAPE} has 2 recorded samples of item 'sums-3', and too few of 4 more of the 5"
             f" items; cell sums/vote(model={TAPE}, k=3) asks for 6 of each: 3 draws x 2 epochs"
@@ -189,7 +173,7 @@ class TestTooFew:
 
     def test_an_item_that_was_not_recorded_is_named(self, workspace: Workspace) -> None:
         workspace.sums(5)
-        tape(workspace, dict(list(flags([1] * 5, 1).items())[:3]))
+        workspace.tape(dict(list(flags([1] * 5, 1).items())[:3]))
         found = problem(workspace, architectures=[single(TAPE)])
         assert found.startswith(f"{TAPE} has 0 recorded samples of item 'sums-")
         assert found.endswith(
@@ -203,7 +187,7 @@ class TestTooFew:
         workspace.sums(5)
         answers = flags([2] * 5, 2)
         del answers["sums-2"]
-        tape(workspace, answers)
+        workspace.tape(answers)
         workspace.grid(architectures=[single(TAPE), vote(2, TAPE)], failures="excluded")
         (note,) = workspace.experiment().notes
         assert note == (
@@ -217,14 +201,14 @@ class TestTooFew:
 
     def test_too_few_samples_are_refused_there_also(self, workspace: Workspace) -> None:
         workspace.sums(2)
-        tape(workspace, {"sums-0": ["Answer: 0"]})
+        workspace.tape({"sums-0": ["Answer: 0"]})
         found = problem(workspace, architectures=[vote(2, TAPE)], failures="excluded")
         assert "has 1 recorded sample of item 'sums-0'; cell" in found
 
     def test_a_model_is_told_once_for_each_dataset(self, workspace: Workspace) -> None:
         for name in ("sums", "more"):
             workspace.sums(2, name=name)
-        tape(workspace, {f"{name}-{i}": ["x"] for name in ("sums", "more") for i in range(2)})
+        workspace.tape({f"{name}-{i}": ["x"] for name in ("sums", "more") for i in range(2)})
         workspace.grid(datasets=["sums", "more"], architectures=[vote([1, 2, 3, 4], TAPE)])
         with pytest.raises(ConfigError) as caught:
             workspace.experiment()
@@ -234,8 +218,8 @@ class TestTooFew:
 
     def test_each_model_of_an_ensemble_needs_samples_of_its_own(self, workspace: Workspace) -> None:
         workspace.sums(2)
-        tape(workspace, flags([1, 1], 1), "one")
-        tape(workspace, flags([1, 1], 1), "two")
+        workspace.tape(flags([1, 1], 1), "one")
+        workspace.tape(flags([1, 1], 1), "two")
         models = ["recorded:one/m", "recorded:two/m"]
         entry = {"name": "ensemble_vote", "parameters": {"models": models}}
         workspace.grid(architectures=[entry])
@@ -247,7 +231,7 @@ class TestTooFew:
 class TestWhatCannotBeAnswered:
     def test_a_verdict_is_refused_before_the_run(self, workspace: Workspace) -> None:
         workspace.sums(2)
-        tape(workspace, flags([1, 1], 3))
+        workspace.tape(flags([1, 1], 3))
         entry = {
             "name": "verifier_judge",
             "parameters": {"model": TAPE, "verifier": TAPE, "k": 2},
@@ -258,7 +242,7 @@ class TestWhatCannotBeAnswered:
 
     def test_two_requests_for_one_sample_are_refused(self, workspace: Workspace) -> None:
         workspace.sums(1)
-        tape(workspace, flags([1], 4))
+        workspace.tape(flags([1], 4))
         modules = [{"model": "$model", "temperature": t} for t in (0.2, 0.8)]
         workspace.write(
             "registry/architectures/warmer.yaml",
@@ -285,9 +269,9 @@ class TestCascades:
         workspace.sums(30)
         cheap = flags([1] * 30, 1)
         other = {i: a if n % 3 else ["Answer: 7"] for n, (i, a) in enumerate(cheap.items())}
-        tape(workspace, cheap, "one")
-        tape(workspace, other, "two")
-        tape(workspace, dear, "dear")
+        workspace.tape(cheap, "one")
+        workspace.tape(other, "two")
+        workspace.tape(dear, "dear")
         cheap_models = ["recorded:one/m", "recorded:two/m"]
         return {
             "name": "cascade",
@@ -312,7 +296,7 @@ class TestCascades:
 
 def test_a_grid_can_be_prepared_inside_a_running_loop(workspace: Workspace) -> None:
     workspace.sums(2)
-    tape(workspace, flags([1, 1], 1))
+    workspace.tape(flags([1, 1], 1))
     workspace.grid(architectures=[single(TAPE)])
 
     async def inside() -> int:
