@@ -23,6 +23,7 @@ from ember_bench.evaluators.base import Evaluator, RunsCode
 from ember_bench.experiment.cells import Cell, expand, find_baselines
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.forecast.samples_check import check_samples
+from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_spec
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
@@ -34,22 +35,6 @@ from ember_bench.registry import Cards, Kind
 
 _CHECKED_AT_ONCE: Final = 1_000
 _WRITTEN_AT_ONCE: Final = 5_000
-
-
-@dataclass(frozen=True)
-class Questions:
-    """A dataset as the experiment asks it.
-
-    Attributes:
-        items: In the experiment's seeded order.
-        evaluator: What scores them.
-        identity: Changes with any item, and with the order.
-    """
-
-    dataset: Dataset
-    items: Sequence[Item]
-    evaluator: Evaluator
-    identity: str
 
 
 @dataclass(frozen=True)

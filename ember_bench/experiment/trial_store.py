@@ -15,7 +15,8 @@ import msgspec
 
 from ember_bench.errors import StoreError
 from ember_bench.evaluators.base import Evaluator
-from ember_bench.experiment.prepare import Experiment, Questions
+from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.results.description import decode, describe, encode
 from ember_bench.experiment.results.rows import (
     APPLICATION_ID,

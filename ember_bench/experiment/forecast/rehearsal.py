@@ -12,11 +12,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from ember_bench.datasets.item import Item
 from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.experiment.cells import Cell
+from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.trial import ItemSubject, graph_inputs
 from ember_bench.models import strand as strands
 from ember_bench.models.call import Call, Request
@@ -27,9 +28,6 @@ from ember_bench.models.providers.simulated import SimulatedOptions
 from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.types import Completion, Response, Usage
-
-if TYPE_CHECKING:
-    from ember_bench.experiment.prepare import Questions
 
 ASSUMED_OUTPUT_TOKENS: Final = 300
 """Length of an answer of which nothing is known."""

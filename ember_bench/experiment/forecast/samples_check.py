@@ -11,19 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ember_bench import bridge
 from ember_bench.errors import ProviderError
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.forecast.rehearsal import Cast, Rehearsal
+from ember_bench.experiment.questions import Questions
 from ember_bench.models.call import Call
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.service import ModelService
-
-if TYPE_CHECKING:
-    from ember_bench.experiment.prepare import Questions
 
 # Items that are played to see that answers do not steer a graph; it then holds for all.
 _PLAYED: Final = 20
