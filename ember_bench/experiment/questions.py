@@ -11,11 +11,11 @@ from ember_bench.evaluators.base import Evaluator
 
 @dataclass(frozen=True)
 class Questions:
-    """A dataset as the experiment asks it.
+    """A dataset as the experiment uses it.
 
     Attributes:
         items: In the experiment's seeded order.
-        evaluator: What scores them.
+        evaluator: Scores them.
         identity: Changes with any item, and with the order.
     """
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         shapley,
         vote_attribution,
     )
-    from ember_bench.stats.bootstrap import bootstrap_interval, bootstrap_means
+    from ember_bench.stats.bootstrap import bootstrap_interval, bootstrap_means, enough_to_rank
     from ember_bench.stats.clusters import (
         ClusteredMean,
         ItemMeans,
@@ -27,17 +27,24 @@ if TYPE_CHECKING:
     )
     from ember_bench.stats.costs import cost_difference, cost_per_correct, cost_ratio, mean_cost
     from ember_bench.stats.difficulty import DifficultyMixture, fit_difficulty
-    from ember_bench.stats.failures import FailureBounds, failure_bounds
+    from ember_bench.stats.failures import (
+        DifferenceBounds,
+        FailureBounds,
+        ScoreRanges,
+        difference_bounds,
+        failure_bounds,
+        score_ranges,
+    )
     from ember_bench.stats.intervals import (
         Estimate,
         Interval,
         clopper_pearson_interval,
         proportion,
         standard_error,
-        t_interval,
         wilson_interval,
     )
     from ember_bench.stats.latency import quantile
+    from ember_bench.stats.means import t_interval
     from ember_bench.stats.multiplicity import benjamini_hochberg, holm
     from ember_bench.stats.paired import (
         Aligned,
@@ -53,7 +60,13 @@ if TYPE_CHECKING:
         pareto_front,
     )
     from ember_bench.stats.passk import mean_pass_at_k, pass_at_k
-    from ember_bench.stats.permutation import McNemar, SignFlip, mcnemar_exact, sign_flip_test
+    from ember_bench.stats.permutation import (
+        McNemar,
+        SignFlip,
+        draws_for_family,
+        mcnemar_exact,
+        sign_flip_test,
+    )
     from ember_bench.stats.power import (
         detectable_difference_paired,
         detectable_difference_unpaired,
@@ -80,7 +93,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "attribution": ("Attribution", "VoteAttribution", "shapley", "vote_attribution"),
-    "bootstrap": ("bootstrap_interval", "bootstrap_means"),
+    "bootstrap": ("bootstrap_interval", "bootstrap_means", "enough_to_rank"),
     "clusters": (
         "ClusteredMean",
         "ItemMeans",
@@ -92,22 +105,29 @@ _MODULES = {
     ),
     "costs": ("cost_difference", "cost_per_correct", "cost_ratio", "mean_cost"),
     "difficulty": ("DifficultyMixture", "fit_difficulty"),
-    "failures": ("FailureBounds", "failure_bounds"),
+    "failures": (
+        "DifferenceBounds",
+        "FailureBounds",
+        "ScoreRanges",
+        "difference_bounds",
+        "failure_bounds",
+        "score_ranges",
+    ),
     "intervals": (
         "Estimate",
         "Interval",
         "clopper_pearson_interval",
         "proportion",
         "standard_error",
-        "t_interval",
         "wilson_interval",
     ),
     "latency": ("quantile",),
+    "means": ("t_interval",),
     "multiplicity": ("benjamini_hochberg", "holm"),
     "paired": ("Aligned", "PairedDifference", "align", "best_probabilities", "paired_difference"),
     "pareto": ("ParetoFront", "front_probabilities", "front_shares", "pareto_front"),
     "passk": ("mean_pass_at_k", "pass_at_k"),
-    "permutation": ("McNemar", "SignFlip", "mcnemar_exact", "sign_flip_test"),
+    "permutation": ("McNemar", "SignFlip", "draws_for_family", "mcnemar_exact", "sign_flip_test"),
     "power": (
         "detectable_difference_paired",
         "detectable_difference_unpaired",
@@ -140,6 +160,7 @@ __all__ = [
     "ClusteredMean",
     "ConfidenceSequence",
     "Confusion",
+    "DifferenceBounds",
     "DifficultyMixture",
     "Estimate",
     "FailureBounds",
@@ -149,6 +170,7 @@ __all__ = [
     "OracleGap",
     "PairedDifference",
     "ParetoFront",
+    "ScoreRanges",
     "SignFlip",
     "VarianceSplit",
     "VoteAttribution",
@@ -172,6 +194,9 @@ __all__ = [
     "critical_path",
     "detectable_difference_paired",
     "detectable_difference_unpaired",
+    "difference_bounds",
+    "draws_for_family",
+    "enough_to_rank",
     "failure_bounds",
     "filter_vote_accuracy",
     "fit_difficulty",
@@ -196,6 +221,7 @@ __all__ = [
     "pass_at_k",
     "proportion",
     "quantile",
+    "score_ranges",
     "shapley",
     "share",
     "sign_flip_test",

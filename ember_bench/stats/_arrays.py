@@ -76,6 +76,11 @@ def codes(labels: Labels, n: int, name: str) -> IntArray:
     )
 
 
+def n_labels(labels: Labels) -> int:
+    """Count the different labels."""
+    return len(set(_hashables(labels)))
+
+
 def _hashables(labels: Labels) -> Sequence[Hashable]:
     # Elements of an array are slow to hash one by one; the list of them is not.
     return labels.tolist() if isinstance(labels, np.ndarray) else labels

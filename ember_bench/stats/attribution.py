@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ember_bench.stats._arrays import check_count, codes, in_unit_interval, matrix
-from ember_bench.stats.intervals import Interval, t_interval
+from ember_bench.stats.means import t_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
 
-    from ember_bench.stats._arrays import BoolArray, FloatArray, IntArray
+    from ember_bench.stats._arrays import BoolArray, FloatArray, IntArray, Labels
+    from ember_bench.stats.intervals import Interval
     from ember_bench.stats.votes import Answers
 
 _MOST_EXACT_MEMBERS = 12
@@ -121,6 +122,7 @@ def vote_attribution(
     scores: npt.ArrayLike,
     *,
     n_orders: int = 200,
+    clusters: Labels | None = None,
     level: float = 0.95,
     seed: int = 0,
 ) -> VoteAttribution | None:
@@ -134,6 +136,7 @@ def vote_attribution(
         answers: of each member to each item, shape ``(n_items, n_members)``; None does not vote.
         scores: of these answers, in [0, 1], same shape.
         n_orders: random orders, if not exact.
+        clusters: one label per item.
         level: nominal coverage of the intervals over items.
         seed: of the random number generator.
     """
@@ -155,12 +158,18 @@ def vote_attribution(
         worth, error = _sampled_worth(numbered, points, orders, seed)
     return VoteAttribution(
         shapley=worth.mean(axis=0),
-        shapley_intervals=tuple(t_interval(column, level=level) for column in worth.T),
+        shapley_intervals=_intervals(worth, clusters, level),
         leave_one_out=lost.mean(axis=0),
-        leave_one_out_intervals=tuple(t_interval(column, level=level) for column in lost.T),
+        leave_one_out_intervals=_intervals(lost, clusters, level),
         accuracy=float(accuracy.mean()),
         sampling_error=error,
     )
+
+
+def _intervals(
+    by_item: FloatArray, clusters: Labels | None, level: float
+) -> tuple[Interval | None, ...]:
+    return tuple(t_interval(column, clusters=clusters, level=level) for column in by_item.T)
 
 
 def _numbered(answers: Answers, shape: tuple[int, ...]) -> IntArray:

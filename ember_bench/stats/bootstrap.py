@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 from scipy import special
 
-from ember_bench.stats._arrays import check_count, check_probability, codes, matrix, vector
+from ember_bench.stats._arrays import (
+    check_count,
+    check_probability,
+    codes,
+    matrix,
+    n_labels,
+    vector,
+)
 from ember_bench.stats._resampling import resample_counts
 from ember_bench.stats.intervals import Interval, all_equal, wilson_interval
 
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
     from ember_bench.stats._arrays import FloatArray, Labels
 
 BootstrapMethod: TypeAlias = Literal["bca", "percentile"]
+
+_LEAST_UNITS = 5
 
 
 def bootstrap_means(
@@ -55,6 +64,15 @@ def bootstrap_means(
     return means
 
 
+def enough_to_rank(n_items: int, clusters: Labels | None = None) -> bool:
+    """Say whether there are items, or clusters, enough for probabilities of being best.
+
+    Resamples of a few items are too alike: what is drawn from 4 items has each cell best far
+    more surely than it is. At least 5 are asked for.
+    """
+    return (n_items if clusters is None else n_labels(clusters)) >= _LEAST_UNITS
+
+
 def resampled_totals(x: FloatArray, n_draws: int, rng: np.random.Generator) -> FloatArray:
     """Return the column sums of resampled rows of ``x``, shape ``(n_draws, n_columns)``."""
     totals = np.empty((n_draws, x.shape[1]))
@@ -78,6 +96,7 @@ def bootstrap_interval(
     values: npt.ArrayLike,
     *,
     method: BootstrapMethod = "bca",
+    clusters: Labels | None = None,
     level: float = 0.95,
     n_draws: int = 10_000,
     seed: int = 0,
@@ -93,28 +112,45 @@ def bootstrap_interval(
     0/1 data the law is binomial all the same, and Wilson's interval is returned. For other
     equal data nothing says how large a rarer value might be, and the answer is None, as it is
     for fewer than two values.
+
+    With ``clusters``, one label per value, whole clusters are resampled and each counts as one
+    value; few or unequal ones need :func:`cluster_bootstrap_interval`.
     """
     x = vector(values, "values")
     check_probability(level, "level")
+    sums, sizes = _units(x, clusters)
     if all_equal(x):
         if x.size and x[0] in (0, 1):
-            return wilson_interval(float(x.sum()), x.size, level=level)
+            return wilson_interval(float(x[0]) * sizes.size, sizes.size, level=level)
         return None
-    means = bootstrap_means(x[:, np.newaxis], n_draws=n_draws, seed=seed)[:, 0]
+    if sizes.size < 2:
+        return None
+    columns = x[:, np.newaxis]
+    means = bootstrap_means(columns, clusters=clusters, n_draws=n_draws, seed=seed)[:, 0]
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     if method == "bca":
-        tails = _bca_tails(x, means, tails)
+        tails = _bca_tails(float(x.mean()), sums - sizes * x.mean(), means, tails)
     low, high = np.quantile(means, tails)
     return Interval(float(low), float(high), level)
 
 
-def _bca_tails(x: FloatArray, means: FloatArray, tails: FloatArray) -> FloatArray:
-    mean = x.mean()
+def _units(x: FloatArray, clusters: Labels | None) -> tuple[FloatArray, FloatArray]:
+    """Return sum and size of what is resampled."""
+    if clusters is None:
+        return x, np.ones(x.size)
+    sums, sizes = cluster_sums(x[:, np.newaxis], clusters)
+    return sums[:, 0], sizes
+
+
+def _bca_tails(
+    mean: float, influences: FloatArray, means: FloatArray, tails: FloatArray
+) -> FloatArray:
+    # The jackknife's influence of an item on a mean is its deviation from it; of a cluster, the
+    # sum of its items'.
     below = (np.mean(means < mean) + np.mean(means <= mean)) / 2
     bias = special.ndtri(np.clip(below, 1 / (means.size + 1), means.size / (means.size + 1)))
-    # The jackknife's influence of an item on a mean is its deviation from it.
-    deviations = x - mean
-    acceleration = np.sum(deviations**3) / (6 * np.sum(deviations**2) ** 1.5)
+    squares = np.sum(influences**2)
+    acceleration = np.sum(influences**3) / (6 * squares**1.5) if squares > 0 else 0.0
     shifted = bias + special.ndtri(tails)
     corrected: FloatArray = special.ndtr(bias + shifted / (1 - acceleration * shifted))
     return corrected

@@ -66,7 +66,7 @@ def cluster_mean(
     dof: float | None = None
     if sizes.size > 1:
         residuals = sums[:, 0] - mean * sizes
-        error, dof = _robust_error(residuals, sizes, correction)
+        error, dof = robust_error(residuals, sizes, correction)
     spread = error is not None and not all_equal(x)
     return ClusteredMean(
         value=mean,
@@ -86,9 +86,16 @@ def _interval(mean: float, error: float | None, dof: float | None, level: float)
     return Interval(mean - half, mean + half, level)
 
 
-def _robust_error(
-    residuals: FloatArray, sizes: FloatArray, correction: ClusterCorrection
+def robust_error(
+    residuals: FloatArray, sizes: FloatArray, correction: ClusterCorrection = "CR2"
 ) -> tuple[float, float]:
+    """Return the standard error of a mean and its degrees of freedom.
+
+    Args:
+        residuals: sum of each cluster's deviations from the mean, shape ``(n_clusters,)``.
+        sizes: items of each cluster, same shape; at least two clusters.
+        correction: see :func:`cluster_mean`.
+    """
     n, n_clusters = sizes.sum(), sizes.size
     if correction == "CR1":
         variance = n_clusters / (n_clusters - 1) * np.sum(residuals**2) / n**2

@@ -119,33 +119,20 @@ def clopper_pearson_interval(successes: float, n: int, *, level: float = 0.95) -
         raise ValueError(f"the exact interval counts whole successes, not {successes}")
     if n == 0:
         return None
-    tail = (1 - level) / 2
-    low = special.betaincinv(successes, n - successes + 1, tail) if successes > 0 else 0.0
-    high = special.betaincinv(successes + 1, n - successes, 1 - tail) if successes < n else 1.0
+    return exact_bounds(successes / n, n, level)
+
+
+def exact_bounds(share: float, n: float, level: float) -> Interval:
+    """Solve for the p at which a share as high, or as low, has probability (1 - ``level``) / 2."""
+    tail, successes, failures = (1 - level) / 2, share * n, (1 - share) * n
+    low = special.betaincinv(successes, failures + 1, tail) if successes > 0 else 0.0
+    high = special.betaincinv(successes + 1, failures, 1 - tail) if failures > 0 else 1.0
     return Interval(float(low), float(high), level)
 
 
 def _check_successes(successes: float, n: float) -> None:
     if not 0 <= successes <= n:
         raise ValueError(f"successes must lie between 0 and n = {n}, not {successes}")
-
-
-def t_interval(values: npt.ArrayLike, *, level: float = 0.95) -> Interval | None:
-    """Return Student's interval of a mean; ``values`` has shape ``(n,)``, any unit.
-
-    Right for means that are close to normal: symmetric data, or many items. Use
-    :func:`mean_score` for scores and :func:`mean_cost` for what is skewed.
-
-    None when there are fewer than two values, and when all are equal: data without spread say
-    nothing of the error, and an interval of no width would claim that there is none.
-    """
-    x = vector(values, "values")
-    error = standard_error(x)
-    if error is None or error == 0:
-        return None
-    half = t_critical(level, x.size - 1) * error
-    mean = float(x.mean())
-    return Interval(mean - half, mean + half, level)
 
 
 def standard_error(values: npt.ArrayLike) -> float | None:

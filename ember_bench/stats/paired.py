@@ -14,7 +14,7 @@ from ember_bench.stats._arrays import (
     same_length,
     vector,
 )
-from ember_bench.stats.bootstrap import bootstrap_means
+from ember_bench.stats.bootstrap import bootstrap_means, enough_to_rank
 from ember_bench.stats.clusters import cluster_mean
 from ember_bench.stats.intervals import Interval, all_equal, normal_critical, standard_error
 from ember_bench.stats.permutation import mcnemar_exact, sign_flip_test
@@ -120,9 +120,9 @@ def paired_difference(
     The interval is Bonett & Price's (2012, "Adjusted Wald confidence interval for a difference
     of binomial proportions based on paired data"): two items are added, one won and one lost,
     before the normal interval is taken. Computed exactly for 2 % to 50 % of items that differ, at
-    n = 20, 50 and 200, it covers 94.9 % or more; Student's interval of the differences goes down
-    to 33 %, because of samples in which no item or only one differs. Where scores have partial
-    credit the two added differences are as large as the largest that was seen (1 if none was).
+    n = 20, 50 and 200, it covers at least 94.5 %. Student's interval of the differences does not
+    where few items differ, because of samples in which none or only one does. Where scores have
+    partial credit the two added differences are as large as the largest that was seen, or 1.
 
     With clusters the mean and error are cluster-robust (:func:`cluster_mean`), the two items
     added as clusters of their own. If no item differs, each cluster counts as one item.
@@ -195,11 +195,12 @@ def best_probabilities(
     clusters: Labels | None = None,
     n_draws: int = 10_000,
     seed: int = 0,
-) -> FloatArray:
+) -> FloatArray | None:
     """Return each cell's probability of having the highest mean, shape ``(n_cells,)``.
 
     By bootstrap over items, all cells on the same resample, so that what cells share cancels.
-    Cells that tie for the highest mean share it. The probabilities sum to 1.
+    Cells that tie for the highest mean share it. The probabilities sum to 1. None for fewer
+    than 5 items, or clusters (:func:`enough_to_rank`).
 
     Args:
         values: shape ``(n_items, n_cells)``, higher is better (negate costs).
@@ -208,6 +209,8 @@ def best_probabilities(
         seed: of the random number generator.
     """
     x = matrix(values, "values")
+    if not enough_to_rank(x.shape[0], clusters):
+        return None
     if x.shape[1] == 0:
         return np.empty(0)
     means = bootstrap_means(x, clusters=clusters, n_draws=n_draws, seed=seed)

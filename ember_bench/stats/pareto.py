@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ember_bench.stats._arrays import BoolArray, matrix, same_length, vector
-from ember_bench.stats.bootstrap import bootstrap_means
+from ember_bench.stats.bootstrap import bootstrap_means, enough_to_rank
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -59,11 +59,12 @@ def front_probabilities(
     clusters: Labels | None = None,
     n_draws: int = 10_000,
     seed: int = 0,
-) -> FloatArray:
+) -> FloatArray | None:
     """Return the probability of each cell to be on the front, shape ``(n_cells,)``.
 
     By bootstrap over items: every resample gives all cells the same items, for accuracy and for
-    cost, so what cells share cancels.
+    cost, so what cells share cancels. None for fewer than 5 items, or clusters
+    (:func:`enough_to_rank`).
 
     Args:
         accuracy: score of each item in each cell, shape ``(n_items, n_cells)``.
@@ -73,11 +74,13 @@ def front_probabilities(
         seed: of the random number generator.
 
     Raises:
-        ValueError: shapes that differ, no items, or values that are not finite.
+        ValueError: shapes that differ, or values that are not finite.
     """
     a, c = matrix(accuracy, "accuracy"), matrix(cost, "cost")
     if a.shape != c.shape:
         raise ValueError(f"accuracy has shape {a.shape} and cost {c.shape}")
+    if not enough_to_rank(a.shape[0], clusters):
+        return None
     means = bootstrap_means(np.hstack([a, c]), clusters=clusters, n_draws=n_draws, seed=seed)
     return front_shares(*np.hsplit(means, 2))
 

@@ -12,8 +12,8 @@ from ember_bench.stats.scores import mean_score
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ember_bench.stats._arrays import FloatArray
-    from ember_bench.stats.intervals import Estimate
+    from ember_bench.stats._arrays import FloatArray, Labels
+    from ember_bench.stats.intervals import Estimate, ProportionMethod
 
 
 def pass_at_k(n: npt.ArrayLike, c: npt.ArrayLike, k: int) -> FloatArray:
@@ -46,10 +46,35 @@ def pass_at_k(n: npt.ArrayLike, c: npt.ArrayLike, k: int) -> FloatArray:
 
 
 def mean_pass_at_k(
-    n: npt.ArrayLike, c: npt.ArrayLike, k: int, *, level: float = 0.95
+    n: npt.ArrayLike,
+    c: npt.ArrayLike,
+    k: int,
+    *,
+    clusters: Labels | None = None,
+    level: float = 0.95,
 ) -> Estimate | None:
-    """Estimate pass@k over items, with :func:`mean_score`'s interval; None without items."""
-    return mean_score(pass_at_k(n, c, k), level=level)
+    """Estimate pass@k over items, with :func:`mean_score`'s interval; None without items.
+
+    For more than one sample its bounds are the exact ones: pass@k comes near 1, where Wilson's
+    cover less than they say. Where pass@k is 1 on every item the lower end is still below 1.
+
+    Args:
+        n: samples of each item, shape ``(n_items,)``.
+        c: correct samples of each item, shape ``(n_items,)``.
+        k: how many samples may be tried.
+        clusters: one label per item.
+        level: nominal coverage.
+
+    Raises:
+        ValueError: as for :func:`pass_at_k`, or labels of another length.
+    """
+    method = proportion_method(k)
+    return mean_score(pass_at_k(n, c, k), clusters=clusters, level=level, method=method)
+
+
+def proportion_method(k: int) -> ProportionMethod:
+    """Return how pass@k is bounded; for one sample it is the accuracy."""
+    return "wilson" if k == 1 else "clopper-pearson"
 
 
 def _counts(values: npt.ArrayLike, name: str) -> FloatArray:

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ember_bench.stats._arrays import in_unit_interval, mask, matrix, vector
-from ember_bench.stats.intervals import Estimate, proportion
+from ember_bench.stats._arrays import codes, in_unit_interval, mask, matrix, vector
 from ember_bench.stats.scores import mean_score
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from ember_bench.stats._arrays import BoolArray, Labels
+    from ember_bench.stats.intervals import Estimate
+
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """What a verifier or judge accepted against what was right; rates with Wilson intervals."""
+    """What a verifier or judge accepted against what was right, with rates."""
 
     true_positives: int
     """Right and accepted."""
@@ -37,18 +39,26 @@ class Confusion:
     """Share of candidates judged as they are; None if there are none."""
 
 
-def confusion(accepted: npt.ArrayLike, right: npt.ArrayLike, *, level: float = 0.95) -> Confusion:
+def confusion(
+    accepted: npt.ArrayLike,
+    right: npt.ArrayLike,
+    *,
+    clusters: Labels | None = None,
+    level: float = 0.95,
+) -> Confusion:
     """Count what was accepted against what was right.
 
-    The intervals take candidates as independent; where an item has several, that is optimistic.
+    The intervals are :func:`mean_score`'s. Where an item has several candidates, pass the item of
+    each as ``clusters``: they are not independent.
 
     Args:
         accepted: true or false, shape ``(n_candidates,)``.
         right: true or false, same shape.
+        clusters: one label per candidate.
         level: nominal coverage.
 
     Raises:
-        ValueError: values other than true and false, or arrays of different length.
+        ValueError: values other than true and false, or arrays or labels of different length.
     """
     yes, good = mask(accepted, "accepted"), mask(right, "right")
     if yes.size != good.size:
@@ -60,11 +70,20 @@ def confusion(accepted: npt.ArrayLike, right: npt.ArrayLike, *, level: float = 0
         false_positives=fp,
         false_negatives=fn,
         true_negatives=tn,
-        sensitivity=proportion(tp, tp + fn, level=level),
-        specificity=proportion(tn, tn + fp, level=level),
-        precision=proportion(tp, tp + fp, level=level),
-        accuracy=proportion(tp + tn, yes.size, level=level),
+        sensitivity=_rate(yes, good, clusters, level),
+        specificity=_rate(~yes, ~good, clusters, level),
+        precision=_rate(good, yes, clusters, level),
+        accuracy=_rate(yes == good, np.ones_like(yes), clusters, level),
     )
+
+
+def _rate(
+    values: BoolArray, among: BoolArray, clusters: Labels | None, level: float
+) -> Estimate | None:
+    chosen = None
+    if clusters is not None:
+        chosen = codes(clusters, among.size, "clusters")[among]
+    return mean_score(values[among], clusters=chosen, level=level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +102,18 @@ class OracleGap:
 
 
 def oracle_gap(
-    chosen: npt.ArrayLike, candidates: npt.ArrayLike, *, level: float = 0.95
+    chosen: npt.ArrayLike,
+    candidates: npt.ArrayLike,
+    *,
+    clusters: Labels | None = None,
+    level: float = 0.95,
 ) -> OracleGap | None:
     """Compare what was chosen with what there was to choose from; None without items.
 
     Args:
         chosen: score of the answer given, in [0, 1], shape ``(n_items,)``.
         candidates: scores of the candidates, in [0, 1], shape ``(n_items, n_candidates)``.
+        clusters: one label per item.
         level: nominal coverage.
 
     Raises:
@@ -103,8 +127,10 @@ def oracle_gap(
     best = scores.max(axis=1)
     if np.any(given > best):
         raise ValueError("an answer scores more than every candidate it was chosen from")
-    picked, oracle = mean_score(given, level=level), mean_score(best, level=level)
-    blind, gap = mean_score(scores.mean(axis=1), level=level), mean_score(best - given, level=level)
+    picked, oracle, blind, gap = (
+        mean_score(values, clusters=clusters, level=level)
+        for values in (given, best, scores.mean(axis=1), best - given)
+    )
     if picked is None or oracle is None or blind is None or gap is None:
         return None
     room = oracle.value - blind.value

@@ -40,8 +40,9 @@ def confidence_sequence(
 
     Waudby-Smith & Ramdas 2023, "Estimating means of bounded random variables by betting",
     theorem 2 with the predictable plug-in bets of equations (14) and (15), truncated at 1/2, and
-    the running intersection. It is valid at any stopping time, chosen in any way; items must come
-    in random order. To race m cells against a baseline take level 1 - alpha / m.
+    the running intersection. It is valid at any stopping time, chosen in any way. Items must come
+    in random order and be independent: of clusters, pass the mean of each. To race m cells against
+    a baseline take level 1 - alpha / m.
 
     Args:
         values: in the order they came, shape ``(n_items,)``; for a comparison the differences

@@ -14,11 +14,19 @@ from ember_bench.stats.intervals import Estimate, Interval
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from ember_bench.stats._arrays import Labels
+
 # Sums of the same numbers in another order differ by less, relative to their size.
 _ROUNDING = 1e-9
 
 
-def share(part: npt.ArrayLike, whole: npt.ArrayLike, *, level: float = 0.95) -> Estimate | None:
+def share(
+    part: npt.ArrayLike,
+    whole: npt.ArrayLike,
+    *,
+    clusters: Labels | None = None,
+    level: float = 0.95,
+) -> Estimate | None:
     """Estimate what share of the whole a part takes over all items: total part over total whole.
 
     A ratio of means of paired values, with :func:`cost_ratio`'s interval cut to [0, 1]. None if
@@ -27,6 +35,7 @@ def share(part: npt.ArrayLike, whole: npt.ArrayLike, *, level: float = 0.95) -> 
     Args:
         part: shape ``(n_items,)``, in usd, seconds or tokens, not negative.
         whole: of the same items, same unit.
+        clusters: one label per item.
         level: nominal coverage.
 
     Raises:
@@ -39,7 +48,7 @@ def share(part: npt.ArrayLike, whole: npt.ArrayLike, *, level: float = 0.95) -> 
         raise ValueError("a part is larger than its whole")
     if inner.sum() == 0 and outer.sum() > 0:
         return Estimate(0.0, None, None, outer.size, "none")
-    found = cost_ratio(inner, outer, level=level)
+    found = cost_ratio(inner, outer, clusters=clusters, level=level)
     if found is None:
         return None
     interval = found.interval

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import special
 
 from ember_bench.stats._arrays import check_count, in_unit_interval, matrix
+from ember_bench.stats.passk import proportion_method
 from ember_bench.stats.plurality import MOST_EXACT_DRAWS, sampled_credits, win_shares
 from ember_bench.stats.scores import mean_score
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from ember_bench.stats._arrays import FloatArray, IntArray
+    from ember_bench.stats._arrays import FloatArray, IntArray, Labels
     from ember_bench.stats.intervals import Interval
 
 VoteMethod: TypeAlias = Literal["auto", "exact", "monte-carlo"]
@@ -66,6 +67,7 @@ def vote_curve(
     max_k: int | None = None,
     method: VoteMethod = "auto",
     n_orders: int = 1000,
+    clusters: Labels | None = None,
     level: float = 0.95,
     seed: int = 0,
 ) -> VoteCurve | None:
@@ -82,11 +84,13 @@ def vote_curve(
         max_k: the largest vote, N unless given.
         method: ``"exact"`` counts all subsets of up to 1000 draws.
         n_orders: random orders of each item, if not exact.
+        clusters: one label per item.
         level: nominal coverage of the intervals.
         seed: of the random number generator.
 
     Raises:
-        ValueError: shapes that differ, scores outside [0, 1], or ``max_k`` above N.
+        ValueError: shapes that differ, scores outside [0, 1], ``max_k`` above N, or labels of
+            another length.
     """
     points = in_unit_interval(matrix(scores, "scores"), "scores")
     n_items, n_draws = points.shape
@@ -106,9 +110,9 @@ def vote_curve(
     return VoteCurve(
         k=np.arange(1, largest + 1),
         vote=votes.mean(axis=0),
-        vote_intervals=_intervals(votes, level),
+        vote_intervals=_vote_intervals(votes, clusters, level),
         oracle=oracle.mean(axis=0),
-        oracle_intervals=_intervals(oracle, level),
+        oracle_intervals=_oracle_intervals(oracle, clusters, level),
         vote_by_item=votes,
         oracle_by_item=oracle,
         monte_carlo_error=spread,
@@ -195,6 +199,23 @@ def _best_of(n_draws: int, max_k: int) -> FloatArray:
     return chances
 
 
-def _intervals(by_item: FloatArray, level: float) -> tuple[Interval | None, ...]:
-    found = (mean_score(np.clip(column, 0, 1), level=level) for column in by_item.T)
+def _vote_intervals(
+    by_item: FloatArray, clusters: Labels | None, level: float
+) -> tuple[Interval | None, ...]:
+    found = (mean_score(column, clusters=clusters, level=level) for column in _columns(by_item))
     return tuple(None if estimate is None else estimate.interval for estimate in found)
+
+
+def _oracle_intervals(
+    by_item: FloatArray, clusters: Labels | None, level: float
+) -> tuple[Interval | None, ...]:
+    found = (
+        mean_score(column, clusters=clusters, level=level, method=proportion_method(k))
+        for k, column in enumerate(_columns(by_item), start=1)
+    )
+    return tuple(None if estimate is None else estimate.interval for estimate in found)
+
+
+def _columns(by_item: FloatArray) -> FloatArray:
+    """Return the scores of each size as a row, without what rounding put out of [0, 1]."""
+    return np.clip(by_item, 0, 1).T

@@ -116,3 +116,18 @@ def test_no_items_no_attribution():
     assert vote_attribution([], np.empty((0, 3))) is None
     with pytest.raises(ValueError, match=r"answers must have the shape of scores, \(1, 2\)"):
         vote_attribution([["a"]], [[1, 0]])
+
+
+def test_the_worth_of_members_on_items_in_clusters_has_cluster_robust_intervals():
+    rng = np.random.default_rng(9)
+    # Each question is asked four times in other words, and answered alike.
+    right = np.repeat(rng.random((15, 3)) < 0.6, 4, axis=0)
+    questions = np.repeat(np.arange(15), 4)
+    found = vote_attribution(right.astype(int), right.astype(float), clusters=questions)
+    once = vote_attribution(right[::4].astype(int), right[::4].astype(float))
+    for tied, alone in zip(
+        found.shapley_intervals + found.leave_one_out_intervals,
+        once.shapley_intervals + once.leave_one_out_intervals,
+        strict=True,
+    ):
+        assert (tied.low, tied.high) == pytest.approx((alone.low, alone.high))

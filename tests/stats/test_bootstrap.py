@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ember_bench.stats import bootstrap_interval, bootstrap_means, wilson_interval
+from ember_bench.stats import (
+    bootstrap_interval,
+    bootstrap_means,
+    enough_to_rank,
+    wilson_interval,
+)
 from ember_bench.stats._resampling import resample_counts
 
 
@@ -113,3 +118,23 @@ def test_a_resampled_proportion_has_the_binomial_law(n):
     seen = np.histogram(right, [-1, *(edges + 0.5), n + 1])[0]
     expected = np.diff([0, *law.cdf(edges), 1]) * right.size
     assert stats.chisquare(seen, expected).pvalue > 1e-3
+
+
+def test_what_is_resampled_is_counted_before_cells_are_ranked():
+    assert [enough_to_rank(n) for n in (0, 4, 5)] == [False, False, True]
+    assert not enough_to_rank(100, clusters=np.arange(100) % 4)
+    assert enough_to_rank(100, clusters=[str(i % 5) for i in range(100)])
+
+
+def test_an_interval_of_clusters_is_of_whole_clusters():
+    x = skewed()
+    # Each value three times over is no more than each value once.
+    tripled = bootstrap_interval(np.repeat(x, 3), clusters=np.repeat(np.arange(60), 3), seed=4)
+    assert tripled.low == pytest.approx(bootstrap_interval(x, seed=4).low)
+    assert tripled.high == pytest.approx(bootstrap_interval(x, seed=4).high)
+
+
+def test_equal_values_in_clusters_count_each_cluster_once():
+    assert bootstrap_interval([1.0] * 30, clusters=np.arange(30) // 3) == wilson_interval(10, 10)
+    assert bootstrap_interval([0.3] * 30, clusters=np.arange(30) // 3) is None
+    assert bootstrap_interval([0.3, 0.4], clusters=["a", "a"]) is None

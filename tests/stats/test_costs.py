@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from ember_bench.stats import (
     bootstrap_interval,
+    cluster_mean,
     cost_difference,
     cost_per_correct,
     cost_ratio,
@@ -12,7 +14,7 @@ from ember_bench.stats import (
     t_interval,
 )
 
-from .coverage import simulated_coverage
+from .coverage import costs_in_clusters, simulated_coverage, threes
 
 
 def lognormal_mean(sigma):
@@ -202,6 +204,131 @@ def test_cost_difference_is_of_the_means():
     assert cost_difference([1, 3], [2, 4]).value == -1
     assert cost_difference([1, 3], [2, 4]).interval is None
     assert cost_difference([], []) is None
+
+
+def each_statistic(costs, scores, baseline, **options):
+    return [
+        mean_cost(costs, **options),
+        cost_per_correct(costs, scores, **options),
+        cost_ratio(costs, baseline, **options),
+        cost_difference(costs, baseline, **options),
+    ]
+
+
+def test_clusters_of_one_item_are_independent_items():
+    rng = np.random.default_rng(7)
+    costs, baseline = rng.lognormal(size=(2, 40))
+    scores = rng.random(40) < 0.8
+    single = each_statistic(costs, scores, baseline, clusters=range(40))
+    for found, plain in zip(single, each_statistic(costs, scores, baseline), strict=True):
+        assert found.value == plain.value
+        assert found.standard_error == pytest.approx(plain.standard_error)
+        assert found.interval.low == pytest.approx(plain.interval.low)
+        assert found.interval.high == pytest.approx(plain.interval.high)
+
+
+def test_items_that_repeat_tell_no_more_than_one():
+    rng = np.random.default_rng(8)
+    costs, baseline = rng.lognormal(size=(2, 40))
+    scores = rng.random(40) < 0.8
+    tripled = (np.repeat(x, 3) for x in (costs, scores, baseline))
+    repeated = each_statistic(*tripled, clusters=np.repeat(np.arange(40), 3))
+    for found, once in zip(repeated, each_statistic(costs, scores, baseline), strict=True):
+        assert found.value == pytest.approx(once.value)
+        assert found.standard_error == pytest.approx(once.standard_error)
+        assert found.interval.low == pytest.approx(once.interval.low)
+        assert found.interval.high == pytest.approx(once.interval.high)
+
+
+def test_the_error_of_costs_in_clusters_is_the_cluster_robust_one():
+    rng = np.random.default_rng(9)
+    costs, passages = rng.lognormal(size=50), rng.integers(0, 9, 50)
+    robust = cluster_mean(costs, passages)
+    assert mean_cost(costs, clusters=passages).standard_error == pytest.approx(
+        robust.standard_error
+    )
+    spanned = cost_difference(costs, np.zeros(50), clusters=passages).interval
+    assert spanned.low <= robust.interval.low
+    assert spanned.high >= robust.interval.high
+
+
+def test_one_cluster_leaves_every_cost_open():
+    rng = np.random.default_rng(10)
+    found = each_statistic(*rng.random((3, 20)), clusters=["p"] * 20)
+    assert [estimate.interval for estimate in found] == [None] * 4
+    assert [estimate.standard_error for estimate in found] == [None] * 4
+
+
+@pytest.mark.parametrize("statistic", ["mean", "per correct", "ratio"])
+def test_costs_in_clusters_are_covered_where_independence_is_not(statistic):
+    passages = threes(40).repeat(2)
+
+    def interval(rng, **options):
+        costs = costs_in_clusters(rng, passages)
+        if statistic == "mean":
+            return mean_cost(costs, **options).interval
+        if statistic == "ratio":
+            return cost_ratio(2 * costs, rng.lognormal(size=240), **options).interval
+        right = (rng.random(40) < 0.7)[passages]
+        return cost_per_correct(costs, right, **options).interval
+
+    truth = {"mean": 1, "per correct": 1 / 0.7, "ratio": 2}[statistic]
+    truth *= 1 if statistic == "ratio" else lognormal_mean(1)
+    robust = simulated_coverage(lambda rng: interval(rng, clusters=passages), truth, n_samples=300)
+    assert robust >= 0.9
+    assert simulated_coverage(interval, truth, n_samples=300) < 0.8
+
+
+def refused(costs, scores, ratios, level=0.95):
+    """Say which ratios Hall's statistic refuses."""
+    d = costs - ratios[:, np.newaxis] * scores
+    n, g = costs.size, stats.skew(d, axis=1)
+    t = d.mean(axis=1) / stats.sem(d, axis=1)
+    hall = t + g * t**2 / (3 * n**0.5) + g**2 * t**3 / (27 * n) + g / (6 * n**0.5)
+    return np.abs(hall) > stats.t.ppf((1 + level) / 2, n - 1)
+
+
+def first_refused(costs, scores, ratios):
+    outside = refused(costs, scores, ratios)
+    return ratios[np.argmax(outside)] if outside.any() else None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_interval_of_a_ratio_ends_at_the_first_ratio_that_is_refused(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(6, 40))
+    costs, scores = rng.lognormal(0, 1.2, n), (rng.random(n) < 0.35).astype(float)
+    scores[0] = 1
+    away = costs.sum() / scores.sum() * np.geomspace(1, 1e4, 10_000)
+    low = first_refused(costs, scores, away[0] ** 2 / away)
+    high = first_refused(costs, scores, away)
+    found = cost_per_correct(costs, scores).interval
+    assert (found is None) == (high is None)
+    if found is not None:
+        assert found.low == pytest.approx(low or 0.0, rel=2e-3)
+        assert found.high == pytest.approx(high, rel=2e-3)
+
+
+@given(
+    costs=st.lists(st.floats(0, 10), min_size=2, max_size=12),
+    seed=st.integers(0, 99),
+    level=st.sampled_from([0.01, 0.5, 0.95, 0.999]),
+)
+def test_a_ratio_is_never_below_nothing_nor_outside_its_interval(costs, seed, level):
+    scores = np.random.default_rng(seed).random(len(costs))
+    found = cost_per_correct(costs, scores, level=level)
+    if found.interval is not None:
+        assert 0 <= found.interval.low <= found.value * (1 + 1e-9)
+        assert found.interval.high >= found.value * (1 - 1e-9)
+
+
+def test_a_set_that_comes_back_after_its_first_end_is_cut_there():
+    costs = np.array([0.5, 3.8, 0.5, 6.0, 3.3, 3.1])
+    scores = np.array([0.0, 0.5, 0.5, 0.5, 0.5, 0.5])
+    found = cost_per_correct(costs, scores).interval
+    beyond = refused(costs, scores, found.high * np.geomspace(1.001, 1e3, 4000))
+    assert beyond[0]
+    assert not beyond.all()
 
 
 def test_costs_and_scores_must_be_of_the_same_items():

@@ -35,7 +35,7 @@ def test_means_over_epochs_are_covered(accuracy, epochs):
         items = np.repeat(np.arange(100), epochs)
         return mean_score(item_means(scores.ravel().astype(float), items).means).interval
 
-    assert 0.92 <= simulated_coverage(draw, accuracy) <= 0.985
+    assert simulated_coverage(draw, accuracy) >= 0.93
 
 
 def test_epochs_taken_for_items_do_not_cover():

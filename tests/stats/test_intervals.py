@@ -2,19 +2,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from ember_bench.stats import (
     Interval,
     clopper_pearson_interval,
     proportion,
-    standard_error,
     t_interval,
     wilson_interval,
 )
 
-from .coverage import binomial_coverage, simulated_coverage
+from .coverage import binomial_coverage
 
 SHARES = np.arange(0.50, 0.9901, 0.01)
 SIZES = [20, 50, 200, 1000]
@@ -90,24 +88,6 @@ def test_the_exact_interval_refuses_fractions_of_a_success():
 def test_a_level_outside_zero_and_one_is_refused(level):
     with pytest.raises(ValueError, match="level must lie strictly between 0 and 1"):
         wilson_interval(5, 10, level=level)
-
-
-def test_t_interval_agrees_with_scipy():
-    x = np.random.default_rng(0).normal(3, 2, 17)
-    expected = stats.ttest_1samp(x, 0).confidence_interval(0.9)
-    found = t_interval(x, level=0.9)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
-    assert standard_error(x) == pytest.approx(stats.sem(x))
-
-
-def test_t_interval_covers_normal_means():
-    covered = simulated_coverage(lambda rng: t_interval(rng.normal(1, 3, 5)), 1)
-    assert covered == pytest.approx(0.95, abs=0.015)
-
-
-@pytest.mark.parametrize("values", [[], [1.5], [0.1, 0.1, 0.1]])
-def test_t_interval_without_spread_is_undefined(values):
-    assert t_interval(values) is None
 
 
 def test_values_that_are_no_numbers_are_refused():

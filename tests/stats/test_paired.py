@@ -217,14 +217,23 @@ def test_equal_cells_share_the_first_place():
     assert found == pytest.approx([1 / 3] * 3)
 
 
-@given(st.integers(1, 6), st.integers(1, 30), st.integers(0, 1000))
+@given(st.integers(1, 6), st.integers(5, 30), st.integers(0, 1000))
 def test_best_probabilities_sum_to_one(n_cells, n_items, seed):
     values = np.random.default_rng(seed).integers(0, 2, (n_items, n_cells))
     assert best_probabilities(values, n_draws=50).sum() == pytest.approx(1)
 
 
 def test_best_probabilities_resample_whole_clusters():
-    # One cluster decides: it is drawn at least once in two draws with probability 3/4.
-    values = np.array([[1.0, 0.0], [0.4, 0.5]])
-    found = best_probabilities(values, clusters=["x", "y"], n_draws=8000)
-    assert found[0] == pytest.approx(0.75, abs=0.02)
+    # One cluster decides: it is drawn at least once in five draws with probability 1 - .8^5.
+    values = np.array([[1.0, 0.0], *([[0.49, 0.5]] * 4)])
+    found = best_probabilities(values, clusters="vwxyz", n_draws=8000)
+    assert found[0] == pytest.approx(1 - 0.8**5, abs=0.02)
+
+
+def test_fewer_than_five_items_or_clusters_say_nothing_of_the_best():
+    values = np.random.default_rng(5).random((12, 3))
+    assert best_probabilities(values[:4]) is None
+    assert best_probabilities(values[:5]) is not None
+    assert best_probabilities(values, clusters=np.arange(12) // 3) is None
+    assert best_probabilities(values, clusters=np.arange(12) % 5) is not None
+    assert best_probabilities(np.empty((0, 3))) is None

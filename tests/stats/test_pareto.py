@@ -87,3 +87,10 @@ def test_identical_cells_are_on_the_front_together():
 def test_accuracy_and_cost_are_of_the_same_cells():
     with pytest.raises(ValueError, match=r"accuracy has shape \(5, 2\) and cost \(5, 3\)"):
         front_probabilities(np.ones((5, 2)), np.ones((5, 3)))
+
+
+def test_fewer_than_five_items_or_clusters_say_nothing_of_the_front():
+    accuracy, cost = np.random.default_rng(3).random((2, 8, 3))
+    assert front_probabilities(accuracy[:4], cost[:4]) is None
+    assert front_probabilities(accuracy[:5], cost[:5]) is not None
+    assert front_probabilities(accuracy, cost, clusters=np.arange(8) // 2) is None

@@ -4,7 +4,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from ember_bench.stats import mean_pass_at_k, mean_score, pass_at_k
+from ember_bench.stats import clopper_pearson_interval, mean_pass_at_k, mean_score, pass_at_k
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])
@@ -29,7 +29,8 @@ def test_pass_at_k_is_unbiased():
 def test_mean_pass_at_k_is_a_score_per_item():
     n, c = [10, 10, 5], [0, 3, 5]
     found = mean_pass_at_k(n, c, 2)
-    assert found == mean_score(pass_at_k(n, c, 2))
+    assert found == mean_score(pass_at_k(n, c, 2), method="clopper-pearson")
+    assert mean_pass_at_k(n, c, 1) == mean_score(pass_at_k(n, c, 1))
     assert found.n == 3
     assert mean_pass_at_k([], [], 2) is None
 
@@ -43,3 +44,26 @@ def test_counts_that_cannot_be_are_refused():
         pass_at_k([5, 5], [1], 1)
     with pytest.raises(ValueError, match="c must hold whole numbers"):
         pass_at_k([5], [0.5], 1)
+
+
+def test_pass_at_k_of_clusters_is_cluster_robust():
+    passages = np.arange(40) // 4
+    n, c = np.full(40, 10), np.tile([0, 1, 5, 10], 10)
+    found = mean_pass_at_k(n, c, 3, clusters=passages)
+    assert found == mean_score(pass_at_k(n, c, 3), clusters=passages, method="clopper-pearson")
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_pass_at_k_of_all_items_has_a_lower_end_below_one(k):
+    found = mean_pass_at_k(np.full(20, 5), np.full(20, 5), k)
+    assert found.value == 1
+    assert 0.8 < found.interval.low < 0.85
+    assert found.interval.high == 1
+    tied = mean_pass_at_k(np.full(20, 5), np.full(20, 5), k, clusters=np.arange(20) // 4)
+    assert tied.interval.low < 0.6
+
+
+def test_pass_at_k_of_k_samples_has_the_exact_interval_and_one_sample_that_of_accuracy():
+    c = [1] * 45 + [0] * 5
+    assert mean_pass_at_k(np.full(50, 4), c, 4).interval == clopper_pearson_interval(45, 50)
+    assert mean_pass_at_k(np.ones(50), c, 1) == mean_score(c)

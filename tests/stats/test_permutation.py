@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 
-from ember_bench.stats import mcnemar_exact, sign_flip_test
+from ember_bench.stats import draws_for_family, holm, mcnemar_exact, sign_flip_test
 
 
 def cells(only_a, only_b, both=7, neither=3):
@@ -100,3 +100,27 @@ def test_no_difference_is_no_evidence():
 def test_mcnemar_refuses_partial_credit():
     with pytest.raises(ValueError, match="b must hold only true and false"):
         mcnemar_exact([1, 0], [0.5, 1])
+
+
+@pytest.mark.parametrize("family", [1, 44, 600, 5000])
+def test_the_draws_of_a_family_let_holm_reject(family):
+    draws = draws_for_family(family)
+    least = 1 / (1 + draws)
+    assert draws >= 10_000
+    assert holm([least] + [1.0] * (family - 1))[0] <= 0.05
+    # A p-value that is just small enough is known to a quarter.
+    assert np.sqrt((1 + draws) * 0.05 / family) / ((1 + draws) * 0.05 / family) <= 0.25
+
+
+def test_the_usual_draws_cannot_reject_in_a_large_family():
+    d = np.random.default_rng(3).uniform(1, 2, 100)
+    usual = sign_flip_test(d, n_draws=10_000).p_value
+    enough = sign_flip_test(d, n_draws=draws_for_family(600)).p_value
+    assert holm([usual] + [1.0] * 599)[0] > 0.05
+    assert holm([enough] + [1.0] * 599)[0] <= 0.05
+
+
+def test_a_stricter_level_needs_more_draws():
+    assert draws_for_family(100, alpha=0.01) == 20 * 100 * 100 - 1
+    with pytest.raises(ValueError, match="n_comparisons must be at least 1"):
+        draws_for_family(0)

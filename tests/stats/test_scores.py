@@ -2,10 +2,40 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from ember_bench.stats import mean_score, t_interval, wilson_interval
+from ember_bench.stats import (
+    Interval,
+    clopper_pearson_interval,
+    cluster_mean,
+    mean_score,
+    t_interval,
+    wilson_interval,
+)
 
-from .coverage import simulated_coverage
+from .coverage import (
+    clustered_f1,
+    epochs_of_20,
+    f1_like,
+    homogeneous,
+    impossible_clusters,
+    right_or_wrong_clusters,
+    simulated_coverage,
+    threes,
+)
+
+
+def width(interval):
+    return interval.high - interval.low
+
+
+def unaugmented(scores):
+    """Return Wilson's interval at the effective size of the sample's own variance, with t."""
+    n, mean = len(scores), np.mean(scores)
+    size = n * max(1.0, mean * (1 - mean) / np.var(scores, ddof=1))
+    level = 2 * stats.norm.cdf(stats.t.ppf(0.975, n - 1)) - 1
+    found = wilson_interval(size * mean, size, level=level)
+    return Interval(found.low, found.high, 0.95)
 
 
 def test_right_and_wrong_get_wilsons_interval():
@@ -26,10 +56,61 @@ def test_right_and_wrong_get_wilsons_interval():
     ],
     ids=["one half in 33", "three values", "epochs near 1", "epochs", "symmetric", "skewed"],
 )
-@pytest.mark.parametrize("n", [20, 100])
+@pytest.mark.parametrize("n", [20, 30, 100])
 def test_partial_credit_is_covered(draw, truth, n):
     covered = simulated_coverage(lambda rng: mean_score(draw(rng, n)).interval, truth)
-    assert 0.92 <= covered <= 0.985
+    assert covered >= 0.93
+
+
+@pytest.mark.parametrize(
+    ("draw", "truth"),
+    [(f1_like, 0.98 * 60 / 62), (epochs_of_20, 0.98 * 0.97)],
+    ids=["f1", "epochs"],
+)
+@pytest.mark.parametrize("n", [30, 50])
+def test_rare_items_far_from_the_rest_are_covered_where_the_samples_variance_is_not(draw, truth, n):
+    ours = simulated_coverage(lambda rng: mean_score(draw(rng, n)).interval, truth)
+    plain = simulated_coverage(lambda rng: unaugmented(draw(rng, n)), truth)
+    assert ours >= 0.95
+    assert plain < 0.75
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [homogeneous, lambda rng, n: rng.beta(2, 2, n), lambda rng, n: 1 - homogeneous(rng, n)],
+    ids=["high", "middle", "low"],
+)
+@pytest.mark.parametrize(("n", "most"), [(30, 1.5), (100, 1.2), (300, 1.1)])
+def test_the_scores_added_widen_the_interval_of_homogeneous_scores_by_less_than_half(draw, n, most):
+    rng = np.random.default_rng(8)
+    samples = [draw(rng, n) for _ in range(200)]
+    ours = np.median([width(mean_score(x).interval) for x in samples])
+    plain = np.median([width(unaugmented(x)) for x in samples])
+    assert 1 < ours / plain < most
+
+
+def test_the_variance_is_of_the_scores_with_a_0_and_a_1_about_the_mean_of_the_scores_alone():
+    scores = [0.4, 0.55, 0.7, 0.47, 0.62, 0.59]
+    mean = np.mean(scores)
+    size = 6 * mean * (1 - mean) / np.var([*scores, 0, 1], ddof=1)
+    found = mean_score(scores)
+    # The bounds are the roots of |mean - p| = t sqrt(p (1 - p) / size).
+    t = stats.t.ppf(0.975, 5)
+    roots = np.roots([1 + t**2 / size, -2 * mean - t**2 / size, mean**2])
+    assert (found.interval.low, found.interval.high) == pytest.approx(sorted(roots))
+    assert found.value == pytest.approx(mean)
+
+
+def test_the_order_and_the_direction_of_scores_do_not_matter():
+    scores = np.random.default_rng(1).beta(8, 1, 40)
+    found, mirrored = mean_score(scores).interval, mean_score(1 - scores[::-1]).interval
+    assert (found.low, found.high) == pytest.approx((1 - mirrored.high, 1 - mirrored.low))
+
+
+def test_right_and_wrong_get_the_exact_interval_on_request():
+    scores = [1] * 49 + [0]
+    found = mean_score(scores, method="clopper-pearson")
+    assert found.interval == clopper_pearson_interval(49, 50)
 
 
 def test_student_does_not_cover_where_nearly_all_score_one():
@@ -70,8 +151,41 @@ def test_clustered_accuracy_is_covered_where_wilsons_is_not(accuracy):
         lambda rng: mean_score(scores(rng), clusters=clusters).interval, accuracy
     )
     naive = simulated_coverage(lambda rng: mean_score(scores(rng)).interval, accuracy)
-    assert 0.92 <= robust <= 0.98
+    assert robust >= 0.93
     assert naive < 0.85
+
+
+@pytest.mark.parametrize(
+    ("interval", "truth"),
+    [
+        (clustered_f1, 0.98 * 60 / 62),
+        (impossible_clusters, 0.98 * 60 / 62),
+        (right_or_wrong_clusters, 0.98 * 0.99),
+    ],
+)
+@pytest.mark.parametrize("n_clusters", [30, 60])
+def test_rare_items_and_rare_clusters_are_covered(interval, truth, n_clusters):
+    covered = simulated_coverage(lambda rng: interval(rng, n_clusters), truth, n_samples=400)
+    assert covered >= 0.93
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_clusters_added_widen_the_interval_of_homogeneous_scores_by_less_than_half(alike):
+    rng = np.random.default_rng(8)
+    clusters = threes(30)
+    ratios = []
+    for _ in range(100):
+        scores = homogeneous(rng, 30)[clusters] if alike else homogeneous(rng, 90)
+        robust = cluster_mean(scores, clusters).interval
+        ratios.append(width(mean_score(scores, clusters=clusters).interval) / width(robust))
+    assert np.median(ratios) < 1.5
+
+
+def test_clusters_of_one_item_are_independent_items():
+    scores = np.random.default_rng(2).beta(3, 2, 30)
+    alone, plain = mean_score(scores, clusters=range(30)), mean_score(scores)
+    assert alone.interval.low == pytest.approx(plain.interval.low)
+    assert alone.interval.high == pytest.approx(plain.interval.high)
 
 
 def test_clusters_never_narrow_the_interval():
@@ -106,3 +220,33 @@ def test_scores_outside_the_scale_are_refused():
         mean_score([0, 100])
     with pytest.raises(ValueError, match="clusters has 1 entries for 2 values"):
         mean_score([0, 1], clusters=["a"])
+
+
+def test_clusters_right_or_wrong_as_a_whole_are_no_surer_than_their_robust_error():
+    scores, passages = np.repeat([1.0, 1.0, 0.0, 1.0, 0.0, 0.0], 10), np.repeat(np.arange(6), 10)
+    robust = cluster_mean(scores, passages)
+    size = 0.25 / robust.standard_error**2
+    level = 2 * stats.norm.cdf(stats.t.ppf(0.975, robust.dof)) - 1
+    expected = wilson_interval(size / 2, size, level=level)
+    found = mean_score(scores, clusters=passages).interval
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize("clusters", [None, np.arange(30) // 3])
+def test_scores_that_are_almost_alike_next_to_one_are_as_sure_as_if_they_were_alike(clusters):
+    scores = np.full(30, 0.999)
+    scores[::7] = 0.9991
+    alike = mean_score(np.full(30, 0.999), clusters=clusters).interval
+    found = mean_score(scores, clusters=clusters).interval
+    assert width(found) < 1.5 * width(alike)
+
+
+def test_exact_bounds_at_an_effective_size_are_korn_and_graubards():
+    scores = np.random.default_rng(3).beta(6, 1.6, 25)
+    mean = scores.mean()
+    size = 25 * mean * (1 - mean) / np.append(scores, [0, 1]).var(ddof=1)
+    size *= (stats.norm.ppf(0.975) / stats.t.ppf(0.975, 24)) ** 2
+    found = mean_score(scores, method="clopper-pearson").interval
+    low = stats.beta.ppf(0.025, size * mean, size * (1 - mean) + 1)
+    high = stats.beta.ppf(0.975, size * mean + 1, size * (1 - mean))
+    assert (found.low, found.high) == pytest.approx((low, high))

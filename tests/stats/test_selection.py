@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ember_bench.stats import confusion, oracle_gap, wilson_interval
+from ember_bench.stats import confusion, mean_score, oracle_gap, wilson_interval
 
 
 def test_accepted_against_right_is_counted_with_rates():
@@ -53,3 +53,35 @@ def test_an_answer_better_than_its_candidates_is_refused():
         oracle_gap([1, 1], [[1, 0], [0, 0]])
     with pytest.raises(ValueError, match="2 items need candidates"):
         oracle_gap([1, 1], [[1, 0]])
+
+
+def test_candidates_of_one_item_are_not_independent():
+    rng = np.random.default_rng(6)
+    items = np.repeat(np.arange(30), 5)
+    accepted = np.repeat(rng.random(30) < 0.7, 5)
+    right = np.repeat(rng.random(30) < 0.6, 5)
+    found, naive = confusion(accepted, right, clusters=items), confusion(accepted, right)
+    once = confusion(accepted[::5], right[::5])
+    for rate in ("sensitivity", "specificity", "precision", "accuracy"):
+        tied, free, alone = (getattr(c, rate) for c in (found, naive, once))
+        assert tied.value == pytest.approx(alone.value)
+        assert tied.interval.low < alone.interval.low < free.interval.low
+    assert found.true_positives == naive.true_positives == 5 * once.true_positives
+
+
+def test_a_rate_of_clusters_is_the_mean_score_of_the_candidates_it_is_among():
+    accepted, right = np.arange(60) % 3 > 0, np.arange(60) % 4 > 0
+    items = [f"q{i // 6}" for i in range(60)]
+    found = confusion(accepted, right, clusters=items)
+    among = np.array(items)[accepted]
+    assert found.precision == mean_score(right[accepted], clusters=among)
+
+
+def test_an_oracle_gap_of_items_in_clusters_is_cluster_robust():
+    rng = np.random.default_rng(7)
+    candidates = (rng.random((40, 3)) < 0.5).astype(float)
+    passages = np.arange(40) // 4
+    found = oracle_gap(candidates[:, 0], candidates, clusters=passages)
+    best = candidates.max(axis=1)
+    assert found.oracle == mean_score(best, clusters=passages)
+    assert found.gap == mean_score(best - candidates[:, 0], clusters=passages)

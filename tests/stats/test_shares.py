@@ -36,6 +36,16 @@ def test_a_share_is_covered():
     assert 0.92 <= simulated_coverage(draw, truth) <= 0.98
 
 
+def test_a_share_of_items_in_clusters_is_the_ratio_of_clusters():
+    rng = np.random.default_rng(3)
+    part, rest = rng.lognormal(size=(2, 40))
+    passages = np.arange(40) // 4
+    found = share(part, part + rest, clusters=passages)
+    ratio = cost_ratio(part, part + rest, clusters=passages)
+    assert (found.interval.low, found.interval.high) == (ratio.interval.low, ratio.interval.high)
+    assert share(part, part + rest, clusters=["one"] * 40).interval is None
+
+
 def test_the_critical_path_goes_through_the_slowest_of_each_step():
     # Three answers at once, then two verdicts, then a judge.
     started = [0.0, 0.0, 0.0, 2.0, 2.0, 5.0]

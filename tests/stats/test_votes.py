@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ember_bench.stats import mean_score, pass_at_k, vote_accuracy, vote_curve
+from ember_bench.stats import (
+    mean_pass_at_k,
+    mean_score,
+    pass_at_k,
+    vote_accuracy,
+    vote_curve,
+)
 
 
 def vote_score(answers, scores):
@@ -103,7 +109,8 @@ def test_a_vote_of_one_is_the_mean_score_and_the_oracle_is_pass_at_k():
     assert found.vote[0] == pytest.approx(right.mean())
     assert found.vote[1] == pytest.approx(right.mean())
     assert found.oracle_by_item[:, 3] == pytest.approx(pass_at_k([10] * 50, right.sum(1), 4))
-    assert found.oracle_intervals[3] == mean_score(found.oracle_by_item[:, 3]).interval
+    exact = mean_score(found.oracle_by_item[:, 3], method="clopper-pearson")
+    assert found.oracle_intervals[3] == exact.interval
     assert found.vote_intervals[3] == mean_score(found.vote_by_item[:, 3]).interval
     assert found.selection_gap == pytest.approx(found.oracle - found.vote)
     assert np.all(found.selection_gap >= -1e-12)
@@ -133,3 +140,28 @@ def test_bad_draws_are_refused():
         vote_curve([["a", "b", "c"]], [[1, 0]])
     with pytest.raises(ValueError, match="counts up to 1000 draws, not 1001"):
         vote_curve(np.zeros((1, 1001)), np.ones((1, 1001)), method="exact")
+
+
+def test_the_intervals_of_a_curve_are_those_of_its_scores_in_clusters():
+    rng = np.random.default_rng(11)
+    answers = rng.integers(0, 3, (24, 5))
+    scores = (answers == 0).astype(float)
+    passages = np.arange(24) // 3
+    found = vote_curve(answers, scores, clusters=passages)
+    for k in range(5):
+        vote = mean_score(found.vote_by_item[:, k], clusters=passages)
+        oracle = mean_pass_at_k(np.full(24, 5), scores.sum(axis=1), k + 1, clusters=passages)
+        assert found.vote_intervals[k] == vote.interval
+        assert found.oracle_intervals[k].low == pytest.approx(oracle.interval.low)
+        assert found.oracle_intervals[k].high == pytest.approx(oracle.interval.high)
+
+
+def test_the_oracle_is_pass_at_k():
+    rng = np.random.default_rng(12)
+    scores = (rng.random((60, 4)) < rng.random((60, 1))).astype(float)
+    found = vote_curve(scores.astype(int), scores)
+    for k in range(1, 5):
+        passed = mean_pass_at_k(np.full(60, 4), scores.sum(axis=1), k)
+        assert found.oracle[k - 1] == pytest.approx(passed.value)
+        assert found.oracle_intervals[k - 1].low == pytest.approx(passed.interval.low)
+        assert found.oracle_intervals[k - 1].high == pytest.approx(passed.interval.high)
