@@ -278,7 +278,11 @@ class _Expansion:
                 self.service.registry.get(model)
             except ConfigError as error:
                 place = (*at, index) if parameter.type == "models" else at
-                problems += [self.document.problem(p.message, *place) for p in error.problems]
+                # A mistake in the model's card stands there, not in the grid.
+                problems += [
+                    p if p.location else self.document.problem(p.message, *place)
+                    for p in error.problems
+                ]
         return problems
 
     def _check_label(self) -> list[Problem]:
