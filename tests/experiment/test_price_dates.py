@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ember_bench.report.summary_text import captions
-
 from tests.support.workspace import Ran, Workspace
 
 
