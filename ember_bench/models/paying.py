@@ -143,6 +143,8 @@ class Tab:
     def charge(self, answer: Charged) -> float | None:
         """Return the price of an answer in US dollars; None if it is unknown."""
         request = self._call.request
+        if request.parameters.server_tools and answer.cost_usd is None:
+            return answer.stated_usd  # its tokens are not all that is charged
         return request.model.charge(answer, self._day, request.parameters.service_tier)
 
     def settle(self, completion: Completion) -> None:

@@ -37,6 +37,8 @@ def worst_case_usd(request: Request, day: date) -> float | None:
         return None
     if price.is_free:
         return 0.0  # however long prompt and answer are
+    if request.parameters.server_tools:
+        return None  # each use is charged, and results come as input tokens
     tokens = _most_tokens(request)
     return None if tokens is None else price.most(*tokens)
 
@@ -52,6 +54,8 @@ def bounds_usd(request: Request, usage: Usage, day: date) -> tuple[float, float]
         day: The day on which it was made, in UTC.
     """
     price, tokens = _dearest(request, day), _most_tokens(request)
+    if request.parameters.server_tools:
+        return None
     return None if price is None or tokens is None else price.bounds(usage, *tokens)
 
 
@@ -88,6 +92,8 @@ def unbounded(model: ModelInfo, parameters: SamplingParameters, day: date) -> st
             f"the price of {model.model_id} at the service tier {parameters.service_tier!r} is "
             "unknown (`cost.service_tiers` on its card)"
         )
+    if parameters.server_tools:
+        return f"the price of the server_tools of {model.model_id} is unknown"
     return (
         f"nothing limits what an answer of {model.model_id} costs: give max_tokens, or its "
         "card `max_output_tokens` or `context_tokens`"
@@ -121,10 +127,10 @@ def _longest_prompt(request: Request) -> int | None:
     """Return the most input tokens: one for each byte of the request as JSON.
 
     No tokeniser makes more tokens than there are bytes, and what wraps a message on its way to the
-    model has fewer than its JSON. What an image has depends on its size and on the model: at most
-    all of the context.
+    model has fewer than its JSON. What an image or a file has depends on its size and on the model:
+    at most all of the context.
     """
-    if any(message.images for message in request.messages):
+    if any(message.images or message.files for message in request.messages):
         return request.model.context_tokens
     most = len(request.encoded_messages)
     if request.response_format is not None:

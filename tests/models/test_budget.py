@@ -160,9 +160,9 @@ class TestBudget:
 
     def test_who_is_turned_away_is_told_which_cap_and_what_was_spent(self) -> None:
         async def main() -> None:
+            budget = Budget(cells_usd={"cell": 0.1})
+            (await budget.reserve(0.06, "m", "cell")).settle(0.06)
             with pytest.raises(BudgetExhaustedError, match=r"cell: \$0.060000 of \$0.1 spent"):
-                budget = Budget(cells_usd={"cell": 0.1})
-                (await budget.reserve(0.06, "m", "cell")).settle(0.06)
                 await budget.reserve(0.05, "m", "cell")
 
         virtual.run(main())

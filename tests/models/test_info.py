@@ -91,7 +91,8 @@ class TestCost:
 
     @pytest.mark.parametrize("lengths", [(2, 1), (1, 1)])
     def test_of_long_prompts_is_given_in_order_and_once(self, lengths: tuple[int, int]) -> None:
-        tiers = [PRICE.model_dump(exclude={"above", "changes", "service_tiers"}) | {"input_tokens": n} for n in lengths]
+        rates = PRICE.model_dump(exclude={"above", "changes", "service_tiers"})
+        tiers = [rates | {"input_tokens": n} for n in lengths]
         with pytest.raises(ValidationError, match="the fewest first"):
             ModelCost.model_validate(PRICE.model_dump() | {"above": tiers})
 

@@ -42,6 +42,7 @@ _TOOL_MODES: Final[Mapping[str, str]] = {"auto": "AUTO", "none": "NONE", "requir
 
 # The API's own bounds.
 _MOST_STOPS: Final = 5
+_TIERS: Final = ("standard", "flex", "priority")
 _MOST_TEMPERATURE: Final = 2.0
 _MOST_LOGPROBS: Final = 20
 _MOST_SEED: Final = 2**31 - 1
@@ -89,6 +90,8 @@ def refused_values(asked: SamplingParameters) -> Iterator[str]:
     if (asked.top_logprobs or 0) > _MOST_LOGPROBS:
         yield f"top_logprobs: at most {_MOST_LOGPROBS}, found {asked.top_logprobs}"
     yield from refused_penalties(asked)
+    if asked.service_tier is not None and asked.service_tier not in _TIERS:
+        yield f"service_tier: expected one of {', '.join(_TIERS)}; found {asked.service_tier!r}"
     if abs(asked.seed or 0) > _MOST_SEED:
         yield f"seed: at most {_MOST_SEED}, found {asked.seed}"
     if asked.reasoning_effort is not None and asked.thinking_tokens is not None:
@@ -121,7 +124,7 @@ def choices(request: Request) -> dict[str, Any]:
     own = [{"function_declarations": declared}] if declared else []
     safety = (asked.safety_settings or {}).items()
     fields = {
-        "tools": [*own, *asked.server_tools] or None,
+        "tools": [*asked.server_tools, *own] or None,  # in the order in which the SDK sends them
         "tool_config": _tool_config(asked.tool_choice),
         "safety_settings": [{"category": c, "threshold": t} for c, t in safety] or None,
         "service_tier": asked.service_tier,
