@@ -53,10 +53,7 @@ def budget_of(spec: BudgetSpec | None, cells: Iterable[Cell]) -> Budget | None:
 
 
 def _unkept(spec: BudgetSpec, cells: Iterable[Cell]) -> Iterator[str]:
-    """Yield the reasons why no call of a model can be made under the caps on it.
-
-    A cap of 0 is no mistake: it lets stored answers through, and nothing else.
-    """
+    """Yield the reasons why no call of a model can be made under the caps on it."""
     today = utc_today()
     for cell in cells:
         for lm in cell.graph.lm_modules():
@@ -65,10 +62,8 @@ def _unkept(spec: BudgetSpec, cells: Iterable[Cell]) -> Iterator[str]:
                 continue
             if (reason := unbounded(lm.model, lm.parameters, today)) is not None:
                 yield reason
-            elif least := min(caps):
-                reason = unaffordable(lm.model, lm.parameters, today, least)
-                if reason is not None:
-                    yield reason
+            elif reason := unaffordable(lm.model, lm.parameters, today, min(caps)):
+                yield reason
 
 
 def _caps(spec: BudgetSpec, cell: str, model_id: str) -> Iterator[float]:
