@@ -32,7 +32,9 @@ def check(
     from ember_bench.models.prices import PriceStatus, check_prices
 
     today = datetime.now(UTC).date()
-    checks = check_prices(ModelRegistry.from_cards(), today)
+    registry = ModelRegistry.from_cards()
+    registry.check_cards()
+    checks = check_prices(registry, today)
     if as_json:
         put_json({"price_list": price_list_version(), "date": today, "models": checks})
     else:

@@ -264,14 +264,10 @@ class ModelInfo(BaseModel):
 
     def price(self, day: date) -> ModelCost | None:
         """Return the price of a call on `day` (UTC): `cost`, less the discount for batches."""
-        price = self._price
-        return None if price is None else price.on(day)
-
-    @cached_property
-    def _price(self) -> ModelCost | None:
-        if self.cost is None or self.mode == "standard":
-            return self.cost
-        return self.cost.times(1 - self.batch_discount)
+        if self.cost is None:
+            return None
+        price = self.cost.on(day)
+        return price if self.mode == "standard" else price.times(1 - self.batch_discount)
 
     def charge(self, answer: Charged, day: date, service_tier: str | None = None) -> float | None:
         """Return the price of an answer in US dollars; None if it is unknown.

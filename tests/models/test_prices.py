@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
+from pydantic import ValidationError
 
 from ember_bench.models import ModelCost, ModelInfo, ModelRegistry, ProviderInfo
 from ember_bench.models.price_list import price_list_version
@@ -117,6 +118,79 @@ class TestACard:
             {"input_cost_per_million": 0.075, "output_cost_per_million": 4.4}
         )
         assert TokenPrices.of(cost) == prices(0.075, 0.075, 4.4)
+
+    def test_is_compared_in_what_it_announces(self) -> None:
+        announced = {"input": 0.75, "cached_input": 0.075, "output": 3.75}
+        doubled = {f"{kind}_cost_per_million": 2 * price for kind, price in announced.items()}
+        for start, drifted in [("2027-01-01", []), ("2027-01-02", ["changes"])]:
+            card = model("google:gemini-3.8-flash", announced)
+            assert card.cost is not None
+            cost = card.cost.model_dump() | {"changes": [doubled | {"from": start}]}
+            changed = card.model_copy(update={"cost": ModelCost.model_validate(cost)})
+            assert check(changed).drifted == drifted
+        # On the day itself the new price is the price.
+        cost = card.cost.model_dump() | {"changes": [doubled | {"from": "2027-01-01"}]}
+        changed = card.model_copy(update={"cost": ModelCost.model_validate(cost)})
+        assert check(changed, date(2027, 1, 1)).drifted == []
+
+    @pytest.mark.parametrize(("factor", "drifted"), [(0.5, []), (0.6, ["service_tiers"])])
+    def test_is_compared_in_the_service_tiers_that_it_has(
+        self, factor: float, drifted: list[str]
+    ) -> None:
+        card = model()
+        assert card.cost is not None
+        cost = card.cost.model_copy(update={"service_tiers": {"flex": factor, "mine": 3.0}})
+        assert check(card.model_copy(update={"cost": cost})).drifted == drifted
+
+    def test_of_a_server_that_the_list_knows_is_compared(self) -> None:
+        groq = {"name": "openai", "base_url": "https://api.groq.com/openai/v1"}
+        found = check(model("openai:llama-3.3-70b-versatile", provider=groq))
+        assert found.listed is not None
+        assert found.listed.name == "groq:llama-3.3-70b-versatile"
+        assert found.status is PriceStatus.DRIFTED
+
+
+class TestCostOfTheList:
+    @pytest.mark.parametrize(
+        ("server", "name"),
+        [
+            ("https://openrouter.ai/api/v1", "deepseek/deepseek-chat"),
+            ("https://api.together.xyz/v1", "meta-llama/Llama-3.3-70B-Instruct-Turbo"),
+            ("https://api.groq.com/openai/v1", "llama-3.3-70b-versatile"),
+            ("https://api.deepseek.com", "deepseek-chat"),
+            ("https://api.moonshot.ai/v1", "kimi-k2-0905-preview"),
+            (None, "o3"),
+        ],
+    )
+    def test_is_that_of_the_server_and_the_model(self, server: str | None, name: str) -> None:
+        card = {"name": "openai", "base_url": server}
+        info = ModelInfo.model_validate(
+            {"model_id": "openai:m", "model_name": name, "provider": card, "cost": "list"}
+        )
+        found = listed(info, date.today())
+        assert info.cost is not None
+        assert found is not None
+        assert TokenPrices.of(info.cost) == found.prices
+        assert info.price_source == price_list_version()
+
+    def test_that_has_none_is_a_mistake(self) -> None:
+        own = {"name": "openai", "base_url": "http://127.0.0.1:8000/v1"}
+        with pytest.raises(
+            ValidationError, match=r"has no price of 'm' at http://127\.0\.0\.1:8000"
+        ):
+            ModelInfo.model_validate({"model_id": "openai:m", "provider": own, "cost": "list"})
+
+    def test_has_all_that_is_charged(self) -> None:
+        opus, astra = (
+            ModelInfo.model_validate({"model_id": name, "cost": "list"}).cost
+            for name in ("anthropic:claude-opus-5-5", "openai:gpt-6-astra")
+        )
+        assert opus is not None
+        assert astra is not None
+        assert TokenPrices.of(opus) == TokenPrices(4.0, 0.2, 20.0, 5.0, 8.0)
+        assert astra.service_tiers == {"fast": 2.0, "flex": 0.5, "priority": 2.0}
+        [long] = astra.above
+        assert (long.input_tokens, TokenPrices.of(long).cache_write) == (272_000, 25.0)
 
 
 class TestTheList:

@@ -60,9 +60,8 @@ def _unkept(spec: BudgetSpec, cells: Iterable[Cell]) -> Iterator[str]:
             caps = list(_caps(spec, cell.name, lm.model.model_id))
             if not caps:
                 continue
-            if (reason := unbounded(lm.model, lm.parameters, today)) is not None:
-                yield reason
-            elif reason := unaffordable(lm.model, lm.parameters, today, min(caps)):
+            asked = (lm.model, lm.parameters, today)
+            if reason := unbounded(*asked) or unaffordable(*asked, min(caps)):
                 yield reason
 
 
