@@ -48,6 +48,7 @@ Feature = Literal[
     "server_tools",
     "safety_settings",
     "service_tier",
+    "cache",
     "metadata",
     "headers",
     "extra_body",

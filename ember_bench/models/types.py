@@ -131,6 +131,7 @@ class SamplingParameters(msgspec.Struct, frozen=True, omit_defaults=True, gc=Fal
     server_tools: tuple[Mapping[str, Any], ...] = ()
     safety_settings: Mapping[str, str] | None = None
     service_tier: str | None = None
+    cache: bool | None = None
     metadata: Mapping[str, str] | None = None
     headers: Mapping[str, str] | None = None
     extra_body: Mapping[str, Any] | None = None
@@ -140,6 +141,8 @@ class SamplingParameters(msgspec.Struct, frozen=True, omit_defaults=True, gc=Fal
         for name in _FLOATS:
             if isinstance(value := getattr(self, name), int):
                 msgspec.structs.force_setattr(self, name, float(value))
+        if self.cache is False:
+            msgspec.structs.force_setattr(self, "cache", None)
         if self.logit_bias:
             bias = {token: float(value) for token, value in self.logit_bias.items()}
             msgspec.structs.force_setattr(self, "logit_bias", bias)

@@ -67,6 +67,7 @@ class LMCard(_Card):
     server_tools: Any = ()
     safety_settings: Any = None
     service_tier: Any = None
+    cache: Any = False
     metadata: Any = None
     headers: Any = None
     extra_body: Any = None

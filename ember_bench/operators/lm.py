@@ -65,6 +65,8 @@ class LMModuleConfig(BaseModel):
             writes them. What they cost is unknown.
         safety_settings: Thresholds of Gemini's safety filters, by category.
         service_tier: `flex`, `priority`, or another word that the provider knows.
+        cache: Whether the provider is to keep the prompt for later calls that begin as it does:
+            they pay less for it, and the first may pay more.
         metadata: Labels that the provider keeps with the request.
         headers: More HTTP headers; `${NAME}` in a value is that variable of the environment.
         extra_body: More fields of the request's body, as the API writes them; `${NAME}` as in
@@ -95,6 +97,7 @@ class LMModuleConfig(BaseModel):
     server_tools: tuple[Mapping[str, Any], ...] = ()
     safety_settings: Mapping[str, str] | None = None
     service_tier: str | None = None
+    cache: bool = False
     metadata: Mapping[str, str] | None = None
     headers: Mapping[str, str] | None = None
     extra_body: Mapping[str, Any] | None = None

@@ -95,6 +95,7 @@ CHANGES_THE_ANSWER: dict[str, dict[str, Any]] = {
     "server_tools": sampling(server_tools=({"type": "web_search"},)),
     "safety_settings": sampling(safety_settings={"HARM": "BLOCK_NONE"}),
     "service_tier": sampling(service_tier="flex"),
+    "cache": sampling(cache=True),
     "metadata": sampling(metadata={"user_id": "1"}),
     "headers": sampling(headers={"X-Beta": "1"}),
     "extra_body": sampling(extra_body={"thinking": {"type": "disabled"}}),
@@ -137,6 +138,7 @@ CHANGES_NO_ANSWER: dict[str, dict[str, Any]] = {
     "capitals in the provider": model(provider=ProviderInfo(name="OpenAI")),
     "longest output": model(max_output_tokens=10),
     "efforts that are taken": model(reasoning_efforts=("low",)),
+    "no cache": sampling(cache=False),
     "no labels": sampling(metadata={}),
     "order of options": model(options={"b": 2, "a": 1}),
     "order within a schema": {

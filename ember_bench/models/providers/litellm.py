@@ -71,6 +71,7 @@ _LACKS: Final[tuple[Feature, ...]] = (
     "server_tools",
     "safety_settings",
     "metadata",
+    "cache",
     "headers",
     "extra_body",
     "file_urls",

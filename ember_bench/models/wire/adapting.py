@@ -6,7 +6,8 @@ import importlib.util
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Final, TypeVar
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -17,6 +18,9 @@ from ember_bench.models.info import ModelInfo
 from ember_bench.models.types import SamplingParameters, ToolCall
 from ember_bench.models.wire.failures import NO_KEY, MalformedError
 from ember_bench.secrets import redacted, remember
+
+if TYPE_CHECKING:
+    from ember_bench.models.call import Request
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
@@ -183,6 +187,18 @@ def refused_penalties(asked: SamplingParameters) -> Iterator[str]:
         value = getattr(asked, name)
         if value is not None and abs(value) > _MOST_PENALTY:
             yield f"{name}: between -2 and 2, found {value:g}"
+
+
+def cache_key(request: Request) -> str | None:
+    """Return the key by which OpenAI sends prompts that begin alike to one cache.
+
+    It is a digest of the model, the system's messages and the tools; None if no cache is wanted.
+    """
+    if not request.parameters.cache:
+        return None
+    system = [message.content for message in request.messages if message.role == "system"]
+    prefix = (request.model.model_name, system, request.tools)
+    return f"ember-{blake2b(msgspec.json.encode(prefix), digest_size=12).hexdigest()}"
 
 
 def whole(number: float) -> float:

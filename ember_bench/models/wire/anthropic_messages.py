@@ -37,6 +37,7 @@ LACKS: Final[Mapping[Feature, str]] = {
     "audio": "",
 }
 
+_MARK: Final[Mapping[str, str]] = {"type": "ephemeral"}  # kept for five minutes
 _TIERS: Final = ("auto", "standard_only")
 _TOOL_CHOICES: Final[Mapping[str, str]] = {"auto": "auto", "none": "none", "required": "any"}
 
@@ -100,13 +101,14 @@ def arguments(
         "format": _format(request.model.model_id, request.response_format),
     }
     fields: dict[str, Any] = {
-        "system": system or None,
+        "system": _system(system, cached=bool(asked.cache)),
         "temperature": asked.temperature,
         "top_p": asked.top_p,
         "top_k": asked.top_k,
         "stop_sequences": list(asked.stop) or None,
         "service_tier": asked.service_tier,
         "metadata": asked.metadata,
+        "cache_control": _MARK if asked.cache else None,  # at the end of the prompt
         "thinking": _thinking(request, thinking),
         "output_config": _given(config) or None,
         "tools": [*map(_tool, request.tools), *asked.server_tools] or None,
@@ -160,6 +162,13 @@ def _format(model_id: str, wanted: ResponseFormat | None) -> dict[str, Any] | No
     except (ValueError, AssertionError) as error:
         raise ConfigError(f"{model_id}: the schema {wanted.name!r}: {error}") from None
     return {"type": "json_schema", "schema": schema}
+
+
+def _system(text: str, *, cached: bool) -> str | list[dict[str, Any]] | None:
+    # Prompts with the same system instruction share what stands before this mark.
+    if text and cached:
+        return [{"type": "text", "text": text, "cache_control": _MARK}]
+    return text or None
 
 
 def _tool(tool: ToolDefinition) -> dict[str, Any]:

@@ -35,6 +35,7 @@ LACKS: Final[Mapping[Feature, str]] = {
     "verbosity": "",
     "parallel_tool_calls": "",
     "metadata": "",
+    "cache": "Gemini decides by itself",
     "image_detail": "",
 }
 

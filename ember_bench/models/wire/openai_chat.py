@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ember_bench.models.media import AUDIO
 from ember_bench.models.schemas import is_strict
 from ember_bench.models.types import TOOL_CHOICES, Completion, TokenLogprob, ToolCall
-from ember_bench.models.wire.adapting import refused_penalties, whole
+from ember_bench.models.wire.adapting import cache_key, refused_penalties, whole
 from ember_bench.models.wire.contents import content, stated_error, written_thoughts
 from ember_bench.models.wire.counts import field, metered, openai_usage, stated_usd
 from ember_bench.models.wire.endings import Endings
@@ -28,10 +28,13 @@ LACKS: Final[Mapping[Feature, str]] = {
     "thinking_tokens": "use reasoning_effort",
     "safety_settings": "",
     "file_urls": "",
+    "cache": "the server decides by itself; where it has a field for that, use extra_body",
 }
 
 OPENAI_LACKS: Final[Mapping[Feature, str]] = {
-    **LACKS,
+    "thinking_tokens": "use reasoning_effort",
+    "safety_settings": "",
+    "file_urls": "use `options: {api: responses}`",
     "top_k": "",
     "min_p": "",
     "repetition_penalty": "use frequency_penalty",
@@ -130,6 +133,7 @@ def arguments(call: Call, max_tokens_field: str, reasoning_effort: str | None) -
         "verbosity": asked.verbosity,
         "service_tier": asked.service_tier,
         "metadata": asked.metadata,
+        "prompt_cache_key": cache_key(request),
         max_tokens_field: asked.max_tokens,
         "stop": list(asked.stop) or None,
         "seed": call.seed,

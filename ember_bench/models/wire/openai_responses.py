@@ -9,6 +9,7 @@ import msgspec
 
 from ember_bench.models.schemas import is_strict
 from ember_bench.models.types import TOOL_CHOICES, Completion, TokenLogprob, ToolCall
+from ember_bench.models.wire.adapting import cache_key
 from ember_bench.models.wire.contents import content, joined, stated_error, written_thoughts
 from ember_bench.models.wire.counts import field, metered, openai_usage, stated_usd
 from ember_bench.models.wire.endings import Endings
@@ -64,6 +65,7 @@ def arguments(request: Request, reasoning_effort: str | None) -> dict[str, Any]:
         "reasoning": _reasoning(effort),
         "service_tier": asked.service_tier,
         "metadata": asked.metadata,
+        "prompt_cache_key": cache_key(request),
         "tool_choice": _tool_choice(asked.tool_choice),
         "parallel_tool_calls": asked.parallel_tool_calls,
         "top_logprobs": asked.top_logprobs or None,

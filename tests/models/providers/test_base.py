@@ -48,6 +48,7 @@ ALL = SamplingParameters(
     server_tools=({},),
     safety_settings={"a": "b"},
     service_tier="flex",
+    cache=True,
     metadata={"a": "b"},
     headers={"X-A": "b"},
     extra_body={"a": "b"},

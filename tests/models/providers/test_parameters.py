@@ -128,6 +128,13 @@ WRITTEN: Final[dict[str, tuple[Given, dict[str, Given]]]] = {
             "anthropic": {"service_tier": "auto"},
         },
     ),
+    "cache": (
+        {"cache": True},
+        {
+            "responses": {"prompt_cache_key": "ember-c946a068beee4f59ced23a0c"},
+            "anthropic": {"cache_control": {"type": "ephemeral"}},
+        },
+    ),
     "metadata": (
         {"metadata": {"user_id": "7"}},
         {
@@ -229,7 +236,7 @@ def holds(body: Any, part: Given) -> bool:
 
 
 class TestParameters:
-    @pytest.mark.parametrize(("name", "wire"), CASES, ids=" ".join)
+    @pytest.mark.parametrize(("name", "wire"), CASES, ids=str)
     def test_are_written_as_the_api_has_them_or_refused(self, name: str, wire: str) -> None:
         given, written = WRITTEN[name]
         adapter = WIRES[wire]
@@ -311,6 +318,21 @@ class TestParameters:
         [problem] = provider_class("openai").unsupported(request)
         assert next(iter(given)) in problem
 
+    def test_prompts_that_begin_alike_share_the_key_of_a_cache(self) -> None:
+        def key(persona: str, text: str) -> str:
+            messages = (Message("system", persona), Message("user", text))
+            found = sent(RESPONSES, messages=messages, parameters=SamplingParameters(cache=True))
+            return str(found.body["prompt_cache_key"])
+
+        assert key("Be brief.", "a") == key("Be brief.", "b") != key("Be long.", "a")
+
+    def test_anthropics_cache_is_marked_after_the_system_and_at_the_end(self) -> None:
+        messages = (Message("system", "Be brief."), *QUESTION)
+        for body in bodies(ANTHROPIC, messages=messages, parameters=SamplingParameters(cache=True)):
+            mark = {"type": "ephemeral"}
+            assert body["system"] == [{"type": "text", "text": "Be brief.", "cache_control": mark}]
+            assert body["cache_control"] == mark
+
     def test_a_tool_that_is_not_there_cannot_be_chosen(self) -> None:
         [problem] = refused(CHAT, tool_choice="nothing")
         assert "tool_choice: expected one of auto, none, required" in problem
@@ -339,7 +361,7 @@ class TestEfforts:
 
 
 class TestAttachments:
-    @pytest.mark.parametrize(("name", "wire"), ATTACHMENTS, ids=" ".join)
+    @pytest.mark.parametrize(("name", "wire"), ATTACHMENTS, ids=str)
     def test_are_written_before_the_text_or_refused(self, name: str, wire: str) -> None:
         given, written = ATTACHED[name]
         adapter, messages = WIRES[wire], (Message("user", "What is it?", **given),)
