@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeVar
 
+import msgspec
+
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.models.call import Call, Request
 from ember_bench.models.info import FEATURES, Feature, ModelInfo
 from ember_bench.models.strand import TrialContext
-from ember_bench.models.types import TOOL_CHOICES, Completion, SamplingParameters
+from ember_bench.models.types import TOOL_CHOICES, Completion, Message, SamplingParameters
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -242,36 +244,46 @@ def _refused(request: Request) -> Iterator[str]:
 
 
 class Wanted(NamedTuple):
-    """The features that a request uses beside its messages."""
+    """What a request uses.
+
+    Attributes:
+        parameters: Its parameters.
+        of_messages: The features that its messages need.
+        tools: The names of its tools.
+        response_format: Whether the answer has a schema.
+    """
 
     parameters: SamplingParameters
-    system: bool
-    images: bool
-    image_urls: bool
-    image_detail: bool
-    pdfs: bool
-    audio: bool
-    file_urls: bool
+    of_messages: frozenset[Feature]
     tools: tuple[str, ...]
     response_format: bool
 
     @classmethod
     def of(cls, request: Request) -> Wanted:
         """Return what `request` asks for."""
-        images = [image for message in request.messages for image in message.images]
-        files = [file for message in request.messages for file in message.files]
-        return cls(
-            request.parameters,
-            system=any(message.role == "system" for message in request.messages),
-            images=bool(images),
-            image_urls=any(image.is_url for image in images),
-            image_detail=any(image.detail is not None for image in images),
-            pdfs=any(file.is_pdf for file in files),
-            audio=any(not file.is_pdf for file in files),
-            file_urls=any(file.is_url for file in files),
-            tools=tuple(tool.name for tool in request.tools),
-            response_format=request.response_format is not None,
-        )
+        needed: set[Feature] = set()
+        for message in request.messages:
+            if message.role == "system":
+                needed.add("system")
+            if message.images or message.files:
+                needed.update(_media(message))
+        tools = tuple([tool.name for tool in request.tools]) if request.tools else ()
+        structured = request.response_format is not None
+        return cls(request.parameters, frozenset(needed), tools, structured)
+
+
+def _media(message: Message) -> Iterator[Feature]:
+    """Yield the features that the images and files of a message need."""
+    for image in message.images:
+        yield "images"
+        if image.is_url:
+            yield "image_urls"
+        if image.detail is not None:
+            yield "image_detail"
+    for file in message.files:
+        yield "pdfs" if file.is_pdf else "audio"
+        if file.is_url:
+            yield "file_urls"
 
 
 def features(request: Request) -> list[Feature]:
@@ -279,16 +291,12 @@ def features(request: Request) -> list[Feature]:
 
     A parameter that is left to the model's default is not asked for.
     """
-    wanted, asked = Wanted.of(request), request.parameters
-    return [
-        name
-        for name in FEATURES
-        if (
-            getattr(wanted, name)
-            if name in Wanted._fields
-            else getattr(asked, name) is not None and getattr(asked, name) not in ((), {})
-        )
-    ]
+    wanted = Wanted.of(request)
+    asked = msgspec.structs.asdict(wanted.parameters)
+    used = {name for name, value in asked.items() if value is not None and value != ()}
+    used |= {name for name in ("tools", "response_format") if getattr(wanted, name)}
+    used |= wanted.of_messages
+    return [name for name in FEATURES if name in used]
 
 
 _BUILT_IN: Final = {
