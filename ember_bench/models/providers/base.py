@@ -135,7 +135,7 @@ class Provider:
             f"{model.model_id} does not take {name}" + (f": {advice}" if advice else "")
             for name in features(request)
             if (advice := lacking.get(name)) is not None
-        ] + list(_refused(request))
+        ] + list(_refused_effort(request))
 
     def refuse_unsupported(self, request: Request) -> None:
         """See that the model takes all that `request` asks for: nothing is dropped in silence.
@@ -145,7 +145,8 @@ class Provider:
         """
         wanted = Wanted.of(request)
         if wanted not in self._taken:
-            if problems := self.unsupported(request):
+            # Tools come with the requests of operators, so a choice is not checked before one.
+            if problems := [*self.unsupported(request), *_refused_choice(request)]:
                 raise ConfigError(*problems)
             if len(self._taken) >= _MOST_REMEMBERED:
                 self._taken.clear()
@@ -228,19 +229,24 @@ def _no_effort(model: ModelInfo, effort: str) -> str:
     return f"{model.model_id}: reasoning_effort: expected one of {known}; found {effort!r}"
 
 
-def _refused(request: Request) -> Iterator[str]:
-    """Yield what is wrong with values that no API takes, or not this model."""
-    asked, model = request.parameters, request.model
-    effort = asked.reasoning_effort
+def _refused_effort(request: Request) -> Iterator[str]:
+    """Yield what is wrong with an effort that the model does not take."""
+    effort, model = request.parameters.reasoning_effort, request.model
     if effort is not None and model.reasoning_efforts and effort not in model.reasoning_efforts:
         yield _no_effort(model, effort)
-    if (choice := asked.tool_choice) is not None:
-        names = [tool.name for tool in request.tools]
-        if not names and not asked.server_tools:
-            yield f"{model.model_id}: tool_choice: there are no tools to choose from"
-        elif choice not in TOOL_CHOICES and choice not in names:
-            known = ", ".join([*TOOL_CHOICES, *names])
-            yield f"{model.model_id}: tool_choice: expected one of {known}; found {choice!r}"
+
+
+def _refused_choice(request: Request) -> Iterator[str]:
+    """Yield what is wrong with a choice between tools."""
+    asked, model = request.parameters, request.model
+    if (choice := asked.tool_choice) is None:
+        return
+    names = [tool.name for tool in request.tools]
+    if not names and not asked.server_tools:
+        yield f"{model.model_id}: tool_choice: there are no tools to choose from"
+    elif choice not in TOOL_CHOICES and choice not in names:
+        known = ", ".join([*TOOL_CHOICES, *names])
+        yield f"{model.model_id}: tool_choice: expected one of {known}; found {choice!r}"
 
 
 class Wanted(NamedTuple):

@@ -334,12 +334,35 @@ class TestParameters:
             assert body["cache_control"] == mark
 
     def test_a_tool_that_is_not_there_cannot_be_chosen(self) -> None:
-        [problem] = refused(CHAT, tool_choice="nothing")
-        assert "tool_choice: expected one of auto, none, required" in problem
         info = CHAT.info("http://127.0.0.1:9")
-        request = Request(info, QUESTION, SamplingParameters(tool_choice="auto"))
+        asked = provider_class("openai")(info)
+        nothing = SamplingParameters(tool_choice="nothing")
+        with pytest.raises(ConfigError, match="tool_choice: expected one of auto, none, required"):
+            asked.refuse_unsupported(Request(info, QUESTION, nothing, tools=(WEATHER,)))
+        auto = Request(info, QUESTION, SamplingParameters(tool_choice="auto"))
+        with pytest.raises(ConfigError, match="there are no tools to choose from"):
+            asked.refuse_unsupported(auto)
+        # Before there is a request, nobody knows the tools that come with it.
+        assert asked.unsupported(auto) == []
+
+
+class TestBatches:
+    def test_take_headers_from_cards_only(self) -> None:
+        info = ModelInfo(model_id="openai:m", mode="batch", headers={"X-Card": "1"})
+        assert provider_class("openai").unsupported(Request(info, QUESTION)) == []
+        request = Request(info, QUESTION, SamplingParameters(headers={"X-Run": "1"}))
         [problem] = provider_class("openai").unsupported(request)
-        assert "there are no tools to choose from" in problem
+        assert "headers: give them on the card of a batch model" in problem
+
+    @pytest.mark.parametrize(
+        ("provider", "problems"), [("openai", 0), ("anthropic", 0), ("google", 1)]
+    )
+    def test_take_fields_of_bodies_where_the_batch_has_bodies(
+        self, provider: str, problems: int
+    ) -> None:
+        info = ModelInfo(model_id=f"{provider}:m", mode="batch")
+        request = Request(info, QUESTION, SamplingParameters(extra_body={"a": 1}))
+        assert len(provider_class(provider).unsupported(request)) == problems
 
 
 class TestEfforts:
