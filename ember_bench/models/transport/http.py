@@ -148,7 +148,7 @@ class _Connection(asyncio.Protocol):
             self._break(ConnectionError(f"not HTTP: {error}"))
             return
         if self._received > _MOST_HEAD_BYTES + _MOST_AROUND_BYTE * self._size:
-            self._break(ConnectionError(f"headers of more than {_MOST_HEAD_BYTES:,} bytes"))
+            self._break(_head_too_long())
 
     def on_message_begin(self) -> None:
         if self._answer is None:
@@ -159,9 +159,18 @@ class _Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._status = self._parser.get_status_code()
+        if self._received > _MOST_HEAD_BYTES and self._is_head_too_long():
+            return
         if self._listener is not None:
             self._listens = 200 <= self._status < 300 and not _is_packed(self._headers)
             self._listen(self._listener, b"")
+
+    def _is_head_too_long(self) -> bool:
+        """Break a connection whose headers came together with the body, if they are too long."""
+        size = sum(len(name) + len(value) for name, value in self._headers)
+        if size > _MOST_HEAD_BYTES:
+            self._break(_head_too_long())
+        return size > _MOST_HEAD_BYTES
 
     def on_body(self, body: bytes) -> None:
         self._size += len(body)
@@ -222,6 +231,10 @@ class _Connection(asyncio.Protocol):
         if self._ending is not None:
             self._ending.cancel()
             self._ending = None
+
+
+def _head_too_long() -> ConnectionError:
+    return ConnectionError(f"headers of more than {_MOST_HEAD_BYTES:,} bytes")
 
 
 def _is_packed(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -136,7 +136,7 @@ class ResponsesAssembler(Assembler):
 
     def _add(self, event: Mapping[str, Any]) -> bool:
         kind = event.get("type")
-        if kind in self._ENDS:
+        if isinstance(kind, str) and kind in self._ENDS:
             response = event.get("response")
             self._body = response if isinstance(response, dict) else {}
             self.is_whole = self.has_ended = True
@@ -155,7 +155,7 @@ class ResponsesAssembler(Assembler):
 class MessagesAssembler(Assembler):
     """Puts the events of Anthropic's messages together."""
 
-    _PIECES: Final[Mapping[Any, tuple[str, str]]] = {
+    _PIECES: Final[Mapping[str, tuple[str, str]]] = {
         "text_delta": ("text", "text"),
         "thinking_delta": ("thinking", "thinking"),
         "signature_delta": ("thinking", "signature"),
@@ -184,10 +184,10 @@ class MessagesAssembler(Assembler):
         return False
 
     def _add_piece(self, index: int, delta: Any) -> bool:
-        known = self._PIECES.get(field(delta, "type"))
-        if known is None:
+        kind = field(delta, "type")
+        if not isinstance(kind, str) or kind not in self._PIECES:
             return False
-        of, name = known
+        of, name = self._PIECES[kind]
         # Not every gateway says that a block begins.
         block = self._blocks.setdefault(index, {"type": of})
         grow(block, {name: field(delta, name)}, once=frozenset())
