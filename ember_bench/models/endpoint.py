@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from datetime import date
@@ -18,6 +17,7 @@ from ember_bench.models.limits import Gate, WindowHistory
 from ember_bench.models.paying import Ledger, Tab, Unkept, utc_today
 from ember_bench.models.providers.base import Provider
 from ember_bench.models.retry import Deadline, RetryPolicy
+from ember_bench.models.transport.listening import Silence
 from ember_bench.models.types import Completion
 from ember_bench.secrets import without_given
 
@@ -177,16 +177,16 @@ class Endpoint:
             gate.leave()
 
     async def _timed(self, call: Call, deadline: Deadline) -> Completion:
-        seconds = min(self._retry.attempt_timeout_seconds, deadline.left)
+        silence = Silence(lambda: min(self._retry.attempt_timeout_seconds, deadline.left))
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(seconds) as timeout:
+            async with silence:
                 completion = await self.provider.complete(call)
         except TimeoutError:
-            if not timeout.expired():
+            if not silence.is_exceeded:
                 raise
             raise ProviderError(
-                f"{call.request.model.model_id}: no answer within {seconds:g} s",
+                f"{call.request.model.model_id}: {_missing(silence, deadline)}",
                 retryable=True,
                 may_be_charged=True,
             ) from None
@@ -207,6 +207,15 @@ class Endpoint:
             self._answers += 1
             share = max(_SHARE_OF_THE_LATEST, 1 / self._answers)
             self._output_tokens += share * (tokens - self._output_tokens)
+
+
+def _missing(silence: Silence, deadline: Deadline) -> str:
+    """Return what did not come in time."""
+    if not silence.was_broken:
+        return f"no answer within {silence.seconds:g} s"
+    if deadline.left <= 0:
+        return f"no end of the answer within {deadline.seconds:g} s (deadline_seconds)"
+    return f"a part of an answer, and then nothing for {silence.seconds:g} s"
 
 
 def _storable(completion: Completion) -> Completion:

@@ -20,6 +20,7 @@ from ember_bench.models.providers.http_provider import (
 )
 from ember_bench.models.wire import anthropic_messages
 from ember_bench.models.wire.adapting import custom_headers, read_options
+from ember_bench.models.wire.assembling import Assembler, MessagesAssembler
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ember_bench.models.call import Call, Request
     from ember_bench.models.info import ModelInfo
     from ember_bench.models.types import Completion
+    from ember_bench.models.wire.streaming import Stream
 
 KEY_VARIABLE: Final = "ANTHROPIC_API_KEY"
 URL_VARIABLE: Final = "ANTHROPIC_BASE_URL"
@@ -142,10 +144,15 @@ class Anthropic(GeneratedProvider["AsyncAnthropic"]):
 
         return anthropic, anthropic.AnthropicError
 
-    async def _ask(self, client: AsyncAnthropic, arguments: dict[str, Any]) -> Answer:
+    async def _ask(
+        self, client: AsyncAnthropic, arguments: dict[str, Any], stream: Stream | None
+    ) -> Answer:
         api = client.messages
         answer: Any = await api.with_raw_response.create(**known_to(api.create, arguments))
-        return Answer.of(answer.http_response)
+        return await Answer.of(answer.http_response, stream)
+
+    def _assembler(self) -> Assembler:
+        return MessagesAssembler()
 
     def _connect(self) -> AsyncAnthropic:
         import anthropic  # noqa: PLC0415 - see `_sdk`
