@@ -18,13 +18,8 @@ from ember_bench.errors import ConfigError
 from ember_bench.models.batch.openai import OpenAIBatches
 from ember_bench.models.extras import expanded_headers, merged
 from ember_bench.models.providers.base import provider
-from ember_bench.models.providers.http_provider import (
-    Address,
-    Answer,
-    GeneratedProvider,
-    known_to,
-    pooled,
-)
+from ember_bench.models.providers.generated_sdk import GeneratedProvider, known_to, pooled
+from ember_bench.models.providers.http_provider import Address, Answer
 from ember_bench.models.wire import openai_chat, openai_responses
 from ember_bench.models.wire.adapting import custom_headers, find_key, find_url, read_options
 from ember_bench.models.wire.assembling import Assembler, ChatAssembler, ResponsesAssembler

@@ -13,11 +13,12 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from httptools import HttpParserError, HttpResponseParser
 
-from ember_bench.models.transport.connecting import Connector, Origin, basic
+from ember_bench.models.extras import with_headers
+from ember_bench.models.transport.connecting import Connector, Origin, basic, on_same_server
 from ember_bench.models.transport.reply import Reply, too_large
 
 if TYPE_CHECKING:
@@ -300,11 +301,8 @@ class Channel:
             OSError: if there is no connection, or it breaks; `TimeoutError` if it takes too long.
         """
         url = url or self._url
-        if headers:
-            head = self._head_of(url, headers)
-        elif (known := self._heads.get(url)) is not None:
-            head = known
-        else:
+        head = self._head_of(url, headers) if headers else self._heads.get(url)
+        if head is None:
             head = self._heads[url] = self._head_of(url)
         reply = await self._exchange(head, body, listener)
         if reply.status not in _MOVED:
@@ -366,7 +364,7 @@ class Channel:
         headers: Mapping[str, str] | None,
     ) -> Reply:
         for _ in range(_MOST_HOPS):
-            where = _on_same_server(url, reply.headers.get("location", ""))
+            where = on_same_server(url, reply.headers.get("location", ""))
             if reply.status not in _MOVED or where is None:
                 break
             url = where
@@ -389,21 +387,10 @@ class Channel:
             **connector.headers,
             **self._headers,
         }
-        if more:
-            replaced = {name.lower() for name in more}
-            headers = {n: v for n, v in headers.items() if n.lower() not in replaced} | {**more}
+        headers = with_headers(headers, more or {})
         own = urlsplit(self._url)
         if own.username is not None or own.password is not None:
             headers["Authorization"] = basic(own.username, own.password)
         lines = [f"POST {connector.target(target)} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join([*lines, "Content-Length: "]).encode()
-
-
-def _on_same_server(url: str, location: str) -> str | None:
-    """Return where a redirect leads; None if that is another server, or nowhere."""
-    try:
-        where = urljoin(url, location)
-        return where if Origin.of(where) == Origin.of(url) else None
-    except ValueError:  # no address at all
-        return None
