@@ -114,6 +114,10 @@ class ProviderError(EmberBenchError):
         self.retry_after = retry_after
 
 
+class NoAnswerError(ProviderError):
+    """A model did not answer in time; it may still work on the request."""
+
+
 class OfflineError(ProviderError):
     """`--offline` was given and the answer to a call is not in the response store."""
 

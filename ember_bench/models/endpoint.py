@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
-from ember_bench.errors import BudgetExhaustedError, CallGivenUpError, ConfigError, ProviderError
+from ember_bench.errors import (
+    BudgetExhaustedError,
+    CallGivenUpError,
+    ConfigError,
+    NoAnswerError,
+    ProviderError,
+)
 from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Budget, Reservation
 from ember_bench.models.call import Call
-from ember_bench.models.limits import Gate, WindowHistory
+from ember_bench.models.limits import Gate, Ticket, WindowHistory
 from ember_bench.models.providers.base import Provider
-from ember_bench.models.retry import Deadline, RetryPolicy
+from ember_bench.models.retry import RATE_LIMITED, Deadline, RetryPolicy
 from ember_bench.models.types import Completion
 from ember_bench.models.worst_case import unbounded, worst_case_usd
 from ember_bench.secrets import without_given
@@ -24,10 +31,49 @@ _CHARACTERS_PER_TOKEN: Final = 4
 _FIRST_OUTPUT_TOKENS: Final = 300.0
 _SHARE_OF_THE_LATEST: Final = 0.05
 _UNAUTHORIZED: Final = 401
+_PAYMENT_REQUIRED: Final = 402
 
 
 class _TooLateError(ProviderError):
     """The deadline passed before the model could be asked again, of which that tells nothing."""
+
+
+class _Patience:
+    """Ends a timeout when there is no time left, and looks again as long as there is.
+
+    Args:
+        timeout: What is ended.
+        left: Returns the seconds that are left now.
+        seconds: When to look first.
+    """
+
+    __slots__ = ("_left", "_loop", "_timeout", "_timer")
+
+    def __init__(
+        self, timeout: asyncio.Timeout, left: Callable[[], float], seconds: float
+    ) -> None:
+        self._timeout = timeout
+        self._left = left
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    def end(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        left = self._left()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._look)
+        else:
+            self._timeout.reschedule(self._loop.time())
+
+
+def _is_of_the_key(error: ProviderError) -> bool:
+    """Whether another key may be answered at once: this one is refused, or has no money left."""
+    if error.status == RATE_LIMITED:
+        return not error.retryable
+    return error.status in (_UNAUTHORIZED, _PAYMENT_REQUIRED)
 
 
 class Endpoint:
@@ -51,6 +97,7 @@ class Endpoint:
         self._retry = retry.of(provider.model)
         self._budget = budget
         self._batches = batches
+        self._providers = (provider,)
         self._gate = Gate(provider.model, clock=retry.clock)
         self._output_tokens = _FIRST_OUTPUT_TOKENS
         self._answers = 0
@@ -137,53 +184,73 @@ class Endpoint:
         return await budget.reserve(most, model.model_id, "" if purse is None else purse.cell)
 
     async def _attempt(self, call: Call, deadline: Deadline) -> Completion:
-        """Ask once, when the limits allow it."""
+        """Ask once, when the limits allow it; and with another key where one is refused."""
         gate = self._gate
         tokens = self._estimate(call) if gate.counts_tokens else 0.0
-        ticket = await gate.enter(tokens, deadline.left)
-        used = 0.0
-        try:
+        while True:
+            entered = self._retry.clock()
+            ticket = await gate.enter(tokens, deadline.left)
+            deadline.excuse(max(0.0, min(ticket.sent, gate.answered_at(ticket)) - entered))
             deadline.begin()
+            used = 0.0
+            try:
+                completion = await self._heeded(call, ticket, deadline)
+                used = float(completion.usage.total_tokens) or tokens
+                self._learn(completion)
+                return completion
+            except ProviderError as error:
+                if not (_is_of_the_key(error) and gate.bar(ticket, error)):
+                    raise
+            except BaseException:
+                used = tokens
+                raise
+            finally:
+                gate.settle(ticket, tokens, used)
+                gate.leave(ticket)
+
+    async def _heeded(self, call: Call, ticket: Ticket, deadline: Deadline) -> Completion:
+        """Ask once, and tell the limits how it ended."""
+        gate = self._gate
+        try:
             if deadline.left <= 0:
                 raise _TooLateError(
                     f"{call.request.model.model_id}: no answer within {deadline.seconds:g} s "
                     "(deadline_seconds)"
                 )
-            completion = await self._timed(call, deadline)
-            used = float(completion.usage.total_tokens) or tokens
-            self._learn(completion)
+            completion = await self._timed(call, ticket, deadline)
         except _TooLateError:
-            gate.abandoned()
+            gate.abandoned(ticket)
             raise
         except ProviderError as error:
             # A key that is refused is refused for every call.
             if error.retryable or error.status == _UNAUTHORIZED:
+                deadline.excuse(gate.turn(ticket) - ticket.sent)
                 gate.failed(ticket, call.key, error)
-                gate.circuit.check()  # or it would wait for nothing before it is turned away
+                gate.check()  # or it would wait for nothing before it is turned away
             else:
-                gate.answered()
+                gate.declined(ticket)
             raise
         except BaseException:
-            used = tokens
-            gate.abandoned()
+            gate.abandoned(ticket)
             raise
-        else:
-            gate.answered()
-            return completion
-        finally:
-            gate.settle(tokens, used)
-            gate.leave()
+        gate.answered(ticket)
+        return completion
 
-    async def _timed(self, call: Call, deadline: Deadline) -> Completion:
+    async def _timed(self, call: Call, ticket: Ticket, deadline: Deadline) -> Completion:
+        """Ask once, for as long as a request may take from when it is the server's turn."""
         seconds = min(self._retry.attempt_timeout_seconds, deadline.left)
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(seconds) as timeout:
-                completion = await self.provider.complete(call)
+            async with asyncio.timeout(None) as timeout:
+                patience = _Patience(timeout, lambda: self._gate.left(ticket, seconds), seconds)
+                try:
+                    completion = await self._providers[ticket.lane].complete(call)
+                finally:
+                    patience.end()
         except TimeoutError:
             if not timeout.expired():
                 raise
-            raise ProviderError(
+            raise NoAnswerError(
                 f"{call.request.model.model_id}: no answer within {seconds:g} s", retryable=True
             ) from None
         if completion.latency_seconds is not None:

@@ -21,7 +21,7 @@ RATE_LIMITED = 429
 class Deadline:
     """The time limit of a call, from the start of its first request.
 
-    Time in the queue before that does not count.
+    Time in the queue before that does not count, nor does time in which the server answers others.
 
     Args:
         seconds: How long it may take.
@@ -39,6 +39,10 @@ class Deadline:
         """Start the clock, if it is not started."""
         if self._ends == math.inf:
             self._ends = self._clock() + self.seconds
+
+    def excuse(self, seconds: float) -> None:
+        """Give back time that has passed, as it was the turn of others."""
+        self._ends += seconds
 
     @property
     def left(self) -> float:

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from ember_bench.errors import ConfigError, Problem, ProviderError
+from ember_bench.errors import ConfigError, NoAnswerError, Problem, ProviderError
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.types import Image, ToolCall
 from ember_bench.secrets import redacted, remember
@@ -100,7 +100,7 @@ class WireErrors:
 
     def timeout(self) -> ProviderError:
         """No answer in time."""
-        return ProviderError(self._message("no answer in time"), retryable=True)
+        return NoAnswerError(self._message("no answer in time"), retryable=True)
 
     def connection(self, error: BaseException) -> ProviderError:
         """No connection, or one that broke; says the cause of `error` where it has one."""
