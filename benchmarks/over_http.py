@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from benchmarks import environments
 from benchmarks.contestants import (
@@ -20,7 +19,7 @@ from benchmarks.contestants import (
     Contestant,
 )
 from benchmarks.findings import Failure, Findings
-from benchmarks.over_http_tables import rows_and_tables
+from benchmarks.over_http_tables import Call, rows_and_tables
 from benchmarks.peers.measured import Job
 from benchmarks.programs import Program, ProgramFailedError, started
 from benchmarks.server import Server
@@ -28,26 +27,6 @@ from benchmarks.setting import Setting
 
 # Several times what the slowest takes on a machine that has nothing else to do.
 _MOST_SECONDS: Final = 120.0
-
-
-@dataclass(frozen=True)
-class Call:
-    """One job of one contestant, done."""
-
-    contestant: str
-    job: str
-    round: int
-    items: int
-    calls: int
-    concurrency: int
-    latency_ms: int
-    wall_seconds: float
-    cpu_seconds: float
-    server_cpu_seconds: float
-    max_in_flight: int
-    connections: int
-    more: dict[str, Any]
-    versions: dict[str, str]
 
 
 def measure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from benchmarks.contestants import (
     BARE,
@@ -22,11 +22,6 @@ from benchmarks.contestants import (
 )
 from benchmarks.findings import Findings, Row, Spread, Table, number, ratios
 
-if TYPE_CHECKING:
-    from benchmarks.over_http import Call
-
-Measure = Callable[["Call"], float]
-
 _TITLES: Final = {
     CALLS: "Calls at latency 0, concurrency 100",
     EFFICIENCY: "Latency 200 ms, concurrency 100",
@@ -34,6 +29,29 @@ _TITLES: Final = {
     VOTE: "Ensembles of five and a vote, latency 50 ms, 500 items in flight",
     LONG_VOTE: "Ensembles of five and a vote, latency 5 s, 500 items in flight",
 }
+
+
+@dataclass(frozen=True)
+class Call:
+    """One job of one contestant, done."""
+
+    contestant: str
+    job: str
+    round: int
+    items: int
+    calls: int
+    concurrency: int
+    latency_ms: int
+    wall_seconds: float
+    cpu_seconds: float
+    server_cpu_seconds: float
+    max_in_flight: int
+    connections: int
+    more: dict[str, Any]
+    versions: dict[str, str]
+
+
+Measure = Callable[[Call], float]
 
 
 def cpu_per_call(call: Call) -> float:

@@ -22,16 +22,15 @@ import scipy
 
 from benchmarks.statistics_store import NAME, make_results
 from ember_bench.experiment.results.analysis import Analysis
-from ember_bench.experiment.results.cell_data import StoredCells
-from ember_bench.experiment.results.cell_results import stored_results
+from ember_bench.experiment.results.cells import StoredCells
 from ember_bench.experiment.results.comparison import Pair, compare
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.summary import RunSummary
 from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report import table
-from ember_bench.report.html import html_report
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import front_probabilities
+from ember_bench.report.html_report import html_report
 
 COMMAND = [sys.executable, "-c", "from ember_bench.cli import main; main()"]
 
@@ -81,7 +80,7 @@ def comparison(results: Path) -> None:
     asked = rows.description
     baseline = asked.cells[0].name
     read = StoredCells(rows)
-    cells = [stored_results(read, cell, asked.name) for cell in asked.cells]
+    cells = [read.results(cell.name) for cell in asked.cells]
     compare([Pair(cell, cells[0]) for cell in cells if cell.name != baseline], flips=False)
     rows.close()
 

@@ -1,4 +1,4 @@
-"""YAML that remembers where everything stood, so that each mistake has a line and a column."""
+"""YAML documents with the line and column of each of their parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 MAX_BYTES = 10_000_000
 MAX_NODES = 200_000
 MAX_DEPTH = 60
+# Larger integers are no floats, and Python writes none of more than 4,300 digits as text.
+MAX_DIGITS = 300
 
+_TOO_MANY = 10**MAX_DIGITS
+_TOO_LARGE = f"a whole number has at most {MAX_DIGITS} digits"
+_INTEGER = "tag:yaml.org,2002:int"
 _LONGEST_SHOWN = 100
 # Fields whose value no message repeats.
 _SECRET = ("api_key", "base_url")
@@ -148,10 +153,14 @@ class _Builder:
             value = self._constructor.construct_object(node)
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             message = getattr(error, "problem", None) or str(error)
+            if node.tag == _INTEGER and len(node.value) > MAX_DIGITS:
+                message = _TOO_LARGE
             raise ConfigError(Problem(message, self._where(node))) from None
         except (LookupError, AttributeError):  # PyYAML's own way to refuse `!!bool maybe`
             message = f"{_short(node.value)} is no {node.tag.rpartition(':')[2]}"
             raise ConfigError(Problem(message, self._where(node))) from None
+        if isinstance(value, int) and abs(value) >= _TOO_MANY:
+            raise ConfigError(Problem(_TOO_LARGE, self._where(node)))
         self._check_text(node)
         return value
 

@@ -1,6 +1,6 @@
-"""Every error that ember-bench raises on purpose.
+"""Errors that ember-bench raises on purpose.
 
-A user who catches `EmberBenchError` catches all of them; anything else is a bug of ours.
+All of them are `EmberBenchError`; any other exception is a bug in ember-bench.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in what the user wrote."""
+    """One mistake in a grid, a card or an option."""
 
     message: str
     location: Location | None = None
@@ -45,7 +45,7 @@ class Problem:
 
 
 class ConfigError(EmberBenchError):
-    """What the user wrote (grid, card, option) cannot be run; says all that is wrong with it."""
+    """A grid, a card or an option has mistakes; `problems` lists all of them."""
 
     def __init__(self, *problems: Problem | str) -> None:
         self.problems = tuple(p if isinstance(p, Problem) else Problem(p) for p in problems)
@@ -76,7 +76,7 @@ class DataMissingError(ConfigError):
 
 
 class SignatureError(EmberBenchError, ValueError):
-    """An operator was given, or gave, something its signature does not allow; names the field."""
+    """An operator's inputs or outputs do not fit its signature; the message names the field."""
 
 
 class GraphError(EmberBenchError, ValueError):

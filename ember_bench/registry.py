@@ -1,16 +1,18 @@
-"""Finds and reads the registry's cards.
+"""Cards and code of the registries in force.
 
 A card is a YAML file in `registry/<kind>/`. Registries come in layers, later ones on top: the
-built-in one, installed packages' (entry point group `ember_bench.registry`: a callable that
-returns a folder), the working directory's `registry/`, and the one beside a grid file. A card
-replaces one of the same name below it only if it says `override: true`; two of one name in one
-registry are an error. A `.py` file beside the cards is imported when its registry is read, and
-may register code with the same decorators that the built-ins use.
+built-in one, those of installed packages (entry point group `ember_bench.registry`: a callable
+that returns a folder), `registry/` in the working directory, and `registry/` beside a grid file.
+A card replaces one of the same name below it only if it says `override: true`. Cards of one name
+with equal content are one card. A card that cannot be used is an error where it is needed, and
+nowhere else. A `.py` file beside the cards is executed when its registry is read; it registers
+code with the decorators that the built-ins use.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -21,11 +23,15 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from ember_bench import code_identity
 from ember_bench.documents import Document, read_document
 from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
 
 Kind = Literal["models", "datasets", "evaluators", "architectures", "signatures"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+_SHOWN: Final = 3
+_NAME: Final = re.compile(r"""^name:[ \t]*["']?([^\s"'#]+)""", re.MULTILINE)
 
 # What a card carries for the registry itself, not for its kind.
 ENVELOPE: Final = ("override",)
@@ -60,42 +66,166 @@ def _package_roots() -> list[Path]:
     return [Path(point.load()()) for point in entry_points(group="ember_bench.registry")]
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenCard:
+    """A card that cannot be used.
+
+    Attributes:
+        name: As in `Card`; the file's name if the card's own cannot be read.
+        problems: The mistakes, with their places.
+        below: The registry whose card of the same name it contradicts, if that is the mistake.
+    """
+
+    kind: Kind
+    name: str
+    path: Path
+    registry: Path
+    problems: tuple[Problem, ...]
+    below: Path | None = None
+
+
 @dataclass
 class Cards:
     """The cards of several registries, lowest first.
 
     Raises:
-        ConfigError: on first use, if any card is unreadable, two claim one name, or code beside
-            them fails.
+        ConfigError: on first use, if code beside the cards fails.
     """
 
     roots: Sequence[Path] = field(default_factory=default_roots)
 
-    def get(self, kind: Kind, name: str) -> Card:
-        """Return the card, or raise `UnknownNameError` with near matches."""
+    def get(self, kind: Kind, name: str, location: Location | None = None) -> Card:
+        """Return a card.
+
+        Args:
+            kind: The kind of the card.
+            name: Its name.
+            location: The place that names it, for the error.
+
+        Raises:
+            UnknownNameError: if there is none; lists near matches.
+            ConfigError: if the card is broken, or may be one of those whose name is unreadable.
+        """
+        broken = self.broken(kind)
+        if name in broken:
+            raise ConfigError(*broken[name].problems)
         cards = self.all(kind)
-        try:
+        if name in cards:
             return cards[name]
-        except KeyError:
-            raise UnknownNameError(kind.removesuffix("s"), name, cards) from None
+        unknown = UnknownNameError(kind.removesuffix("s"), name, cards, location)
+        if broken:
+            raise ConfigError(*unknown.problems, *self.problems(kind)[:_SHOWN])
+        raise unknown
 
     def all(self, kind: Kind) -> dict[str, Card]:
-        """Return every card of `kind` by name, sorted by name."""
-        return self._by_kind[kind]
+        """Return every usable card of `kind` by name, sorted by name."""
+        return self._layers.cards[kind]
+
+    def broken(self, kind: Kind) -> dict[str, BrokenCard]:
+        """Return every broken card of `kind` by name, sorted by name."""
+        return self._layers.broken[kind]
+
+    def problems(self, *kinds: Kind) -> list[Problem]:
+        """Return the mistakes in the broken cards of `kinds`, by default of all.
+
+        Cards of one registry that contradict those of another one have one message together.
+        """
+        found: list[Problem] = []
+        twins: dict[tuple[Path, Path], list[BrokenCard]] = {}
+        for kind in kinds or KINDS:
+            for card in self.broken(kind).values():
+                if card.below is None:
+                    found += card.problems
+                else:
+                    twins.setdefault((card.registry, card.below), []).append(card)
+        return found + [_contradiction(cards) for cards in twins.values()]
 
     @cached_property
-    def _by_kind(self) -> dict[Kind, dict[str, Card]]:
-        merged: dict[Kind, dict[str, Card]] = {kind: {} for kind in KINDS}
-        problems: list[Problem] = []
+    def _layers(self) -> _Layers:
+        layers = _Layers()
+        executed: set[tuple[str, str]] = set()
         for root in _distinct(self.roots):
             for kind in KINDS:
-                layer, found = _read_layer(root, kind)
-                problems += found
-                problems += _stack(merged[kind], layer)
-            _import_code(root)
-        if problems:
-            raise ConfigError(*problems)
-        return {kind: dict(sorted(cards.items())) for kind, cards in merged.items()}
+                layers.add(root, kind)
+            _import_code(root, executed)
+        return layers.sorted()
+
+
+class _Layers:
+    """Cards and broken cards by kind and name, of the registries added so far."""
+
+    def __init__(self) -> None:
+        self.cards: dict[Kind, dict[str, Card]] = {kind: {} for kind in KINDS}
+        self.broken: dict[Kind, dict[str, BrokenCard]] = {kind: {} for kind in KINDS}
+
+    def add(self, root: Path, kind: Kind) -> None:
+        """Put the cards of one kind in a registry on top."""
+        here: dict[str, Card] = {}
+        for path in sorted((root / kind).glob("**/*.y*ml")):
+            try:
+                card = _read_card(path, kind, root)
+            except ConfigError as error:
+                name = _name_of(path)
+                self.broken[kind][name] = BrokenCard(kind, name, path, root, error.problems)
+                continue
+            twin = here.setdefault(card.name, card)
+            if not _agree(twin, card):
+                message = f"{card.name!r} is already defined in {twin.document.path}"
+                self._break(card, message, None)
+        for card in here.values():
+            self._stack(card)
+
+    def _stack(self, card: Card) -> None:
+        below = self.cards[card.kind].get(card.name)
+        if below is None or card.override:
+            self.cards[card.kind][card.name] = card
+            if card.override:
+                self._mend(card)
+        elif not _agree(below, card):
+            message = (
+                f"{card.name!r} is already defined in {below.document.path}; "
+                "rename it, or add `override: true` to replace that one"
+            )
+            self._break(card, message, below.registry)
+
+    def _mend(self, card: Card) -> None:
+        """Forget that a card of a lower registry is broken: this one replaces it."""
+        known = self.broken[card.kind].get(card.name)
+        if known is not None and known.registry != card.registry:
+            del self.broken[card.kind][card.name]
+
+    def _break(self, card: Card, message: str, below: Path | None) -> None:
+        problem = card.document.problem(message, "name")
+        self.broken[card.kind][card.name] = BrokenCard(
+            card.kind, card.name, card.document.path, card.registry, (problem,), below
+        )
+
+    def sorted(self) -> _Layers:
+        """Return the same, by name."""
+        for kind in KINDS:
+            broken = self.broken[kind]
+            usable = {n: c for n, c in self.cards[kind].items() if n not in broken}
+            self.cards[kind] = dict(sorted(usable.items()))
+            self.broken[kind] = dict(sorted(broken.items()))
+        return self
+
+
+def _contradiction(cards: Sequence[BrokenCard]) -> Problem:
+    """Return one message for cards of a registry that contradict those of another."""
+    first = cards[0]
+    if len(cards) == 1:
+        return first.problems[0]
+    names = ", ".join(card.name for card in cards[:_SHOWN])
+    more = ", ..." if len(cards) > _SHOWN else ""
+    return Problem(
+        f"{len(cards)} cards differ from those of the same names in {first.below} "
+        f"({names}{more}); rename them, or add `override: true` to replace those",
+        Location(first.registry),
+    )
+
+
+def _agree(one: Card, other: Card) -> bool:
+    return one.document.data == other.document.data
 
 
 def _distinct(roots: Sequence[Path]) -> Iterator[Path]:
@@ -105,24 +235,6 @@ def _distinct(roots: Sequence[Path]) -> Iterator[Path]:
         if resolved not in seen and resolved.is_dir():
             seen.add(resolved)
             yield resolved
-
-
-def _read_layer(root: Path, kind: Kind) -> tuple[dict[str, Card], list[Problem]]:
-    """Read the cards of one kind in one registry, and what is wrong with them."""
-    cards: dict[str, Card] = {}
-    problems: list[Problem] = []
-    for path in sorted((root / kind).glob("**/*.y*ml")):
-        try:
-            card = _read_card(path, kind, root)
-        except ConfigError as error:
-            problems += error.problems
-            continue
-        if (twin := cards.get(card.name)) is not None:
-            message = f"{card.name!r} is already defined in {twin.document.path}"
-            problems.append(card.document.problem(message, "name"))
-        else:
-            cards[card.name] = card
-    return cards, problems
 
 
 def _read_card(path: Path, kind: Kind, root: Path) -> Card:
@@ -136,25 +248,32 @@ def _read_card(path: Path, kind: Kind, root: Path) -> Card:
     return Card(kind, name, Document(path, data, document.marks), root, override)
 
 
-def _stack(below: dict[str, Card], layer: dict[str, Card]) -> list[Problem]:
-    """Put `layer` on top of `below`; return a problem for each card that may not replace one."""
-    problems = []
-    for name, card in layer.items():
-        if name in below and not card.override:
-            message = (
-                f"{name!r} is already defined in {below[name].document.path}; "
-                "rename it, or add `override: true` to replace that one"
-            )
-            problems.append(card.document.problem(message, "name"))
-        else:
-            below[name] = card
-    return problems
+def _name_of(path: Path) -> str:
+    """Return the name that a card which cannot be read seems to have."""
+    try:
+        found = _NAME.search(path.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        found = None
+    return found[1] if found else path.stem
 
 
-def _import_code(root: Path) -> None:
+def _import_code(root: Path, executed: set[tuple[str, str]]) -> None:
+    """Execute the `.py` files of a registry, once, and again after one of them was edited.
+
+    Args:
+        root: The registry.
+        executed: Place and digest of the files of lower registries. A copy of one of them is left
+            out, as it would register the same names.
+    """
+    code_identity.forget_edited(root)
     for path in sorted(root.glob("**/*.py")):
+        content = (path.relative_to(root).as_posix(), sha256(path.read_bytes()).hexdigest())
+        if content in executed:
+            continue
+        executed.add(content)
         # Named after the whole path, so that two registries may each have a `models.py`.
-        name = f"_ember_bench_registry_{sha256(str(path).encode()).hexdigest()[:16]}"
+        digest = sha256(str(path).encode()).hexdigest()[:16]
+        name = f"{code_identity.REGISTRY_MODULE}{digest}"
         if name in sys.modules:
             continue
         spec = importlib.util.spec_from_file_location(name, path)
@@ -162,6 +281,7 @@ def _import_code(root: Path) -> None:
             raise ConfigError(f"{path}: cannot be imported")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
+        code_identity.note_import(module, f"{root.name}/{path.relative_to(root).as_posix()}")
         try:
             spec.loader.exec_module(module)
         except BaseException as error:
@@ -170,6 +290,7 @@ def _import_code(root: Path) -> None:
                 raise
             message = f"{type(error).__name__}: {error}"
             raise ConfigError(Problem(message, _place_in(path, error))) from error
+    code_identity.note_loaded(root)
 
 
 def _place_in(path: Path, error: Exception) -> Location:

@@ -1,15 +1,20 @@
-"""Texts without what must not be seen: keys, and passwords in addresses.
+"""Removal of secrets from texts: keys, and passwords in addresses.
 
-An adapter takes its own key out of what a server says. This is the net below it: whatever is told
-or kept of an error, a user's own operator's too, goes through `without_secrets`.
+A provider's adapter removes its own key from what a server says. This is the net below it: every
+error that is shown or stored, also that of a user's operator, goes through `without_secrets`. A
+secret is found as it is, inside base64, and with characters escaped for URLs, JSON or HTML.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import re
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 HIDDEN: Final = "***"
 
@@ -27,6 +32,11 @@ _SHORTEST: Final = 8
 # What local servers take for a key (`lm-studio`) is a word that an answer may have.
 _SHORTEST_IN_ANSWERS: Final = 16
 
+_BASE64: Final = "A-Za-z0-9+/_-"
+_BASIC: Final = re.compile(rf"(?i)(\bbasic(?:\s|%20|\+)+)([{_BASE64}]+(?:=|%3D){{0,2}})")
+
+_HTML: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"}
+
 _given: set[str] = set()
 
 
@@ -39,11 +49,14 @@ def remember(secret: str) -> None:
 def without_given(answer: str) -> str:
     """Return a model's answer without keys that were given: some servers echo what they are sent.
 
-    Of an answer nothing else is taken, and nothing that may be a word.
+    Nothing else is removed, and nothing that may be a word.
     """
     for secret in _given:
-        if secret in answer and len(secret) >= _SHORTEST_IN_ANSWERS:
-            answer = answer.replace(secret, HIDDEN)
+        if len(secret) >= _SHORTEST_IN_ANSWERS:
+            if secret in answer:
+                answer = answer.replace(secret, HIDDEN)
+            if any(part in answer for part in _in_base64(secret)):
+                answer = _encoded(secret).sub(HIDDEN, answer)
     return answer
 
 
@@ -55,15 +68,75 @@ def passwords(address: str) -> list[str]:
 
 
 def redacted(text: str) -> str:
-    """Return `text` without user names and passwords in any address in it."""
+    """Return `text` without Basic credentials and without user names and passwords in addresses."""
+    text = _BASIC.sub(_without_credentials, text)
     return _PARAMETER.sub(rf"\1{HIDDEN}", _USER.sub(f"{HIDDEN}@", text))
 
 
 def without_secrets(text: str) -> str:
     """Return `text` without passwords in addresses, keys that were given, and the environment's."""
     for secret in sorted({*_given, *_of_environment()}, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
+        text = _encoded(secret).sub(HIDDEN, text.replace(secret, HIDDEN))
+        text = _escaped(secret).sub(HIDDEN, text)
     return redacted(text)
+
+
+def _without_credentials(found: re.Match[str]) -> str:
+    """Return "Basic ***" if what follows is the base64 of a user and a password."""
+    coded = unquote(found[2]).rstrip("=").translate(str.maketrans("-_", "+/"))
+    try:
+        decoded = base64.b64decode(coded + "=" * (-len(coded) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return found[0]
+    return f"{found[1]}{HIDDEN}" if ":" in decoded and decoded.isprintable() else found[0]
+
+
+@lru_cache(maxsize=256)
+def _in_base64(secret: str) -> tuple[str, ...]:
+    """Return the base64 of `secret` inside any longer text: one string for each of 3 alignments.
+
+    The first and last characters, which depend on the neighbours, are left out.
+    """
+    raw, parts = secret.encode("utf-8", "surrogatepass"), []
+    for before in range(3):
+        whole = (before + len(raw)) // 3 * 3 - before  # bytes up to the last whole group
+        coded = base64.b64encode(b"\0" * before + raw[:whole]).decode()
+        parts.append(coded[4 if before else 0 :])
+    return (*parts, *(part.translate(str.maketrans("+/", "-_")) for part in parts))
+
+
+@lru_cache(maxsize=256)
+def _encoded(secret: str) -> re.Pattern[str]:
+    """Return a pattern of whole base64 words with `secret` in them."""
+    parts = "|".join(re.escape(part) for part in dict.fromkeys(_in_base64(secret)) if part)
+    return re.compile(rf"[{_BASE64}]*(?:{parts})[{_BASE64}]*={{0,2}}")
+
+
+@lru_cache(maxsize=256)
+def _escaped(secret: str) -> re.Pattern[str]:
+    """Return a pattern of `secret` with any of its characters escaped."""
+    return re.compile("".join(f"(?:{'|'.join(_escapes(character))})" for character in secret))
+
+
+def _escapes(character: str) -> Iterator[str]:
+    """Yield a character's forms in URLs (quoted up to twice), JSON, Python, HTML and shells."""
+    code = ord(character)
+    yield re.escape(character)
+    quoted = quote(character, safe="", errors="surrogatepass")
+    if quoted == character:
+        quoted = f"%{code:02X}"
+    yield f"(?i:{quoted}|{quoted.replace('%', '%25')})"
+    units = character.encode("utf-16-be", "surrogatepass")
+    unicode = "".join(rf"\\{{1,2}}u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
+    yield f"(?i:{unicode}|&#0*{code};|&#x0*{code:x};)"
+    if code < 256:
+        yield rf"(?i:\\{{1,2}}x{code:02x})"
+    if not character.isalnum():
+        yield rf"\\{{1,3}}{re.escape(character)}"
+    if character == " ":
+        yield r"\+"
+    if (named := _HTML.get(character)) is not None:
+        yield named
 
 
 def _of_environment() -> list[str]:

@@ -264,3 +264,12 @@ def test_random_edits_are_read_or_refused_at_a_place_in_the_file(seed: int, edit
         assert problem.location is not None
         assert problem.location.line is not None
         assert 1 <= problem.location.line <= len(text.split("\n")) + 1
+
+
+@pytest.mark.parametrize(
+    "number", ["9" * 301, "9" * 5_000, "0x" + "f" * 5_000, "0b" + "1" * 20_000, "-" + "1" * 301]
+)
+def test_an_integer_that_python_cannot_write_is_one_mistake(number: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_document(f"a: 1\nb: [{number}]\n", Path("x.yaml"))
+    assert str(caught.value) == "x.yaml:2:5: a whole number has at most 300 digits"

@@ -30,9 +30,14 @@ def write(root: Path, name: str, text: str) -> Path:
 
 
 def refused(*roots: Path) -> str:
-    with pytest.raises(ConfigError) as caught:
-        Cards(roots).all("datasets")
-    return str(caught.value)
+    """Return the messages of all broken cards; none of them can be got."""
+    cards = Cards(roots)
+    for kind in KINDS:
+        for name in cards.broken(kind):
+            assert name not in cards.all(kind)
+            with pytest.raises(ConfigError):
+                cards.get(kind, name)
+    return "\n".join(map(str, cards.problems()))
 
 
 class TestCards:
@@ -84,8 +89,61 @@ class TestCards:
         write(low, "datasets/a.yaml", "name: 7")
         write(low, "models/b.yaml", "x: [")
         write(low, "datasets/c.yaml", "x: 1")
-        write(high, "datasets/c.yaml", "x: 1")
+        write(high, "datasets/c.yaml", "x: 2")
         assert len(refused(low, high).splitlines()) == 3
+
+
+class TestBrokenCards:
+    @pytest.mark.parametrize("text", ["x: [", "name: bad\nx: [", "name: bad\noverride: maybe"])
+    def test_break_only_what_needs_them(self, low: Path, text: str) -> None:
+        bad = write(low, "datasets/bad.yaml", text)
+        write(low, "datasets/good.yaml", "x: 1")
+        cards = Cards([low])
+        assert cards.get("datasets", "good").document.data["x"] == 1
+        assert list(cards.all("datasets")) == ["good"]
+        with pytest.raises(ConfigError) as caught:
+            cards.get("datasets", "bad")
+        assert str(caught.value).startswith(f"{bad}:")
+
+    def test_are_named_when_a_name_is_not_found_as_they_may_have_it(self, low: Path) -> None:
+        bad = write(low, "datasets/a.yaml", "x: [")
+        with pytest.raises(ConfigError) as caught:
+            Cards([low]).get("datasets", "wanted")
+        unknown, broken = caught.value.problems
+        assert "unknown dataset 'wanted'" in str(unknown)
+        assert str(broken).startswith(f"{bad}:")
+
+    def test_are_replaced_by_a_card_above_that_says_so(self, low: Path, high: Path) -> None:
+        write(low, "datasets/same.yaml", "x: [")
+        write(high, "datasets/same.yaml", "x: 2\noverride: true")
+        assert Cards([low, high]).get("datasets", "same").document.data["x"] == 2
+
+
+class TestCopies:
+    def test_equal_cards_of_two_registries_are_one_card(self, low: Path, high: Path) -> None:
+        for root in (low, high):
+            write(root, "datasets/same.yaml", f"# a comment in {root.name}\nx: 1")
+        cards = Cards([low, high])
+        assert cards.get("datasets", "same").registry == low
+        assert cards.problems() == []
+
+    def test_cards_that_differ_have_one_message_for_a_registry(self, low: Path, high: Path) -> None:
+        for root in (low, high):
+            for number in range(90):
+                write(root, f"datasets/d{number}.yaml", f"x: {root.name}")
+        (message,) = map(str, Cards([low, high]).problems())
+        assert message.startswith(f"{high}: 90 cards differ from those of the same names in {low}")
+
+    def test_equal_code_of_two_registries_is_executed_once(self, low: Path, high: Path) -> None:
+        code = (
+            "from ember_bench.operators import answer_format\n"
+            "@answer_format('copied_format')\n"
+            "def parse(text, choices):\n    return text\n"
+        )
+        for root in (low, high):
+            write(root, "formats.py", code)
+            write(root, "datasets/same.yaml", "x: 1")
+        assert Cards([low, high]).get("datasets", "same")
 
 
 class TestLayers:

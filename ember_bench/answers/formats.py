@@ -21,6 +21,7 @@ from typing import Final
 from ember_bench.answers.choices import parse_choice, parse_yes_no
 from ember_bench.answers.numbers import parse_integers, parse_number
 from ember_bench.answers.programs import parse_program
+from ember_bench.code_identity import code_digest
 from ember_bench.errors import ConfigError, Location, UnknownNameError
 
 Parser = Callable[[str, Sequence[str]], str | None]
@@ -44,6 +45,12 @@ class AnswerFormat:
     def identity(self) -> str:
         """The name and version, such as `number@1`."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def full_identity(self) -> str:
+        """The identity, and of a user's format also the digest of its code."""
+        code = code_digest(self.parse)
+        return f"{self.identity}+{code}" if code else self.identity
 
 
 _FORMATS: Final[dict[str, AnswerFormat]] = {}

@@ -1,4 +1,4 @@
-"""What is said before model-written code runs without a sandbox."""
+"""The warning before model-written code runs without a sandbox."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ember_bench.cli._output import say
 
 
 def warn_of_unsafe_code() -> None:
-    """Say loudly what `--unsafe-code` means here: nothing where there is a sandbox."""
+    """Warn of `--unsafe-code`, if there is no sandbox."""
     from ember_bench.evaluators.sandbox import find_sandbox
 
     if find_sandbox(unsafe=True).bubblewrap is None:

@@ -17,7 +17,7 @@ LOOK: Final[Mapping[str, Any]] = {
     # Without rich, whose import costs more than all the rest of `--help`.
     "rich_markup_mode": None,
 }
-"""What all commands have in common."""
+"""The common options of all commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Group(TyperGroup):
 
 
 class LazyGroup(Group):
-    """A group whose help needs none of its commands, and whose commands need not each other."""
+    """A group that imports a command only when it is run."""
 
     commands_by_name: ClassVar[Mapping[str, Later]]
 

@@ -29,8 +29,8 @@ class Status(IntEnum):
 
 
 def say(message: str) -> None:
-    """Print a message for people."""
-    from ember_bench.report.text import clean
+    """Print a message."""
+    from ember_bench.drawing.text import clean
     from ember_bench.secrets import without_secrets
 
     with suppress(OSError):
@@ -38,7 +38,7 @@ def say(message: str) -> None:
 
 
 def fail(error: EmberBenchError) -> None:
-    """Print what is wrong, a line for each problem."""
+    """Print an error, a line for each problem."""
     from ember_bench.errors import ConfigError
 
     problems = error.problems if isinstance(error, ConfigError) else (error,)
@@ -48,20 +48,20 @@ def fail(error: EmberBenchError) -> None:
 
 def put(text: str) -> None:
     """Print a result."""
-    from ember_bench.report.text import clean
+    from ember_bench.drawing.text import clean
 
     with _printing():
         print(clean(text))
 
 
 def put_text(text: Text) -> None:
-    """Print a result with its styles, without them where there is no terminal."""
+    """Print a result, with its styles if stdout is a terminal."""
     from rich.console import Console
     from rich.text import Text
 
-    from ember_bench.report.text import clean
+    from ember_bench.drawing.text import clean
 
-    # Tables clean what they are given. If one forgot, it loses its styles, and no more than that.
+    # Tables clean their texts. If one forgot, it only loses its styles.
     cleaned = clean(text.plain)
     shown = text if cleaned == text.plain else Text(cleaned)
 
@@ -77,7 +77,7 @@ def put_json(value: Any) -> None:
     """Print a result for machines."""
     import msgspec
 
-    from ember_bench.report.text import clean_json
+    from ember_bench.drawing.text import clean_json
 
     text = clean_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
     with _printing():
@@ -86,7 +86,7 @@ def put_json(value: Any) -> None:
 
 @contextmanager
 def _printing() -> Iterator[None]:
-    """Print a result. Whoever closes a pipe (`| head`) has seen enough; else, a failure is one.
+    """Print a result. A pipe that its reader closes is no error.
 
     Raises:
         OutputError: if it cannot be written.
@@ -97,7 +97,7 @@ def _printing() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except OSError as error:
-        # What is left in the buffer would be tried again when the interpreter ends.
+        # The rest of the buffer would be written again when the interpreter ends.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end
         if not isinstance(error, BrokenPipeError):
             raise OutputError(f"the results cannot be printed: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""How far a run is: alive in a terminal, a plain line now and then without one."""
+"""The progress of a run: a bar in a terminal, else a line now and then."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ember_bench.cli._output import say
+from ember_bench.drawing.number_format import count, dollars, duration
+from ember_bench.drawing.text import clean
 from ember_bench.experiment.runner import Progress
-from ember_bench.report.number_format import count, dollars, duration
-from ember_bench.report.text import clean
 from ember_bench.running.session import Listener
 from ember_bench.secrets import without_secrets
 
@@ -24,7 +24,7 @@ _REFRESHES_PER_SECOND: Final = 4
 
 
 class Announcer(Listener):
-    """Says what matters about a run, once; how far it is, is left to subclasses.
+    """Prints the events of a run; subclasses show its progress.
 
     Args:
         simulated: Whether money is only simulated.
@@ -34,7 +34,7 @@ class Announcer(Listener):
         self.simulated = simulated
 
     def started(self, progress: Progress) -> None:
-        """Say what is kept of earlier runs, and what changed."""
+        """Print the number of trials kept from earlier runs, and the changes."""
         missing = progress.scheduled - progress.kept
         if progress.changes:
             changes = "; ".join(progress.changes)
@@ -44,7 +44,7 @@ class Announcer(Listener):
             say(f"kept {kept} from earlier runs")
 
     def stopping(self) -> None:
-        """Say what Ctrl-C does."""
+        """Print the effect of Ctrl-C."""
         self.note(
             "stopping: no further trial is begun and no further request sent; those in flight are "
             "finished and stored; press Ctrl-C again to stop at once"
@@ -111,7 +111,7 @@ class Lines(Announcer):
 
 
 class Alive(Announcer):
-    """A bar, and what was done so far beside it.
+    """A bar, and the progress in numbers beside it.
 
     Args:
         simulated: Whether money is only simulated.
@@ -182,14 +182,14 @@ class Alive(Announcer):
 
 
 def listener(*, simulated: bool, quiet: bool) -> Listener:
-    """Return who tells the user how a run goes."""
+    """Return the listener that shows the progress of a run."""
     if quiet:
         return Listener()
     return Alive(simulated=simulated) if sys.stderr.isatty() else Lines(simulated=simulated)
 
 
 def _left(progress: Progress, seconds: float) -> float | None:
-    """Return how many seconds the rest will take at this rate; None if that is unknown, or over."""
+    """Return the seconds that the rest will take at this rate; None if unknown, or at the end."""
     missing = progress.scheduled - progress.kept - progress.done
     if not (progress.done and missing):
         return None

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
 from ember_bench.cli._output import columns, put_json, put_text
-
-if TYPE_CHECKING:
-    from ember_bench.experiment.results.pairing import Group
-    from ember_bench.running.find_results import ResultsReader
 
 _FLIPS: Final = 5
 _FEW: Final = 3
@@ -50,14 +46,15 @@ def compare(
     """Compare cells on the items that both have."""
     from ember_bench.errors import UnknownNameError
     from ember_bench.experiment.results import comparison
-    from ember_bench.experiment.results.pairing import pair_up
-    from ember_bench.running.find_results import ResultsReader
+    from ember_bench.experiment.results.comparison import pair_up
+    from ember_bench.experiment.results.summary import CORRECTIONS
+    from ember_bench.running.find_results import ResultsReader, find_group
 
-    known = {name: name for name in comparison.CORRECTIONS}
+    known = {name: name for name in CORRECTIONS}
     if correction not in known:
         raise UnknownNameError("correction", correction, known)
     with ResultsReader(results) as reader:
-        pairs = pair_up([_group(name, reader, tracking_uri) for name in names])
+        pairs = pair_up([find_group(name, reader, tracking_uri) for name in names])
         if flips is None:
             flips = _FLIPS if len(pairs) <= _FEW else 0
         listed = bool(flips or as_json or report is not None)
@@ -71,25 +68,6 @@ def compare(
     if as_json:
         put_json(table)
         return
-    from ember_bench.report.compared import comparison_table
+    from ember_bench.report.comparison_table import comparison_table
 
     put_text(comparison_table(table, columns(), flips=flips))
-
-
-def _group(name: str, reader: ResultsReader, tracking_uri: str | None) -> Group:
-    """Return the cells that a name stands for: results in a folder, else runs in MLflow.
-
-    Raises:
-        ConfigError: if it stands for nothing.
-    """
-    from ember_bench.errors import ConfigError
-    from ember_bench.tracking.uris import RUN_PREFIX, default_uri
-
-    if not name.startswith(RUN_PREFIX):
-        if (found := reader.group(name)) is not None:
-            return found
-        if tracking_uri is None:
-            raise ConfigError(reader.missing(name))
-    from ember_bench.tracking.reading import read_runs
-
-    return read_runs(name.removeprefix(RUN_PREFIX), tracking_uri or default_uri(reader.results))

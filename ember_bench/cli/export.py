@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 import typer
 
 if TYPE_CHECKING:
-    from ember_bench.report.formats import Table
+    from ember_bench.report.table_formats import Table
     from ember_bench.running.find_results import Named
 
 _READ: Final = ("md", "latex")
 _WHAT: Final = ("cells", "trials", "calls", "nodes", "choices", "members")
 _GRAPHS: Final = ("choices", "members")
-"""What the graphs are run for, on stored answers."""
+"""Tables for which the graphs run on stored answers."""
 
 
 def export(
@@ -42,7 +42,7 @@ def export(
 ) -> None:
     """Write an experiment's results as a table."""
     from ember_bench.errors import ConfigError, UnknownNameError
-    from ember_bench.report.formats import FORMATS, write_table
+    from ember_bench.report.table_formats import FORMATS, write_table
     from ember_bench.report.tidy import choices_table, members_table
     from ember_bench.running.find_results import ResultsReader
 
@@ -99,7 +99,7 @@ def opened(output: Path | None, option: str = "--output") -> Iterator[BinaryIO]:
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
         except BrokenPipeError:
-            # Whoever reads has seen enough; Python would complain once more at exit.
+            # The reader has closed the pipe; Python would complain once more at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     try:

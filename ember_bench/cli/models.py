@@ -1,4 +1,4 @@
-"""`ember-bench models check`: what the cards' prices are worth today."""
+"""`ember-bench models check`: the prices of the cards against a current list."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check(
     if as_json:
         put_json({"price_list": price_list_version(), "date": today, "models": checks})
     else:
-        from ember_bench.report.prices import prices_table
+        from ember_bench.report.price_table import prices_table
 
         put_text(prices_table(checks, price_list_version()))
     if any(found.status is PriceStatus.DRIFTED for found in checks):

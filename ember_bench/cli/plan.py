@@ -1,4 +1,4 @@
-"""`ember-bench plan`: what a grid is going to ask, before it asks."""
+"""`ember-bench plan`: the calls and cost of a grid in advance."""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ def _write_html(
 
     from ember_bench.cli.export import opened
     from ember_bench.models.store.response_store import StoredAnswers
-    from ember_bench.report.html import html_report
     from ember_bench.report.html_contents import MOST_TRIALS, Contents
+    from ember_bench.report.html_report import html_report
     from ember_bench.running.find_results import ResultsReader
     from ember_bench.running.places import RESPONSES
 
@@ -117,7 +117,7 @@ def _write_html(
 def _choices(
     named: Named, data_dir: Path | None
 ) -> tuple[Mapping[str, Sequence[ChoiceSummary]], list[str]]:
-    """Return how well nodes choose, by cell; or a note that says why that is not known."""
+    """Return the choices of nodes by cell; or a note on why they are unknown."""
     from ember_bench.errors import EmberBenchError
     from ember_bench.running.node_choices import attributed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,8 +12,6 @@ from ember_bench.cli._output import columns, put, put_json, put_text
 if TYPE_CHECKING:
     from ember_bench.experiment.results.summary import ExperimentSummary
     from ember_bench.registry import Cards
-
-_EXPERIMENT = "experiment"
 
 
 def show(
@@ -29,15 +27,16 @@ def show(
 ) -> None:
     """Print an experiment's table again, or what a card says."""
     from ember_bench.registry import Cards
+    from ember_bench.running.find_names import EXPERIMENT, kind_of
 
     cards = Cards()
-    found = _kind(name, kind or ("architecture" if svg is not None else None), results, cards)
+    found = kind_of(name, kind or ("architecture" if svg is not None else None), results, cards)
     if svg is not None:
         _write_diagram(found, name, cards, svg)
-    if found == _EXPERIMENT:
+    if found == EXPERIMENT:
         _show_experiment(name, results, as_json=as_json)
         return
-    from ember_bench.report.cards import card_facts, card_text
+    from ember_bench.report.card_text import card_facts, card_text
 
     facts = card_facts(found, name, cards)
     if as_json:
@@ -67,77 +66,19 @@ def _write_diagram(kind: str, name: str, cards: Cards, path: Path) -> None:
         raise ConfigError(f"{name} cannot be drawn with default parameters: {error}") from None
 
 
-def _kind(name: str, wanted: str | None, results: Path, cards: Cards) -> str:
-    """Return the kind, in the plural for cards, that `name` is of.
-
-    Raises:
-        ConfigError: if it is of none, or of several and none is wanted.
-    """
-    from ember_bench.errors import ConfigError, UnknownNameError
-    from ember_bench.registry import KINDS
-    from ember_bench.running.find_grids import grids
-
-    known = {_EXPERIMENT: {*grids(), *_results(results)}}
-    known |= {kind: _names(kind, cards) for kind in KINDS}
-    if wanted is not None:
-        plural = {kind.removesuffix("s"): kind for kind in known} | {kind: kind for kind in known}
-        if wanted not in plural:
-            raise UnknownNameError("kind", wanted, plural)
-        known = {plural[wanted]: known[plural[wanted]]}
-    kinds = [kind for kind, names in known.items() if name in names]
-    if len(kinds) > 1:
-        # A prompt is often called as the architecture that it is for.
-        kinds = [kind for kind in kinds if kind != "signatures"]
-    if len(kinds) > 1:
-        choices = " or ".join(f"--kind {kind.removesuffix('s')}" for kind in kinds)
-        raise ConfigError(f"{name!r} is the name of several things: give {choices}")
-    if kinds:
-        return kinds[0]
-    if _EXPERIMENT in known and _is_path(name):
-        return _EXPERIMENT
-    raise UnknownNameError("name", name, set().union(*known.values()))
-
-
-def _names(kind: Any, cards: Cards) -> set[str]:
-    """Return the names that can be shown of a kind of cards."""
-    from ember_bench.models.model_registry import ModelRegistry
-
-    names = set(cards.all(kind))
-    if kind == "models":
-        names |= {model.model_id for model in ModelRegistry.from_cards(cards)}
-    return names
-
-
-def _is_path(name: str) -> bool:
-    path = Path(name).expanduser()
-    return path.suffix in (".yaml", ".yml") or len(path.parts) > 1 or path.is_dir()
-
-
-def _results(results: Path) -> set[str]:
-    """Return the names of the experiments that have results."""
-    from ember_bench.running.places import SUMMARY
-
-    return {path.parent.name for path in results.glob(f"*/{SUMMARY}")}
-
-
 def _show_experiment(name: str, results: Path, *, as_json: bool) -> None:
-    """Print the summary of an experiment's results or, where there are none, its grid."""
+    """Print the summary of an experiment's results or, if there are none, its grid."""
     from ember_bench.experiment.spec import read_spec
     from ember_bench.running.find_grids import find_grid
-    from ember_bench.running.places import SUMMARY
+    from ember_bench.running.find_summary import find_summary
 
-    for folder in (results / name, Path(name)):
-        if (folder / SUMMARY).is_file():
-            _print_summary(_read_summary(folder / SUMMARY), as_json=as_json)
-            return
-    path = find_grid(name)
-    spec, _ = read_spec(path)
-    if (results / spec.name / SUMMARY).is_file():
-        _print_summary(_read_summary(results / spec.name / SUMMARY), as_json=as_json)
+    if (summary := find_summary(name, results)) is not None:
+        _print_summary(summary, as_json=as_json)
         return
-    from ember_bench.report.cards import card_text, grid_facts
+    from ember_bench.report.card_text import card_text, grid_facts
 
-    facts = grid_facts(spec, path)
+    path = find_grid(name)
+    facts = grid_facts(read_spec(path)[0], path)
     if as_json:
         put_json(facts)
     else:
@@ -151,15 +92,3 @@ def _print_summary(summary: ExperimentSummary, *, as_json: bool) -> None:
     from ember_bench.report import table
 
     put_text(table(summary, columns()))
-
-
-def _read_summary(path: Path) -> ExperimentSummary:
-    import msgspec
-
-    from ember_bench.errors import ConfigError
-    from ember_bench.experiment.results.summary import ExperimentSummary
-
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=ExperimentSummary)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise ConfigError(f"{path}: not a summary of this version: {error}") from None

@@ -16,7 +16,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Where on 127.0.0.1.")] = 5000,
 ) -> None:
     """Open MLflow on the runs of a results folder, until Ctrl-C."""
-    from ember_bench.tracking.pages import Pages, sigterm_interrupts
+    from ember_bench.tracking.server import Pages, sigterm_interrupts
 
     with suppress(KeyboardInterrupt), sigterm_interrupts(), Pages(results, port) as pages:
         say("starting MLflow ...")

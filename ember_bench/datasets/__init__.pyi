@@ -9,4 +9,9 @@ from .load import (
     load_dataset as load_dataset,
     read_card as read_card,
 )
+from .records import Records as Records
+from .sources import (
+    Opening as Opening,
+    record_source as record_source,
+)
 from .splitmix import SplitMix as SplitMix

@@ -1,10 +1,10 @@
-"""What a dataset card says: where the records are and how they become items."""
+"""Dataset cards: the source of the records and the mapping of their fields to items."""
 
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -12,14 +12,17 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     ValidationInfo,
+    create_model,
     field_validator,
     model_validator,
 )
 
 from ember_bench.datasets.prompts import Prompt
+from ember_bench.datasets.sources import GENERATED, RecordSource, record_sources
 from ember_bench.errors import ConfigError, Problem
-from ember_bench.models.recorded.data_dir import AvailableFrom, Commit, Text
+from ember_bench.models.recorded.data_dir import AvailableFrom, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,13 +36,6 @@ def _as_list(value: Any) -> Any:
 
 def _as_values(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
-
-
-def _inside(value: str) -> str:
-    path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError("expected a path inside the data directory")
-    return value
 
 
 def _compiles(pattern: str) -> str:
@@ -69,15 +65,6 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class HubSource(_Part):
-    """A split of a dataset repository on the Hugging Face hub, at one commit."""
-
-    repository: Annotated[Text, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
-    config: Text | None = None
-    split: Text
-    revision: Commit
-
-
 class GeneratedSource(_Part):
     """Items made by a registered generator."""
 
@@ -86,22 +73,28 @@ class GeneratedSource(_Part):
 
 
 class Source(_Part):
-    """Where the records are: exactly one of these."""
+    """The source of a card's records or items: exactly one of these.
 
-    hub: HubSource | None = None
-    file: Text | None = None
-    """A path relative to the card."""
-    data: Annotated[Text, AfterValidator(_inside)] | None = None
-    """A path relative to the data directory."""
+    `dataset_card_model` adds a field for each registered record source.
+    """
+
     generated: GeneratedSource | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Source:
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        names = sorted(type(self).model_fields, key=lambda name: name == GENERATED)
+        given = [name for name in names if getattr(self, name) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "none"
-            raise ValueError(f"expected exactly one of hub, file, data, generated; found {found}")
+            raise ValueError(f"expected exactly one of {', '.join(names)}; found {found}")
         return self
+
+    @property
+    def given(self) -> tuple[str, Any]:
+        """The name of the source and its options."""
+        names = (name for name in type(self).model_fields if getattr(self, name) is not None)
+        name = next(names)
+        return name, getattr(self, name)
 
 
 class Fields(_Part):
@@ -156,6 +149,21 @@ class DatasetCard(_Part):
     licence: Text | None = None
     citation: Text | None = None
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_sources(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Validate with the record sources that are registered by now."""
+        if cls is not DatasetCard or isinstance(value, DatasetCard):
+            return handler(value)
+        return cast("Self", dataset_card_model().model_validate(value))
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the schema with the record sources that are registered by now."""
+        if cls is DatasetCard:
+            return dataset_card_model().model_json_schema(*args, **kwargs)
+        return super().model_json_schema(*args, **kwargs)
+
     @field_validator("prompt")
     @classmethod
     def _is_a_template(cls, value: str | None, info: ValidationInfo) -> str | None:
@@ -185,13 +193,30 @@ def _metadata(fields: Fields | None) -> tuple[str, ...]:
     return (fields.metadata if fields is not None else None) or ()
 
 
+def dataset_card_model() -> type[DatasetCard]:
+    """Return the model of a dataset card, with the record sources that are registered."""
+    return _card_model(tuple(record_sources().values()))
+
+
+@lru_cache(maxsize=8)
+def _card_model(sources: tuple[RecordSource, ...]) -> type[DatasetCard]:
+    keys: dict[str, Any] = {
+        source.name: (source.options | None, Field(None, description=source.purpose or None))
+        for source in sources
+    }
+    source = create_model("Source", __base__=Source, __doc__=Source.__doc__, **keys)
+    fields: dict[str, Any] = {"source": (source, ...)}
+    doc = DatasetCard.__doc__
+    return create_model("DatasetCard", __base__=DatasetCard, __doc__=doc, **fields)
+
+
 def parse_card(document: Document) -> DatasetCard:
     """Return the card in `document`.
 
     Raises:
         ConfigError: with every mistake and its place.
     """
-    card = document.parse(DatasetCard)
+    card = document.parse(dataset_card_model())
     if problems := list(_contradictions(card, document)):
         raise ConfigError(*problems)
     return card
@@ -204,7 +229,7 @@ def _contradictions(card: DatasetCard, document: Document) -> list[Problem]:
     def wrong(message: str, *keys: str) -> None:
         problems.append(document.problem(message, *keys))
 
-    if card.source.data is not None and card.available_from is None:
+    if card.source.given[0] == "data" and card.available_from is None:
         wrong("`data:` needs `available_from:`, so that people know where to get it", "source")
     if card.fields is None:
         if card.source.generated is None:

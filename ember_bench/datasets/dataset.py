@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from ember_bench.datasets.repeats import repeated
 from ember_bench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ember_bench.datasets.item import Item
 
@@ -29,6 +29,7 @@ class Dataset:
         source: Where it came from, for people.
         revision: The pinned commit, or the digest of the file; None for generated items.
         licence: As an SPDX identifier where there is one.
+        code: Digests of the user files that made the items, by file.
 
     Raises:
         ConfigError: if there are no items, two have one id, or a target is missing.
@@ -40,6 +41,7 @@ class Dataset:
     source: str
     revision: str | None = None
     licence: str | None = None
+    code: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         if not self.items:

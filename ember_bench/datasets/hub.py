@@ -1,4 +1,4 @@
-"""Reads records from dataset repositories on the Hugging Face hub, at a pinned commit."""
+"""Records of dataset repositories on the Hugging Face hub, at a pinned commit."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from ember_bench.datasets import local
 from ember_bench.datasets.records import Record, Records
-from ember_bench.errors import ConfigError, Location, Problem, did_you_mean
+from ember_bench.datasets.sources import Opening, record_source
+from ember_bench.errors import ConfigError, Problem, did_you_mean
+from ember_bench.models.recorded.data_dir import Commit, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,22 +23,28 @@ if TYPE_CHECKING:
     from datasets import Dataset as HubDataset
     from datasets import DatasetBuilder
 
-    from ember_bench.datasets.cards import HubSource
+
+class HubSource(BaseModel):
+    """A split of a dataset repository on the Hugging Face hub, at one commit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    repository: Annotated[Text, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
+    config: Text | None = None
+    split: Text
+    revision: Commit
 
 
-def open_records(
-    source: HubSource, location: Location, *, wanted: frozenset[str] = frozenset()
-) -> Records:
-    """Return the records of a split, from the local cache if they were loaded before.
+@record_source("hub", HubSource)
+def open_hub(source: HubSource, opening: Opening) -> Records:
+    """A split of a dataset repository on the Hugging Face hub, at one commit.
 
-    Args:
-        source: What to load.
-        location: Where the card says so, for errors.
-        wanted: The fields that matter; no other column is decoded.
+    It is read from the local cache if it was loaded before.
 
     Raises:
         ConfigError: if the hub cannot be reached, or does not have it.
     """
+    location = opening.location
     label = f"{source.repository} ({', '.join(filter(None, (source.config, source.split)))})"
 
     def locate(number: int, message: str) -> Problem:
@@ -50,7 +60,7 @@ def open_records(
     except Exception as error:
         # The hub's libraries raise their own errors, and those of httpx, pyarrow and pandas.
         raise ConfigError(Problem(_explain(error, source), location)) from error
-    rows = local.open_records(kept, wanted=wanted).rows
+    rows = local.open_records(kept, wanted=opening.wanted).rows
     return Records(f"hub {label}", source.revision, rows, "record", locate)
 
 

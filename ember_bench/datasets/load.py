@@ -1,4 +1,4 @@
-"""Loads the dataset that a card describes."""
+"""Loading of the datasets that cards describe."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ember_bench.datasets import generated, local
+from ember_bench.code_identity import code_of
+from ember_bench.datasets import generated
 from ember_bench.datasets.cards import DatasetCard, GeneratedSource, parse_card
 from ember_bench.datasets.dataset import Dataset
 from ember_bench.datasets.packed import PackedItems, hashed_order, pick, values_of
@@ -20,15 +21,13 @@ from ember_bench.datasets.records import (
     as_text,
     lookup,
 )
+from ember_bench.datasets.sources import Opening, record_sources
 from ember_bench.errors import (
     ConfigError,
-    DataMissingError,
     Location,
     Problem,
-    UnknownNameError,
     did_you_mean,
 )
-from ember_bench.models.recorded import data_dir as recorded_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -69,10 +68,7 @@ def load_dataset(
     """
     where = at or (lambda *_: None)
     if isinstance(dataset, str):
-        known = cards.all("datasets")
-        if dataset not in known:
-            raise UnknownNameError("dataset", dataset, known, where("name"))
-        dataset = known[dataset]
+        dataset = cards.get("datasets", dataset, where("name"))
     card, document = parse_card(dataset.document), dataset.document
     if limit is not None and (isinstance(limit, bool) or limit < 1):
         raise ConfigError(Problem(f"limit: expected at least 1 (found {limit!r})", where("limit")))
@@ -123,7 +119,14 @@ def _generate(
         raise ConfigError(*(Problem(p.message, location) for p in error.problems)) from None
     settings = found.parameters(**given).model_dump()
     shown = ", ".join(f"{name}={value!r}" for name, value in settings.items())
-    return Dataset(card.name, items, card.evaluator, f"{found.name}({shown})", licence=card.licence)
+    return Dataset(
+        card.name,
+        items,
+        card.evaluator,
+        f"{found.name}({shown})",
+        licence=card.licence,
+        code=code_of(found.make),
+    )
 
 
 def _as_asked(items: Iterable[Item], card: DatasetCard) -> Iterator[Item]:
@@ -140,41 +143,19 @@ def _as_asked(items: Iterable[Item], card: DatasetCard) -> Iterator[Item]:
 
 def _read(card: DatasetCard, document: Document, data_dir: Path | None) -> Dataset:
     wanted = frozenset(path for paths in card.field_paths.values() for path in paths)
-    source = card.source
-    if source.hub is not None:
-        from ember_bench.datasets import hub  # noqa: PLC0415 - only where it is needed
-
-        records = hub.open_records(source.hub, document.at("source", "hub"), wanted=wanted)
-    elif source.file is not None:
-        path = document.path.parent / source.file
-        if not path.is_file():
-            raise ConfigError(_no_file(path, document))
-        records = local.open_records(path, wanted=wanted)
-    else:
-        path = _data_path(card, document, data_dir)
-        records = replace(local.open_records(path, wanted=wanted), source=source.data or str(path))
+    name, options = card.source.given
+    source = record_sources()[name]
+    records = source.open(options, Opening(name, card, document, wanted, data_dir))
     items = _items(card, document, records)
-    return Dataset(card.name, items, card.evaluator, records.source, records.revision, card.licence)
-
-
-def _no_file(path: Path, document: Document) -> Problem:
-    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = did_you_mean(path.name, siblings) if siblings else "; nor is there such a folder"
-    return document.problem(f"there is no file {path}{near}", "source", "file")
-
-
-def _data_path(card: DatasetCard, document: Document, folder: Path | None) -> Path:
-    folder = folder or recorded_data.data_dir()
-    relative = card.source.data or ""
-    if folder is not None and (path := folder / relative).is_file():
-        return path
-    message = f"dataset {card.name!r} reads recorded data, {relative}, "
-    message += f"which is not in {folder}." if folder else "and no data directory is given."
-    if card.available_from is not None:
-        message += f" It is available from {card.available_from}."
-    variable = recorded_data.DATA_DIR_VARIABLE
-    message += f" Give the folder that has {relative} in it with --data-dir or {variable}."
-    raise DataMissingError(document.problem(message, "source", "data"))
+    return Dataset(
+        card.name,
+        items,
+        card.evaluator,
+        records.source,
+        records.revision,
+        card.licence,
+        code_of(source.open),
+    )
 
 
 def _items(card: DatasetCard, document: Document, records: Records) -> tuple[Item, ...]:

@@ -1,4 +1,4 @@
-"""Reads records from local files: JSON Lines, JSON, CSV (each also gzipped) and Parquet."""
+"""Records of local files: JSON Lines, JSON, CSV (each also gzipped) and Parquet."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from hashlib import file_digest
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, NoReturn, cast
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Literal, NoReturn, cast
+
+from pydantic import AfterValidator
 
 from ember_bench.datasets.records import Record, Records
-from ember_bench.errors import ConfigError, Location, Problem, did_you_mean
+from ember_bench.datasets.sources import Opening, record_source
+from ember_bench.errors import ConfigError, DataMissingError, Location, Problem, did_you_mean
+from ember_bench.models.recorded import data_dir as recorded_data
+from ember_bench.models.recorded.data_dir import Text
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from ember_bench.datasets.cards import DatasetCard
 
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -43,6 +50,51 @@ def open_records(path: Path, *, wanted: frozenset[str] = frozenset()) -> Records
     rows = read(path, wanted) if read is _parquet else read(path)
     unit: Literal["line", "record"] = "line" if read in (_jsonl, _csv) else "record"
     return Records(path.name, f"sha256:{digest}", rows, unit, partial(_locate, path, unit))
+
+
+def _inside(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError("expected a path inside the data directory")
+    return value
+
+
+@record_source("file", Text)
+def open_file(relative: str, opening: Opening) -> Records:
+    """A path relative to the card.
+
+    Raises:
+        ConfigError: if there is no such file, or it cannot be read.
+    """
+    path = opening.folder / relative
+    if not path.is_file():
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = did_you_mean(path.name, siblings) if siblings else "; nor is there such a folder"
+        raise ConfigError(opening.problem(f"there is no file {path}{near}"))
+    return open_records(path, wanted=opening.wanted)
+
+
+@record_source("data", Annotated[Text, AfterValidator(_inside)])
+def open_data(relative: str, opening: Opening) -> Records:
+    """A path relative to the data directory.
+
+    Raises:
+        DataMissingError: if the file is not on this machine; says where to get it.
+        ConfigError: if it cannot be read.
+    """
+    folder = opening.data_dir or recorded_data.data_dir()
+    if folder is None or not (folder / relative).is_file():
+        raise DataMissingError(opening.problem(_missing(relative, folder, opening.card)))
+    return replace(open_records(folder / relative, wanted=opening.wanted), source=relative)
+
+
+def _missing(relative: str, folder: Path | None, card: DatasetCard) -> str:
+    message = f"dataset {card.name!r} reads recorded data, {relative}, "
+    message += f"which is not in {folder}." if folder else "and no data directory is given."
+    if card.available_from is not None:
+        message += f" It is available from {card.available_from}."
+    variable = recorded_data.DATA_DIR_VARIABLE
+    return f"{message} Give the folder that has {relative} in it with --data-dir or {variable}."
 
 
 def _reader(path: Path) -> Callable[..., Rows]:

@@ -17,7 +17,7 @@ import msgspec
 from ember_bench.datasets.item import Item
 from ember_bench.errors import StoreError
 
-TextField = Literal["id", "target"]
+TextField = Literal["id", "target", "answer_format"]
 Order = Sequence[int]
 
 _FIELDS: Final = tuple(Item.__dataclass_fields__)

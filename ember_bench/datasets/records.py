@@ -1,4 +1,4 @@
-"""Turns the records of a file or a hub split into items."""
+"""Records of a source, and their conversion to items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arithmetic of charts of estimates: axes, their ticks, and where names find room."""
+"""Axes of charts, their ticks, and free places for names."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ember_bench.experiment.results.summary import Estimate
+from ember_bench.experiment.results.summary import Quantity
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels."""
 
 _NEAR: Final = 3
-"""Up to so many times the smallest value, values stand on a linear axis."""
+"""The axis is linear if no value is larger than this many times the smallest."""
 _NAME_HEIGHT: Final = 12.0
-_GAP: Final = 9.0
 _STEP: Final = 4
 _NEAREST: Final = 5.0
-_HEIGHTS: Final = (-10, 11, -23, 24, -36, 37, -49, 50, -62, 63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +65,15 @@ class Axis:
         return [tick for tick in found if self.low * 0.9999 <= tick <= self.high * 1.0001]
 
 
-def accuracy_axis(found: Sequence[Estimate], start: float, end: float) -> Axis:
+def accuracy_axis(found: Sequence[Quantity], start: float, end: float) -> Axis:
     """Return an axis that has room for accuracies and their intervals."""
     ends = [bound for estimate in found for bound in bounds(estimate)]
     room = max(0.02, 0.06 * (max(ends) - min(ends)))
     return Axis(max(0.0, min(ends) - room), min(1.0, max(ends) + room), start, end)
 
 
-def positive_axis(found: Sequence[Estimate], start: float, end: float) -> Axis:
-    """Return the same for costs or times: logarithmic where they are far apart."""
+def positive_axis(found: Sequence[Quantity], start: float, end: float) -> Axis:
+    """Return an axis for costs or times with their intervals; logarithmic if they are far apart."""
     values = [estimate.value for estimate in found]
     ends = [bound for estimate in found for bound in bounds(estimate)]
     if min(values) > 0 and max(values) > _NEAR * min(values):
@@ -84,42 +82,28 @@ def positive_axis(found: Sequence[Estimate], start: float, end: float) -> Axis:
     return Axis(min(0.0, *ends), (max(ends) or 1.0) * 1.08, start, end)
 
 
-def bounds(estimate: Estimate) -> tuple[float, float, float]:
+def bounds(estimate: Quantity) -> tuple[float, float, float]:
     """Return the lower bound, the value and the upper bound; the value for those undefined."""
     low = estimate.value if estimate.low is None else estimate.low
     high = estimate.value if estimate.high is None else estimate.high
     return low, estimate.value, high
 
 
-def find_room(
-    width: float, x: float, y: float, frame: Box, taken: list[Box]
-) -> tuple[float, float] | None:
-    """Return the middle of the first place beside a point where a name covers nothing.
-
-    Args:
-        width: Of the name.
-        x: Of the point.
-        y: Of the point.
-        frame: What the name must stay in.
-        taken: What it must not cover; its own place is added.
-    """
-    beside = _GAP + width / 2
-    for up in _HEIGHTS:
-        for across in (beside, -beside, 0.0):
-            px, py = x + across, y + up
-            box = _name_box(px, py, width)
-            if _within(box, frame) and not any(_overlap(box, other) for other in taken):
-                taken.append(box)
-                return px, py
-    return None
-
-
 def nearest_room(
     width: float, x: float, y: float, frame: Box, taken: list[Box], reach: int
 ) -> tuple[float, float] | None:
-    """Return the same for the place that is nearest to the point, of those within `reach` pixels.
+    """Return the middle of the free place for a name that is nearest to its point.
 
-    It may be far enough for a line from the point to its name to be of help.
+    Args:
+        width: Width of the name.
+        x: Pixel of the point.
+        y: Pixel of the point.
+        frame: The box that the name must stay in.
+        taken: The boxes that it must not cover; its own is added.
+        reach: The greatest distance from the point, in pixels.
+
+    Returns:
+        None if there is no such place within `reach`.
     """
     middles = np.add(_offsets(round(width), reach), (x, y))
     left, top = (middles - (width / 2, _NAME_HEIGHT / 2)).T
@@ -158,10 +142,6 @@ def _offsets(width: int, reach: int) -> NDArray[np.float64]:
 
 def _name_box(x: float, y: float, width: float) -> Box:
     return x - width / 2, y - _NAME_HEIGHT / 2, x + width / 2, y + _NAME_HEIGHT / 2
-
-
-def _within(box: Box, frame: Box) -> bool:
-    return box[0] >= frame[0] and box[1] >= frame[1] and box[2] <= frame[2] and box[3] <= frame[3]
 
 
 def _overlap(a: Box, b: Box) -> bool:

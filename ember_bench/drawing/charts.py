@@ -1,27 +1,46 @@
-"""Charts as SVG in the page's own colours: points with intervals, curves, and rows of intervals."""
+"""Charts as SVG: points with intervals, curves, and rows of intervals.
+
+A page that shows them needs `STYLE`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from itertools import pairwise
 from typing import Final, Literal
 
-from ember_bench.drawing.axes import Axis, Box, accuracy_axis, bounds, find_room, positive_axis
+from ember_bench.drawing.axes import Axis, Box, accuracy_axis, bounds, nearest_room, positive_axis
 from ember_bench.drawing.html import Html, joined, tag
-from ember_bench.experiment.results.summary import Estimate
+from ember_bench.drawing.number_format import in_percent, in_short
+from ember_bench.experiment.results.summary import Quantity
+
+STYLE: Final = files("ember_bench.drawing").joinpath("charts.css").read_text(encoding="utf-8")
+COLOURS: Final = 8
+MOST_NAMED: Final = 16
+"""With more points than this, the names of all of them would cover each other."""
 
 _WIDTH: Final = 860
 _HEIGHT: Final = 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 26, 14, 46
+# With more points, intervals are faint, names may cover them, and the chart is higher.
+_CROWD: Final = 30
+_MORE_HEIGHT: Final = 3
+_MOST_HEIGHT: Final = 900
 _ROW, _LOW_ROW = 24, 17
 _MANY_ROWS: Final = 30
-_LETTER: Final = 6.4
-_LONGEST_LABEL: Final = 34
+# The greatest distance of a name from its point, and the one from which a line joins them.
+_REACH: Final = 120
+_SHORT_REACH: Final = 60
+_FAR: Final = 10.0
+# Of 11.5 px: the widest that the fonts of common systems have on average.
+_LETTER: Final = 7.0
+_APART: Final = 5.0
+_GAP: Final = 8
+_LONGEST_NAME: Final = 34
 _LONGEST_ROW_LABEL: Final = 50
-MOST_NAMED: Final = 16
-"""Of more points than these only those on the front, and bounds, are named."""
-_COLOURS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +48,20 @@ class Point:
     """One cell among others.
 
     Attributes:
-        label: Its name beside the point.
+        label: The name of the cell, shown when the pointer is on the point.
+        name: The text beside the point; empty for none.
         colour: Number of its architecture.
         x: US dollars or seconds.
         accuracy: In [0, 1].
-        hollow: For a bound, which is no system.
-        front: Whether no other one dominates it.
+        hollow: Whether it is an oracle, which is no system.
+        front: Whether no other point dominates it.
     """
 
     label: str
+    name: str
     colour: int
-    x: Estimate
-    accuracy: Estimate
+    x: Quantity
+    accuracy: Quantity
     hollow: bool
     front: bool
 
@@ -50,62 +71,115 @@ class Curve:
     """Accuracy by a whole number.
 
     Attributes:
-        kind: `run` for cells of its own; `expected` of votes over stored draws, `best` of the best
-            of them.
+        kind: `run` for measured cells; `expected` for votes over stored draws, `best` for the best
+            of these draws.
     """
 
     label: str
     colour: int
-    points: Sequence[tuple[int, Estimate]]
+    points: Sequence[tuple[int, Quantity]]
     kind: Literal["run", "expected", "best"] = "run"
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One row of a chart of differences, in [-1, 1]."""
+class Row:
+    """One row of a chart: a value with its interval."""
 
     label: str
     colour: int
-    estimate: Estimate
-    clear: bool
-    """Whether it is significant after correction."""
+    estimate: Quantity
+    hollow: bool
 
 
 def scatter(points: Sequence[Point], *, x_label: str, title: str) -> Html:
     """Return accuracy against cost or latency, with intervals both ways and the front as a line."""
+    crowd = len(points) > _CROWD
+    height = min(_HEIGHT + _MORE_HEIGHT * max(0, len(points) - _CROWD), _MOST_HEIGHT)
     x = positive_axis([point.x for point in points], _LEFT, _WIDTH - _RIGHT)
-    y = accuracy_axis([point.accuracy for point in points], _HEIGHT - _BOTTOM, _TOP)
-    taken: list[Box] = []
-    marks = []
-    for point in points:
-        left, at, right = map(x, bounds(point.x))
-        low, height, high = map(y, bounds(point.accuracy))
-        taken += [(left, height - 2, right, height + 2), (at - 2, high, at + 2, low),
-                  (at - 6, height - 6, at + 6, height + 6)]  # fmt: skip
-        marks.append((point, at, height, (left, right), (low, high)))
-    drawn = [_grid(x, y, x_label + (", logarithmic" if x.log else "")), _front(points, x, y)]
-    names = []
-    for point, at, height, across, up in marks:
-        circle = _circle(at, height, hollow=point.hollow)
-        bars = [
-            _line(at, up[0], at, up[1], "bar"),
-            _line(across[0], height, across[1], height, "bar"),
+    y = accuracy_axis([point.accuracy for point in points], height - _BOTTOM, _TOP)
+    marks = [_Mark(point, x, y) for point in points]
+    drawn = [
+        _grid(x, y, x_label + (", logarithmic" if x.log else ""), height),
+        _front(points, x, y),
+        *(mark.drawn(x_label) for mark in marks),
+    ]
+    taken = list(
+        dict.fromkeys(box for mark in marks for box in ([mark.dot] if crowd else mark.boxes()))
+    )
+    # The best first: they get the room if there is little.
+    named = sorted((mark for mark in marks if mark.point.name), key=lambda mark: mark.y)
+    few = len(named) <= MOST_NAMED
+    places = [(mark, mark.place(height - _BOTTOM, taken, always=few)) for mark in named]
+    found = [(mark, place) for mark, place in places if place is not None]
+    drawn += [mark.lead(place) for mark, place in found]
+    drawn += [mark.name(place) for mark, place in found]  # over all lines
+    return _svg(height, title, drawn, crowd=crowd)
+
+
+class _Mark:
+    """A point in pixels; its intervals are its whiskers."""
+
+    def __init__(self, point: Point, x: Axis, y: Axis) -> None:
+        self.point = point
+        self.left, self.x, self.right = map(x, bounds(point.x))
+        self.low, self.y, self.high = map(y, bounds(point.accuracy))
+        self.dot = _box(self.x, self.y, 10, 10)
+
+    def boxes(self) -> list[Box]:
+        """Return the parts that a name should not cover."""
+        return [
+            self.dot,
+            (self.left, self.y - 2, self.right, self.y + 2),
+            (self.x - 2, self.high, self.x + 2, self.low),
         ]
-        said = tag("title", _said(point, x_label))
-        drawn.append(tag("g", said, *bars, circle, class_=f"mark c{point.colour % _COLOURS}"))
-        if len(points) <= MOST_NAMED or point.front or point.hollow:
-            names.append(_label(_cut(point.label), at, height, taken))
-    return _svg(_HEIGHT, title, [*drawn, *names])
+
+    def drawn(self, x_label: str) -> Html:
+        point = self.point
+        said = (
+            f"{point.label}: accuracy {in_percent(point.accuracy)}, {in_short(point.x)} {x_label}"
+        )
+        return tag(
+            "g",
+            tag("title", said + ("; on the front" if point.front else "")),
+            _line(self.x, self.low, self.x, self.high, "bar"),
+            _line(self.left, self.y, self.right, self.y, "bar"),
+            _circle(self.x, self.y, hollow=point.hollow),
+            class_=f"mark c{point.colour % COLOURS}",
+        )
+
+    def place(self, bottom: float, taken: list[Box], *, always: bool) -> tuple[float, float] | None:
+        """Return the middle of the name if there is room for it.
+
+        If there is none and the name must be there `always`, it covers something, but is whole.
+        """
+        width, reach = _name_width(self.point.name), _REACH if always else _SHORT_REACH
+        frame = _LEFT, 0, _WIDTH, bottom
+        place = nearest_room(width, self.x, self.y, frame, taken, reach)
+        if place is None and always:
+            return min(self.x + _GAP + width / 2, _WIDTH - width / 2), self.y - _GAP
+        return place
+
+    def lead(self, place: tuple[float, float]) -> Html:
+        """Return the line from the point to its name if they are far apart."""
+        left, top, right, bottom = _box(*place, _name_width(self.point.name), _GAP)
+        near = min(max(self.x, left), right), min(max(self.y, top), bottom)
+        if math.dist(near, (self.x, self.y)) <= _FAR:
+            return Html("")
+        line = _line(self.x, self.y, *near, "lead")
+        return tag("g", line, class_=f"mark c{self.point.colour % COLOURS}")
+
+    def name(self, place: tuple[float, float]) -> Html:
+        return _text(place[0], place[1] + 4, self.point.name, "name")
 
 
 def curves(lines: Sequence[Curve], *, x_label: str, title: str) -> Html:
-    """Return accuracy by k: dots with intervals where it was measured, else a broken line."""
+    """Return accuracy by k: dots with intervals for measured values, else a broken line."""
     found = [estimate for line in lines for _, estimate in line.points]
     sizes = sorted({k for line in lines for k, _ in line.points})
     x = Axis(min(sizes) - 0.5, max(sizes) + 0.5, _LEFT, _WIDTH - _RIGHT)
     y = accuracy_axis(found, _HEIGHT - _BOTTOM, _TOP)
     ticks = sizes if len(sizes) <= 16 else [k for k in x.ticks() if k == round(k)]
-    drawn = [_grid(x, y, x_label, ticks)]
+    drawn = [_grid(x, y, x_label, _HEIGHT, ticks)]
     for line in lines:
         places = [(x(k), y(estimate.value)) for k, estimate in line.points]
         parts = [tag("title", line.label), _path(places)]
@@ -116,40 +190,78 @@ def curves(lines: Sequence[Curve], *, x_label: str, title: str) -> Html:
     return joined([_svg(_HEIGHT, title, drawn), _legend(lines)])
 
 
-def differences(rows: Sequence[Difference], *, title: str) -> Html:
-    """Return a row for each difference with its interval, in points, around 0."""
-    labels = [_cut(row.label, _LONGEST_ROW_LABEL) for row in rows]
-    left = 24 + _LETTER * max(map(len, labels))
-    height = _ROW if len(rows) <= _MANY_ROWS else _LOW_ROW
+def differences(rows: Sequence[Row], *, title: str) -> Html:
+    """Return a row for each difference in [-1, 1] with its interval, in points, around 0."""
     ends = [bound for row in rows for bound in bounds(row.estimate)]
     low, high = min(0.0, *ends), max(0.0, *ends)
     room = max(0.01, 0.04 * (high - low))
-    x = Axis(100 * (low - room), 100 * (high + room), left, _WIDTH - _RIGHT)
+    return _rows(
+        rows,
+        lambda start, end: Axis(low - room, high + room, start, end),
+        title=title,
+        tick=lambda value: f"{100 * value:+g}" if value else "0",
+        said=lambda estimate: f"{100 * estimate.value:+.1f} points",
+        unit="points",
+    )
+
+
+def accuracies(rows: Sequence[Row], *, title: str) -> Html:
+    """Return a row for each accuracy in [0, 1] with its interval, in percent."""
+    return _rows(
+        rows,
+        lambda start, end: accuracy_axis([row.estimate for row in rows], start, end),
+        title=title,
+        tick=lambda value: f"{100 * value:g} %",
+        said=in_percent,
+        unit="accuracy",
+    )
+
+
+def _rows(
+    rows: Sequence[Row],
+    axis: Callable[[float, float], Axis],
+    *,
+    title: str,
+    tick: Callable[[float], str],
+    said: Callable[[Quantity], str],
+    unit: str,
+) -> Html:
+    labels = [shortened(row.label, _LONGEST_ROW_LABEL) for row in rows]
+    left = 24 + _LETTER * max(map(len, labels))
+    height = _ROW if len(rows) <= _MANY_ROWS else _LOW_ROW
+    x = axis(left, _WIDTH - _RIGHT)
     bottom = _TOP + height * len(rows)
-    drawn = [_line(x(tick), _TOP, x(tick), bottom, "grid") for tick in x.ticks()]
-    drawn += [
-        _text(x(tick), bottom + 16, f"{tick:+g}" if tick else "0", "tick") for tick in x.ticks()
-    ]
-    drawn += [_line(x(0), _TOP, x(0), bottom, "zero"),
-              _text((left + _WIDTH - _RIGHT) / 2, bottom + 34, "points", "tick")]  # fmt: skip
+    drawn = [_line(x(value), _TOP, x(value), bottom, "grid") for value in x.ticks()]
+    drawn += [_text(x(value), bottom + 16, tick(value), "tick") for value in x.ticks()]
+    if x.low < 0:
+        drawn.append(_line(x(0), _TOP, x(0), bottom, "zero"))
+    drawn.append(_text((left + _WIDTH - _RIGHT) / 2, bottom + 34, unit, "tick"))
     for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
         at = _TOP + height * (number + 0.5)
-        lowest, value, highest = (x(100 * bound) for bound in bounds(row.estimate))
+        lowest, value, highest = map(x, bounds(row.estimate))
         drawn.append(
             tag(
                 "g",
-                tag("title", f"{row.label}: {100 * row.estimate.value:+.1f} points"),
+                tag("title", f"{row.label}: {said(row.estimate)}"),
                 _line(lowest, at, highest, at, "bar"),
-                _circle(value, at, hollow=not row.clear),
-                class_=f"mark c{row.colour % _COLOURS}",
+                _circle(value, at, hollow=row.hollow),
+                class_=f"mark c{row.colour % COLOURS}",
             )
         )
         drawn.append(_text(left - 10, at + 4, label, "", "end"))
     return _svg(bottom + 42, title, drawn)
 
 
+def shortened(content: str, longest: int = _LONGEST_NAME) -> str:
+    """Return a label of at most `longest` letters, cut in its middle: models differ at the end."""
+    if len(content) <= longest:
+        return content
+    half = longest // 2
+    return f"{content[: half - 1]}…{content[-half:]}"
+
+
 def _front(points: Sequence[Point], x: Axis, y: Axis) -> Html:
-    """Return the front as steps: what can be had for at most so much."""
+    """Return the front as steps: the best accuracy up to each cost."""
     ordered = sorted((p for p in points if p.front), key=lambda p: (p.x.value, p.accuracy.value))
     places = [(x(point.x.value), y(point.accuracy.value)) for point in ordered]
     steps = [step for (_, above), (right, below) in pairwise(places)
@@ -157,14 +269,17 @@ def _front(points: Sequence[Point], x: Axis, y: Axis) -> Html:
     return tag("g", _path([*places[:1], *steps]), class_="front") if steps else Html("")
 
 
-def _svg(height: float, title: str, content: Sequence[Html]) -> Html:
+def _svg(height: float, title: str, content: Sequence[Html], *, crowd: bool = False) -> Html:
     return tag(
         "svg", tag("title", title), *content,
-        viewBox=f"0 0 {_WIDTH} {height:.0f}", role="img", class_="chart", aria_label=title,
+        viewBox=f"0 0 {_WIDTH} {height:.0f}", role="img",
+        class_="chart crowd" if crowd else "chart", aria_label=title,
     )  # fmt: skip
 
 
-def _grid(x: Axis, y: Axis, x_label: str, ticks: Sequence[float] | None = None) -> Html:
+def _grid(
+    x: Axis, y: Axis, x_label: str, height: float, ticks: Sequence[float] | None = None
+) -> Html:
     parts = []
     for tick in y.ticks():
         parts += [
@@ -173,10 +288,10 @@ def _grid(x: Axis, y: Axis, x_label: str, ticks: Sequence[float] | None = None) 
         ]
     for tick in x.ticks() if ticks is None else ticks:
         parts += [
-            _line(x(tick), _TOP, x(tick), _HEIGHT - _BOTTOM, "grid"),
-            _text(x(tick), _HEIGHT - _BOTTOM + 17, f"{tick:.3g}", "tick"),
+            _line(x(tick), _TOP, x(tick), height - _BOTTOM, "grid"),
+            _text(x(tick), height - _BOTTOM + 17, f"{tick:.3g}", "tick"),
         ]
-    return joined([*parts, _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, x_label, "tick")])
+    return joined([*parts, _text((_LEFT + _WIDTH - _RIGHT) / 2, height - 8, x_label, "tick")])
 
 
 def _legend(lines: Sequence[Curve]) -> Html:
@@ -185,15 +300,7 @@ def _legend(lines: Sequence[Curve]) -> Html:
 
 
 def _classes(kind: str, line: Curve) -> str:
-    return f"{kind} {line.kind} c{line.colour % _COLOURS}"
-
-
-def _said(point: Point, x_label: str) -> str:
-    front = "; on the front" if point.front else ""
-    return (
-        f"{point.label}: accuracy {100 * point.accuracy.value:.1f} %, "
-        f"{point.x.value:.3g} {x_label}{front}"
-    )
+    return f"{kind} {line.kind} c{line.colour % COLOURS}"
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Html:
@@ -212,16 +319,9 @@ def _text(x: float, y: float, content: str, kind: str, anchor: str = "middle") -
     return tag("text", content, x=f"{x:.1f}", y=f"{y:.1f}", class_=kind, text_anchor=anchor)
 
 
-def _label(content: str, x: float, y: float, taken: list[Box]) -> Html:
-    """Return the name of a point where there is room; else its title and the table name it."""
-    frame = _LEFT, _TOP, _WIDTH, _HEIGHT - _BOTTOM
-    place = find_room(_LETTER * len(content), x, y, frame, taken)
-    return Html("") if place is None else _text(place[0], place[1] + 4, content, "name")
+def _box(x: float, y: float, width: float, height: float) -> Box:
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
-def _cut(content: str, longest: int = _LONGEST_LABEL) -> str:
-    """Return a label of no more than `longest`: names of models differ at their ends."""
-    if len(content) <= longest:
-        return content
-    half = longest // 2
-    return f"{content[: half - 1]}…{content[-half:]}"
+def _name_width(name: str) -> float:
+    return _LETTER * len(name) + _APART

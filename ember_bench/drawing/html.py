@@ -1,11 +1,11 @@
-"""HTML built so that text cannot become markup: what is not `Html` is escaped, wherever it goes."""
+"""HTML elements. Text cannot become markup: everything that is not `Html` is escaped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from ember_bench.report.text import clean
+from ember_bench.drawing.text import clean
 
 _VOID = ("br", "hr", "meta", "input")
 _MANY_ROWS = 30
@@ -55,11 +55,11 @@ def table(
     """Return a table in a box that scrolls by itself.
 
     Args:
-        headings: Of the columns.
+        headings: Headings of the columns.
         rows: Their cells.
-        caption: What it shows; also read to those who cannot see it.
-        names: How many columns, from the left, are text; the others are numbers.
-        wide: Whether the first one is of long names.
+        caption: Its title, also for screen readers.
+        names: Number of text columns from the left; the others are numbers.
+        wide: Whether the first column has long names.
     """
 
     def cell(kind: str, number: int, content: Content) -> Html:

@@ -1,4 +1,4 @@
-"""What an evaluator is: (item, output) -> score in [0, 1] with an explanation."""
+"""The evaluator protocol: (item, output) -> score in [0, 1] with an explanation."""
 
 from __future__ import annotations
 

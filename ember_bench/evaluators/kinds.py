@@ -1,4 +1,4 @@
-"""Kinds of evaluators, and what those that compare one answer with a target have in common."""
+"""Kinds of evaluators, their identities, and the base class of those that compare answers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ember_bench.answers.formats import BUILT_IN_FORMATS, get_answer_format, parse_answer
+from ember_bench.code_identity import code_digest, is_built_in
 from ember_bench.errors import ConfigError
 from ember_bench.evaluators.base import Evaluator, Score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ember_bench.datasets.item import Item
 
 EvaluatorT = TypeVar("EvaluatorT", bound=Evaluator)
 
+ANSWER_EVALUATOR_VERSION: Final = 1
+"""Changes with how `AnswerEvaluator` scores; the built-in kinds' own versions change with it."""
+
+# Separates an evaluator's identity from its code's digest.
+_CODE: Final = " code@"
 # Names a card, changes no score.
 _UNSCORED: Final = ("name",)
 
@@ -80,7 +86,66 @@ def parameter_identity(evaluator: Evaluator) -> str:
         if name not in _UNSCORED
     }
     kind = registered[0]
-    return f"{kind.name}@{kind.version} {json.dumps(parameters, sort_keys=True, default=str)}"
+    versions = " ".join([f"{kind.name}@{kind.version}", *_built_in_bases(type(evaluator))])
+    return f"{versions} {json.dumps(parameters, sort_keys=True, default=str)}"
+
+
+def evaluator_identity(evaluator: Evaluator) -> str:
+    """Return an evaluator's identity, and the digest of the user code in it and its answer format.
+
+    The identity alone is part of the keys of simulated calls: edited code scores the stored
+    answers anew.
+    """
+    if isinstance(evaluator, StandIn):
+        return evaluator.full_identity
+    form = getattr(evaluator, "answer_format", None)
+    parsers = [get_answer_format(form).parse] if form else []
+    code = code_digest(type(evaluator), *parsers)
+    return f"{evaluator.identity}{_CODE}{code}" if code else evaluator.identity
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """An evaluator under the identity of another one, whose trials and calls are thereby found.
+
+    Attributes:
+        evaluator: What scores.
+        full_identity: What `evaluator_identity` returned for the other one.
+    """
+
+    evaluator: Evaluator
+    full_identity: str
+
+    @property
+    def name(self) -> str:
+        """The scoring evaluator's name."""
+        return self.evaluator.name
+
+    @property
+    def identity(self) -> str:
+        """The other one's identity."""
+        return self.full_identity.partition(_CODE)[0]
+
+    @property
+    def blocking(self) -> bool:
+        """Whether scoring takes its time."""
+        return getattr(self.evaluator, "blocking", False)
+
+    def evaluate(self, item: Item, output: str) -> Score:
+        """Score `output`."""
+        return self.evaluator.evaluate(item, output)
+
+
+def _built_in_bases(cls: type[Any]) -> Iterator[str]:
+    """Yield the versions of the built-in evaluators that a user's class is derived from."""
+    if is_built_in(cls):
+        return
+    versions = {kind.cls: f"{kind.name}@{kind.version}" for kind in KINDS.values()}
+    for base in cls.__mro__[1:]:
+        if is_built_in(base) and base in versions:
+            yield versions[base]
+        elif base is AnswerEvaluator:
+            yield f"answer_evaluator@{ANSWER_EVALUATOR_VERSION}"
 
 
 def _field_names(cls: type[Any]) -> tuple[str, ...]:

@@ -15,11 +15,11 @@ from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
 from ember_bench.experiment.spec import ArchitectureSpec, BaselineSpec, ExperimentSpec
 from ember_bench.graph.architecture import Architecture, load_architecture, sweep
-from ember_bench.graph.data import NoNGraphData
-from ember_bench.graph.executor import PreparedGraph
+from ember_bench.graph.data import NoNGraphData, PreparedGraph
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService
+from ember_bench.operators.description import code_in
 from ember_bench.registry import Cards
 
 _LONG_LIST = 3
@@ -32,9 +32,9 @@ class Cell:
 
     Attributes:
         name: `<dataset>/<architecture>(<parameters as given>)`; unique in the experiment.
-        label: How tables call it.
+        label: Its name in tables.
         dataset: Name of the dataset.
-        architecture: What it runs.
+        architecture: Its architecture.
         parameters: All parameters, defaults included.
         graph: The network, built.
     """
@@ -48,7 +48,7 @@ class Cell:
 
     @cached_property
     def models(self) -> list[ModelInfo]:
-        """The models it asks, each once, in graph order."""
+        """The models it calls, each once, in graph order."""
         found = {lm.model.model_id: lm.model for lm in self.graph.lm_modules()}
         return list(found.values())
 
@@ -69,19 +69,31 @@ class Cell:
 
     @cached_property
     def parts(self) -> dict[str, str]:
-        """What determines its outputs, by part, each as a digest: so a change can be named."""
+        """Digests of the parts that determine its outputs, so that a change can be named."""
         models = {m.model_id: _content(m) for m in self.models}
         return {
             "parameters": _digest(self.parameters),
             "models": _digest(models),
             "graph": self._graph_digest(),
+            **({"code": _digest(self.code)} if self.code else {}),
         }
 
+    @cached_property
+    def code(self) -> dict[str, str]:
+        """Digests of the user files that its graph depends on, by file."""
+        return code_in(self._description)
+
+    @cached_property
+    def _description(self) -> dict[str, Any]:
+        return self.graph.describe()
+
     def _graph_digest(self) -> str:
-        """Digest the graph with its models by name, so that another model is no other graph."""
-        described = json.dumps([self.graph.edges, self.graph.describe()], sort_keys=True)
+        """Digest the graph with its models and user code by name: each is a part of its own."""
+        described = json.dumps([self.graph.edges, self._description], sort_keys=True)
         for model in self.models:
             described = described.replace(model.fingerprint, model.model_id)
+        for name, digest in self.code.items():
+            described = described.replace(json.dumps(digest), json.dumps(name))
         return _digest(described)
 
     @cached_property
@@ -332,7 +344,7 @@ def _twins(placed: list[tuple[_Draft, Cell]], document: Document) -> Iterator[Pr
 
 
 def _unsupported(drafts: list[_Draft], document: Document) -> list[Problem]:
-    """Return what LM modules are set to that their models do not take, each once in an entry."""
+    """Return the parameters that the models of LM modules do not accept, once in an entry."""
     found: dict[Problem, None] = {}
     for draft in drafts:
         for lm in draft.graph.lm_modules():
@@ -346,7 +358,7 @@ def _unsupported(drafts: list[_Draft], document: Document) -> list[Problem]:
 
 
 def _way_out(message: str, draft: _Draft) -> str:
-    """Return how to leave to the model what it does not take, if the architecture has a way."""
+    """Return how to leave a parameter to the model, if the architecture has a way."""
     words = message.replace(":", " ").split()
     nulls = [
         f"`{name}: null`"

@@ -20,6 +20,7 @@ from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
 from ember_bench.evaluators import load_evaluator
 from ember_bench.evaluators.base import Evaluator, RunsCode
+from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.cells import Cell, expand, find_baselines
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_spec
@@ -37,11 +38,11 @@ _WRITTEN_AT_ONCE: Final = 5_000
 
 @dataclass(frozen=True)
 class Questions:
-    """A dataset as the experiment asks it.
+    """A dataset as the experiment uses it.
 
     Attributes:
         items: In the experiment's seeded order.
-        evaluator: What scores them.
+        evaluator: Scores them.
         identity: Changes with any item, and with the order.
     """
 
@@ -58,7 +59,7 @@ class Experiment:
     Attributes:
         path: The grid file.
         cells: In grid order.
-        questions: By name of the dataset.
+        questions: Datasets with their items, by the dataset's name.
         baselines: The cell that the others are compared with, by name of the dataset.
         service: Makes the calls.
         budget: Caps on what a run spends; None for none.
@@ -82,7 +83,7 @@ class Experiment:
 
     @cached_property
     def models(self) -> list[ModelInfo]:
-        """Every model that is asked, once."""
+        """Every model that is called, once."""
         found = {model.model_id: model for cell in self.cells for model in cell.models}
         return list(found.values())
 
@@ -95,7 +96,7 @@ class Experiment:
             name: itertools.chain(
                 [b"[", _json(q.dataset.digest), b","],
                 _json_list(values_of(q.items, "id")),
-                [b",", _json(q.evaluator.identity), b"]"],
+                [b",", _json(evaluator_identity(q.evaluator)), b"]"],
             )
             for name, q in self.questions.items()
         }
@@ -117,11 +118,11 @@ class Experiment:
         return Purse(cell.name, self.account, self.budget)
 
     def scheduled(self, cell: Cell) -> int:
-        """Return how many trials the grid asks for in `cell`."""
+        """Return the number of trials of `cell` in the grid."""
         return len(self.questions[cell.dataset].items) * self.spec.epochs
 
     def __len__(self) -> int:
-        """Return how many trials the grid asks for in all."""
+        """Return the number of trials in the grid."""
         return sum(self.scheduled(cell) for cell in self.cells)
 
     def only(self, names: Collection[str]) -> Experiment:
@@ -175,12 +176,12 @@ def prepare(
     Args:
         path: The grid file.
         cards: The registries in force.
-        service: What the experiment's LM modules ask; its registry has the models.
-        data_dir: Where recorded data is.
+        service: The service of the experiment's LM modules; its registry has the models.
+        data_dir: The folder of recorded data.
         asks: Whether models are going to be asked, so that their keys must be there.
         unsafe_code: Run model-written code without a sandbox where there is none.
-        evaluators: By dataset, evaluators in place of the grid's.
-        budget_usd: What a run may spend, in place of what the grid says.
+        evaluators: Evaluators in place of the grid's, by dataset.
+        budget_usd: The most that a run may spend, in place of the grid's value.
 
     Raises:
         ConfigError: with every mistake at its place.
@@ -265,7 +266,7 @@ def _questions(
 
 
 def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -> None:
-    """See that each item's own target scores full marks: what cannot be right cannot be asked."""
+    """Check that each item's own target scores 1; else no answer to it could be right."""
 
     def check(item: Item) -> None:
         try:
@@ -295,7 +296,7 @@ def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -
 
 
 def _unknown(kind: Kind, name: str, cards: Cards, location: Location) -> list[Problem]:
-    """Return what is wrong with a card's name: nothing, or that there is no such card."""
+    """Return the problem of a card's name; nothing if there is such a card."""
     try:
         cards.get(kind, name)
     except UnknownNameError as error:

@@ -1,59 +1,36 @@
-"""Stored trials scored anew: their graphs run on the stored answers, and no model is asked."""
+"""Rescoring of stored trials: their graphs run on stored answers, without a request."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from ember_bench.errors import ConfigError
-from ember_bench.evaluators.base import Evaluator, Score
+from ember_bench.evaluators.kinds import StandIn
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
 
 if TYPE_CHECKING:
-    from ember_bench.datasets.item import Item
     from ember_bench.experiment.runner import Engine
-
-
-@dataclass(frozen=True)
-class _AskedUnder:
-    """An evaluator, under the identity of the one that the stored trials were asked under.
-
-    Simulated models heed an item's evaluator, so it is part of their calls' identity.
-    """
-
-    evaluator: Evaluator
-    identity: str
-
-    @property
-    def name(self) -> str:
-        return self.evaluator.name
-
-    @property
-    def blocking(self) -> bool:
-        return getattr(self.evaluator, "blocking", False)
-
-    def evaluate(self, item: Item, output: str) -> Score:
-        return self.evaluator.evaluate(item, output)
 
 
 class Rescoring:
     """An engine that runs those trials again that are stored, and none that are not.
 
     Args:
-        engine: What runs them; the experiment's service must be offline.
+        engine: The engine that runs them; the experiment's service must be offline.
         stored: The results that are scored anew.
-        experiment: What is run, with the evaluators that score now.
+        experiment: The experiment, with the new evaluators.
 
     Attributes:
-        kept: How many of the stored trials are of the experiment as it is now.
-        changed: How many are not, because the graph, a model or the item has changed: they cannot
+        kept: Number of stored trials that belong to the experiment as it is now.
+        changed: Number of the others, whose graph, model or item has changed: they cannot
             be run again on stored answers.
 
     Raises:
@@ -134,9 +111,12 @@ def _prints(stored: StoredTrials, cell: str) -> dict[tuple[int, int], bytes]:
 
 
 def _as_before(experiment: Experiment, stored: StoredTrials) -> Experiment:
-    """Return the experiment with the identities that its stored trials were asked under."""
+    """Return the experiment with the identities that its stored trials were asked under.
+
+    Simulated models heed an item's evaluator, so it is part of their calls' identity.
+    """
     questions = {
-        name: replace(asked, evaluator=_AskedUnder(asked.evaluator, stored.evaluators[name]))
+        name: replace(asked, evaluator=StandIn(asked.evaluator, stored.evaluators[name]))
         if name in stored.evaluators
         else asked
         for name, asked in experiment.questions.items()

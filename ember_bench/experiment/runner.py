@@ -1,4 +1,4 @@
-"""Runs an experiment: what is missing of it, and then the summary of all of it."""
+"""Runs the missing trials of an experiment and summarises all of them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Progress:
         calls_made: Requests made.
         calls_shared: Calls that needed no request of their own.
         spend_usd: New money paid.
-        changes: What changed since the last run.
+        changes: Changes since the last run.
     """
 
     scheduled: int
@@ -75,9 +75,9 @@ class Run:
     """One run of an experiment into a folder that this process holds (`experiment.lock`).
 
     Args:
-        experiment: What is run.
+        experiment: The experiment to run.
         store: Its trial store.
-        engine: Where trials run.
+        engine: Runs the trials.
         on_progress: Called after results were written.
         on_results: Called with each batch of results.
     """
@@ -143,7 +143,7 @@ class Run:
         progress.calls_made, progress.spend_usd = totals.calls_made, totals.spend_usd
 
     def summary(self, progress: Progress) -> ExperimentSummary:
-        """Return what the experiment has found so far, all runs together."""
+        """Return the summary of all runs of the experiment so far."""
         complete = progress.kept + progress.done >= progress.scheduled
         totals = self.store.run_totals()
         return Analysis(self.store).summary(

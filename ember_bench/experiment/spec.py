@@ -17,6 +17,21 @@ NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """An experiment's name, which names a folder too."""
 
 
+_TAKEN: Final = ("responses.db", "mlflow.db", "mlartifacts")
+
+
+def reserved(name: str) -> str | None:
+    """Return why no experiment can have this name; None if one can.
+
+    Results folders hold files of their own, and what SQLite keeps beside those.
+    """
+    lowered = name.lower()  # some file systems ignore case
+    for taken in _TAKEN:
+        if lowered == taken or lowered.startswith((f"{taken}-", f"{taken}.")):
+            return f"{name!r} is the name of a file in the results folder"
+    return None
+
+
 class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -108,6 +123,13 @@ class ExperimentSpec(_Spec):
     """What is compared."""
     baseline: BaselineSpec | None = None
     """What the others are compared with; by default the first architecture's first cell."""
+
+    @field_validator("name")
+    @classmethod
+    def _free(cls, value: str) -> str:
+        if (reason := reserved(value)) is not None:
+            raise ValueError(reason)
+        return value
 
     @field_validator("budget_usd", mode="before", json_schema_input_type=Usd | BudgetSpec | None)
     @classmethod

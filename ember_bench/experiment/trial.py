@@ -17,6 +17,7 @@ from ember_bench.answers.formats import get_answer_format
 from ember_bench.datasets.item import Item
 from ember_bench.errors import EmberBenchError, StoreError
 from ember_bench.evaluators.base import Evaluator, Score
+from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.results.summary import Outcome
 from ember_bench.models import strand as strands
@@ -70,7 +71,7 @@ class ItemSubject:
 
 
 class Trial(msgspec.Struct, frozen=True, gc=False):
-    """What is to be run.
+    """A trial to run.
 
     Attributes:
         cell: Index of the cell in the experiment.
@@ -98,14 +99,14 @@ class CallEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class TrialResult(msgspec.Struct, frozen=True):
-    """What a trial came to.
+    """The result of a trial.
 
     Attributes:
         score: In [0, 1]; 0 where there is none.
-        cost_usd: What all calls cost when made; None if a price is unknown.
+        cost_usd: Cost of all calls, shared ones included; None if a price is unknown.
         latency_seconds: Critical path over the calls' durations; None if one is unknown.
-        spend_usd: What the requests made by this trial cost.
-        error: What went wrong, with the traceback of the user's code; None if nothing did.
+        spend_usd: Cost of the requests made by this trial.
+        error: The error, with the traceback of the user's code; None without one.
     """
 
     trial: Trial
@@ -122,16 +123,16 @@ class TrialResult(msgspec.Struct, frozen=True):
 
 
 def fingerprint(cell: Cell, item: Item, evaluator: Evaluator, epoch: int) -> bytes:
-    """Return what identifies a trial: it changes with anything that can change its result."""
-    reading = get_answer_format(item.answer_format).identity
-    content = _common_content(cell.digest, evaluator.identity, reading).copy()
+    """Return the identity of a trial, which changes with anything that can change its result."""
+    reading = get_answer_format(item.answer_format).full_identity
+    content = _common_content(cell.digest, evaluator_identity(evaluator), reading).copy()
     content.update(f"{item.digest}\n{epoch}".encode())
     return content.digest()
 
 
 @lru_cache(maxsize=1024)
 def _common_content(cell: str, evaluator: str, reading: str) -> blake2b:
-    """Return a hash begun with what the trials of a cell have in common."""
+    """Return a hash over the common parts of the trials of a cell."""
     return blake2b(f"{HARNESS_VERSION}\n{cell}\n{evaluator}\n{reading}\n".encode(), digest_size=16)
 
 
@@ -172,7 +173,7 @@ def run_trial(
 
 
 def graph_inputs(item: Item) -> dict[str, Any]:
-    """Return what a graph is given for an item."""
+    """Return the inputs of a graph for an item."""
     return {
         "query": item.question,
         "answer_format": item.answer_format,
@@ -188,7 +189,7 @@ def _score(evaluator: Evaluator, item: Item, output: Any) -> Score:
 
 
 def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
-    """Score what the last node gave: a text, or a mapping with `final_answer` or `responses`.
+    """Score the output of the last node: a text, or a mapping with `final_answer` or `responses`.
 
     Where it gives several `answers`, their scores make the score by its `credit`: the `mean` of
     those that tie, the `best` for an oracle.

@@ -15,6 +15,8 @@ import msgspec
 
 from ember_bench.errors import StoreError
 from ember_bench.evaluators.base import Evaluator
+from ember_bench.evaluators.kinds import evaluator_identity
+from ember_bench.experiment import user_code
 from ember_bench.experiment.prepare import Experiment, Questions
 from ember_bench.experiment.results.description import decode, describe, encode
 from ember_bench.experiment.results.rows import (
@@ -121,7 +123,7 @@ class TrialStore(TrialRows):
         self._db.execute("PRAGMA synchronous = NORMAL")
         try:
             with self._transaction():
-                self._before = self._asked_before()
+                self._before, self._price_dates = self._described_before()
                 self.changes = self._changed_parts()
                 self._cell_ids = self._register_cells()
                 for name, questions in experiment.questions.items():
@@ -153,7 +155,7 @@ class TrialStore(TrialRows):
             )
 
     def settle(self, paid: Callable[[str], Paid]) -> RunTotals:
-        """Bring what each run has paid up to date; return that of this run.
+        """Update the spending of each run; return that of this run.
 
         Counted where the answers are kept: a request is paid also if its trial was cancelled, or
         the run was killed, before the trial could use the answer.
@@ -176,11 +178,11 @@ class TrialStore(TrialRows):
 
     @property
     def account(self) -> str:
-        """What this run's requests are paid on."""
+        """The account of this run's requests."""
         return self._account_of(self._run)
 
     def _named_accounts(self) -> str:
-        """Return what the accounts of the experiment's runs begin with, in any response store."""
+        """Return the prefix of the accounts of the experiment's runs, in any response store."""
         name = self.fact(_ACCOUNTS) or uuid4().hex
         self.note(_ACCOUNTS, name)
         return name
@@ -194,7 +196,7 @@ class TrialStore(TrialRows):
         return bool(self.done[trial.cell][trial.epoch * items + trial.item])
 
     def run_totals(self) -> RunTotals:
-        """Return what this run has made and paid."""
+        """Return the calls and spending of this run."""
         return self._totals("WHERE id = ?", self._run)
 
     def note(self, name: str, value: str) -> None:
@@ -203,7 +205,7 @@ class TrialStore(TrialRows):
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Commit what is done within, or none of it.
+        """Commit all changes within, or none of them.
 
         Raises:
             StoreError: if SQLite cannot: the file is damaged, the disk full.
@@ -234,17 +236,18 @@ class TrialStore(TrialRows):
             made, input_tokens, output_tokens, _encode_calls(calls),
         )  # fmt: skip
 
-    def _asked_before(self) -> dict[str, str]:
-        """Return the identity of what the table `asked` has, by dataset."""
+    def _described_before(self) -> tuple[dict[str, str], list[str]]:
+        """Return the identities in the table `asked`, by dataset, and the dates of prices."""
         stored = self.fact(DESCRIPTION)
         try:
-            return {} if stored is None else dict(decode(stored, self._db).asked)
+            before = None if stored is None else decode(stored, self._db)
         except msgspec.MsgspecError:
-            return {}
+            before = None
+        return ({}, []) if before is None else (dict(before.asked), before.price_dates)
 
     def _describe(self) -> None:
-        """Keep what the experiment asks; the items are in their tables already."""
-        stored = encode(describe(self.experiment))
+        """Store the description of the experiment; the items are in their tables already."""
+        stored = encode(describe(self.experiment, self._price_dates))
         self.note(DESCRIPTION, stored)
         self.description = decode(stored, self._db)
         asked = self.description.asked
@@ -252,7 +255,7 @@ class TrialStore(TrialRows):
             self._db.execute("DELETE FROM asked WHERE dataset = ?", (name,))
 
     def _changed_parts(self) -> list[str]:
-        """Say, in sentences, what of the cells is different from what their trials were about."""
+        """Return the changes of the cells since their trials, as sentences."""
         experiment, changes = self.experiment, []
         known = dict(self._db.execute("SELECT name, parts FROM cells"))
         changed: dict[str, list[str]] = {}
@@ -263,6 +266,7 @@ class TrialStore(TrialRows):
             for part, digest in cell.parts.items():
                 if before.get(part) != digest:
                     changed.setdefault(part, []).append(cell.name)
+        changed.pop("code", None)  # told by file
         for part, cells in changed.items():
             verb = "have" if part in ("parameters", "models") else "has"
             changes.append(f"the {part} of {_Some('cell', cells)} {verb} changed")
@@ -314,11 +318,10 @@ class TrialStore(TrialRows):
         row = self._db.execute(
             "SELECT identity FROM evaluators WHERE dataset = ?", (dataset,)
         ).fetchone()
-        if row is not None and row[0] == evaluator.identity:
+        identity = evaluator_identity(evaluator)
+        if row is not None and row[0] == identity:
             return []
-        self._db.execute(
-            "INSERT OR REPLACE INTO evaluators VALUES (?, ?)", (dataset, evaluator.identity)
-        )
+        self._db.execute("INSERT OR REPLACE INTO evaluators VALUES (?, ?)", (dataset, identity))
         return (
             [f"{dataset}: the evaluator {evaluator.name} changed, or is another one"] if row else []
         )
@@ -328,7 +331,7 @@ class TrialStore(TrialRows):
 
         Trials that ended in an error are not done: this run tries them again.
         """
-        done, unexplained = [], 0
+        done, stale = list[bytearray](), dict[str, int]()
         epochs = self.experiment.spec.epochs
         for number, cell in enumerate(self.experiment.cells):
             questions = self.experiment.questions[cell.dataset]
@@ -348,18 +351,15 @@ class TrialStore(TrialRows):
                     stale_epochs.append(epoch)
                 elif epoch < epochs and outcome != "error":
                     flags[epoch * items + item] = 1
+            ids = itertools.repeat(self._cell_ids[number])
             self._db.executemany(
                 "DELETE FROM trials WHERE cell = ? AND item = ? AND epoch = ?",
-                zip(
-                    itertools.repeat(self._cell_ids[number]),
-                    stale_items,
-                    stale_epochs,
-                    strict=False,
-                ),
+                zip(ids, stale_items, stale_epochs, strict=False),
             )
-            unexplained += len(stale_items)
+            stale[cell.name] = len(stale_items)
             done.append(flags)
-        if unexplained and not self.changes:
+        self.changes += user_code.changes(self, self.experiment, stale)
+        if (unexplained := sum(stale.values())) and not self.changes:
             self.changes.append(
                 f"{unexplained:,} stored trials do not fit the experiment any more: an answer "
                 "format, ember-bench itself, or something that an earlier run has noticed changed"
@@ -375,7 +375,7 @@ def _writable(text: str | None) -> str | None:
 
 
 class _Some:
-    """Names of things of one kind: how many, and the first few."""
+    """The number of things of one kind, and the first few names."""
 
     def __init__(self, noun: str, names: Iterable[str] = ()) -> None:
         self.noun = noun

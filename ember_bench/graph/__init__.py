@@ -1,15 +1,14 @@
-"""Graphs of operators, and what runs them."""
+"""Graphs of operators and execution plans, and their runs."""
 
-from ember_bench.graph.data import Node, NoNGraphData
+from ember_bench.graph.data import GraphExecutorService, Node, NoNGraphData, execute
 from ember_bench.graph.describe import describe_graph
-from ember_bench.graph.executor import GraphExecutorService, execute
+from ember_bench.graph.diagrams import to_mermaid, to_svg
 from ember_bench.graph.jitting.api import jit
-from ember_bench.graph.mapped import vmap
 from ember_bench.graph.notation.build import build_graph
 from ember_bench.graph.notation.words import NotationError
 from ember_bench.graph.scheduler import Scheduler
-from ember_bench.graph.turns import ExecutionPlan, Ref, Task
-from ember_bench.operators.concurrency import parallel
+from ember_bench.operators.mapping import parallel, vmap
+from ember_bench.operators.plan import ExecutionPlan, Ref, Task
 
 __all__ = [
     "ExecutionPlan",
@@ -25,5 +24,7 @@ __all__ = [
     "execute",
     "jit",
     "parallel",
+    "to_mermaid",
+    "to_svg",
     "vmap",
 ]

@@ -18,8 +18,8 @@ from ember_bench.errors import (
 )
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.models.service import ModelService
+from ember_bench.operators.base import operator_class
 from ember_bench.operators.cards import Builder, NodeCard
-from ember_bench.operators.operator_classes import operator_class
 from ember_bench.registry import Card, Cards
 
 ParameterType = Literal["model", "models", "int", "float", "bool", "str"]
@@ -34,19 +34,19 @@ class ParameterCard(_Card):
     """One parameter of an architecture."""
 
     type: ParameterType
-    """What a value is; `model` is an id in the model registry, `models` a list of them."""
+    """Type of the values; `model` is an id in the model registry, `models` a list of ids."""
     default: Any = None
-    """The value if none is given; without one (and not `optional`) it must be given."""
+    """The default value; without one, the parameter is required unless it is `optional`."""
     optional: bool = False
-    """Whether it may be left out although it has no default, or be `null` although it has one."""
+    """Whether the value may be `null`, which is also the default if there is no other."""
     minimum: float | None = None
-    """Least value of a number, or least length of a list."""
+    """Minimum of a number, or of the length of a list."""
     maximum: float | None = None
-    """Greatest value of a number, or greatest length of a list."""
+    """Maximum of a number, or of the length of a list."""
     choices: list[str] | None = None
-    """The texts that are allowed."""
+    """The allowed texts."""
     purpose: str = ""
-    """What it does."""
+    """Its effect, in one line."""
 
     @property
     def required(self) -> bool:
@@ -54,10 +54,10 @@ class ParameterCard(_Card):
         return self.default is None and not self.optional
 
     def check(self, value: Any) -> Any:
-        """Return `value` as the type has it.
+        """Return `value`, converted to the parameter's type.
 
         Raises:
-            ValueError: saying what was expected.
+            ValueError: naming the expected values.
         """
         if value is None and self.optional:
             return None
@@ -84,11 +84,11 @@ class ParameterCard(_Card):
 
 
 class GraphNodeCard(NodeCard):
-    """One node of an architecture's graph, or several of a kind in a row."""
+    """One node of an architecture's graph, or several equal ones in a row."""
 
     repeat: Any = 1
-    """So many of them, each given the outputs of the one before; with 0 what it is given goes by.
-    Whoever names the node as an input is given the outputs of the last."""
+    """Number of nodes in a row, each with the outputs of the one before; 0 leaves out the node.
+    A node that names this one as an input receives the outputs of the last."""
 
 
 class ArchitectureCard(_Card):
@@ -99,18 +99,18 @@ class ArchitectureCard(_Card):
 
     name: str
     purpose: str
-    """What it does, in one line."""
+    """Its purpose, in one line."""
     paper: str = ""
-    """Where it comes from."""
+    """Its source."""
     oracle: bool = False
-    """Whether it looks at the target, so that it is a bound and not a system."""
+    """Whether it uses the target, so that it is an oracle (an upper limit) and not a system."""
     parameters: dict[str, ParameterCard] = Field(default_factory=dict)
     graph: dict[str, GraphNodeCard] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """An architecture card, ready to be given parameters."""
+    """An architecture card, to be built with parameters."""
 
     card: ArchitectureCard
     source: Card
@@ -122,10 +122,10 @@ class Architecture:
         return self.card.name
 
     def check(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all parameters, defaults filled in.
+        """Return all parameters, with defaults.
 
         Raises:
-            ValueError: naming the parameter, what was expected and near matches.
+            ValueError: naming the parameter, the expected values and near matches.
         """
         for name in parameters:
             if name not in self.card.parameters:
@@ -146,14 +146,14 @@ class Architecture:
         return checked
 
     def build(self, parameters: Mapping[str, Any], service: ModelService) -> NoNGraphData:
-        """Return the graph for checked `parameters`, whose LM modules ask `service`.
+        """Return the graph for checked `parameters`, with LM modules of `service`.
 
         Raises:
-            ConfigError: if an operator refuses its arguments, with the place in the card.
+            ConfigError: if an operator rejects its arguments, with the place in the card.
         """
         graph = NoNGraphData()
         builder = Builder(parameters, service, self.cards)
-        # The nodes of the graph whose outputs a node of the card stands for.
+        # For each node of the card, the nodes of the graph whose outputs it stands for.
         ends: dict[str, list[str]] = {}
         for name, node in self.card.graph.items():
             try:
@@ -173,10 +173,10 @@ def _add_nodes(
     builder: Builder,
     ends: Mapping[str, Sequence[str]],
 ) -> list[str]:
-    """Add the nodes that a card stands for; return those that give its outputs."""
+    """Add the nodes that a card stands for; return those with its outputs."""
     count = builder.value(card.repeat)
     if not isinstance(count, int) or count < 0:
-        raise ValueError(f"repeat: expected how often, from 0, found {count!r}")
+        raise ValueError(f"repeat: expected a whole number from 0, found {count!r}")
     inputs = [end for source in card.inputs for end in ends.get(source, [source])]
     for number in range(1, count + 1):
         node = name if count == 1 else f"{name}_{number}"
@@ -189,7 +189,7 @@ def load_architecture(name: str, cards: Cards) -> Architecture:
     """Return the architecture on the card `name`.
 
     Raises:
-        ConfigError: if there is no such card, or something is wrong with it.
+        ConfigError: if there is no such card, or it is invalid.
     """
     source = cards.get("architectures", name)
     card = source.document.parse(ArchitectureCard)
@@ -199,9 +199,9 @@ def load_architecture(name: str, cards: Cards) -> Architecture:
 
 
 def sweep(parameter: ParameterCard, value: Any) -> Sequence[Any]:
-    """Return the values that a grid gives for a parameter: a list is swept over.
+    """Return the values of a parameter in a grid: the entries of a list, or a single value.
 
-    For a parameter that is itself a list, a list of lists is.
+    For a parameter that is itself a list, only a list of lists has several values.
     """
     if not isinstance(value, list):
         return [value]
@@ -211,7 +211,7 @@ def sweep(parameter: ParameterCard, value: Any) -> Sequence[Any]:
 
 
 def _check_scalar(kind: ParameterType, value: Any) -> Any:
-    # bool is an int to Python, but `k: true` is a mistake.
+    # In Python a bool is an int, but `k: true` is a mistake.
     if kind == "int" and isinstance(value, int) and not isinstance(value, bool):
         return value
     if kind == "float" and isinstance(value, int | float) and not isinstance(value, bool):
@@ -231,7 +231,7 @@ def _check_scalar(kind: ParameterType, value: Any) -> Any:
 
 
 def _unknown_names(document: Document, card: ArchitectureCard, cards: Cards) -> Iterator[Problem]:
-    """Yield a problem for each name in the graph that nothing has."""
+    """Yield a problem for each unknown name in the graph."""
     for node, content in document.data["graph"].items():
         for keys, kind, name in _names(content, ("graph", node)):
             try:
@@ -247,7 +247,7 @@ def _unknown_names(document: Document, card: ArchitectureCard, cards: Cards) -> 
 
 
 def _names(value: Any, at: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], str, str]]:
-    """Yield (where it stands, what it is the name of, the name), as `Builder` takes them."""
+    """Yield (keys that lead to a name, its kind, the name), as `Builder` reads them."""
     if isinstance(value, str) and value.startswith("$") and not value.startswith("$$"):
         yield at, "parameter", value[1:]
     elif isinstance(value, list):
@@ -261,4 +261,4 @@ def _names(value: Any, at: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], s
                 yield from _names(entry, (*at, key))
             elif isinstance(entry, str):
                 yield (*at, key), "signature", entry
-            # The fields of a signature are taken as they stand.
+            # The fields of a signature contain no names.

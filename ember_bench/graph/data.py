@@ -1,37 +1,46 @@
-"""Graphs: named operators and what feeds into them."""
+"""Graphs of operators: their nodes, their edges, and their runs."""
 
 from __future__ import annotations
 
+import weakref
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ember_bench import bridge
 from ember_bench.errors import GraphError, did_you_mean
-from ember_bench.operators.base import Inputs, Operator
+from ember_bench.graph.dispatch import Dependencies, Outcome, run_all
+from ember_bench.graph.scheduler import run_operator
+from ember_bench.models import interception
+from ember_bench.models import strand as strands
+from ember_bench.models.strand import Strand, TrialContext
+from ember_bench.operators.base import Inputs, Operator, merge_inputs, operator
 
-# `outer/inner` is a node of a graph in a graph, `0@node` what its LM modules are counted by.
+# `outer/inner` is a node of a graph in a graph; `0@node` is the replica of an LM module.
 _SIGNS: Final = ("/", "@")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One named operator and the nodes whose outputs it is given."""
+    """One named operator and the nodes whose outputs it receives."""
 
     name: str
     operator: Operator
     inputs: tuple[str, ...]
 
 
+@operator
 class NoNGraphData(Operator):
     """A network of networks: named operators and their dependencies; itself an operator.
 
-    A node is given the graph's inputs and the outputs of the nodes it names, merged (see
-    `operators.merging.merge_inputs`). Nodes stand in the order in which they were added, and a
-    node may only name earlier ones, so a graph cannot have a cycle.
+    A node receives the graph's inputs and the outputs of the nodes it names, merged by
+    `operators.base.merge_inputs`. Nodes keep the order in which they were added, and a node may
+    only name earlier ones, so a graph cannot have a cycle.
 
     Args:
-        nodes: Operators by the name of their node, to begin with, in their order.
-        edges: For each of them that has any, the names of the nodes whose outputs it is given.
+        nodes: The first operators, by the name of their node, in their order.
+        edges: For each node with inputs, the names of the nodes whose outputs it receives.
 
     Raises:
         GraphError: as for `add_node`.
@@ -49,19 +58,19 @@ class NoNGraphData(Operator):
         for name in edges:
             if name not in nodes:
                 raise GraphError(f"edges: unknown node {name!r}{did_you_mean(name, nodes)}")
-        for name, operator in nodes.items():
-            self.add_node(name=name, operator=operator, inputs=edges.get(name, ()))
+        for name, node in nodes.items():
+            self.add_node(name=name, operator=node, inputs=edges.get(name, ()))
 
     def add_node(self, *, name: str, operator: Operator, inputs: Sequence[str] = ()) -> None:
         """Add a node.
 
         Args:
             name: Unique in the graph.
-            operator: What it computes.
-            inputs: Names of earlier nodes whose outputs it is given.
+            operator: The computation of the node.
+            inputs: Names of earlier nodes whose outputs it receives.
 
         Raises:
-            GraphError: if the name is taken or could be taken for a path, an input is unknown, or
+            GraphError: if the name is taken or contains a sign of paths, an input is unknown, or
                 the node names itself.
         """
         if not isinstance(operator, Operator):
@@ -83,16 +92,16 @@ class NoNGraphData(Operator):
         self.edges[name] = tuple(inputs)
 
     def __iter__(self) -> Iterator[Node]:
-        """Yield the nodes in graph order: each after all that feed into it."""
-        for name, operator in self.nodes.items():
-            yield Node(name, operator, self.edges[name])
+        """Yield the nodes in graph order: each after all its inputs."""
+        for name, node in self.nodes.items():
+            yield Node(name, node, self.edges[name])
 
     def __len__(self) -> int:
         return len(self.nodes)
 
     @property
     def output(self) -> str:
-        """The name of the last node, whose outputs are the graph's.
+        """The name of the last node, whose outputs are those of the graph.
 
         Raises:
             GraphError: if the graph is empty.
@@ -103,30 +112,157 @@ class NoNGraphData(Operator):
 
     def forward(self, inputs: Inputs) -> Any:
         """Run the graph and return the outputs of its last node."""
-        from ember_bench.graph.executor import execute  # noqa: PLC0415 - they need each other
-
         return execute(self, inputs)[self.output]
-
-    def to_mermaid(self) -> str:
-        """Return the graph as a Mermaid flowchart."""
-        from ember_bench.graph.diagrams import to_mermaid  # noqa: PLC0415 - they need each other
-
-        return to_mermaid(self)
-
-    def to_svg(self) -> str:
-        """Return the graph as an SVG picture that needs no other file."""
-        from ember_bench.graph.diagrams import to_svg  # noqa: PLC0415 - they need each other
-
-        return to_svg(self)
 
 
 def _check_name(name: str) -> None:
-    """See that paths of nodes, by which calls are told apart, can be read in one way only."""
+    """Check that paths of nodes, which are part of the identity of calls, are unambiguous."""
     if not name:
         raise GraphError("a node needs a name")
     for sign in _SIGNS:
         if sign in name:
             raise GraphError(
-                f"node {name!r}: a name has no {sign!r}, which stands between the names of a graph "
-                "and of a node in it, so two nodes could be taken for one"
+                f"node {name!r}: {sign!r} is not allowed in a name, as it separates names in the "
+                "paths of nodes"
             )
+
+
+class GraphExecutorService:
+    """Runs a graph on one input."""
+
+    def run(self, *, graph_data: NoNGraphData, input_data: Inputs) -> dict[str, Any]:
+        """Return the outputs of every node by name.
+
+        Raises:
+            Exception: that of a node, with its own traceback and a note naming the node; the
+                nodes under way are cancelled.
+        """
+        return execute(graph_data, input_data)
+
+
+def execute(graph: NoNGraphData, inputs: Inputs) -> dict[str, Any]:
+    """Run `graph` as a part of the current trial, or as a trial of its own.
+
+    Returns and raises as `GraphExecutorService.run`.
+    """
+    return PreparedGraph(graph).run(inputs)
+
+
+_runs_outside: weakref.WeakKeyDictionary[NoNGraphData, int] = weakref.WeakKeyDictionary()
+
+
+class PreparedGraph:
+    """A snapshot of a graph, ready for many runs."""
+
+    def __init__(self, graph: NoNGraphData) -> None:
+        self.graph = graph
+        self.nodes = list(graph)
+        self.modules = {node.name: _modules(node.operator) for node in self.nodes}
+        places = {node.name: index for index, node in enumerate(self.nodes)}
+        self.dependencies = Dependencies(
+            [[places[source] for source in node.inputs] for node in self.nodes]
+        )
+        self._replicas = assign_replicas(self.modules, {})
+
+    def run(self, inputs: Inputs) -> dict[str, Any]:
+        """Return the outputs of every node by name; see `GraphExecutorService.run`."""
+        interception.refuse("a graph was run")
+        if not bridge.is_bridged():
+            return bridge.wait(bridge.run(self.run, inputs))
+        outer = strands.current.get()
+        if outer is None:
+            # Each run outside a trial is an epoch of its own, so its calls are new ones.
+            number = _runs_outside.get(self.graph, 0)
+            _runs_outside[self.graph] = number + 1
+            outer = Strand(TrialContext(epoch=number))
+        return _Execution(self, inputs, outer).run()
+
+    def replicas(self, outer: Strand) -> dict[str, dict[int, str]]:
+        """Return the replica of every LM module in every node, as a part of `outer`."""
+        if not outer.node:
+            return self._replicas
+        return assign_replicas(self.modules, outer.replicas, f"{outer.node}/made.")
+
+
+class _Execution:
+    """One run of one graph."""
+
+    def __init__(self, prepared: PreparedGraph, inputs: Inputs, outer: Strand) -> None:
+        self.inputs = inputs
+        self.nodes = prepared.nodes
+        self.dependencies = prepared.dependencies
+        self.outer = outer
+        self.replicas = prepared.replicas(outer)
+        self.outputs: dict[str, Any] = {}
+        self.strands: list[Strand] = []
+
+    def run(self) -> dict[str, Any]:
+        try:
+            run_all(self.dependencies, self._compute, self.outer.clock)
+        finally:
+            self.outer.after_nodes(self.strands)
+        self.outer.clock = max([self.outer.clock, *[strand.clock for strand in self.strands]])
+        return {node.name: self.outputs[node.name] for node in self.nodes}
+
+    def _compute(self, index: int, start: float) -> Outcome:
+        """Return the node's outputs and the virtual time at which they are complete."""
+        node = self.nodes[index]
+        path = f"{self.outer.node}/{node.name}" if self.outer.node else node.name
+        strand = self.outer.at_node(path, self.replicas[node.name], start)
+        self.strands.append(strand)
+        token = strands.current.set(strand)
+        try:
+            merged = merge_inputs(self.inputs, self.outputs, node.inputs)
+            output = run_operator(node.operator, merged)
+        except Exception as error:
+            error.add_note(f"in node {path!r}")
+            raise
+        finally:
+            strands.current.reset(token)
+        self.outputs[node.name] = output
+        return output, strand.clock
+
+
+# LM modules of a node by id: the properties by which each is counted, and the role of its calls.
+Modules = dict[int, tuple[tuple[Any, ...], str]]
+
+
+def assign_replicas(
+    modules: Mapping[str, Modules], outer: Mapping[int, str], prefix: str = ""
+) -> dict[str, dict[int, str]]:
+    """Return the replica of every LM module in every node, counted in graph order.
+
+    Modules are counted by model, parameters and the role of the operator that holds them. So the
+    replica of a verifier does not depend on the number of generators before it, and the third
+    members of a 3-ensemble and of a 9-ensemble are the same. In a graph within a graph, the
+    replicas assigned by the outer graph are kept, with the name of the node if several nodes hold
+    the same module.
+
+    Args:
+        modules: By node, in graph order.
+        outer: The replicas assigned by the graph around this one.
+        prefix: Distinguishes modules that are not in `outer`, as the graph was created during the
+            run.
+    """
+    holders = Counter(key for found in modules.values() for key in found)
+    counts: Counter[tuple[Any, ...]] = Counter()
+    assigned: dict[str, dict[int, str]] = {}
+    for node, found in modules.items():
+        replicas = assigned[node] = {}
+        for key, (kind, role) in found.items():
+            if (given := outer.get(key)) is not None:
+                replicas[key] = f"{given}@{node}" if holders[key] > 1 else given
+                continue
+            number = counts[kind]
+            counts[kind] += 1
+            replicas[key] = prefix + (str(number) if role == "generate" else f"{role}.{number}")
+    return assigned
+
+
+def _modules(holder: Operator) -> Modules:
+    """Return the LM modules in an operator, in attribute order."""
+    found: Modules = {}
+    for _, lm, role in holder.named_lm_modules():
+        kind = (lm.model.fingerprint, lm.parameters, lm.config.persona or "", role)
+        found.setdefault(id(lm), (kind, role))
+    return found

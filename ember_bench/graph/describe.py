@@ -1,4 +1,4 @@
-"""Graphs in words."""
+"""Graphs as text trees."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.operators.base import Operator
-from ember_bench.operators.cards import constructor_parameters
 from ember_bench.operators.lm import LMModule
+from ember_bench.operators.tree import constructor_parameters
 
 
 def describe_graph(graph: NoNGraphData) -> str:
-    """Return a line for each node: its operator, what it asks, and what feeds into it.
+    """Return a line for each node: its operator, its LM modules, and its inputs.
 
-    What is within an operator stands below it, indented.
+    Operators within an operator follow on indented lines.
     """
     lms = len(graph.lm_modules())
     head = f"{_number(len(graph), 'node')}, {_number(lms, 'LM module')}"
@@ -35,7 +35,7 @@ def _within(operator: Operator, indent: str) -> Iterator[str]:
         return
     direct: list[tuple[str, Operator]] = []
     for path, inner in operator.named_operators():
-        # Those deeper inside come with the ones that they are in.
+        # Operators deeper inside follow with the one that contains them.
         if path and not any(path.startswith(f"{outer}.") for outer, _ in direct):
             direct.append((path, inner))
     for path, inner in direct:
@@ -49,7 +49,7 @@ def _operator(operator: Operator) -> str:
 
 
 def _settings(operator: Operator) -> str:
-    """Return what the operator was given that is not the default, in parentheses."""
+    """Return the arguments that are not the defaults, in parentheses."""
     shown = []
     for name, parameter in constructor_parameters(type(operator)).items():
         value = getattr(operator, name, parameter.default)

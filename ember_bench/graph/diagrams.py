@@ -1,4 +1,4 @@
-"""Graphs as pictures: Mermaid text, and SVG that needs nothing else."""
+"""Graphs as pictures: Mermaid flowcharts, and SVG without external files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STYLE: Final = (
 
 
 def to_mermaid(graph: NoNGraphData) -> str:
-    """Return the graph as a Mermaid flowchart; a graph in it is a subgraph."""
+    """Return the graph as a Mermaid flowchart; a graph within it is a subgraph."""
     lines = ["flowchart TD", "    inputs([inputs])"]
     lines += _mermaid_nodes(graph, "inputs", "n", "    ")
     if graph.nodes:
@@ -56,7 +56,7 @@ def _mermaid_nodes(graph: NoNGraphData, source: str, prefix: str, indent: str) -
 
 
 def _mermaid_text(text: str) -> str:
-    """Return `text` for a quoted label: all that means something there as entities."""
+    """Return `text` for a quoted label, with special characters as entities."""
     return "".join(c if c.isalnum() or c in " _-.:/,()=+" else f"#{ord(c)};" for c in text)
 
 
@@ -65,8 +65,8 @@ class Labelled:
     """A node as a picture shows it.
 
     Attributes:
-        lines: What its box says; the first is its name.
-        inputs: Names of the nodes that feed into it, which come earlier.
+        lines: The text of its box; the first line is its name.
+        inputs: Names of its inputs, which are earlier nodes.
         inner: The nodes in it, if it is a graph.
     """
 
@@ -77,17 +77,17 @@ class Labelled:
 
 
 def to_svg(graph: NoNGraphData) -> str:
-    """Return the graph as a picture: layers from above to below, each node after its inputs."""
+    """Return the graph as a picture: layers from top to bottom, each node after its inputs."""
     return svg(_labelled(graph))
 
 
 def svg(nodes: Sequence[Labelled], *, arrow: str = "arrow", style: str = _STYLE) -> str:
-    """Return nodes, the last of which gives the outputs, as a picture.
+    """Return nodes as a picture; the outputs are those of the last node.
 
     Args:
         nodes: In graph order.
-        arrow: Id of the arrow's head, which is to be unique in a page.
-        style: In CSS; "" where the page has it.
+        arrow: Id of the arrow's head, unique in the page.
+        style: CSS; "" if the page contains it.
     """
     picture = _picture(nodes, outermost=True)
     width, height = picture.width + 2 * _PADDING, picture.height + 2 * _PADDING
@@ -104,14 +104,14 @@ def svg(nodes: Sequence[Labelled], *, arrow: str = "arrow", style: str = _STYLE)
 
 @dataclass
 class _Box:
-    """What is drawn for one node.
+    """The box of one node, in pixels.
 
     Attributes:
-        lines: The text in it; empty for what only keeps the way free for an edge.
-        inner: The graph in it, if it is one.
+        lines: Its text; empty for a waypoint of an edge.
+        inner: The picture of the node's graph, if it is one.
         x: Its left edge within its picture.
         y: Its upper edge.
-        floor: The lower edge of its layer, from where its edges go on to the next.
+        floor: The lower edge of its layer, at which its edges begin to bend.
     """
 
     lines: Sequence[str]
@@ -148,7 +148,7 @@ class _Box:
 
 
 def _svg_text(text: str) -> str:
-    """Return `text` for XML, which some characters cannot be in, not even written out."""
+    """Return `text` for XML; characters that XML does not allow are replaced."""
     return escaped(_NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
@@ -158,7 +158,7 @@ def _rectangle(x: float, y: float, width: float, height: float) -> str:
 
 @dataclass
 class _Picture:
-    """A graph laid out: boxes in layers, and the edges from each layer to the next."""
+    """The layout of a graph: boxes in layers, and the edges from each layer to the next."""
 
     layers: list[list[_Box]]
     edges: list[tuple[_Box, _Box]]
@@ -180,7 +180,7 @@ class _Picture:
 
 
 def _picture(nodes: Sequence[Labelled], *, outermost: bool) -> _Picture:
-    """Lay a graph out: as deep as its longest path, in an order with few crossings."""
+    """Lay out a graph: as deep as its longest path, in an order with few crossings."""
     depth: dict[str, int] = {}
     for node in nodes:
         depth[node.name] = 1 + max((depth[name] for name in node.inputs), default=0)
@@ -214,12 +214,12 @@ def _connect(
     layers: list[list[_Box]],
     edges: list[tuple[_Box, _Box]],
 ) -> None:
-    """Add an edge, by way of an empty box in each layer that it passes."""
+    """Add an edge, with a waypoint in each layer that it crosses."""
     for layer in range(above + 1, below):
-        way = _Box((), 1.0, 0.0)
-        layers[layer].append(way)
-        edges.append((source, way))
-        source = way
+        waypoint = _Box((), 1.0, 0.0)
+        layers[layer].append(waypoint)
+        edges.append((source, waypoint))
+        source = waypoint
     edges.append((source, target))
 
 
@@ -230,7 +230,7 @@ def _placed(layers: list[list[_Box]], edges: list[tuple[_Box, _Box]]) -> _Pictur
     width = max((_width(layer) for layer in layers), default=0.0)
     y = 0.0
     for layer in layers:
-        # Each box near the middle of what feeds into it (the barycentre rule).
+        # Each box is placed near the mean of its inputs (the barycentre rule).
         layer.sort(key=lambda box: _mean([s.middle for s in above.get(id(box), ())], width / 2))
         x, height = (width - _width(layer)) / 2, max(box.height for box in layer)
         for box in layer:
@@ -274,13 +274,13 @@ def _text_box(lines: Sequence[str], kind: str) -> _Box:
 
 
 def _labels(node: Node) -> list[str]:
-    """Return what a box says: the node, its operator, and the models that it asks."""
+    """Return the text of a box: the node, its operator and its models."""
     models = [lm.model.model_id for lm in node.operator.lm_modules()]
     return [node.name, type(node.operator).__name__, *counted(models)]
 
 
 def counted(models: Sequence[str]) -> list[str]:
-    """Return lines that name models, in order: those alike in one, and not too many lines."""
+    """Return lines that name models, in order: equal ones in one line, and at most six lines."""
     runs = [(name, len(list(run))) for name, run in itertools.groupby(models)]
     lines = [name if count == 1 else f"{count} x {name}" for name, count in runs]
     if len(lines) > _MOST_LINES:

@@ -1,4 +1,4 @@
-"""Architectures shown before anyone has chosen their parameters."""
+"""Architectures shown with example parameters."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any, Final
 from ember_bench.graph.architecture import Architecture, ParameterCard
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.graph.describe import describe_graph
+from ember_bench.graph.diagrams import to_mermaid, to_svg
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
 
 _PROVIDER: Final = "simulated:"
-# So many models stand for a list of them, unless it takes more.
+# Number of models in an example list, unless its minimum is higher.
 _FEW: Final = 2
 _LEAST: Final = {"int": 1, "float": 0.0, "bool": False}
 
@@ -24,12 +25,12 @@ def diagram_of(architecture: Architecture) -> str:
 
 def mermaid_of(architecture: Architecture) -> str:
     """Return the network as a Mermaid flowchart, with the names that `diagram_of` gives."""
-    return _with_names(example_graph(architecture).to_mermaid())
+    return _with_names(to_mermaid(example_graph(architecture)))
 
 
 def svg_of(architecture: Architecture) -> str:
     """Return the network as an SVG picture, with the names that `diagram_of` gives."""
-    return _with_names(example_graph(architecture).to_svg())
+    return _with_names(to_svg(example_graph(architecture)))
 
 
 def _with_names(text: str) -> str:
@@ -38,7 +39,7 @@ def _with_names(text: str) -> str:
 
 
 def example_graph(architecture: Architecture) -> NoNGraphData:
-    """Return the network with its default parameters; simulated models stand for those asked for.
+    """Return the network with its default parameters, and simulated models for required ones.
 
     The model for the parameter `judge` is called `simulated:$judge`, those for the list `models`
     `simulated:$models.1`, `simulated:$models.2` and so on.

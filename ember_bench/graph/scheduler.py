@@ -1,4 +1,4 @@
-"""Runs execution plans."""
+"""The scheduler, which runs execution plans."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
 from ember_bench import bridge
-from ember_bench.graph.task_flow import Flow, Outcome, Run
-from ember_bench.graph.turns import Ask, ExecutionPlan, Task, Turns, resolve
+from ember_bench.graph.dispatch import Dependencies, Outcome, Run
+from ember_bench.graph.turns import Turns
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand
 from ember_bench.operators.base import Operator
 from ember_bench.operators.lm import LMModule
-from ember_bench.operators.plan import Count
+from ember_bench.operators.plan import Ask, ExecutionPlan, Task, resolve
 
 _NO_INPUTS: Final[Mapping[str, Any]] = {}
 
@@ -22,7 +22,7 @@ class Scheduler:
     """Runs execution plans.
 
     Args:
-        max_concurrency: Most tasks under way at once; by default all that can be.
+        max_concurrency: Maximum number of tasks under way at once; by default unlimited.
     """
 
     def __init__(self, max_concurrency: int | None = None) -> None:
@@ -34,11 +34,11 @@ class Scheduler:
         """Return the plan's output.
 
         Args:
-            plan: What is to be run.
+            plan: The plan.
             inputs: A value for each of the plan's inputs.
 
         Raises:
-            Exception: what a task raised, with a note naming the task and those that needed it;
+            Exception: that of a task, with a note naming the task and those that depend on it;
                 the tasks under way are cancelled.
         """
         interception.refuse("a Scheduler was called")
@@ -55,15 +55,15 @@ class PlanExecution:
     """One run of a plan on a strand.
 
     Args:
-        plan: What is run.
+        plan: The plan.
         inputs: A value for each of its inputs.
-        outer: The strand that it is a step of; None outside a trial.
-        limit: Most tasks under way at once.
+        outer: The strand that contains the run; None outside a trial.
+        limit: Maximum number of tasks under way at once.
         settle: As for `Run`.
-        prepared: The plan's turns and flow, if they are known already.
+        prepared: The result of `prepare`, if it is known already.
 
     Attributes:
-        values: What the inputs are and the tasks gave, by name.
+        values: The inputs and the results of tasks, by name.
         steps: The strand of each task, by index.
     """
 
@@ -75,16 +75,16 @@ class PlanExecution:
         limit: int | None = None,
         *,
         settle: bool = False,
-        prepared: tuple[Turns, Flow] | None = None,
+        prepared: tuple[Turns, Dependencies] | None = None,
     ) -> None:
         self.plan = plan
         self.values = dict(inputs)
         self.outer = outer
         self.steps: dict[int, Strand] = {}
-        self._turns, flow = prepared or prepare(plan)
+        self._turns, dependencies = prepared or prepare(plan)
         clock = outer.clock if outer is not None else 0.0
         self._run = Run(
-            flow,
+            dependencies,
             self._compute,
             clock=clock,
             limit=limit,
@@ -95,11 +95,11 @@ class PlanExecution:
 
     @property
     def errors(self) -> Mapping[int, Exception]:
-        """What failed, by index, where failures are not raised."""
+        """The exceptions of tasks, by index, if they are not raised."""
         return self._run.errors
 
     def run(self) -> None:
-        """Run it; in a greenlet of the bridge."""
+        """Run the plan, in a greenlet of the bridge."""
         try:
             self._run.all()
         finally:
@@ -124,10 +124,7 @@ class PlanExecution:
         try:
             args = resolve(task.args, self.values)
             value: Any
-            if isinstance(function, Count):
-                await function.module.service.count(args[0], function.module)
-                value = None
-            elif isinstance(function, Ask):
+            if isinstance(function, Ask):
                 value = await function.module.service.ask(args[0], function.module)
             else:
                 request = function.request(*args, **resolve(task.kwargs, self.values))
@@ -168,18 +165,18 @@ class PlanExecution:
         error.add_note(f"in task {task.name!r}{_cancelled_with(self.plan, task.name)}")
 
 
-def prepare(plan: ExecutionPlan) -> tuple[Turns, Flow]:
-    """Return what a run of the plan has to know, to be kept for plans that are run again."""
+def prepare(plan: ExecutionPlan) -> tuple[Turns, Dependencies]:
+    """Return the turns and dependencies of a plan, for its runs."""
     turns = Turns(plan)
     places = {task.name: index for index, task in enumerate(plan.tasks)}
     needs = [[places[name] for name in needed] for needed in plan.needs.values()]
-    return turns, Flow([(*a, *b) for a, b in zip(needs, turns.ended_first, strict=True)])
+    return turns, Dependencies([(*a, *b) for a, b in zip(needs, turns.ended_first, strict=True)])
 
 
 def run_operator(operator: Operator, /, *args: Any, **fields: Any) -> Any:
-    """Call an operator; one that has a plan hands its tasks to the scheduler.
+    """Call an operator, or run its plan if it has one.
 
-    Not one that asks once: what it asks, it asks at the same time as it is.
+    An operator with `asks_once` is called: it makes all its calls at the same time anyway.
     """
     if operator.asks_once or type(operator).to_plan is Operator.to_plan:
         return operator(*args, **fields)
@@ -190,7 +187,7 @@ def run_operator(operator: Operator, /, *args: Any, **fields: Any) -> Any:
 
 
 def _cancelled_with(plan: ExecutionPlan, name: str) -> str:
-    """Say what cannot run because the task `name` failed, by the way that leads to it."""
+    """Return a note with a path of tasks that were not run because the task `name` failed."""
     path = [name]
     while later := next((n for n, needed in plan.needs.items() if path[-1] in needed), None):
         path.append(later)

@@ -1,9 +1,9 @@
-"""Plans, and the order in which the questions of a plan are asked.
+"""Turns: the order of calls of a plan that may be equal.
 
-A call's identity counts how often its question was asked before (its draw), so of two tasks that
-may ask the same question the earlier one in the plan must be first. Whether two prompts with
-holes can become the same text is looked at when the later one is known, and again whenever more
-of the earlier one is: so a task waits for another only where it has to.
+The identity of a call contains the number of earlier calls with the same request (its draw). So if
+two tasks may make the same request, the earlier one in the plan must be first. Prompts may have
+holes, and each time that more of a prompt becomes known, it is compared again: a task waits for
+another only as long as their prompts may become the same text.
 """
 
 from __future__ import annotations
@@ -16,36 +16,13 @@ from typing import Any, Final
 from ember_bench.models.call import Request
 from ember_bench.operators.base import Operator
 from ember_bench.operators.lm import LMModule
-from ember_bench.operators.plan import (
-    Apply,
-    Ask,
-    ExecutionPlan,
-    Ref,
-    Task,
-    Text,
-    references,
-    resolve,
-)
-
-__all__ = [
-    "Apply",
-    "Ask",
-    "ExecutionPlan",
-    "Ref",
-    "Task",
-    "Text",
-    "Turns",
-    "fingerprints",
-    "may_clash",
-    "references",
-    "resolve",
-]
+from ember_bench.operators.plan import Ask, ExecutionPlan, Task, Text, references, resolve
 
 _HOLE: Final = None
 
 
 def fingerprints(task: Task) -> frozenset[str]:
-    """Return which models a task may ask."""
+    """Return the fingerprints of the models that a task may call."""
     if isinstance(task.function, Ask):
         return frozenset([task.function.module.model.fingerprint])
     if isinstance(task.function, LMModule):
@@ -56,13 +33,13 @@ def fingerprints(task: Task) -> frozenset[str]:
 
 
 class Turns:
-    """Which tasks of a plan have to take turns.
+    """The tasks of a plan that have to take turns.
 
     Attributes:
-        ended_first: By index, the earlier tasks that must have ended: operators that may ask the
-            same model, whose questions nobody knows before.
-        started_first: By index, the earlier tasks that may have to be started first: then they
-            have their draws.
+        ended_first: By index, the earlier tasks that must have ended: operators that may call the
+            same model with requests that are not known in advance.
+        started_first: By index, the earlier tasks that may have to be started first, which gives
+            them the lower draws.
     """
 
     def __init__(self, plan: ExecutionPlan) -> None:
@@ -82,7 +59,7 @@ class Turns:
             self.started_first.append(tuple(i for i in before if not _asks_later(self._tasks[i])))
 
     def must_wait(self, index: int, started: Sequence[bool], values: Mapping[str, Any]) -> bool:
-        """Whether a task that has all it needs must let an earlier one start first."""
+        """Return whether a task that is ready must wait until an earlier one has started."""
         return any(
             not started[i] and may_clash(self._tasks[i], self._tasks[index], values)
             for i in self.started_first[index]
@@ -90,7 +67,7 @@ class Turns:
 
 
 def _asks_later(task: Task) -> bool:
-    """Whether a task may ask when it has run for a while."""
+    """Return whether a task may make calls some time after its start."""
     operator = task.function
     if not isinstance(operator, Operator):
         return False
@@ -98,12 +75,12 @@ def _asks_later(task: Task) -> bool:
 
 
 def may_clash(first: Task, second: Task, values: Mapping[str, Any]) -> bool:
-    """Whether two tasks that ask the same model may ask it the same question.
+    """Return whether two tasks that call the same model may make the same request.
 
     Args:
-        first: One of them.
-        second: The other.
-        values: What is known by now of what they are made of.
+        first: The earlier task.
+        second: The later task.
+        values: The known values of symbols, by name.
     """
     one, other = _question(first), _question(second)
     if one is None or other is None:
@@ -117,7 +94,7 @@ def may_clash(first: Task, second: Task, values: Mapping[str, Any]) -> bool:
 
 
 def _question(task: Task) -> Request | None:
-    """Return the request that a task makes; None if it may make any."""
+    """Return the request of a task; None if it may make any."""
     if isinstance(task.function, Ask):
         return task.args[0]  # type: ignore[no-any-return]
     if isinstance(task.function, LMModule) and not references(task.kwargs):
@@ -126,7 +103,7 @@ def _question(task: Task) -> Request | None:
 
 
 def _terms(request: Request) -> tuple[Hashable, ...]:
-    """Return what of a question is known from the start."""
+    """Return the parts of a request that contain no symbols."""
     return (
         request.role,
         request.parameters,
@@ -139,7 +116,7 @@ Pattern = list[str | None]
 
 
 def _pattern(content: Any, values: Mapping[str, Any]) -> Pattern:
-    """Return a text as its known pieces, with `_HOLE` between them."""
+    """Return a text as a list of its known pieces, with `_HOLE` between them."""
     if type(content) is str:
         return [content]
     parts = content.parts if type(content) is Text else (content,)
@@ -158,13 +135,13 @@ def _known(symbol: Any, values: Mapping[str, Any]) -> str | None:
         return _HOLE
     try:
         text = resolve(symbol, values)
-    except Exception:  # the task that is given it says so
+    except Exception:  # raised again by the task whose argument it is
         return _HOLE
     return text if isinstance(text, str) else _HOLE
 
 
 def _can_be_equal(one: Pattern, other: Pattern) -> bool:
-    """Whether some texts in the holes make the two equal; errs on the side of yes."""
+    """Return whether some texts in the holes may make the two equal; errs towards True."""
     if len(one) == 1 and len(other) == 1 and one[0] is not _HOLE and other[0] is not _HOLE:
         return one[0] == other[0]
     return (
@@ -180,7 +157,7 @@ def _one_starts_other(one: str, other: str) -> bool:
 
 
 def _fits(pattern: Pattern, text: Pattern) -> bool:
-    """Whether `text` can be made from `pattern`; yes if it has holes itself."""
+    """Return whether `text` can be an instance of `pattern`; True if it has holes itself."""
     if len(text) != 1 or text[0] is _HOLE:
         return True
     whole, position = text[0], 0

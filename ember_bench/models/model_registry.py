@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 from functools import lru_cache
+from typing import Final
 
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem, UnknownNameError
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
 from ember_bench.registry import Cards
+
+_SHOWN: Final = 3
 
 
 class ModelRegistry:
@@ -21,26 +24,25 @@ class ModelRegistry:
 
     def __init__(self) -> None:
         self._models: dict[str, ModelInfo] = {}
+        self._broken: dict[str, tuple[Problem, ...]] = {}
 
     @classmethod
     def from_cards(cls, cards: Cards | None = None) -> ModelRegistry:
         """Return a registry of all models in `cards` (by default the registries in force).
 
-        Raises:
-            ConfigError: with the place of each mistake in the cards.
+        A model whose card has mistakes is an error when it is asked for.
         """
         registry = cls()
-        problems: list[Problem] = []
-        for card in (cards or Cards()).all("models").values():
+        cards = cards or Cards()
+        registry._broken = {name: card.problems for name, card in cards.broken("models").items()}
+        for card in cards.all("models").values():
             try:
                 for model in models_of_card(card.document):
                     registry.register_model(model)
             except ConfigError as error:
-                problems += [
+                registry._broken[card.name] = tuple(
                     p if p.location else card.document.problem(p.message) for p in error.problems
-                ]
-        if problems:
-            raise ConfigError(*problems)
+                )
         return registry
 
     def register_model(self, model: ModelInfo) -> None:
@@ -59,11 +61,15 @@ class ModelRegistry:
 
         Raises:
             UnknownNameError: if there is none; lists near matches.
-            ConfigError: if a bare name is that of several models; lists their ids.
+            ConfigError: if a bare name is that of several models; lists their ids. Also if the
+                model's card is broken.
         """
         if isinstance(model, ModelInfo):
             return model
         name = str(model.value) if isinstance(model, Enum) else model
+        for card, problems in self._broken.items():
+            if name in (card, card.rpartition(":")[2]) or name.startswith(f"{card}/"):
+                raise ConfigError(*problems)
         if (found := self._models.get(name)) is not None:
             return found
         namesakes = [m for m in self if name == m.model_name]
@@ -72,7 +78,10 @@ class ModelRegistry:
             raise ConfigError(f"{name!r} is the name of several models: {ids}; give the whole id")
         if not namesakes:
             names = {m.model_name for m in self} if ":" not in name else set()
-            raise UnknownNameError("model", name, {*self._models, *names})
+            unknown = UnknownNameError("model", name, {*self._models, *names})
+            # The model's card may be among those whose name is unreadable.
+            hints = [first for first, *_ in self._broken.values()]
+            raise ConfigError(*unknown.problems, *hints[:_SHOWN]) if hints else unknown
         return namesakes[0]
 
     def __iter__(self) -> Iterator[ModelInfo]:

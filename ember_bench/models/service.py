@@ -178,10 +178,6 @@ class ModelService:
         strand.clock += max((response.latency or 0.0 for response in responses), default=0.0)
         return responses
 
-    async def count(self, request: Request, module: object = None) -> None:
-        """Count `request` as made, without making it: others have the draws they have after it."""
-        self._place(request, module, self._strand(request))
-
     def paid(self, account: str) -> Paid:
         """Return what requests on `account` were made and cost.
 

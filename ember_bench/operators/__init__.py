@@ -1,13 +1,11 @@
-"""Operators: the computations that networks of LM calls are made of."""
+"""Operators: the nodes of networks of LM calls."""
 
 from ember_bench.answers.formats import answer_format, parse_answer
-from ember_bench.operators.base import Operator, OperatorKind
+from ember_bench.operators.base import Operator, OperatorKind, Sequential, operator
 from ember_bench.operators.cards import load_operator, save_operator
 from ember_bench.operators.cascade import CascadeOperator
-from ember_bench.operators.concurrency import parallel
-from ember_bench.operators.control import Branch, Router, Sequential
+from ember_bench.operators.control import Branch, Router
 from ember_bench.operators.fan_out import EnsembleOperator
-from ember_bench.operators.filters import FilterVote
 from ember_bench.operators.functions import Function, Tool
 from ember_bench.operators.fusers import Critic, Fuser
 from ember_bench.operators.judges import (
@@ -17,16 +15,21 @@ from ember_bench.operators.judges import (
     VerifierOperator,
 )
 from ember_bench.operators.lm import LMModule, LMModuleConfig
-from ember_bench.operators.mapping import Map
-from ember_bench.operators.operator_classes import operator
+from ember_bench.operators.mapping import Map, parallel
 from ember_bench.operators.prompts import PromptMixin
 from ember_bench.operators.rankers import BestOf, PairwiseTournament, RankFilter
 from ember_bench.operators.recurrent import Debate, Reflect, SelfRefine
 from ember_bench.operators.references import function
 from ember_bench.operators.retrieve import Retrieve
 from ember_bench.operators.signature import Signature
+from ember_bench.operators.storm import FindPerspectives, Interview, Outline, WriteArticle
 from ember_bench.operators.tools import ToolUser
-from ember_bench.operators.votes import MostCommonOperator, OracleOperator, WeightedVote
+from ember_bench.operators.votes import (
+    FilterVote,
+    MostCommonOperator,
+    OracleOperator,
+    WeightedVote,
+)
 
 __all__ = [
     "BestOf",
@@ -36,9 +39,11 @@ __all__ = [
     "Debate",
     "EnsembleOperator",
     "FilterVote",
+    "FindPerspectives",
     "Function",
     "Fuser",
     "GetAnswerOperator",
+    "Interview",
     "JudgeBasedOperator",
     "JudgeExplainerOperator",
     "LMModule",
@@ -48,6 +53,7 @@ __all__ = [
     "Operator",
     "OperatorKind",
     "OracleOperator",
+    "Outline",
     "PairwiseTournament",
     "PromptMixin",
     "RankFilter",
@@ -61,6 +67,7 @@ __all__ = [
     "ToolUser",
     "VerifierOperator",
     "WeightedVote",
+    "WriteArticle",
     "answer_format",
     "function",
     "load_operator",

@@ -1,47 +1,51 @@
-"""The operator: a node's computation, like `nn.Module`."""
+"""Operators: their calls, their names in cards, and the operator that runs others in a row."""
 
 from __future__ import annotations
 
 import inspect
-import textwrap
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from enum import Enum
-from functools import lru_cache, partial
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
 
+import ember_bench
 from ember_bench import bridge
-from ember_bench.answers.formats import answer_format_names, get_answer_format
-from ember_bench.errors import SignatureError
+from ember_bench.code_identity import qualified_name
+from ember_bench.errors import ConfigError, SignatureError, UnknownNameError
 from ember_bench.models import interception
 from ember_bench.models.tasks import in_thread, run_coroutine
+from ember_bench.operators.description import (
+    describe,
+    describe_attribute,
+    describe_format,
+    user_code,
+)
 from ember_bench.operators.lm import LMModule
-from ember_bench.operators.signature import Signature
-
-if TYPE_CHECKING:
-    from ember_bench.models.service import ModelService
-    from ember_bench.operators.cards import NodeCard
-    from ember_bench.operators.control import Sequential
-    from ember_bench.operators.plan import ExecutionPlan
-    from ember_bench.registry import Cards
+from ember_bench.operators.plan import ExecutionPlan
+from ember_bench.operators.signature import Signature, builtin_signature
+from ember_bench.operators.tree import Tree, parts, replaced, walk
 
 Inputs = Mapping[str, Any]
+OperatorT = TypeVar("OperatorT", bound="type[Operator]")
+
+OUTPUT = "output"
+"""The name given to an output that has no named fields."""
 
 _describing: ContextVar[tuple[int, ...]] = ContextVar("ember_bench_describing", default=())
+_registered: dict[str, type[Operator]] = {}
 
 
 class OperatorKind(Enum):
-    """What an operator does to the shape of its inputs."""
+    """The effect of an operator on the number of its inputs."""
 
     RECURRENT = "recurrent"
     FAN_IN = "fan_in"
     FAN_OUT = "fan_out"
 
 
-class Operator:
+class Operator(Tree):
     """A computation: `forward(inputs) -> outputs`, both with named fields.
 
     Write a subclass with a `forward` in plain synchronous Python. Sub-operators and LM modules are
@@ -49,21 +53,24 @@ class Operator:
     the operator checks the inputs against its signature, runs `forward`, and checks the outputs.
 
     Args:
-        lm_modules: The LM modules it asks, kept in `self.lms`.
-        signature: What it takes and gives; by default the class's own.
+        lm_modules: The LM modules that it calls, kept in `self.lms`.
+        signature: Its inputs and outputs; by default those of the class.
 
     Attributes:
-        kind: What it does to the shape of its inputs.
-        role: What it asks models to do (`generate`, `verify`, `judge`, ...).
-        blocking: `forward` really blocks (CPU work, `requests`) and gets a thread of its own.
-        pure: `forward` does nothing but compute its outputs from its inputs and the answers of the
-            models it asks; so, asking none, it need not run twice on the same inputs.
-        asks_once: `forward` asks its models in one step: one call, or several at the same time.
-        reads: Answer formats that `forward` itself reads texts by; a part of the description, as
-            are those that attributes called `answer_format` name.
-        version: Raised when `forward` gives other results than before for the same inputs.
-        described_as: The class's name in descriptions, where it is not that of its module: stored
-            trials of a class that has moved are still found. Subclasses do not inherit it.
+        kind: Its effect on the number of inputs.
+        role: The role of its LM calls (`generate`, `verify`, `judge`, ...).
+        blocking: `forward` blocks (CPU work, `requests`) and runs in a thread of its own.
+        pure: `forward` only computes its outputs from its inputs and its LM calls; without LM
+            modules, it need not run twice on the same inputs.
+        asks_once: `forward` makes all its LM calls in one step: one call, or several at once.
+        reads: Answer formats that `forward` itself uses. They are part of the description, as are
+            the formats named by attributes called `answer_format`.
+        version: To be raised when `forward` computes other results than before.
+        described_as: The name of the class in descriptions, by default its import path. A class
+            that was moved keeps its former path here, so that stored trials are still found. Not
+            inherited.
+        default_signature: Name of the built-in signature that is used if there are LM modules and
+            no signature is given.
     """
 
     kind: ClassVar[OperatorKind | None] = None
@@ -74,6 +81,7 @@ class Operator:
     reads: ClassVar[Sequence[str]] = ()
     version: ClassVar[int] = 1
     described_as: ClassVar[str | None] = None
+    default_signature: ClassVar[str | None] = None
 
     # Class attributes, so that a subclass need not call `super().__init__()`.
     lms: Sequence[LMModule] = ()
@@ -86,17 +94,20 @@ class Operator:
         signature: Signature | type[Signature] | None = None,
     ) -> None:
         self.lms = list(lm_modules)
+        if signature is None and self.lms and self.default_signature is not None:
+            signature = builtin_signature(self.default_signature)
         if signature is not None:
             self.signature = signature() if isinstance(signature, type) else signature
 
     def forward(self, inputs: Inputs) -> Any:
-        """Compute the outputs; `async def` is welcome too."""
+        """Compute the outputs; may be an `async def`."""
         raise NotImplementedError(f"{type(self).__name__} has no forward()")
 
     def to_plan(self, inputs: Inputs) -> ExecutionPlan:
-        """Return tasks that compute what `forward` does, for the scheduler; not every class can.
+        """Return tasks that compute the same as `forward`; optional.
 
-        A graph, and a plan that has this operator for a task, then runs these tasks.
+        The scheduler runs them in the place of `forward`, for a node of a graph or a task of a
+        plan.
         """
         raise NotImplementedError(f"{type(self).__name__} has no to_plan()")
 
@@ -104,8 +115,8 @@ class Operator:
         """Run the operator eagerly on `inputs`, on keyword fields, or on both.
 
         Raises:
-            SignatureError: if inputs or outputs do not fit the signature; before any model is
-                asked where the inputs do not.
+            SignatureError: if inputs or outputs do not fit the signature. Inputs are checked
+                before any LM call.
         """
         if (recorder := interception.current.get()) is not None:
             return recorder.operator(self, inputs, fields)
@@ -118,7 +129,7 @@ class Operator:
         /,
         **fields: Any,
     ) -> Any:
-        """Do as a call does, with `compute` in the place of `forward`."""
+        """Run the operator with `compute` in the place of `forward`."""
         given = _as_mapping(inputs)
         if fields:
             given = {**given, **fields}
@@ -133,8 +144,7 @@ class Operator:
 
     def named_operators(self) -> Iterator[tuple[str, Operator]]:
         """Yield this operator under "" and every one within it under its path, outer first."""
-        seen: set[int] = set()
-        yield from _walk_operators(self, "", seen)
+        return walk(self)
 
     def named_lm_modules(self) -> Iterator[tuple[str, LMModule, str]]:
         """Yield (path, LM module, role of the operator that holds it), in attribute order.
@@ -142,9 +152,9 @@ class Operator:
         A module that stands in two places is yielded twice.
         """
         for path, operator in self.named_operators():
-            for name, value in _parts(operator):
-                if isinstance(value, LMModule):
-                    yield (f"{path}.{name}" if path else name), value, operator.role
+            for name, part in parts(operator):
+                if isinstance(part, LMModule):
+                    yield (f"{path}.{name}" if path else name), part, operator.role
 
     def lm_modules(self) -> list[LMModule]:
         """Return every LM module in this operator and those within it, each once."""
@@ -153,80 +163,39 @@ class Operator:
     def replace(
         self, target: str | Operator | LMModule, new: str | Operator | LMModule
     ) -> Operator:
-        """Return a copy in which `target` is replaced; this operator stays as it is.
+        """Return a copy in which `target` is replaced; this operator is not changed.
 
         Args:
-            target: A path, as `named_operators` and `named_lm_modules` have it; an operator or LM
-                module, wherever it stands; or a model's id or bare name, for all its LM modules.
-            new: What stands there instead; for LM modules also a model's id or bare name, asked
-                with the same parameters.
+            target: A path, as in `named_operators` and `named_lm_modules`; an operator or LM
+                module, replaced in all its places; or the id or bare name of a model, for all its
+                LM modules.
+            new: The replacement. For LM modules also the id or bare name of a model, which is
+                called with the same parameters.
 
         Raises:
-            UnknownNameError: if nothing has that path and no LM module asks that model.
+            UnknownNameError: if `target` is neither a path nor the name of a model here.
         """
-        from ember_bench.operators.tree import replaced  # noqa: PLC0415 - they need each other
-
         return replaced(self, target, new)
 
-    def to_card(self) -> NodeCard:
-        """Return the card from which `from_card` makes this operator; see `cards.card_of`.
-
-        Raises:
-            ConfigError: naming what cannot be written, such as a lambda.
-        """
-        from ember_bench.operators.cards import card_of  # noqa: PLC0415 - they need each other
-
-        return card_of(self)
-
-    @staticmethod
-    def from_card(
-        card: NodeCard | Mapping[str, Any],
-        service: ModelService | None = None,
-        cards: Cards | None = None,
-    ) -> Operator:
-        """Return the operator that a card describes.
-
-        Args:
-            card: As `to_card` gives it, or its fields; what it names is imported.
-            service: Whom the LM modules ask; by default one for the registries in force.
-            cards: Where signatures are found by name; by default the built-in registry.
-
-        Raises:
-            ConfigError: if it names what does not exist.
-        """
-        from ember_bench.operators.cards import (  # noqa: PLC0415 - they need each other
-            Builder,
-            NodeCard,
-        )
-
-        return Builder(service=service, cards=cards).operator(NodeCard.model_validate(card))
-
     def __rshift__(self, other: Operator) -> Sequential:
-        """`a >> b`: `b` is given the inputs and what `a` makes of them."""
-        from ember_bench.operators.control import Sequential  # noqa: PLC0415 - it is an operator
-
+        """Return the operator that runs this one, then `other`; see `Sequential`."""
         return Sequential.of(self, other) if isinstance(other, Operator) else NotImplemented
 
-    def __repr__(self) -> str:
-        from ember_bench.operators.tree import render  # noqa: PLC0415 - they need each other
-
-        return render(self, _parts)
-
     def describe(self) -> dict[str, Any]:
-        """Return, as JSON-like data, everything that can change what the operator computes."""
+        """Return, as JSON-like data, everything that can change the results of the operator."""
         around = _describing.get()
-        if id(self) in around:  # it holds what holds it
+        if id(self) in around:  # it contains itself
             return {"around": len(around) - around.index(id(self))}
         token = _describing.set((*around, id(self)))
         try:
-            own = {n: _describe_attribute(n, v) for n, v in sorted(vars(self).items())}
+            own = {n: describe_attribute(n, v) for n, v in sorted(vars(self).items())}
         finally:
             _describing.reset(token)
         if "signature" not in own and self._signature() is not None:
-            own["signature"] = _describe(self._signature())
-        reads = [get_answer_format(name).identity for name in self.reads]
+            own["signature"] = describe(self._signature())
+        reads = [describe_format(name) for name in self.reads]
         return {
-            "operator": vars(type(self)).get("described_as") or _qualified_name(type(self)),
+            "operator": vars(type(self)).get("described_as") or qualified_name(type(self)),
             "version": _code_version(type(self)),
             **({"reads": reads} if reads else {}),
             # Apart, as an attribute may have any name, `operator` among them.
@@ -237,6 +206,13 @@ class Operator:
         signature: Signature | type[Signature] | None = self.signature
         return signature() if isinstance(signature, type) else signature
 
+    def _prompt(self, inputs: Inputs) -> str:
+        """Return the prompt of the signature, with `inputs` filled in."""
+        signature = self._signature()
+        if signature is None:
+            raise SignatureError(f"{type(self).__name__} has no signature, and so no prompt")
+        return signature.render(inputs)
+
     def _run(self, inputs: Inputs) -> Any:
         if self.blocking:
             output = bridge.wait(in_thread(self.forward, inputs))
@@ -246,7 +222,7 @@ class Operator:
 
 
 def _as_mapping(inputs: Inputs | BaseModel | None) -> Inputs:
-    if type(inputs) is dict:  # most are, and to ask what else it may be takes a while
+    if type(inputs) is dict:  # the usual case, and cheaper than the checks below
         return inputs
     if inputs is None:
         return {}
@@ -257,140 +233,120 @@ def _as_mapping(inputs: Inputs | BaseModel | None) -> Inputs:
     raise SignatureError(f"inputs must have named fields; found {type(inputs).__name__}")
 
 
-def _parts(operator: Operator) -> Iterator[tuple[str, Operator | LMModule]]:
-    """Yield the operators and LM modules in the attributes of `operator`, with their paths."""
-    for name, value in vars(operator).items():
-        yield from _parts_of(name, value)
-
-
-def _parts_of(name: str, value: Any) -> Iterator[tuple[str, Operator | LMModule]]:
-    if isinstance(value, Operator | LMModule):
-        yield name, value
-    elif isinstance(value, list | tuple):
-        for index, entry in enumerate(value):
-            yield from _parts_of(f"{name}.{index}", entry)
-    elif isinstance(value, dict):
-        for key, entry in value.items():
-            yield from _parts_of(f"{name}.{key}", entry)
-
-
-def _walk_operators(
-    operator: Operator, path: str, seen: set[int]
-) -> Iterator[tuple[str, Operator]]:
-    if id(operator) in seen:
-        return
-    seen.add(id(operator))
-    yield path, operator
-    for name, value in _parts(operator):
-        if isinstance(value, Operator):
-            yield from _walk_operators(value, f"{path}.{name}" if path else name, seen)
-
-
-def _describe_attribute(name: str, value: Any) -> Any:
-    if name == "answer_format" and isinstance(value, str) and value in answer_format_names():
-        return get_answer_format(value).identity
-    return _describe(value)
-
-
-def _describe(value: Any) -> Any:
-    """Return `value` as JSON-like data; two that compute the same are described the same."""
-    described: Any
-    match value:
-        case None | bool() | int() | float() | str():
-            described = value
-        case Operator():
-            described = value.describe()
-        case LMModule():
-            described = {
-                "model": value.model.fingerprint,
-                "config": value.config.model_dump(mode="json", exclude={"model_name"}),
-            }
-        case Signature():
-            described = _describe_signature(value)
-        case Enum():
-            described = value.value
-        case Mapping():
-            described = {str(key): _describe(entry) for key, entry in value.items()}
-        case set() | frozenset():
-            described = sorted(map(str, value))
-        case list() | tuple():
-            described = [_describe(entry) for entry in value]
-        case _ if callable(value):
-            described = _describe_callable(value)
-        case _ if hasattr(value, "__dict__"):
-            described = _describe_object(value)
-        case _:
-            described = repr(value)
-    return described
-
-
-def _describe_callable(value: Any) -> dict[str, Any]:
-    """Describe a function by its source and by what it was made with."""
-    described: dict[str, Any]
-    if isinstance(value, partial):
-        made_with = (value.args, value.keywords)
-        return {"partial": _describe(value.func), "of": [_describe(part) for part in made_with]}
-    if not (inspect.isroutine(value) or inspect.isclass(value)):
-        return _describe_object(value)
-    described = {
-        "function": _qualified_name(value),
-        "source": _source_digest(cast("Hashable", value)),
-    }
-    if inspect.ismethod(value):
-        owner = value.__self__
-        described["of"] = _qualified_name(owner) if inspect.isclass(owner) else _describe(owner)
-    if inspect.isfunction(value) and (value.__defaults__ or value.__kwdefaults__):
-        described["defaults"] = _describe([value.__defaults__, value.__kwdefaults__])
-    if inspect.isfunction(value) and value.__closure__:
-        cells = zip(value.__code__.co_freevars, value.__closure__, strict=True)
-        made_with_names = {name: cell.cell_contents for name, cell in cells}
-        # By name only: a function may close over itself.
-        described["of"] = {
-            name: _qualified_name(part) if inspect.isroutine(part) else _describe(part)
-            for name, part in made_with_names.items()
-        }
-    return described
-
-
-def _describe_object(value: Any) -> dict[str, Any]:
-    described = {
-        "object": _qualified_name(type(value)),
-        "source": _source_digest(cast("Hashable", type(value))),
-    }
-    state = getattr(value, "__dict__", {})
-    return described | {name: _describe(part) for name, part in sorted(state.items())}
-
-
-def _describe_signature(signature: Signature) -> dict[str, Any]:
-    def schema(model: type[BaseModel] | None) -> Any:
-        return model.model_json_schema() if model is not None else None
-
-    return {
-        "required_inputs": signature.required_inputs,
-        "prompt_template": signature.prompt_template,
-        "structured_output": schema(signature.structured_output),
-        "input_model": schema(signature.input_model),
-    }
-
-
 def _code_version(cls: type[Operator]) -> Any:
-    """Return a built-in class's version number; a user's class has its source for a version."""
-    if cls.__module__.startswith("ember_bench."):
+    """Return the version of a built-in class; for a user's class also its user code.
+
+    Built-in base classes of a user's class count by their versions.
+    """
+    if _is_built_in(cls):
         return cls.version
     bases = [base for base in cls.__mro__ if issubclass(base, Operator) and base is not Operator]
-    return [cls.version, *(_source_digest(cast("Hashable", base)) for base in bases)]
+    built_in = {qualified_name(b): b.version for b in bases if _is_built_in(b)}
+    return {"own": cls.version, **({"bases": built_in} if built_in else {}), **user_code(cls)}
 
 
-@lru_cache(maxsize=1024)
-def _source_digest(code: Hashable) -> str | None:
-    """Hash a function's or class's source; None where there is none (built-ins)."""
-    try:
-        source = textwrap.dedent(inspect.getsource(cast("Any", code)))
-    except (OSError, TypeError):
-        return None
-    return sha256(source.encode()).hexdigest()[:16]
+def _is_built_in(cls: type[Operator]) -> bool:
+    return cls.__module__.startswith("ember_bench.")
 
 
-def _qualified_name(thing: Any) -> str:
-    cls = thing if hasattr(thing, "__qualname__") else type(thing)
-    return f"{cls.__module__}.{cast('str', cls.__qualname__)}"
+def operator(cls: OperatorT) -> OperatorT:
+    """Register an operator class under its name, so that cards can use it.
+
+    Raises:
+        ConfigError: if a built-in class has that name.
+    """
+    name = cls.__name__
+    if not _is_built_in(cls) and (known := _found(name)) is not None and _is_built_in(known):
+        raise ConfigError(f"operator {name!r} is built in: give the class {cls!r} another name")
+    _registered[name] = cls
+    return cls
+
+
+def operator_class(name: str) -> type[Operator]:
+    """Return the operator class registered as `name`.
+
+    Raises:
+        UnknownNameError: if there is none; lists near matches.
+    """
+    found = _found(name)
+    if found is None:
+        raise UnknownNameError("operator", name, _registered)
+    return found
+
+
+def _found(name: str) -> type[Operator] | None:
+    if name not in _registered:
+        # Public names are imported on first use, and their packages register the built-in ones.
+        for public in dir(ember_bench):
+            getattr(ember_bench, public)
+    return _registered.get(name)
+
+
+@operator
+class Sequential(Operator):
+    """Runs operators one after another; `a >> b >> c` creates one.
+
+    It is the graph a -> b -> c. Each operator receives the inputs and the outputs of the one
+    before it, merged by `merge_inputs`: a `final_answer` without `responses` becomes a response,
+    and an output without named fields becomes the field `output`. Outputs: those of the last.
+
+    Args:
+        operators: In the order in which they run.
+    """
+
+    described_as = "ember_bench.operators.control.Sequential"
+
+    def __init__(self, *, operators: Sequence[Operator]) -> None:
+        if not operators:
+            raise ValueError("Sequential needs at least one operator")
+        super().__init__()
+        self.operators = list(operators)
+
+    @classmethod
+    def of(cls, first: Operator, second: Operator) -> Sequential:
+        """Return `first >> second`; a Sequential among them is replaced by its steps."""
+        steps: list[Operator] = []
+        for step in (first, second):
+            steps += step.operators if type(step) is Sequential else [step]
+        return Sequential(operators=steps)
+
+    def forward(self, inputs: Inputs) -> Any:
+        """Run all steps."""
+        output: Any = None
+        given = dict(inputs)
+        for number, step in enumerate(self.operators, start=1):
+            try:
+                output = step(given)
+            except Exception as error:
+                error.add_note(f"in step {number} of {len(self.operators)}")
+                raise
+            given = merge_inputs(inputs, {OUTPUT: output}, [OUTPUT])
+        return output
+
+
+def merge_inputs(
+    graph_inputs: Inputs, outputs: Mapping[str, Any], sources: Sequence[str]
+) -> dict[str, Any]:
+    """Return the inputs of a node: those of the graph, then the outputs of its sources in order.
+
+    The `responses` of all sources are joined into one list. A source without `responses` but with
+    a `final_answer` adds that to the list; None becomes an empty text, which counts as a response
+    without an answer. Any other field has the value of the last source with that field. An output
+    without named fields is put under the name of its node.
+    """
+    merged = dict(graph_inputs)
+    responses: list[Any] | None = None
+    for source in sources:
+        output = outputs[source]
+        if not isinstance(output, Mapping):
+            merged[source] = output
+            continue
+        merged.update({k: v for k, v in output.items() if k != "responses"})
+        if "responses" in output:
+            responses = [*(responses or ()), *output["responses"]]
+        elif "final_answer" in output:
+            answer = output["final_answer"]
+            responses = [*(responses or ()), "" if answer is None else answer]
+    if responses is not None:
+        merged["responses"] = responses
+    return merged

@@ -1,15 +1,16 @@
-"""What the operators that choose among candidates have in common.
+"""Candidates: responses, their answers, votes among them and rules for ties.
 
-Field names: an operator that fans out gives `responses` (texts, in a fixed order); one that fans
-in takes them and gives `final_answer`. It may also give `answers` and `credit`: the answers among
-which its rule does not decide, and how their scores make the trial's score (`mean` for a tie that
-shares the credit, `best` for an oracle).
+Field names: an operator that fans out returns `responses` (texts, in a fixed order); one that fans
+in takes them and returns `final_answer`. It may also return `answers` and `credit`: the answers
+among which its rule does not decide, and the rule by which their scores make the trial's score
+(`mean` for a tie that shares the credit, `best` for an oracle).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
@@ -22,7 +23,7 @@ Ties = Literal["first", "random", "share"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One response and the answer read out of it; None if none could be read."""
+    """One response and the answer read from it; None if it has none."""
 
     text: str
     answer: str | None
@@ -32,58 +33,67 @@ def candidates_of(inputs: Mapping[str, Any], answer_format: str | None = None) -
     """Return the candidates among `inputs["responses"]`.
 
     Args:
-        inputs: Their `answer_format` and `choices` say how answers are read, if given.
-        answer_format: Comes before that of the inputs.
+        inputs: May have the `answer_format` and the `choices` of the answers.
+        answer_format: Takes precedence over that of the inputs.
     """
     responses = inputs["responses"]
     if isinstance(responses, str) or not isinstance(responses, Sequence):
         raise SignatureError(f"responses: expected a list, found {type(responses).__name__}")
-    format_name = answer_format or inputs.get("answer_format", "text")
-    choices = inputs.get("choices", ())
-    return [Candidate(text, parse_answer(text, format_name, choices)) for text in responses]
+    return [Candidate(text, read_answer(text, inputs, answer_format)) for text in responses]
+
+
+def read_answer(
+    text: str, inputs: Mapping[str, Any], answer_format: str | None = None
+) -> str | None:
+    """Return the answer in `text`; `answer_format` takes precedence over that of the inputs."""
+    name = answer_format or inputs.get("answer_format", "text")
+    return parse_answer(text, name, inputs.get("choices", ()))
 
 
 def answers_of(candidates: Sequence[Candidate]) -> list[str]:
-    """Return the answers of those that have one."""
+    """Return the answers of the candidates that have one."""
     return [candidate.answer for candidate in candidates if candidate.answer is not None]
 
 
-def tally(
-    answers: Sequence[str | None], weights: Sequence[float] | None = None
-) -> dict[str, float]:
-    """Return the votes of each answer, in order of first appearance; None has no vote.
+def count(answers: Iterable[str | None]) -> dict[str, int]:
+    """Return the number of votes of each answer, in order of first appearance, without None."""
+    return dict(Counter(answer for answer in answers if answer is not None))
+
+
+def tally(answers: Sequence[str | None], weights: Sequence[float]) -> dict[str, float]:
+    """Return the weighted votes of each answer, in order of first appearance, without None.
 
     Args:
-        answers: One of each voter.
-        weights: What each voter's vote counts; by default 1.
+        answers: One per voter.
+        weights: One per voter.
     """
     votes: dict[str, list[float]] = {}
-    for answer, weight in zip(answers, weights or [1] * len(answers), strict=True):
+    for answer, weight in zip(answers, weights, strict=True):
         if answer is not None:
             votes.setdefault(answer, []).append(weight)
     return {answer: math.fsum(given) for answer, given in votes.items()}
 
 
-def vote(answers: Sequence[str | None], weights: Sequence[float] | None = None) -> list[str]:
-    """Return the answers with the most votes, in order of first appearance; None has no vote."""
-    votes = tally(answers, weights)
-    # Weights that add up to the same but for rounding tie.
+def leaders(votes: Mapping[str, float]) -> list[str]:
+    """Return the answers with the most votes, in order of first appearance."""
+    # Sums that differ by rounding alone are a tie.
     least = max(votes.values(), default=0.0) * (1 - 1e-12)
-    return [answer for answer, count in votes.items() if count >= least]
+    return [answer for answer, given in votes.items() if given >= least]
 
 
-def settle(tied: Sequence[str], ties: Ties, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the output fields for the answers that are ahead, by the rule for ties."""
-    if not tied:
+def settle(ahead: Sequence[str], ties: Ties, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the output fields for the answers with the most votes, by the rule for ties."""
+    if not ahead:
         return {"final_answer": None}
-    if len(tied) == 1 or ties == "first":
-        return {"final_answer": tied[0]}
+    if len(ahead) == 1 or ties == "first":
+        return {"final_answer": ahead[0]}
     if ties == "random":
-        return {"final_answer": tied[seeded_index(len(tied), str(inputs.get("query", "")), *tied)]}
-    return {"final_answer": tied[0], "answers": list(tied), "credit": "mean"}
+        index = seeded_index(len(ahead), str(inputs.get("query", "")), *ahead)
+        return {"final_answer": ahead[index]}
+    return {"final_answer": ahead[0], "answers": list(ahead), "credit": "mean"}
 
 
 def seeded_index(n: int, *content: str) -> int:
-    """Return an index below `n` that is random over contents and the same for the same one."""
+    """Return an index below `n`, pseudo-random over contents and fixed for each content."""
     digest = sha256("\0".join(content).encode()).digest()
     return int.from_bytes(digest[:8]) % n

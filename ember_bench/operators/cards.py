@@ -1,14 +1,13 @@
-"""Operators as cards: what an architecture's nodes are written in, and what is saved and loaded.
+"""Cards of operators: the nodes of architecture cards, and saved operators.
 
-An argument is plain data, or a mapping that stands for something that is not: another operator
-(`operator: ...`), a Python function (`callable: package.module:name`), an LM module (`lm_module:
-...`) or a signature (`signature: ...`). A text `$name` is a parameter of the architecture around
-it; `$$` is a dollar sign.
+An argument is plain data, or a mapping that stands for an object: another operator (`operator:
+...`), a Python function (`callable: package.module:name`), an LM module (`lm_module: ...`) or a
+signature (`signature: ...`). A text `$name` is a parameter of the architecture around it; `$$` is
+a dollar sign.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -21,9 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from ember_bench.documents import read_document
 from ember_bench.errors import ConfigError, EmberBenchError, UnknownNameError
 from ember_bench.models.service import ModelService
-from ember_bench.operators.base import Operator
+from ember_bench.operators.base import Operator, operator_class
 from ember_bench.operators.lm import LMModule, LMModuleConfig
-from ember_bench.operators.operator_classes import operator_class
 from ember_bench.operators.references import reference, resolve
 from ember_bench.operators.signature import (
     Signature,
@@ -32,6 +30,7 @@ from ember_bench.operators.signature import (
     builtin_signatures,
     signature_from_card,
 )
+from ember_bench.operators.tree import constructor_parameters, is_default
 from ember_bench.registry import Cards
 
 _STAND_INS: Final = ("operator", "callable", "lm_module", "signature")
@@ -47,7 +46,7 @@ class LMCard(_Card):
     model: Any
     """A model id, or a list of them."""
     count: Any = 1
-    """How many of each."""
+    """The number of LM modules per model."""
     temperature: Any = None
     top_p: Any = None
     max_tokens: Any = None
@@ -55,22 +54,22 @@ class LMCard(_Card):
     seed: Any = None
     persona: Any = None
     shared: str | None = None
-    """Cards with the same word here are one LM module that stands in several places."""
+    """Cards with the same text here are one LM module in several places."""
 
 
 class NodeCard(_Card):
-    """One node of the graph, or an operator within one."""
+    """One node of a graph, or an operator within a node."""
 
     operator: str
     """Name of an operator class."""
     inputs: list[str] = Field(default_factory=list)
-    """Nodes whose outputs it is given."""
+    """Nodes whose outputs it receives."""
     lm_modules: list[LMCard] | None = None
-    """The LM modules it asks."""
+    """Its LM modules."""
     signature: str | SignatureFields | None = None
     """Name of a card in `registry/signatures/`, or its fields; by default the operator's own."""
     arguments: dict[str, Any] = Field(default_factory=dict)
-    """Other arguments of the operator; a mapping with `operator` in it is built into one."""
+    """Other arguments of the operator; a mapping with `operator` in it becomes an operator."""
 
 
 class Builder:
@@ -78,8 +77,8 @@ class Builder:
 
     Args:
         parameters: By name.
-        service: Whom the LM modules ask; by default one for the registries in force.
-        cards: Where signatures are found; by default the built-in registry.
+        service: The service of the LM modules; by default one for the registries in force.
+        cards: The known signatures; by default those of the built-in registry.
     """
 
     def __init__(
@@ -94,11 +93,11 @@ class Builder:
         self._shared: dict[str, list[LMModule]] = {}
 
     def operator(self, node: NodeCard) -> Operator:
-        """Return what the card describes.
+        """Return the operator that the card describes.
 
         Raises:
-            ConfigError: if it names what does not exist.
-            ValueError, TypeError: if the operator refuses its arguments.
+            ConfigError: if it contains an unknown name.
+            ValueError, TypeError: if the operator rejects its arguments.
         """
         cls = operator_class(node.operator)
         arguments = {name: self.value(value) for name, value in node.arguments.items()}
@@ -125,11 +124,11 @@ class Builder:
         return modules
 
     def signature(self, card: str | SignatureFields) -> Signature:
-        """Return the signature of that name, or of those fields."""
+        """Return the signature of this name, or with these fields."""
         return signature_from_card(card, self.cards) if isinstance(card, str) else card.signature()
 
     def value(self, value: Any) -> Any:
-        """Return what an argument stands for."""
+        """Return the object that an argument stands for."""
         if isinstance(value, str) and value.startswith("$"):
             return value[1:] if value.startswith("$$") else self._parameter(value[1:])
         if isinstance(value, list | tuple):
@@ -163,7 +162,7 @@ class Builder:
 
 
 def _stand_in(value: Mapping[str, Any]) -> str | None:
-    """Return which of `_STAND_INS` a mapping is; None if it is plain data."""
+    """Return the one of `_STAND_INS` that a mapping is; None if it is plain data."""
     if isinstance(value.get("operator"), str):
         return "operator"
     if len(value) != 1:
@@ -174,20 +173,20 @@ def _stand_in(value: Mapping[str, Any]) -> str | None:
 
 
 def card_of(operator: Operator) -> NodeCard:
-    """Return the card from which `Builder` makes an operator that computes the same.
+    """Return the card of an operator, from which `Builder` creates an equivalent one.
 
-    LM modules are written with their model's id; one that stands in several places stays one.
-    A class of your own can be saved if it is registered with `@operator` and keeps what its
-    constructor is given in attributes of the same names.
+    LM modules are written with their model's id; one in several places stays one. A user's class
+    can be saved if it is registered with `@operator` and keeps the arguments of its constructor in
+    attributes of the same names.
 
     Raises:
-        ConfigError: naming what cannot be written, such as a lambda.
+        ConfigError: naming the value that cannot be written, such as a lambda.
     """
     return _Writer(operator).node(operator)
 
 
 class _Writer:
-    """Writes the card of one operator and all within it."""
+    """Writes the card of an operator and of all within it."""
 
     def __init__(self, operator: Operator) -> None:
         self._places: Counter[int] = Counter()
@@ -213,8 +212,8 @@ class _Writer:
                 value = getattr(operator, name)
             except AttributeError:
                 raise ConfigError(
-                    f"{cls.__name__} cannot be saved: it keeps what its constructor is given as "
-                    f"{name!r} in no attribute of that name"
+                    f"{cls.__name__} cannot be saved: it has no attribute {name!r} with the "
+                    "constructor's argument of that name"
                 ) from None
             if not is_default(value, parameter.default):
                 arguments[name] = self._value(value, f"{cls.__name__}.{name}")
@@ -248,7 +247,7 @@ class _Writer:
             case Mapping():
                 written = {self._key(k, where): self._value(v, where) for k, v in value.items()}
                 if _stand_in(written) is not None:
-                    raise ConfigError(f"{where} cannot be saved: {value!r} would be read otherwise")
+                    raise ConfigError(f"{where} cannot be saved: {value!r} reads as an object")
             case _:
                 written = self._written_stand_in(value, where)
         return written
@@ -270,11 +269,11 @@ class _Writer:
                 except ConfigError as error:
                     raise ConfigError(f"{where} cannot be saved: {error}") from None
             case _:
-                raise ConfigError(f"{where} cannot be saved: {value!r} is no plain data")
+                raise ConfigError(f"{where} cannot be saved: {value!r} is not plain data")
 
     def _key(self, key: Any, where: str) -> str:
         if not isinstance(key, str):
-            raise ConfigError(f"{where} cannot be saved: the key {key!r} is no text")
+            raise ConfigError(f"{where} cannot be saved: the key {key!r} is not a text")
         return key
 
 
@@ -282,7 +281,7 @@ def save_operator(operator: Operator, path: Path | str) -> None:
     """Write the operator's card as YAML; see `card_of`.
 
     Raises:
-        ConfigError: naming what cannot be written.
+        ConfigError: naming the value that cannot be written.
     """
     data = card_of(operator).model_dump(mode="json", exclude_defaults=True)
     Path(path).write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
@@ -291,12 +290,12 @@ def save_operator(operator: Operator, path: Path | str) -> None:
 def load_operator(
     path: Path | str, service: ModelService | None = None, cards: Cards | None = None
 ) -> Operator:
-    """Return the operator whose card stands in a file; imports the functions it names.
+    """Return the operator whose card is in a file; imports the functions that it names.
 
     Args:
-        path: A file that `save_operator` wrote, or one like it.
-        service: Whom the LM modules ask; by default one for the registries in force.
-        cards: Where signatures are found by name; by default the built-in registry.
+        path: A file written by `save_operator`, or by hand.
+        service: The service of the LM modules; by default one for the registries in force.
+        cards: The known signatures; by default those of the built-in registry.
 
     Raises:
         ConfigError: with the place in the file.
@@ -307,20 +306,6 @@ def load_operator(
         return Builder(service=service, cards=cards).operator(card)
     except (EmberBenchError, TypeError, ValueError) as error:
         raise ConfigError(document.problem(str(error), "operator")) from error
-
-
-def constructor_parameters(cls: type[Operator]) -> dict[str, inspect.Parameter]:
-    """Return what the constructor takes; `**kwargs` stands for what the next class's takes."""
-    found: dict[str, inspect.Parameter] = {}
-    for base in cls.__mro__:
-        if (init := vars(base).get("__init__")) is None:
-            continue
-        parameters = list(inspect.signature(init).parameters.values())[1:]
-        named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        found = {p.name: p for p in named} | found
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    return found
 
 
 def _check_is_found(cls: type[Operator]) -> None:
@@ -335,15 +320,8 @@ def _check_is_found(cls: type[Operator]) -> None:
         )
 
 
-def is_default(value: Any, default: Any) -> bool:
-    """Whether an attribute is as the constructor has it by default."""
-    if isinstance(value, list) and isinstance(default, tuple):
-        return value == list(default)
-    return value is default or (type(value) is type(default) and bool(value == default))
-
-
 def _signature(signature: Signature) -> str | SignatureFields:
-    """Return the name of the built-in card that says the same, else the fields."""
+    """Return the name of an equal built-in signature, else the fields."""
     fields = SignatureFields.of(signature)
     for name, card in builtin_signatures().items():
         if SignatureFields.of(card) == fields:

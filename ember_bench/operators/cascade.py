@@ -1,4 +1,4 @@
-"""Operators that decide how much to spend on a question."""
+"""Operators that call further models only if the answer so far cannot be trusted."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ember_bench.errors import SignatureError
-from ember_bench.operators.base import Inputs, Operator
-from ember_bench.operators.candidates import Ties, candidates_of, settle, vote
+from ember_bench.operators.base import Inputs, Operator, operator
+from ember_bench.operators.candidates import Ties, candidates_of, count, leaders, settle
 from ember_bench.operators.signature import Signature
 
 Confidence = Callable[[str, Inputs], float]
 
 
+@operator
 class CascadeOperator(Operator):
-    """Cheap models first; goes on to the next stage until an answer can be trusted.
+    """Runs stages, the cheapest first, until an answer can be trusted.
 
-    FrugalGPT (Chen et al. 2023). Trust is agreement within the stage, or, with `confidence`, a
-    score of the answer that leads in it: FrugalGPT's learnt scorer, or a verifier as in AutoMix
-    (Aggarwal et al. 2024).
+    FrugalGPT (Chen et al. 2023). An answer is trusted if enough responses of the stage agree or,
+    with `confidence`, by a score of the most common answer: FrugalGPT's learnt scorer, or a
+    verifier as in AutoMix (Aggarwal et al. 2024).
 
-    Inputs: what the stages take. Outputs: `final_answer`, `stage` (from 1, where it stopped) and
-    `responses`. A later stage decides alone: what escalates to it does so because the earlier
-    ones could not be trusted.
+    Inputs: those of the stages. Outputs: `final_answer`, `stage` (the number of the last stage
+    run, from 1) and its `responses`. The responses of earlier stages are dropped, as they could
+    not be trusted.
 
     Args:
-        stages: Operators that give `responses`, cheapest first.
-        agreement: Share of a stage's responses that must give the same answer for it to be
-            accepted, in (0, 1]; the last stage is always accepted. Not looked at where there is a
-            `confidence`.
-        confidence: A function (response, inputs) -> number, or an operator that is given the
-            response as `responses` and gives a `confidence`, or `accepted` as a verifier does.
+        stages: Operators that return `responses`, cheapest first.
+        agreement: Share of a stage's responses that must have the same answer for it to be
+            accepted, in (0, 1]; the last stage is always accepted. Ignored with a `confidence`.
+        confidence: A function (response, inputs) -> number, or an operator that takes the response
+            as `responses` and returns a `confidence`, or `accepted` as a verifier does.
         threshold: Least confidence with which an answer is accepted.
-        answer_format: How answers are read; by default as the inputs' `answer_format` says.
+        answer_format: Format of the answers; by default the `answer_format` of the inputs.
         ties: Rule for the last stage, as in `MostCommonOperator`.
     """
 
@@ -60,18 +60,18 @@ class CascadeOperator(Operator):
         self.ties: Ties = ties
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Go up the stages."""
+        """Run the stages."""
         last = len(self.stages)
         responses: list[str] = []
         ahead: list[str] = []
         for number, stage in enumerate(self.stages, start=1):
             output = stage(inputs)
             if not isinstance(output, Mapping) or "responses" not in output:
-                raise SignatureError(f"stage {number} of the cascade gives no `responses`")
+                raise SignatureError(f"stage {number} of the cascade returns no `responses`")
             responses = output["responses"]
             candidates = candidates_of({**inputs, "responses": responses}, self.answer_format)
             answers = [candidate.answer for candidate in candidates]
-            ahead = vote(answers)
+            ahead = leaders(count(answers))
             if number < last and ahead and self._trusts(ahead[0], answers, responses, inputs):
                 last = number
                 break
@@ -90,10 +90,10 @@ class CascadeOperator(Operator):
 
 
 def _confidence_in(output: Any) -> float:
-    """Return the confidence in an operator's output, or the share of what it accepts."""
+    """Return the confidence in an operator's output, or the share of accepted responses."""
     if isinstance(output, Mapping):
         if "confidence" in output:
             return float(output["confidence"])
         if accepted := output.get("accepted"):
             return sum(accepted) / len(accepted)
-    raise SignatureError("the cascade's operator gives neither `confidence` nor `accepted`")
+    raise SignatureError("the cascade's operator returns neither `confidence` nor `accepted`")

@@ -1,25 +1,31 @@
-"""Operators that make many outputs of one input."""
+"""Operators that produce many outputs from one input by LM calls."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from ember_bench.operators.base import Inputs, Operator, OperatorKind
+from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.lm import LMModule, ask_all
 from ember_bench.operators.plan import ExecutionPlan, Ref, Task
-from ember_bench.operators.signature import Signature, builtin_signature
+from ember_bench.operators.signature import Signature
 
 
+@operator
 class EnsembleOperator(Operator):
-    """Asks every LM module the same prompt, at the same time.
+    """Sends the same prompt to every LM module at the same time.
 
-    Inputs: what its signature names, by default `query`. Outputs: `responses`, one text for each
+    Inputs: those named by its signature, by default `query`. Outputs: `responses`, one text per
     LM module, in their order.
+
+    Args:
+        lm_modules: At least one.
+        signature: Its prompt names `query`.
     """
 
     kind = OperatorKind.FAN_OUT
     asks_once = True
+    default_signature = "generate"
 
     def __init__(
         self,
@@ -29,24 +35,19 @@ class EnsembleOperator(Operator):
     ) -> None:
         if not lm_modules:
             raise ValueError("an ensemble needs at least one LM module")
-        super().__init__(
-            lm_modules=lm_modules, signature=signature or builtin_signature("generate")
-        )
+        super().__init__(lm_modules=lm_modules, signature=signature)
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Fan out."""
-        assert self.signature is not None  # noqa: S101 - set by __init__
-        prompt = self.signature.render(inputs)
+        """Call all LM modules."""
+        prompt = self._prompt(inputs)
         responses = ask_all([(lm, prompt) for lm in self.lms], role=self.role)
         return {"responses": [response.data for response in responses]}
 
     def to_plan(self, inputs: Inputs) -> ExecutionPlan:
         """Return a task for each LM module."""
-        assert self.signature is not None  # noqa: S101 - set by __init__
-        prompt = self.signature.render(inputs)
-        names = [f"response.{index}" for index in range(len(self.lms))]
+        prompt = self._prompt(inputs)
         tasks = [
-            Task(name, lm, (prompt,), {"role": self.role})
-            for name, lm in zip(names, self.lms, strict=True)
+            Task(f"response.{index}", lm, (prompt,), {"role": self.role})
+            for index, lm in enumerate(self.lms)
         ]
-        return ExecutionPlan(tasks, {"responses": [Ref(name) for name in names]})
+        return ExecutionPlan(tasks, {"responses": [Ref(task.name) for task in tasks]})

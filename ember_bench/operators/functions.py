@@ -1,4 +1,4 @@
-"""Operators that run Python code and ask no model."""
+"""Operators that run a Python function."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from ember_bench.errors import SignatureError
 from ember_bench.models.tasks import run_coroutine
 from ember_bench.models.types import ToolDefinition
-from ember_bench.operators.base import Inputs, Operator
-from ember_bench.operators.control import OUTPUT
+from ember_bench.operators.base import OUTPUT, Inputs, Operator, operator
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.signature import Signature
 
 
+@operator
 class Function(Operator):
     """Any Python callable as an operator.
 
-    Inputs: those of its parameters' names; a `**fields` parameter is given all others. One without
-    a default must be there. Outputs: the mapping that it returns, else what it returns, as
-    `output`. A coroutine function is awaited. One that blocks (CPU work, `requests`) belongs into
-    an operator class of its own with `blocking = True`.
+    Inputs: those named like its parameters; a parameter without a default is required, and
+    `**fields` receives all other inputs. Outputs: the mapping that it returns; any other value
+    becomes the field `output`. A coroutine function is awaited. A function that blocks (CPU work,
+    `requests`) needs an operator class of its own with `blocking = True`.
 
     Args:
-        function: What is called.
-        output: The name of what it returns, where that is no mapping.
+        function: The function.
+        output: The name of a returned value that is not a mapping.
     """
 
     def __init__(self, function: Callable[..., Any], *, output: str = OUTPUT) -> None:
@@ -50,7 +50,7 @@ class Function(Operator):
         self._takes_all = len(named) < len(parameters)
 
     def forward(self, inputs: Inputs) -> Mapping[str, Any]:
-        """Call it."""
+        """Call the function."""
         placed = [inputs[name] for name in self._by_place if name in inputs]
         if self._takes_all:
             fields = {k: v for k, v in inputs.items() if k not in self._by_place}
@@ -62,18 +62,19 @@ class Function(Operator):
         return value if isinstance(value, Mapping) else {self.output: value}
 
 
+@operator
 class Tool(Function):
     """A Python callable with a name, a purpose and typed arguments, which are checked.
 
-    Arguments are cast to their annotations before the call ("2" to 2), as texts that models write
-    must be; `schema` describes them as models are told of tools. It is run where the network's
-    author puts it, or where the model of a `ToolUser` calls it.
+    Arguments are cast to their annotations before the call ("2" to 2), as models write texts;
+    `schema` describes them to models. A tool runs as a node of a network, or when the model of a
+    `ToolUser` calls it.
 
     Args:
-        function: What is called; every parameter has a name.
-        name: What the tool is called; by default as the function is.
-        purpose: What it does; by default the first line of the function's docstring.
-        output: The name of what it returns, where that is no mapping.
+        function: The function; every parameter has a name.
+        name: By default the name of the function.
+        purpose: For the model; by default the first line of the function's docstring.
+        output: The name of a returned value that is not a mapping.
     """
 
     def __init__(
@@ -100,13 +101,13 @@ class Tool(Function):
 
     @property
     def definition(self) -> ToolDefinition:
-        """What a model is told of it."""
+        """The definition that models receive."""
         return ToolDefinition(self.name, self.purpose, self.schema["parameters"])
 
     def answer(self, arguments: str) -> str:
-        """Call it with arguments that a model wrote, a JSON object; return what the model is told.
+        """Call the function with a JSON object written by a model; return a text for the model.
 
-        That is what the function returns, as JSON if it is no text; or what is wrong with the
+        The text is the result, as JSON unless it is a text, or an error that names the invalid
         arguments.
         """
         try:
@@ -127,10 +128,10 @@ class Tool(Function):
         return json.dumps(value, default=str, ensure_ascii=False)
 
     def forward(self, inputs: Inputs) -> Mapping[str, Any]:
-        """Check the arguments, and call it.
+        """Check the arguments, and call the function.
 
         Raises:
-            SignatureError: naming the arguments that do not fit.
+            SignatureError: naming the invalid arguments.
         """
         return super().forward(self.check(inputs))
 
@@ -138,7 +139,7 @@ class Tool(Function):
         """Return the arguments among `inputs`, cast to their types.
 
         Raises:
-            SignatureError: naming those that do not fit.
+            SignatureError: naming the invalid ones.
         """
         given = {name: inputs[name] for name in self._by_name if name in inputs}
         try:

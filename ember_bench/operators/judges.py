@@ -1,4 +1,4 @@
-"""Operators that have a model choose among candidates."""
+"""Operators in which a model chooses among candidates."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from ember_bench.operators.base import Inputs, Operator
-from ember_bench.operators.candidates import (
-    Candidate,
-    answers_of,
-    candidates_of,
-    seeded_index,
-)
+from ember_bench.operators.base import Inputs, operator
+from ember_bench.operators.candidates import Candidate, answers_of, candidates_of, seeded_index
 from ember_bench.operators.fan_in import LMFanIn, Verifying
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.signature import Signature
@@ -24,18 +19,19 @@ _ANSWER_LINE = re.compile(r"^[ \t*_#>]{0,9}(?:final )?answer[*_ \t]*[:\uff1a][^\
 _EXPLANATION = re.compile(r"[\s*_#>]{0,9}explanation[*_ \t]*[:\uff1a][*_ \t]*", re.I)
 
 
+@operator
 class VerifierOperator(Verifying):
-    """Has each candidate verified and keeps the accepted (Davis et al. 2024, Networks of Networks).
+    """Has a model verify each candidate, and takes an accepted one.
 
-    Inputs: `query`, `responses`. Outputs: `final_answer`, an accepted candidate or, if none is
-    accepted, any; and `accepted`, whether each response was. Responses without an answer are not
-    shown to the verifier, and are taken last.
+    Networks of Networks (Davis et al. 2024). Responses without an answer are not shown to the
+    verifier. Inputs: `query`, `responses`. Outputs: `final_answer`, that of an accepted candidate
+    or, if none is accepted, of any; and `accepted`, a boolean per response.
 
     Args:
         lm_modules: The verifier, one LM module.
-        answer_format: How answers are read; by default as the inputs' `answer_format` says.
+        answer_format: Format of the answers; by default the `answer_format` of the inputs.
         pick: Among several take the `first`, or a `random` one (seeded by the content).
-        signature: Its prompt names `query` and `candidate`, and asks for a verdict, yes or no.
+        signature: Its prompt names `query` and `candidate`, and requests a verdict, yes or no.
     """
 
     def __init__(
@@ -67,23 +63,24 @@ class VerifierOperator(Verifying):
         return candidates[pool[index]].answer
 
 
+@operator
 class JudgeBasedOperator(LMFanIn):
     """Has a judge read all candidates and state the final answer.
 
-    Inputs: `query`, `responses`. Outputs: `final_answer`, as read out of the judge's text (None if
-    it states none), and `judgement`, the text.
+    Inputs: `query`, `responses`. Outputs: `final_answer`, read from the judge's text (None if it
+    states none), and `judgement`, the text.
 
     Args:
         lm_modules: The judge, one LM module.
-        answer_format: How answers are read; by default as the inputs' `answer_format` says.
+        answer_format: Format of the answers; by default the `answer_format` of the inputs.
         signature: Its prompt names `query` and `candidates`, a numbered list.
     """
 
     role = "judge"
-    card = "judge"
+    default_signature = "judge"
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Ask the judge."""
+        """Call the judge."""
         judgement = self._ask_about_all(candidates_of(inputs, self.answer_format), inputs)
         return {"final_answer": self._parse(judgement, inputs), "judgement": judgement}
 
@@ -95,45 +92,48 @@ class Explained(BaseModel):
     explanation: str
 
 
+@operator
 class JudgeExplainerOperator(LMFanIn):
     """Has a judge read all candidates, explain, and state the final answer.
 
-    Inputs: `query`, `responses`. Outputs: `final_answer`, read out of the judge's text by the
-    answer format (so a letter of the choices, yes or no, a number, ...; None if it states none),
-    and `explanation`, what it says beside it. The judge may also reply with a JSON object of these
-    two fields.
+    Inputs: `query`, `responses`. Outputs: `final_answer`, read from the judge's text by the
+    answer format (a letter of the choices, yes or no, a number, ...; None if it states none), and
+    `explanation`, the rest of the text. The judge may also reply with a JSON object of these two
+    fields.
 
     Args:
         lm_modules: The judge, one LM module.
-        answer_format: How answers are read; by default as the inputs' `answer_format` says.
+        answer_format: Format of the answers; by default the `answer_format` of the inputs.
         signature: Its prompt names `query` and `candidates`, a numbered list.
     """
 
     role = "judge"
-    card = "judge_explain"
+    default_signature = "judge_explain"
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Ask the judge."""
+        """Call the judge."""
         said = self._ask_about_all(candidates_of(inputs, self.answer_format), inputs)
         answer, explanation = split_explained(said)
         return {"final_answer": self._parse(answer, inputs), "explanation": explanation}
 
 
+@operator
 class GetAnswerOperator(LMFanIn):
-    """States the final answer that one response, or several, come to.
+    """States the final answer of one response or several.
 
-    Inputs: `responses` (or one `response`); `query` where it asks a model. Outputs:
+    Inputs: `responses` (or one `response`); with an LM module also `query`. Outputs:
     `final_answer`.
 
     Args:
-        lm_modules: A model that reads the responses and states their answer; with none, the
-            answer is read out of the first response that has one.
-        answer_format: How answers are read; by default as the inputs' `answer_format` says.
+        lm_modules: A model that reads the responses and states their answer. Without one, it is
+            the answer of the first response that has an answer.
+        answer_format: Format of the answers; by default the `answer_format` of the inputs.
         signature: Its prompt names `query` and `candidates`, a numbered list.
     """
 
     role = "judge"
-    card = "get_answer"
+    default_signature = "get_answer"
+    optional = True
 
     def __init__(
         self,
@@ -142,16 +142,10 @@ class GetAnswerOperator(LMFanIn):
         answer_format: str | None = None,
         signature: Signature | type[Signature] | None = None,
     ) -> None:
-        if lm_modules:
-            super().__init__(
-                lm_modules=lm_modules, answer_format=answer_format, signature=signature
-            )
-        else:
-            Operator.__init__(self, signature=signature)
-            self.answer_format = answer_format
+        super().__init__(lm_modules=lm_modules, answer_format=answer_format, signature=signature)
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Read, or have read."""
+        """Read the answer, or have the model state it."""
         responses = inputs["responses"] if "responses" in inputs else [inputs["response"]]
         candidates = candidates_of({**inputs, "responses": responses}, self.answer_format)
         if not self.lms:
@@ -160,10 +154,10 @@ class GetAnswerOperator(LMFanIn):
 
 
 def split_explained(text: str) -> tuple[str, str]:
-    """Return (where the answer is to be read, the explanation) of a judge's text.
+    """Return (the text that contains the answer, the explanation) of a judge's text.
 
-    A JSON object is taken apart by its fields; of any other text the explanation is what stands
-    outside the last line that begins with "Answer:".
+    A JSON object is split into its fields. In any other text, the explanation is everything but
+    the last line that begins with "Answer:".
     """
     start, end = text.find("{"), text.rfind("}")
     if 0 <= start < end and not text[:start].strip("` \njson"):

@@ -1,4 +1,4 @@
-"""LM modules: a model and how it is to be sampled, as a callable."""
+"""LM modules: callables that bind a model to sampling parameters."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ Prompt = str | list[Message] | tuple[Message, ...]
 
 
 class LMModuleConfig(BaseModel):
-    """Which model, and how to sample it; None leaves a parameter to the model's default.
+    """A model and its sampling parameters; None stands for the model's default.
 
     Attributes:
         model_name: Id or bare name in the registry.
         temperature: 0 is greedy.
         top_p: Nucleus sampling.
-        max_tokens: Longest answer.
+        max_tokens: Maximum length of the answer, in tokens.
         stop: Texts at which the answer ends.
         seed: For models that can be seeded.
-        reasoning_effort: How long a reasoning model is to think: `low`, `medium`, `high`, or
-            another word that the model knows.
-        thinking_tokens: The most tokens it may think.
-        top_logprobs: How many of the likeliest tokens to give at each place of the answer.
-        persona: System message: who the model is to be.
+        reasoning_effort: Effort of a reasoning model: `low`, `medium`, `high`, or another word
+            that the model knows.
+        thinking_tokens: Maximum number of thinking tokens.
+        top_logprobs: Number of most likely tokens to return at each position of the answer.
+        persona: System message.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -77,8 +77,8 @@ class LMModule:
 
     Args:
         config: The model and its parameters.
-        model_registry: Where the model is found; by default the cards of the registries in force.
-        service: What asks the model; by default one for the registry, without a store.
+        model_registry: The known models; by default the cards of the registries in force.
+        service: Makes the calls; by default a service for the registry, without a store.
 
     Raises:
         UnknownNameError: if the registry has no such model.
@@ -92,7 +92,7 @@ class LMModule:
         service: ModelService | None = None,
     ) -> None:
         if service is None:
-            # An empty registry is false, but not the default one.
+            # Not `or`: an empty registry is falsy.
             service = _service_for(default_registry() if model_registry is None else model_registry)
         self.config = config
         self.service = service
@@ -102,7 +102,7 @@ class LMModule:
         self._system = (Message("system", config.persona),) if config.persona else ()
 
     def __call__(self, prompt: Prompt, **kwargs: Any) -> str:
-        """Return the model's answer; takes what `generate_response` takes."""
+        """Return the model's answer; the arguments are those of `generate_response`."""
         return self.respond(prompt, **kwargs).data
 
     def generate_response(self, prompt: Prompt, **kwargs: Any) -> str:
@@ -110,12 +110,12 @@ class LMModule:
 
         Args:
             prompt: The user's message, or the whole conversation.
-            kwargs: `temperature` and the other sampling parameters, for this call alone; and what
-                `request` takes.
+            kwargs: `temperature` and the other sampling parameters, for this call alone; and the
+                arguments of `request`.
 
         Raises:
             ProviderError: if the model does not answer.
-            ConfigError: if it does not take what it is given (a parameter, images, tools).
+            ConfigError: if the model does not support a parameter, images or tools.
         """
         return self.respond(prompt, **kwargs).data
 
@@ -127,7 +127,7 @@ class LMModule:
         return bridge.wait(self.service.ask(request, self))
 
     async def acall(self, prompt: Prompt, **kwargs: Any) -> str:
-        """`__call__` for coroutines."""
+        """Return the model's answer, as a coroutine."""
         interception.refuse("a coroutine asked an LM module")
         return (await self.service.ask(self.request(prompt, **kwargs), self)).data
 
@@ -142,16 +142,16 @@ class LMModule:
         tools: Sequence[ToolDefinition] = (),
         **overrides: Any,
     ) -> Request:
-        """Return what the model is asked.
+        """Return the request for `prompt`.
 
         Args:
-            prompt: The user's message; or the conversation so far, to which the persona is added:
-                so the results of tools are given back.
-            role: What it is asked to do: `generate`, `verify`, `judge`, ...
+            prompt: The user's message; or the conversation so far, with the results of tools,
+                before which the persona is inserted.
+            role: The purpose of the call: `generate`, `verify`, `judge`, ...
             about: The candidate answers in the prompt, for simulated models.
-            response_format: A schema for the answer, or the pydantic model that it must fit.
-            images: Shown before the prompt.
-            tools: What the model may ask for; its wishes are the response's `tool_calls`.
+            response_format: A schema for the answer, or a pydantic model of it.
+            images: Placed before the prompt.
+            tools: Tools that the model may call, by `tool_calls` of the response.
             overrides: Sampling parameters for this call alone.
         """
         parameters = self.parameters
@@ -182,7 +182,7 @@ class LMModule:
 
 
 def _messages(prompt: Prompt, images: Sequence[Image]) -> tuple[Message, ...]:
-    # Not `isinstance`: a prompt that stands for an answer yet to come does not tell its class.
+    # Not `isinstance`: a stand-in for a future answer raises an error if its class is read.
     if not issubclass(type(prompt), (list, tuple)):
         return (Message("user", cast("str", prompt), tuple(images)),)
     if images:
@@ -191,11 +191,11 @@ def _messages(prompt: Prompt, images: Sequence[Image]) -> tuple[Message, ...]:
 
 
 def ask_all(calls: Sequence[tuple[LMModule, str]], **kwargs: Any) -> list[Response]:
-    """Ask several LM modules at the same time; the responses are in the order of `calls`.
+    """Call several LM modules at the same time; the responses are in the order of `calls`.
 
     Args:
         calls: (LM module, prompt) pairs.
-        kwargs: As in `LMModule.request`, for all of them.
+        kwargs: As in `LMModule.request`, for all calls.
     """
     return ask_requests([(lm, lm.request(prompt, **kwargs)) for lm, prompt in calls])
 
@@ -212,12 +212,12 @@ def ask_requests(calls: Sequence[tuple[LMModule, Request]]) -> list[Response]:
     return bridge.wait(service.ask_all([(request, lm) for lm, request in calls]))
 
 
-# By id of the registry, which a living service keeps alive.
+# By id of the registry, which the service keeps alive.
 _services: weakref.WeakValueDictionary[int, ModelService] = weakref.WeakValueDictionary()
 
 
 def _service_for(registry: ModelRegistry) -> ModelService:
-    """Return the one service for modules of `registry` that were given none."""
+    """Return the shared service for modules of `registry` without a service of their own."""
     service = _services.get(id(registry))
     if service is None:
         service = _services[id(registry)] = ModelService(registry)

@@ -1,8 +1,8 @@
-"""Execution plans: tasks, and what each of them needs of the others.
+"""Execution plans: tasks and their dependencies.
 
-What a task is given may name what is not there yet: `Ref("draft")` is what the task `draft` will
-give, or an input of the plan; `Apply` and `Text` are made of such. They may stand anywhere in
-lists, tuples and dicts.
+The arguments of a task may contain symbols for future values, anywhere in lists, tuples and dicts:
+`Ref("draft")` is the result of the task `draft`, or an input of the plan; `Apply` and `Text` are
+functions of other symbols.
 """
 
 from __future__ import annotations
@@ -13,26 +13,27 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from ember_bench import bridge
 from ember_bench.errors import GraphError, did_you_mean
 from ember_bench.models.call import Request
 from ember_bench.operators.lm import LMModule
 
 
 class Ref(msgspec.Struct, frozen=True):
-    """What the task of this name gives, or the plan's input of this name."""
+    """The result of the task of this name, or the plan's input of this name."""
 
     name: str
 
 
 class Apply(msgspec.Struct, frozen=True):
-    """What a function that is quick and has no effects gives, such as `operator.getitem`."""
+    """The result of a function that is fast and without side effects, such as `getitem`."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
 
 
 class Text(msgspec.Struct, frozen=True):
-    """A text with holes: its parts are texts, and symbols that give texts."""
+    """A text with holes: its parts are texts and symbols of texts."""
 
     parts: tuple[Any, ...]
 
@@ -45,10 +46,10 @@ class Task(msgspec.Struct, frozen=True):
 
     Attributes:
         name: Unique in the plan.
-        function: What is called: an LM module, an operator, or any function.
-        args: What it is given by place.
-        kwargs: What it is given by name.
-        after: Tasks that must have ended before, though nothing of theirs is used.
+        function: An LM module, an operator, or any function.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
+        after: Tasks that must end before, although their results are not used.
     """
 
     name: str
@@ -59,29 +60,25 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A task's function that asks an LM module a whole request and gives the whole response."""
+    """A task's function that takes a whole request and returns the LM module's response."""
 
     module: LMModule
 
     def __call__(self, request: Request) -> Any:
-        """Ask now."""
-        return ask_now(self.module, request)
-
-
-class Count(Ask, frozen=True):
-    """A task's function that counts a request without making it, for the draws of later ones."""
+        """Make the call, from synchronous code."""
+        return bridge.wait(self.module.service.ask(request, self.module))
 
 
 class ExecutionPlan:
-    """Tasks and what they need of each other; cannot be changed.
+    """Tasks and their dependencies; immutable.
 
     Args:
-        tasks: Each may need only earlier ones, so a plan cannot have a cycle.
-        output: What the plan gives, made of what the tasks give; by default what the last one does.
-        inputs: Names of what it must be given to run.
+        tasks: Each may depend only on earlier ones, so a plan cannot have a cycle.
+        output: The plan's result, with symbols; by default the result of the last task.
+        inputs: Names of the values that a run needs.
 
     Raises:
-        GraphError: if two tasks have one name, or a task needs what is not there before it.
+        GraphError: if two tasks have the same name, or a task names no earlier task or input.
     """
 
     __slots__ = ("inputs", "needs", "output", "tasks")
@@ -90,7 +87,7 @@ class ExecutionPlan:
     output: Any
     inputs: tuple[str, ...]
     needs: Mapping[str, tuple[str, ...]]
-    """What each task waits for, by name, in the plan's order."""
+    """The tasks that each task depends on, by name, in the plan's order."""
 
     def __init__(
         self, tasks: Iterable[Task], output: Any = None, inputs: Sequence[str] = ()
@@ -135,7 +132,7 @@ class ExecutionPlan:
 
 
 def _known_tasks(names: Iterable[str], known: Mapping[str, bool], who: str) -> tuple[str, ...]:
-    """Return which of `names` are tasks, each once; the others are inputs."""
+    """Return the tasks among `names`, each once; the others are inputs."""
     for name in names:
         if name not in known:
             hint = did_you_mean(name, known)
@@ -168,7 +165,7 @@ def _collect(tree: Any, found: dict[str, None]) -> None:
 
 
 def _parts(kind: type, tree: Any) -> Iterable[Any]:
-    """Return what `tree` is made of, if it is none of the usual containers."""
+    """Return the parts of `tree`, if it is none of the usual containers."""
     if kind is Apply:
         return tree.args  # type: ignore[no-any-return]
     if kind is Text:
@@ -182,7 +179,7 @@ def _parts(kind: type, tree: Any) -> Iterable[Any]:
 
 
 def resolve(tree: Any, values: Mapping[str, Any]) -> Any:
-    """Return `tree` with each name replaced by its value; containers are copied."""
+    """Return `tree` with symbols replaced by their values; containers are copied."""
     kind = type(tree)
     resolved: Any = tree
     if kind is Ref:
@@ -203,7 +200,7 @@ def resolve(tree: Any, values: Mapping[str, Any]) -> Any:
 
 
 def with_content(request: Request, change: Callable[[Any], Any]) -> Request:
-    """Return `request` with what may come from an earlier answer changed."""
+    """Return `request` with `change` applied to each part that may be a symbol."""
     return Request(
         request.model,
         tuple(
@@ -223,13 +220,6 @@ def with_content(request: Request, change: Callable[[Any], Any]) -> Request:
     )
 
 
-def ask_now(module: LMModule, request: Request) -> Any:
-    """Ask, from synchronous code."""
-    from ember_bench import bridge  # noqa: PLC0415 - not needed to describe a plan
-
-    return bridge.wait(module.service.ask(request, module))
-
-
 _LONGEST_SHOWN = 60
 
 
@@ -238,15 +228,13 @@ def _show_task(task: Task) -> str:
     asked = function.module if isinstance(function, Ask) else function
     name = getattr(asked, "__qualname__", type(asked).__name__)
     shown = repr(asked) if isinstance(asked, LMModule) else name
-    if isinstance(function, Count):
-        shown = f"(not asked) {shown}"
     given = [*map(show, task.args), *(f"{k}={show(v)}" for k, v in task.kwargs.items())]
     after = f" after {', '.join(task.after)}" if task.after else ""
     return f"{shown} <- {', '.join(given) or 'nothing'}{after}"
 
 
 def show(tree: Any) -> str:
-    """Return `tree` as a person reads it."""
+    """Return `tree` as a readable text."""
     match tree:
         case Ref(name):
             shown = name

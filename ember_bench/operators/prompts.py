@@ -1,4 +1,4 @@
-"""Operators that make many prompts of one."""
+"""Operators that produce many prompts from one."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
-from ember_bench.operators.base import Inputs, Operator, OperatorKind
+from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.signature import Signature
 
 
+@operator
 class PromptMixin(Operator):
-    """Gives variants of a query: every prefix with every template with every suffix.
+    """Returns variants of a query: every prefix with every template with every suffix.
 
-    It asks no model; `PromptMixin(...) >> Map(operator=...)` asks one about each variant. Voting
-    over paraphrases is called prompt ensembling (Jiang et al. 2020, "How Can We Know What Language
-    Models Know?"; Pitis et al. 2023, "Boosted Prompt Ensembles"). Inputs: `query`, and what the
-    templates name. Outputs: `queries`.
+    It makes no LM call; `PromptMixin(...) >> Map(operator=...)` runs an operator on each variant.
+    Voting over paraphrases is called prompt ensembling (Jiang et al. 2020, "How Can We Know What
+    Language Models Know?"; Pitis et al. 2023, "Boosted Prompt Ensembles"). Inputs: `query`, and
+    the other names in the templates. Outputs: `queries`.
 
     Args:
-        prefixes: Texts to put before the query; an empty one leaves it as it is.
-        suffixes: Texts to put behind it.
+        prefixes: Texts before the query; an empty one adds nothing.
+        suffixes: Texts behind the query.
         templates: Paraphrases that name `{query}`; `{{` and `}}` are braces.
     """
 
@@ -47,7 +48,7 @@ class PromptMixin(Operator):
         self.templates = list(templates)
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Combine."""
+        """Combine the texts."""
         written = [Signature(prompt_template=text).render(inputs) for text in self.templates]
         return {
             "queries": [

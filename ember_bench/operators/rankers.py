@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from ember_bench.answers.formats import parse_answer
 from ember_bench.errors import SignatureError
-from ember_bench.operators.base import Inputs, Operator
-from ember_bench.operators.candidates import Candidate, Ties, candidates_of, settle
-from ember_bench.operators.concurrency import parallel
+from ember_bench.operators.base import Inputs, operator
+from ember_bench.operators.candidates import Candidate, Ties, candidates_of, leaders, settle
 from ember_bench.operators.fan_in import LMFanIn, numbered
 from ember_bench.operators.lm import LMModule, ask_requests
+from ember_bench.operators.mapping import parallel
 from ember_bench.operators.signature import Signature
 
 Score = Callable[[str, Inputs], float]
@@ -26,24 +26,26 @@ _SCORE = re.compile(r"score[*_ \t]*[:=\uff1a][*_ \t]*(-?\d+(?:\.\d+)?)", re.IGNO
 _DIGITS: Final = re.compile(r"\d{1,6}")
 
 
+@operator
 class RankFilter(LMFanIn):
     """Has a model rank all candidates in one list, and keeps the first `k`.
 
-    The ranker of Archon (Saad-Falcon et al. 2024); asking for a whole list at once is RankGPT's way
-    (Sun et al. 2023). Inputs: `query`, `responses`, and `critiques` of them if there are any, which
-    the ranker is shown too. Outputs: `responses`, the best `k`, best first; their `critiques` if
-    there were any; and `ranking`, the places of all responses in the input, best first. What the
-    ranker leaves out, or a ranking that cannot be read, keeps the given order.
+    The ranker of Archon (Saad-Falcon et al. 2024); a list of all candidates in one response is
+    RankGPT's method (Sun et al. 2023). Inputs: `query`, `responses`, and optionally their
+    `critiques`, which the ranker sees too. Outputs: `responses`, the best `k`, best first; their
+    `critiques` if there are any; and `ranking`, the indices of all responses, best first.
+    Candidates that the ranker omits come last, in the given order; so do all if the ranking cannot
+    be read.
 
     Args:
         lm_modules: The ranker, one LM module.
-        k: How many are kept.
-        signature: Its prompt names `query` and `candidates`, a numbered list, and asks for a line
+        k: Number of responses that are kept.
+        signature: Its prompt names `query` and `candidates`, a numbered list, and requests a line
             such as "Ranking: 2 > 3 > 1".
     """
 
     role = "rank"
-    card = "rank"
+    default_signature = "rank"
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class RankFilter(LMFanIn):
         ranking = list(range(len(candidates)))
         if len(candidates) > 1:
             texts = [c.text for c in candidates]
-            prompt = self._render({**inputs, "candidates": numbered(texts, critiques)})
+            prompt = self._prompt({**inputs, "candidates": numbered(texts, critiques)})
             said = self.lms[0](prompt, role=self.role, about=texts)
             ranking = read_ranking(said, len(candidates))
         outputs: dict[str, Any] = {"responses": [candidates[i].text for i in ranking[: self.k]]}
@@ -73,25 +75,26 @@ class RankFilter(LMFanIn):
         return {**outputs, "ranking": ranking}
 
 
+@operator
 class PairwiseTournament(LMFanIn):
-    """Has a model compare every two answers, in both orders, and takes the one that wins most.
+    """Has a model compare every two answers, in both orders; the answer with most wins is taken.
 
-    This is PRP-Allpair (Qin et al. 2024, Pairwise Ranking Prompting): a model that prefers whatever
-    it is shown first gives both one point, so its bias (Zheng et al. 2023) cancels. Responses that
-    give the same answer stand for one candidate, so n answers cost n(n-1) calls. Inputs: `query`,
+    This is PRP-Allpair (Qin et al. 2024, Pairwise Ranking Prompting). A model that always prefers
+    the first candidate gives one point to both, so its bias (Zheng et al. 2023) cancels. Responses
+    with the same answer are one candidate, so n answers cost n(n-1) calls. Inputs: `query`,
     `responses`. Outputs: `final_answer` (None if no response has an answer), and `points`, answer
     -> comparisons won.
 
     Args:
-        lm_modules: Who compares, one LM module.
-        answer_format: How answers are read; by default as the inputs' `answer_format` says.
+        lm_modules: The model that compares, one LM module.
+        answer_format: Format of the answers; by default the `answer_format` of the inputs.
         ties: Rule for answers with equally many points, as in `MostCommonOperator`.
-        signature: Its prompt names `query` and `candidates`, two of them, and asks for a line
+        signature: Its prompt names `query` and `candidates`, two of them, and requests a line
             "Ranking: 1 > 2" or "Ranking: 2 > 1".
     """
 
     role = "rank"
-    card = "compare"
+    default_signature = "compare"
 
     def __init__(
         self,
@@ -114,36 +117,37 @@ class PairwiseTournament(LMFanIn):
         requests = []
         for pair in pairs:
             texts = [first_of[answer] for answer in pair]
-            prompt = self._render({**inputs, "candidates": numbered(texts)})
+            prompt = self._prompt({**inputs, "candidates": numbered(texts)})
             requests.append((lm, lm.request(prompt, role=self.role, about=texts)))
         points = dict.fromkeys(first_of, 0)
         for pair, response in zip(pairs, ask_requests(requests), strict=True):
             points[pair[read_ranking(response.data, 2)[0]]] += 1
-        ahead = [answer for answer, won in points.items() if won == max(points.values())]
-        return {**settle(ahead, self.ties, inputs), "points": points}
+        return {**settle(leaders(points), self.ties, inputs), "points": points}
 
 
+@operator
 class BestOf(LMFanIn):
     """Takes the response with the highest score, by a function or by a reward model.
 
-    Best-of-n sampling (Stiennon et al. 2020; with a verifier's score, Cobbe et al. 2021). Inputs:
-    `responses`, and `query` where a model scores. Outputs: `final_answer`, that of the best
-    response; and `scores`, of all. A response without an answer is taken only if none has one, and
-    one whose score cannot be read counts as the lowest.
+    Best-of-n sampling (Stiennon et al. 2020; with a verifier's score, Cobbe et al. 2021). A
+    response without an answer is never the best; a score that cannot be read is the lowest.
+    Inputs: `responses`, and `query` if a model scores. Outputs: `final_answer`, that of the best
+    response; and `scores`, of all.
 
     Args:
-        score: A function (response, inputs) -> number; it may ask models.
-        lm_modules: Instead of it, the reward model, one LM module.
-        answer_format: How answers are read; by default as the inputs' `answer_format` says.
+        score: A function (response, inputs) -> number; it may make LM calls.
+        lm_modules: Instead of a function, the reward model, one LM module.
+        answer_format: Format of the answers; by default the `answer_format` of the inputs.
         ties: Rule for different answers with equal scores, as in `MostCommonOperator`.
-        signature: The reward model's prompt names `query` and `candidate`, and asks for a line
+        signature: The reward model's prompt; names `query` and `candidate`, and requests a line
             "Score: " with a number.
     """
 
     role = "score"
     reads = ("number",)
-    card = "score"
-    asks_once = False  # a function may ask what it likes
+    default_signature = "score"
+    asks_once = False  # a function may make any calls
+    optional = True
 
     def __init__(
         self,
@@ -156,14 +160,9 @@ class BestOf(LMFanIn):
     ) -> None:
         if (score is None) == (not lm_modules):
             raise ValueError("BestOf takes a score function or an LM module, and not both")
-        if score is None:
-            super().__init__(
-                lm_modules=lm_modules, answer_format=answer_format, signature=signature
-            )
-        else:
-            needs = Signature(required_inputs=["responses"])
-            Operator.__init__(self, signature=signature or needs)
-            self.answer_format = answer_format
+        if score is not None:
+            signature = signature or Signature(required_inputs=["responses"])
+        super().__init__(lm_modules=lm_modules, answer_format=answer_format, signature=signature)
         self.score = score
         self.ties: Ties = ties
 
@@ -189,9 +188,9 @@ class BestOf(LMFanIn):
 
 
 def read_ranking(text: str, n: int) -> list[int]:
-    """Return the order of `n` candidates, from 0, that a text such as "Ranking: 2 > 1" states.
+    """Return the order of `n` candidates, from 0, stated by a text such as "Ranking: 2 > 1".
 
-    Those that it does not name follow in their own order; one that states none keeps it.
+    Candidates that it does not name follow in their own order.
     """
     marked = _RANKING.findall(text) or _CHAIN.findall(text)
     named = [int(digits) - 1 for digits in _DIGITS.findall(marked[-1])] if marked else []
@@ -200,7 +199,7 @@ def read_ranking(text: str, n: int) -> list[int]:
 
 
 def read_score(text: str) -> float:
-    """Return the number behind the last "Score:", else the one the text states; -inf if none."""
+    """Return the number behind the last "Score:", else the text's own number, else -inf."""
     if marked := _SCORE.findall(text):
         return float(marked[-1])
     stated = parse_answer(text, "number")

@@ -1,4 +1,4 @@
-"""Operators that go over an answer again and again."""
+"""Operators that revise answers in rounds."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ember_bench.operators.base import Inputs, Operator, OperatorKind
-from ember_bench.operators.concurrency import parallel
-from ember_bench.operators.fan_in import as_responses, numbered, read_answer, says_yes
+from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
+from ember_bench.operators.candidates import read_answer
+from ember_bench.operators.fan_in import as_responses, numbered, says_yes
 from ember_bench.operators.lm import LMModule, ask_all, ask_requests
+from ember_bench.operators.mapping import parallel
 from ember_bench.operators.signature import Signature, builtin_signature
 
 
 class _Revising(Operator):
-    """An operator whose model answers, and goes over its answer with a critic."""
+    """An operator in which a writer answers, and revises the answer with a critic."""
 
     kind = OperatorKind.RECURRENT
+    default_signature = "generate"
 
     def __init__(
         self,
@@ -33,43 +35,41 @@ class _Revising(Operator):
             )
         if rounds < 0:
             raise ValueError(f"rounds must be at least 0, found {rounds}")
-        super().__init__(
-            lm_modules=lm_modules, signature=signature or builtin_signature("generate")
-        )
+        super().__init__(lm_modules=lm_modules, signature=signature)
         self.rounds = rounds
         self.answer_format = answer_format
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Revise the drafts there are, at the same time; or write one first."""
+        """Revise the given drafts at the same time, or write one first."""
         drafts = inputs.get("responses")
         if drafts is None:
-            assert self.signature is not None  # noqa: S101 - set by __init__
-            drafts = [self.lms[0](self.signature.render(inputs), role="generate")]
+            drafts = [self.lms[0](self._prompt(inputs), role="generate")]
         revised = parallel([partial(self._revise, inputs, draft) for draft in drafts])
         outputs = as_responses([text for text, _ in revised], inputs, self.answer_format)
         return {**outputs, "rounds": [rounds for _, rounds in revised]}
 
     def _revise(self, inputs: Inputs, draft: str) -> tuple[str, int]:
-        """Return the last text and how often it was written anew."""
+        """Return the last text and the number of its revisions."""
         raise NotImplementedError
 
     def _about(self, inputs: Inputs, text: str) -> list[str]:
         return [read_answer(text, inputs, self.answer_format) or text]
 
 
+@operator
 class SelfRefine(_Revising):
-    """Answers, then criticises and rewrites the answer until the critique finds nothing wrong.
+    """Answers, then criticises and rewrites the answer until the critique finds no mistake.
 
-    Self-Refine (Madaan et al. 2023). Inputs: `query`; where there are `responses`, each of them is
-    refined instead of a first answer. Outputs: `responses`, as many; `final_answer` where there is
-    one; and `rounds`, how often each was rewritten.
+    Self-Refine (Madaan et al. 2023). Inputs: `query`; and optionally `responses`, each of which is
+    refined in the place of a first answer. Outputs: `responses`, as many; `final_answer` if there
+    is one response; and `rounds`, the number of revisions of each.
 
     Args:
-        lm_modules: The writer and, if it is another, the critic.
-        rounds: Most rewritings.
-        stop: Test of a critique: whether to leave the answer as it is. By default, whether it ends
-            in a verdict of yes.
-        answer_format: How the final answer is read; by default as the inputs' `answer_format` says.
+        lm_modules: The writer and optionally another model as the critic.
+        rounds: Maximum number of revisions.
+        stop: Function of a critique that returns True to accept the answer. By default, the
+            critique must end in a verdict of yes.
+        answer_format: Format of the final answer; by default the `answer_format` of the inputs.
         signature: The prompt for the first answer; names `query`.
         critique_signature: The critic's prompt; names `query` and `response`.
         refine_signature: The prompt for the next answer; names also `critique`.
@@ -109,19 +109,20 @@ class SelfRefine(_Revising):
         return draft, self.rounds
 
 
+@operator
 class Reflect(_Revising):
-    """Answers, reflects on what is wrong with the answer, and answers anew, a number of times.
+    """Answers, then reflects on the mistakes of the answer and answers again, in rounds.
 
-    After Reflexion (Shinn et al. 2023): each new attempt is made with all reflections so far in
-    mind. There is no signal from outside that an attempt was right, so it always goes on, which
-    may break right answers (Huang et al. 2024, "Large Language Models Cannot Self-Correct Reasoning
-    Yet"). Inputs: `query`; where there are `responses`, each of them is the first attempt at one.
-    Outputs: `responses`, as many; `final_answer` where there is one; and `rounds`.
+    After Reflexion (Shinn et al. 2023): the prompt of each attempt contains all reflections so
+    far. No external signal tells that an attempt was right, so all rounds are run, which may break
+    right answers (Huang et al. 2024, "Large Language Models Cannot Self-Correct Reasoning Yet").
+    Inputs: `query`; and optionally `responses`, each of which is a first attempt. Outputs:
+    `responses`, as many; `final_answer` if there is one response; and `rounds`.
 
     Args:
-        lm_modules: The writer and, if it is another, the critic.
-        rounds: How often it reflects.
-        answer_format: How the final answer is read; by default as the inputs' `answer_format` says.
+        lm_modules: The writer and optionally another model as the critic.
+        rounds: Number of reflections.
+        answer_format: Format of the final answer; by default the `answer_format` of the inputs.
         signature: The prompt for the first answer; names `query`.
         reflect_signature: The critic's prompt; names `query` and `response`.
         retry_signature: The prompt for the next attempt; names also `reflections`.
@@ -157,23 +158,24 @@ class Reflect(_Revising):
         return draft, self.rounds
 
 
+@operator
 class Debate(Operator):
-    """Several models answer, then each reads what the others said and answers again.
+    """Several models answer, then each reads the responses of the others and answers again.
 
-    Multiagent debate (Du et al. 2023); a vote behind it takes the answer that most end with. Its
-    first round is the same as an ensemble's. Inputs: `query`. Outputs: `responses`, those of the
-    last round, one for each LM module.
+    Multiagent debate (Du et al. 2023), to be followed by a vote. Its first round equals an
+    ensemble. Inputs: `query`. Outputs: `responses` of the last round, one per LM module.
 
     Args:
         lm_modules: The agents, at least two.
-        rounds: How often each answers, the first time included.
-        answer_format: How answers are read; by default as the inputs' `answer_format` says.
+        rounds: Number of answers of each agent, including the first.
+        answer_format: Format of the answers; by default the `answer_format` of the inputs.
         signature: The prompt of the first round; names `query`.
         debate_signature: The prompt of the other rounds; names also `response`, the agent's own,
-            and `candidates`, the others', a numbered list.
+            and `candidates`, a numbered list of the others.
     """
 
     kind = OperatorKind.RECURRENT
+    default_signature = "generate"
 
     def __init__(
         self,
@@ -188,17 +190,14 @@ class Debate(Operator):
             raise ValueError("a debate needs at least two LM modules")
         if rounds < 1:
             raise ValueError(f"rounds must be at least 1, found {rounds}")
-        super().__init__(
-            lm_modules=lm_modules, signature=signature or builtin_signature("generate")
-        )
+        super().__init__(lm_modules=lm_modules, signature=signature)
         self.rounds = rounds
         self.answer_format = answer_format
         self.debate_signature = debate_signature or builtin_signature("debate")
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Debate; within a round all answer at the same time."""
-        assert self.signature is not None  # noqa: S101 - set by __init__
-        prompt = self.signature.render(inputs)
+        """Run all rounds; within a round all agents answer at the same time."""
+        prompt = self._prompt(inputs)
         said = ask_all([(lm, prompt) for lm in self.lms], role=self.role)
         responses = [response.data for response in said]
         for _ in range(1, self.rounds):
@@ -213,7 +212,7 @@ class Debate(Operator):
             prompt = self.debate_signature.render(
                 {**inputs, "response": responses[index], "candidates": numbered(others)}
             )
-            # Its own comes first.
+            # The agent's own answer comes first.
             about = [a for a in (answers[index], *answers[:index], *answers[index + 1 :]) if a]
             requests.append((lm, lm.request(prompt, role="debate", about=about)))
         return [response.data for response in ask_requests(requests)]

@@ -1,14 +1,14 @@
-"""Python functions and classes by name, so that a card can refer to them.
+"""References: names by which cards refer to Python functions and classes.
 
-A card names a function by its import path, `package.module:function`, or by the name that it was
-registered under:
+A card names a function by its import path, `package.module:function`, or by its registered name:
 
     @function("word_count")
     def count_words(response: str, inputs: Mapping[str, Any]) -> float: ...
 
-To load a card is to import what it names. Python's own library is out of its reach, and what a
-module only imported from elsewhere too: `os:system` is no function for what a model wrote. What
-installed packages do with a text, only their authors know: load the cards of people you trust.
+Loading a card imports the modules that it names. References to the standard library are refused,
+and so are references to names that a module imported from another package: `os:system` must not
+run on a model's text. Other installed packages are not restricted, so load only cards that you
+trust.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WRAP: Final = "write a function that calls it, and name that"
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 _registered: Final[dict[str, Callable[..., Any]]] = {}
-# Where the code beside a registry's cards is imported: a place on one machine, not a name.
+# Code beside a registry's cards is imported under a name that differs between machines.
 _NOT_IMPORTABLE: Final = ("__main__", "_ember_bench_registry_")
 
 
@@ -33,7 +33,7 @@ def function(name: str) -> Callable[[FunctionT], FunctionT]:
     """Register a function under `name`, so that cards can refer to it.
 
     Raises:
-        ConfigError: if another function has that name already, or the name looks like a path.
+        ConfigError: if another function has that name, or the name contains a colon.
     """
     if ":" in name:
         raise ConfigError(f"function {name!r}: a name has no colon; import paths do")
@@ -52,8 +52,8 @@ def reference(thing: Any) -> str:
     """Return the name by which `resolve` finds `thing`.
 
     Raises:
-        ConfigError: if there is none: a lambda, a function within a function, a method of an
-            object, or something that stands in the program itself.
+        ConfigError: if there is none: for a lambda, a nested function, a method of an object, or
+            an object of `__main__`.
     """
     for name, known in _registered.items():
         if known is thing:
@@ -68,11 +68,11 @@ def reference(thing: Any) -> str:
 
 
 def resolve(name: str) -> Any:
-    """Return what is registered under `name`, or stands at that import path.
+    """Return the object that is registered under `name`, or has that import path.
 
     Raises:
-        UnknownNameError: if nothing is; lists near matches of registered names.
-        ConfigError: if the path leads nowhere, or out of its package.
+        UnknownNameError: if there is none; lists near matches of registered names.
+        ConfigError: if the import path is invalid, or the object belongs to another package.
     """
     module, colon, attributes = name.partition(":")
     if not colon:

@@ -1,4 +1,4 @@
-"""Operators that look things up."""
+"""Operators that search a corpus."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from ember_bench.errors import ConfigError, DataMissingError, Location, Problem
-from ember_bench.operators.base import Inputs, Operator, OperatorKind
+from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.signature import Signature
 
 _WORD: Final = re.compile(r"\w+")
@@ -19,27 +19,28 @@ _TEXT_FILES: Final = (".txt", ".md")
 
 
 class Document(NamedTuple):
-    """One text of a corpus and where it is from."""
+    """One text of a corpus and its source."""
 
     source: str
     text: str
 
 
+@operator
 class Retrieve(Operator):
-    """Finds the texts of a local corpus that share most with a query, by BM25.
+    """Finds the texts of a local corpus that match a query best, by BM25.
 
     Lucene's variant of BM25 (Robertson and Zaragoza 2009; Lu 2024, BM25S). Words are compared
-    without regard to case; there is no stemming and no list of stop words. Inputs: `query`, or what
-    `field` names. Outputs: `documents`, the texts, best first, equally good ones in the order of
-    the corpus; `sources`, where each is from; `scores`, all above 0; and `context`, the texts
-    numbered, for a prompt.
+    without regard to case, stemming or stop words. Inputs: `query`, or the input named by `field`.
+    Outputs: `documents`, the texts, best first, equal scores in the order of the corpus;
+    `sources`, one per text; `scores`, all above 0; and `context`, a numbered list of the texts for
+    a prompt.
 
     Args:
-        corpus: A JSONL file with a `text` (and perhaps an `id`) in each line; a text file, whose
+        corpus: A JSONL file with a `text` and optionally an `id` in each line; a text file, whose
             paragraphs are the documents; a folder of text files, each a document; or a list of
             texts.
-        k: Most documents that are given.
-        field: The input that is looked for.
+        k: Maximum number of documents.
+        field: The input with the query.
 
     Raises:
         DataMissingError: if there is no such file.
@@ -63,7 +64,7 @@ class Retrieve(Operator):
             raise ConfigError(f"{corpus}: the corpus has no documents")
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Search."""
+        """Search the corpus."""
         query = str(inputs[self.field])
         best = self._searched.best(query, self.k)
         found = [document for document, _ in best]
@@ -75,7 +76,7 @@ class Retrieve(Operator):
         }
 
     def describe(self) -> dict[str, Any]:
-        """As any operator's, with the content of the corpus in place of its path."""
+        """Return the description, with the content of the corpus in place of its path."""
         described = super().describe()
         attributes = described["attributes"]
         attributes["corpus"] = attributes.pop("_searched")
@@ -83,7 +84,7 @@ class Retrieve(Operator):
 
 
 class _Corpus:
-    """Documents that can be searched; known by their content."""
+    """Documents that can be searched; their content is their identity."""
 
     __slots__ = ("_bm25", "_digest", "_known", "documents")
 
@@ -91,26 +92,26 @@ class _Corpus:
         self.documents = documents
         content = orjson.dumps([list(document) for document in documents])
         self._digest = sha256(content).hexdigest()[:32]
-        self._bm25: Any = None  # built when it is first searched
+        self._bm25: Any = None  # built by the first search
         self._known: set[str] = set()
 
     def __repr__(self) -> str:
         return f"corpus {self._digest}"
 
     def best(self, query: str, k: int) -> list[tuple[Document, float]]:
-        """Return the `k` documents with the highest scores above 0, and those."""
+        """Return the `k` documents with the highest scores above 0, and their scores."""
         if self._bm25 is None:
             self._build()
         words = [word for word in _words(query) if word in self._known]
         if not words:
             return []
         scores = self._bm25.get_scores(words)
-        # Stable, so that equal scores keep the order of the corpus.
+        # A stable sort keeps equal scores in the order of the corpus.
         order = (-scores).argsort(kind="stable")[:k]
         return [(self.documents[i], float(scores[i])) for i in order if scores[i] > 0]
 
     def _build(self) -> None:
-        # 0.2 s, and only those who retrieve need it.
+        # The import takes 0.2 s.
         from bm25s import BM25  # type: ignore[import-untyped]  # noqa: PLC0415
 
         words = [_words(document.text) for document in self.documents]

@@ -1,4 +1,4 @@
-"""What an operator takes and gives."""
+"""Signatures: the inputs, the prompt and the output of an operator."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _PLACEHOLDER: Final = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}|[{}]")
 
 
 class Signature(BaseModel):
-    """What an operator takes and gives; subclass it and set the fields' defaults.
+    """The inputs, the prompt and the output of an operator; subclass it to set defaults.
 
     Attributes:
         required_inputs: Fields that the inputs must have.
         prompt_template: The prompt, with `{field}` for each input; `{{` and `}}` are braces. Only
-            plain names are filled in, and what is filled in is not looked at again.
-        structured_output: A model that the output must satisfy.
-        input_model: A model that the inputs must satisfy.
+            plain names are replaced, and the inserted texts are not searched for names.
+        structured_output: A pydantic model of the output.
+        input_model: A pydantic model of the inputs.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,7 +69,7 @@ class Signature(BaseModel):
     def check_output(self, output: Any) -> Any:
         """Return the output, cast to `structured_output` if there is one, as a dict.
 
-        Text is read as JSON.
+        Text is parsed as JSON.
 
         Raises:
             SignatureError: naming the fields that are missing or wrong.
@@ -79,10 +79,10 @@ class Signature(BaseModel):
         return _validate(self.structured_output, output, "output")
 
     def render(self, inputs: Mapping[str, Any]) -> str:
-        """Fill in the prompt.
+        """Return the prompt with the inputs inserted.
 
         Raises:
-            SignatureError: if there is no template, or an input it names is missing.
+            SignatureError: if there is no template, or an input that it names is missing.
         """
         if self.prompt_template is None:
             raise SignatureError(f"{type(self).__name__} has no prompt_template")
@@ -104,7 +104,7 @@ class Signature(BaseModel):
 
 @lru_cache(maxsize=1024)
 def _pieces(template: str) -> tuple[tuple[str, str | None], ...]:
-    """Return what a prompt is put together of: a text, or else the name of an input."""
+    """Return the pieces of a prompt: each a text, or else the name of an input."""
     pieces: list[tuple[str, str | None]] = []
     end = 0
     for match in _PLACEHOLDER.finditer(template):
@@ -130,7 +130,7 @@ def _validate(model: type[BaseModel], value: Any, what: str) -> dict[str, Any]:
 
 
 class SignatureFields(BaseModel):
-    """A signature as it stands in a card; models by their import path, `package.module:Name`."""
+    """A signature in a card; models are given by import path, `package.module:Name`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -156,10 +156,10 @@ class SignatureFields(BaseModel):
         )
 
     def signature(self) -> Signature:
-        """Return what the card describes.
+        """Return the signature that the card describes.
 
         Raises:
-            ConfigError: if one of its models is not where the card says, or is no model.
+            ConfigError: if the import path of a model is invalid, or is not that of a model.
         """
         return Signature(
             required_inputs=self.required_inputs,
@@ -186,7 +186,7 @@ def signature_from_card(name: str, cards: Cards) -> Signature:
     """Return the signature on the card `name`.
 
     Raises:
-        ConfigError: if there is no such card, or something is wrong with it.
+        ConfigError: if there is no such card, or it is invalid.
     """
     document = cards.get("signatures", name).document
     card = document.parse(SignatureCard)

@@ -1,11 +1,10 @@
 """The steps of STORM: perspectives, simulated conversations, an outline, an article.
 
 "Assisting in Writing Wikipedia-like Articles From Scratch with Large Language Models" (Shao, Jiang,
-Kanell, Xu, Khattab and Lam, NAACL 2024, arXiv:2402.14207). What is done otherwise than there: the
-perspectives are a model's own, where the paper reads them off the tables of contents of articles on
-related topics; a question is looked up as it stands, and is not broken into queries; and what is
-looked up in is a local corpus and not the web, or nothing, and then the expert answers from memory.
-The article has no citations.
+Kanell, Xu, Khattab and Lam, NAACL 2024, arXiv:2402.14207). Differences from the paper: a model
+names the perspectives, which the paper reads from the tables of contents of related articles; a
+question is searched for unchanged, and is not split into queries; the sources are a local corpus
+in place of the web, or none, and then the expert answers from memory. The article has no citations.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from ember_bench.operators.base import Inputs, Operator, OperatorKind
-from ember_bench.operators.concurrency import parallel
+from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.fan_in import as_responses, one_lm
 from ember_bench.operators.lm import LMModule
+from ember_bench.operators.mapping import parallel
 from ember_bench.operators.retrieve import Retrieve
 from ember_bench.operators.signature import Signature, builtin_signature
 
-# The paper's p0, which stands beside those that are found.
+# The paper's p0, which is added to those that the model names.
 BASIC_PERSPECTIVE: Final = "Basic fact writer: covers the basic facts of the topic broadly."
 _GOODBYE: Final = re.compile(r"thank you so much for your help", re.IGNORECASE)
 _BULLET: Final = re.compile(r"^[ \t]*(?:[-*\u2022]|\d{1,3}[.)])?[ \t]*")
@@ -31,18 +30,20 @@ _SECTION: Final = re.compile(r"^#[ \t]+(\S.*)$", re.MULTILINE)
 _NOTHING_FOUND: Final = "(nothing)"
 
 
+@operator
 class FindPerspectives(Operator):
-    """Has a model name the perspectives from which a topic can be looked at.
+    """Has a model name perspectives on a topic.
 
     Inputs: `query`, the topic. Outputs: `perspectives`, the basic one first, without repetitions.
 
     Args:
-        lm_modules: Who names them, one LM module.
-        count: Most perspectives beside the basic one.
-        signature: The prompt; names `query` and `count`, and asks for one perspective a line.
+        lm_modules: One LM module.
+        count: Maximum number of perspectives, without the basic one.
+        signature: The prompt; names `query` and `count`, and requests one perspective per line.
     """
 
     kind = OperatorKind.FAN_OUT
+    default_signature = "storm_perspectives"
 
     def __init__(
         self,
@@ -51,25 +52,21 @@ class FindPerspectives(Operator):
         count: int = 3,
         signature: Signature | type[Signature] | None = None,
     ) -> None:
-        super().__init__(
-            lm_modules=one_lm(lm_modules, self),
-            signature=signature or builtin_signature("storm_perspectives"),
-        )
+        super().__init__(lm_modules=one_lm(lm_modules, self), signature=signature)
         self.count = count
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Ask, unless only the basic one is wanted."""
+        """Call the model, unless `count` is 0."""
         found: list[str] = []
         if self.count:
-            assert self.signature is not None  # noqa: S101 - set by __init__
-            said = self.lms[0](self.signature.render({**inputs, "count": self.count}))
+            said = self.lms[0](self._prompt({**inputs, "count": self.count}))
             lines = [_BULLET.sub("", line).strip() for line in said.splitlines()]
             found = list(dict.fromkeys(line for line in lines if line))[: self.count]
         return {"perspectives": [BASIC_PERSPECTIVE, *found]}
 
 
 class _Researched(Operator):
-    """An operator that looks things up in a corpus, where there is one."""
+    """An operator that searches a corpus, if there is one."""
 
     def __init__(
         self,
@@ -83,7 +80,7 @@ class _Researched(Operator):
         self.retrieve = None if corpus is None else Retrieve(corpus=corpus, k=documents)
 
     def describe(self) -> dict[str, Any]:
-        """As any operator's; the corpus is that of `retrieve`, by its content."""
+        """Return the description; the corpus is described by its content, in `retrieve`."""
         described = super().describe()
         del described["attributes"]["corpus"]
         return described
@@ -94,19 +91,19 @@ class _Researched(Operator):
         return str(self.retrieve({"query": query})["context"]) or _NOTHING_FOUND
 
 
+@operator
 class Interview(_Researched):
     """Simulates a conversation between a writer and an expert for each perspective.
 
-    The writer asks from its perspective, knowing what has been said; what the corpus has to the
-    question is looked up; the expert answers on that ground. The conversations are held at the
-    same time. Inputs: `query`, the topic; `perspectives`. Outputs: `conversations`, one text for
-    each.
+    The writer sees the conversation so far and asks a question; the corpus is searched for it; the
+    expert answers with the documents found. The conversations are held at the same time. Inputs:
+    `query`, the topic; `perspectives`. Outputs: `conversations`, one text per perspective.
 
     Args:
         lm_modules: The writer and the expert.
-        rounds: Most questions in a conversation; it ends before if the writer says thank you.
-        corpus: Where things are looked up, as `Retrieve` takes it; by default nowhere.
-        documents: Most documents for a question.
+        rounds: Maximum number of questions; a conversation ends earlier if the writer says thanks.
+        corpus: The documents, as for `Retrieve`; by default none.
+        documents: Maximum number of documents for a question.
         question_signature: The writer's prompt; names `query`, `perspective` and `conversation`.
         answer_signature: The expert's prompt; names `query`, `question` and `context`.
     """
@@ -149,15 +146,16 @@ class Interview(_Researched):
         return "\n\n".join([f"Perspective: {perspective}", *turns])
 
 
+@operator
 class Outline(Operator):
-    """Has a model draft an outline from what it knows, then improve it by what was said.
+    """Has a model draft an outline from memory, then improve it with the conversations.
 
     Inputs: `query`, the topic; `conversations`. Outputs: `outline`, with sections as `# Heading`.
 
     Args:
-        lm_modules: Who writes it, one LM module.
+        lm_modules: The writer, one LM module.
         draft_signature: The first prompt; names `query`.
-        refine_signature: The second; names `query`, `outline` and `conversations`.
+        refine_signature: The second prompt; names `query`, `outline` and `conversations`.
     """
 
     kind = OperatorKind.FAN_IN
@@ -182,20 +180,22 @@ class Outline(Operator):
         return {"outline": lm(self.refine_signature.render(given))}
 
 
+@operator
 class WriteArticle(_Researched):
     """Has a model write the sections of an outline at the same time, then the lead.
 
     An outline without headings is one section. Inputs: `query`, the topic; `outline`;
-    `conversations`. Outputs: `responses`, the article; and `final_answer`, which where the topic is
-    a question is read out of the lead.
+    `conversations`. Outputs: `responses`, the article; and `final_answer`, which is read from the
+    lead, for topics that are questions.
 
     Args:
-        lm_modules: Who writes, one LM module.
-        corpus: Where the ground of each section is looked up; by default nowhere.
-        documents: Most documents for a section.
-        answer_format: How the final answer is read; by default as the inputs' `answer_format` says.
-        section_signature: Names `query`, `outline`, `section`, `context` and `conversations`.
-        lead_signature: Names `query` and `article`.
+        lm_modules: The writer, one LM module.
+        corpus: The documents, as for `Retrieve`; by default none.
+        documents: Maximum number of documents for a section.
+        answer_format: Format of the final answer; by default the `answer_format` of the inputs.
+        section_signature: The prompt of a section; names `query`, `outline`, `section`, `context`
+            and `conversations`.
+        lead_signature: The prompt of the lead; names `query` and `article`.
     """
 
     kind = OperatorKind.FAN_IN
@@ -216,7 +216,7 @@ class WriteArticle(_Researched):
         self.lead_signature = lead_signature or builtin_signature("storm_lead")
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Write."""
+        """Write the sections, then the lead."""
         headings = [match[1].strip() for match in _SECTION.finditer(inputs["outline"])]
         sections = list(dict.fromkeys(headings)) or [str(inputs["query"])]
         texts = parallel([partial(self._section, inputs, section) for section in sections])

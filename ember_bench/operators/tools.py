@@ -8,35 +8,37 @@ from functools import partial
 from typing import Any, Final
 
 from ember_bench.models.types import Message, ToolCall
-from ember_bench.operators.base import Inputs, Operator, OperatorKind
-from ember_bench.operators.concurrency import parallel
+from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.fan_in import as_responses, one_lm
 from ember_bench.operators.functions import Tool
 from ember_bench.operators.lm import LMModule
-from ember_bench.operators.signature import Signature, builtin_signature
+from ember_bench.operators.mapping import parallel
+from ember_bench.operators.signature import Signature
 
-# What all providers take for a tool's name.
+# The tool names that all providers accept.
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+@operator
 class ToolUser(Operator):
-    """Lets a model call tools, a number of rounds, before it answers.
+    """Lets a model call tools, in rounds, before it answers.
 
-    The loop of ReAct (Yao et al. 2023), by the providers' tool calls in place of a prompt. The
-    tools that one answer asks for are run at the same time. What the model gets wrong (a tool that
-    there is not, arguments that do not fit) it is told, so that it can try again; an exception of a
-    tool's function is raised. Inputs: `query`. Outputs: `responses`, the last answer; its
-    `final_answer`; and `tool_calls`, for each call its `name`, `arguments` and `result`, as texts.
+    The loop of ReAct (Yao et al. 2023), with the providers' tool calls in place of a prompt. The
+    tool calls of one response are run at the same time. The model sees invalid calls (an unknown
+    tool, arguments of a wrong type) as errors and may try again; exceptions of a tool's function
+    propagate. Inputs: `query`. Outputs: `responses`, the last one; its `final_answer`; and
+    `tool_calls`, the `name`, `arguments` and `result` of each call, as texts.
 
     Args:
-        lm_modules: Who answers, one LM module.
-        tools: What it may call.
-        rounds: Most answers whose tool calls are run; what it asks for after that is not.
-        answer_format: How the final answer is read; by default as the inputs' `answer_format` says.
+        lm_modules: One LM module.
+        tools: The tools that it may call, with different names.
+        rounds: Maximum number of responses whose tool calls are run.
+        answer_format: Format of the final answer; by default the `answer_format` of the inputs.
         signature: The prompt; names `query`.
     """
 
     kind = OperatorKind.RECURRENT
+    default_signature = "generate"
 
     def __init__(
         self,
@@ -55,18 +57,14 @@ class ToolUser(Operator):
                 raise ValueError(f"tool {name!r}: a name is up to 64 letters, digits, `_` and `-`")
             if names.count(name) > 1:
                 raise ValueError(f"two tools are called {name!r}")
-        super().__init__(
-            lm_modules=one_lm(lm_modules, self),
-            signature=signature or builtin_signature("generate"),
-        )
+        super().__init__(lm_modules=one_lm(lm_modules, self), signature=signature)
         self.tools = list(tools)
         self.rounds = rounds
         self.answer_format = answer_format
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Ask, run what is asked for, and ask again."""
-        assert self.signature is not None  # noqa: S101 - set by __init__
-        messages = [Message("user", self.signature.render(inputs))]
+        """Call the model, run the tools that it calls, and repeat."""
+        messages = [Message("user", self._prompt(inputs))]
         tools = [tool.definition for tool in self.tools]
         called: list[dict[str, str]] = []
         for done in range(self.rounds + 1):

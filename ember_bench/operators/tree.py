@@ -1,56 +1,101 @@
-"""Operators as trees of operators and LM modules: shown, and copied with a part replaced."""
+"""Trees of operators: walked, shown, and copied with a part replaced."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+import inspect
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ember_bench.errors import UnknownNameError
-from ember_bench.operators.base import Operator
-from ember_bench.operators.cards import constructor_parameters, is_default
 from ember_bench.operators.lm import LMModule, LMModuleConfig
 
-Part = Operator | LMModule
+TreeT = TypeVar("TreeT", bound="Tree")
 
 
-def replaced(operator: Operator, target: str | Part, new: str | Part) -> Operator:
-    """Return a copy of `operator` with `target` replaced; see `Operator.replace`."""
-    old, place = _found(operator, target)
+class Tree:
+    """An object whose attributes hold parts: trees and LM modules, also in containers."""
+
+    def __repr__(self) -> str:
+        return "\n".join(_lines(self, ()))
+
+    def describe(self) -> dict[str, Any]:
+        """Return, as JSON-like data, everything that can change the results."""
+        raise NotImplementedError
+
+
+Part = Tree | LMModule
+
+
+def parts(tree: Tree) -> Iterator[tuple[str, Part]]:
+    """Yield the parts in the attributes of `tree`, with their paths."""
+    for name, value in vars(tree).items():
+        yield from _parts_of(name, value)
+
+
+def _parts_of(name: str, value: Any) -> Iterator[tuple[str, Part]]:
+    if isinstance(value, Part):
+        yield name, value
+    elif isinstance(value, list | tuple):
+        for index, entry in enumerate(value):
+            yield from _parts_of(f"{name}.{index}", entry)
+    elif isinstance(value, dict):
+        for key, entry in value.items():
+            yield from _parts_of(f"{name}.{key}", entry)
+
+
+def walk(root: TreeT) -> Iterator[tuple[str, TreeT]]:
+    """Yield `root` under "" and every tree within it under its path, outer first, each once."""
+    # All trees in a program are of one kind: operators.
+    yield from cast("Iterator[tuple[str, TreeT]]", _walk(root, "", set()))
+
+
+def _walk(tree: Tree, path: str, visited: set[int]) -> Iterator[tuple[str, Tree]]:
+    if id(tree) in visited:
+        return
+    visited.add(id(tree))
+    yield path, tree
+    for name, part in parts(tree):
+        if isinstance(part, Tree):
+            yield from _walk(part, f"{path}.{name}" if path else name, visited)
+
+
+def replaced(root: TreeT, target: str | Part, new: str | Part) -> TreeT:
+    """Return a copy of `root` with `target` replaced; see `Operator.replace`."""
+    old, place = _find(root, target)
     copier = _Copier(new, place, frozenset(map(id, old)))
-    result = copier.part(operator, "")
-    if not isinstance(result, Operator):
+    result = copier.part(root, "")
+    if not isinstance(result, Tree):
         raise TypeError(f"an operator cannot be replaced by {result!r}")
-    return result
+    return cast("TreeT", result)
 
 
-def _found(operator: Operator, target: str | Part) -> tuple[list[Part], str | None]:
-    """Return the parts that `target` means, and its path if it is one."""
-    parts = dict(_paths(operator))
+def _find(root: Tree, target: str | Part) -> tuple[list[Part], str | None]:
+    """Return the parts that `target` names, and its path if it is one."""
+    found: dict[str, Part] = dict(walk(root))
+    for path, tree in list(found.items()):
+        for name, part in parts(cast("Tree", tree)):
+            if isinstance(part, LMModule):
+                found[f"{path}.{name}" if path else name] = part
     if not isinstance(target, str):
-        if not any(part is target for part in parts.values()):
-            raise ValueError(f"{target!r} is no part of this {type(operator).__name__}")
+        if not any(part is target for part in found.values()):
+            raise ValueError(f"{target!r} is not a part of this {type(root).__name__}")
         return [target], None
-    if target in parts:
+    if target in found:
         return [], target
-    modules = {id(lm): lm for lm in parts.values() if isinstance(lm, LMModule)}.values()
+    modules = {id(lm): lm for lm in found.values() if isinstance(lm, LMModule)}.values()
     named = [lm for lm in modules if target in (lm.model.model_id, lm.model.model_name)]
     if not named:
-        known = {*parts, *(lm.model.model_id for lm in modules)} - {""}
+        known = {*found, *(lm.model.model_id for lm in modules)} - {""}
         raise UnknownNameError("part of the operator", target, known)
     return list(named), None
 
 
-def _paths(operator: Operator) -> Iterator[tuple[str, Part]]:
-    yield from operator.named_operators()
-    yield from ((path, lm) for path, lm, _ in operator.named_lm_modules())
-
-
 @dataclass
 class _Copier:
-    """Copies a tree of operators; what is shared in the original is shared in the copy."""
+    """Copies a tree; parts that are shared in the original are shared in the copy."""
 
     new: str | Part
     place: str | None
@@ -60,9 +105,9 @@ class _Copier:
         self._copies: dict[int, Any] = {}
 
     def part(self, value: Any, path: str) -> Any:
-        if isinstance(value, Operator | LMModule):
+        if isinstance(value, Part):
             if path == self.place:
-                return self._fitting(value)
+                return self._replacement(value)
             if id(value) not in self._copies:
                 self._copies[id(value)] = self._copy(value, path)
             return self._copies[id(value)]
@@ -70,7 +115,7 @@ class _Copier:
             entries = [self.part(entry, f"{path}.{i}") for i, entry in enumerate(value)]
             if isinstance(value, list):
                 return entries
-            # A named tuple takes its entries one by one.
+            # The constructor of a named tuple takes one argument per entry.
             return type(value)(*entries) if hasattr(value, "_fields") else tuple(entries)
         if isinstance(value, dict):
             return {key: self.part(entry, f"{path}.{key}") for key, entry in value.items()}
@@ -78,18 +123,17 @@ class _Copier:
 
     def _copy(self, part: Part, path: str) -> Part:
         if id(part) in self.old:
-            return self._fitting(part)
+            return self._replacement(part)
         if isinstance(part, LMModule):
             return part
         twin = copy.copy(part)
-        # Before its parts: it may stand within itself.
+        # Registered before its parts are copied: a tree may contain itself.
         self._copies[id(part)] = twin
         for name, value in vars(part).items():
             vars(twin)[name] = self.part(value, f"{path}.{name}" if path else name)
         return twin
 
-    def _fitting(self, part: Part) -> Part:
-        """Return the replacement for `part`."""
+    def _replacement(self, part: Part) -> Part:
         if isinstance(part, LMModule):
             if isinstance(self.new, LMModule):
                 return self.new
@@ -97,29 +141,16 @@ class _Copier:
                 config = {**part.config.model_dump(), "model_name": self.new}
                 return LMModule(LMModuleConfig(**config), service=part.service)
             raise TypeError(f"an LM module is replaced by another or a model, not {self.new!r}")
-        if not isinstance(self.new, Operator):
+        if not isinstance(self.new, Tree):
             raise TypeError(f"an operator is replaced by another, not {self.new!r}")
         return self.new
 
 
-def render(operator: Operator, parts: Callable[[Operator], Iterator[tuple[str, Part]]]) -> str:
-    """Return the tree as text, one part a line; equal LM modules in a row share a line.
-
-    Args:
-        operator: The root.
-        parts: What gives the parts of an operator and their names.
-    """
-    return "\n".join(_lines(operator, parts, ()))
-
-
-def _lines(
-    operator: Operator,
-    parts: Callable[[Operator], Iterator[tuple[str, Part]]],
-    above: tuple[Operator, ...],
-) -> list[str]:
-    head = f"{type(operator).__name__}({', '.join(_settings(operator))}"
+def _lines(tree: Tree, above: tuple[Tree, ...]) -> list[str]:
+    """Return the tree as text, one part per line; equal LM modules in a row share a line."""
+    head = f"{type(tree).__name__}({', '.join(_settings(tree))}"
     inner = []
-    rows = [(name, _shown(part, parts, (*above, operator))) for name, part in parts(operator)]
+    rows = [(name, _part_lines(part, (*above, tree))) for name, part in parts(tree)]
     for (_, lines), row in groupby(rows, key=lambda row: (row[0].rpartition(".")[0], row[1])):
         names = [name for name, _ in row]
         several = len(names) > 1
@@ -129,28 +160,24 @@ def _lines(
     return [head, *inner, ")"] if inner else [f"{head})"]
 
 
-def _shown(
-    part: Part,
-    parts: Callable[[Operator], Iterator[tuple[str, Part]]],
-    above: tuple[Operator, ...],
-) -> list[str]:
+def _part_lines(part: Part, above: tuple[Tree, ...]) -> list[str]:
     if isinstance(part, LMModule):
         return [repr(part)]
-    if any(part is operator for operator in above):
+    if any(part is tree for tree in above):
         return [f"{type(part).__name__}(...)"]
-    # A class may have a __repr__ of its own.
-    if type(part).__repr__ is not Operator.__repr__:
+    # A user's class may define a __repr__ of its own.
+    if type(part).__repr__ is not Tree.__repr__:
         return repr(part).splitlines()
-    return _lines(part, parts, above)
+    return _lines(part, above)
 
 
-def _settings(operator: Operator) -> Iterator[str]:
-    """Yield the attributes that are plain and not as the constructor has them by default."""
-    for name, parameter in constructor_parameters(type(operator)).items():
-        value = getattr(operator, name, parameter.default)
+def _settings(tree: Tree) -> Iterator[str]:
+    """Yield the plain attributes that differ from the constructor's defaults."""
+    for name, parameter in constructor_parameters(type(tree)).items():
+        value = getattr(tree, name, parameter.default)
         if is_default(value, parameter.default) or name in ("lm_modules", "signature"):
             continue
-        if callable(value) and not isinstance(value, Operator | LMModule):
+        if callable(value) and not isinstance(value, Part):
             yield f"{name}={getattr(value, '__name__', type(value).__name__)}"
         elif _is_plain(value):
             yield f"{name}={value!r}"
@@ -162,3 +189,24 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, str | int | float)
+
+
+def constructor_parameters(cls: type[Tree]) -> dict[str, inspect.Parameter]:
+    """Return the constructor's parameters; `**kwargs` stands for those of the next class."""
+    found: dict[str, inspect.Parameter] = {}
+    for base in cls.__mro__:
+        if (init := vars(base).get("__init__")) is None:
+            continue
+        parameters = list(inspect.signature(init).parameters.values())[1:]
+        named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        found = {p.name: p for p in named} | found
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return found
+
+
+def is_default(value: Any, default: Any) -> bool:
+    """Return whether an attribute has the constructor's default value."""
+    if isinstance(value, list) and isinstance(default, tuple):
+        return value == list(default)
+    return value is default or (type(value) is type(default) and bool(value == default))

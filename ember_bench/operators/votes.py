@@ -1,29 +1,32 @@
-"""Operators that choose by counting."""
+"""Operators that choose by counting votes."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from ember_bench.errors import SignatureError
-from ember_bench.operators.base import Inputs, Operator, OperatorKind
-from ember_bench.operators.candidates import Ties, candidates_of, settle, tally, vote
+from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
+from ember_bench.operators.candidates import Ties, candidates_of, count, leaders, settle, tally
+from ember_bench.operators.fan_in import Verifying
+from ember_bench.operators.lm import LMModule
 from ember_bench.operators.signature import Signature
 
 
+@operator
 class MostCommonOperator(Operator):
-    """Majority (plurality) vote over the answers that can be read out of the responses.
+    """Majority (plurality) vote over the answers read from the responses.
 
     "Are More LM Calls All You Need?" (Chen et al. 2024) calls this system Vote. Inputs:
     `responses`. Outputs: `final_answer` (None if no response has an answer) and `votes`, answer ->
     count.
 
     Args:
-        answer_format: How answers are read; by default as the inputs' `answer_format` says.
+        answer_format: Format of the answers; by default the `answer_format` of the inputs.
         ties: Among answers with equally many votes take the `first` given, a `random` one (seeded
             by the content), or let them `share` the credit, which is the expectation of `random`.
+        signature: By default it requires `responses`.
     """
 
     kind = OperatorKind.FAN_IN
@@ -42,23 +45,24 @@ class MostCommonOperator(Operator):
         self.ties: Ties = ties
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Count."""
+        """Count the votes."""
         answers = [candidate.answer for candidate in candidates_of(inputs, self.answer_format)]
-        votes = Counter(answer for answer in answers if answer is not None)
-        return {**settle(vote(answers), self.ties, inputs), "votes": dict(votes)}
+        votes = count(answers)
+        return {**settle(leaders(votes), self.ties, inputs), "votes": votes}
 
 
+@operator
 class WeightedVote(Operator):
-    """Vote in which each voter counts by its weight.
+    """Vote in which the weight of each voter counts.
 
-    Where the voters err independently and there are two answers, log(p / (1 - p)) is the best
-    weight for a voter that is right with probability p (Nitzan and Paroush 1982). Inputs:
-    `responses`; and `weights`, one for each, where the operator has none of its own. Outputs:
-    `final_answer` (None if no response has an answer) and `votes`, answer -> sum of weights.
+    For independent voters and two answers, the best weight of a voter that is right with
+    probability p is log(p / (1 - p)) (Nitzan and Paroush 1982). Inputs: `responses`; and
+    `weights`, one per response, if the operator has none. Outputs: `final_answer` (None if no
+    response has an answer) and `votes`, answer -> sum of weights.
 
     Args:
-        weights: One for each response, in their order; at least 0.
-        answer_format: How answers are read; by default as the inputs' `answer_format` says.
+        weights: One per response, in their order; at least 0.
+        answer_format: Format of the answers; by default the `answer_format` of the inputs.
         ties: Rule for answers with equal sums, as in `MostCommonOperator`.
     """
 
@@ -79,7 +83,7 @@ class WeightedVote(Operator):
         self.ties: Ties = ties
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Add up."""
+        """Add up the weights."""
         answers = [candidate.answer for candidate in candidates_of(inputs, self.answer_format)]
         weights = self.weights
         if weights is None:
@@ -89,7 +93,7 @@ class WeightedVote(Operator):
         if len(weights) != len(answers):
             raise SignatureError(f"{len(weights)} weights for {len(answers)} responses")
         votes = tally(answers, weights)
-        return {**settle(vote(answers, weights), self.ties, inputs), "votes": votes}
+        return {**settle(leaders(votes), self.ties, inputs), "votes": votes}
 
 
 def _checked(weights: Sequence[float], what: str) -> list[float]:
@@ -98,24 +102,67 @@ def _checked(weights: Sequence[float], what: str) -> list[float]:
     return list(weights)
 
 
-class OracleOperator(Operator):
-    """Right if any response is: the best that any way of choosing among them could do.
+@operator
+class FilterVote(Verifying):
+    """Majority vote over the candidates that a model accepts, or over all if it accepts none.
 
-    Not a system one can run, as it needs the target; a bound for those that one can. Inputs:
-    `responses`. Outputs: `answers`, of which the best counts.
+    Filter-Vote of "Are More LM Calls All You Need?" (Chen et al. 2024). Responses without an
+    answer are not shown to the filter. Inputs: `query`, `responses`. Outputs: `final_answer`
+    (None if no response has an answer); `votes`, answer -> count among the accepted; and
+    `accepted`, a boolean per response.
+
+    Args:
+        lm_modules: The filter, one LM module.
+        answer_format: Format of the answers; by default the `answer_format` of the inputs.
+        ties: Rule for answers with equally many votes, as in `MostCommonOperator`.
+        signature: Its prompt names `query` and `candidate`, and requests a verdict, yes or no.
+    """
+
+    described_as = "ember_bench.operators.filters.FilterVote"
+
+    def __init__(
+        self,
+        *,
+        lm_modules: Sequence[LMModule],
+        answer_format: str | None = None,
+        ties: Ties = "first",
+        signature: Signature | type[Signature] | None = None,
+    ) -> None:
+        super().__init__(lm_modules=lm_modules, answer_format=answer_format, signature=signature)
+        self.ties: Ties = ties
+
+    def forward(self, inputs: Inputs) -> dict[str, Any]:
+        """Filter all candidates at the same time, then count the votes."""
+        candidates = candidates_of(inputs, self.answer_format)
+        accepted = self._accepted(candidates, inputs)
+        passed = [c for c, accept in zip(candidates, accepted, strict=True) if accept]
+        answers = [candidate.answer for candidate in passed or candidates]
+        votes = count(answers)
+        return {**settle(leaders(votes), self.ties, inputs), "votes": votes, "accepted": accepted}
+
+
+@operator
+class OracleOperator(Operator):
+    """Right if any response is: the upper limit of all rules that choose among them.
+
+    It needs the target, so it is a bound and not a system that can be deployed. Inputs:
+    `responses`. Outputs: `answers`, of which the best one counts.
+
+    Args:
+        answer_format: Format of the answers; by default the `answer_format` of the inputs.
     """
 
     kind = OperatorKind.FAN_IN
     pure = True
+    signature = Signature(required_inputs=["responses"])
 
     def __init__(self, *, answer_format: str | None = None) -> None:
-        super().__init__(signature=Signature(required_inputs=["responses"]))
+        super().__init__()
         self.answer_format = answer_format
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Keep every distinct answer."""
-        candidates = candidates_of(inputs, self.answer_format)
-        answers = list(dict.fromkeys(c.answer for c in candidates if c.answer is not None))
+        answers = list(count(c.answer for c in candidates_of(inputs, self.answer_format)))
         return {
             "final_answer": answers[0] if answers else None,
             "answers": answers,

@@ -1,4 +1,4 @@
-"""What people read: tables of cells, in the terminal and as Markdown."""
+"""Tables of cells, in the terminal and as Markdown, and the report as HTML."""
 
 import lazy_loader
 

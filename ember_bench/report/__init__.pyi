@@ -1,2 +1,2 @@
 from .markdown import markdown as markdown
-from .table import table as table
+from .summary_table import table as table

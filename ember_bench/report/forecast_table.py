@@ -8,21 +8,21 @@ from typing import Final
 
 from rich.text import Text
 
+from ember_bench.drawing.number_format import UNDEFINED, count, dollars
+from ember_bench.drawing.text import one_line, width
 from ember_bench.experiment.forecast.calls import CellForecast, Forecast, Range
 from ember_bench.report.layout import flat, named
-from ember_bench.report.number_format import UNDEFINED, count, dollars
-from ember_bench.report.text import one_line, width
 
 _LONGEST_LINE: Final = 100
 _HEADINGS: Final = ("trials", "calls", "shared", "stored", "to make", "expected", "worst case")
 
 
 def plan_table(forecast: Forecast, columns: int | None) -> Text:
-    """Return the plan's cells, its totals, and what they rest on.
+    """Return the cells of the plan, its totals and its assumptions.
 
     Args:
         forecast: The plan.
-        columns: The terminal's width; None where there is none, and then nothing is wrapped.
+        columns: The terminal's width; None without a terminal, and then nothing is wrapped.
     """
     text = Text()
     total = _values(forecast)

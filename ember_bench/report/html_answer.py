@@ -1,4 +1,4 @@
-"""What an experiment found, in words."""
+"""The results of an experiment in words."""
 
 from __future__ import annotations
 
@@ -8,9 +8,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from ember_bench import stats
-from ember_bench.experiment.results.comparison import PairedComparison
-from ember_bench.experiment.results.summary import CellSummary, Comparison, DatasetSummary
-from ember_bench.report.number_format import count, dollars, interval, p_value, percent, points
+from ember_bench.drawing.number_format import (
+    count,
+    dollars,
+    interval,
+    p_value,
+    percent,
+    points,
+    times,
+)
+from ember_bench.experiment.results.summary import (
+    BaselineDifference,
+    CellSummary,
+    Comparison,
+    DatasetSummary,
+)
 
 _NAMED: Final = 6
 
@@ -29,10 +41,10 @@ class Front:
 
 
 def front(cells: Sequence[CellSummary], axis: str) -> Front:
-    """Find the front of those cells whose accuracy and whose `axis` are known; bounds are none.
+    """Return the front of the cells with known accuracy and `axis`, oracles left out.
 
     Args:
-        cells: Of one dataset.
+        cells: The cells of one dataset.
         axis: `cost_per_item` or `latency_seconds`.
     """
     known = [(cell, cell.accuracy, getattr(cell, axis)) for cell in cells if not cell.oracle]
@@ -50,17 +62,17 @@ def front(cells: Sequence[CellSummary], axis: str) -> Front:
 def answer(
     dataset: DatasetSummary,
     cells: Sequence[CellSummary],
-    compared: Mapping[str, PairedComparison],
+    compared: Mapping[str, Comparison],
     level: float,
 ) -> list[str]:
-    """Return what was found on a dataset, the most important sentence first.
+    """Return the results on a dataset in sentences, the most important first.
 
     Args:
         dataset: The dataset.
         cells: Its cells, with their comparisons to its baseline.
         compared: The same comparisons by the cell's name, with the ratios of costs.
-        level: Of the intervals; a difference is taken for real if its corrected p is below 1 less
-            this.
+        level: Level of the intervals; a difference is taken for real if its corrected p is below
+            1 - level.
     """
     systems = [cell for cell in cells if not cell.oracle and cell.accuracy is not None]
     if not systems:
@@ -73,7 +85,7 @@ def answer(
 
 
 def _verdict(
-    systems: Sequence[CellSummary], compared: Mapping[str, PairedComparison], alpha: float
+    systems: Sequence[CellSummary], compared: Mapping[str, Comparison], alpha: float
 ) -> Iterator[str]:
     best = min(systems, key=_rank)
     name = next((c.comparison.baseline for c in systems if c.comparison is not None), None)
@@ -100,9 +112,7 @@ def _verdict(
         yield f"Worse than {baseline.label}: {_some([cell.label for cell in worse])}."
 
 
-def _against(
-    cell: CellSummary, compared: Mapping[str, PairedComparison], *, signed: bool = False
-) -> str:
+def _against(cell: CellSummary, compared: Mapping[str, Comparison], *, signed: bool = False) -> str:
     """Say by how much a cell differs: `by 4.1 points [2.6, 5.7], Holm p < 0.001, at 4.2x ...`."""
     found = cell.comparison
     assert found is not None  # noqa: S101 - only called for cells that are compared
@@ -111,7 +121,7 @@ def _against(
     size = f"{points(found.difference.value)} points {interval(found.difference, 'points')}"
     said = f"by {size if signed else size.replace('+', '')}, Holm p {sign}{p.replace('<', '< ')}"
     ratio = compared[cell.name].cost_ratio if cell.name in compared else None
-    return said if ratio is None else f"{said}, at {ratio.value:.3g}x the cost"
+    return said if ratio is None else f"{said}, at {times(ratio)} the cost"
 
 
 def _fronts(systems: Sequence[CellSummary]) -> Iterator[str]:
@@ -130,7 +140,7 @@ def _fronts(systems: Sequence[CellSummary]) -> Iterator[str]:
 
 
 def _dominated(by: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
-    """Say of each cell what dominates it; of many, how many each cell dominates."""
+    """Return each cell with the one that dominates it; of many, the number that each dominates."""
     if len(by) <= _NAMED + 1:
         return [f"{labels[name]} by {labels[other]}" for name, other in by.items()]
     numbers = Counter(by.values())
@@ -142,7 +152,7 @@ def _bounds(oracles: Sequence[CellSummary]) -> Iterator[str]:
         yield f"A perfect choice would reach {_accuracy(cell)} ({cell.label}, a bound)."
 
 
-def _is_clear(found: Comparison, alpha: float, sign: int) -> bool:
+def _is_clear(found: BaselineDifference, alpha: float, sign: int) -> bool:
     return found.p_holm is not None and found.p_holm < alpha and sign * found.difference.value > 0
 
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ember_bench.drawing.charts import Difference, differences
+from ember_bench.drawing.charts import Row, differences
 from ember_bench.drawing.html import Content, Html, joined, table, tag
-from ember_bench.experiment.results.comparison import ComparisonTable, Flip, PairedComparison, Side
-from ember_bench.report.compared import captions
-from ember_bench.report.html import page_of
-from ember_bench.report.number_format import UNDEFINED, count, interval, p_value, percent, points
+from ember_bench.drawing.number_format import (
+    UNDEFINED,
+    count,
+    interval,
+    p_value,
+    points,
+    share,
+    times,
+)
+from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
+from ember_bench.report.comparison_table import captions, pair_values
+from ember_bench.report.html_report import page_of
 
 _Namer = Callable[[Side], str]
 _CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
@@ -27,38 +35,38 @@ def html_comparison(found: ComparisonTable) -> str:
         *(_flips(pair, name) for pair in found.pairs),
         tag("section", tag("h2", "How to read this"), notes),
     )  # fmt: skip
-    title = "Comparison" + (" (simulated)" if any(map(_is_simulated, found.pairs)) else "")
+    title = "Comparison" + (" (simulated)" if any(pair.simulated for pair in found.pairs) else "")
     return page_of(title, joined([tag("header", tag("h1", title)), main]))
 
 
-def _verdict(pair: PairedComparison, found: ComparisonTable, name: _Namer) -> Html:
-    """Say in words what a pair came to."""
+def _verdict(pair: Comparison, found: ComparisonTable, name: _Namer) -> Html:
+    """Return the result of a pair in words."""
     p = pair.p_adjusted
     cell, baseline = name(pair.cell), name(pair.baseline)
     size = f"{points(pair.difference.value)} points {interval(pair.difference, 'points')}"
-    cost = f", at {pair.cost_ratio.value:.3g}x the cost" if pair.cost_ratio else ""
+    cost = f", at {times(pair.cost_ratio)} the cost" if pair.cost_ratio else ""
     if p is None:
         said = f"{cell}, a bound, differs from {baseline} by {size}"
-    elif p >= 1 - found.level:
+    elif not pair.is_clear(found.level):
         said = f"{cell} is not shown to differ from {baseline}: {size}"
     else:
         verb = "beats" if pair.difference.value > 0 else "is worse than"
         said = f"{cell} {verb} {baseline}: {size}"
     tested = f", {_CORRECTIONS[found.correction]} p {p_value(p)}" if p is not None else ""
-    made_up = "Simulated: " if _is_simulated(pair) else ""
+    made_up = "Simulated: " if pair.simulated else ""
     sentence = tag("p", f"{made_up}{said}{tested}, on {count(pair.items, 'item')}{cost}.")
     warned = (tag("p", f"Not comparable: {why}.", class_="flag") for why in pair.differing)
     return joined([sentence, *warned])
 
 
 def _overview(found: ComparisonTable, name: _Namer) -> Iterator[Html]:
-    made_up = " (simulated)" if any(map(_is_simulated, found.pairs)) else ""
+    made_up = " (simulated)" if any(pair.simulated for pair in found.pairs) else ""
     rows = [
-        Difference(
+        Row(
             name(pair.cell),
             number,
             pair.difference,
-            clear=pair.p_adjusted is not None and pair.p_adjusted < 1 - found.level,
+            hollow=not pair.is_clear(found.level),
         )
         for number, pair in enumerate(found.pairs)
     ]
@@ -72,33 +80,20 @@ _HEADINGS = ("cell", "against", "accuracy", "baseline", "difference", "interval"
              "lost", "p", "corrected p", "cost", "best")  # fmt: skip
 
 
-def _row(pair: PairedComparison, name: _Namer) -> list[Content]:
-    best = pair.best_probability
+def _row(pair: Comparison, name: _Namer) -> list[Content]:
     return [
         name(pair.cell),
         name(pair.baseline),
-        percent(pair.cell.accuracy),
-        percent(pair.baseline.accuracy),
-        points(pair.difference.value),
-        interval(pair.difference, "points"),
-        f"{pair.items:,}",
-        f"{pair.wins:,}",
-        f"{pair.losses:,}",
-        p_value(pair.p_value),
-        p_value(pair.p_adjusted),
-        UNDEFINED if pair.cost_ratio is None else f"{pair.cost_ratio.value:.3g}x",
-        UNDEFINED if best is None else f"{100 * best:.0f} %",
+        *pair_values(pair),
+        share(pair.best_probability),
     ]
 
 
-def _flips(pair: PairedComparison, name: _Namer) -> Html:
+def _flips(pair: Comparison, name: _Namer) -> Html:
     """Return the items that a cell won and lost, folded."""
     cell, baseline = name(pair.cell), name(pair.baseline)
     parts: list[Content] = [tag("h2", f"{cell} against {baseline}")]
-    for verb, chosen in (
-        ("won", [flip for flip in pair.flips if flip.score > flip.baseline_score]),
-        ("lost", [flip for flip in pair.flips if flip.score < flip.baseline_score]),
-    ):
+    for verb, chosen in pair.flipped():
         if chosen:
             title = f"{count(len(chosen), 'item')} {verb}"
             listed = table(("item", "question", "target", cell, baseline),
@@ -116,7 +111,7 @@ def _flip(flip: Flip) -> list[Content]:
 
 
 def _namer(found: ComparisonTable) -> _Namer:
-    """Return what names cells: by their label, with whatever not all of them have in common."""
+    """Return a function that names cells: by label, with source and dataset if these differ."""
     sides = [side for pair in found.pairs for side in (pair.cell, pair.baseline)]
     sources = len({side.source for side in sides}) > 1
     datasets = len({side.dataset for side in sides}) > 1
@@ -126,7 +121,3 @@ def _namer(found: ComparisonTable) -> _Namer:
         return ": ".join(filter(None, parts))
 
     return name
-
-
-def _is_simulated(pair: PairedComparison) -> bool:
-    return pair.cell.simulated or pair.baseline.simulated

@@ -1,4 +1,4 @@
-"""What a report is made of: the rows, and all that is computed from them."""
+"""The contents of a report: the trial store and everything computed from it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-import msgspec
-
-from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.attribution import ChoiceSummary
-from ember_bench.experiment.results.cell_data import StoredCells
-from ember_bench.experiment.results.cell_results import CellResults, stored_results
-from ember_bench.experiment.results.comparison import (
-    ComparisonTable,
-    Pair,
-    PairedComparison,
-    compare,
-)
+from ember_bench.experiment.results.cells import CellResults, StoredCells
+from ember_bench.experiment.results.comparison import compare
 from ember_bench.experiment.results.description import CellDescription
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import (
     CellSummary,
+    Comparison,
+    ComparisonTable,
     DatasetSummary,
     ExperimentSummary,
     RunSummary,
@@ -31,20 +24,20 @@ from ember_bench.experiment.results.summary import (
 from ember_bench.report.html_data import Calls, items_shown
 
 MOST_TRIALS: Final = 20_000
-"""Such a page has some ten megabytes, and stays smooth."""
+"""A page with so many has some ten megabytes and stays smooth."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a report is made of, computed once.
+    """The contents of a report, each computed once.
 
     Attributes:
         rows: The trial store.
         chosen: Names of the cells that are wanted.
         answers: Prompts and answers by call key; None if they are not there.
         choices: How well nodes choose, by the cell's name; empty where the graphs were not run.
-        notes: What else a reader is to know.
-        trials: How many the explorer has at most; 0 for all.
+        notes: Further notes for the reader.
+        trials: Maximum number of trials in the explorer; 0 for all.
     """
 
     rows: TrialRows
@@ -65,56 +58,37 @@ class Contents:
         return StoredCells(self.rows)
 
     @cached_property
+    def analysis(self) -> Analysis:
+        """The analysis of all cells, whose paired differences serve the comparisons too."""
+        return Analysis(self.rows, self.read)
+
+    @cached_property
     def summary(self) -> ExperimentSummary:
-        """What the experiment found, for the cells that are wanted."""
-        run = RunSummary("partial", "", 0.0, 0, 0, 0, 0, 0.0, [])  # of which nothing is shown
-        summary = Analysis(self.rows, self.read).summary(run)
-        cells = [cell for cell in summary.cells if cell.name in self.chosen]
-        used = {cell.dataset for cell in cells}
-        datasets = [dataset for dataset in summary.datasets if dataset.name in used]
-        return msgspec.structs.replace(
-            summary,
-            cells=cells,
-            datasets=datasets,
-            simulated=any(cell.simulated for cell in cells),
-        )
+        """The summary of the experiment, for the cells that are wanted."""
+        # The page shows nothing of the run.
+        return self.analysis.summary(RunSummary.partial()).only(self.chosen)
 
     @cached_property
     def results(self) -> dict[str, CellResults]:
-        """The trials of the cells that are wanted, and of their baselines, by the cell's name."""
-        asked = self.rows.description
-        wanted = {cell.name for cell in self.cells} | {
-            asked.baselines[cell.dataset] for cell in self.cells if cell.dataset in asked.baselines
-        }
-        return {
-            cell.name: stored_results(self.read, cell, asked.name)
-            for cell in asked.cells
-            if cell.name in wanted
-        }
+        """The trials of the cells that are wanted, by the cell's name."""
+        return {cell.name: self.read.results(cell.name) for cell in self.cells}
 
     @cached_property
     def comparisons(self) -> ComparisonTable | None:
         """Each cell against its baseline, without the flips; None if no two share an item."""
-        baselines = self.rows.description.baselines
-        pairs = [
-            Pair(self.results[cell.name], self.results[baseline])
-            for cell in self.cells
-            if (baseline := baselines.get(cell.dataset)) is not None and baseline != cell.name
-        ]
-        try:
-            return compare(pairs, flips=False) if pairs else None
-        except ConfigError:  # nothing is done yet
-            return None
+        compared = {cell.name for cell in self.summary.cells if cell.comparison is not None}
+        pairs = [self.analysis.pairs[c.name] for c in self.cells if c.name in compared]
+        return compare(pairs, flips=False) if pairs else None
 
     @cached_property
-    def compared(self) -> dict[str, PairedComparison]:
+    def compared(self) -> dict[str, Comparison]:
         """The same by the name of the cell."""
         table = self.comparisons
         return {} if table is None else {pair.cell.cell: pair for pair in table.pairs}
 
     @cached_property
     def shown(self) -> int:
-        """How many items of each dataset are in the explorer, the first ones."""
+        """Number of items of each dataset in the explorer, the first ones."""
         scheduled = sum(map(self.rows.description.scheduled, self.cells))
         return items_shown(self.rows, self.cells, self.trials or scheduled)
 
@@ -123,10 +97,10 @@ class Contents:
         return [cell for cell in self.summary.cells if cell.dataset == dataset.name]
 
     def simulated(self, dataset: DatasetSummary) -> str:
-        """Return the label of what shows the dataset's cells: `" (simulated)"`, or nothing."""
+        """Return `" (simulated)"` for captions if any of the dataset's cells is simulated."""
         return " (simulated)" if any(cell.simulated for cell in self.of(dataset)) else ""
 
     def colour(self, architecture: str) -> int:
-        """Return the number by which an architecture's colour goes."""
+        """Return the number of an architecture's colour."""
         names = list(dict.fromkeys(cell.architecture for cell in self.summary.cells))
         return names.index(architecture)

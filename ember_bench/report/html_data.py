@@ -13,11 +13,11 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from ember_bench.drawing.html import Html, joined, tag
+from ember_bench.drawing.text import clean
 from ember_bench.experiment.results.description import CellDescription
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.trial import CallEntry
 from ember_bench.models.store.writer import StoredCall
-from ember_bench.report.text import clean
 
 _TRIALS_IN_PACK: Final = 200
 _CHARACTERS_IN_PACK: Final = 400_000
@@ -45,7 +45,7 @@ class _Texts:
     _room: int = _CHARACTERS_IN_PACK
 
     def add_as(self, shown: Callable[[str], str], stored: str) -> int:
-        """Add what `shown` makes of a text that many calls have."""
+        """Add the result of `shown` for a text that many calls share."""
         number = self._stored.get((shown, stored))
         if number is None:
             number = self._stored[shown, stored] = self.add(shown(stored))
@@ -65,7 +65,7 @@ class _Texts:
 
 
 def items_shown(rows: TrialRows, cells: Sequence[CellDescription], most: int) -> int:
-    """Return how many items of each dataset make no more than `most` trials of `cells`.
+    """Return the number of items of each dataset that make at most `most` trials of `cells`.
 
     At least one; as they are asked in a random order, the first ones are a fair sample.
     """
@@ -90,7 +90,7 @@ def explorer_data(
         rows: The trial store.
         cells: Those that are wanted, in grid order.
         answers: Prompts and answers by call key; None if they are not there.
-        first: How many items of each dataset are shown.
+        first: Number of items of each dataset that are shown.
     """
     texts = _Texts()
     packs: list[Html] = []
@@ -123,7 +123,7 @@ def explorer_data(
 
 
 def _asked(rows: TrialRows, cells: Sequence[CellDescription], first: int) -> dict[str, Any]:
-    """Return what was asked of whom."""
+    """Return the models and their messages."""
     asked = rows.description
     datasets = list(dict.fromkeys(cell.dataset for cell in cells))
     places = {cell.name: number for number, cell in enumerate(cells)}

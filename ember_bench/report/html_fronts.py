@@ -1,4 +1,4 @@
-"""How sure it is that a cell is on the front, on either axis."""
+"""The probability of each cell to be on the front, on either axis."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ember_bench import stats
-from ember_bench.experiment.results.cell_data import FloatArray, IntArray
-from ember_bench.experiment.results.cell_results import CellResults
+from ember_bench.experiment.results.cells import CellResults, FloatArray, IntArray
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary
 from ember_bench.report.html_contents import Contents
 
@@ -20,7 +19,7 @@ AXES: tuple[Axis, ...] = ("cost_per_item", "latency_seconds")
 def front_probabilities(
     contents: Contents, dataset: DatasetSummary
 ) -> dict[Axis, dict[str, float]]:
-    """Return each system's probability to be on the front, on the items that all have, by axis.
+    """Return the probability of each system to be on the front, on the common items, by axis.
 
     Axes of the same systems and items are drawn together: one resample serves both.
     """
@@ -61,7 +60,7 @@ def _results(contents: Contents, cells: Sequence[CellSummary]) -> list[CellResul
 
 
 def _items(results: Sequence[CellResults], axis: Axis) -> IntArray:
-    """Return the places of the items that have all values in all cells."""
+    """Return the places of the items with all values in all cells."""
     if not results:
         return np.empty(0, dtype=np.int64)
     values = np.hstack([_values(results, "scores"), _values(results, axis)])

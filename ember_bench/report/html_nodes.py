@@ -1,18 +1,18 @@
-"""What the nodes of each architecture take and give: its diagram, and a table."""
+"""The nodes of each architecture: a diagram, and tables of costs and choices."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from ember_bench.drawing.html import Content, Html, joined, table, tag
+from ember_bench.drawing.number_format import UNDEFINED, dollars, interval, percent, seconds
+from ember_bench.drawing.text import one_line
 from ember_bench.experiment.results.attribution import ChoiceSummary
 from ember_bench.experiment.results.description import NodeDescription
 from ember_bench.experiment.results.nodes import NodeSummary, node_summaries
-from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Estimate
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Quantity
 from ember_bench.graph.diagrams import Labelled, counted, svg
 from ember_bench.report.html_contents import Contents
-from ember_bench.report.number_format import UNDEFINED, dollars, interval, percent, seconds
-from ember_bench.report.text import one_line
 
 
 def nodes_section(contents: Contents, dataset: DatasetSummary, number: int) -> Html:
@@ -135,7 +135,7 @@ def _members(choices: Sequence[ChoiceSummary]) -> Iterator[list[Content]]:
             yield [choice.node, f"{member.member + 1}", *values]
 
 
-def _percent(estimate: Estimate | None) -> Content:
+def _percent(estimate: Quantity | None) -> Content:
     if estimate is None:
         return UNDEFINED
     value = percent(estimate.value)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from ember_bench.drawing.html import Content, Html, joined, tag
+from ember_bench.drawing.number_format import count, dollars
 from ember_bench.experiment.results.summary import DatasetSummary
-from ember_bench.report.cells import captions
 from ember_bench.report.html_answer import answer
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_nodes import nodes_section
@@ -17,7 +17,7 @@ from ember_bench.report.html_sections import (
     curves_section,
     differences_section,
 )
-from ember_bench.report.number_format import count, dollars
+from ember_bench.report.summary_text import captions
 
 _FRONT: Final = (
     "Front: the probability that no other cell is both at least as accurate and as cheap (or as"
@@ -146,7 +146,7 @@ def _explorer(contents: Contents) -> Html:
 
 
 def _trials_shown(contents: Contents) -> str:
-    """Say which trials the explorer has, and where there are more, how to get all."""
+    """Return a sentence about the trials in the explorer and, if there are more, how to get all."""
     asked = contents.rows.description
     items = {cell.dataset: len(asked.items[cell.dataset]) for cell in contents.cells}
     more = [f"{n:,} of {name}" for name, n in items.items() if n > contents.shown]

@@ -10,30 +10,38 @@ import numpy as np
 
 from ember_bench import stats
 from ember_bench.drawing.charts import (
+    COLOURS,
     MOST_NAMED,
     Curve,
-    Difference,
     Point,
+    Row,
     curves,
     differences,
     scatter,
+    shortened,
 )
 from ember_bench.drawing.html import Content, Html, joined, table, tag
-from ember_bench.experiment.results.cell_data import IntArray
-from ember_bench.experiment.results.cell_results import CellResults
-from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Estimate
-from ember_bench.report.cells import sections
+from ember_bench.drawing.number_format import (
+    UNDEFINED,
+    interval,
+    p_value,
+    percent,
+    points,
+    share,
+    times,
+)
+from ember_bench.experiment.results.cells import CellResults, IntArray
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Quantity
 from ember_bench.report.html_answer import front
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis, front_probabilities
-from ember_bench.report.number_format import UNDEFINED, interval, p_value, percent, points
+from ember_bench.report.summary_text import sections
 
 _CURVES: Final = (
     "Dots are cells that were run. Broken lines are expected from stored draws: over all choices of"
     " k of them, voted on, or the best taken."
 )
 _LEAST_DRAWS: Final = 3
-_COLOURS: Final = 8
 _SHADES: Final = 10
 _AXES: Final[tuple[tuple[Axis, str, str], ...]] = (
     ("cost_per_item", "US$ per item", "Accuracy against cost"),
@@ -55,7 +63,7 @@ def cells_section(contents: Contents, dataset: DatasetSummary) -> Html:
         [
             _named(contents, cell, row.notes),
             *(entry.value for entry in row.entries[:shown]),
-            *(_share(on[axis].get(cell.name)) for axis, _, _ in _AXES),
+            *(share(on[axis].get(cell.name)) for axis, _, _ in _AXES),
             labels[dominated[cell.name]] if cell.name in dominated else "",
         ]
         for cell, row in zip(cells, section.rows, strict=True)
@@ -84,11 +92,11 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
     title = f"{pairs[0].baseline.label}{contents.simulated(dataset)}"
     chart = differences(
         [
-            Difference(
+            Row(
                 pair.cell.label,
                 contents.colour(cells[pair.cell.cell].architecture),
                 pair.difference,
-                clear=own.p_holm is not None and own.p_holm < alpha,
+                hollow=own.p_holm is None or own.p_holm >= alpha,
             )
             for pair, own in found
         ],
@@ -104,8 +112,8 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
             _flips(contents, pair.cell.cell, "lost", pair.losses),
             p_value(own.p_value),
             p_value(own.p_holm),
-            UNDEFINED if pair.cost_ratio is None else f"{pair.cost_ratio.value:.3g}x",
-            _share(pair.best_probability),
+            times(pair.cost_ratio),
+            share(pair.best_probability),
         ]
         for pair, own in found
     ]
@@ -148,7 +156,7 @@ def curves_section(contents: Contents, dataset: DatasetSummary) -> Html:
 
 
 def categories_section(contents: Contents, dataset: DatasetSummary) -> Html:
-    """Return each cell's accuracy by category; nothing where items have none."""
+    """Return each cell's accuracy by category; nothing if items have no category."""
     cells = [cell for cell in contents.of(dataset) if cell.categories]
     names = sorted({name for cell in cells for name in cell.categories})
     if len(names) < 2:
@@ -170,36 +178,42 @@ def _front_chart(
 ) -> Html:
     cells = contents.of(dataset)
     on = set(front(cells, axis).on)
+    known = [
+        (cell, cell.accuracy, x)
+        for cell in cells
+        if cell.accuracy is not None and (x := getattr(cell, axis)) is not None
+    ]
+    few = len(known) <= MOST_NAMED
     found = [
         Point(
             label=cell.label,
+            name=shortened(cell.label) if few or cell.oracle or cell.name in on else "",
             colour=contents.colour(cell.architecture),
             x=x,
-            accuracy=cell.accuracy,
+            accuracy=accuracy,
             hollow=cell.oracle,
             front=cell.name in on,
         )
-        for cell in cells
-        if cell.accuracy is not None and (x := getattr(cell, axis)) is not None
+        for cell, accuracy, x in known
     ]
     if not any(point.x.value > 0 for point in found):
         return Html("")
     title += contents.simulated(dataset)
     chart = scatter(found, x_label=x_label, title=f"{title} on {dataset.name}")
     named = tag("small", " Those on the front are named; point at any other.")
-    caption = tag("figcaption", title, named if len(found) > MOST_NAMED else None)
+    caption = tag("figcaption", title, None if few else named)
     return tag("figure", caption, chart)
 
 
 def _named(contents: Contents, cell: CellSummary, notes: Sequence[str]) -> Html:
     if all(other.simulated for other in contents.summary.cells):
         notes = [note for note in notes if note != "simulated"]  # the caption says it of all
-    dot = tag("i", class_=f"dot c{contents.colour(cell.architecture) % _COLOURS}")
+    dot = tag("i", class_=f"dot c{contents.colour(cell.architecture) % COLOURS}")
     return joined([dot, cell.label, tag("small", f" {', '.join(notes)}") if notes else None])
 
 
 def _flips(contents: Contents, cell: str, kind: str, number: int) -> Content:
-    """Return a number that shows in the explorer what it counts."""
+    """Return a number that, when clicked, shows its items in the explorer."""
     place = next(i for i, chosen in enumerate(contents.cells) if chosen.name == cell)
     if not number:
         return "0"
@@ -207,11 +221,7 @@ def _flips(contents: Contents, cell: str, kind: str, number: int) -> Content:
                data_flip=kind, title=f"Show the items {kind}")  # fmt: skip
 
 
-def _share(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{100 * value:.0f} %"
-
-
-def _shade(estimate: Estimate | None) -> Content:
+def _shade(estimate: Quantity | None) -> Content:
     if estimate is None:
         return UNDEFINED
     shade = min(int(estimate.value * _SHADES), _SHADES - 1)
@@ -234,14 +244,14 @@ def _swept(cells: Sequence[CellSummary]) -> Iterator[tuple[str, list[CellSummary
 
 
 def _series(cells: Sequence[CellSummary], parameter: str) -> str:
-    """Return what a row of cells is called: its architecture and the models it asks."""
+    """Return the name of a row of cells: its architecture and models."""
     models = cells[0].parameters.get("model")
     asked = f", {models}" if isinstance(models, str) else ""
     return f"{cells[0].architecture}{asked}: {parameter} as run"
 
 
 def _expected(contents: Contents, cell: CellSummary, colour: int) -> Iterator[Curve]:
-    """Yield what smaller choices from the candidates of the largest cell would have scored."""
+    """Yield the expected scores of fewer candidates of the largest cell."""
     for choice in contents.choices.get(cell.name, ())[:1]:
         if choice.votes:
             vote = [(point.k, point.vote) for point in choice.votes]
@@ -251,7 +261,7 @@ def _expected(contents: Contents, cell: CellSummary, colour: int) -> Iterator[Cu
 
 
 def _by_epochs(contents: Contents, dataset: DatasetSummary) -> Iterator[Curve]:
-    """Yield what a vote over the epochs of a cell of one call would have scored."""
+    """Yield the expected scores of votes over the epochs of each cell with one call per trial."""
     epochs = contents.summary.epochs
     if epochs < _LEAST_DRAWS:
         return
@@ -265,7 +275,7 @@ def _by_epochs(contents: Contents, dataset: DatasetSummary) -> Iterator[Curve]:
         found = stats.vote_curve(drawn, whole, level=contents.summary.level)
         if found is not None:
             values = [
-                (k, Estimate(value, None, None, "exact"))
+                (k, Quantity(value, None, None, "exact"))
                 for k, value in zip(found.k.tolist(), found.vote.tolist(), strict=True)
             ]
             colour = contents.colour(cell.architecture)

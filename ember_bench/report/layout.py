@@ -1,4 +1,4 @@
-"""Columns of text in a terminal. No number is ever cut: what is too wide is put elsewhere."""
+"""Columns of text in a terminal. Numbers are never cut: wide columns are stacked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
-from ember_bench.report.text import width
+from ember_bench.drawing.text import width
 
 Line: TypeAlias = Sequence[str]
 """The values of one line, one for each column."""
@@ -37,7 +37,7 @@ def flat(lines: Sequence[Line], left: int) -> list[str]:
 
 
 def named(names: Sequence[tuple[str, str]], blocks: Sequence[Block], columns: int) -> list[str]:
-    """Return rows with their names to the left or, where there is no room, above the numbers.
+    """Return rows with their names to the left or, without room, above the numbers.
 
     Args:
         names: Name and note of each row; they are wrapped.
@@ -57,7 +57,7 @@ def named(names: Sequence[tuple[str, str]], blocks: Sequence[Block], columns: in
 
 
 def wrapped(text: str, room: int) -> list[str]:
-    """Break `text` at spaces; what is longer than a line after any of `(=:/`, or anywhere."""
+    """Break `text` at spaces; longer words after any of `(=:/`, else anywhere."""
     lines = [""]
     for word in text.split(" "):
         pieces = [word] if width(word) <= room else _pieces(word, room)

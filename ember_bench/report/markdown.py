@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ember_bench.drawing.text import escape_markdown
 from ember_bench.experiment.results.summary import ExperimentSummary
-from ember_bench.report.cells import Row, Section, captions, sections, status
-from ember_bench.report.text import escape_markdown
+from ember_bench.report.summary_text import Row, Section, captions, sections, status
 
 
 def markdown(summary: ExperimentSummary) -> str:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from rich.text import Text
 
+from ember_bench.drawing.text import one_line, width
 from ember_bench.report.layout import wrapped
-from ember_bench.report.text import one_line, width
 
 _INDENT: Final = 2
 _LONGEST_NAME: Final = 32
@@ -19,7 +19,7 @@ def names_table(kinds: Mapping[str, Sequence[Mapping[str, Any]]], columns: int |
 
     Args:
         kinds: Kind -> entries with `name` and `purpose`, and for a set of models its `models`.
-        columns: The terminal's width; None where there is none, and then nothing is wrapped.
+        columns: The terminal's width; None without a terminal, and then nothing is wrapped.
     """
     text = Text()
     for kind, entries in kinds.items():

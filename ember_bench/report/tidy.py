@@ -15,13 +15,12 @@ from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
-    DatasetSummary,
-    Estimate,
+    Quantity,
     RunSummary,
 )
 from ember_bench.models.types import Completion
-from ember_bench.report.cells import sections
-from ember_bench.report.formats import Kind, Table
+from ember_bench.report.summary_text import sections
+from ember_bench.report.table_formats import Kind, Table
 
 What = Literal["cells", "trials", "calls", "nodes"]
 
@@ -74,13 +73,13 @@ class Answers(Protocol):
 def tidy(
     rows: TrialRows, what: What, cells: Collection[str], answers: Answers | None = None
 ) -> Table:
-    """Return a table of what a trial store has.
+    """Return a table of the contents of a trial store.
 
     Args:
         rows: The trial store.
         what: A row for each cell, trial, call, or node of a cell's graph.
         cells: Names of the cells that are wanted.
-        answers: Where the texts of calls are; None leaves them out.
+        answers: The texts of calls; None leaves them out.
     """
     chosen = [cell for cell in rows.description.cells if cell.name in cells]
     if what == "cells":
@@ -160,7 +159,7 @@ def _from_records(records: list[Record]) -> Table:
     return Table(columns, [[value for _, value in record.values()] for record in records])
 
 
-def _estimate(name: str, estimate: Estimate | None) -> Record:
+def _estimate(name: str, estimate: Quantity | None) -> Record:
     values = (None,) * 3 if estimate is None else (estimate.value, estimate.low, estimate.high)
     names = (name, f"{name}_low", f"{name}_high")
     return {key: ("number", value) for key, value in zip(names, values, strict=True)}
@@ -233,7 +232,7 @@ def choices_table(rows: TrialRows, found: Mapping[str, Sequence[ChoiceSummary]])
 
 
 def members_table(rows: TrialRows, found: Mapping[str, Sequence[ChoiceSummary]]) -> Table:
-    """Return a row for each response that such a node is given, with what it is worth."""
+    """Return a row for each response that such a node receives, with its value."""
     return _from_records(
         [
             {
@@ -278,21 +277,15 @@ def _parameter(value: Any) -> str | None:
 
 def printed(rows: TrialRows, cells: Collection[str]) -> Table:
     """Return the table of cells as it is read, for a paper: values as texts, with intervals."""
-    run = RunSummary("partial", "", 0.0, 0, 0, 0, 0, 0.0, [])  # of which these tables say nothing
-    summary = Analysis(rows).summary(run)
-    chosen = [cell for cell in summary.cells if cell.name in cells]
-    found = sections(msgspec.structs.replace(summary, cells=chosen))
+    # The table shows nothing of the run.
+    summary = Analysis(rows).summary(RunSummary.partial()).only(cells)
+    found = sections(summary)
     headings = [entry.heading for entry in found[0].rows[0].entries] if found else []
     columns: list[tuple[str, Kind]] = [("dataset", "text"), ("cell", "text"), ("", "text")]
     columns += [(heading, "number") for heading in headings]
     lines = [
         (dataset.name, row.label, ", ".join(row.notes), *(entry.value for entry in row.entries))
-        for dataset, section in zip(_used(summary.datasets, chosen), found, strict=True)
+        for dataset, section in zip(summary.datasets, found, strict=True)
         for row in section.rows
     ]
     return Table(columns, lines)
-
-
-def _used(datasets: list[DatasetSummary], cells: list[CellSummary]) -> list[DatasetSummary]:
-    used = {cell.dataset for cell in cells}
-    return [dataset for dataset in datasets if dataset.name in used]

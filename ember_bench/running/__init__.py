@@ -1,1 +1,1 @@
-"""A run from grid to results: the part that the command, Python and notebooks share."""
+"""Running an experiment from grid to results, for the command, Python and notebooks alike."""

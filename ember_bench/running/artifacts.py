@@ -1,29 +1,24 @@
-"""What a run logs to MLflow beside its numbers: the report, and trials as traces."""
+"""The report and the traced trials that a run logs to MLflow beside its numbers."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.trial_store import TrialStore
-
-if TYPE_CHECKING:
-    from ember_bench.tracking.messages import TracedTrial
+from ember_bench.models.store.response_store import ResponseStore, StoredAnswers
+from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_report import html_report
+from ember_bench.tracking.messages import TracedTrial
+from ember_bench.tracking.sample import sample_trials
 
 REPORT: Final = "report.html"
 
 
 def write_report(store: TrialStore, responses: Path, folder: Path) -> list[Path]:
-    """Write the report of an experiment to `folder`.
-
-    Without what takes another run of the graphs, for which nobody has asked.
-    """
-    from ember_bench.models.store.response_store import StoredAnswers
-    from ember_bench.report.html import html_report
-    from ember_bench.report.html_contents import Contents
-
+    """Write the report of an experiment to `folder`, without running the graphs again."""
     answers = StoredAnswers(responses)
     try:
         cells = {cell.name for cell in store.description.cells}
@@ -38,10 +33,7 @@ def write_report(store: TrialStore, responses: Path, folder: Path) -> list[Path]
 def sampled(
     experiment: Experiment, store: TrialStore, responses: Path, count: int
 ) -> list[TracedTrial]:
-    """Return up to `count` trials with what their nodes and calls gave."""
+    """Return up to `count` trials with the outputs of their nodes and calls."""
     if not count:
         return []
-    from ember_bench.models.store.response_store import ResponseStore
-    from ember_bench.tracking.sample import sample_trials
-
     return asyncio.run(sample_trials(experiment, store, ResponseStore(responses), count))

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ember_bench.errors import ConfigError, UnknownNameError, did_you_mean
+from ember_bench.experiment.results.cells import StoredCells
+from ember_bench.experiment.results.comparison import Group
+from ember_bench.experiment.results.description import CellDescription
+from ember_bench.experiment.results.rows import StoredTrials
+from ember_bench.experiment.spec import read_spec
+from ember_bench.running.find_grids import grids
 from ember_bench.running.places import RESPONSES, TRIALS
-
-if TYPE_CHECKING:
-    from ember_bench.experiment.results.cell_data import StoredCells
-    from ember_bench.experiment.results.cell_results import CellResults
-    from ember_bench.experiment.results.description import CellDescription
-    from ember_bench.experiment.results.pairing import Group
-    from ember_bench.experiment.results.rows import StoredTrials
+from ember_bench.tracking.reading import read_runs
+from ember_bench.tracking.uris import RUN_PREFIX, default_uri
 
 
 def find_results(name: str, results: Path) -> Path | None:
@@ -31,7 +31,7 @@ def find_results(name: str, results: Path) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What `EXPERIMENT` or `EXPERIMENT/CELL` stands for.
+    """The cells that `EXPERIMENT` or `EXPERIMENT/CELL` stands for.
 
     Attributes:
         experiment: The first part, as given.
@@ -55,7 +55,6 @@ class ResultsReader:
         self.results = results
         self._open: dict[Path, StoredTrials] = {}
         self._cells: dict[Path, StoredCells] = {}
-        self._read: dict[tuple[Path, str], CellResults] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> ResultsReader:
@@ -65,7 +64,7 @@ class ResultsReader:
         self._stack.close()
 
     def find(self, name: str) -> Named | None:
-        """Return what `EXPERIMENT` or `EXPERIMENT/CELL` names; None if no such experiment.
+        """Return the cells that `EXPERIMENT` or `EXPERIMENT/CELL` names; None without such results.
 
         A cell goes by its name, its label, either without the dataset, or the dataset alone, which
         stands for all cells on it.
@@ -77,7 +76,7 @@ class ResultsReader:
         for experiment, rest in _splits(name):
             path = find_results(experiment, self.results) if experiment else None
             if path is not None:
-                rows = self._rows(path)
+                rows = self._rows(path, experiment)
                 cells = rows.description.cells
                 return Named(experiment, rows, _cells(cells, rest) if rest else cells)
         return None
@@ -93,62 +92,44 @@ class ResultsReader:
         return found
 
     def group(self, name: str) -> Group | None:
-        """Read the results of the cells that `name` stands for, and of their baselines."""
-        from ember_bench.experiment.results.pairing import Group
-
+        """Return the results of the cells that `name` stands for, and of their baselines."""
         if (named := self.find(name)) is None:
             return None
-        asked, path = named.rows.description, named.rows.path
-        wanted = {cell.name for cell in named.cells}
-        wanted |= {asked.baselines[c.dataset] for c in named.cells if c.dataset in asked.baselines}
-        source = asked.name if path.parent == self.results / asked.name else named.experiment
-        found = {
-            cell.name: self._results(named.rows, cell, source)
-            for cell in asked.cells
-            if cell.name in wanted
-        }
+        asked, cells = named.rows.description, self._cells[named.rows.path]
         return Group(
             name,
-            [found[cell.name] for cell in named.cells],
-            {data: found[cell] for data, cell in asked.baselines.items() if cell in found},
+            [cells.results(cell.name) for cell in named.cells],
+            {
+                cell.dataset: cells.results(asked.baselines[cell.dataset])
+                for cell in named.cells
+                if cell.dataset in asked.baselines
+            },
         )
 
     def missing(self, name: str) -> str:
-        """Say that there are no results of this name."""
+        """Return a sentence that there are no results of this name."""
         known = [path.parent.name for path in self.results.glob(f"*/{TRIALS}")]
         if not known:
             return f"{name}: there are no results of it, nor of anything else in {self.results}"
         return f"{name}: there are no results of it{did_you_mean(name, known)}"
 
-    def _results(self, rows: StoredTrials, cell: CellDescription, source: str) -> CellResults:
-        """Read a cell, the same one only once."""
-        from ember_bench.experiment.results.cell_results import stored_results
-
-        key = rows.path, cell.name
-        if key not in self._read:
-            self._read[key] = stored_results(self._cells[rows.path], cell, source)
-        return self._read[key]
-
-    def _rows(self, path: Path) -> StoredTrials:
-        from ember_bench.experiment.results.cell_data import StoredCells
-        from ember_bench.experiment.results.rows import StoredTrials
-
+    def _rows(self, path: Path, name: str) -> StoredTrials:
+        """Open a trial store, the same one only once; `name` is the experiment's as given."""
         if path not in self._open:
-            self._open[path] = StoredTrials(path)
-            self._cells[path] = StoredCells(self._open[path])
-            self._stack.callback(self._open[path].close)
+            rows = self._open[path] = StoredTrials(path)
+            self._stack.callback(rows.close)
+            own = rows.description.name
+            source = own if path.parent == self.results / own else name
+            self._cells[path] = StoredCells(rows, source=source)
         return self._open[path]
 
 
 def grid_of(rows: StoredTrials) -> Path:
-    """Return the grid of an experiment's results: where it was, or by the experiment's name.
+    """Return the grid of an experiment's results: at its old path, or by the experiment's name.
 
     Raises:
         ConfigError: if it is not there.
     """
-    from ember_bench.experiment.spec import read_spec
-    from ember_bench.running.find_grids import grids
-
     name = rows.description.name
     for path in (Path(rows.description.grid), *grids().values()):
         try:
@@ -200,3 +181,22 @@ def _cells(cells: Sequence[CellDescription], name: str) -> list[CellDescription]
 def _names(cell: CellDescription) -> tuple[str, ...]:
     without = cell.name.removeprefix(f"{cell.dataset}/")
     return cell.name, without, cell.label, f"{cell.dataset}/{cell.label}", cell.dataset
+
+
+def find_group(name: str, reader: ResultsReader, tracking_uri: str | None) -> Group:
+    """Return the cells that a name stands for: results in a folder, else runs in MLflow.
+
+    Args:
+        name: `EXPERIMENT`, `EXPERIMENT/CELL` or a run of MLflow.
+        reader: Finds the results in folders.
+        tracking_uri: The store of MLflow; by default `mlflow.db` in the folder of results.
+
+    Raises:
+        ConfigError: if the name stands for nothing.
+    """
+    if not name.startswith(RUN_PREFIX):
+        if (found := reader.group(name)) is not None:
+            return found
+        if tracking_uri is None:
+            raise ConfigError(reader.missing(name))
+    return read_runs(name.removeprefix(RUN_PREFIX), tracking_uri or default_uri(reader.results))

@@ -1,42 +1,43 @@
-"""How well nodes choose: found where the grid is, and kept beside the results for elsewhere."""
+"""How well nodes choose, computed from the grid and kept beside the results."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
-from ember_bench.experiment.results.attribution import ChoiceSummary
+from ember_bench.errors import EmberBenchError
+from ember_bench.experiment.results.attribution import ChoiceSummary, attribute
+from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.files import write
-
-if TYPE_CHECKING:
-    from ember_bench.experiment.results.rows import StoredTrials
-    from ember_bench.running.find_results import Named
+from ember_bench.models.store.response_store import ResponseStore
+from ember_bench.running.find_results import Named, answered, grid_of
+from ember_bench.running.places import RESPONSES, use_data_dir
+from ember_bench.running.session import open_experiment
 
 CHOICES: Final = "choices.json"
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """What was found of a cell; `trials` changes with anything that can change it."""
+    """The choices of a cell; `trials` changes with anything that can change them."""
 
     trials: str
     choices: list[ChoiceSummary]
 
 
 def attributed(named: Named, data_dir: Path | None) -> Mapping[str, Sequence[ChoiceSummary]]:
-    """Return what the nodes of the cells that are named choose, by the cell's name.
+    """Return the choices of nodes by the cell's name.
 
-    Where the graphs cannot be run, what was found of the same trials before is taken.
+    If the graphs cannot be run, earlier results of the same trials are used.
 
     Raises:
-        EmberBenchError: if nothing was found before either: says what is not there.
+        EmberBenchError: if there are no earlier results either; it names what is missing.
     """
-    from ember_bench.errors import EmberBenchError
-
     path = named.rows.path.with_name(CHOICES)
     everything = _read(path)
     prints = {cell.name: _print_of(named.rows, cell.name) for cell in named.cells}
@@ -63,19 +64,11 @@ def _found(named: Named, data_dir: Path | None) -> dict[str, list[ChoiceSummary]
     Raises:
         ConfigError: if their grid, or what it takes, is not there.
     """
-    import asyncio
-
-    from ember_bench.experiment.results.attribution import attribute
-    from ember_bench.models.store.response_store import ResponseStore
-    from ember_bench.running import session
-    from ember_bench.running.find_results import answered, grid_of
-    from ember_bench.running.places import RESPONSES, use_data_dir
-
     if data_dir is not None:
         use_data_dir(data_dir)
     folder = named.rows.path.parent
     answered(folder.name, folder.parent)
-    experiment = session.open_experiment(grid_of(named.rows), offline=True)
+    experiment = open_experiment(grid_of(named.rows), offline=True)
     wanted = {cell.name for cell in named.cells}
     store = ResponseStore(folder.parent / RESPONSES)
     experiment.service.attach(store)
@@ -86,7 +79,7 @@ def _found(named: Named, data_dir: Path | None) -> dict[str, list[ChoiceSummary]
 
 
 def _print_of(rows: StoredTrials, cell: str) -> str:
-    """Return a digest over the stored trials of a cell, and what they came to."""
+    """Return a digest over the stored trials of a cell and their results."""
     content = blake2b(digest_size=16)
     names = ("outcome", "score", "fingerprint")
     for *came_to, print_ in rows.columns(rows.description.places[cell], names):

@@ -1,4 +1,4 @@
-"""A run's log: what its limits did, and whatever else was said by the library."""
+"""The log of a run: changes of its limits and other messages of the library."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from ember_bench.datasets.cards import DatasetCard
+from ember_bench.datasets.cards import dataset_card_model
 from ember_bench.errors import UnknownNameError
 from ember_bench.evaluators.cards import card_model
 from ember_bench.evaluators.kinds import KINDS as EVALUATOR_KINDS
@@ -61,7 +61,7 @@ def _grid() -> Schema:
 
 
 def _dataset() -> Schema:
-    return _as_card(_described(DatasetCard))
+    return _as_card(_described(dataset_card_model()))
 
 
 def _architecture() -> Schema:

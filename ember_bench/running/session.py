@@ -67,9 +67,9 @@ class Options:
 
     Attributes:
         results: The folder that everything is written to.
-        tracking_uri: Where MLflow keeps its runs; by default `mlflow.db` in `results`.
+        tracking_uri: MLflow's store; by default `mlflow.db` in `results`.
         mlflow: Whether to log to MLflow at all.
-        traces: How many trials are logged as traces.
+        traces: Number of trials to log as traces.
         dedicated: Whether the process does nothing else, so that its garbage collector and its
             threads are set for trials while they run (`running.interpreter`).
     """
@@ -83,16 +83,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to.
+    """The outcome of a run.
 
     Attributes:
-        summary: What the experiment found so far.
-        folder: Where its files are.
+        summary: The summary of the experiment so far.
+        folder: The folder of its files.
         stopped: Whether it was told to stop before all trials were done.
-        logged: Where it is in MLflow; None if it is not.
-        log_error: Why it could not be logged; None if it was, or was not to be.
-        budget_reached: Which caps of the budget turned calls away, to be read.
-        calls_in_batches: How many calls wait in providers' batches for the next run.
+        logged: Its runs in MLflow; None if it is not logged.
+        log_error: The error of logging; None without one.
+        budget_reached: The caps of the budget that rejected calls, as text.
+        calls_in_batches: Number of calls in providers' batches that wait for the next run.
     """
 
     summary: ExperimentSummary
@@ -109,7 +109,7 @@ class RunStoppedError(EmberBenchError):
 
 
 class Listener:
-    """Is told how a run goes; does nothing with it."""
+    """Receives the events of a run and ignores them."""
 
     def started(self, progress: Progress) -> None:
         """The stores are open, and the trials begin."""
@@ -136,15 +136,15 @@ def open_experiment(
     evaluators: Mapping[str, str] | None = None,
     budget_usd: float | None = None,
 ) -> Experiment:
-    """Read a grid and check all that it takes to run it; writes nothing, asks nobody.
+    """Read a grid and check all that it needs; without writing or requests.
 
     Args:
         grid: The grid file.
         offline: Make no request: a call whose answer is not stored is an error.
-        in_flight: How many trials are under way at once, in place of what the grid says.
+        in_flight: Number of trials at once, in place of the grid's value.
         unsafe_code: Run model-written code without a sandbox where there is none.
-        evaluators: By dataset, evaluators in place of the grid's.
-        budget_usd: What a run may spend, in place of what the grid says.
+        evaluators: Evaluators in place of the grid's, by dataset.
+        budget_usd: The most that a run may spend, in place of the grid's value.
 
     Raises:
         ConfigError: with every mistake at its place.
@@ -172,7 +172,7 @@ def run_experiment(
     listener: Listener | None = None,
     engine: Engine | None = None,
 ) -> Outcome:
-    """Run what is missing of an experiment, summarise all of it, and log it.
+    """Run the missing trials of an experiment, summarise all of them, and log the summary.
 
     SIGINT and SIGTERM stop it early, in order; a second SIGINT at once. No answer is lost.
 

@@ -1,4 +1,4 @@
-"""The record for people: an experiment's runs in MLflow. Importing this does not import mlflow."""
+"""The runs of an experiment in MLflow. Importing this package does not import mlflow."""
 
 import lazy_loader
 

@@ -1,10 +1,12 @@
+from .contents import digest_of as digest_of
 from .curves import (
     Curves as Curves,
     unfinished as unfinished,
 )
-from .digest import digest_of as digest_of
-from .errors import TrackingError as TrackingError
-from .messages import Logged as Logged
+from .messages import (
+    Logged as Logged,
+    TrackingError as TrackingError,
+)
 from .tracker import (
     Tracker as Tracker,
     TrialBatch as TrialBatch,

@@ -1,25 +1,29 @@
-"""What each run of an experiment is to show; both while it is run and when it has ended."""
+"""The contents of each MLflow run of an experiment, during the run and at its end."""
 
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from ember_bench.experiment.results.summary import DatasetSummary, ExperimentSummary
+import msgspec
+
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, ExperimentSummary
 from ember_bench.tracking import fields
-from ember_bench.tracking.digest import cell_digest
 
+_json = msgspec.json.Encoder(order="sorted")
 _TABLE = json.dumps([{"path": fields.TABLE_NAME, "type": "table"}])
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a run is to show.
+    """The contents of one run.
 
     Attributes:
         cell: Name of the cell, empty for the parent run.
@@ -97,3 +101,22 @@ def _source_tags() -> dict[str, str]:
         tags["mlflow.source.git.commit"] = commit
         tags["mlflow.source.git.dirty"] = "true" if dirty else "false"
     return tags
+
+
+def digest_of(summary: ExperimentSummary) -> str:
+    """Return a digest (32 hexadecimal digits) over everything in `summary` that is logged.
+
+    Of its `run` only the status counts: a repeated run with other times logs nothing new.
+    """
+    return _hash(msgspec.structs.asdict(summary) | {"run": summary.run.status})
+
+
+def cell_digest(cell: CellSummary, summary: ExperimentSummary) -> str:
+    """Return the digest over the contents of one cell's run."""
+    datasets = [dataset for dataset in summary.datasets if dataset.name == cell.dataset]
+    shown = summary.version, summary.seed, summary.epochs, summary.level, summary.baseline
+    return _hash((cell, datasets, shown))
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(_json.encode(value)).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Curves of a run while it goes on: how each cell's accuracy and spend come about."""
+"""Curves of each cell's accuracy and spending during a run."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ember_bench.experiment.results.description import CellDescription, Description
+from ember_bench.experiment.results.description import Description
 from ember_bench.experiment.results.rows import TrialRows
-from ember_bench.experiment.results.summary import CellSummary, ExperimentSummary, RunSummary
+from ember_bench.experiment.results.summary import ExperimentSummary, RunSummary
 from ember_bench.experiment.trial import TrialResult
 from ember_bench.tracking.messages import Point
 
 _EVERY_SECONDS: Final = 1.0
 _SHARE: Final = 0.05
-"""A point of the curves is at most so much older than the run: ten hours make some 150."""
+"""Interval between points as a share of the run's duration: ten hours make some 150 points."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class _Tally:
 
 @dataclass
 class Curves:
-    """Counts trials as they are done, and tells now and then where each cell stands.
+    """Counts finished trials and returns a point for each cell now and then.
 
     Args:
         rows: The trial store, before the run begins: the curves go on from what it has.
@@ -48,7 +48,7 @@ class Curves:
     _tallies: list[_Tally] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Count what earlier runs have done; trials that failed are run again."""
+        """Count the trials of earlier runs; failed ones are run again."""
         asked = self.rows.description
         self._cells = [cell.name for cell in asked.cells]
         self._wrong = asked.failures == "wrong"
@@ -65,7 +65,7 @@ class Curves:
             self._tallies[result.trial.cell].add(result.outcome, result.score, result.spend_usd)
 
     def points(self, *, last: bool = False) -> Sequence[Point]:
-        """Return where the cells stand that have come on; nothing if it is too early to tell.
+        """Return a point for each cell with new trials; nothing if the last points are recent.
 
         Args:
             last: It is the end, and so never too early.
@@ -100,58 +100,15 @@ class Curves:
 
 
 def unfinished(asked: Description, *, started: str, kept: int) -> ExperimentSummary:
-    """Return what is known of an experiment before its first trial.
+    """Return the summary of an experiment before its first trial.
 
     Args:
-        asked: What it asks.
+        asked: Its description.
         started: When the run began, ISO 8601.
         kept: Trials that earlier runs did.
     """
-    return ExperimentSummary(
-        name=asked.name,
-        digest=asked.digest,
-        version=asked.version,
-        seed=asked.seed,
-        epochs=asked.epochs,
-        failures=asked.failures,
-        level=asked.level,
-        baseline=asked.baseline,
-        simulated=any(cell.simulated for cell in asked.cells),
-        datasets=asked.datasets,
-        cells=[_unfinished_cell(cell, asked.scheduled(cell)) for cell in asked.cells],
-        spend_usd=0.0,
-        run=RunSummary("partial", started, 0.0, 0, kept, 0, 0, 0.0, []),
-    )
-
-
-def _unfinished_cell(cell: CellDescription, scheduled: int) -> CellSummary:
-    return CellSummary(
-        name=cell.name,
-        label=cell.label,
-        dataset=cell.dataset,
-        architecture=cell.architecture,
-        parameters=cell.parameters,
-        models=cell.models,
-        simulated=cell.simulated,
-        oracle=cell.oracle,
-        scheduled=scheduled,
-        items=0,
-        outcomes={"skipped": scheduled},
-        accuracy=None,
-        accuracy_worst=None,
-        accuracy_best=None,
-        cost_per_item=None,
-        cost_per_correct=None,
-        latency_seconds=None,
-        latency_p50=None,
-        latency_p95=None,
-        calls=0,
-        calls_made=0,
-        calls_shared=0,
-        input_tokens=0,
-        output_tokens=0,
-        spend_usd=None,
-        comparison=None,
-        categories={},
-        replayed=cell.replayed,
-    )
+    cells = []
+    for cell in asked.cells:
+        scheduled = asked.scheduled(cell)
+        cells.append(cell.summary(scheduled, outcomes={"skipped": scheduled}))
+    return asked.summary(cells, 0.0, RunSummary.partial(started=started, kept=kept))

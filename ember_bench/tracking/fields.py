@@ -1,4 +1,4 @@
-"""What MLflow shows of a summary: names, parameters, metrics and tags within MLflow's limits.
+"""The fields of MLflow runs: names, parameters, metrics and tags within MLflow's limits.
 
 MLflow's charts group metrics by the part before the last `/`, so a value's bounds go beside it.
 """
@@ -15,10 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from ember_bench.experiment.results.summary import (
+    BaselineDifference,
     CellSummary,
-    Comparison,
-    Estimate,
     ExperimentSummary,
+    Quantity,
 )
 
 EXPERIMENT_TAG: Final = "ember_bench.experiment"
@@ -43,7 +43,7 @@ _GROUPS: Final = frozenset({
 
 
 def cut(text: str, longest: int) -> str:
-    """Return `text` with its end replaced by an ellipsis where it is too long."""
+    """Return `text`, its end replaced by an ellipsis if it is too long."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
@@ -76,7 +76,7 @@ def _short(text: str) -> str:
 
 
 def is_ours(key: str) -> bool:
-    """Tell whether a metric is one that we log, and not one that somebody added by hand."""
+    """Return whether a metric is one of ours, and not added by a user."""
     return key.split("/", 1)[0] in _GROUPS
 
 
@@ -89,7 +89,7 @@ def _put(found: dict[str, float], key: str, value: float | None) -> None:
 
 
 def _put_estimate(
-    found: dict[str, float], key: str, estimate: Estimate | None, level: float, *, sep: str = "_"
+    found: dict[str, float], key: str, estimate: Quantity | None, level: float, *, sep: str = "_"
 ) -> None:
     if estimate is not None:
         bounds = f"{key}{sep}ci{100 * level:g}"
@@ -99,7 +99,7 @@ def _put_estimate(
 
 
 def cell_metrics(cell: CellSummary, level: float) -> dict[str, float]:
-    """Return the metrics of a cell's run; what is undefined is left out."""
+    """Return the metrics of a cell's run; undefined values are left out."""
     found: dict[str, float] = {}
     _put_estimate(found, "accuracy", cell.accuracy, level, sep="/")
     _put(found, "accuracy/worst", cell.accuracy_worst)
@@ -127,7 +127,7 @@ def cell_metrics(cell: CellSummary, level: float) -> dict[str, float]:
     return found
 
 
-def _comparison_metrics(comparison: Comparison, level: float) -> dict[str, float]:
+def _comparison_metrics(comparison: BaselineDifference, level: float) -> dict[str, float]:
     found: dict[str, float] = {}
     _put_estimate(found, "vs_baseline/difference", comparison.difference, level)
     _put(found, "vs_baseline/p_value", comparison.p_value)
@@ -218,7 +218,7 @@ def cell_tags(
     """Return the tags of a cell's run, those aside that link it to others."""
     partial = cell.outcomes.get("skipped", 0) > 0
     return {
-        # MLflow shows them in this order: what says something to people comes first.
+        # MLflow shows them in this order: the most useful come first.
         "simulated": _flag(cell.simulated),
         "oracle": _flag(cell.oracle),
         "partial": _flag(partial),
@@ -253,7 +253,7 @@ def note(markdown: str) -> str:
     Its title is left out, as the run's name stands above it and MLflow shows three lines until
     asked for more; and it is cut at a line, as MLflow takes no more than 8,000 characters.
     """
-    # To MLflow's Markdown, unlike to others, a dollar says nothing, and it shows the backslash.
+    # In MLflow's Markdown, unlike in others, a dollar has no meaning, and the backslash is shown.
     text = _TITLE.sub("", markdown, count=1).replace("\\$", "$")
     if len(text) <= _LONGEST_TAG:
         return text

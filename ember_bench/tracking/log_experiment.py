@@ -10,10 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from ember_bench.drawing.plot import accuracy_plot
+from ember_bench.drawing.accuracy_page import accuracy_page
 from ember_bench.secrets import redacted
-from ember_bench.tracking.contents import Content, Contents
-from ember_bench.tracking.digest import digest_of
+from ember_bench.tracking.contents import Content, Contents, digest_of
 from ember_bench.tracking.messages import Log, Logged
 from ember_bench.tracking.mlflow_store import Store
 from ember_bench.tracking.runs import Runs
@@ -31,8 +30,8 @@ def record(store: Store, request: Log, trials: Trials) -> Logged:
     """Log an experiment, or bring its runs up to date.
 
     Args:
-        store: Where to.
-        request: What.
+        store: The store to log into.
+        request: The experiment and its files.
         trials: Returns the trials of a cell, by its name; only those that are needed are asked for.
     """
     summary = request.summary
@@ -90,7 +89,7 @@ def _gather(request: Log, folder: Path) -> None:
     shutil.copyfile(request.grid, folder / GRID_NAME)
     for file in request.files:
         shutil.copy(file, folder)
-    (folder / PLOT_NAME).write_text(accuracy_plot(request.summary), encoding="utf-8")
+    (folder / PLOT_NAME).write_text(accuracy_page(request.summary), encoding="utf-8")
 
 
 def _logged(store: Store, digest: str, run_id: str, cells: dict[str, str]) -> Logged:

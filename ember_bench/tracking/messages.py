@@ -1,4 +1,4 @@
-"""What the tracker and its worker process say to each other: JSON, one message a line."""
+"""The messages between the tracker and its worker process: JSON, one message a line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from typing import Any
 
 import msgspec
 
+from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.results.summary import ExperimentSummary
+
+
+class TrackingError(EmberBenchError):
+    """The results could not be logged to MLflow; the experiment itself is not affected."""
 
 
 class Point(msgspec.Struct, frozen=True, array_like=True):
@@ -31,7 +36,7 @@ class Point(msgspec.Struct, frozen=True, array_like=True):
 
 
 class TracedNode(msgspec.Struct, frozen=True):
-    """A node of a traced trial; its output is JSON, None where it is not known."""
+    """A node of a traced trial; its output is JSON, None if unknown."""
 
     name: str
     operator: str
@@ -43,8 +48,8 @@ class TracedCall(msgspec.Struct, frozen=True):
     """A call of a traced trial.
 
     Attributes:
-        messages: What was sent, as JSON.
-        parameters: Of sampling, as JSON.
+        messages: The messages sent, as JSON.
+        parameters: Sampling parameters, as JSON.
         text: The answer; None if it is not in the response store.
         started: Seconds of the trial's virtual clock.
         made: Whether this trial made the request.
@@ -69,7 +74,7 @@ class TracedTrial(msgspec.Struct, frozen=True):
 
     Attributes:
         identity: Changes with anything that can change its result.
-        nodes: Of the graph, each after its inputs.
+        nodes: Nodes of the graph, each after its inputs.
         output: The node whose output was scored.
     """
 
@@ -91,19 +96,19 @@ class TracedTrial(msgspec.Struct, frozen=True):
 
 
 class Open(msgspec.Struct, frozen=True, tag=True):
-    """Open the store, making what is missing."""
+    """Open the store; create it if it is missing."""
 
     tracking_uri: str
     experiment: str
     artifacts: str
-    """Folder for the artifacts of a new experiment, where no server keeps them."""
+    """Folder for the artifacts of a new experiment, if no server keeps them."""
 
 
 class Begin(msgspec.Struct, frozen=True, tag=True):
     """The experiment is being run: points of its curves follow.
 
     Attributes:
-        summary: What is known of it before the first trial.
+        summary: Its summary before the first trial.
     """
 
     summary: ExperimentSummary
@@ -117,7 +122,7 @@ class Follow(msgspec.Struct, frozen=True, tag=True):
 
 
 class Log(msgspec.Struct, frozen=True, tag=True):
-    """Log an experiment; the worker asks for the trials that it wants."""
+    """Log an experiment; the worker then requests the trials that it needs."""
 
     summary: ExperimentSummary
     markdown: str
@@ -128,13 +133,13 @@ class Log(msgspec.Struct, frozen=True, tag=True):
 
 
 class Rows(msgspec.Struct, frozen=True, tag=True):
-    """Some trials of the cell asked for, by column."""
+    """Some trials of the requested cell, by column."""
 
     columns: dict[str, list[Any]]
 
 
 class End(msgspec.Struct, frozen=True, tag=True):
-    """The cell asked for has no more trials."""
+    """The requested cell has no more trials."""
 
 
 Request = Open | Begin | Follow | Log | Rows | End
@@ -161,12 +166,12 @@ class Logged(msgspec.Struct, frozen=True, tag=True):
         digest: `digest_of` the summary.
         tracking_uri: As used, without a password.
         experiment_id: MLflow's.
-        run_id: Of the parent run.
+        run_id: Id of the parent run.
         cells: Run id by name of cell.
         url: Page of the parent run; on MLflow's default port if `command` must be given first.
         cells_url: Page with charts of the cells, from where they are compared item by item too.
         command: Opens MLflow on a database; None for a server, which is open already.
-        traces: How many trials were asked to be logged as traces.
+        traces: Number of trials that were to be logged as traces.
     """
 
     digest: str
@@ -181,7 +186,7 @@ class Logged(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """What was asked could not be done."""
+    """The request failed."""
 
     message: str
 

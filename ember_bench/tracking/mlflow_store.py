@@ -1,4 +1,4 @@
-"""Opening MLflow's store, and making it where there is none yet. Imports mlflow."""
+"""Opens MLflow's store, or creates it. Imports mlflow."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking.client import MlflowClient
 from sqlalchemy import Engine, event
 
-from ember_bench.tracking.errors import TrackingError
-from ember_bench.tracking.messages import Open
+from ember_bench.tracking.messages import Open, TrackingError
 from ember_bench.tracking.uris import default_uri, is_server, sqlite_path, unusable
 
 # A server takes .1 s for a request; a database file takes one writer at a time.
@@ -33,7 +32,7 @@ class Store:
 
     @property
     def writers(self) -> int:
-        """How many runs are best written at the same time."""
+        """The best number of runs to write at the same time."""
         return _WRITERS_TO_SERVER if is_server(self.tracking_uri) else 1
 
     def close(self) -> None:
@@ -44,7 +43,7 @@ class Store:
 
 
 def open_store(request: Open) -> Store:
-    """Open the store, making database, tables and experiment where they are missing.
+    """Open the store; create database, tables and experiment if they are missing.
 
     Raises:
         TrackingError: The experiment was deleted in MLflow.

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ember_bench.errors import ConfigError
-from ember_bench.experiment.results.cell_data import CellData, Items
-from ember_bench.experiment.results.cell_results import CellResults
+from ember_bench.experiment.results.cells import CellData, CellResults
+from ember_bench.experiment.results.comparison import Group
 from ember_bench.experiment.results.items import AskedItem, AskedItems
-from ember_bench.experiment.results.pairing import Group
 from ember_bench.experiment.results.summary import OUTCOMES, DatasetSummary
 from ember_bench.secrets import redacted
-from ember_bench.tracking.errors import TrackingError
 from ember_bench.tracking.fields import CELL_TAG, EXPERIMENT_TAG
+from ember_bench.tracking.messages import TrackingError
 from ember_bench.tracking.tables import PARQUET_NAME
 from ember_bench.tracking.tracker import ENVIRONMENT
 from ember_bench.tracking.uris import RUN_PREFIX, sqlite_path, unusable
@@ -69,7 +68,7 @@ def read_runs(name: str, tracking_uri: str) -> Group:
 
 
 class _Reader:
-    """Reads what one name stands for."""
+    """Reads the runs of one name."""
 
     def __init__(self, name: str, tracking_uri: str) -> None:
         from mlflow.tracking.client import MlflowClient  # noqa: PLC0415 - takes two seconds
@@ -189,7 +188,7 @@ class _Reader:
         }
 
 
-def _trials(table: dict[str, list[Any]]) -> tuple[Items, CellData]:
+def _trials(table: dict[str, list[Any]]) -> tuple[AskedItems, CellData]:
     """Return the items that a table has trials of, in its order, and the trials in theirs.
 
     Raises:
@@ -219,7 +218,7 @@ def _trials(table: dict[str, list[Any]]) -> tuple[Items, CellData]:
         cost=numbers["cost_usd"],
         latency=numbers["latency_seconds"],
     )
-    return Items(AskedItems.of(list(known.values())), whole=False), data
+    return AskedItems.of(list(known.values()), whole=False), data
 
 
 def _baselines(runs: Sequence[Run], found: Sequence[CellResults]) -> dict[str, CellResults]:
@@ -254,7 +253,7 @@ def _dataset(run: Run) -> DatasetSummary:
 
 
 def _label(run: Run, dataset: str) -> str:
-    """Return the name of a cell's run without what `cell_run_name` adds to the label."""
+    """Return the label of a cell: the name of its run without the additions of `cell_run_name`."""
     name = str(run.info.run_name).removesuffix(" [simulated]")
     return name.removesuffix(f" · {dataset}")
 

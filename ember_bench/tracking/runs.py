@@ -78,7 +78,7 @@ class Runs:
         return str(run.info.run_id) if same else None
 
     def start(self, content: Content) -> str:
-        """Return the id of the run of what is being run now, marked as such.
+        """Return the id of a run in progress, marked as such.
 
         Nothing of an earlier run is taken from it; `begin` sees to that when there are results.
         """
@@ -131,7 +131,7 @@ class Runs:
             self._client.log_batch(run_id, params=params)
 
     def finish(self, content: Content, artifacts: Path) -> None:
-        """Write everything to the run that `begin` returned; what says so comes last."""
+        """Write everything to the run that `begin` returned; the mark of completion comes last."""
         run = self._found[tag_value(content.cell)]
         run_id = run.info.run_id
         # What the client does too, but only after reading the run once more.

@@ -1,4 +1,4 @@
-"""Trials to be shown as traces: a sample, with what every node and every call of theirs gave."""
+"""A sample of trials for traces, with the outputs of their nodes and calls."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ async def sample_trials(
     the same items. The graphs are run once more, on stored answers, for what their nodes gave.
 
     Args:
-        experiment: What was run; its service has no clients any more, and is offline after this.
+        experiment: The experiment after its run; its service is offline after this.
         rows: Its results.
         answers: The response store, closed after this.
-        count: How many at most.
+        count: The maximum number.
     """
     service = experiment.service
     service.attach(answers, offline=True)
@@ -112,5 +112,5 @@ def _json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return what an operator of a user may give as JSON can have it."""
+    """Return an output of a user's operator in a form that JSON can have."""
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)

@@ -38,7 +38,7 @@ SCHEMA: Final = pa.schema(
     ]
 )
 
-# What tells whether two runs may be compared, and says nothing to people.
+# Needed to compare two runs, and of no use to readers.
 _NOT_SHOWN: Final = frozenset({"epoch", "item_digest", "cluster"})
 
 

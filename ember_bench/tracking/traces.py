@@ -12,9 +12,8 @@ import mlflow
 from mlflow.entities import LiveSpan, SpanStatusCode, SpanType
 
 from ember_bench.experiment.results.summary import CellSummary, ExperimentSummary
-from ember_bench.tracking.errors import TrackingError
 from ember_bench.tracking.fields import CELL_TAG, EXPERIMENT_TAG, cut, tag_value
-from ember_bench.tracking.messages import Logged, TracedCall, TracedTrial
+from ember_bench.tracking.messages import Logged, TracedCall, TracedTrial, TrackingError
 from ember_bench.tracking.mlflow_store import Store
 
 TRIAL_TAG: Final = "ember_bench.trial"
@@ -32,7 +31,7 @@ def log_traces(
     Raises:
         TrackingError: MLflow did not take one of them.
     """
-    # Each trace is written before the next, so that what cannot be written is known here.
+    # Each trace is written before the next, so that a failure is known here.
     os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
     mlflow.set_tracking_uri(store.tracking_uri)
     cells = {cell.name: cell for cell in summary.cells}

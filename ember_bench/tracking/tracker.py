@@ -1,4 +1,4 @@
-"""The tracker: starts the process that talks to MLflow, and hands it the results."""
+"""The tracker: starts the process that talks to MLflow and sends it the results."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from typing import IO, Any, Final, Self, TypeAlias
 
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.secrets import redacted, without_secrets
-from ember_bench.tracking.digest import digest_of
-from ember_bench.tracking.errors import TrackingError
+from ember_bench.tracking.contents import digest_of
 from ember_bench.tracking.messages import (
     Begin,
     End,
@@ -34,6 +33,7 @@ from ember_bench.tracking.messages import (
     Request,
     Rows,
     TracedTrial,
+    TrackingError,
     Wanted,
     to_json,
     to_reply,
@@ -89,7 +89,7 @@ class Tracker:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env={**ENVIRONMENT, **os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
-            # Ctrl-C stops the trials; what there is of them is still to be logged.
+            # Ctrl-C stops the trials; those that are done are still to be logged.
             start_new_session=True,
         )
         self._replies: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -107,7 +107,7 @@ class Tracker:
         """Say that the experiment is being run, so that `follow` can be called; never waits.
 
         Args:
-            summary: What is known of it before the first trial, see `curves.unfinished`.
+            summary: Its summary before the first trial, see `curves.unfinished`.
             price_date: The day that the prices are of.
         """
         start = Begin(summary, price_date)
@@ -116,7 +116,7 @@ class Tracker:
         self._feeder.start()
 
     def follow(self, points: Sequence[Point]) -> None:
-        """Add points to the curves of the runs; never waits, and what goes wrong `log` tells."""
+        """Add points to the curves of the runs; never waits, and `log` raises its errors."""
         if points:
             self._points.put(points)
 
@@ -137,7 +137,7 @@ class Tracker:
         are left alone.
 
         Args:
-            summary: What is logged.
+            summary: The summary to log.
             markdown: The table of cells, for the parent run's page; names in it escaped.
             grid: The grid file, logged as `grid.yaml`.
             trials: Returns the trials of a cell, given its name, some thousands in a batch. Asked
@@ -176,7 +176,7 @@ class Tracker:
     def close(self) -> None:
         """Stop the process, whatever it is doing; a database it was making is taken away."""
         process = self._process
-        # A signal that comes just before a read begins is noted, but wakes nobody; the next does.
+        # A signal just before a read begins is noted, but does not end the read; the next one does.
         for _ in range(_SIGNALS):
             if process.poll() is not None:
                 break
@@ -192,7 +192,7 @@ class Tracker:
             self._feeder.join()
         for stream in (process.stdin, process.stdout, self._errors):
             if stream is not None:
-                # What it was still to be told no longer matters.
+                # The requests that are left no longer matter.
                 with suppress(BrokenPipeError):
                     stream.close()
 

@@ -31,7 +31,7 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def unusable(uri: str) -> str | None:
-    """Return what is wrong with a tracking URI, None if MLflow may be able to use it."""
+    """Return the problem of a tracking URI, None if MLflow may be able to use it."""
     scheme = uri.split(":", 1)[0].split("+", 1)[0]
     if is_server(uri) or scheme in _STORES:
         return None
@@ -47,7 +47,7 @@ def is_server(uri: str) -> bool:
 
 
 def ui_command(uri: str) -> str | None:
-    """Return the command that opens MLflow on a database, short where it is below this folder."""
+    """Return the command that opens MLflow on a database, short if it is below this folder."""
     if is_server(uri):
         return None
     path = sqlite_path(uri)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 
 from ember_bench.secrets import without_secrets
-from ember_bench.tracking.errors import TrackingError
 from ember_bench.tracking.messages import (
     Begin,
     End,
@@ -31,6 +30,7 @@ from ember_bench.tracking.messages import (
     Point,
     Reply,
     Rows,
+    TrackingError,
     Wanted,
     to_json,
     to_request,
@@ -110,7 +110,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
 
 
 def _open(request: Open) -> Store:
-    # These import mlflow: what goes wrong with that is to be told as well.
+    # These import mlflow; errors of the import are reported too.
     from ember_bench.tracking.mlflow_store import open_store  # noqa: PLC0415
 
     return open_store(request)

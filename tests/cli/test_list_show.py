@@ -36,6 +36,26 @@ def test_an_unknown_kind_lists_near_matches(command: Command, here: Workspace) -
     assert "unknown kind 'model'; did you mean 'models'?" in result.err
 
 
+def test_broken_cards_are_named_and_break_only_what_needs_them(
+    command: Command, sums: Workspace
+) -> None:
+    sums.write("registry/datasets/unreadable.yaml", "name: unreadable\nx: [\n")
+    sums.write("registry/datasets/mistaken.yaml", "name: mistaken\nsource: {file: a.csv}\n")
+    sums.write("registry/models/mistaken.yaml", "name: nobody:m\n")
+    result = command("list", "--json")
+    assert result.status == 0
+    datasets = {entry["name"]: entry["purpose"] for entry in result.json["datasets"]}
+    models = {entry["name"]: entry["purpose"] for entry in result.json["models"]}
+    assert "not valid YAML" in datasets["unreadable"]
+    assert "missing field" in datasets["mistaken"]
+    assert "unknown provider 'nobody'" in models["nobody:m"]
+    assert datasets["sums"] == "Sums."
+    assert command("show", "sums").status == 0
+    for name in ("unreadable", "mistaken"):
+        shown = command("show", name, "--kind", "dataset")
+        assert (shown.status, f"datasets/{name}.yaml" in shown.err) == (2, True)
+
+
 def test_the_working_directorys_grids_are_listed(command: Command, here: Workspace) -> None:
     here.write("experiments/mine.yaml", "name: mine\npurpose: To see.\n")
     here.write("experiments/papers/theirs/grid.yaml", "name: theirs\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -14,17 +13,16 @@ from ember_bench.drawing.axes import (
     Axis,
     Box,
     accuracy_axis,
-    find_room,
     nearest_room,
     positive_axis,
 )
-from ember_bench.experiment.results.summary import Estimate
+from ember_bench.experiment.results.summary import Quantity
 
 FRAME: Box = (0.0, 0.0, 300.0, 200.0)
 
 
-def estimate(value: float, low: float | None = None, high: float | None = None) -> Estimate:
-    return Estimate(value, low, high, "t")
+def estimate(value: float, low: float | None = None, high: float | None = None) -> Quantity:
+    return Quantity(value, low, high, "t")
 
 
 @given(st.floats(1e-6, 1e3), st.floats(1.01, 1e4), st.booleans())
@@ -59,23 +57,20 @@ def test_costs_that_are_far_apart_are_logarithmic(values: list[float], log: bool
     assert all(0 <= axis(value) <= 100 for value in values)
 
 
-Find = Callable[[float, float, float, Box, list[Box]], tuple[float, float] | None]
-near: Find = partial(nearest_room, reach=60)
-each_search = pytest.mark.parametrize("find", [find_room, near])
+near = partial(nearest_room, reach=60)
 
 
-@each_search
 @settings(max_examples=50, deadline=None)
 @given(
     points=st.lists(st.tuples(st.floats(0, 300), st.floats(0, 200), st.floats(5, 80)), max_size=30),
 )
 def test_names_are_within_the_frame_and_cover_nothing(
-    find: Find, points: list[tuple[float, float, float]]
+    points: list[tuple[float, float, float]],
 ) -> None:
     taken: list[Box] = [(x - 5, y - 5, x + 5, y + 5) for x, y, _ in points]
     boxes = list(taken)
     for x, y, width in points:
-        place = find(width, x, y, FRAME, taken)
+        place = near(width, x, y, FRAME, taken)
         if place is None:
             continue
         left, top, right, bottom = taken[-1]
@@ -93,10 +88,9 @@ def test_names_are_within_the_frame_and_cover_nothing(
     assert len(taken) == len(boxes)
 
 
-@each_search
-def test_a_name_without_room_has_no_place(find: Find) -> None:
+def test_a_name_without_room_has_no_place() -> None:
     taken: list[Box] = [FRAME]
-    assert find(20, 100, 100, FRAME, taken) is None
+    assert near(20, 100, 100, FRAME, taken) is None
     assert taken == [FRAME]
 
 

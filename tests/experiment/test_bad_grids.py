@@ -141,6 +141,18 @@ def test_a_file_that_is_no_grid_is_refused(workspace: Workspace, text: str, mess
     assert message in problem.message
 
 
+@pytest.mark.parametrize(
+    "name", ["responses.db", "Responses.db", "responses.db-wal", "mlflow.db", "mlartifacts"]
+)
+def test_the_name_of_a_file_of_the_results_folder_is_refused(
+    workspace: Workspace, name: str
+) -> None:
+    workspace.write("grid.yaml", GRID.replace("name: trip", f"name: {name}"))
+    (problem,) = problems(workspace)
+    assert "is the name of a file in the results folder" in problem.message
+    assert place(problem) == "1:1"
+
+
 def test_an_unreadable_file_is_refused(workspace: Workspace) -> None:
     grid = workspace.root / "grid.yaml"
     grid.unlink()

@@ -121,7 +121,7 @@ def test_ties_share_the_credit(workspace: Workspace) -> None:
 
 BUGGY = """
 from ember_bench.operators import Operator
-from ember_bench.operators.operator_classes import operator
+from ember_bench.operators import operator
 
 
 @operator

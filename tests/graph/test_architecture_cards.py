@@ -11,8 +11,8 @@ import pytest
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.trial import graph_inputs, score_output
 from ember_bench.graph.architecture import Architecture, load_architecture
+from ember_bench.graph.data import PreparedGraph
 from ember_bench.graph.example import diagram_of, example_graph
-from ember_bench.graph.executor import PreparedGraph
 from ember_bench.models import ModelRegistry
 from ember_bench.registry import Cards, builtin_root
 from tests.support.models import in_trial, serve, simulated
@@ -145,7 +145,7 @@ class TestRepeat:
         card = {"name": "odd", "purpose": "Odd.", "graph": {"votes": node}}
         workspace.write("registry/architectures/odd.yaml", card)
         odd = load_architecture("odd", workspace.cards())
-        with pytest.raises(ConfigError, match=r"odd.yaml:\d+:\d+: repeat: expected how often"):
+        with pytest.raises(ConfigError, match=r"odd.yaml:\d+:\d+: repeat: expected a whole number"):
             odd.build({}, serve())
 
 

@@ -13,9 +13,9 @@ from ember_bench.datasets import load_dataset
 from ember_bench.evaluators import load_evaluator
 from ember_bench.experiment.trial import ItemSubject, graph_inputs, score_output
 from ember_bench.graph.architecture import load_architecture
-from ember_bench.graph.executor import PreparedGraph
+from ember_bench.graph.data import PreparedGraph
 from ember_bench.models import ModelInfo
-from ember_bench.operators import Operator
+from ember_bench.operators.cards import Builder, card_of
 from ember_bench.registry import Cards, builtin_root
 from tests.support.models import Subject, in_trial, scripted, serve, simulated
 
@@ -150,7 +150,7 @@ class TestStorm:
         service = serve(simulated("a"), simulated("b"))
         given = {"model": A, "researcher": B, "rounds": 2, "corpus": str(tmp_path / "notes.txt")}
         for node in storm.build(storm.check(given), service):
-            twin = Operator.from_card(node.operator.to_card(), service)
+            twin = Builder(service=service).operator(card_of(node.operator))
             assert twin.describe() == node.operator.describe()
 
 

@@ -19,7 +19,7 @@ from ember_bench.datasets import Item, load_dataset
 from ember_bench.evaluators import load_evaluator
 from ember_bench.experiment.trial import ItemSubject, graph_inputs, score_output
 from ember_bench.graph.architecture import load_architecture
-from ember_bench.graph.executor import PreparedGraph
+from ember_bench.graph.data import PreparedGraph
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.registry import Cards, builtin_root

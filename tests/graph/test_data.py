@@ -7,7 +7,7 @@ import pytest
 from ember_bench.errors import GraphError
 from ember_bench.graph import NoNGraphData
 from ember_bench.operators import Operator
-from ember_bench.operators.merging import merge_inputs
+from ember_bench.operators.base import merge_inputs
 
 
 class Say(Operator):
@@ -62,7 +62,7 @@ class TestBuilding:
 
     @pytest.mark.parametrize("name", ["a/b", "a@b", ""])
     def test_a_name_is_not_to_be_taken_for_the_path_of_another_node(self, name: str) -> None:
-        message = "a node needs a name" if not name else "so two nodes could be taken for one"
+        message = "a node needs a name" if not name else "is not allowed in a name"
         with pytest.raises(GraphError, match=message):
             graph().add_node(name=name, operator=Say())
 

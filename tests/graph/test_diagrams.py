@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ember_bench import EnsembleOperator, MostCommonOperator, NoNGraphData
+from ember_bench.graph import to_mermaid, to_svg
 from tests.support.models import modules, serve, simulated
 
 MODEL = simulated("m")
@@ -38,7 +39,7 @@ def nested() -> NoNGraphData:
 
 
 def test_mermaid_has_each_node_and_edge(nested: NoNGraphData) -> None:
-    assert nested.to_mermaid() == (
+    assert to_mermaid(nested) == (
         "flowchart TD\n"
         "    inputs([inputs])\n"
         '    n0["n0<br/>EnsembleOperator<br/>simulated:m"]\n'
@@ -60,7 +61,7 @@ def test_mermaid_has_each_node_and_edge(nested: NoNGraphData) -> None:
 
 
 def test_svg_has_each_node_and_edge(nested: NoNGraphData) -> None:
-    picture = ElementTree.fromstring(nested.to_svg())
+    picture = ElementTree.fromstring(to_svg(nested))
     names = [text.text for text in picture.iter(f"{SVG}text") if text.get("class") == "name"]
     assert sorted(names) == ["inputs", "n0", "n0", "n1", "n1", "outputs", "sub", "vote"]
     arrows = [path for path in picture.iter(f"{SVG}path") if path.get("marker-end")]
@@ -68,8 +69,8 @@ def test_svg_has_each_node_and_edge(nested: NoNGraphData) -> None:
 
 
 def test_svg_needs_nothing_else(nested: NoNGraphData) -> None:
-    assert re.findall(r"https?://[^\"]+", nested.to_svg()) == ["http://www.w3.org/2000/svg"]
-    assert "@import" not in nested.to_svg()
+    assert re.findall(r"https?://[^\"]+", to_svg(nested)) == ["http://www.w3.org/2000/svg"]
+    assert "@import" not in to_svg(nested)
 
 
 names = st.lists(
@@ -85,9 +86,9 @@ names = st.lists(
 @given(names=names)
 def test_any_name_is_escaped(names: list[str]) -> None:
     graph = graph_of([{0}] * len(names), names)
-    texts = [text.text for text in ElementTree.fromstring(graph.to_svg()).iter(f"{SVG}text")]
+    texts = [text.text for text in ElementTree.fromstring(to_svg(graph)).iter(f"{SVG}text")]
     assert set(names) <= set(texts)
-    for line in graph.to_mermaid().splitlines():
+    for line in to_mermaid(graph).splitlines():
         assert re.fullmatch(r' *(flowchart TD|\w+\(\[\w+\]\)|\w+ --> \w+|\w+\["[^"\[\]{}<>]*'
                             r'(<br/>[^"\[\]{}<>]*)*"\])', line), line  # fmt: skip
 
@@ -98,7 +99,7 @@ edges = st.lists(st.sets(st.integers(0, 30), max_size=4), min_size=1, max_size=1
 @settings(deadline=None)
 @given(edges=edges)
 def test_boxes_do_not_overlap_and_lie_in_the_picture(edges: list[set[int]]) -> None:
-    picture = ElementTree.fromstring(graph_of(edges).to_svg())
+    picture = ElementTree.fromstring(to_svg(graph_of(edges)))
     width, height = float(picture.get("width", 0)), float(picture.get("height", 0))
     boxes = []
     for box in picture.iter(f"{SVG}rect"):
@@ -116,7 +117,7 @@ def test_boxes_do_not_overlap_and_lie_in_the_picture(edges: list[set[int]]) -> N
 @given(edges=edges)
 def test_each_node_is_below_what_feeds_into_it(edges: list[set[int]]) -> None:
     graph = graph_of(edges)
-    picture = ElementTree.fromstring(graph.to_svg())
+    picture = ElementTree.fromstring(to_svg(graph))
     places = {
         text.text: float(text.get("y", 0))
         for text in picture.iter(f"{SVG}text")
@@ -128,8 +129,8 @@ def test_each_node_is_below_what_feeds_into_it(edges: list[set[int]]) -> None:
 
 
 def test_an_empty_graph() -> None:
-    assert "inputs" in NoNGraphData().to_mermaid()
-    ElementTree.fromstring(NoNGraphData().to_svg())
+    assert "inputs" in to_mermaid(NoNGraphData())
+    ElementTree.fromstring(to_svg(NoNGraphData()))
 
 
 def test_many_models_are_summed_up() -> None:
@@ -138,4 +139,4 @@ def test_many_models_are_summed_up() -> None:
     graph = NoNGraphData()
     lms = [lm for model in many for lm in modules(service, model, 1)]
     graph.add_node(name="all", operator=EnsembleOperator(lm_modules=lms))
-    assert "and 4 more" in graph.to_svg()
+    assert "and 4 more" in to_svg(graph)

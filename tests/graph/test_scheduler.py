@@ -19,10 +19,9 @@ from ember_bench import (
     Operator,
     Scheduler,
     bridge,
-    vmap,
 )
 from ember_bench.graph import Ref, Task
-from ember_bench.graph.task_flow import Flow, Run
+from ember_bench.graph.dispatch import Dependencies, Run
 from tests.graph.programs import Models, Rephrase, delays
 from tests.support.models import in_trial, keys
 
@@ -193,7 +192,7 @@ class TestScheduler:
                 raise ValueError(index)
             return index, clock
 
-        run = Run(Flow([(), (), (), ()]), work, clock=0.0, settle=True)
+        run = Run(Dependencies([(), (), (), ()]), work, clock=0.0, settle=True)
         bridge.wait(bridge.run(run.all))
         assert min(run.errors) == 1
         assert run.outcomes[0] == (0, 0.0)
@@ -246,46 +245,7 @@ class TestToPlan:
             graph({})
 
 
-class TestVmap:
-    def test_outputs_are_in_the_order_of_the_inputs(self) -> None:
-        models = Models([5, 0, 2])
-        mapped = vmap(Rephrase(lm_modules=models.lms[:1]))
-        outputs = mapped([{"text": text} for text in "abcd"])
-        assert len(outputs) == 4
-        assert models.most_in_flight == 4
-
-    def test_no_more_than_max_concurrency_are_under_way(self) -> None:
-        models = Models([5, 0, 2])
-        vmap(models.lms[0], max_concurrency=2)(list("abcdef"))
-        assert models.most_in_flight == 2
-        with pytest.raises(ValueError, match="at least 1"):
-            vmap(models.lms[0], max_concurrency=0)
-
-    @settings(max_examples=50, deadline=None)
-    @given(times=delays, limit=limits)
-    def test_identities_do_not_depend_on_timing(self, times: list[int], limit: int | None) -> None:
-        models = Models()
-        operator = Rephrase(lm_modules=models.lms[:1])
-        batch = [{"text": text} for text in ("a", "a", "b", "a")]
-        expected, strand = in_trial(lambda: vmap(operator, max_concurrency=1)(batch))
-        models._delays = times
-        found, other = in_trial(lambda: vmap(operator, max_concurrency=limit)(batch))
-        assert (found, sorted(keys(other))) == (expected, sorted(keys(strand)))
-
-    def test_the_entry_that_failed_is_named(self) -> None:
-        with pytest.raises(ZeroDivisionError) as caught:
-            vmap(lambda n: 1 // n)([1, 0])
-        assert caught.value.__notes__ == ["in entry 1 of the batch"]
-
-    def test_an_empty_batch(self) -> None:
-        assert vmap(Rephrase())([]) == []
-
-    def test_what_cannot_be_called_is_refused(self) -> None:
-        with pytest.raises(TypeError, match="vmap takes an operator"):
-            vmap(3)  # type: ignore[arg-type]
-
-
-def test_a_flow_in_line_knows_it() -> None:
+def test_dependencies_in_line_are_known() -> None:
     needs: Callable[..., list[tuple[int, ...]]] = lambda *n: list(n)  # noqa: E731
-    assert Flow(needs((), (0,), (1, 0))).in_line
-    assert not Flow(needs((), (), (0, 1))).in_line
+    assert Dependencies(needs((), (0,), (1, 0))).in_line
+    assert not Dependencies(needs((), (), (0, 1))).in_line

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from ember_bench import ExecutionPlan
 from ember_bench.errors import GraphError
 from ember_bench.graph import Ref, Task
-from ember_bench.graph.jitting.sameness import same
-from ember_bench.graph.turns import Apply, Ask, Text, Turns, may_clash, references, resolve
+from ember_bench.graph.jitting.tracing import same
+from ember_bench.graph.turns import Turns, may_clash
 from ember_bench.models import (
     Image,
     Message,
@@ -25,6 +25,7 @@ from ember_bench.models import (
     ToolDefinition,
 )
 from ember_bench.operators import LMModule
+from ember_bench.operators.plan import Apply, Ask, Text, references, resolve
 from tests.graph.programs import Choosy, Glance
 from tests.support.models import module, modules, serve, simulated
 

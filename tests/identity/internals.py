@@ -8,7 +8,7 @@ from ember_bench.experiment.trial import fingerprint
 from ember_bench.graph.architecture import Architecture, load_architecture
 from ember_bench.models.call import Call
 from ember_bench.models.strand import Strand, TrialContext
-from ember_bench.operators.operator_classes import operator_class
+from ember_bench.operators.base import operator_class
 
 __all__ = [
     "Architecture",

@@ -1,4 +1,4 @@
-"""Results of earlier code are taken up: nobody is asked again, and every digit is the same."""
+"""Results of earlier code are taken up: no model is called again, and every value is the same."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from enum import Enum
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.models import ModelInfo, ModelRegistry
@@ -108,12 +109,23 @@ class TestCards:
     def test_a_mistake_is_reported_at_its_place(
         self, tmp_path: Path, text: str, where: str, message: str
     ) -> None:
+        name = yaml.safe_load(text)["name"]
         with pytest.raises(ConfigError) as caught:
-            self.registry(tmp_path, text)
+            self.registry(tmp_path, text).get(name)
         assert f"0.yaml:{where}: " in str(caught.value)
         assert message in str(caught.value)
 
-    def test_all_mistakes_are_reported_together(self, tmp_path: Path) -> None:
+    def test_a_broken_card_breaks_only_its_own_models(self, tmp_path: Path) -> None:
+        registry = self.registry(tmp_path, "name: one", "name: [", "name: simulated:fine")
+        assert registry.get("fine").model_id == "simulated:fine"
+        with pytest.raises(ConfigError, match="expected `provider:model`"):
+            registry.get("one")
+
+    def test_an_unknown_model_may_be_that_of_a_card_that_cannot_be_read(
+        self, tmp_path: Path
+    ) -> None:
         with pytest.raises(ConfigError) as caught:
-            self.registry(tmp_path, "name: one", "name: two", "name: simulated:fine")
-        assert len(caught.value.problems) == 2
+            self.registry(tmp_path, "name: [").get("simulated:other")
+        unknown, broken = map(str, caught.value.problems)
+        assert "unknown model 'simulated:other'" in unknown
+        assert "0.yaml:1:" in broken

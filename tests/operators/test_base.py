@@ -28,6 +28,7 @@ from ember_bench.operators import (
     Signature,
     VerifierOperator,
 )
+from ember_bench.operators.fan_in import LMFanIn
 from tests.support.models import in_trial, module, modules, serve, simulated, telling
 
 SERVICE = serve(simulated(), simulated("other"))
@@ -101,6 +102,14 @@ class TestCalling:
 
         with pytest.raises(SignatureError, match="missing input 'c'"):
             Add(signature=Needs)(a=1, b=2)
+
+    def test_a_prompt_needs_a_signature(self) -> None:
+        class Shows(LMFanIn):
+            def forward(self, inputs: Any) -> Any:
+                return self._ask_about_all([], inputs)
+
+        with pytest.raises(SignatureError, match="Shows has no signature, and so no prompt"):
+            Shows(lm_modules=[lm()])(query="?")
 
     def test_a_class_may_have_a_signature_class(self) -> None:
         class Needs(Signature):
@@ -416,6 +425,20 @@ class TestDescription:
     def test_a_text_that_names_no_format_is_described_as_it_is(self) -> None:
         named = MostCommonOperator(answer_format="nothing")
         assert named.describe()["attributes"]["answer_format"] == "nothing"
+
+    def test_of_a_users_class_changes_with_the_version_of_a_built_in_base_and_not_with_its_source(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Derived(MostCommonOperator):
+            version = 3
+
+        before = Derived().describe()["version"]
+        (base,) = before["bases"]
+        assert (before["own"], before["bases"][base]) == (3, 1)
+        assert "tests/operators/test_base.py" in before["user code"]
+        assert not [name for name in before["user code"] if "ember_bench" in name]
+        monkeypatch.setattr(MostCommonOperator, "version", 2)
+        assert Derived().describe()["version"] == {**before, "bases": {base: 2}}
 
     def test_changes_with_the_version_of_a_built_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
         before = MostCommonOperator().describe()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from ember_bench.errors import ConfigError, UnknownNameError
-from ember_bench.graph import NoNGraphData, vmap
+from ember_bench.graph import NoNGraphData, to_mermaid, vmap
 from ember_bench.graph.architecture import load_architecture
 from ember_bench.graph.jitting.api import JittedOperator
 from ember_bench.models import ModelService
@@ -39,9 +39,9 @@ from ember_bench.operators import (
     operator,
     save_operator,
 )
-from ember_bench.operators.cards import NodeCard
+from ember_bench.operators.base import operator_class
+from ember_bench.operators.cards import Builder, NodeCard, card_of
 from ember_bench.operators.fan_in import LMFanIn, Verifying
-from ember_bench.operators.operator_classes import operator_class
 from ember_bench.operators.references import reference, resolve
 from ember_bench.registry import Cards, default_roots
 from tests.operators import networks
@@ -119,6 +119,10 @@ def trees(draw: st.DrawFn) -> Operator:
     return draw(inner)
 
 
+def build(card: NodeCard | dict[str, Any]) -> Operator:
+    return Builder(service=SERVICE).operator(NodeCard.model_validate(card))
+
+
 def sharing(root: Operator) -> list[int]:
     """Return, for each place of an LM module, the first place at which the same one stands."""
     modules = [id(lm) for _, lm, _ in root.named_lm_modules()]
@@ -130,13 +134,13 @@ def sharing(root: Operator) -> list[int]:
 def test_what_is_built_from_a_card_is_described_as_what_it_was_made_of(tree: Operator) -> None:
     card = NodeCard.model_validate(
         yaml.safe_load(
-            yaml.safe_dump(tree.to_card().model_dump(exclude_defaults=True), sort_keys=False)
+            yaml.safe_dump(card_of(tree).model_dump(exclude_defaults=True), sort_keys=False)
         )
     )
-    built = Operator.from_card(card, SERVICE)
+    built = build(card)
     assert built.describe() == tree.describe()
     assert sharing(built) == sharing(tree)
-    assert built.to_card() == card
+    assert card_of(built) == card
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -196,7 +200,7 @@ def test_a_card_is_loaded_by_a_program_that_has_imported_nothing_else(tmp_path: 
 
 def test_a_mapped_operator_is_saved_with_what_it_maps() -> None:
     saved = vmap(graph_in_graph(maker(SERVICE, MODELS[0])), max_concurrency=2)
-    built = Operator.from_card(saved.to_card(), SERVICE)
+    built = build(card_of(saved))
     assert built.describe() == saved.describe()
     batch = [{**QUESTION, "query": f"{n}?"} for n in range(3)]
 
@@ -216,7 +220,7 @@ def test_a_graph_is_saved_with_its_nodes_in_their_order(tmp_path: Path) -> None:
     assert inner["edges"] == {"drafts": [], "vote": ["drafts"]}
     loaded = load_operator(tmp_path / "graph.yaml", SERVICE)
     assert isinstance(loaded, NoNGraphData)
-    assert loaded.to_mermaid() == NETWORKS["NoNGraphData"].to_mermaid()  # type: ignore[attr-defined]
+    assert to_mermaid(loaded) == to_mermaid(NETWORKS["NoNGraphData"])  # type: ignore[arg-type]
 
 
 def test_a_built_in_name_is_not_taken_by_another_class() -> None:
@@ -249,8 +253,8 @@ def test_a_card_is_short_and_readable(tmp_path: Path) -> None:
 
 
 def test_a_saved_operator_can_be_a_node_of_an_architecture(tmp_path: Path) -> None:
-    card = PromptMixin(prefixes=["$5? "]).to_card().model_dump(exclude_defaults=True)
-    nodes = {"mix": card, "shared": NETWORKS["Critic"].to_card().model_dump(exclude_defaults=True)}
+    card = card_of(PromptMixin(prefixes=["$5? "])).model_dump(exclude_defaults=True)
+    nodes = {"mix": card, "shared": card_of(NETWORKS["Critic"]).model_dump(exclude_defaults=True)}
     folder = tmp_path / "architectures"
     folder.mkdir()
     (folder / "mine.yaml").write_text(
@@ -268,9 +272,9 @@ class Answer(BaseModel):
 def test_models_of_a_signature_are_saved_by_their_path() -> None:
     signature = Signature(prompt_template="{query}", structured_output=Answer, input_model=Answer)
     saved = EnsembleOperator(lm_modules=[module(SERVICE, MODELS[0])], signature=signature)
-    card = saved.to_card().model_dump()
+    card = card_of(saved).model_dump()
     assert card["signature"]["structured_output"] == "tests.operators.test_cards:Answer"
-    assert Operator.from_card(card, SERVICE).describe() == saved.describe()
+    assert build(card).describe() == saved.describe()
 
 
 class Scorer:
@@ -284,7 +288,7 @@ class Scorer:
 @pytest.mark.parametrize("score", [lambda *_: 1.0, Scorer().score, Scorer()])
 def test_a_function_without_a_name_is_refused(score: Any) -> None:
     with pytest.raises(ConfigError, match=r"BestOf\.score cannot be saved: .*@function") as caught:
-        BestOf(score=score).to_card()
+        card_of(BestOf(score=score))
     assert "define it at the top of a module" in str(caught.value)
 
 
@@ -300,8 +304,8 @@ def test_a_registered_function_is_saved_by_its_name() -> None:
         return len(response)
 
     saved = BestOf(score=length)
-    assert saved.to_card().arguments == {"score": {"callable": "length"}}
-    assert Operator.from_card(saved.to_card()).describe() == saved.describe()
+    assert card_of(saved).arguments == {"score": {"callable": "length"}}
+    assert build(card_of(saved)).describe() == saved.describe()
     with pytest.raises(ConfigError, match="function 'length' is already registered"):
         function("length")(many_words)
     with pytest.raises(UnknownNameError, match="unknown function 'lenth'; did you mean 'length'"):
@@ -329,7 +333,7 @@ class Echo(Operator):
 def test_a_registered_class_of_ones_own_can_be_saved() -> None:
     lm = module(SERVICE, MODELS[0])
     saved = Echo(times=2, lm=lm, lm_modules=[lm, lm])
-    built = Operator.from_card(saved.to_card(), SERVICE)
+    built = build(card_of(saved))
     assert built.describe() == saved.describe()
     assert sharing(built) == sharing(saved) == [0, 0, 0]
 
@@ -351,15 +355,15 @@ class Forgetful(Operator):
     ("thing", "message"),
     [
         (Unknown(), "Unknown cannot be saved: no operator is registered under that name"),
-        (Forgetful(size=1), "it keeps what its constructor is given as 'size' in no attribute"),
-        (Echo(times=object()), r"Echo\.times cannot be saved: <object .* is no plain data"),
-        (Echo(times={1: 2}), "the key 1 is no text"),
-        (Echo(times={"callable": "len"}), "would be read otherwise"),
+        (Forgetful(size=1), "it has no attribute 'size' with the constructor's argument"),
+        (Echo(times=object()), r"Echo\.times cannot be saved: <object .* is not plain data"),
+        (Echo(times={1: 2}), "the key 1 is not a text"),
+        (Echo(times={"callable": "len"}), "reads as an object"),
     ],
 )
 def test_what_cannot_be_saved_says_why(thing: Operator, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        thing.to_card()
+        card_of(thing)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
-"""PromptMixin and Map: many prompts of one, an operator over many entries."""
+"""PromptMixin, Map and vmap: many prompts of one, an operator over many entries."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ember_bench import vmap
 from ember_bench.errors import SignatureError
 from ember_bench.operators import (
     EnsembleOperator,
@@ -16,8 +17,9 @@ from ember_bench.operators import (
     MostCommonOperator,
     PromptMixin,
 )
+from tests.graph.programs import Models, Rephrase, delays
 from tests.operators.networks import assert_accuracy, majority, run_items
-from tests.support.models import module, serve, simulated
+from tests.support.models import in_trial, keys, module, serve, simulated
 
 texts = st.lists(st.text(max_size=5), min_size=1, max_size=4)
 
@@ -100,3 +102,53 @@ def test_a_failure_within_a_map_is_raised_as_it_is() -> None:
 
     with pytest.raises(ZeroDivisionError):
         Map(operator=Function(fail))(queries=[1, 0])
+
+
+class TestVmap:
+    def test_outputs_are_in_the_order_of_the_inputs(self) -> None:
+        models = Models([5, 0, 2])
+        mapped = vmap(Rephrase(lm_modules=models.lms[:1]))
+        outputs = mapped([{"text": text} for text in "abcd"])
+        assert len(outputs) == 4
+        assert models.most_in_flight == 4
+
+    def test_no_more_than_max_concurrency_are_under_way(self) -> None:
+        models = Models([5, 0, 2])
+        vmap(models.lms[0], max_concurrency=2)(list("abcdef"))
+        assert models.most_in_flight == 2
+        with pytest.raises(ValueError, match="at least 1"):
+            vmap(models.lms[0], max_concurrency=0)
+
+    @settings(max_examples=50, deadline=None)
+    @given(times=delays, limit=st.none() | st.integers(1, 4))
+    def test_identities_do_not_depend_on_timing(self, times: list[int], limit: int | None) -> None:
+        models = Models()
+        operator = Rephrase(lm_modules=models.lms[:1])
+        batch = [{"text": text} for text in ("a", "a", "b", "a")]
+        expected, strand = in_trial(lambda: vmap(operator, max_concurrency=1)(batch))
+        models._delays = times
+        found, other = in_trial(lambda: vmap(operator, max_concurrency=limit)(batch))
+        assert (found, sorted(keys(other))) == (expected, sorted(keys(strand)))
+
+    def test_after_a_failure_no_further_entry_is_started(self) -> None:
+        started: list[int] = []
+
+        def fail(entry: int) -> None:
+            started.append(entry)
+            raise ValueError(f"entry {entry}")
+
+        with pytest.raises(ValueError, match="entry 0"):
+            vmap(fail, max_concurrency=1)([0, 1, 2])
+        assert started == [0]
+
+    def test_the_entry_that_failed_is_named(self) -> None:
+        with pytest.raises(ZeroDivisionError) as caught:
+            vmap(lambda n: 1 // n)([1, 0])
+        assert caught.value.__notes__ == ["in entry 1 of the batch"]
+
+    def test_an_empty_batch(self) -> None:
+        assert vmap(Rephrase())([]) == []
+
+    def test_what_cannot_be_called_is_refused(self) -> None:
+        with pytest.raises(TypeError, match="vmap takes an operator"):
+            vmap(3)  # type: ignore[arg-type]

@@ -130,7 +130,7 @@ def test_what_is_not_there_is_an_error_with_near_matches() -> None:
         root.replace("operators.0.lms.2", "b")
     with pytest.raises(UnknownNameError, match="did you mean 'simulated:a'"):
         root.replace("simulated:aa", "b")
-    with pytest.raises(ValueError, match="is no part of this Sequential"):
+    with pytest.raises(ValueError, match="is not a part of this Sequential"):
         root.replace(MostCommonOperator(), MostCommonOperator())
     with pytest.raises(UnknownNameError, match="nobody"):
         root.replace("a", "nobody")

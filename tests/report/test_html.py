@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ember_bench.drawing.html import Html, joined, tag, text
+from ember_bench.experiment.results import comparison
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.models.store.response_store import StoredAnswers
-from ember_bench.report.html import html_report
 from ember_bench.report.html_answer import answer, front
 from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_report import html_report
 from tests.support.workspace import Workspace, single, vote
 
 
@@ -197,6 +198,25 @@ class TestThePage:
         assert chart.count("<circle") == 21
         assert "Those on the front are named" in page
         assert 'class="scroll wide"' in page  # 21 rows are shown at once
+
+    def test_computes_each_paired_difference_once(
+        self, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        workspace.run()
+        computed, differ = [], comparison.stats.paired_difference
+
+        def counted(*values: Any, **options: Any) -> Any:
+            computed.append(values)
+            return differ(*values, **options)
+
+        monkeypatch.setattr(comparison.stats, "paired_difference", counted)
+        found = contents(workspace)
+        html_report(found)
+        assert len(computed) == len(found.compared) > 0
+        for cell in found.summary.cells:
+            if (own := cell.comparison) is not None:
+                shared = found.compared[cell.name]
+                assert (own.difference, own.p_value) == (shared.difference, shared.p_value)
 
     def test_shows_accuracy_by_category(self, workspace: Workspace) -> None:
         workspace.run()

@@ -13,8 +13,8 @@ import pytest
 
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.models.store.response_store import StoredAnswers
-from ember_bench.report.html import html_report
 from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_report import html_report
 from tests.security.test_hostile_text import BROWSER
 from tests.support.chromium import chromium
 from tests.support.workspace import Workspace, single, vote

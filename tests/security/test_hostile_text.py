@@ -19,7 +19,8 @@ from rich.text import Text
 
 from ember_bench.cli._output import put, put_json, put_text, say
 from ember_bench.cli._progress import Alive
-from ember_bench.drawing.plot import accuracy_plot
+from ember_bench.drawing.accuracy_page import accuracy_page
+from ember_bench.drawing.text import clean, clean_json, escape_markdown, one_line
 from ember_bench.errors import SignatureError
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.graph.data import NoNGraphData
@@ -28,7 +29,6 @@ from ember_bench.models import ModelInfo, ModelRegistry
 from ember_bench.operators import EnsembleOperator, Function, LMModule, LMModuleConfig
 from ember_bench.operators.signature import Signature
 from ember_bench.report import markdown, table
-from ember_bench.report.text import clean, clean_json, escape_markdown, one_line
 from ember_bench.tracking.fields import cell_tags, escaped_markdown, experiment_tags
 from tests.cli.conftest import Command
 from tests.support.workspace import Workspace, single
@@ -209,14 +209,14 @@ class TestPages:
     @pytest.mark.parametrize("text", ALL)
     def test_of_accuracy_and_cost_have_no_element_that_a_name_made(self, text: str) -> None:
         usual, hostile = Elements(), Elements()
-        usual.feed(accuracy_plot(hostile_summary("x")))
-        hostile.feed(accuracy_plot(hostile_summary(text)))
+        usual.feed(accuracy_page(hostile_summary("x")))
+        hostile.feed(accuracy_page(hostile_summary(text)))
         assert hostile.found == usual.found
         assert not hostile.comments
 
     @pytest.mark.parametrize("text", ALL)
     def test_allow_no_scripts_and_load_nothing(self, text: str) -> None:
-        page = accuracy_plot(hostile_summary(text))
+        page = accuracy_page(hostile_summary(text))
         assert "default-src 'none'; style-src 'unsafe-inline'" in page
         elements = Elements()
         elements.feed(page)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import copy
+import html
 import io
+import json
 import logging
 import pickle
 import socket
@@ -46,7 +48,7 @@ SECRETS = (IN_ENVIRONMENT, ON_CARD, OF_PROVIDER, IN_ADDRESS, OF_TRACKING)
 LEAKY = """\
 import os
 from ember_bench.operators.base import Operator
-from ember_bench.operators.operator_classes import operator
+from ember_bench.operators import operator
 
 @operator
 class Leaky(Operator):
@@ -378,3 +380,46 @@ class TestATextWithoutSecrets:
         for name in ("MONKEY", "PWD", "OLDPWD", "TOKENS", "KEY_FILE"):
             monkeypatch.setenv(name, "/home/me/bench")
         assert without_secrets("see /home/me/bench") == "see /home/me/bench"
+
+
+FORMS = {
+    "itself": lambda s: s,
+    "quoted": quote,
+    "quoted wholly": lambda s: quote(s, safe=""),
+    "quoted twice": lambda s: quote(quote(s, safe=""), safe=""),
+    "JSON": lambda s: json.dumps(s)[1:-1],
+    "JSON in JSON": lambda s: json.dumps(json.dumps(s))[3:-3],
+    "JSON with escaped slashes": lambda s: s.replace("/", "\\/"),
+    "JSON with every character escaped": lambda s: "".join(f"\\u{ord(c):04x}" for c in s),
+    "HTML": html.escape,
+    "base64": lambda s: base64.b64encode(s.encode()).decode(),
+    "base64 for addresses": lambda s: base64.urlsafe_b64encode(s.encode()).decode(),
+    **{
+        f"Basic credentials of {user}": lambda s, user=user: base64.b64encode(
+            f"{user}:{s}".encode()
+        ).decode()
+        for user in ("a", "me", "you", "user")
+    },
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_key_is_hidden_in_whatever_form_it_is_written(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = 'sk-Q7/f3+k"Lm&Z2é'
+    monkeypatch.setattr(secrets, "_given", {secret})
+    assert without_secrets(f"key: {FORMS[form](secret)}; no more") == "key: ***; no more"
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("Authorization: Basic bWU6cHc=", "Authorization: Basic ***"),
+        ("authorization: basic dXNlcjpwYXNzd29yZA==.", "authorization: basic ***."),
+        ("a basic understanding of it", "a basic understanding of it"),
+        ("Basic English: words", "Basic English: words"),
+    ],
+)
+def test_basic_credentials_are_hidden_and_words_are_not(text: str, hidden: str) -> None:
+    assert redacted(text) == hidden

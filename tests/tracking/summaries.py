@@ -9,11 +9,11 @@ import msgspec
 
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
+    BaselineDifference,
     CellSummary,
-    Comparison,
     DatasetSummary,
-    Estimate,
     ExperimentSummary,
+    Quantity,
     RunSummary,
 )
 from ember_bench.tracking.messages import TracedCall, TracedNode, TracedTrial
@@ -27,14 +27,14 @@ COLUMNS = (
 TRACED = "primes/vote(k=3)"
 
 
-def estimate(value: float, half: float = 0.03) -> Estimate:
-    return Estimate(value, value - half, value + half, "wilson")
+def estimate(value: float, half: float = 0.03) -> Quantity:
+    return Quantity(value, value - half, value + half, "wilson")
 
 
 def cell(index: int = 0, **changes: Any) -> CellSummary:
     k = 2 * index + 1
     accuracy = 0.5 + 0.45 * (1 - 0.8**index)
-    comparison = Comparison(
+    comparison = BaselineDifference(
         "primes/single", 100, estimate(accuracy - 0.5), 20, 8, 0.012, 0.034, "mcnemar", True
     )
     made = CellSummary(
@@ -52,8 +52,8 @@ def cell(index: int = 0, **changes: Any) -> CellSummary:
         accuracy=estimate(accuracy),
         accuracy_worst=None,
         accuracy_best=None,
-        cost_per_item=Estimate(0.001 * k, 0.0009 * k, 0.0011 * k, "t"),
-        cost_per_correct=Estimate(0.002 * k, 0.0018 * k, 0.0022 * k, "ratio"),
+        cost_per_item=Quantity(0.001 * k, 0.0009 * k, 0.0011 * k, "t"),
+        cost_per_correct=Quantity(0.002 * k, 0.0018 * k, 0.0022 * k, "ratio"),
         latency_seconds=estimate(1.5, 0.1),
         latency_p50=1.4,
         latency_p95=2.5,

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ember_bench.tracking import digest_of, fields
-from ember_bench.tracking.digest import cell_digest
+from ember_bench.tracking.contents import cell_digest
 from tests.tracking.summaries import cell, estimate, summary
 
 ALLOWED = re.compile(r"^[/\w.\- :]*$")

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from ember_bench.errors import ConfigError
-from ember_bench.experiment.results.comparison import compare
-from ember_bench.experiment.results.pairing import Group, pair_up
+from ember_bench.experiment.results.comparison import Group, compare, pair_up
 from ember_bench.tracking import TrackingError
 from ember_bench.tracking.log_experiment import record
 from ember_bench.tracking.messages import Log
@@ -114,9 +113,9 @@ class TestContent:
         assert five.asked.evaluator_identity == "exact@1"
         assert five.asked.revision == "0" * 40
         assert len(five.scores) == 60
-        (place,) = (i for i, item in enumerate(five.items.asked) if item.id == "item-3")
+        (place,) = (i for i, item in enumerate(five.items) if item.id == "item-3")
         assert five.items.clusters(np.asarray([place])) == ["passage-1"]
-        (place,) = (i for i, item in enumerate(five.items.asked) if item.id == "item-0")
+        (place,) = (i for i, item in enumerate(five.items) if item.id == "item-0")
         assert five.answers_to(place) == ["0"]
         assert group.baselines == {"primes": single}
 

@@ -101,8 +101,7 @@ def test_an_experiment_is_logged_and_brought_up_to_date(server: str, tmp_path: P
     assert run.data.metrics["live/accuracy"] == 0.5
     assert run.inputs.dataset_inputs[0].dataset.name == "primes"
 
-    from ember_bench.experiment.results.comparison import compare
-    from ember_bench.experiment.results.pairing import pair_up
+    from ember_bench.experiment.results.comparison import compare, pair_up
     from ember_bench.tracking.reading import read_runs
 
     pairs = pair_up([read_runs("demo", server)])

@@ -1,4 +1,4 @@
-"""The budget of a run: the grid's, checked before anything is asked."""
+"""The budget of a grid, checked before the first call."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ember_bench.models.worst_case import unbounded
 def budget_problems(
     spec: BudgetSpec | None, document: Document, cells: Sequence[Cell]
 ) -> list[Problem]:
-    """Return what keeps a grid's budget from being kept, each at its place."""
+    """Return the reasons why a grid's budget cannot be kept, each with its place."""
     if spec is None:
         return []
     models = {model.model_id for cell in cells for model in cell.models}
@@ -52,7 +52,7 @@ def budget_of(spec: BudgetSpec | None, cells: Iterable[Cell]) -> Budget | None:
 
 
 def _unbounded(spec: BudgetSpec, cells: Iterable[Cell]) -> Iterator[str]:
-    """Yield why what a capped call costs is not known before it is made."""
+    """Yield the reasons why the highest cost of a capped call is unknown in advance."""
     for cell in cells:
         capped = spec.run is not None or isinstance(spec.cells, float)
         capped = capped or (isinstance(spec.cells, dict) and cell.name in spec.cells)

@@ -1,4 +1,4 @@
-"""The plan of an experiment: how many calls it makes and what they may cost, before any is made."""
+"""The forecast of an experiment: the number of its calls and their cost, before the first call."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import provider_class
 from ember_bench.registry import Cards
 
-# Calls are a matter of structure: a few items show it. What is known already is not.
+# The structure of calls shows on a few items. The answers that are stored already do not.
 _ITEMS: Final = 12
 _MOST_CALLS: Final = 40_000
 
 
 class Range(msgspec.Struct, frozen=True):
-    """From the fewest to the most, where it depends on what the models answer.
+    """The range of a number that depends on the models' answers.
 
     The most is over all casts; the fewest over those whose answers can be read.
     """
@@ -40,7 +40,7 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class CellForecast(msgspec.Struct, frozen=True):
-    """What one cell is going to ask.
+    """The forecast of one cell.
 
     Attributes:
         trials: Items x epochs.
@@ -48,8 +48,8 @@ class CellForecast(msgspec.Struct, frozen=True):
         shared: Those of them that a cell above it makes, or one of its own trials.
         stored: Those of the rest whose answers are in the response store.
         made: Those that are left: requests.
-        expected_usd: What `made` costs on average; None if a price is unknown.
-        worst_usd: What `made` costs at most; None if a price is unknown or nothing limits it.
+        expected_usd: Average cost of `made`; None if a price is unknown.
+        worst_usd: Highest cost of `made`; None if a price is unknown or nothing limits it.
     """
 
     name: str
@@ -66,10 +66,10 @@ class CellForecast(msgspec.Struct, frozen=True):
 
 
 class Forecast(msgspec.Struct, frozen=True):
-    """What an experiment is going to ask; the numbers are the sums over its cells.
+    """The forecast of an experiment; the numbers are sums over its cells.
 
     Attributes:
-        assumptions: What the numbers rest on, in sentences.
+        assumptions: Assumptions of the numbers, as sentences.
     """
 
     name: str
@@ -104,7 +104,7 @@ def forecast(
         cards: The registries in force.
         registry: The models.
         known: Answers that are there already.
-        data_dir: Where recorded data is.
+        data_dir: The folder of recorded data.
         unsafe_code: Run the targets' code without a sandbox where there is none.
 
     Raises:
@@ -178,7 +178,7 @@ class _Rehearsed:
         self.tallies: dict[tuple[int, Cast], _Tally] = {}
 
     async def run(self) -> _Rehearsed:
-        """Rehearse, first one trial of each cell to see how many there may be."""
+        """Rehearse; the first trial of each cell decides how many more are affordable."""
         self._choose(1)
         await self._rehearse()
         cost = sum(tally.calls for tally in self.tallies.values())
@@ -188,7 +188,7 @@ class _Rehearsed:
         return self
 
     def scale(self, dataset: str) -> float:
-        """Return how many trials one rehearsed trial stands for."""
+        """Return the number of trials that one rehearsed trial stands for."""
         return self._trials(dataset) / len(self.units[dataset])
 
     @property

@@ -1,4 +1,4 @@
-"""A stand-in for the models: graphs run on it as on the real ones, and nothing is asked or paid.
+"""A stand-in for the models: graphs run on it without requests or costs.
 
 It answers with the item's target, with answers that differ from each other, or with what no answer
 can be read out of (a `Cast`); answers that are known already are given as they are. What it notes
@@ -33,7 +33,7 @@ ASSUMED_OUTPUT_TOKENS: Final = 300
 """Length of an answer of which nothing is known."""
 CHARACTERS_PER_TOKEN: Final = 4
 
-# What wraps a message on its way to the model.
+# Text around a message on its way to the model.
 _TOKENS_PER_MESSAGE: Final = 16
 # A private character in each answer tells, in a later prompt, that the whole answer stands there.
 _FIRST_MARK: Final = 0xF0000
@@ -42,7 +42,7 @@ _MARK: Final = re.compile(f"[{chr(_FIRST_MARK)}-{chr(_FIRST_MARK + _MARKS)}]")
 
 
 class Cast(Enum):
-    """What the stand-in answers."""
+    """The kinds of answers of the stand-in."""
 
     RIGHT = "right"
     DIFFERENT = "different"
@@ -50,7 +50,7 @@ class Cast(Enum):
 
 
 class KnownAnswers(Protocol):
-    """Answers that need not be asked for: a response store, read only."""
+    """Answers that need no request: a response store, read only."""
 
     def get(self, key: bytes) -> Completion | None:
         """Return the stored answer of a call, or None."""
@@ -77,8 +77,8 @@ class Asked:
         key: The call key.
         model_id: Who would be asked.
         known: Whether the answer is there already.
-        expected_usd: What it would cost on average; None if unknown.
-        worst_usd: What it could cost at most; None if unknown.
+        expected_usd: Its average cost; None if unknown.
+        worst_usd: Its highest cost; None if unknown.
     """
 
     key: bytes
@@ -89,7 +89,7 @@ class Asked:
 
 
 class Rehearsal(ModelService):
-    """Answers in place of the models, and notes what it was asked.
+    """Answers in place of the models and counts the calls.
 
     Args:
         registry: The models.
@@ -106,10 +106,10 @@ class Rehearsal(ModelService):
         self.improvised = 0
         """Answers that were made up; without any, every cast gives the same."""
         self.unfinished = 0
-        """Trials that an exception ended: an operator could not go on with what it was given."""
+        """Number of trials that ended in an exception: an operator rejected its inputs."""
 
     def trial(self, cell: Cell, questions: Questions, item: int, epoch: int, cast: Cast) -> None:
-        """Run one trial; call it in a greenlet of the bridge, then `take` what it asked."""
+        """Run one trial in a greenlet of the bridge; `take` returns its calls."""
         subject = questions.items[item]
         self._script = _Script(cast, subject, _other_targets(questions, subject))
         self._lengths = []
@@ -136,10 +136,6 @@ class Rehearsal(ModelService):
         calls = [self._placed(request, module) for request, module in requests]
         return [await self._stand_in(call, provider) for call, provider in calls]
 
-    async def count(self, request: Request, module: object = None) -> None:
-        """Count `request` as made, without making it."""
-        self._placed(request, module)
-
     def _placed(self, request: Request, module: object) -> tuple[Call, Provider | None]:
         strand = strands.current.get() or Strand(TrialContext())
         provider = self._provider(request.model)
@@ -151,7 +147,7 @@ class Rehearsal(ModelService):
         known = self._known.get(call.key) if self._known is not None else None
         recorded = known is None and provider is not None and _is_recorded(provider)
         if recorded and provider is not None:
-            # To look into a file is to ask nobody, and it says what a call costs.
+            # Reading a file is no request, and gives the price of a call.
             known = await provider.complete(call)
         if known is not None:
             cost = known.cost_usd
@@ -202,7 +198,7 @@ class Rehearsal(ModelService):
         return expected, cost.most(most_in, length.most)
 
     def _provider(self, model: ModelInfo) -> Provider | None:
-        """Return the model's provider; None where a key is missing, which a plan does not need."""
+        """Return the model's provider; None if its key is missing, which a plan does not need."""
         if model.fingerprint not in self._providers:
             try:
                 self._providers[model.fingerprint] = provider_class(model.provider_name)(model)
@@ -213,7 +209,7 @@ class Rehearsal(ModelService):
 
 @dataclass(frozen=True, slots=True)
 class _Script:
-    """What is answered to one item."""
+    """The answers to one item."""
 
     cast: Cast
     item: Item | None
@@ -233,7 +229,7 @@ class _Script:
 
 
 def _other_targets(questions: Questions, item: Item) -> list[str]:
-    """Return what is readable as an answer to `item`, and wrong."""
+    """Return a readable and wrong answer to `item`."""
     few = questions.items[:50]
     return list(dict.fromkeys(i.target for i in few if i.target != item.target))
 

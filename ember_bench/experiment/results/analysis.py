@@ -1,28 +1,28 @@
-"""From trial rows to what an experiment found; every number is computed from the stored rows."""
+"""The computation of an experiment's summary from its stored trials."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
 
 from ember_bench import stats
-from ember_bench.experiment.results.cell_data import (
+from ember_bench.experiment.results.cells import (
     BoolArray,
     CellData,
+    CellResults,
     CellTotals,
     FloatArray,
-    IntArray,
     StoredCells,
 )
-from ember_bench.experiment.results.description import CellDescription
+from ember_bench.experiment.results.comparison import Pair, adjusted_p_values
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
+    BaselineDifference,
     CellSummary,
-    Comparison,
-    Estimate,
+    Quantity,
     ExperimentSummary,
     RunSummary,
 )
@@ -39,81 +39,56 @@ class Analysis:
 
     Args:
         store: The trial store.
-        read: Its cells, if somebody else reads them too.
+        read: Its cells, if other code reads them too.
+
+    Attributes:
+        pairs: Cells with their baselines by the cell's name, if `read` keeps its cells; only those
+            with items in common.
     """
 
     def __init__(self, store: TrialRows, read: StoredCells | None = None) -> None:
         self.store = store
-        self.read = StoredCells(store) if read is None else read
+        self.read = StoredCells(store, keep=False) if read is None else read
         self.asked = store.description
         self.level = self.asked.level
-        # Nobody asks for a cell again but those who read them too.
-        self._read_cell = self.read.read_once if read is None else self.read.cell
-        self._baseline_scores: dict[str, FloatArray] = {}
+        self.pairs: dict[str, Pair] = {}
+        self._baselines: dict[str, CellResults] = {}
 
     def summary(self, run: RunSummary) -> ExperimentSummary:
-        """Return what the experiment found; `run` says what the last run did."""
-        asked = self.asked
-        cells = self.cells()
-        return ExperimentSummary(
-            name=asked.name,
-            digest=asked.digest,
-            version=asked.version,
-            seed=asked.seed,
-            epochs=asked.epochs,
-            failures=asked.failures,
-            level=self.level,
-            baseline=asked.baseline,
-            simulated=any(cell.simulated for cell in cells),
-            datasets=asked.datasets,
-            cells=cells,
-            spend_usd=self.store.all_totals().spend_usd,
-            run=run,
-        )
+        """Return the summary of the experiment; `run` describes the last run."""
+        return self.asked.summary(self.cells(), self.store.all_totals().spend_usd, run)
 
     def cells(self) -> list[CellSummary]:
-        """Return what each cell came to, compared with its baseline."""
+        """Return the summary of each cell, compared with its baseline."""
         cells, baselines = self.asked.cells, self.asked.baselines.values()
-        # Baselines first: the scores of the others need not be held then, nor their trials.
+        # Baselines first: the trials of the other cells need not be held then.
         order = sorted(range(len(cells)), key=lambda index: cells[index].name not in baselines)
         found = {index: self._cell(index) for index in order}
-        return self._with_holm([found[index] for index in range(len(cells))])
+        self._baselines.clear()
+        return _with_holm([found[index] for index in range(len(cells))])
 
     def _cell(self, index: int) -> CellSummary:
-        cell, (data, totals) = self.asked.cells[index], self._read_cell(index)
-        counted = None if self.asked.failures == "wrong" else ~data.failed
-        scores = data.means(data.score, counted)
+        cell, totals = self.read.cell(index)
         if cell.name in self.asked.baselines.values():
-            self._baseline_scores[cell.name] = scores
-        return self._compared(index, self._summary(cell, data, totals, scores), scores)
+            self._baselines[cell.name] = cell
+        return self._summary(index, cell, totals)
 
-    def _summary(
-        self, cell: CellDescription, data: CellData, totals: CellTotals, scores: FloatArray
-    ) -> CellSummary:
-        """Return the summary of a cell, its comparison pending."""
-        scheduled = self.asked.scheduled(cell)
+    def _summary(self, index: int, cell: CellResults, totals: CellTotals) -> CellSummary:
+        """Return the summary of a cell, the correction of its p-value pending."""
+        described, data = self.asked.cells[index], cell.data
+        scheduled = self.asked.scheduled(described)
         outcomes = np.bincount(data.outcome, minlength=len(OUTCOMES))
         outcomes[OUTCOMES.index("skipped")] = scheduled - len(data.outcome)
         failed = data.failed
         # A failed trial's calls, and their critical path, end somewhere in the middle.
         costs = _present(data.means(data.cost, _known(data.cost, ~failed)))
         latencies = _present(data.means(data.latency, _known(data.latency, ~failed)))
-        accuracy = stats.mean_score(
-            _present(scores), clusters=self._clusters(cell, ~np.isnan(scores)), level=self.level
-        )
-        return CellSummary(
-            name=cell.name,
-            label=cell.label,
-            dataset=cell.dataset,
-            architecture=cell.architecture,
-            parameters=cell.parameters,
-            models=cell.models,
-            simulated=cell.simulated,
-            oracle=cell.oracle,
-            scheduled=scheduled,
+        return described.summary(
+            scheduled,
             items=data.items_done,
             outcomes=dict(zip(OUTCOMES, outcomes.tolist(), strict=True)),
-            accuracy=_estimate(accuracy),
+            accuracy=self._accuracy(cell, ~np.isnan(cell.scores)),
+            # `stats.failure_bounds` takes as much memory again as all the rest.
             accuracy_worst=_mean(data.means(data.score)) if failed.any() else None,
             accuracy_best=(
                 _mean(data.means(np.where(failed, 1.0, data.score))) if failed.any() else None
@@ -128,15 +103,20 @@ class Analysis:
             calls_shared=totals.calls_used - totals.calls_made,
             input_tokens=totals.input_tokens,
             output_tokens=totals.output_tokens,
-            spend_usd=_spend(totals, replayed=cell.replayed),
-            comparison=None,
-            categories=self._categories(cell, scores),
-            replayed=cell.replayed,
+            spend_usd=_spend(totals, replayed=described.replayed),
+            comparison=self._comparison(index, cell),
+            categories=self._categories(cell),
             pass_at_k=self._pass_at_k(data),
         )
 
-    def _pass_at_k(self, data: CellData) -> dict[int, Estimate]:
-        """Estimate it over the items of which all epochs are done."""
+    def _accuracy(self, cell: CellResults, chosen: BoolArray) -> Quantity | None:
+        """Return the mean score of the items that are chosen."""
+        clusters = cell.items.clusters(chosen)
+        scores = cell.scores if chosen.all() else cell.scores[chosen]
+        return _estimate(stats.mean_score(scores, clusters=clusters, level=self.level))
+
+    def _pass_at_k(self, data: CellData) -> dict[int, Quantity]:
+        """Quantity it over the items of which all epochs are done."""
         epochs = self.asked.epochs
         if epochs == 1 or not np.isin(data.score, (0.0, 1.0)).all():
             return {}
@@ -147,100 +127,72 @@ class Analysis:
         for k in sorted({k for k in _SHOWN_PASSES if k < epochs} | {epochs}):
             estimate = stats.mean_pass_at_k(samples[whole], correct[whole], k, level=self.level)
             if estimate is not None:
-                found[k] = Estimate.of(estimate)
+                found[k] = Quantity.of(estimate)
         return found
 
-    def _cost_per_correct(self, data: CellData) -> Estimate | None:
-        # What failed trials cost was spent on the way to the right answers.
+    def _cost_per_correct(self, data: CellData) -> Quantity | None:
+        # The cost of failed trials is part of the price of the right answers.
         if np.isnan(data.cost).any():
             return None
         costs, scores = (_present(data.means(values)) for values in (data.cost, data.score))
         return _estimate(stats.cost_per_correct(costs, scores, level=self.level))
 
-    def _categories(self, cell: CellDescription, scores: FloatArray) -> dict[str, Estimate]:
-        names, numbers = self.read.items(cell.dataset).categories
-        found = {}
-        for number, name in enumerate(names):
-            chosen = (numbers == number) & ~np.isnan(scores)
-            clusters = self._clusters(cell, chosen)
-            estimate = stats.mean_score(scores[chosen], clusters=clusters, level=self.level)
-            if estimate is not None:
-                found[name] = Estimate.of(estimate)
-        return found
-
-    def _clusters(self, cell: CellDescription, chosen: BoolArray) -> list[str] | None:
-        items = self.read.items(cell.dataset)
-        return items.clusters(np.flatnonzero(chosen)) if items.asked.clustered else None
-
-    def _compared(self, index: int, summary: CellSummary, scores: FloatArray) -> CellSummary:
-        """Return the summary with its comparison to the baseline, Holm's correction pending."""
-        cell = self.asked.cells[index]
-        baseline = self.asked.baselines.get(cell.dataset)
-        if baseline is None or baseline == cell.name:
-            return summary
-        theirs = self._baseline_scores[baseline]
-        both = ~np.isnan(scores) & ~np.isnan(theirs)
-        found = stats.paired_difference(
-            scores[both],
-            theirs[both],
-            clusters=self._clusters(cell, both),
-            level=self.level,
-            seed=self.asked.seed,
+    def _categories(self, cell: CellResults) -> dict[str, Quantity]:
+        names, numbers = cell.items.categories
+        scored = ~np.isnan(cell.scores)
+        found = (
+            (name, self._accuracy(cell, (numbers == number) & scored))
+            for number, name in enumerate(names)
         )
-        if found is None:
-            return summary
-        interval = found.interval
-        comparison = Comparison(
+        return {name: accuracy for name, accuracy in found if accuracy is not None}
+
+    def _comparison(self, index: int, cell: CellResults) -> BaselineDifference | None:
+        """Return the difference to the baseline, Holm's correction pending."""
+        baseline = self.asked.baselines.get(cell.asked.name)
+        if baseline is None or baseline == cell.name:
+            return None
+        pair = Pair(cell, self._baselines[baseline])
+        if (found := pair.found) is None:
+            return None
+        if self.read.keep:
+            self.pairs[cell.name] = pair
+        return BaselineDifference(
             baseline=baseline,
             items=found.n,
-            difference=Estimate(
-                found.difference,
-                interval.low if interval else None,
-                interval.high if interval else None,
-                "paired",
-            ),
+            difference=pair.difference,
             wins=found.wins,
             losses=found.losses,
             p_value=found.p_value,
             p_holm=None,
             test=found.test,
             shared_draws=self._share_calls(
-                index, self.asked.places[baseline], np.flatnonzero(both)
+                index, self.asked.places[baseline], pair.items[:_ITEMS_LOOKED_AT].tolist()
             ),
         )
-        return msgspec.structs.replace(summary, comparison=comparison)
 
-    def _share_calls(self, a: int, b: int, items: IntArray) -> bool:
-        for item in items[:_ITEMS_LOOKED_AT].tolist():
+    def _share_calls(self, a: int, b: int, items: Iterable[int]) -> bool:
+        for item in items:
             first, second = self.store.calls(a, item, 0), self.store.calls(b, item, 0)
             if first and second and {c.key for c in first} & {c.key for c in second}:
                 return True
         return False
 
-    @staticmethod
-    def _with_holm(cells: list[CellSummary]) -> list[CellSummary]:
-        """Correct the p-values over the family of all comparisons but those of oracles.
 
-        An oracle is a bound that nobody can use, so it is no hypothesis about a system; counting it
-        would only weaken what is said about the others.
-        """
-        family = [
-            (i, cell.comparison, cell.comparison.p_value)
-            for i, cell in enumerate(cells)
-            if cell.comparison is not None
-            and cell.comparison.p_value is not None
-            and not cell.oracle
-        ]
-        adjusted: Iterable[float] = stats.holm([p for _, _, p in family]) if family else ()
-        corrected = list(cells)
-        for (i, comparison, _), p_holm in zip(family, adjusted, strict=True):
-            changed = msgspec.structs.replace(comparison, p_holm=float(p_holm))
-            corrected[i] = msgspec.structs.replace(cells[i], comparison=changed)
-        return corrected
+def _with_holm(cells: Sequence[CellSummary]) -> list[CellSummary]:
+    """Return the cells with the p-values of their comparisons corrected over all of them."""
+    p_values = [c.comparison.p_value if c.comparison and not c.oracle else None for c in cells]
+    return [
+        cell
+        if cell.comparison is None
+        else msgspec.structs.replace(
+            cell, comparison=msgspec.structs.replace(cell.comparison, p_holm=p_holm)
+        )
+        for cell, p_holm in zip(cells, adjusted_p_values(p_values), strict=True)
+    ]
 
 
 def _spend(totals: CellTotals, *, replayed: bool) -> float | None:
-    """Return the US dollars paid; None if some request was made whose price is unknown."""
+    """Return the US dollars paid; None if the price of a request is unknown."""
     return None if totals.unpriced and not replayed else totals.spend_usd
 
 
@@ -251,13 +203,13 @@ def _present(values: FloatArray) -> FloatArray:
 
 
 def _known(values: FloatArray, asked: BoolArray) -> BoolArray:
-    """Return `asked`, or nothing if any value asked for is unknown: a mean of the rest misleads."""
+    """Return `asked`, or no trial if a value of them is unknown: a mean of the rest misleads."""
     known: BoolArray = asked & ~np.isnan(values[asked]).any()
     return known
 
 
-def _estimate(estimate: stats.Estimate | None) -> Estimate | None:
-    return None if estimate is None else Estimate.of(estimate)
+def _estimate(estimate: stats.Estimate | None) -> Quantity | None:
+    return None if estimate is None else Quantity.of(estimate)
 
 
 def _value(estimate: stats.Estimate | None) -> float | None:

@@ -1,7 +1,7 @@
-"""How well a graph's nodes choose, and what each candidate is worth: from stored answers alone.
+"""Statistics of the nodes that choose among responses, computed from stored answers.
 
-Where a node is given several responses, what they would have scored is known as well as what the
-node made of them. The graphs are run again on stored answers, as in `rescoring`; no model is asked.
+If a node receives several responses, the score of each response is known as well as the score of
+the node's answer. The graphs run again on stored answers, as in `rescoring`, without a request.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ember_bench import bridge, stats
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.rescoring import fitting_trials
 from ember_bench.experiment.results.rows import StoredTrials
-from ember_bench.experiment.results.summary import Estimate
+from ember_bench.experiment.results.summary import Quantity
 from ember_bench.experiment.trial import ItemSubject, Trial, graph_inputs, score_output
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand, TrialContext
-from ember_bench.operators.merging import merge_inputs
+from ember_bench.operators.base import merge_inputs
 
 _AT_ONCE = 200
 
@@ -32,37 +32,37 @@ class MemberSummary(msgspec.Struct, frozen=True):
 
     Attributes:
         member: Its place among the responses, from 0.
-        accuracy: Of its own answer.
+        accuracy: Accuracy of its own answer.
         shapley: Its share of the accuracy of the plurality vote of all; they sum to it.
         leave_one_out: The vote's accuracy lost without it; negative if it harms.
     """
 
     member: int
-    accuracy: Estimate
-    shapley: Estimate
-    leave_one_out: Estimate
+    accuracy: Quantity
+    shapley: Quantity
+    leave_one_out: Quantity
 
 
 class VotePoint(msgspec.Struct, frozen=True):
-    """What k of the responses before a choice would have scored, over all choices of k.
+    """The expected scores of k of the responses before a choice, over all subsets of size k.
 
     Attributes:
-        vote: Of their plurality vote.
-        best: Of the best of them.
+        vote: Score of their plurality vote.
+        best: Score of the best of them.
     """
 
     k: int
-    vote: Estimate
-    best: Estimate
+    vote: Quantity
+    best: Quantity
 
 
 class ChoiceSummary(msgspec.Struct, frozen=True):
     """A node that makes one answer of several responses.
 
     Attributes:
-        operator: What it runs.
+        operator: Class of its operator.
         items: Items it was seen on.
-        judged: What it accepted and refused: a verifier's verdicts; else it accepts the responses
+        judged: Its decisions: a verifier's verdicts; other nodes accept the responses
             whose answer it gives. Counts of (right and accepted, wrong and accepted, right and
             refused, wrong and refused) responses.
         sensitivity: Share of the right responses that are accepted; None if there were none.
@@ -74,7 +74,7 @@ class ChoiceSummary(msgspec.Struct, frozen=True):
         gap: Oracle less chosen: what a perfect choice would add.
         recovered: Share of the way from random to oracle that it goes; None if they are equal.
         beyond: Items on which its answer scores more than every response.
-        members: Where each item has as many responses; from the first epoch.
+        members: Each candidate, from the first epoch; empty if items have unequal numbers of responses.
         votes: The same, for every k up to their number.
     """
 
@@ -82,13 +82,13 @@ class ChoiceSummary(msgspec.Struct, frozen=True):
     operator: str
     items: int
     judged: tuple[int, int, int, int]
-    sensitivity: Estimate | None
-    specificity: Estimate | None
-    precision: Estimate | None
-    chosen: Estimate
-    random: Estimate
-    oracle: Estimate
-    gap: Estimate
+    sensitivity: Quantity | None
+    specificity: Quantity | None
+    precision: Quantity | None
+    chosen: Quantity
+    random: Quantity
+    oracle: Quantity
+    gap: Quantity
     recovered: float | None
     beyond: int
     members: list[MemberSummary]
@@ -97,7 +97,7 @@ class ChoiceSummary(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Seen:
-    """What one node was given and gave, by trial."""
+    """Inputs and answers of one node, by trial."""
 
     item: list[int] = field(default_factory=list)
     epoch: list[int] = field(default_factory=list)
@@ -165,7 +165,7 @@ def observe(experiment: Experiment, trial: Trial) -> dict[str, Any] | None:
 def _note(
     seen: _Seen, experiment: Experiment, trial: Trial, name: str, outputs: Mapping[str, Any]
 ) -> None:
-    """Note what a node made of its responses, if it had several and made an answer of them."""
+    """Record the answer of a node and the scores of its responses, if it had several."""
     cell = experiment.cells[trial.cell]
     questions = experiment.questions[cell.dataset]
     item, evaluator = questions.items[trial.item], questions.evaluator
@@ -192,10 +192,10 @@ def _summary(name: str, operator: str, seen: _Seen, level: float) -> ChoiceSumma
     blind = np.asarray([float(np.mean(scores)) for scores in seen.scores])
     oracle = np.maximum(best, chosen)
 
-    def mean(values: np.ndarray) -> Estimate:
+    def mean(values: np.ndarray) -> Quantity:
         found = stats.mean_score(stats.item_means(values, seen.item).means, level=level)
         assert found is not None  # noqa: S101 - there are items
-        return Estimate.of(found)
+        return Quantity.of(found)
 
     judged = stats.confusion(
         [verdict for verdicts in seen.accepted for verdict in verdicts],
@@ -213,9 +213,9 @@ def _summary(name: str, operator: str, seen: _Seen, level: float) -> ChoiceSumma
             judged.false_negatives,
             judged.true_negatives,
         ),
-        sensitivity=Estimate.of(judged.sensitivity) if judged.sensitivity else None,
-        specificity=Estimate.of(judged.specificity) if judged.specificity else None,
-        precision=Estimate.of(judged.precision) if judged.precision else None,
+        sensitivity=Quantity.of(judged.sensitivity) if judged.sensitivity else None,
+        specificity=Quantity.of(judged.specificity) if judged.specificity else None,
+        precision=Quantity.of(judged.precision) if judged.precision else None,
         chosen=mean(chosen),
         random=mean(blind),
         oracle=mean(oracle),
@@ -228,7 +228,7 @@ def _summary(name: str, operator: str, seen: _Seen, level: float) -> ChoiceSumma
 
 
 def _members(seen: _Seen, level: float) -> Iterator[MemberSummary]:
-    """Yield what each place among the responses is worth, where all items have as many."""
+    """Yield the value of each place among the responses, if all items have the same number."""
     first = _of_first_epoch(seen)
     if not first:
         return
@@ -241,14 +241,14 @@ def _members(seen: _Seen, level: float) -> Iterator[MemberSummary]:
         assert accuracy is not None  # noqa: S101 - there are items
         yield MemberSummary(
             member=member,
-            accuracy=Estimate.of(accuracy),
-            shapley=_with(found.shapley[member], found.shapley_intervals[member]),
-            leave_one_out=_with(found.leave_one_out[member], found.leave_one_out_intervals[member]),
+            accuracy=Quantity.of(accuracy),
+            shapley=Quantity.with_interval(found.shapley[member], found.shapley_intervals[member], "t"),
+            leave_one_out=Quantity.with_interval(found.leave_one_out[member], found.leave_one_out_intervals[member], "t"),
         )
 
 
 def _votes(seen: _Seen, level: float) -> Iterator[VotePoint]:
-    """Yield what smaller votes would have scored, where all items have as many responses."""
+    """Yield the expected scores of smaller votes, if all items have the same number of responses."""
     first = _of_first_epoch(seen)
     scores = [seen.scores[row] for row in first]
     if not first:
@@ -258,8 +258,8 @@ def _votes(seen: _Seen, level: float) -> Iterator[VotePoint]:
     for number, k in enumerate(found.k.tolist()):
         yield VotePoint(
             k=k,
-            vote=_with(found.vote[number], found.vote_intervals[number]),
-            best=_with(found.oracle[number], found.oracle_intervals[number]),
+            vote=Quantity.with_interval(found.vote[number], found.vote_intervals[number], "t"),
+            best=Quantity.with_interval(found.oracle[number], found.oracle_intervals[number], "t"),
         )
 
 
@@ -267,8 +267,3 @@ def _of_first_epoch(seen: _Seen) -> list[int]:
     """Return the rows of the first epoch; none if they have not all as many responses."""
     first = [row for row, epoch in enumerate(seen.epoch) if epoch == 0]
     return first if len({len(seen.scores[row]) for row in first}) == 1 else []
-
-
-def _with(value: float, interval: stats.Interval | None) -> Estimate:
-    low, high = (interval.low, interval.high) if interval else (None, None)
-    return Estimate(float(value), low, high, "t")

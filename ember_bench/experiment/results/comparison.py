@@ -2,152 +2,166 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import msgspec
 import numpy as np
 
 from ember_bench import stats
 from ember_bench.errors import ConfigError
-from ember_bench.experiment.results.cell_data import BoolArray, FloatArray, IntArray
-from ember_bench.experiment.results.cell_results import CellResults
-from ember_bench.experiment.results.summary import Estimate
-
-Correction = Literal["holm", "bh"]
-CORRECTIONS: tuple[Correction, ...] = ("holm", "bh")
-
-
-class Side(msgspec.Struct, frozen=True):
-    """One of the two cells of a comparison.
-
-    Attributes:
-        source: The experiment or run that it is of.
-        accuracy: Mean score over the items that both have, in [0, 1].
-        items: Items with at least one trial that counts.
-        scheduled: Items that its grid asks; None where that is not known.
-        failed: Trials that ended in an error.
-    """
-
-    source: str
-    cell: str
-    label: str
-    dataset: str
-    simulated: bool
-    oracle: bool
-    accuracy: float
-    items: int
-    scheduled: int | None
-    failed: int
-
-
-class Flip(msgspec.Struct, frozen=True):
-    """An item that one cell scores higher on than the other.
-
-    Attributes:
-        score: Of the cell, mean over its epochs.
-        baseline_score: Of the baseline.
-        answers: Of the cell, by epoch; None where none could be read.
-        baseline_answers: Of the baseline.
-    """
-
-    item: str
-    question: str | None
-    target: str | None
-    score: float
-    baseline_score: float
-    answers: list[str | None]
-    baseline_answers: list[str | None]
-
-
-class PairedComparison(msgspec.Struct, frozen=True):
-    """A cell against a baseline.
-
-    Attributes:
-        items: Items that both have; everything else here is over these.
-        clusters: How many clusters they come in; None if each stands for itself.
-        difference: Accuracy of the cell minus that of the baseline, in [-1, 1].
-        effect_items: The same in items: how many more the cell gets.
-        wins: Items that the cell scores higher on.
-        losses: Items that the baseline scores higher on.
-        mcnemar_p: Exact, two-sided; None where a score is not 0 or 1, or items have clusters.
-        sign_flip_p: Of the sign-flip permutation test, two-sided; whole clusters flip.
-        p_value: The one of the two that `test` names.
-        p_adjusted: The same, corrected over all comparisons made together; None for an oracle,
-            which is a bound and not a system, and is not counted.
-        cost_ratio: How many times the baseline the cell costs; None if a price is unknown.
-        best_probability: Of the cell to be the most accurate of those that are compared with one
-            baseline, this among them; on the items that all of them have; None if there is none,
-            and for an oracle.
-        differing: What makes the two not comparable, if they were compared all the same.
-        flips: Items that they score differently on: those won, then those lost; empty where only
-            their numbers were asked for.
-    """
-
-    cell: Side
-    baseline: Side
-    items: int
-    clusters: int | None
-    difference: Estimate
-    effect_items: float
-    wins: int
-    losses: int
-    mcnemar_p: float | None
-    sign_flip_p: float
-    p_value: float
-    p_adjusted: float | None
-    test: str
-    cost_ratio: Estimate | None
-    best_probability: float | None
-    differing: list[str]
-    flips: list[Flip]
-
-
-class ComparisonTable(msgspec.Struct, frozen=True):
-    """Comparisons made together.
-
-    Attributes:
-        correction: `holm`, or `bh` for Benjamini-Hochberg.
-        level: Confidence level of the intervals.
-        baseline_best: Of each baseline to be the best among what is compared with it, in the
-            order in which baselines first come.
-        left_out: Pairs of cells without an item that both have.
-    """
-
-    correction: Correction
-    level: float
-    pairs: list[PairedComparison]
-    baseline_best: list[float | None]
-    left_out: list[str]
+from ember_bench.experiment.results.cells import BoolArray, CellResults, FloatArray, IntArray
+from ember_bench.experiment.results.items import AskedItems
+from ember_bench.experiment.results.summary import (
+    Comparison,
+    ComparisonTable,
+    Correction,
+    Quantity,
+    Flip,
+    Side,
+)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What is to be compared."""
+    """A cell and its baseline; their paired difference is computed once."""
 
     cell: CellResults
     baseline: CellResults
 
     @cached_property
+    def found(self) -> stats.PairedDifference | None:
+        """The paired difference of the scores; None without an item in common."""
+        first, second = self.scores
+        return stats.paired_difference(
+            first,
+            second,
+            clusters=self.clusters,
+            level=self.baseline.level,
+            seed=self.baseline.seed,
+        )
+
+    @property
+    def difference(self) -> Quantity:
+        """Accuracy of the cell minus that of the baseline, in [-1, 1]."""
+        assert self.found is not None  # noqa: S101 - only called for pairs with common items
+        return Quantity.with_interval(self.found.difference, self.found.interval, "paired")
+
+    @cached_property
+    def clusters(self) -> list[str] | None:
+        """The clusters of the items in common; None if each item stands for itself."""
+        return self.cell.items.clusters(self._both)
+
+    @property
     def items(self) -> IntArray:
-        """The places, among the cell's items, of those that both have a score of."""
-        return np.flatnonzero(~np.isnan(self.cell.scores) & ~np.isnan(self.baseline_scores))
+        """The places, among the cell's items, of those with a score in both cells."""
+        return np.flatnonzero(self._both)
+
+    @property
+    def scores(self) -> tuple[FloatArray, FloatArray]:
+        """The scores of the cell and of the baseline on the items in common."""
+        both = self._both
+        if both.all():  # which spares a copy
+            return self.cell.scores, self.baseline_scores
+        return self.cell.scores[both], self.baseline_scores[both]
+
+    @cached_property
+    def _both(self) -> BoolArray:
+        """Mask of the cell's items with a score in both cells."""
+        return ~np.isnan(self.cell.scores) & ~np.isnan(self.baseline_scores)
 
     @cached_property
     def baseline_scores(self) -> FloatArray:
-        """Those of the baseline for the cell's items; NaN where it has none."""
+        """The baseline's scores in the order of the cell's items; NaN for items that it lacks."""
         return self.of_baseline(self.baseline.scores)
 
     def of_baseline(self, values: FloatArray) -> FloatArray:
-        """Return what the baseline's items have, shape (n_items,), for the cell's."""
-        return _taken(values, self.cell.items.match(self.baseline.items).places)
+        """Return values of the baseline's items, shape (n_items,), in the order of the cell's."""
+        return _taken(values, self.cell.items, self.baseline.items)
+
+    def of_cell(self, values: FloatArray) -> FloatArray:
+        """Return values of the cell's items, shape (n_items,), in the order of the baseline's."""
+        return _taken(values, self.baseline.items, self.cell.items)
 
 
-def _taken(values: FloatArray, places: IntArray) -> FloatArray:
-    """Return the values at places; NaN for -1."""
-    return np.append(values, np.nan)[places]
+def _taken(values: FloatArray, items: AskedItems, source: AskedItems) -> FloatArray:
+    """Return for each of `items` its value among those of `source`, NaN if it is not there."""
+    return values if items is source else np.append(values, np.nan)[items.match(source).places]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells that were named together.
+
+    Attributes:
+        name: As they were named.
+        cells: In the order of their grid.
+        baselines: The baselines of their own experiment, by dataset.
+    """
+
+    name: str
+    cells: Sequence[CellResults]
+    baselines: Mapping[str, CellResults]
+
+
+
+def pair_up(groups: Sequence[Group]) -> list[Pair]:
+    """Return the pairs to compare.
+
+    The cells of a single group are compared with the baseline of their experiment. If there are
+    several groups, each cell of the later ones is compared with one of the first: the cell of the
+    same name, else the only one on the same dataset. Two cells that were named alone are compared
+    also if their datasets differ.
+
+    Raises:
+        ConfigError: if there is no pair.
+    """
+    if len(groups) == 1:
+        return _with_own_baselines(groups[0])
+    first, *others = groups
+    pairs = [
+        Pair(cell, reference)
+        for group in others
+        for cell in group.cells
+        if (reference := _reference(cell, first, alone=len(group.cells) == 1)) is not None
+        and reference is not cell
+    ]
+    if not pairs:
+        names = ", ".join(group.name for group in others)
+        raise ConfigError(
+            f"nothing to compare: no cell of {names} has the name, or is alone on the dataset, of"
+            f" one of {first.name}; name the cells: EXPERIMENT/CELL"
+        )
+    return pairs
+
+
+def _with_own_baselines(group: Group) -> list[Pair]:
+    pairs = [
+        Pair(cell, baseline)
+        for cell in group.cells
+        if (baseline := group.baselines.get(cell.asked.name)) is not None
+        and baseline.name != cell.name
+    ]
+    if not pairs:
+        raise ConfigError(
+            f"nothing to compare: {group.name} is, or has only, the cell that others are compared"
+            " with; name another one"
+        )
+    return pairs
+
+
+def _reference(cell: CellResults, group: Group, *, alone: bool) -> CellResults | None:
+    """Return the baseline of `cell`; on another dataset only if the cell was named alone."""
+    if len(group.cells) == 1:
+        reference = group.cells[0]
+        return reference if alone or reference.asked.name == cell.asked.name else None
+    named = [other for other in group.cells if other.name == cell.name]
+    beside = [other for other in group.cells if other.asked.name == cell.asked.name]
+    for found in (named, beside):
+        if len(found) == 1:
+            return found[0]
+    return None
 
 
 def compare(
@@ -157,7 +171,7 @@ def compare(
     anyway: bool = False,
     flips: bool = True,
 ) -> ComparisonTable:
-    """Compare each pair on the items that both have: same id and, where it is known, content.
+    """Compare each pair on its common items, which have the same id and, if known, content.
 
     Args:
         pairs: At least one; p-values are corrected over all of them.
@@ -177,26 +191,42 @@ def compare(
             *_explained(bad, "are not comparable", "--anyway compares what coincides")
         )
     found = [_compared(pair, flips=flips) for pair in pairs]
-    systems = [number for number, pair in enumerate(pairs) if not pair.cell.oracle]
-    adjust = stats.holm if correction == "holm" else stats.benjamini_hochberg
-    adjusted = adjust([found[number].p_value for number in systems])
-    for number, p_adjusted in zip(systems, adjusted, strict=True):
-        found[number] = msgspec.structs.replace(found[number], p_adjusted=float(p_adjusted))
+    p_adjusted = adjusted_p_values(
+        [None if pair.cell.oracle else pair.p_value for pair in found], correction
+    )
     best, baseline_best = _best(pairs)
     return ComparisonTable(
         correction=correction,
         level=pairs[0].baseline.level,
         pairs=[
-            msgspec.structs.replace(pair, best_probability=share)
-            for pair, share in zip(found, best, strict=True)
+            msgspec.structs.replace(pair, p_adjusted=p, best_probability=share)
+            for pair, p, share in zip(found, p_adjusted, best, strict=True)
         ],
         baseline_best=baseline_best,
         left_out=[f"{_name(pair.cell)} and {_name(pair.baseline)}" for pair in empty],
     )
 
 
+def adjusted_p_values(
+    p_values: Sequence[float | None], correction: Correction = "holm"
+) -> list[float | None]:
+    """Correct p-values over all comparisons of systems.
+
+    Args:
+        p_values: None for the comparison of an oracle. An oracle is an upper limit and not a
+            system, so that its difference is no hypothesis; to count it would weaken the others.
+        correction: The method.
+
+    Returns:
+        The corrected p-values in the same order; None for oracles.
+    """
+    adjust = stats.holm if correction == "holm" else stats.benjamini_hochberg
+    adjusted = iter(adjust([p for p in p_values if p is not None]).tolist())
+    return [None if p is None else next(adjusted) for p in p_values]
+
+
 def differences(pair: Pair) -> Iterator[str]:
-    """Say in sentences what makes two cells not comparable."""
+    """Yield the reasons why two cells are not comparable, as sentences."""
     a, b = pair.cell, pair.baseline
     if a.asked.evaluator_identity != b.asked.evaluator_identity:
         if a.asked.evaluator == b.asked.evaluator:
@@ -227,7 +257,7 @@ def _item_differences(a: CellResults, b: CellResults) -> Iterator[str]:
 
 
 def _explained(pairs: Sequence[Pair], verdict: str, *advice: str) -> list[str]:
-    """Say of pairs what is wrong with them, once where it is the same for several."""
+    """Return the problems of pairs as sentences; a problem of several pairs is named once."""
     alike: dict[tuple[str, ...], list[Pair]] = {}
     for pair in pairs:
         datasets = (f"{side.source}/{side.asked.name}" for side in (pair.cell, pair.baseline))
@@ -245,28 +275,19 @@ def _name(cell: CellResults) -> str:
     return f"{cell.source}/{cell.name}"
 
 
-def _compared(pair: Pair, *, flips: bool) -> PairedComparison:
-    a, b, items = pair.cell, pair.baseline, pair.items
-    first, second = a.scores[items], pair.baseline_scores[items]
-    clusters = a.items.clusters(items)
-    level, seed = b.level, b.seed
-    found = stats.paired_difference(first, second, clusters=clusters, level=level, seed=seed)
+def _compared(pair: Pair, *, flips: bool) -> Comparison:
+    a, b, items, found = pair.cell, pair.baseline, pair.items, pair.found
     assert found is not None  # noqa: S101 - there are items, see `compare`
+    first, second = pair.scores
     sign_flip = found.p_value
     if found.test == "mcnemar":
-        sign_flip = stats.sign_flip_test(first - second, seed=seed).p_value
-    interval = found.interval
-    return PairedComparison(
+        sign_flip = stats.sign_flip_test(first - second, seed=b.seed).p_value
+    return Comparison(
         cell=_side(a, first),
         baseline=_side(b, second),
         items=found.n,
-        clusters=None if clusters is None else len(set(clusters)),
-        difference=Estimate(
-            found.difference,
-            interval.low if interval else None,
-            interval.high if interval else None,
-            "paired",
-        ),
+        clusters=None if pair.clusters is None else len(set(pair.clusters)),
+        difference=pair.difference,
         effect_items=found.items,
         wins=found.wins,
         losses=found.losses,
@@ -275,7 +296,7 @@ def _compared(pair: Pair, *, flips: bool) -> PairedComparison:
         p_value=found.p_value,
         p_adjusted=None,
         test=found.test,
-        cost_ratio=_cost_ratio(pair, level),
+        cost_ratio=_cost_ratio(pair, b.level),
         best_probability=None,
         differing=list(differences(pair)),
         flips=[_flip(pair, item) for item in _flipped(items, first - second)] if flips else [],
@@ -297,7 +318,7 @@ def _side(cell: CellResults, scores: FloatArray) -> Side:
     )
 
 
-def _cost_ratio(pair: Pair, level: float) -> Estimate | None:
+def _cost_ratio(pair: Pair, level: float) -> Quantity | None:
     """Return the ratio over the items that finished in both; None if a price is unknown."""
     if not (pair.cell.priced and pair.baseline.priced):
         return None
@@ -306,7 +327,7 @@ def _cost_ratio(pair: Pair, level: float) -> Estimate | None:
     if not both.any():
         return None
     ratio = stats.cost_ratio(costs[0][both], costs[1][both], level=level)
-    return None if ratio is None else Estimate.of(ratio)
+    return None if ratio is None else Quantity.of(ratio)
 
 
 def _flipped(items: IntArray, difference: FloatArray) -> Iterator[int]:
@@ -317,12 +338,12 @@ def _flipped(items: IntArray, difference: FloatArray) -> Iterator[int]:
 
 def _flip(pair: Pair, place: int) -> Flip:
     a, b = pair.cell, pair.baseline
-    item = a.items.asked[place]
+    item = a.items[place]
     there = int(a.items.match(b.items).places[place])
     return Flip(
         item=item.id,
-        question=item.question or b.items.asked[there].question or None,
-        target=item.target or b.items.asked[there].target or None,
+        question=item.question or b.items[there].question or None,
+        target=item.target or b.items[there].target or None,
         score=float(a.scores[place]),
         baseline_score=float(b.scores[there]),
         answers=a.answers_to(place),
@@ -344,7 +365,10 @@ def _best(pairs: Sequence[Pair]) -> tuple[list[float | None], list[float | None]
         baseline = pairs[everyone[0]].baseline
         members = [number for number in everyone if not pairs[number].cell.oracle]
         scores = np.column_stack(
-            [baseline.scores, *(_for_baseline(pairs[number]) for number in members)]
+            [
+                baseline.scores,
+                *(pairs[number].of_cell(pairs[number].cell.scores) for number in members),
+            ]
         )
         items = np.flatnonzero(_whole(scores))
         if not items.size:
@@ -360,11 +384,6 @@ def _best(pairs: Sequence[Pair]) -> tuple[list[float | None], list[float | None]
         for number, share in zip(members, found[1:], strict=True):
             shares[number] = float(share)
     return shares, baselines
-
-
-def _for_baseline(pair: Pair) -> FloatArray:
-    """Return the cell's scores of the baseline's items; NaN where it has none."""
-    return _taken(pair.cell.scores, pair.baseline.items.match(pair.cell.items).places)
 
 
 def _whole(values: FloatArray) -> BoolArray:

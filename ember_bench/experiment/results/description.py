@@ -1,17 +1,23 @@
-"""What an experiment asks, as its trial store keeps it: enough to read results without the grid."""
+"""The description of an experiment in its trial store, which makes results readable without the grid."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ember_bench import __version__
+from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.results.items import AskedItems
-from ember_bench.experiment.results.summary import DatasetSummary
+from ember_bench.experiment.results.summary import (
+    CellSummary,
+    DatasetSummary,
+    ExperimentSummary,
+    RunSummary,
+)
 from ember_bench.graph.data import NoNGraphData
 
 if TYPE_CHECKING:
@@ -23,7 +29,7 @@ class NodeDescription(msgspec.Struct, frozen=True, array_like=True):
     """A node of a cell's graph, as a diagram shows it.
 
     Attributes:
-        operator: What it runs.
+        operator: Class of its operator.
         models: Ids of the models it asks, one for each LM module, in order.
         inputs: Names of the nodes whose outputs it is given.
         nodes: Those in it, if it is a graph itself.
@@ -40,7 +46,7 @@ class CellDescription(msgspec.Struct, frozen=True):
     """A cell, as `CellSummary` has it, without results.
 
     Attributes:
-        nodes: Of its graph, in graph order.
+        nodes: Nodes of its graph, in graph order.
     """
 
     name: str
@@ -54,6 +60,11 @@ class CellDescription(msgspec.Struct, frozen=True):
     replayed: bool
     nodes: list[NodeDescription]
 
+    def summary(self, scheduled: int, **found: Any) -> CellSummary:
+        """Return the summary of the cell, of `scheduled` trials; `found` are its other fields."""
+        shared = {name: getattr(self, name) for name in self.__struct_fields__ if name != "nodes"}
+        return CellSummary(**shared, scheduled=scheduled, **found)
+
 
 class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_defaults=True):
     """An experiment, as `ExperimentSummary` has it, without results.
@@ -64,6 +75,8 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         baselines: Name of the cell that others are compared with, by dataset.
         cells: In grid order.
         asked: The identity of what the table `asked` has, by dataset.
+        price_dates: Days on which the prices of its models were read, those of earlier runs
+            included.
         items: In the order in which they are asked, by dataset.
     """
 
@@ -80,6 +93,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     datasets: list[DatasetSummary]
     cells: list[CellDescription]
     asked: dict[str, str]
+    price_dates: list[str] = []
     items: Mapping[str, AskedItems] = {}
 
     @cached_property
@@ -99,8 +113,29 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         """Return the dataset of this name."""
         return next(dataset for dataset in self.datasets if dataset.name == name)
 
+    def summary(
+        self, cells: list[CellSummary], spend_usd: float, run: RunSummary
+    ) -> ExperimentSummary:
+        """Return the summary of the experiment from those of its cells."""
+        return ExperimentSummary(
+            name=self.name,
+            digest=self.digest,
+            version=self.version,
+            seed=self.seed,
+            epochs=self.epochs,
+            failures=self.failures,
+            level=self.level,
+            baseline=self.baseline,
+            simulated=any(cell.simulated for cell in cells),
+            datasets=self.datasets,
+            cells=cells,
+            spend_usd=spend_usd,
+            run=run,
+            price_dates=self.price_dates,
+        )
+
     def scheduled(self, cell: CellDescription) -> int:
-        """Return how many trials the grid asks for in `cell`."""
+        """Return the number of trials of `cell` in the grid."""
         return len(self.items[cell.dataset]) * self.epochs
 
 
@@ -110,7 +145,7 @@ def encode(description: Description) -> str:
 
 
 def decode(stored: str, database: sqlite3.Connection) -> Description:
-    """Return what `encode` made, with the items that the trial store has in its tables.
+    """Decode a description and add the items from the tables of the trial store.
 
     Raises:
         msgspec.MsgspecError: if it is none.
@@ -126,9 +161,15 @@ def decode(stored: str, database: sqlite3.Connection) -> Description:
 _decode: Final = msgspec.json.Decoder(Description).decode
 
 
-def describe(experiment: Experiment) -> Description:
-    """Return what `experiment` asks, but for its items, which its trial store has."""
+def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Description:
+    """Return an experiment's description without its items, which its trial store has.
+
+    Args:
+        experiment: The experiment.
+        earlier_dates: Dates of the prices in earlier runs.
+    """
     spec = experiment.spec
+    dates = {model.price_date.isoformat() for model in experiment.models if model.price_date}
     return Description(
         name=experiment.name,
         grid=str(experiment.path),
@@ -148,12 +189,13 @@ def describe(experiment: Experiment) -> Description:
                 digest=asked.dataset.digest,
                 items=len(asked.items),
                 evaluator=asked.evaluator.name,
-                evaluator_identity=asked.evaluator.identity,
+                evaluator_identity=evaluator_identity(asked.evaluator),
             )
             for name, asked in experiment.questions.items()
         ],
         cells=[_cell(cell) for cell in experiment.cells],
         asked={name: asked.identity for name, asked in experiment.questions.items()},
+        price_dates=sorted({*earlier_dates, *dates}),
     )
 
 

@@ -1,14 +1,17 @@
-"""The items that an experiment asks, as its trial store keeps them, read when they are needed."""
+"""The items of an experiment in its trial store, read when they are needed."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Final, Literal, overload
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 _PAGE: Final = 1 << 10
 _PAGES: Final = 16
@@ -29,28 +32,51 @@ ReadItems = Callable[[int, int], Sequence[AskedItem]]
 ReadLabels = Callable[[Literal["category", "cluster"]], Iterable[str | None]]
 
 
+@dataclass(frozen=True)
+class Match:
+    """The places of one list's items in another list.
+
+    Attributes:
+        places: For each item its place in the other list, -1 if that has no item of the same id
+            and content; shape (n_items,).
+        edited: Number of items with the same id and another content there.
+        missing: Number of ids that the other list does not have.
+    """
+
+    places: npt.NDArray[np.int64]
+    edited: int
+    missing: int
+
+
 class AskedItems(Sequence[AskedItem]):
     """The items of one dataset in the order in which they are asked, a few thousand in memory.
 
+    Trials refer to their items by place. The cells of one dataset share this list.
+
     Args:
-        count: How many there are.
+        count: Number of items.
         read: Returns those from one index up to another.
         labels: Returns the category, or the cluster, of each.
+        whole: Whether these are all items of the grid, and not only those that have a trial.
     """
 
-    def __init__(self, count: int, read: ReadItems, labels: ReadLabels) -> None:
+    def __init__(
+        self, count: int, read: ReadItems, labels: ReadLabels, *, whole: bool = True
+    ) -> None:
+        self.whole = whole
         self._count = count
         self._read_labels = labels
         # All of a dataset of the usual size; a large one is gone through page by page.
         self._page = lru_cache(_PAGES)(lambda page: read(page * _PAGE, (page + 1) * _PAGE))
 
     @classmethod
-    def of(cls, items: Sequence[AskedItem]) -> AskedItems:
+    def of(cls, items: Sequence[AskedItem], *, whole: bool = True) -> AskedItems:
         """Return items that are in memory anyway."""
         return cls(
             len(items),
             lambda start, end: items[start:end],
             lambda name: map(attrgetter(name), items),
+            whole=whole,
         )
 
     @classmethod
@@ -94,11 +120,66 @@ class AskedItems(Sequence[AskedItem]):
         for page in range(-(-self._count // _PAGE)):
             yield from self._page(page)
 
-    def categories(self) -> Iterator[str | None]:
-        """Yield the category of each."""
-        return iter(self._read_labels("category"))
+    @cached_property
+    def categories(self) -> tuple[list[str], npt.NDArray[np.int32]]:
+        """The names of the categories, sorted, and each item's index among them, -1 for none."""
+        found: dict[str | None, int] = {}
+        labels = (found.setdefault(label, len(found)) for label in self._read_labels("category"))
+        numbers = np.fromiter(labels, np.int32, len(self))
+        names = sorted(label for label in found if label is not None)
+        places: dict[str | None, int] = {label: place for place, label in enumerate(names)}
+        sorted_places = np.asarray([places.get(label, -1) for label in found], dtype=np.int32)
+        return names, sorted_places[numbers]
+
+    def clusters(self, chosen: npt.NDArray[np.int64 | np.bool_]) -> list[str] | None:
+        """Return the clusters of the chosen items; None if no item has a cluster.
+
+        An item without a cluster is a cluster of its own.
+
+        Args:
+            chosen: Places, or a mask of shape (n_items,).
+        """
+        if not self._clustered:
+            return None
+        items = [self[place] for place in np.arange(len(self))[chosen].tolist()]
+        if all(item.cluster is None for item in items):
+            return None
+        return [item.cluster if item.cluster is not None else f"\0{item.id}" for item in items]
+
+    def match(self, other: AskedItems) -> Match:
+        """Return the places of these items in another list; computed once for each list."""
+        if other is self:
+            return Match(np.arange(len(self), dtype=np.int64), 0, 0)
+        known = self._matches.get(id(other))
+        if known is None or known[0] is not other:
+            known = self._matches[id(other)] = other, self._match(other)
+        return known[1]
+
+    def _match(self, other: AskedItems) -> Match:
+        places = np.full(len(self), -1, dtype=np.int64)
+        edited = missing = 0
+        for number, item in enumerate(self):
+            place = other._places.get(item.id)
+            if place is None:
+                missing += 1
+            elif _same(item, other[place]):
+                places[number] = place
+            else:
+                edited += 1
+        return Match(places, edited, missing)
 
     @cached_property
-    def clustered(self) -> bool:
-        """Whether any is in a cluster."""
+    def _clustered(self) -> bool:
         return any(label is not None for label in self._read_labels("cluster"))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {item.id: place for place, item in enumerate(self)}
+
+    @cached_property
+    def _matches(self) -> dict[int, tuple[AskedItems, Match]]:
+        return {}
+
+
+def _same(one: AskedItem, other: AskedItem) -> bool:
+    return not (one.digest and other.digest) or one.digest == other.digest

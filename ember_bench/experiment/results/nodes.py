@@ -1,4 +1,4 @@
-"""What each node of a cell's graph takes of its cost, its latency and its tokens."""
+"""Cost, latency and tokens of each node of a cell's graph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from ember_bench import stats
 from ember_bench.experiment.results.rows import TrialRows
-from ember_bench.experiment.results.summary import Estimate
+from ember_bench.experiment.results.summary import Quantity
 from ember_bench.experiment.trial import CallEntry
 
 
@@ -20,16 +20,16 @@ class NodeSummary(msgspec.Struct, frozen=True):
 
     Attributes:
         node: Its name; "" for calls outside any node.
-        roles: What models were asked to do in it.
-        models: Which were asked.
+        roles: Roles of the model calls in it.
+        models: Ids of the models called.
         calls: Calls per trial.
         cost_usd: Per trial; None if a price is unknown.
         input_tokens: Per trial.
         output_tokens: Per trial.
-        latency_seconds: What it adds to a trial's critical path; None if a duration is unknown.
-        cost_share: Of the cell's cost, in [0, 1]; None if it is unknown or nothing.
-        token_share: Of the cell's tokens, in and out.
-        latency_share: Of the cell's latency.
+        latency_seconds: Its part of a trial's critical path; None if a duration is unknown.
+        cost_share: Share of the cell's cost, in [0, 1]; None if that is unknown or 0.
+        token_share: Share of the cell's tokens, in and out.
+        latency_share: Share of the cell's latency.
     """
 
     node: str
@@ -40,9 +40,9 @@ class NodeSummary(msgspec.Struct, frozen=True):
     input_tokens: float
     output_tokens: float
     latency_seconds: float | None
-    cost_share: Estimate | None
-    token_share: Estimate | None
-    latency_share: Estimate | None
+    cost_share: Quantity | None
+    token_share: Quantity | None
+    latency_share: Quantity | None
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class _Sums:
 
 
 def node_summaries(rows: TrialRows, cell: int) -> list[NodeSummary]:
-    """Return the nodes of a cell that asked models, in the order in which they first did.
+    """Return the nodes of a cell that called models, in the order of their first calls.
 
     The unit is the item, its epochs taken together.
     """
@@ -97,9 +97,9 @@ def node_summaries(rows: TrialRows, cell: int) -> list[NodeSummary]:
         for name in ("cost", "tokens", "latency")
     }
 
-    def part(sums: _Sums, name: str) -> Estimate | None:
+    def part(sums: _Sums, name: str) -> Quantity | None:
         found = stats.share(_by_item(getattr(sums, name), order), total[name], level=level)
-        return None if found is None else Estimate.of(found)
+        return None if found is None else Quantity.of(found)
 
     return [
         NodeSummary(

@@ -24,7 +24,7 @@ from ember_bench.models.store.sqlite import open_for_reading
 APPLICATION_ID: Final = 0x454D4254  # "EMBT"
 SCHEMA_VERSION: Final = 1
 DESCRIPTION: Final = "description"
-"""The fact that says what the experiment asks."""
+"""Name of the fact that holds the description of the experiment."""
 
 _AT_ONCE: Final = 10_000
 
@@ -38,7 +38,7 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """What one run, or all runs, of an experiment made and paid."""
+    """Calls and spending of one run, or of all runs, of an experiment."""
 
     spend_usd: float
     calls_made: int
@@ -57,7 +57,7 @@ class ItemNumbers:
         self.stored = stored
         numbers = np.frombuffer(stored, dtype=np.intc)
         self.index = array("i", [-1]) * (most + 1)
-        """By number, where the item is in the order; -1 if it is not asked."""
+        """Place of the item in the order, by its number; -1 if it is not part of the experiment."""
         self.indices = np.frombuffer(self.index, dtype=np.intc)
         """The same memory as an array."""
         self.indices[numbers] = np.arange(len(numbers), dtype=np.intc)
@@ -70,7 +70,7 @@ class TrialRows:
 
     Attributes:
         path: The file.
-        description: What the experiment asks; cells and items are numbered in its order.
+        description: The description of the experiment; cells and items are numbered in its order.
     """
 
     path: Path
@@ -88,7 +88,7 @@ class TrialRows:
 
         Args:
             cell: Its number.
-            names: Of columns.
+            names: Names of columns.
             first: Only those of the first so many items; None for all.
         """
         numbers = self._numbers[cell]
@@ -147,7 +147,7 @@ class TrialRows:
             yield item, epoch, _decode_calls(calls)
 
     def all_totals(self) -> RunTotals:
-        """Return what all runs of the experiment have made and paid."""
+        """Return the calls and spending of all runs of the experiment."""
         return self._totals("")
 
     def fact(self, name: str) -> str | None:
@@ -221,7 +221,7 @@ class StoredTrials(TrialRows):
         return {(item, epoch): print_ for item, epoch, print_ in self.columns(cell, _FINGERPRINT)}
 
     def failure(self, cell: int, item: int, epoch: int) -> dict[str, Any] | None:
-        """Return what a trial that ended in an error came to, by field of `TrialResult`.
+        """Return the result of a trial that ended in an error, by field of `TrialResult`.
 
         None if it is not stored, or did not end in an error.
         """

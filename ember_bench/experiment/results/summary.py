@@ -1,7 +1,8 @@
-"""What an experiment found, as data: the one source of the table, the files and the MLflow runs."""
+"""The summary of an experiment as data, from which tables, files and MLflow runs are made."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -12,9 +13,12 @@ if TYPE_CHECKING:
 Outcome = Literal["correct", "wrong", "partial", "unparsed", "error", "skipped"]
 OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "partial", "unparsed", "error", "skipped")
 
+Correction = Literal["holm", "bh"]
+CORRECTIONS: tuple[Correction, ...] = ("holm", "bh")
 
-class Estimate(msgspec.Struct, frozen=True):
-    """A value with its interval; the bounds are None where none is defined."""
+
+class Quantity(msgspec.Struct, frozen=True):
+    """A value with its interval, as files and tables have it; bounds are None if undefined."""
 
     value: float
     low: float | None
@@ -22,19 +26,23 @@ class Estimate(msgspec.Struct, frozen=True):
     method: str
 
     @classmethod
-    def of(cls, found: stats.Estimate) -> Estimate:
-        """Return an estimate of `ember_bench.stats` as summaries have it."""
-        interval = found.interval
+    def of(cls, found: stats.Estimate) -> Quantity:
+        """Return the value and the interval of an estimate."""
+        return cls.with_interval(found.value, found.interval, found.method)
+
+    @classmethod
+    def with_interval(cls, value: float, interval: stats.Interval | None, method: str) -> Quantity:
+        """Return a quantity from a value and an interval of `ember_bench.stats`."""
         low, high = (interval.low, interval.high) if interval is not None else (None, None)
-        return cls(found.value, low, high, found.method)
+        return cls(float(value), low, high, method)
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class BaselineDifference(msgspec.Struct, frozen=True):
     """The paired difference of a cell to the baseline, on the items that both have.
 
     Attributes:
         baseline: Name of the cell it is compared with.
-        items: How many items both have.
+        items: Number of common items.
         difference: Accuracy of the cell minus that of the baseline, in [-1, 1].
         wins: Items that the cell scores higher on.
         losses: Items that the baseline scores higher on.
@@ -47,7 +55,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
     baseline: str
     items: int
-    difference: Estimate
+    difference: Quantity
     wins: int
     losses: int
     p_value: float | None
@@ -57,7 +65,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class CellSummary(msgspec.Struct, frozen=True):
-    """What one cell came to.
+    """The summary of one cell.
 
     Attributes:
         name: Unique in the experiment: dataset, architecture and the parameters given.
@@ -65,12 +73,12 @@ class CellSummary(msgspec.Struct, frozen=True):
         dataset: Name of the dataset.
         architecture: Name of the architecture.
         parameters: All of its parameters, defaults included.
-        models: Ids of the models it asks.
-        simulated: Whether any of its answers was made up by a simulated model.
-        oracle: Whether it looks at the target, so that it is a bound and not a system.
-        scheduled: Trials the grid asks for (items x epochs).
+        models: Ids of the models it calls.
+        simulated: Whether any of its answers is from a simulated model.
+        oracle: Whether it uses the target; it is then an upper limit and not a system.
+        scheduled: Number of trials in the grid (items x epochs).
         items: Items with at least one trial done.
-        outcomes: How many trials had each outcome; they add up to `scheduled`.
+        outcomes: Number of trials with each outcome; they add up to `scheduled`.
         accuracy: Mean score over the items, failures counted as the spec says.
         accuracy_worst: Mean score if every failed trial were wrong; None without failures.
         accuracy_best: Mean score if every failed trial were right; None without failures.
@@ -86,12 +94,12 @@ class CellSummary(msgspec.Struct, frozen=True):
         calls_shared: Those that another cell or an earlier run had made.
         input_tokens: Tokens sent in `calls`.
         output_tokens: Tokens received in `calls`.
-        spend_usd: What `calls_made` cost; None if the price of one of them is unknown.
+        spend_usd: Cost of `calls_made`; None if the price of one of them is unknown.
         comparison: Against the baseline; None for the baseline itself.
         categories: Accuracy by item category, where items have one.
         replayed: Whether all of its answers are recordings, which cost nothing now.
         pass_at_k: By k, the share of items that at least one of k epochs gets right (unbiased,
-            Chen et al. 2021); where there are several epochs and each is right or wrong.
+            Chen et al. 2021); only with several epochs and scores of 0 and 1.
     """
 
     name: str
@@ -103,26 +111,26 @@ class CellSummary(msgspec.Struct, frozen=True):
     simulated: bool
     oracle: bool
     scheduled: int
-    items: int
-    outcomes: dict[str, int]
-    accuracy: Estimate | None
-    accuracy_worst: float | None
-    accuracy_best: float | None
-    cost_per_item: Estimate | None
-    cost_per_correct: Estimate | None
-    latency_seconds: Estimate | None
-    latency_p50: float | None
-    latency_p95: float | None
-    calls: int
-    calls_made: int
-    calls_shared: int
-    input_tokens: int
-    output_tokens: int
-    spend_usd: float | None
-    comparison: Comparison | None
-    categories: dict[str, Estimate]
+    items: int = 0
+    outcomes: dict[str, int] = {}
+    accuracy: Quantity | None = None
+    accuracy_worst: float | None = None
+    accuracy_best: float | None = None
+    cost_per_item: Quantity | None = None
+    cost_per_correct: Quantity | None = None
+    latency_seconds: Quantity | None = None
+    latency_p50: float | None = None
+    latency_p95: float | None = None
+    calls: int = 0
+    calls_made: int = 0
+    calls_shared: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    spend_usd: float | None = None
+    comparison: BaselineDifference | None = None
+    categories: dict[str, Quantity] = {}
     replayed: bool = False
-    pass_at_k: dict[int, Estimate] = {}
+    pass_at_k: dict[int, Quantity] = {}
 
 
 class DatasetSummary(msgspec.Struct, frozen=True):
@@ -138,7 +146,7 @@ class DatasetSummary(msgspec.Struct, frozen=True):
 
 
 class RunSummary(msgspec.Struct, frozen=True):
-    """What the last run of the command did; the rest of the summary does not depend on it.
+    """The last run of the command; the rest of the summary does not depend on it.
 
     Attributes:
         status: `complete` if every scheduled trial was done, else `partial`.
@@ -149,7 +157,7 @@ class RunSummary(msgspec.Struct, frozen=True):
         calls_made: Requests made.
         calls_shared: Calls answered by the response store or by a request already under way.
         spend_usd: New money paid.
-        changes: What was different from the last run, and so was run anew.
+        changes: Differences from the last run, for which trials were run anew.
     """
 
     status: Literal["complete", "partial"]
@@ -162,15 +170,21 @@ class RunSummary(msgspec.Struct, frozen=True):
     spend_usd: float
     changes: list[str]
 
+    @classmethod
+    def partial(cls, *, started: str = "", kept: int = 0) -> RunSummary:
+        """Return the summary of a run that has done nothing yet."""
+        return cls("partial", started, 0.0, 0, kept, 0, 0, 0.0, [])
 
-class ExperimentSummary(msgspec.Struct, frozen=True):
-    """What an experiment found.
+
+class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The summary of an experiment.
 
     Attributes:
         digest: Over everything that determines the results; a resumed run has the same one.
         failures: How failed trials are scored: `wrong`, or `excluded`.
         level: Confidence level of all intervals.
         spend_usd: Money paid in all runs of it together.
+        price_dates: Days on which the prices behind its costs were read, in order.
     """
 
     name: str
@@ -186,8 +200,137 @@ class ExperimentSummary(msgspec.Struct, frozen=True):
     cells: list[CellSummary]
     spend_usd: float
     run: RunSummary
+    price_dates: list[str] = []
 
     @property
     def failed(self) -> int:
-        """How many trials ended in an error."""
+        """Number of trials that ended in an error."""
         return sum(cell.outcomes.get("error", 0) for cell in self.cells)
+
+    def only(self, names: Collection[str]) -> ExperimentSummary:
+        """Return the summary of these cells alone, and of the datasets that they are on."""
+        cells = [cell for cell in self.cells if cell.name in names]
+        used = {cell.dataset for cell in cells}
+        return msgspec.structs.replace(
+            self,
+            cells=cells,
+            datasets=[dataset for dataset in self.datasets if dataset.name in used],
+            simulated=any(cell.simulated for cell in cells),
+        )
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One of the two cells of a comparison.
+
+    Attributes:
+        source: The experiment or run that it is of.
+        accuracy: Mean score over the items that both have, in [0, 1].
+        items: Items with at least one trial that counts.
+        scheduled: Items that its grid asks; None where that is not known.
+        failed: Trials that ended in an error.
+    """
+
+    source: str
+    cell: str
+    label: str
+    dataset: str
+    simulated: bool
+    oracle: bool
+    accuracy: float
+    items: int
+    scheduled: int | None
+    failed: int
+
+
+class Flip(msgspec.Struct, frozen=True):
+    """An item that one cell scores higher on than the other.
+
+    Attributes:
+        score: Score of the cell, mean over its epochs.
+        baseline_score: Score of the baseline.
+        answers: Answers of the cell, by epoch; None if not parsed.
+        baseline_answers: Answers of the baseline.
+    """
+
+    item: str
+    question: str | None
+    target: str | None
+    score: float
+    baseline_score: float
+    answers: list[str | None]
+    baseline_answers: list[str | None]
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """A cell against a baseline.
+
+    Attributes:
+        items: Items that both have; everything else here is over these.
+        clusters: Number of their clusters; None if each item stands for itself.
+        difference: Accuracy of the cell minus that of the baseline, in [-1, 1].
+        effect_items: The same in items: how many more the cell gets.
+        wins: Items that the cell scores higher on.
+        losses: Items that the baseline scores higher on.
+        mcnemar_p: Exact, two-sided; None where a score is not 0 or 1, or items have clusters.
+        sign_flip_p: p-value of the sign-flip permutation test, two-sided; whole clusters flip.
+        p_value: The one of the two that `test` names.
+        p_adjusted: The same, corrected over all comparisons made together; None for an oracle,
+            which is a bound and not a system, and is not counted.
+        cost_ratio: Cost of the cell over that of the baseline; None if a price is unknown.
+        best_probability: Probability that the cell is the most accurate of the baseline and all
+            cells compared with it, on their common items; None without such items, and for an
+            oracle.
+        differing: Reasons why the two are not comparable, if they were compared all the same.
+        flips: Items that they score differently on: those won, then those lost; empty where only
+            their numbers were asked for.
+    """
+
+    cell: Side
+    baseline: Side
+    items: int
+    clusters: int | None
+    difference: Quantity
+    effect_items: float
+    wins: int
+    losses: int
+    mcnemar_p: float | None
+    sign_flip_p: float
+    p_value: float
+    p_adjusted: float | None
+    test: str
+    cost_ratio: Quantity | None
+    best_probability: float | None
+    differing: list[str]
+    flips: list[Flip]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether either cell has answers from simulated models."""
+        return self.cell.simulated or self.baseline.simulated
+
+    def flipped(self) -> tuple[tuple[str, list[Flip]], ...]:
+        """Return the flips that are `won` and those that are `lost`, with these words."""
+        won = [flip for flip in self.flips if flip.score > flip.baseline_score]
+        return ("won", won), ("lost", self.flips[len(won) :])
+
+    def is_clear(self, level: float) -> bool:
+        """Return whether the difference is significant after correction."""
+        return self.p_adjusted is not None and self.p_adjusted < 1 - level
+
+
+class ComparisonTable(msgspec.Struct, frozen=True):
+    """Comparisons made together.
+
+    Attributes:
+        correction: `holm`, or `bh` for Benjamini-Hochberg.
+        level: Confidence level of the intervals.
+        baseline_best: Probability of each baseline that it is the most accurate of itself and the
+            cells compared with it, in the order of their first pairs.
+        left_out: Pairs of cells without a common item.
+    """
+
+    correction: Correction
+    level: float
+    pairs: list[Comparison]
+    baseline_best: list[float | None]
+    left_out: list[str]

@@ -1,9 +1,9 @@
-"""`@jit`: write a plain loop, have its calls made at the same time.
+"""`@jit`: makes the LM calls of plain Python code at the same time.
 
 The first call of a function traces it: it is run with stand-ins for its inputs and the models'
-answers, and what it calls becomes an execution plan. Then, and in every later call with inputs of
-the same structure, the plan asks the models, as many at the same time as can be, and the function
-is run with their answers. A plan holds no answer: each call of the function asks anew.
+answers, and its calls become an execution plan. In this and every later call with inputs of the
+same structure, the plan makes the LM calls concurrently, and the function is run with their
+answers. A plan contains no answers: each call of the function makes new LM calls.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ember_bench.graph.jitting.replay import run_program
 from ember_bench.graph.jitting.stand_ins import NeedsInput, Tokens, Untraceable
 from ember_bench.graph.jitting.tracing import Program, compiled
 from ember_bench.models import interception
-from ember_bench.operators.base import Inputs, Operator
+from ember_bench.operators.base import Inputs, Operator, operator
 from ember_bench.operators.plan import ExecutionPlan, Ref
 
 P = ParamSpec("P")
@@ -32,7 +32,7 @@ OperatorT = TypeVar("OperatorT", bound=Operator)
 
 logger = logging.getLogger(__name__)
 
-_MOST_STRUCTURES: Final = 256  # for each function; the oldest go
+_MOST_STRUCTURES: Final = 256  # per function; the oldest are dropped
 _MOST_DEPARTURES: Final = 2
 
 
@@ -43,14 +43,14 @@ def jit(target: Operator) -> JittedOperator: ...  # type: ignore[overload-overla
 @overload
 def jit(target: Callable[P, T]) -> JittedFunction[P, T]: ...
 def jit(target: Any) -> Any:
-    """Make the calls of an operator class, an operator or a function run as a plan.
+    """Return an operator class, an operator or a function whose calls run as a plan.
 
-    The result is always what the same code gives eagerly, and in a trial each call is the same
-    call (replica and draw). Where the code does what cannot be planned without the models'
-    answers, it is run eagerly, which one line in the log says.
+    The result always equals that of eager code, and in a trial each call has the same identity
+    (replica and draw). Code that cannot be planned without the models' answers is run eagerly,
+    with one line in the log.
 
-    The function should do nothing but compute: its body is run twice to trace it, and once in
-    each call. Calls whose results nobody uses are not made.
+    The function should have no side effects: its body is run twice to trace it, and once in each
+    call.
     """
     if isinstance(target, type):
         if not issubclass(target, Operator):
@@ -67,12 +67,12 @@ def jit(target: Any) -> Any:
 
 @dataclass(slots=True)
 class _Structure:
-    """What is known of inputs of one structure.
+    """The programs for inputs of one structure.
 
     Attributes:
-        known: Inputs whose content the function looks at; a program is for one content of them.
-        programs: By that content; None where the function is run eagerly.
-        departures: How often a run went another way than its trace.
+        known: Inputs whose content the function reads; a program is for one content of them.
+        programs: By that content; None if the function is run eagerly.
+        departures: Number of runs that departed from their trace.
     """
 
     known: frozenset[str] = frozenset()
@@ -81,7 +81,7 @@ class _Structure:
 
 
 class JittedFunction(Generic[P, T]):
-    """A function whose calls are planned; see `jit`."""
+    """A function whose calls run as a plan; see `jit`."""
 
     def __init__(self, function: Callable[P, T]) -> None:
         self.function = function
@@ -97,7 +97,7 @@ class JittedFunction(Generic[P, T]):
         return self._call(self._structures, (), args, kwargs)
 
     def plan(self, *args: P.args, **kwargs: P.kwargs) -> ExecutionPlan:
-        """Return the plan for such inputs; no model is asked.
+        """Return the plan for such inputs; makes no LM calls.
 
         Raises:
             GraphError: if there is none, as the function is run eagerly.
@@ -115,12 +115,12 @@ class JittedFunction(Generic[P, T]):
         kwargs: dict[str, Any],
     ) -> T:
         function: Any = functools.partial(self.function, *bound, *args, **kwargs)
-        if interception.current.get() is not None:  # it is a part of what is traced
+        if interception.current.get() is not None:  # called during a trace
             return function()  # type: ignore[no-any-return]
         try:
             given = _Given(self._signature, bound, args, kwargs)
         except TypeError:
-            return function()  # type: ignore[no-any-return]  # it says what is wrong
+            return function()  # type: ignore[no-any-return]  # raises the TypeError again
         structure = structures.get(given.key)
         if structure is None:
             structure = structures[given.key] = _Structure()
@@ -141,9 +141,9 @@ class JittedFunction(Generic[P, T]):
             reason, place = _reason(error), _place(error.__traceback__, self.function)
         else:
             return self._run(structure, program, given, function)
-        result = function()  # if the inputs are wrong, this says so
+        result = function()  # raises again an error that the inputs cause
         structure.programs[given.content(structure.known)] = None
-        self._say(f"{reason} at {place}" if place else reason)
+        self._log(f"{reason} at {place}" if place else reason)
         return result  # type: ignore[no-any-return]
 
     def _run(self, structure: _Structure, program: Program, given: _Given, function: Any) -> T:
@@ -155,11 +155,11 @@ class JittedFunction(Generic[P, T]):
             structure.programs.clear()
             if structure.departures >= _MOST_DEPARTURES:
                 structure.programs[given.content(structure.known)] = None
-            self._say(f"it does other things than when it was traced ({departure})")
+            self._log(f"it departs from its trace ({departure})")
         return result  # type: ignore[no-any-return]
 
     def _compile(self, structure: _Structure, given: _Given) -> Program:
-        """Trace, taking for given the content of what inputs the function looks at."""
+        """Return the program for the content of the inputs that the function reads."""
         if inspect.iscoroutinefunction(self.function):
             raise Untraceable("it is a coroutine function")
         while True:
@@ -176,7 +176,7 @@ class JittedFunction(Generic[P, T]):
             except (Untraceable, Exception):
                 if not names or not given.texts:
                     raise
-                # Perhaps it reads its inputs where that cannot be seen (`re`, `json`).
+                # It may read its inputs by C code (`re`, `json`), which cannot be intercepted.
                 program = compiled(self.function, given.arguments(frozenset()), frozenset())
                 structure.known = frozenset(given.texts)
                 structure.programs.clear()
@@ -205,14 +205,14 @@ class JittedFunction(Generic[P, T]):
     def _name(self) -> str:
         return getattr(self.function, "__qualname__", repr(self.function))
 
-    def _say(self, reason: str) -> None:
+    def _log(self, reason: str) -> None:
         if not self._has_spoken:
             self._has_spoken = True
             logger.warning("%s runs eagerly: %s", self._name, reason)
 
 
 class JittedMethod(Generic[P, T]):
-    """A jitted function bound to an instance, which has plans of its own."""
+    """A jitted function bound to an instance; each instance has plans of its own."""
 
     def __init__(self, jitted: JittedFunction[P, T], instance: Any) -> None:
         self.__self__ = instance
@@ -230,14 +230,15 @@ class JittedMethod(Generic[P, T]):
     def _structures(self) -> dict[Hashable, _Structure]:
         try:
             return self.__func__._of_instances.setdefault(self.__self__, {})
-        except TypeError:  # it cannot be hashed, or not weakly referred to
+        except TypeError:  # not hashable, or no weak references
             return {}
 
 
+@operator
 class JittedOperator(Operator):
-    """An operator whose calls are planned; see `jit`.
+    """An operator whose calls run as a plan; see `jit`.
 
-    Inputs and outputs: those of the operator in it, `inner`.
+    Inputs and outputs: those of the operator `inner`.
     """
 
     described_as = "ember_bench.graph.jitted.JittedOperator"
@@ -245,11 +246,11 @@ class JittedOperator(Operator):
     def __init__(self, inner: Operator) -> None:
         super().__init__()
         self.inner = inner
-        # Shadows the class attribute: it is the kind of what is in it.
+        # Shadows the class attribute by the kind of the inner operator.
         self.kind = inner.kind  # type: ignore[misc]
 
     def forward(self, inputs: Inputs) -> Any:
-        """Run the operator's own code, which is traced."""
+        """Run the code of the inner operator, which is traced."""
         inner = self.inner
         if interception.current.get() is None:
             return inner(inputs)
@@ -268,7 +269,7 @@ JittedOperator.forward = JittedFunction(JittedOperator.forward)  # type: ignore[
 
 
 class _Given:
-    """What a function is given: texts, by name, and the structure that they stand in."""
+    """The arguments of a function: texts, by name, and the structure around them."""
 
     def __init__(
         self,
@@ -290,7 +291,7 @@ class _Given:
     def arguments(
         self, names: frozenset[str]
     ) -> Callable[[Tokens], tuple[tuple[Any, ...], dict[str, Any]]]:
-        """Return what makes the arguments, with stand-ins for the texts of these names."""
+        """Return a function that makes the arguments, with stand-ins for the texts `names`."""
 
         def make(tokens: Tokens) -> tuple[tuple[Any, ...], dict[str, Any]]:
             given = dict(self._arguments.arguments)
@@ -316,7 +317,7 @@ class _Given:
 
 
 class _Same:
-    """Equal to itself alone, whatever the value thinks of others."""
+    """A value that is compared by identity."""
 
     __slots__ = ("value",)
 
@@ -346,7 +347,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _place(traceback: TracebackType | None, function: Any) -> str:
-    """Return where in the user's code something was raised, with the line."""
+    """Return the place in the user's code at which an error was raised, with the line."""
     found: tuple[str, int] | None = None
     while traceback is not None:
         frame = traceback.tb_frame

@@ -1,10 +1,9 @@
-"""Runs a traced function with the results that its plan has computed.
+"""Replays: runs of a traced function with the results of its plan.
 
-The plan says what will be asked; the function itself decides what its result is. It is run again,
-now with real values: each call it makes is answered by the task that computed it, if it is the
-call that the trace foresaw, on the inputs that the task was given. From the first call on that is
-another one, the rest is run eagerly. So the result is always what eager code gives, with the
-identities of its calls, and exceptions are raised where they are in eager code.
+The plan makes the calls, and the function computes its result. It is run again with real values:
+each of its calls returns the result of its task, if the call is the traced one, with the inputs of
+the task. From the first other call on, the rest is run eagerly. So the result always equals that
+of eager code, calls have the same identities, and exceptions are raised at the same places.
 """
 
 from __future__ import annotations
@@ -17,14 +16,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from ember_bench import bridge
-from ember_bench.graph.jitting.sameness import same
-from ember_bench.graph.jitting.tracing import Event, Program
+from ember_bench.graph.jitting.tracing import Event, Program, same
 from ember_bench.graph.scheduler import PlanExecution
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.call import Request
 from ember_bench.models.strand import Strand
-from ember_bench.models.types import Response, Usage
+from ember_bench.models.types import Response
 from ember_bench.operators.base import Operator
 from ember_bench.operators.lm import LMModule, ask_requests
 from ember_bench.operators.plan import resolve
@@ -33,18 +31,18 @@ from ember_bench.operators.plan import resolve
 def run_program(
     program: Program, values: Mapping[str, str], function: Callable[[], Any]
 ) -> tuple[Any, str | None]:
-    """Run the plan, then `function` with what it has computed.
+    """Run the plan, then `function` with the results.
 
     Args:
-        program: What `function` was seen to do.
+        program: The program of `function`.
         values: Its inputs by name.
-        function: What was traced, with its arguments.
+        function: The traced function, with its arguments.
 
     Returns:
-        What `function` gives, and where it did something else than foreseen, if it did.
+        The result of `function`, and the first departure from the trace; None if there was none.
     """
     outer = strands.current.get()
-    # The plan counts draws on a copy: what counts is what the function turns out to have asked.
+    # The plan counts draws on a copy; only calls that the function makes count in the trial.
     scratch = outer.scratch() if outer is not None else None
     execution = PlanExecution(program.plan, values, scratch, settle=True, prepared=program.prepared)
     if bridge.is_bridged():
@@ -61,12 +59,12 @@ def run_program(
 
 
 class Replay:
-    """The recorder that answers calls with what a plan has computed.
+    """The recorder that answers calls with the results of a plan.
 
     Args:
-        program: What is expected.
+        program: The expected calls.
         execution: The run of its plan.
-        strand: Where the calls are made that the function makes; None outside a trial.
+        strand: The strand of the function's own calls; None outside a trial.
     """
 
     def __init__(self, program: Program, execution: PlanExecution, strand: Strand | None) -> None:
@@ -78,46 +76,41 @@ class Replay:
         self._served: set[str] = set()
 
     def operator(self, operator: Operator, inputs: Any, fields: Mapping[str, Any]) -> Any:
-        """Give what the plan has computed, or go into the operator, as the trace did."""
+        """Return the result of the plan, or enter the operator, as the trace did."""
         event = self._expect(operator, "call", "enter")
         if event is None:
             return _eagerly(lambda: operator(inputs, **fields))
-        if event.unused:
-            return self._pass_over(event)
         if event.kind == "enter":
             output = operator.call_with(operator.forward, inputs, **fields)
             self._expect(operator, "exit")
             return output
-        if self._is_foreseen(event, (inputs, dict(fields))):
+        if self._is_expected(event, (inputs, dict(fields))):
             return self._serve(event)
         return _eagerly(lambda: operator(inputs, **fields))
 
     def ask(self, calls: Sequence[tuple[LMModule, Request]]) -> list[Response]:
-        """Give what the plan has been told."""
+        """Return the responses of the plan."""
         answers: list[Response] = []
         for index, (lm, request) in enumerate(calls):
             event = self._expect(lm, "ask")
-            if event is not None and event.unused:
-                self._count(lm, request)
-                answers.append(Response("", lm.model.model_id, Usage(), None, None))
-            elif event is not None and self._is_foreseen(event, request):
+            if event is not None and self._is_expected(event, request):
                 answers.append(self._serve(event))
             else:
                 return [*answers, *_eagerly(partial(ask_requests, calls[index:]))]
         return answers
 
     def refuse(self, what: str) -> None:
-        """Go on eagerly: there was none of this in the trace."""
+        """Continue eagerly: the trace contains no such call."""
         self._depart(what)
 
     def ended(self) -> str | None:
-        """Return where the function did something else than foreseen."""
+        """Return the first departure from the trace; None if there was none."""
         if self._next < len(self._program.events):
             self._depart("it ended earlier than its trace")
         return self._departure
 
     def _expect(self, subject: Operator | LMModule, *kinds: str) -> Event | None:
-        """Return what the trace has next, if that is a call of `subject`."""
+        """Return the next event of the trace, if it is a call of `subject`."""
         if self._departure is not None:
             return None
         if self._next < len(self._program.events):
@@ -125,31 +118,31 @@ class Replay:
             if event.subject is subject and event.kind in kinds:
                 self._next += 1
                 return event
-        self._depart(f"{_name(subject)} is called where it was not")
+        self._depart(f"an unexpected call of {_name(subject)}")
         return None
 
     def _depart(self, what: str) -> None:
         self._departure = self._departure or what
 
-    def _is_foreseen(self, event: Event, given: Any) -> bool:
-        """Whether a task was given what the function gives now, and has ended."""
+    def _is_expected(self, event: Event, given: Any) -> bool:
+        """Return whether the task of an event has ended, and had the inputs that are given now."""
         index = self._program.places[event.task]
         if event.task not in self._execution.values and index not in self._execution.errors:
             self._depart(f"{event.task} was not run, as another task had failed")
             return False
         try:
             planned = resolve(event.given, self._execution.values)
-        except Exception:  # it could not be made, and so is not what is given now
+        except Exception:  # the task had no inputs, as they could not be computed
             planned = None
         if event.kind == "call" and planned is not None:
             planned, given = _fields(*planned), _fields(*given)
         if not same(planned, given):
-            self._depart(f"{_name(event.subject)} is given something else")
+            self._depart(f"{_name(event.subject)} has other inputs")
             return False
         return True
 
     def _serve(self, event: Event) -> Any:
-        """Give what a task gave; where it failed, fail."""
+        """Return the result of a task, or raise its error."""
         index = self._program.places[event.task]
         first, settled = event.task not in self._served, True
         self._served.add(event.task)
@@ -161,22 +154,8 @@ class Replay:
         if (error := self._execution.errors.get(index)) is not None:
             raise error
         value = self._execution.values[event.task]
-        # A call that was merged with an equal one gives, like that, something of its own.
+        # A call that was merged with an equal one returns an object of its own.
         return value if first else copy.deepcopy(value)
-
-    def _pass_over(self, event: Event) -> None:
-        """Only count what an operator asks whose outputs are thrown away."""
-        depth = int(event.kind == "enter")
-        while depth:
-            event = self._program.events[self._next]
-            self._next += 1
-            depth += (event.kind == "enter") - (event.kind == "exit")
-            if isinstance(event.subject, LMModule):
-                self._count(event.subject, resolve(event.given, self._execution.values))
-
-    def _count(self, lm: LMModule, request: Request) -> None:
-        if self._strand is not None:
-            bridge.wait(lm.service.count(request, lm))
 
 
 def _eagerly(call: Callable[[], Any]) -> Any:
@@ -188,7 +167,7 @@ def _eagerly(call: Callable[[], Any]) -> Any:
 
 
 def _fields(inputs: Any, fields: Mapping[str, Any]) -> Any:
-    """Return what an operator is given by place and by name."""
+    """Return the inputs of an operator, positional and by name, as plain dicts."""
     if isinstance(inputs, BaseModel):
         inputs = inputs.model_dump()
     return (dict(inputs) if isinstance(inputs, Mapping) else inputs, dict(fields))

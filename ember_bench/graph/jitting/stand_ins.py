@@ -1,14 +1,13 @@
-"""Stand-ins for values that are not there yet.
+"""Stand-ins for future values.
 
-A traced text is a `str`, so it can be formatted, joined and concatenated like any other: its
-characters are a *token* that names what it stands for, and `Tokens.symbolic` finds the tokens in
-a text again. A traced value is what an operator will give, of a type nobody knows. What only
-makes a new value of a stand-in is deferred; what needs its content (a branch on a comparison,
-`len`, a loop over it) raises `Untraceable`.
+A traced text is a `str`, so it can be formatted, joined and concatenated like any other. Its
+characters are a *token* that names its symbol, and `Tokens.symbolic` finds the tokens in a text
+again. A traced value is the future output of an operator, of unknown type. An operation that only
+makes a new value from a stand-in is deferred; one that needs its content (a branch on a
+comparison, `len`, a loop over it) raises `Untraceable`.
 
 C code that reads the characters of a `str` (`re`, `json`) cannot be intercepted. So a function is
-traced twice, with tokens that have nothing in common, and what reads them gives itself away by
-making different calls.
+traced twice, with tokens that have no text in common: if it reads them, its calls differ.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from ember_bench.errors import EmberBenchError
 from ember_bench.models.call import Request
 from ember_bench.operators.plan import Apply, Symbol, Text, references, with_content
 
-# Code points for private use, which no program looks for (Unicode 17, plane 16).
+# Code points for private use, for which programs do not search (Unicode 17, plane 16).
 _PRIVATE: Final = range(0x10_0000, 0x10_FFFE, 2)
 
-# What programs look for in answers: parts that match, and a length that is over any limit.
+# Texts for which programs search in answers, and a length above usual limits.
 _BAIT: Final = (
     "\n\nAnswer: (B) 42.\nYes, true; no, false. Score: 0.5\n"
     '{"answer": "A", "x": [1]}\n- one\n1. two\n<answer>7</answer> ```\n'
@@ -42,14 +41,14 @@ _MUTATORS: Final = {*vars(list), *vars(dict), *vars(set)} - {
 
 
 class Untraceable(BaseException):
-    """What a function does cannot be planned without the models' answers.
+    """A function cannot be planned without the models' answers.
 
-    No `Exception`: the function's own code must not swallow it.
+    Not an `Exception`, so that the function's own code does not catch it.
     """
 
 
 class NeedsInput(BaseException):
-    """What a function does depends on the content of some of its inputs."""
+    """The calls of a function depend on the content of some of its inputs."""
 
     def __init__(self, names: frozenset[str]) -> None:
         super().__init__(names)
@@ -60,27 +59,27 @@ class Tokens:
     """The stand-ins of one trace.
 
     Args:
-        inputs: Names that stand for the function's inputs, and not for answers.
-        bait: Make tokens long and full of what programs look for; else short and empty.
+        inputs: Names of symbols for the function's inputs; other symbols are for answers.
+        bait: Make tokens long and full of texts for which programs search; else short and empty.
     """
 
     def __init__(self, inputs: frozenset[str] = frozenset(), *, bait: bool = False) -> None:
-        # Upper and lower case: a token whose case was changed is no token any more.
+        # Upper and lower case, so that a change of case is detected.
         self._nonce = f"Q{secrets.token_hex(8)}z"
-        # Other ones each time: a user's text may hold any of them.
+        # Chosen at random, as a user's text may contain any of them.
         begin = secrets.choice(_PRIVATE)
         self._open, self._close = chr(begin), chr(begin + 1)
         self._inputs = inputs
         self._closed = False
         self._symbols: list[Symbol] = []
         self._made: list[weakref.ref[Any]] = []
-        # Space around it is what `strip` takes off, so that it shows.
+        # Space around it, so that `strip` by C code is detected.
         edge, middle = (" \n", _BAIT) if bait else ("", "")
         self._head = f"{edge}{self._open}{self._nonce}:"
         self._tail = f">{middle}<{self._close}{edge}"
 
     def text(self, symbol: Symbol) -> TracedText:
-        """Return a stand-in for the text that `symbol` is."""
+        """Return a stand-in for the text of `symbol`."""
         self._check_open()
         traced = TracedText(f"{self._head}{len(self._symbols)}{self._tail}")
         self._symbols.append(symbol)
@@ -89,22 +88,22 @@ class Tokens:
         return traced
 
     def value(self, symbol: Symbol, kind: type[TracedValue] | None = None) -> TracedValue:
-        """Return a stand-in for what `symbol` is."""
+        """Return a stand-in for the value of `symbol`."""
         self._check_open()
         traced = (kind or TracedValue)(self, symbol)
         self._made.append(weakref.ref(traced))
         return traced
 
     def close(self) -> None:
-        """End the trace: its stand-ins are good for nothing any more."""
+        """End the trace, after which its stand-ins cannot be used."""
         self._closed = True
 
     def any_left(self) -> bool:
-        """Whether somebody still holds a stand-in."""
+        """Return whether a stand-in is still referenced."""
         return any(made() is not None for made in self._made)
 
     def known(self, symbol: Symbol) -> NoReturn:
-        """Say that the content of `symbol` is needed."""
+        """Raise the error for an operation that needs the content of `symbol`."""
         self._check_open()
         names = frozenset(references(symbol))
         if names and names <= self._inputs:
@@ -112,10 +111,10 @@ class Tokens:
         raise Untraceable("control flow on a model's answer")
 
     def symbolic(self, value: Any) -> Any:
-        """Return `value` with stand-ins replaced by what they stand for; containers are copied.
+        """Return `value` with stand-ins replaced by their symbols; containers are copied.
 
         Raises:
-            Untraceable: if there are stand-ins where they cannot be replaced.
+            Untraceable: if a stand-in is at a place where a plan cannot replace it.
         """
         kind = type(value)
         result: Any = value
@@ -142,12 +141,12 @@ class Tokens:
         return result
 
     def has_token(self, text: str) -> bool:
-        """Whether a text holds a token, or what is left of one."""
+        """Return whether a text contains a token, or a part of one."""
         marked = self._open in text or self._close in text
         return marked or self._nonce.lower() in text.lower()
 
     def _read(self, text: str) -> Any:
-        """Return a text with the tokens in it replaced by what they stand for."""
+        """Return a text with its tokens replaced by their symbols."""
         if not self.has_token(text):
             return text
         parts: list[Any] = []
@@ -169,7 +168,7 @@ class Tokens:
             raise EmberBenchError("a stand-in of a trace was kept, and used after the trace")
 
     def _check_holds_none(self, value: Any, depth: int = 3) -> None:
-        """See that there is no stand-in in an object that is not looked into any further."""
+        """Check that an object which is used as it is contains no stand-in."""
         kind = type(value)
         if kind in _STAND_INS or (issubclass(kind, str) and self.has_token(str.__str__(value))):
             raise Untraceable("an answer stands where a plan cannot put it")
@@ -187,7 +186,7 @@ class Tokens:
 
 
 def joined(*parts: Any) -> Any:
-    """Return texts and symbols as one; texts that stand side by side are put together."""
+    """Return texts and symbols as one symbol; adjacent texts are joined."""
     flat: list[Any] = []
     for part in parts:
         for piece in part.parts if type(part) is Text else (part,):
@@ -213,7 +212,7 @@ def _type_of(_: Any) -> NoReturn:
 
 
 class TracedText(str):
-    """Stands for a text; its characters are a token."""
+    """A stand-in for a text; its characters are a token."""
 
     _tokens: Tokens
     _symbol: Symbol
@@ -234,11 +233,11 @@ class TracedText(str):
         return _add(self._tokens, other, self)
 
     def partition(self, separator: str, /) -> Any:
-        """Defer."""
+        """Defer the call."""
         return _three(self, "partition", separator)
 
     def rpartition(self, separator: str, /) -> Any:
-        """Defer."""
+        """Defer the call."""
         return _three(self, "rpartition", separator)
 
     def __copy__(self) -> TracedText:
@@ -249,7 +248,7 @@ class TracedText(str):
 
 
 class TracedValue:
-    """Stands for a value of a type that is not known."""
+    """A stand-in for a value of unknown type."""
 
     _tokens: Tokens
     _symbol: Symbol
@@ -267,7 +266,7 @@ class TracedValue:
         return self._tokens.value(Apply(getattr, (self._symbol, name)))
 
     def __call__(self, *args: Any, **fields: Any) -> Any:
-        """Defer: it may be a method of the value."""
+        """Defer the call: the stand-in may be a method of the value."""
         given = self._tokens.symbolic((args, fields))
         return self._tokens.value(Apply(call, (self._symbol, *given)))
 
@@ -282,7 +281,7 @@ class TracedValue:
 
 
 class TracedResponse(TracedValue):
-    """Stands for a model's `Response`."""
+    """A stand-in for a model's `Response`."""
 
     @property
     def data(self) -> str:
@@ -311,7 +310,7 @@ def _three(source: TracedText, name: str, separator: str) -> tuple[TracedText, .
 
 
 def _deferred(function: Callable[..., Any], *, text: bool, swapped: bool = False) -> Any:
-    """Return a method that defers `function` of the stand-in and what it is given."""
+    """Return a method that defers `function` of the stand-in and the arguments."""
 
     def method(self: Any, *others: Any) -> Any:
         tokens = self._tokens

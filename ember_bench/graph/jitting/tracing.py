@@ -1,4 +1,4 @@
-"""Takes note of what a function calls, and makes a plan of it."""
+"""Tracing: records the calls of a function, and turns them into a plan."""
 
 from __future__ import annotations
 
@@ -9,52 +9,49 @@ from contextlib import suppress
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from types import FunctionType
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, Final, Literal, NoReturn, cast
 
 from ember_bench.graph.data import NoNGraphData
-from ember_bench.graph.jitting.discarded import is_discarded
-from ember_bench.graph.jitting.sameness import same
+from ember_bench.graph.dispatch import Dependencies
 from ember_bench.graph.jitting.stand_ins import NeedsInput, Tokens, TracedResponse, Untraceable
 from ember_bench.graph.scheduler import prepare
-from ember_bench.graph.task_flow import Flow
-from ember_bench.graph.turns import Turns, fingerprints, may_clash
+from ember_bench.graph.turns import Turns
 from ember_bench.models import interception
 from ember_bench.models.call import Request
-from ember_bench.models.types import Response
+from ember_bench.models.types import Message, Response
 from ember_bench.operators.base import Operator
 from ember_bench.operators.lm import LMModule
-from ember_bench.operators.plan import Ask, Count, ExecutionPlan, Ref, Task
+from ember_bench.operators.plan import Apply, Ask, ExecutionPlan, Ref, Task, Text
 
-_MOST_ATTEMPTS = 100
+_MOST_ATTEMPTS: Final = 100
+_MESSAGE: Final = Message.__struct_fields__
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that a function did.
+    """One step of a function.
 
     Attributes:
-        kind: It called an operator that is run as a whole (`call`), asked an LM module (`ask`), or
-            went into an operator and out of it again (`enter`, `exit`).
+        kind: The call of an operator that is run as a whole (`call`), of an LM module (`ask`), or
+            the begin and end of an operator whose own calls are traced (`enter`, `exit`).
         subject: The operator or LM module.
-        given: What it was given; for `exit`, what it gave.
-        task: What computes it; "" for `enter` and `exit`.
-        unused: What it gives is thrown away.
+        given: Its inputs; for `exit`, its output.
+        task: The name of its task; "" for `enter` and `exit`.
     """
 
     kind: Literal["call", "ask", "enter", "exit"]
     subject: Operator | LMModule
     given: Any = None
     task: str = ""
-    unused: bool = False
 
 
 class Trace:
-    """The recorder that makes nothing happen.
+    """The recorder that makes no calls, and returns stand-ins.
 
     Args:
         inputs: Names of the function's inputs.
         bait: As for `Tokens`.
-        units: Operators, by id, that are not gone into.
+        units: Ids of operators that are run as a whole.
     """
 
     def __init__(self, inputs: frozenset[str], *, bait: bool, units: frozenset[int]) -> None:
@@ -63,12 +60,11 @@ class Trace:
         self.tasks: list[Task] = []
         self.output: Any = None
         self._units = units
-        self._within_unused = False
         self._numbers: Counter[str] = Counter()
-        self._last: dict[int, str] = {}  # operators by id -> the task that called them last
+        self._last: dict[int, str] = {}  # id of an operator -> the last task that called it
 
     def operator(self, operator: Operator, inputs: Any, fields: Mapping[str, Any]) -> Any:
-        """Note a call, or what the operator itself calls."""
+        """Record a call, or the calls of the operator itself."""
         if not self._is_unit(operator):
             before = (len(self.events), len(self.tasks), dict(self._numbers), dict(self._last))
             entered, output = self._enter(operator, inputs, fields)
@@ -77,30 +73,28 @@ class Trace:
             events, tasks, numbers, self._last = before
             del self.events[events:], self.tasks[tasks:]
             self._numbers = Counter(numbers)
-        unused = operator.pure and not operator.lm_modules() and is_discarded()
         given = self.tokens.symbolic((inputs, dict(fields)))
         name = self._equal_call(operator, given) if operator.pure else None
         if name is None:
             name = self._name(type(operator).__name__)
             after = self._same_state(operator, name)
             self.tasks.append(Task(name, operator, (given[0],), given[1], after))
-        self.events.append(Event("call", operator, given, name, unused))
+        self.events.append(Event("call", operator, given, name))
         return self.tokens.value(Ref(name))
 
     def ask(self, calls: Sequence[tuple[LMModule, Request]]) -> list[Response]:
-        """Note the calls."""
+        """Record the calls."""
         answers = []
-        unused = self._within_unused or is_discarded()
         for lm, request in calls:
             given = self.tokens.symbolic(request)
             name = self._name(request.role)
             self.tasks.append(Task(name, Ask(lm), (given,)))
-            self.events.append(Event("ask", lm, given, name, unused))
+            self.events.append(Event("ask", lm, given, name))
             answers.append(self.tokens.value(Ref(name), TracedResponse))
         return cast("list[Response]", answers)
 
     def refuse(self, what: str) -> NoReturn:
-        """Give up."""
+        """End the trace."""
         raise Untraceable(what)
 
     def _is_unit(self, operator: Operator) -> bool:
@@ -119,11 +113,8 @@ class Trace:
         self, operator: Operator, inputs: Any, fields: Mapping[str, Any]
     ) -> tuple[bool, Any]:
         """Run the operator's own code; (False, None) if that cannot be traced."""
-        state, outer = _State(operator), self._within_unused
-        # What asks once asks nothing that depends on the answers.
-        unused = outer or (operator.asks_once and is_discarded())
-        self.events.append(Event("enter", operator, unused=unused))
-        self._within_unused = unused
+        state = _State(operator)
+        self.events.append(Event("enter", operator))
         try:
             output = operator.call_with(operator.forward, inputs, **fields)
             given = self.tokens.symbolic(output)
@@ -131,11 +122,9 @@ class Trace:
             state.restore()
             raise
         except (Untraceable, Exception):
-            # It is run as a whole then, and says what is wrong, if anything is.
+            # It is run as a whole instead, and then raises any errors.
             state.restore()
             return False, None
-        finally:
-            self._within_unused = outer
         if state.restore():
             return False, None
         self.events.append(Event("exit", operator, given))
@@ -150,7 +139,7 @@ class Trace:
         return None
 
     def _same_state(self, operator: Operator, name: str) -> tuple[str, ...]:
-        """Return the tasks that must be over because they may change what this one reads."""
+        """Return the tasks that must end before, as they may change the state that it reads."""
         if operator.pure or operator.blocking or iscoroutinefunction(operator.forward):
             return ()
         within = [id(part) for _, part in operator.named_operators() if not part.pure]
@@ -164,9 +153,9 @@ class Trace:
 
 
 def _asks(operator: Operator) -> bool:
-    """Whether an operator asks models that it has, or that its code names.
+    """Return whether an operator contains LM modules, or its code names an operator or LM module.
 
-    The code of one that asks none (a tool, say) is not run to trace it.
+    Other operators, such as tools, are not run during a trace.
     """
     if operator.lm_modules():
         return True
@@ -179,7 +168,7 @@ def _asks(operator: Operator) -> bool:
 
 
 class _State:
-    """The attributes of an operator, to see whether its code changes them, and undo that."""
+    """The attributes of an operator, to detect and undo changes by its code."""
 
     def __init__(self, operator: Operator) -> None:
         self._attributes = vars(operator)
@@ -228,19 +217,19 @@ def trace(
     bait: bool,
     units: frozenset[int],
 ) -> Trace:
-    """Return what `function` does.
+    """Return the trace of `function`.
 
     Raises:
-        Untraceable: if that depends on models' answers.
+        Untraceable: if it depends on the models' answers.
         NeedsInput: if it depends on the content of inputs.
-        Exception: what the function raises.
+        Exception: that of the function.
     """
     found = Trace(inputs, bait=bait, units=units)
     token = interception.current.set(found)
     try:
         args, kwargs = arguments(found.tokens)
         output = function(*args, **kwargs)
-        # It may be an object that no plan can make; the function itself makes it anyway.
+        # If no plan can express the output, the function itself still computes it.
         with suppress(Untraceable):
             found.output = found.tokens.symbolic(output)
     finally:
@@ -256,16 +245,16 @@ def trace(
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A traced function: its plan, and what it did in the order in which it did it.
+    """A traced function: its plan, and its steps in order.
 
     Attributes:
-        prepared: What a run of the plan has to know.
-        places: The index of each task that gives something.
+        prepared: The turns and dependencies of the plan.
+        places: The index of each task.
     """
 
     plan: ExecutionPlan
     events: tuple[Event, ...]
-    prepared: tuple[Turns, Flow]
+    prepared: tuple[Turns, Dependencies]
     places: Mapping[str, int]
 
 
@@ -285,29 +274,20 @@ def compiled(function: Callable[..., Any], arguments: Arguments, inputs: frozens
         units |= {id(culprit)}
     else:
         raise Untraceable("it is different every time")
-    plan = ExecutionPlan(_used(first), first.output, sorted(inputs))
-    places = {
-        task.name: index
-        for index, task in enumerate(plan.tasks)
-        if not isinstance(task.function, Count)
-    }
+    plan = ExecutionPlan(first.tasks, first.output, sorted(inputs))
+    places = {task.name: index for index, task in enumerate(plan.tasks)}
     return Program(plan, tuple(first.events), prepare(plan), places)
 
 
 def _first_difference(one: Sequence[Event], other: Sequence[Event]) -> int | None:
     for index, (a, b) in enumerate(zip(one, other, strict=False)):
-        if (
-            a.kind != b.kind
-            or a.subject is not b.subject
-            or a.unused is not b.unused
-            or not same(a.given, b.given)
-        ):
+        if a.kind != b.kind or a.subject is not b.subject or not same(a.given, b.given):
             return index
     return None if len(one) == len(other) else min(len(one), len(other), max(len(one) - 1, 0))
 
 
 def _surrounding(events: Sequence[Event], place: int) -> Operator | None:
-    """Return the innermost operator that was gone into around an event."""
+    """Return the innermost operator that was entered around an event."""
     inside: list[Operator] = []
     for event in events[:place]:
         if event.kind == "enter":
@@ -317,22 +297,39 @@ def _surrounding(events: Sequence[Event], place: int) -> Operator | None:
     return inside[-1] if inside else None
 
 
-def _used(found: Trace) -> list[Task]:
-    """Return the tasks without those whose results are thrown away.
-
-    Where a later one may ask the same question, such a one is still counted.
-    """
-    unused = {event.task for event in found.events if event.unused}
-    unused -= {event.task for event in found.events if not event.unused}
-    kept: list[Task] = []
-    for task in reversed(found.tasks):
-        if task.name not in unused:
-            kept.append(task)
-        elif any(_asks_the_same(task, later) for later in kept) and isinstance(task.function, Ask):
-            kept.append(Task(task.name, Count(task.function.module), task.args))
-    return kept[::-1]
+def same(one: Any, other: Any) -> bool:
+    """Return whether two trees are equal; objects that cannot be compared are not."""
+    if one is other:
+        return True
+    left, right = _opened(one), _opened(other)
+    if left is None or right is None:
+        return left is right and _equal(one, other)
+    return (
+        left[0] == right[0] and len(left[1]) == len(right[1]) and all(map(same, left[1], right[1]))
+    )
 
 
-def _asks_the_same(task: Task, later: Task) -> bool:
-    """Whether the draw of a later task may depend on whether this one was made."""
-    return bool(fingerprints(task) & fingerprints(later)) and may_clash(task, later, {})
+def _opened(tree: Any) -> tuple[Any, Sequence[Any]] | None:
+    """Return the kind of `tree` and its parts; None if it has none."""
+    kind = type(tree)
+    opened: tuple[Any, Sequence[Any]] | None = None
+    if kind in (list, tuple):
+        opened = kind, tree
+    elif issubclass(kind, Mapping):
+        opened = (Mapping, tuple(tree)), tuple(tree.values())
+    elif kind is Apply:
+        opened = (Apply, tree.function), tree.args
+    elif kind is Text:
+        opened = Text, tree.parts
+    elif kind is Request:
+        messages = [getattr(message, name) for message in tree.messages for name in _MESSAGE]
+        rest = (tree.parameters, tree.response_format, tree.role, tree.tools)
+        opened = (Request, tree.model.fingerprint), (*messages, *rest, *tree.about)
+    return opened
+
+
+def _equal(one: Any, other: Any) -> bool:
+    try:
+        return type(one) is type(other) and bool(one == other)
+    except Exception:  # arrays, for example
+        return False

@@ -1,1 +1,1 @@
-"""The compact notation of graphs: read, built and written."""
+"""The compact notation of graphs: parsed, built and written."""

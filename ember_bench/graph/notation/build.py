@@ -1,4 +1,4 @@
-"""Graphs out of the compact notation: `build_graph(["5E@openai:gpt-4o(temp=0.7)", "1M"])`."""
+"""Graphs from the compact notation: `build_graph(["5E@openai:gpt-4o(temp=0.7)", "1M"])`."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ def build_graph(
 ) -> NoNGraphData:
     """Return the graph that `spec` describes, ready to run.
 
-    Each entry feeds the next, unless there are flows: then only what they say feeds into
-    anything. The graph's output is that of the last entry that feeds into nothing.
+    Each entry is the input of the next, unless there are flows: then they alone define the inputs.
+    The graph's output is that of the last entry that is no input of another.
 
     Args:
         spec: The notation (see `docs/notation.md`), as one text or as several.
-        components: What `$name` stands for: notation, or any operator.
-        flows: More flows, `a, b -> c`; they may stand in `spec` too.
-        model_registry: Where models are found; by default the cards of the registries in force.
-        service: What asks the models; by default one for the registry, without a store.
+        components: The values of `$name`: notation, or any operator.
+        flows: Further flows, `a, b -> c`, in addition to those in `spec`.
+        model_registry: The known models; by default the cards of the registries in force.
+        service: Makes the calls; by default a service for the registry, without a store.
 
     Raises:
-        NotationError: with the place of the first mistake; an unknown code, model, parameter or
-            name lists near matches.
+        NotationError: with the place of the first mistake; for an unknown code, model, parameter
+            or name, with near matches.
     """
     registry = model_registry or (service.registry if service else default_registry())
     read = {
@@ -78,7 +78,7 @@ class _Built:
     """One entry's operators.
 
     Attributes:
-        name: By which flows call the entry.
+        name: The name of the entry in flows.
         nodes: Operators by the name of their node.
     """
 
@@ -94,7 +94,7 @@ class _Builder:
     used: dict[str, int] = field(default_factory=dict)
 
     def graph(self, notation: Notation, within: tuple[str, ...]) -> NoNGraphData:
-        """Build `notation`, which stands in the components named by `within`."""
+        """Build `notation`, which is nested in the components named by `within`."""
         flat = self._inlined(notation, within)
         if not flat.entries:
             raise NotationError("the notation is empty")
@@ -117,7 +117,7 @@ class _Builder:
         return graph
 
     def _inlined(self, notation: Notation, within: tuple[str, ...]) -> Notation:
-        """Put components that have no alias in the place of their references."""
+        """Replace references to components without an alias by the components."""
         entries: list[NodeEntry | Reference] = []
         flows = list(notation.flows)
         for entry in notation.entries:
@@ -142,7 +142,7 @@ class _Builder:
             raise NotationError(f"unknown component {name.text!r}{hint}", name.place) from None
 
     def _operator_of(self, name: Name, within: tuple[str, ...]) -> Operator:
-        """Return the operator that a component comes to: a graph, unless it is one node."""
+        """Return the operator of a component: a graph, unless it is a single node."""
         component = self._component(name, within)
         if isinstance(component, Operator):
             return component
@@ -176,7 +176,7 @@ class _Builder:
         }
 
     def _stages(self, entry: NodeEntry, code: Code, within: tuple[str, ...]) -> dict[str, Any]:
-        """Return the argument that takes the components named in the parentheses."""
+        """Return the argument for the components named in the parentheses."""
         if code.stages is None:
             if entry.stages:
                 raise NotationError(f"{code.code} takes no components", entry.stages[0].place)
@@ -229,7 +229,7 @@ class _Builder:
         return LMModule(config, self.registry, service=self.service)
 
     def _model_id(self, model: Name) -> str:
-        """Return the id of a model: `provider/model` is another way to write `provider:model`."""
+        """Return the id of a model; `provider/model` is accepted for `provider:model`."""
         written = model.text
         provider, slash, rest = written.partition("/")
         turned = f"{provider}:{rest}" if slash and ":" not in provider else written
@@ -288,7 +288,7 @@ def _check_names(built: Sequence[_Built]) -> None:
 
 
 def _sources(built: Sequence[_Built], flows: Sequence[Flow]) -> dict[str, list[_Built]]:
-    """Return the entries that feed into each entry, by its name."""
+    """Return the inputs of each entry, by its name."""
     if not flows:
         pairs = itertools.pairwise(built)
         return {built[0].name.text: []} | {after.name.text: [before] for before, after in pairs}
@@ -317,9 +317,10 @@ def _known(name: Name, by_name: Mapping[str, _Built]) -> _Built:
 def _in_order(
     built: Sequence[_Built], sources: Mapping[str, Sequence[_Built]], flows: Sequence[Flow]
 ) -> list[_Built]:
-    """Return the entries so that each comes after its sources, else as they were written.
+    """Return the entries in an order in which each comes after its sources.
 
-    Taken from the end: of those that feed into nothing that is left, the last written.
+    The order is filled from the end: of the entries that are no source of a remaining one, the
+    last written is taken. So entries keep their written order as far as possible.
     """
     left = {entry.name.text: entry for entry in built}
     ordered: list[_Built] = []
@@ -333,7 +334,7 @@ def _in_order(
 
 
 def _cycle(left: Mapping[str, _Built], sources: Mapping[str, Sequence[_Built]]) -> str:
-    """Return a cycle among the entries that are left, in the order of the flow."""
+    """Return a cycle among the remaining entries, in the order of the flow."""
     path = [next(iter(_looping(left, sources)))]
     while path[-1] not in path[:-1]:
         path.append(next(s.name.text for s in sources[path[-1]] if s.name.text in left))

@@ -1,4 +1,4 @@
-"""The codes of the compact notation: which operator each stands for, and what it may be given."""
+"""The codes of the compact notation: their operators and parameters."""
 
 from __future__ import annotations
 
@@ -9,34 +9,33 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from ember_bench.operators.base import Operator
-from ember_bench.operators.cards import constructor_parameters
+from ember_bench.operators.base import Operator, operator_class
 from ember_bench.operators.lm import LMModuleConfig
-from ember_bench.operators.operator_classes import operator_class
+from ember_bench.operators.tree import constructor_parameters
 
 Models = Literal["none", "optional", "one", "many"]
 
 _PLAIN: Final = (str, int, float, bool)
-# What the notation writes in another way than as `key=value`.
+# Parameters that the notation does not write as `key=value`.
 _WRITTEN_ELSEWHERE: Final = ("lm_modules", "signature")
 
-# Other names of sampling parameters, as public Ember has them.
+# Other names of sampling parameters in public Ember.
 LM_SYNONYMS: Final = {"temp": "temperature", "max_output_tokens": "max_tokens"}
 LM_PARAMETERS: Final = tuple(name for name in LMModuleConfig.model_fields if name != "model_name")
 
 
 @dataclass(frozen=True)
 class Code:
-    """What a code stands for.
+    """A code and its operator.
 
     Attributes:
-        code: As it is written.
+        code: The code as written.
         operator: Name of the operator class.
-        models: Whether it asks none, perhaps one, one, or any number; several nodes are made of
-            one that asks one where the notation gives more.
-        purpose: In one line.
-        stages: Its argument that takes operators, written `$name`; None if it has none.
-        stage_form: How the argument takes them: a list, by name, or one alone.
+        models: The number of its models. With `one`, an entry with several models becomes several
+            nodes.
+        purpose: Its purpose, in one line.
+        stages: The parameter that takes operators, written `$name`; None if there is none.
+        stage_form: Type of that parameter: a list, a mapping by name, or one operator.
     """
 
     code: str
@@ -53,7 +52,7 @@ class Code:
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        """Its own parameters that can be written down, with their types."""
+        """The operator's parameters that can be written as `key=value`, with their types."""
         found = {
             name: _plain(hint)
             for name, hint in _hints(self.cls).items()
@@ -63,12 +62,12 @@ class Code:
 
     @property
     def known(self) -> list[str]:
-        """The names of all parameters that it takes, its LM modules' included."""
+        """The names of all parameters, including those of its LM modules."""
         return [*self.parameters, *(LM_PARAMETERS if self.models != "none" else ())]
 
 
 def _hints(cls: type[Operator]) -> dict[str, Any]:
-    """Return the types of what the constructor takes."""
+    """Return the types of the constructor's parameters."""
     hints: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         if (init := vars(base).get("__init__")) is not None and base is not object:
@@ -77,12 +76,12 @@ def _hints(cls: type[Operator]) -> dict[str, Any]:
 
 
 def _plain(hint: Any) -> Any:
-    """Return the part of a type that the notation can write; None if there is none."""
+    """Return the part of a type that the notation can express; None if there is none."""
     if hint in _PLAIN or get_origin(hint) is Literal:
         return hint
     if get_origin(hint) in (Union, types.UnionType):
         parts = [part for part in map(_plain, get_args(hint)) if part is not None]
-        return Union[tuple(parts)] if parts else None  # noqa: UP007 - made at run time
+        return Union[tuple(parts)] if parts else None  # noqa: UP007 - created at run time
     if get_origin(hint) in (list, Sequence, AbstractSequence, tuple):
         return hint if _plain(get_args(hint)[0]) is not None else None
     return None

@@ -1,4 +1,4 @@
-"""Reads the compact notation; its grammar is in `graph.notation`."""
+"""The parser of the compact notation; its grammar is in `graph.notation.words`."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _PAIRS: Final = {"(": ")", "[": "]", "{": "}"}
 
 
 def parse_notation(spec: str | Iterable[str], label: str = "") -> Notation:
-    """Return what `spec` says: one text, or several that follow each other.
+    """Return the parsed `spec`.
 
     Args:
-        spec: The notation.
-        label: What errors call it.
+        spec: The notation, as one text or as several in order.
+        label: Its name in errors.
 
     Raises:
         NotationError: at the first character that does not fit.
@@ -73,7 +73,7 @@ def parse_notation(spec: str | Iterable[str], label: str = "") -> Notation:
 
 
 def _lines(text: str) -> Iterator[tuple[int, int, bool]]:
-    """Yield start and end of each line that is not blank, and whether it is a flow."""
+    """Yield start, end, and whether it is a flow, for each line that is not blank."""
     start, is_flow, closers, quote = 0, False, "", ""
     position = 0
     while position <= len(text):
@@ -99,7 +99,7 @@ def _lines(text: str) -> Iterator[tuple[int, int, bool]]:
 
 
 class _Reader:
-    """Reads one line, from left to right."""
+    """Parses one line from left to right."""
 
     def __init__(self, source: Source, start: int, end: int) -> None:
         self.source = source
@@ -132,7 +132,7 @@ class _Reader:
         return tuple(found)
 
     def endpoint(self) -> Name:
-        """Read a node's name; `{a}` and `a[]` are other ways to write it in public Ember."""
+        """Read a node's name; public Ember also writes `{a}` and `a[]`."""
         braced = self.take("{")
         name = self.name("the name of a node")
         if braced:
@@ -172,7 +172,7 @@ class _Reader:
         fields: list[Name] = []
         while self.take(":"):
             self.skip()
-            # The pattern fits the empty text too.
+            # The pattern also matches the empty text.
             fields += filter(None, [self.match(_FIELD)])
             self.skip()
         code, *rest = fields
@@ -347,7 +347,7 @@ class _Reader:
             self.at = space.end()
 
     def word(self) -> str:
-        """Return what stands here up to the next space or mark, for messages."""
+        """Return the text up to the next space or mark, for messages."""
         found = _WORD.match(self.text, self.at, self.end)
         return (
             found[0][:_LONGEST_NUMBER] if found else self.text[self.at : min(self.end, self.at + 1)]

@@ -1,4 +1,4 @@
-"""Compact notation, read and written: `5E@openai:gpt-4o(temp=0.7), 1J@anthropic:claude-sonnet`.
+"""The words of the compact notation, such as `5E@openai:gpt-4o(temp=0.7), 1J@openai:o3`.
 
     notation  = line *( (";" / newline) line )
     line      = flow / entry *( "," entry )
@@ -12,13 +12,12 @@
     names     = name *("," name)
 
 The codes, the node syntax and the legacy form are those of public Ember's `ember.non.compact`;
-several models, `$name` among the arguments, `$name!alias` and chains of flows are ours. What a
-code means is not known here (see `graph.codes`): this module only has the words.
+several models, `$name` among the arguments, `$name!alias` and chains of flows are ours. The
+meaning of the codes is in `graph.notation.codes`.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -26,16 +25,13 @@ from ember_bench.errors import ConfigError
 
 Value: TypeAlias = "str | int | float | bool | tuple[Value, ...]"
 
-# So many characters are shown on either side of a mistake.
+# Number of characters that are shown on either side of a mistake.
 _CONTEXT: Final = 60
-
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_ESCAPED: Final = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\", '"': '\\"'}
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text in the notation, and what to call it: "", `entry 2`, `component 'x'`."""
+    """A text in the notation and its name in errors: "", `entry 2`, `component 'x'`."""
 
     text: str
     label: str = ""
@@ -43,7 +39,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something stands; `start` and `end` count characters of the source from 0."""
+    """A place in a source; `start` and `end` count its characters from 0."""
 
     source: Source
     start: int
@@ -75,11 +71,11 @@ class Place:
 
 
 class NotationError(ConfigError):
-    """Something in the compact notation cannot be read, or built; shows the place with a caret.
+    """The compact notation cannot be parsed or built; shows the place with a caret.
 
     Attributes:
-        message: What is wrong.
-        place: Where; None for the notation as a whole.
+        message: The mistake.
+        place: Its place; None for the notation as a whole.
     """
 
     def __init__(self, message: str, place: Place | None = None) -> None:
@@ -100,7 +96,7 @@ def _whereabouts(place: Place | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A word and where it stands, which equality does not look at."""
+    """A word and its place, which equality ignores."""
 
     text: str
     place: Place | None = field(default=None, compare=False, repr=False)
@@ -119,13 +115,13 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class NodeEntry:
-    """One operator, or several of a kind.
+    """One operator, or several of one kind.
 
     Attributes:
-        code: What kind of operator.
-        count: How many LM modules for each model, or how many operators where each takes one.
-        alias: Its name in the graph; None gives it one by code and position.
-        models: As they are written.
+        code: The kind of operator.
+        count: Number of LM modules per model, or of operators if each takes one LM module.
+        alias: Its name in the graph; by default made of code and position.
+        models: As written.
         arguments: In order.
         stages: The `$name` among the arguments.
     """
@@ -148,7 +144,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """`a, b -> c -> d`: what feeds into what; two steps or more, none of them empty."""
+    """`a, b -> c -> d`: inputs of nodes; two steps or more, none of them empty."""
 
     steps: tuple[tuple[Name, ...], ...]
 
@@ -158,37 +154,7 @@ Entry = NodeEntry | Reference
 
 @dataclass(frozen=True, slots=True)
 class Notation:
-    """What was written: entries and flows, each in order."""
+    """Parsed notation: entries and flows, each in order."""
 
     entries: tuple[Entry, ...] = ()
     flows: tuple[Flow, ...] = ()
-
-
-def format_notation(notation: Notation) -> str:
-    """Write `notation` in its canonical form, a line for each entry and flow."""
-    lines = [_format_entry(entry) for entry in notation.entries]
-    lines += [" -> ".join(", ".join(map(str, s)) for s in f.steps) for f in notation.flows]
-    return "\n".join(lines)
-
-
-def _format_entry(entry: Entry) -> str:
-    alias = f"!{entry.alias}" if entry.alias else ""
-    if isinstance(entry, Reference):
-        return f"${entry.name}{alias}"
-    count = str(entry.count) if entry.count != 1 else ""
-    models = "@" + "|".join(map(str, entry.models)) if entry.models else ""
-    inside = [f"${stage}" for stage in entry.stages]
-    inside += [f"{a.key}={_format_value(a.value)}" for a in entry.arguments]
-    return f"{count}{entry.code}{alias}{models}" + (f"({', '.join(inside)})" if inside else "")
-
-
-def _format_value(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_format_value, value))}]"
-    if not isinstance(value, str):
-        return repr(value)
-    if _PLAIN.fullmatch(value) and value.lower() not in ("true", "false"):
-        return value
-    return '"' + "".join(_ESCAPED.get(c, c) for c in value) + '"'

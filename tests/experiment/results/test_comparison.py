@@ -12,10 +12,8 @@ import pytest
 from ember_bench import stats
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.items import AskedItem, AskedItems
-from ember_bench.experiment.results.cell_data import CellData, Items
-from ember_bench.experiment.results.comparison import Pair, compare
-from ember_bench.experiment.results.pairing import Group, pair_up
-from ember_bench.experiment.results.cell_results import CellResults
+from ember_bench.experiment.results.cells import CellData, CellResults
+from ember_bench.experiment.results.comparison import Group, Pair, compare, pair_up
 from ember_bench.experiment.results.summary import OUTCOMES, DatasetSummary
 
 DATASET = DatasetSummary("sums", "sums.jsonl", "r1", "d1", 8, "exact", "exact@1")
@@ -67,7 +65,7 @@ def cell(
         "failures": "wrong",
         "level": 0.95,
         "seed": 0,
-        "items": Items(AskedItems.of(known), whole=True),
+        "items": AskedItems.of(known),
         "data": data,
         "read_answers": lambda: [None if v is None else f"a{v:g}" for v in values],
     }

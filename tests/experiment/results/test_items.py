@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
@@ -20,7 +21,7 @@ from ember_bench.experiment.results import items as stored_items
 from ember_bench.experiment.results import rows
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.items import AskedItem, AskedItems
-from ember_bench.experiment.results.cell_data import StoredCells
+from ember_bench.experiment.results.cells import StoredCells
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.runner import trial_store
@@ -82,8 +83,8 @@ def test_the_items_are_those_asked_in_order(workspace: Workspace) -> None:
         AskedItem(i.id, i.digest, i.category, i.cluster, i.question, i.target) for i in items
     ]
     found = stored.description.items["sums"]
-    assert list(found.categories()) == [i.category for i in items]
-    assert found.clustered
+    assert [found.categories[0][i] for i in found.categories[1]] == [i.category for i in items]
+    assert found.clusters(np.arange(2)) == ["all", "all"]
     assert found[-1].id == items[9].id
     assert [i.id for i in found[2:4]] == [items[2].id, items[3].id]
     with pytest.raises(IndexError):
@@ -116,7 +117,7 @@ def test_another_seed_keeps_every_trial_and_tells_the_new_order(workspace: Works
     assert [i.id for i in stored.description.items["sums"]] == [i.id for i in items]
     found_rows = list(stored.columns(0, ["score"]))
     assert [place for place, _, _ in found_rows] == list(range(10))
-    found = StoredCells(stored).data(0)
+    found = StoredCells(stored).cell(0)[0].data
     assert found.item.tolist() == list(range(10))
     assert found.score.tolist() == [score for _, _, score in found_rows]
     first = [row for row in found_rows if row[0] < 4]
@@ -139,7 +140,8 @@ def test_a_cell_is_read_in_the_order_of_items_and_epochs_however_it_is_stored(
         (calls,) = db.execute("SELECT sum(calls_used) FROM trials").fetchone()
     stored = StoredTrials(path_of(workspace))
     expected = sorted(stored.columns(0, ["score", "latency_seconds", "cost_usd"]))
-    data, totals = StoredCells(stored).cell(0)
+    cell, totals = StoredCells(stored).cell(0)
+    data = cell.data
     assert data.item.tolist() == [item for item, *_ in expected]
     assert data.score.tolist() == [score for _, _, score, _, _ in expected]
     assert data.latency.tolist() == [latency for _, _, _, latency, _ in expected]

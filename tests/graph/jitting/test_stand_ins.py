@@ -7,7 +7,6 @@ import json
 import operator
 import pickle
 import re
-import sys
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ember_bench.errors import EmberBenchError
-from ember_bench.graph.jitting.discarded import _throws_away
 from ember_bench.graph.jitting.stand_ins import NeedsInput, Tokens, Untraceable
 from ember_bench.operators.plan import Ref, resolve, show
 
@@ -222,57 +220,3 @@ class TestLookedInto:
         assert tokens.any_left()
         kept.clear()
         assert not tokens.any_left()
-
-
-def note() -> bool:
-    """Say whether the code that called the caller throws away the result."""
-    seen.append(_throws_away_above())
-    return True
-
-
-seen: list[bool] = []
-
-
-def _throws_away_above() -> bool:
-    frame = sys._getframe(2)
-    return _throws_away(frame.f_code, frame.f_lasti)
-
-
-class TestDiscarded:
-    """Results that the calling code has no use for."""
-
-    def test_thrown_away(self) -> None:
-        def calls() -> None:
-            note()
-            unused = note()  # noqa: F841
-            for _ in range(1):
-                note()
-
-        assert noted(calls) == [True] * 3
-
-    def test_of_use_or_perhaps(self) -> None:
-        def calls() -> Any:
-            used = note()
-            [note()]
-            (note(), 1)
-            kept = [note() for _ in range(1)]
-            a, b = note(), note()
-            note() or 1
-            f"{note()}"
-            closed = note()
-            return used, kept, a, b, lambda: closed
-
-        assert noted(calls) == [False] * 9
-
-    def test_where_locals_are_read_nothing_is_known(self) -> None:
-        def calls() -> None:
-            unused = note()
-            locals()
-
-        assert noted(calls) == [False]
-
-
-def noted(calls: Callable[[], Any]) -> list[bool]:
-    seen.clear()
-    calls()
-    return seen

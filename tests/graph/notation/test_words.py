@@ -18,8 +18,8 @@ from ember_bench.graph.notation.words import (
     Notation,
     NotationError,
     Reference,
-    format_notation,
 )
+from tests.graph.notation.writing import format_notation
 
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,8}", fullmatch=True).map(Name)
 codes = st.from_regex(r"[A-Z][A-Z0-9]{0,2}", fullmatch=True).map(Name)

@@ -1,0 +1,126 @@
+"""Record sources: functions that open the records of a dataset card, registered by name.
+
+A source of one's own is a function in a `.py` file beside the cards:
+
+    class Query(BaseModel):
+        database: str
+        table: str
+
+    @record_source("sqlite", Query)
+    def open_sqlite(query: Query, opening: Opening) -> Records: ...
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from ember_bench.datasets.records import Records
+from ember_bench.errors import ConfigError, Location, Problem
+
+if TYPE_CHECKING:
+    from ember_bench.datasets.cards import DatasetCard
+    from ember_bench.documents import Document
+
+# Modules of the built-in sources.
+_BUILT_IN: Final = {"hub": "hub", "file": "local", "data": "local"}
+GENERATED: Final = "generated"
+"""The key of a card's source for items that a generator makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The circumstances in which a source is opened.
+
+    Attributes:
+        name: The source's name.
+        card: The dataset card.
+        document: The card's file, for the places of mistakes and for relative paths.
+        wanted: Fields of a record that the card names; others need not be read.
+        data_dir: The folder of recorded data, if one is given.
+    """
+
+    name: str
+    card: DatasetCard
+    document: Document
+    wanted: frozenset[str] = frozenset()
+    data_dir: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The card's folder."""
+        return self.document.path.parent
+
+    @property
+    def location(self) -> Location:
+        """The place of the source in the card."""
+        return self.document.at("source", self.name)
+
+    def problem(self, message: str) -> Problem:
+        """Return a mistake at the place of the source in the card."""
+        return Problem(message, self.location)
+
+
+OpenRecords = Callable[[Any, Opening], Records]
+OpenRecordsT = TypeVar("OpenRecordsT", bound=OpenRecords)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSource:
+    """A registered record source.
+
+    Attributes:
+        name: The key of a card's `source`.
+        options: A pydantic model or another type that pydantic validates.
+        open: `open(options, opening)` returns the records.
+    """
+
+    name: str
+    options: Any
+    open: OpenRecords
+
+    @property
+    def purpose(self) -> str:
+        """The first line of the function's docstring."""
+        return (inspect.getdoc(self.open) or "").partition("\n")[0]
+
+
+_sources: Final[dict[str, RecordSource]] = {}
+
+
+def record_source(name: str, options: Any) -> Callable[[OpenRecordsT], OpenRecordsT]:
+    """Register a function as the record source `name`.
+
+    Args:
+        name: The key of a card's `source`.
+        options: The type of what stands under that key: a pydantic model, or `str`, say.
+
+    Raises:
+        ConfigError: if the name is taken by another function.
+    """
+
+    def register(open_records: OpenRecordsT) -> OpenRecordsT:
+        known = _sources.get(name)
+        taken = known is not None and _home(known.open) != _home(open_records)
+        if taken or name == GENERATED:
+            by = f" by {_home(known.open)}" if known is not None else ""
+            raise ConfigError(f"record source {name!r} is already registered{by}")
+        _sources[name] = RecordSource(name, options, open_records)
+        return open_records
+
+    return register
+
+
+def record_sources() -> dict[str, RecordSource]:
+    """Return every registered record source by name, built-in ones first."""
+    for module in _BUILT_IN.values():
+        import_module(f"ember_bench.datasets.{module}")
+    return {name: _sources[name] for name in _BUILT_IN} | _sources
+
+
+def _home(function: OpenRecords) -> str:
+    return f"{function.__module__}.{function.__qualname__}"

@@ -1,0 +1,115 @@
+"""Numbers as readable text; undefined values are a dash."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+from ember_bench.experiment.results.summary import Quantity
+
+UNDEFINED: Final = "\N{EN DASH}"
+
+_SIGNIFICANT: Final = 3
+_MOST_DECIMALS: Final = 9
+
+
+def percent(value: float | None) -> str:
+    """Return a share in percent, to one decimal."""
+    return UNDEFINED if value is None else f"{100 * value:.1f}"
+
+
+def share(value: float | None) -> str:
+    """Return a probability in percent, without decimals."""
+    return UNDEFINED if value is None else f"{100 * value:.0f} %"
+
+
+def times(ratio: Quantity | None) -> str:
+    """Return a ratio to three significant digits: `4.2x`."""
+    return UNDEFINED if ratio is None else f"{ratio.value:.3g}x"
+
+
+def points(value: float) -> str:
+    """Return a difference of shares in percentage points, with its sign."""
+    text = f"{100 * value:+.1f}"
+    return "0.0" if float(text) == 0 else text
+
+
+def seconds(value: float | None) -> str:
+    """Return seconds, to three significant digits."""
+    return UNDEFINED if value is None else f"{value:,.{_decimals(value)}f}"
+
+
+def duration(value: float) -> str:
+    """Return a time span: `0.8 s`, `42 s`, `3 min 20 s`, `2 h 5 min`."""
+    if value < 10:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def dollars(value: float | None, like: float | None = None) -> str:
+    """Return an amount of US dollars, to three significant digits of `like`, else of itself."""
+    if value is None:
+        return UNDEFINED
+    return f"${value:,.{_cents(value if like is None else like)}f}"
+
+
+def interval(estimate: Quantity | None, show: str) -> str:
+    """Return `[low, high]`; `show` is `percent`, `points` or `dollars`."""
+    if estimate is None:
+        return ""
+    low, high = estimate.low, estimate.high
+    if low is None or high is None:
+        return f"[{UNDEFINED}]"
+    if show == "dollars":
+        decimals = _cents(estimate.value)
+        return f"[{low:,.{decimals}f}, {high:,.{decimals}f}]"
+    written = points if show == "points" else percent
+    return f"[{written(low)}, {written(high)}]"
+
+
+def in_percent(estimate: Quantity | None) -> str:
+    """Return a share with its interval: `84.0 % [81.6, 86.1]`."""
+    return _with_interval(estimate, percent, " %")
+
+
+def in_short(estimate: Quantity | None) -> str:
+    """Return a value with its interval, each to three significant digits, however small."""
+    return _with_interval(estimate, lambda value: f"{value:.3g}")
+
+
+def _with_interval(estimate: Quantity | None, show: Callable[[float], str], unit: str = "") -> str:
+    if estimate is None:
+        return UNDEFINED
+    text = f"{show(estimate.value)}{unit}"
+    if estimate.low is None or estimate.high is None:
+        return text
+    return f"{text} [{show(estimate.low)}, {show(estimate.high)}]"
+
+
+def p_value(value: float | None) -> str:
+    """Return a p-value to three decimals."""
+    if value is None:
+        return UNDEFINED
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def count(number: int, noun: str) -> str:
+    """Return `1 item`, `1,319 items`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _decimals(value: float) -> int:
+    """Return the number of decimals for three significant digits."""
+    if value == 0 or not math.isfinite(value):
+        return 0
+    return min(max(_SIGNIFICANT - 1 - math.floor(math.log10(abs(value))), 0), _MOST_DECIMALS)
+
+
+def _cents(value: float) -> int:
+    """Return the number of decimals of an amount: two, or for three significant digits."""
+    return 0 if value == 0 else max(2, _decimals(value))

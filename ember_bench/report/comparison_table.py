@@ -1,0 +1,232 @@
+"""Comparisons of cells in the terminal: the table, and the items that make the difference."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from rich.text import Text
+
+from ember_bench.drawing.number_format import (
+    UNDEFINED,
+    count,
+    interval,
+    p_value,
+    percent,
+    points,
+    share,
+    times,
+)
+from ember_bench.drawing.text import one_line, width
+from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
+from ember_bench.report.layout import Line, flat, named
+from ember_bench.report.summary_text import SIMULATED
+
+_LONGEST_LINE: Final = 100
+_LONGEST_ANSWER: Final = 40
+_NAMES: Final = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
+_SHORT: Final = {"holm": "Holm p", "bh": "BH p"}
+
+
+def comparison_table(table: ComparisonTable, columns: int | None, *, flips: int) -> Text:
+    """Return the comparisons, a section for each baseline, with their captions.
+
+    Args:
+        table: The comparisons.
+        columns: The terminal's width; None without a terminal, and then nothing is wrapped.
+        flips: Number of items to list of those won, and of those lost, for each comparison.
+    """
+    text = Text()
+    several = len({side.source for pair in table.pairs for side in (pair.cell, pair.baseline)}) > 1
+    for section in _sections(table, several=several):
+        text.append(section.title + "\n", style="bold")
+        for reason in dict.fromkeys(r for pair in section.pairs for r in pair.differing):
+            text.append(f"not comparable: {one_line(reason)}\n", style="bold")
+        heading, *rows = _layout(section, table, columns, several=several)
+        text.append(heading + "\n", style="dim")
+        text.append("\n".join(rows) + "\n\n")
+        for pair in section.pairs:
+            text.append(_flips(pair, flips, several=several))
+    room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
+    lines = "\n".join(
+        textwrap.fill(caption, room, subsequent_indent="  ") for caption in captions(table)
+    )
+    return text.append(lines, style="dim")
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """Comparisons that are shown together.
+
+    Attributes:
+        best: Probability of the baseline to be the best; None without a row for it.
+        matched: Whether each cell has a baseline of its own, the same in other results.
+    """
+
+    title: str
+    pairs: list[Comparison]
+    best: float | None
+    matched: bool
+
+
+def _sections(table: ComparisonTable, *, several: bool) -> list[_Section]:
+    """Return a section for each baseline; one for all that have one each, dataset by dataset."""
+    families: dict[tuple[str, str], list[Comparison]] = {}
+    for pair in table.pairs:
+        families.setdefault((pair.baseline.source, pair.baseline.cell), []).append(pair)
+    matched: dict[tuple[str, str, str], list[Comparison]] = {}
+    found = []
+    for pairs, best in zip(families.values(), table.baseline_best, strict=True):
+        cell, baseline = pairs[0].cell, pairs[0].baseline
+        if len(pairs) == 1 and len(families) > 1 and cell.label == baseline.label:
+            key = baseline.dataset, cell.source, baseline.source
+            matched.setdefault(key, []).append(pairs[0])
+            continue
+        title = f"{one_line(baseline.dataset)}: against {_label(baseline, several=several)}"
+        found.append(_Section(title, pairs, best, matched=False))
+    for (dataset, source, other), pairs in matched.items():
+        title = one_line(f"{dataset}: {source} against {other}")
+        found.append(_Section(title, pairs, None, matched=True))
+    return found
+
+
+def _layout(
+    section: _Section, table: ComparisonTable, columns: int | None, *, several: bool
+) -> list[str]:
+    level = f"[{100 * table.level:g} %]"
+    names = [("cell", "")]
+    values: list[Line] = [
+        (
+            "accuracy", "baseline", "difference", level, "items", "won", "lost", "p",
+            _SHORT[table.correction], "cost", level, "" if section.matched else "best",
+        )
+    ]  # fmt: skip
+    for pair in section.pairs:
+        label = _label(pair.cell, several=several and not section.matched)
+        names.append((label, ", ".join(_notes(pair))))
+        values.append(_values(pair, with_best=not section.matched))
+    if not section.matched:
+        names.append((_label(section.pairs[0].baseline, several=several), "baseline"))
+        values.append((*[""] * 11, share(section.best)))
+    lines = flat([[*name, *line] for name, line in zip(names, values, strict=True)], left=2)
+    if columns is None or max(map(width, lines)) <= columns:
+        return lines
+    return named(names, [_stacked(line) for line in values], columns)
+
+
+def pair_values(pair: Comparison) -> tuple[str, ...]:
+    """Return accuracy, baseline, difference, interval, items, won, lost, p, adjusted p and cost."""
+    return (
+        percent(pair.cell.accuracy),
+        percent(pair.baseline.accuracy),
+        points(pair.difference.value),
+        interval(pair.difference, "points"),
+        f"{pair.items:,}",
+        f"{pair.wins:,}",
+        f"{pair.losses:,}",
+        p_value(pair.p_value),
+        p_value(pair.p_adjusted),
+        times(pair.cost_ratio),
+    )
+
+
+def _values(pair: Comparison, *, with_best: bool) -> Line:
+    cost = pair.cost_ratio
+    low_high = ""
+    if cost is not None and cost.low is not None and cost.high is not None:
+        low_high = f"[{cost.low:.3g}, {cost.high:.3g}]"
+    return *pair_values(pair), low_high, share(pair.best_probability) if with_best else ""
+
+
+def _stacked(line: Line) -> list[Line]:
+    """Put each interval below its value."""
+    accuracy, baseline, difference, low_high, items, won, lost, p, adjusted, *rest = line
+    cost, cost_low_high, best = rest
+    return [
+        (accuracy, difference, items, won, adjusted, cost, best),
+        (baseline, low_high, "", lost, p, cost_low_high, ""),
+    ]
+
+
+def _label(side: Side, *, several: bool) -> str:
+    return one_line(f"{side.source}: {side.label}" if several else side.label)
+
+
+def _notes(pair: Comparison) -> Iterator[str]:
+    if pair.simulated:
+        yield "simulated"
+    if pair.cell.oracle:
+        yield "bound"
+    for side in (pair.cell, pair.baseline):
+        which = "" if side is pair.cell else "baseline: "
+        if side.scheduled is not None and side.items < side.scheduled:
+            yield f"{which}{side.items:,} of {count(side.scheduled, 'item')}"
+        if side.failed:
+            yield f"{which}{count(side.failed, 'error')}"
+
+
+def _flips(pair: Comparison, most: int, *, several: bool) -> str:
+    """Return the items that a cell won and lost, as far as there is room for them."""
+    if not (most and pair.flips):
+        return ""
+    lines = [f"{_label(pair.cell, several=several)}: {_effect(pair)}"]
+    for verb, chosen in pair.flipped():
+        lines += [f"  {verb:<4} {_flip(flip)}" for flip in chosen[:most]]
+        if (more := len(chosen) - most) > 0:
+            lines.append(f"  {verb:<4} and {count(more, 'more item')}")
+    return "\n".join(lines) + "\n\n"
+
+
+def _effect(pair: Comparison) -> str:
+    return (
+        f"{pair.effect_items:+,.6g} of {count(pair.items, 'item')};"
+        f" {pair.wins:,} won, {pair.losses:,} lost"
+    )
+
+
+def _flip(flip: Flip) -> str:
+    target = f", target {_shown(flip.target)}" if flip.target is not None else ""
+    return (
+        f"{one_line(flip.item)}: {_answers(flip.answers)} against"
+        f" {_answers(flip.baseline_answers)}{target}"
+    )
+
+
+def _answers(answers: list[str | None]) -> str:
+    return " / ".join(_shown(answer) for answer in answers)
+
+
+def _shown(text: str | None) -> str:
+    if text is None:
+        return UNDEFINED
+    line = one_line(text)
+    return line if len(line) <= _LONGEST_ANSWER else line[: _LONGEST_ANSWER - 1] + "…"
+
+
+def captions(table: ComparisonTable) -> Iterator[str]:
+    """Yield the sentences that one needs to read the comparisons."""
+    tests = dict.fromkeys(pair.test for pair in table.pairs)
+    names = {"mcnemar": "exact McNemar", "sign-flip": "sign-flip permutation"}
+    bounds = sum(pair.cell.oracle for pair in table.pairs)
+    family = count(len(table.pairs) - bounds, "comparison")
+    if bounds:
+        family += f" ({count(bounds, 'bound')} left out)"
+    yield (
+        "Difference: accuracy minus the baseline's in points, with its"
+        f" {100 * table.level:g} % interval, on the items that both have; p is two-sided"
+        f" ({'; '.join(names[test] for test in tests)}), {_SHORT[table.correction]} after the"
+        f" {_NAMES[table.correction]} correction over {family}."
+    )
+    yield (
+        "Cost: how many times the baseline's, on the same items. Best: the probability of the"
+        " highest accuracy of those that are compared with one baseline, by paired bootstrap."
+    )
+    if left := [one_line(names) for names in table.left_out]:
+        more = f" and {count(len(left) - 1, 'more pair')}" if len(left) > 1 else ""
+        yield f"Left out, as no item is in both: {left[0]}{more}."
+    if any(pair.clusters is not None for pair in table.pairs):
+        yield "Items come in clusters, which flip and are resampled as a whole."
+    if any(pair.simulated for pair in table.pairs):
+        yield SIMULATED

@@ -1,0 +1,230 @@
+"""The texts of the table of cells, the same in the terminal and in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ember_bench.drawing import number_format
+from ember_bench.drawing.number_format import UNDEFINED, count, dollars, interval, percent
+from ember_bench.experiment.results.summary import (
+    OUTCOMES,
+    CellSummary,
+    DatasetSummary,
+    ExperimentSummary,
+    Quantity,
+)
+
+SIMULATED: Final = (
+    "Simulated: answers, prices and times were made up by simulated models; such figures say"
+    " nothing about real ones."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One column of a row.
+
+    Attributes:
+        heading: Heading of the column.
+        value: Its text.
+    """
+
+    heading: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One cell of the experiment, as a table shows it.
+
+    Attributes:
+        label: Name of the cell.
+        notes: Facts needed to read its numbers: simulated, an oracle, unfinished, failures.
+        entries: The columns, in one line.
+    """
+
+    label: str
+    notes: tuple[str, ...]
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The cells of one dataset.
+
+    Attributes:
+        title: Names the dataset and its items.
+        footers: Counts of outcomes, if not all are right or wrong; and pass@k, if there are several
+            epochs.
+    """
+
+    title: str
+    rows: tuple[Row, ...]
+    footers: tuple[str, ...]
+
+
+def sections(summary: ExperimentSummary) -> list[Section]:
+    """Return the tables of an experiment, dataset by dataset, in grid order."""
+    found = []
+    for dataset in summary.datasets:
+        cells = [cell for cell in summary.cells if cell.dataset == dataset.name]
+        if not cells:
+            continue
+        baseline = _baseline(cells)
+        rows = tuple(_row(cell, summary, is_baseline=cell.name == baseline) for cell in cells)
+        found.append(Section(_title(dataset, summary), rows, tuple(_footers(cells))))
+    return found
+
+
+def captions(summary: ExperimentSummary) -> list[str]:
+    """Return the sentences that one needs to read the tables."""
+    level = f"{100 * summary.level:g} %"
+    cells = summary.cells
+    epochs = f": the mean of its {summary.epochs} epochs" if summary.epochs > 1 else ""
+    lines = [
+        (
+            f"Accuracy: mean score in percent, with its {level} interval"
+            f"{_methods(c.accuracy for c in cells)}. The unit is the item{epochs}."
+        ),
+        (
+            "Cost per item: what a trial costs when all its calls are made, shared or not"
+            f"{_methods(c.cost_per_item for c in cells)}. Spend: new money paid for the calls"
+            " that were made; a call that two cells share is paid once."
+        ),
+        (
+            "Latency: the critical path over the durations of a trial's calls, mean and 95th"
+            " percentile. It is not the wall time of the run."
+        ),
+    ]
+    if len(dates := summary.price_dates) > 1:
+        lines.append(
+            f"Prices: of {len(dates)} dates, {dates[0]} to {dates[-1]}; a call keeps the cost that"
+            " it had when it was made, so costs of different dates are not strictly comparable."
+        )
+    family = sum(c.comparison is not None and c.comparison.p_holm is not None for c in cells)
+    bounds = sum(c.comparison is not None and c.oracle for c in cells)
+    if family or bounds:
+        left_out = f" ({count(bounds, 'bound')} left out)" if bounds else ""
+        lines.append(
+            "Difference: accuracy minus the baseline's in points, paired on the items that both"
+            f" have; p is two-sided with Holm's correction over {count(family, 'comparison')}"
+            f"{left_out}."
+        )
+    if any(c.outcomes.get("error") for c in cells):
+        scored = "count as wrong" if summary.failures == "wrong" else "are left out"
+        lines.append(
+            f"Failed trials {scored}; beside their number stands the accuracy if all of them were"
+            " wrong, and if all were right."
+        )
+    if any(c.pass_at_k for c in cells):
+        lines.append(
+            "pass@k: share of the items that at least one of k epochs gets right, estimated without"
+            " bias from all of them (Chen et al. 2021)."
+        )
+    if any(c.oracle for c in cells):
+        lines.append("Bound: looks at the target, so it is what choosing could reach at best.")
+    if summary.simulated:
+        lines.append(SIMULATED)
+    if any(_undefined(c) for c in cells):
+        lines.append(f"{UNDEFINED} is undefined, or unknown where a price is missing.")
+    return lines
+
+
+def status(summary: ExperimentSummary) -> str:
+    """Return a sentence about the last run."""
+    run = summary.run
+    done = sum(cell.scheduled - cell.outcomes.get("skipped", 0) for cell in summary.cells)
+    scheduled = sum(cell.scheduled for cell in summary.cells)
+    trials = count(scheduled, "trial") if done == scheduled else f"{done:,} of {scheduled:,} trials"
+    simulated = " (simulated)" if summary.simulated else ""
+    return (
+        f"{trials}, {run.trials_run:,} in this run; {count(run.calls_made, 'call')} made,"
+        f" {run.calls_shared:,} shared; spend {_spend(summary)}{simulated};"
+        f" wall time {number_format.duration(run.wall_seconds)}"
+    )
+
+
+def _row(cell: CellSummary, summary: ExperimentSummary, *, is_baseline: bool) -> Row:
+    level = f"[{100 * summary.level:g} %]"
+    comparison = cell.comparison
+    difference = comparison.difference if comparison else None
+    latency = cell.latency_seconds.value if cell.latency_seconds else None
+    shown = "baseline" if is_baseline else UNDEFINED
+    entries = (
+        Entry("accuracy", percent(cell.accuracy.value if cell.accuracy else None)),
+        Entry(level, interval(cell.accuracy, "percent")),
+        Entry("cost/item", dollars(cell.cost_per_item.value if cell.cost_per_item else None)),
+        Entry(level, interval(cell.cost_per_item, "dollars")),
+        Entry("latency s", number_format.seconds(latency)),
+        Entry("p95 s", number_format.seconds(cell.latency_p95)),
+        Entry("spend", dollars(cell.spend_usd)),
+        Entry("calls made", f"{cell.calls_made:,}"),
+        Entry("shared", f"{cell.calls_shared:,}"),
+        Entry("difference", number_format.points(difference.value) if difference else shown),
+        Entry(level, interval(difference, "points") if difference else ""),
+        Entry("Holm p", number_format.p_value(comparison.p_holm) if comparison else ""),
+    )
+    return Row(cell.label, tuple(_notes(cell, summary)), entries)
+
+
+def _notes(cell: CellSummary, summary: ExperimentSummary) -> Iterator[str]:
+    if cell.simulated:
+        yield "simulated"
+    if cell.oracle:
+        yield "bound"
+    items = next(d.items for d in summary.datasets if d.name == cell.dataset)
+    if cell.items < items:
+        yield f"{cell.items:,} of {count(items, 'item')}"
+    elif missing := cell.outcomes.get("skipped", 0):
+        yield f"{cell.scheduled - missing:,} of {count(cell.scheduled, 'trial')}"
+    if errors := cell.outcomes.get("error", 0):
+        yield (
+            f"{count(errors, 'error')}:"
+            f" {percent(cell.accuracy_worst)} to {percent(cell.accuracy_best)}"
+        )
+    if unparsed := cell.outcomes.get("unparsed", 0):
+        yield f"{unparsed:,} unparsed"
+
+
+def _spend(summary: ExperimentSummary) -> str:
+    """Return the new money paid, as far as prices are known."""
+    known = dollars(summary.run.spend_usd)
+    if not (summary.run.calls_made and any(c.spend_usd is None for c in summary.cells)):
+        return known
+    return f"at least {known}" if summary.run.spend_usd else "unknown"
+
+
+def _title(dataset: DatasetSummary, summary: ExperimentSummary) -> str:
+    epochs = f" x {summary.epochs} epochs" if summary.epochs > 1 else ""
+    return f"{dataset.name}: {count(dataset.items, 'item')}{epochs}, scored by {dataset.evaluator}"
+
+
+def _footers(cells: list[CellSummary]) -> Iterator[str]:
+    totals = {name: sum(cell.outcomes.get(name, 0) for cell in cells) for name in OUTCOMES}
+    if any(totals[name] for name in ("error", "unparsed", "skipped")):
+        yield "outcomes: " + ", ".join(f"{n:,} {name}" for name, n in totals.items() if n)
+    for cell in cells:
+        if cell.pass_at_k:
+            passes = (
+                f"pass@{k} {percent(estimate.value)} {interval(estimate, 'percent')}"
+                for k, estimate in cell.pass_at_k.items()
+            )
+            yield f"{cell.label}: {', '.join(passes)}"
+
+
+def _baseline(cells: list[CellSummary]) -> str | None:
+    """Return the cell that the others are compared with."""
+    return next((c.comparison.baseline for c in cells if c.comparison is not None), None)
+
+
+def _methods(estimates: Iterable[Quantity | None]) -> str:
+    """Return in brackets how the intervals were computed."""
+    methods = dict.fromkeys(e.method for e in estimates if e is not None)
+    return f" ({'; '.join(methods)})" if methods else ""
+
+
+def _undefined(cell: CellSummary) -> bool:
+    estimates = (cell.accuracy, cell.cost_per_item, cell.latency_seconds)
+    return any(e is None or e.low is None for e in estimates)

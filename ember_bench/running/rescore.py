@@ -1,0 +1,143 @@
+"""Rescoring: the stored answers of an experiment under other evaluators, as a new experiment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from ember_bench.errors import ConfigError, UnknownNameError
+from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.spec import NAME, read_spec, reserved
+from ember_bench.registry import Cards, default_roots
+from ember_bench.running.find_grids import find_grid
+from ember_bench.running.find_results import ResultsReader, answered, grid_of
+from ember_bench.running.session import open_experiment
+
+_SUFFIX: Final = ".rescored"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The results that are scored again.
+
+    Attributes:
+        name: The name by which its results are found again.
+        grid: The grid file.
+        trials: The trial store.
+        cells: The dataset of each cell by the cell's name; None for all cells of the grid.
+    """
+
+    name: str
+    grid: Path
+    trials: Path
+    cells: Mapping[str, str] | None
+
+    @property
+    def results(self) -> Path:
+        """The folder with the response store, to which the new results are written."""
+        return self.trials.parent.parent
+
+
+def find_source(name: str, results: Path) -> Source:
+    """Return the results that a grid, its name, or the name of results or cells stands for.
+
+    Raises:
+        ConfigError: if there are none, or their answers are missing.
+    """
+    try:
+        grid = find_grid(name)
+    except ConfigError:
+        with ResultsReader(results) as reader:
+            if (named := reader.find(name)) is None:
+                raise
+            grid, folder = grid_of(named.rows), named.rows.path.parent
+            of_all = len(named.cells) == len(named.rows.description.cells)
+            cells = None if of_all else {cell.name: cell.dataset for cell in named.cells}
+    else:
+        folder, cells = results / read_spec(grid)[0].name, None
+    trials = answered(folder.name, folder.parent)
+    if cells is None:
+        name = folder.name if folder.parent == results else str(folder)
+    return Source(name, grid, trials, cells)
+
+
+def rescored(
+    source: Source, evaluators: Sequence[str], into: str | None, *, unsafe_code: bool
+) -> Experiment:
+    """Return the experiment that scores the stored answers of `source`.
+
+    Args:
+        source: The results.
+        evaluators: `[DATASET=]NAME`, each for one dataset or for all; the last one counts.
+        into: Name of the new experiment; None for that of the grid and `.rescored`.
+        unsafe_code: Run model-written code without a sandbox if there is none.
+
+    Raises:
+        ConfigError: if an evaluator, a dataset, a cell or the new name cannot be used.
+    """
+    spec, _ = read_spec(source.grid)
+    datasets = [entry.name for entry in spec.datasets]
+    if source.cells is not None:
+        datasets = [name for name in datasets if name in source.cells.values()]
+    experiment = open_experiment(
+        source.grid,
+        offline=True,
+        unsafe_code=unsafe_code,
+        evaluators=_evaluators(evaluators, datasets, source.grid),
+    )
+    experiment = _renamed(experiment, into or spec.name + _SUFFIX)
+    if source.cells is None:
+        return experiment
+    if not any(cell.name in source.cells for cell in experiment.cells):
+        raise ConfigError(f"{source.name}: {source.grid} has no such cell any more")
+    _refuse_others(source.results, experiment.name, source.cells)
+    return experiment.only(source.cells)
+
+
+def _refuse_others(results: Path, name: str, cells: Mapping[str, str]) -> None:
+    """Check that results of this name have no other cells, which would no longer be shown.
+
+    Raises:
+        ConfigError: if they do.
+    """
+    with ResultsReader(results) as reader:
+        there = reader.find(name)
+        if there is not None and not all(cell.name in cells for cell in there.cells):
+            raise ConfigError(
+                f"{there.rows.path.parent}: has results of other cells too; name others with --as"
+            )
+
+
+def _evaluators(given: Sequence[str], datasets: Sequence[str], grid: Path) -> Mapping[str, str]:
+    """Return the name of the evaluator that is requested for each dataset.
+
+    Raises:
+        ConfigError: if there is no such evaluator or dataset.
+    """
+    cards = Cards(default_roots(grid))
+    found: dict[str, str] = {}
+    for entry in given:
+        dataset, _, name = entry.rpartition("=")
+        cards.get("evaluators", name)
+        if dataset and dataset not in datasets:
+            raise UnknownNameError("dataset", dataset, datasets)
+        found |= dict.fromkeys([dataset] if dataset else datasets, name)
+    return found
+
+
+def _renamed(experiment: Experiment, name: str) -> Experiment:
+    """Return the experiment under another name.
+
+    Raises:
+        ConfigError: if the name is its own, or not allowed.
+    """
+    if name == experiment.name:
+        raise ConfigError(f"--as {name}: has the results that are scored anew; take another name")
+    if not re.fullmatch(NAME, name):
+        raise ConfigError(f"--as {name}: letters, digits and `._-` only, and no more than 100")
+    if (reason := reserved(name)) is not None:
+        raise ConfigError(f"--as {name}: {reason}")
+    return replace(experiment, spec=experiment.spec.model_copy(update={"name": name}))
