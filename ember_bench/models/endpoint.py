@@ -22,6 +22,7 @@ from ember_bench.models.call import Call
 from ember_bench.models.limits import Gate, Ticket, WindowHistory
 from ember_bench.models.providers.base import Provider
 from ember_bench.models.retry import RATE_LIMITED, Deadline, RetryPolicy
+from ember_bench.models.transport.headers import LISTENER
 from ember_bench.models.types import Completion
 from ember_bench.models.worst_case import unbounded, worst_case_usd
 from ember_bench.secrets import without_given
@@ -49,9 +50,7 @@ class _Patience:
 
     __slots__ = ("_left", "_loop", "_timeout", "_timer")
 
-    def __init__(
-        self, timeout: asyncio.Timeout, left: Callable[[], float], seconds: float
-    ) -> None:
+    def __init__(self, timeout: asyncio.Timeout, left: Callable[[], float], seconds: float) -> None:
         self._timeout = timeout
         self._left = left
         self._loop = asyncio.get_running_loop()
@@ -97,7 +96,7 @@ class Endpoint:
         self._retry = retry.of(provider.model)
         self._budget = budget
         self._batches = batches
-        self._providers = (provider,)
+        self._providers: tuple[Provider, ...] = ()
         self._gate = Gate(provider.model, clock=retry.clock)
         self._output_tokens = _FIRST_OUTPUT_TOKENS
         self._answers = 0
@@ -155,7 +154,8 @@ class Endpoint:
         """Let go of connections."""
         if self._batches is not None:
             await self._batches.close()
-        await self.provider.close()
+        for provider in dict.fromkeys((self.provider, *self._providers)):
+            await provider.close()
 
     async def _complete(self, call: Call) -> Completion:
         if self._batches is not None:
@@ -185,6 +185,8 @@ class Endpoint:
 
     async def _attempt(self, call: Call, deadline: Deadline) -> Completion:
         """Ask once, when the limits allow it; and with another key where one is refused."""
+        if not self._providers:
+            self._providers = self._for_each_key()
         gate = self._gate
         tokens = self._estimate(call) if gate.counts_tokens else 0.0
         while True:
@@ -207,6 +209,18 @@ class Endpoint:
             finally:
                 gate.settle(ticket, tokens, used)
                 gate.leave(ticket)
+
+    def _for_each_key(self) -> tuple[Provider, ...]:
+        """Return what asks the model with each of its keys.
+
+        Raises:
+            ConfigError: if a key is missing.
+        """
+        providers = self.provider.for_each_key()
+        keys = [key.get_secret_value() for p in providers if (key := p.model.key) is not None]
+        if len(keys) > 1:
+            self._gate.split(keys)
+        return providers
 
     async def _heeded(self, call: Call, ticket: Ticket, deadline: Deadline) -> Completion:
         """Ask once, and tell the limits how it ended."""
@@ -243,9 +257,11 @@ class Endpoint:
         try:
             async with asyncio.timeout(None) as timeout:
                 patience = _Patience(timeout, lambda: self._gate.left(ticket, seconds), seconds)
+                listener = LISTENER.set(lambda headers: self._gate.told(ticket, headers))
                 try:
                     completion = await self._providers[ticket.lane].complete(call)
                 finally:
+                    LISTENER.reset(listener)
                     patience.end()
         except TimeoutError:
             if not timeout.expired():

@@ -38,20 +38,13 @@ class Gate:
 
     Args:
         model: Who is asked; says how much it allows.
-        keys: Of the model, by which processes share buckets; None is the one that `model` has.
         clock: Seconds; also that of the buckets which processes share.
     """
 
-    def __init__(
-        self,
-        model: ModelInfo,
-        keys: Sequence[str | None] = (None,),
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, model: ModelInfo, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.model = model
         self.history = WindowHistory(model.model_id, clock)
-        self.lanes = tuple(Lane(model, i, key, self.history, clock) for i, key in enumerate(keys))
+        self.lanes: tuple[Lane, ...] = (Lane(model, 0, None, self.history, clock),)
         self._open = self.lanes
         self._clock = clock
         limit = model.rate_limit
@@ -60,6 +53,16 @@ class Gate:
         self._timer: asyncio.TimerHandle | None = None
         self._opened = asyncio.Event()
         self._closed = False
+
+    def split(self, keys: Sequence[str]) -> None:
+        """Keep the limits of each of several keys; call it before the first request.
+
+        Args:
+            keys: By which processes share buckets.
+        """
+        lanes = enumerate(keys)
+        self.lanes = tuple(Lane(self.model, i, k, self.history, self._clock) for i, k in lanes)
+        self._open = self.lanes
 
     @property
     def in_flight(self) -> int:
@@ -106,7 +109,7 @@ class Gate:
     def answered(self, ticket: Ticket) -> None:
         """Count an answer."""
         lane = self.lanes[ticket.lane]
-        lane.measured(ticket)
+        lane.measured(ticket, waiting=bool(self._queue))
         self._heard(lane)
 
     def declined(self, ticket: Ticket) -> None:

@@ -181,13 +181,20 @@ class Lane:
             self.note("first request", logging.DEBUG)
         return ticket
 
-    def measured(self, ticket: Ticket) -> None:
-        """Count the time that an answer took."""
+    def measured(self, ticket: Ticket, *, waiting: bool) -> None:
+        """Count the time that an answer took.
+
+        Args:
+            ticket: The request.
+            waiting: Whether others wait for their turn. Where none do, the last answers to come are
+                those that took longest, whatever the number in flight.
+        """
         now = self._clock()
         self.progress.answered(ticket, now)
-        self._curve.add(ticket.ahead + 1, now - ticket.sent, now)
-        if now >= self._judge_at:
-            self._judge(now)
+        if waiting:
+            self._curve.add(ticket.ahead + 1, now - ticket.sent, now)
+            if now >= self._judge_at:
+                self._judge(now)
 
     def answered(self, *, waiting: bool) -> None:
         """Count an answer, or an error that is no fault of the endpoint's.

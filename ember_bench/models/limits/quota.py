@@ -20,7 +20,6 @@ from typing import Final, Self
 
 from ember_bench.models.limits.progress import Ticket
 
-_MARK: Final = "ratelimit"
 _NAME: Final = re.compile(
     r"(?P<start>x-|anthropic-)?ratelimit-(?:remaining(?P<after>-[a-z-]+)?|(?P<before>[a-z-]+)-remaining)"
 )
@@ -161,11 +160,6 @@ class Quotas:
             else stated.free_at(number, 1.0)
             for stated in self._stated.values()
         )
-
-
-def of_limits(name: str) -> bool:
-    """Whether a header, its name in lower case, may state a limit."""
-    return _MARK in name
 
 
 def quotas(headers: Mapping[str, str], now: float) -> list[Quota]:

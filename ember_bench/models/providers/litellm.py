@@ -19,13 +19,14 @@ from pydantic import BaseModel, ConfigDict
 
 from ember_bench.errors import ConfigError
 from ember_bench.models.providers.base import Provider, provider
+from ember_bench.models.transport.headers import tell
 from ember_bench.models.wire import openai_chat
 from ember_bench.models.wire.adapting import (
     MalformedError,
     WireErrors,
     check_each,
     field,
-    find_key,
+    find_keys,
     find_url,
     plain,
     read_options,
@@ -112,6 +113,7 @@ class LiteLLM(Provider):
                     max_retries=0,
                     drop_params=False,
                 )
+            tell((getattr(answer, "_response_headers", None) or {}).items())
             return openai_chat.completion(_body(answer))
         except MalformedError as error:
             raise self._errors.unreadable(error) from None
@@ -150,9 +152,9 @@ class LiteLLM(Provider):
     def _key(self) -> SecretStr | None:
         """The key, where it is not litellm that looks for it in the environment."""
         if self.model.key is not None:
-            return find_key(self.model)
+            return find_keys(self.model)[0]
         if self._url is not None and _missing_keys(self.model):
-            return find_key(self.model, optional=True)
+            return find_keys(self.model, optional=True)[0]
         return None
 
     def _secrets(self) -> Iterator[str]:

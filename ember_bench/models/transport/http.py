@@ -81,6 +81,11 @@ class Reply:
         return {n.decode("latin-1").lower(): v.decode("latin-1") for n, v in self._raw_headers}
 
     @property
+    def states_limits(self) -> bool:
+        """Whether a header states a rate limit."""
+        return any(b"ratelimit" in name.lower() for name, _ in self._raw_headers)
+
+    @property
     def content(self) -> bytes:
         """The body, uncompressed.
 
