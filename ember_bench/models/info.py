@@ -255,15 +255,19 @@ class ModelInfo(BaseModel):
     @field_validator("api_key", mode="before")
     @classmethod
     def _is_key_or_keys(cls, value: Any) -> Any:
-        several = isinstance(value, list | tuple)
-        keys = value if several else (value,)
-        texts = [key for key in keys if isinstance(key, SecretStr | str)]
-        if (value is not None and len(texts) != len(keys)) or not keys:
+        keys = value if isinstance(value, list | tuple) else (value or "",)
+        if not keys or not all(isinstance(key, SecretStr | str) for key in keys):
             raise ValueError("expected a key, or a list of keys")
-        secret = tuple(key if isinstance(key, SecretStr) else SecretStr(key) for key in texts)
-        for key in secret:
+        return value
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_remembered(
+        cls, value: SecretStr | tuple[SecretStr, ...] | None
+    ) -> SecretStr | tuple[SecretStr, ...] | None:
+        for key in value if isinstance(value, tuple) else (value,):
             _remembered(key)
-        return secret if several else next(iter(secret), None)
+        return value
 
     def __getstate__(self) -> dict[Any, Any]:
         return _without_key(self, super().__getstate__(), "api_key")

@@ -192,7 +192,7 @@ class Lane:
         now = self._clock()
         self.progress.answered(ticket, now)
         if waiting:
-            self._curve.add(ticket.ahead + 1, now - ticket.sent, now)
+            self._curve.add(ticket.ahead + 1, now - ticket.sent, self._number)
             if now >= self._judge_at:
                 self._judge(now)
 
@@ -262,7 +262,7 @@ class Lane:
 
     def _timed_out(self, ticket: Ticket) -> None:
         now = self._clock()
-        self._curve.add(ticket.ahead + 1, now - ticket.sent, now)
+        self._curve.add(ticket.ahead + 1, now - ticket.sent, self._number)
         self.progress.gave_up(ticket, now)
         # One that later ones have overtaken did not wait in a queue.
         overtaken = self.progress.was_overtaken(ticket)
@@ -272,7 +272,7 @@ class Lane:
     def _judge(self, now: float) -> None:
         """Bound the window where more requests in flight only wait longer."""
         self._judge_at = now + _JUDGED_SECONDS
-        if self.window.bound(self._curve.useful(now), now):
+        if self.window.bound(self._curve.useful(self._number), now):
             self.note("latency grows and throughput does not")
 
     def _bucket(self, per_minute: int | None, unit: str) -> SharedBucket | None:

@@ -26,41 +26,44 @@ _STANDARD_ERRORS: Final = 3.0
 _FEW: Final = 4
 # A queue of less than this does no harm, and is mostly one of this machine's own.
 _TOLERATED_SECONDS: Final = 1.0
-# Samples are forgotten after so many latencies, and so many seconds.
-_STALE_LATENCIES: Final = 10.0
-_STALE_SECONDS: Final = 60.0
+# Samples are forgotten when so many times as many requests were sent as the octave has at most.
+_LASTS: Final = 20
 
 
 class _Octave:
     """Means over the latest samples of one octave.
 
+    Args:
+        highest: Most requests in flight.
+
     Attributes:
+        highest: The same.
         count: Samples.
         number: Mean logarithm of the requests in flight.
         latency: Mean logarithm of the seconds.
         variance: Of that logarithm.
-        at: When the latest sample came, in seconds of the clock.
+        sent: Requests that had been sent when the latest sample came.
     """
 
-    __slots__ = ("at", "count", "latency", "number", "variance")
+    __slots__ = ("count", "highest", "latency", "number", "sent", "variance")
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.number = self.latency = self.variance = self.at = 0.0
+    def __init__(self, highest: int) -> None:
+        self.highest = highest
+        self.count = self.sent = 0
+        self.number = self.latency = self.variance = 0.0
 
-    def add(self, number: float, latency: float, now: float) -> None:
+    def add(self, number: float, latency: float, sent: int) -> None:
         self.count = min(self.count + 1, _MEMORY)
         share = 1 / self.count
         difference = latency - self.latency
         self.latency += share * difference
         self.variance = (1 - share) * (self.variance + share * difference**2)
         self.number += share * (number - self.number)
-        self.at = now
+        self.sent = sent
 
-    def age(self, now: float) -> float:
+    def age(self, sent: int) -> float:
         """Return the age of the latest sample as a share of the age at which it is forgotten."""
-        lasts = max(_STALE_SECONDS, _STALE_LATENCIES * math.exp(self.latency))
-        return (now - self.at) / lasts
+        return (sent - self.sent) / (_LASTS * self.highest)
 
     @property
     def margin(self) -> float:
@@ -75,39 +78,38 @@ class LatencyCurve:
     def __init__(self) -> None:
         self._octaves: list[_Octave] = []
 
-    def add(self, in_flight: int, seconds: float, now: float) -> None:
+    def add(self, in_flight: int, seconds: float, sent: int) -> None:
         """Count one answer.
 
         Args:
             in_flight: Requests in flight when it was asked for, its own among them.
             seconds: That it took.
-            now: Seconds of a clock.
+            sent: Requests sent so far.
         """
         index = max(0, (in_flight - 1).bit_length() - _LOWEST.bit_length() + 1)
         octaves = self._octaves
         while len(octaves) <= index:
-            octaves.append(_Octave())
-        if octaves[index].age(now) > 1:
-            octaves[index] = _Octave()
-        octaves[index].add(math.log(in_flight), math.log(max(seconds, _TOLERATED_SECONDS)), now)
+            octaves.append(_Octave(_LOWEST << len(octaves)))
+        if octaves[index].age(sent) > 1:
+            octaves[index] = _Octave(_LOWEST << index)
+        octaves[index].add(math.log(in_flight), math.log(max(seconds, _TOLERATED_SECONDS)), sent)
 
-    def useful(self, now: float) -> int | None:
+    def useful(self, sent: int) -> int | None:
         """Return the number of requests in flight beyond which throughput does not grow.
 
         It is the server's own number or more: 8 at least. Now and then it is halved, so that the
         latency below it is measured again. None if no such number is known.
         """
         for index, octave in enumerate(self._octaves):
-            if self._is_saturated(index, now):
-                highest = _LOWEST << index
-                return highest if octave.age(now) > 1 / 2 else 2 * highest
+            if self._is_saturated(index, sent):
+                return octave.highest if octave.age(sent) > 1 / 2 else 2 * octave.highest
         return None
 
-    def _is_saturated(self, index: int, now: float) -> bool:
+    def _is_saturated(self, index: int, sent: int) -> bool:
         """Whether throughput does not grow beyond an octave."""
         below, above = self._octaves[index], self._octaves[index + 1 : index + 1 + _ABOVE]
-        above = [o for o in above if o.count >= _LEAST_SAMPLES and o.age(now) <= 1]
-        if not above or below.count < _LEAST_SAMPLES or below.age(now) > 1:
+        above = [o for o in above if o.count >= _LEAST_SAMPLES and o.age(sent) <= 1]
+        if not above or below.count < _LEAST_SAMPLES or below.age(sent) > 1:
             return False
         samples = sum(octave.count for octave in above)
         number = sum(octave.count * octave.number for octave in above) / samples

@@ -1,10 +1,14 @@
 """Rate limits that a provider states in the headers of its responses.
 
-Formats, by what the providers document: `x-ratelimit-remaining-requests: 0` with
-`x-ratelimit-reset-requests: 6m0s` (OpenAI, Azure, Groq, xAI); `anthropic-ratelimit-tokens-remaining`
-with `anthropic-ratelimit-tokens-reset: 2026-11-30T12:00:00Z`; `x-ratelimit-remaining-tokens-minute`
-(Cerebras, Mistral); `x-ratelimit-remaining` with seconds, or with milliseconds since the epoch
-(Together, OpenRouter); `ratelimit-remaining` (draft-ietf-httpapi-ratelimit-headers).
+Formats, by what the providers document:
+
+* `x-ratelimit-remaining-requests` and `x-ratelimit-reset-requests: 6m0s`, the same for tokens
+  (OpenAI, Azure, Groq, xAI);
+* `anthropic-ratelimit-tokens-remaining` and `anthropic-ratelimit-tokens-reset`, a date of RFC 3339;
+* `x-ratelimit-remaining-tokens-minute` (Cerebras, Mistral);
+* `x-ratelimit-remaining` and `x-ratelimit-reset`, in seconds, or in milliseconds since the epoch
+  (Together, OpenRouter);
+* `ratelimit-remaining` and `ratelimit-reset` (draft-ietf-httpapi-ratelimit-headers-07).
 """
 
 from __future__ import annotations

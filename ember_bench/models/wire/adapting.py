@@ -342,7 +342,9 @@ def token_count(details: Any, name: str) -> int:
 async def bound_answer(response: Any) -> None:
     """Keep an answer that does not end, or was packed to be huge, from filling the memory.
 
-    What its headers state of rate limits is passed on (`transport.headers`). A hook for the responses of a client of httpx or httpx2 (`event_hooks`). What is downloaded,
+    What its headers state of rate limits is passed on (`transport.headers`).
+
+    A hook for the responses of a client of httpx or httpx2 (`event_hooks`). What is downloaded,
     such as the results of a batch, may have any size.
     """
     if response.request.method != "POST":
