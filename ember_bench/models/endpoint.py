@@ -190,10 +190,11 @@ class Endpoint:
         gate = self._gate
         tokens = self._estimate(call) if gate.counts_tokens else 0.0
         while True:
-            entered = self._retry.clock()
-            ticket = await gate.enter(tokens, deadline.left)
-            deadline.excuse(max(0.0, min(ticket.sent, gate.answered_at(ticket)) - entered))
-            deadline.begin()
+            if deadline.has_begun:
+                ticket = await self._enter_again(tokens, deadline)
+            else:
+                ticket = await gate.enter(tokens, deadline.seconds)
+                deadline.begin()
             used = 0.0
             try:
                 completion = await self._heeded(call, ticket, deadline)
@@ -209,6 +210,14 @@ class Endpoint:
             finally:
                 gate.settle(ticket, tokens, used)
                 gate.leave(ticket)
+
+    async def _enter_again(self, tokens: float, deadline: Deadline) -> Ticket:
+        """Wait until a call may be made again; time in which others are answered does not count."""
+        entered = self._retry.clock()
+        ticket = await self._gate.enter(tokens, deadline.left)
+        last = min(ticket.sent, self._gate.answered_at(ticket))
+        deadline.excuse(max(0.0, last - entered))
+        return ticket
 
     def _for_each_key(self) -> tuple[Provider, ...]:
         """Return what asks the model with each of its keys.
@@ -240,6 +249,8 @@ class Endpoint:
             if error.retryable or error.status == _UNAUTHORIZED:
                 deadline.excuse(gate.turn(ticket) - ticket.sent)
                 gate.failed(ticket, call.key, error)
+                if gate.has_other(ticket):
+                    error.retry_after = None  # that is for this key
                 gate.check()  # or it would wait for nothing before it is turned away
             else:
                 gate.declined(ticket)

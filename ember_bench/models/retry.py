@@ -26,19 +26,24 @@ class Deadline:
     Args:
         seconds: How long it may take.
         clock: Seconds.
+
+    Attributes:
+        has_begun: Whether its clock runs.
     """
 
-    __slots__ = ("_clock", "_ends", "seconds")
+    __slots__ = ("_clock", "_ends", "has_begun", "seconds")
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self.seconds = seconds
         self._clock = clock
         self._ends = math.inf
+        self.has_begun = False
 
     def begin(self) -> None:
         """Start the clock, if it is not started."""
-        if self._ends == math.inf:
+        if not self.has_begun:
             self._ends = self._clock() + self.seconds
+            self.has_begun = True
 
     def excuse(self, seconds: float) -> None:
         """Give back time that has passed, as it was the turn of others."""

@@ -90,6 +90,8 @@ class Circuit:
 
     def answered(self) -> None:
         """Note that the model is there; closes the circuit."""
+        if not self._count:
+            return
         self._count = 0
         self._callers.clear()
         self._opened, self._probing = None, False

@@ -39,15 +39,19 @@ class Gate:
     Args:
         model: Who is asked; says how much it allows.
         clock: Seconds; also that of the buckets which processes share.
+
+    Attributes:
+        counts_tokens: Whether it matters how many tokens a request has.
     """
 
     def __init__(self, model: ModelInfo, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.model = model
         self.history = WindowHistory(model.model_id, clock)
         self.lanes: tuple[Lane, ...] = (Lane(model, 0, None, self.history, clock),)
-        self._open = self.lanes
+        self._open: Sequence[Lane] = self.lanes
         self._clock = clock
         limit = model.rate_limit
+        self.counts_tokens = limit.tokens_per_minute is not None
         self._counted = (limit.requests_per_minute, limit.tokens_per_minute) != (None, None)
         self._queue: deque[_Waiting] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -69,12 +73,6 @@ class Gate:
         """Requests on their way."""
         return sum(lane.in_flight for lane in self.lanes)
 
-    @property
-    def counts_tokens(self) -> bool:
-        """Whether it matters how many tokens a request has."""
-        limited = self.model.rate_limit.tokens_per_minute is not None
-        return limited or any(lane.counts_tokens for lane in self.lanes)
-
     async def enter(self, tokens: float, patience: float) -> Ticket:
         """Wait until a request may be begun; `leave` must follow.
 
@@ -88,8 +86,11 @@ class Gate:
             ProviderError: if the provider asked to wait longer than `patience`.
         """
         if not self._queue and not self._counted:  # most find nothing to wait for
-            self._refuse(tokens, patience)
-            if (lane := self._free(tokens)[0]) is not None:
+            lane: Lane | None = self._open[0]
+            if self._closed or len(self._open) > 1 or not self._open[0].is_free():
+                self._refuse(tokens, patience)
+                lane = self._free(tokens)[0]
+            if lane is not None:
                 return lane.admit(tokens)
         future: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(future, tokens, patience)
@@ -108,20 +109,14 @@ class Gate:
 
     def answered(self, ticket: Ticket) -> None:
         """Count an answer."""
-        lane = self.lanes[ticket.lane]
-        lane.measured(ticket, waiting=bool(self._queue))
-        self._heard(lane)
+        self._heard(ticket, is_answer=True)
 
     def declined(self, ticket: Ticket) -> None:
         """Count an error that is no fault of the endpoint's."""
-        self._heard(self.lanes[ticket.lane])
+        self._heard(ticket, is_answer=False)
 
     def failed(self, ticket: Ticket, call: bytes, error: ProviderError) -> None:
-        """Count a failure that may pass, and slow down or stop where that is what it asks for.
-
-        Raises:
-            CircuitOpenError: if calls are not answered for the time being.
-        """
+        """Count a failure that may pass, and slow down or stop where that is what it asks for."""
         lane = self.lanes[ticket.lane]
         if error.status == RATE_LIMITED and lane.circuit.is_open and not self._closed:
             self._opened.clear()
@@ -142,6 +137,11 @@ class Gate:
             lane.note(f"{name} is not used any more: {error}")
         return True
 
+    def has_other(self, ticket: Ticket) -> bool:
+        """Whether a key that the provider does not let wait is left beside that of a request."""
+        now, own = self._clock(), self.lanes[ticket.lane]
+        return any(o is not own and o.stopped_until(1.0) <= now for o in self._open)
+
     def check(self) -> None:
         """See whether a request might be let through now.
 
@@ -152,7 +152,9 @@ class Gate:
 
     def told(self, ticket: Ticket, headers: Mapping[str, str]) -> None:
         """Heed what the headers of a response say about the limits of its key."""
-        self.lanes[ticket.lane].told(ticket, headers)
+        lane = self.lanes[ticket.lane]
+        lane.told(ticket, headers)
+        self.counts_tokens = self.counts_tokens or lane.counts_tokens
 
     def turn(self, ticket: Ticket) -> float:
         """Return when the server began with a request, as far as is known."""
@@ -196,10 +198,11 @@ class Gate:
         """Correct the tokens that were taken by those that were used."""
         self.lanes[ticket.lane].settle(estimated, used)
 
-    def _heard(self, lane: Lane) -> None:
+    def _heard(self, ticket: Ticket, *, is_answer: bool) -> None:
+        lane = self.lanes[ticket.lane]
         if lane.circuit.is_open and not self._closed:
             self._opened.clear()
-        lane.answered(waiting=bool(self._queue))
+        lane.answered(ticket, is_answer=is_answer, waiting=bool(self._queue))
 
     def _let_in(self) -> None:
         """Let in those whose turn it is, and see to it that the next one's is not missed."""
@@ -247,7 +250,8 @@ class Gate:
         waited for if it is no window that grows.
         """
         best: Lane | None = None
-        seconds, waited = math.inf, None
+        seconds = math.inf
+        waited: Lane | None = None
         for lane in self._usable():
             if not self._has_room(lane):
                 if lane.grows() and seconds > _GROWTH_SECONDS:

@@ -89,16 +89,23 @@ class Lane:
             alone: Whether no other request waits.
         """
         now = self._clock()
-        busy = self.in_flight
+        busy, size = self.in_flight, self.window.size(now)
         if busy and (given_up := self.progress.given_up):
             # The server may still work on it. Only an answer tells, so one request is always sent.
             busy += len(given_up)
-        if busy >= self.window.size(now):
+        if busy >= size:
             self.window.filled(now)
-        room = busy < self.window.size(now)
-        if room and alone:
+            size = self.window.size(now)
+        if busy < size and alone:
             self.window.has_room()
-        return room
+        return busy < size
+
+    def is_free(self) -> bool:
+        """Whether a request may begin at once, as far as can be told at a glance."""
+        if self.circuit.is_open or self._quotas:
+            return False
+        at = max(self._paused_until, self.pace.free_at())
+        return at <= self._clock() and self.has_room(alone=True)
 
     def free(self) -> int:
         """Return how many more requests may be in flight."""
@@ -161,7 +168,8 @@ class Lane:
         Raises:
             CircuitOpenError: if the circuit is open and no probe is due.
         """
-        self.circuit.admit()
+        if self.circuit.is_open:
+            self.circuit.admit()
         now, progress, ahead = self._clock(), self.progress, self.in_flight
         self._number += 1
         self._sent_tokens += tokens
@@ -177,36 +185,28 @@ class Lane:
             self._index,
         )
         self.pace.sent(ticket)
-        if not len(self._history):
+        if self._number == 1:
             self.note("first request", logging.DEBUG)
         return ticket
 
-    def measured(self, ticket: Ticket, *, waiting: bool) -> None:
-        """Count the time that an answer took.
-
-        Args:
-            ticket: The request.
-            waiting: Whether others wait for their turn. Where none do, the last answers to come are
-                those that took longest, whatever the number in flight.
-        """
-        now = self._clock()
-        self.progress.answered(ticket, now)
-        if waiting:
-            self._curve.add(ticket.ahead + 1, now - ticket.sent, self._number)
-            if now >= self._judge_at:
-                self._judge(now)
-
-    def answered(self, *, waiting: bool) -> None:
+    def answered(self, ticket: Ticket, *, is_answer: bool, waiting: bool) -> None:
         """Count an answer, or an error that is no fault of the endpoint's.
 
         Args:
+            ticket: The request.
+            is_answer: Whether it is an answer.
             waiting: Whether others wait for their turn.
         """
         self._close_circuit()
-        now = self._clock()
-        self.window.answered(self.in_flight, now, waiting=waiting)
-        size = self.window.size(now)
-        if size >= self._noted * _WORTH_NOTING or size == self.window.most != self._noted:
+        now, window = self._clock(), self.window
+        if is_answer:
+            self.progress.answered(ticket, now)
+            # Where nobody waits, the last to come are those that took longest, however few.
+            if waiting:
+                self._measure(ticket, now)
+        window.answered(self.in_flight, now, waiting=waiting)
+        size = window.size(now)
+        if size >= self._noted * _WORTH_NOTING or size == window.most != self._noted:
             self.note("grew", logging.DEBUG)
 
     def failed(self, ticket: Ticket, call: bytes, error: ProviderError) -> bool:
@@ -269,11 +269,13 @@ class Lane:
         if not overtaken and self.window.timed_out(ticket, now):
             self.note("no answer in time")
 
-    def _judge(self, now: float) -> None:
+    def _measure(self, ticket: Ticket, now: float) -> None:
         """Bound the window where more requests in flight only wait longer."""
-        self._judge_at = now + _JUDGED_SECONDS
-        if self.window.bound(self._curve.useful(self._number), now):
-            self.note("latency grows and throughput does not")
+        self._curve.add(ticket.ahead + 1, now - ticket.sent, self._number)
+        if now >= self._judge_at:
+            self._judge_at = now + _JUDGED_SECONDS
+            if self.window.bound(self._curve.useful(self._number), now):
+                self.note("latency grows and throughput does not")
 
     def _bucket(self, per_minute: int | None, unit: str) -> SharedBucket | None:
         if per_minute is None:

@@ -68,7 +68,7 @@ class Provider:
         del trial
         return ""
 
-    def keys(self) -> tuple[SecretStr, ...]:
+    def all_keys(self) -> tuple[SecretStr, ...]:
         """Return the keys that the model may be asked with; none where it has no need of any.
 
         Raises:
@@ -82,7 +82,7 @@ class Provider:
         Raises:
             ConfigError: if a key is missing.
         """
-        keys = self.keys()
+        keys = self.all_keys()
         if len(keys) < 2:
             return (self,)
         return tuple(type(self)(self.model.model_copy(update={"api_key": key})) for key in keys)

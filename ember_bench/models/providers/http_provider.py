@@ -157,7 +157,7 @@ class WireProvider(Provider, Generic[ClientT]):
         if self._key and self._is_direct:
             self._open()
 
-    def keys(self) -> tuple[SecretStr, ...]:
+    def all_keys(self) -> tuple[SecretStr, ...]:
         """Return the keys that the model may be asked with.
 
         Raises:
@@ -168,7 +168,7 @@ class WireProvider(Provider, Generic[ClientT]):
 
     @cached_property
     def _key(self) -> SecretStr:
-        return self.keys()[0]
+        return self.all_keys()[0]
 
     def _find_url(self) -> str | None:
         """Return where the server is; None for the provider's own."""

@@ -124,7 +124,7 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
             raise ConfigError(document.problem(_no_azure_batches(batched), "mode"))
         return models
 
-    def keys(self) -> tuple[SecretStr, ...]:
+    def all_keys(self) -> tuple[SecretStr, ...]:
         """Return the keys that the model may be asked with.
 
         Raises:
