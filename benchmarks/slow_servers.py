@@ -1,8 +1,8 @@
-"""Servers that answer a few requests at a time, in virtual time: `python -m benchmarks.slow_servers`.
+"""Servers that answer a few requests at a time: `python -m benchmarks.slow_servers`.
 
 An endpoint with all defaults makes 500 calls at once to a server that refuses none. Printed is the
 table of docs/limits.md: which share of the calls was answered, and of what the server can do was
-used. It takes seconds, as no second of the servers' passes.
+used. Time is virtual, so it takes seconds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="mean of an answer")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    print("| slots | latency | drops: answered | used | requests | keeps: answered | used | requests |")
+    columns = ("slots", "latency", "drops: answered", "used", "requests", "keeps: answered")
+    print(f"| {' | '.join((*columns, 'used', 'requests'))} |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for slots, latency in product(SLOTS, LATENCIES):
         print(row(slots, latency, options))

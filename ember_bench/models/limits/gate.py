@@ -181,7 +181,7 @@ class Gate:
 
     def leave(self, ticket: Ticket) -> None:
         """Make room for the next request; call it when one has ended, however it ended."""
-        self.lanes[ticket.lane].in_flight -= 1
+        self.lanes[ticket.lane].leave(ticket)
         self._let_in()
 
     def close(self) -> None:

@@ -26,6 +26,8 @@ _LATE: Final = frozenset({408, 504})
 
 # Growth is worth a line in the history when the window has grown by a quarter.
 _WORTH_NOTING: Final = 1.25
+# A request that is held for so many times as long as a refusal takes is being worked on.
+_LONGER: Final = 4
 # A shorter time between two looks at latencies tells nothing.
 _JUDGED_SECONDS: Final = 1.0
 
@@ -41,7 +43,6 @@ class Lane:
         clock: Seconds; also that of the buckets.
 
     Attributes:
-        in_flight: Requests on their way.
         progress: The order of requests and answers.
     """
 
@@ -57,7 +58,7 @@ class Lane:
         self.window = AdaptiveWindow(model.max_concurrency)
         self.pace = Pace()
         self.circuit = Circuit(model.model_id, clock)
-        self.in_flight = 0
+        self._in_flight: dict[int, float] = {}
         self._paused_until = -math.inf
         self._index = index
         self._key = key
@@ -74,6 +75,11 @@ class Lane:
         self._noted = 0
         self._noted_until = -math.inf
 
+    @property
+    def in_flight(self) -> int:
+        """Requests on their way."""
+        return len(self._in_flight)
+
     @cached_property
     def _requests(self) -> SharedBucket | None:
         return self._bucket(self.model.rate_limit.requests_per_minute, "requests")
@@ -89,7 +95,7 @@ class Lane:
             alone: Whether no other request waits.
         """
         now = self._clock()
-        busy, size = self.in_flight, self.window.size(now)
+        busy, size = len(self._in_flight), self.window.size(now)
         if busy and (given_up := self.progress.given_up):
             # The server may still work on it. Only an answer tells, so one request is always sent.
             busy += len(given_up)
@@ -170,10 +176,10 @@ class Lane:
         """
         if self.circuit.is_open:
             self.circuit.admit()
-        now, progress, ahead = self._clock(), self.progress, self.in_flight
+        now, progress, ahead = self._clock(), self.progress, len(self._in_flight)
         self._number += 1
         self._sent_tokens += tokens
-        self.in_flight += 1
+        self._in_flight[self._number] = now
         ticket = Ticket(
             self._number,
             now,
@@ -188,6 +194,10 @@ class Lane:
         if self._number == 1:
             self.note("first request", logging.DEBUG)
         return ticket
+
+    def leave(self, ticket: Ticket) -> None:
+        """Make room, as a request has ended."""
+        del self._in_flight[ticket.number]
 
     def answered(self, ticket: Ticket, *, is_answer: bool, waiting: bool) -> None:
         """Count an answer, or an error that is no fault of the endpoint's.
@@ -204,7 +214,7 @@ class Lane:
             # Where nobody waits, the last to come are those that took longest, however few.
             if waiting:
                 self._measure(ticket, now)
-        window.answered(self.in_flight, now, waiting=waiting)
+        window.answered(len(self._in_flight), now, waiting=waiting)
         size = window.size(now)
         if size >= self._noted * _WORTH_NOTING or size == window.most != self._noted:
             self.note("grew", logging.DEBUG)
@@ -218,12 +228,14 @@ class Lane:
         late = error.status in _LATE or isinstance(error, NoAnswerError)
         if error.status in _OVERLOADED:
             self._slow_down(ticket, error)
+            error.busy = error.status == RATE_LIMITED or self._is_at_work(ticket)
         elif late:
             self._timed_out(ticket)
         if error.retry_after is not None:
             self._pause(error.retry_after)
         if error.status == RATE_LIMITED:
             self._close_circuit()
+        if error.busy:
             return False
         if late and self.progress.answered_at >= ticket.sent:
             return False  # others were answered meanwhile: the server is there
@@ -259,6 +271,12 @@ class Lane:
             self.pace.refused(ticket, self.window.size(now) if first else None)
         if first:
             self.note(f"refused with {error.status}")
+
+    def _is_at_work(self, ticket: Ticket) -> bool:
+        """Whether the server holds requests for much longer than it took to refuse this one."""
+        now = self._clock()
+        took = now - ticket.sent
+        return now - next(iter(self._in_flight.values()), now) > _LONGER * took + _JUDGED_SECONDS
 
     def _timed_out(self, ticket: Ticket) -> None:
         now = self._clock()

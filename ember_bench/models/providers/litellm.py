@@ -22,17 +22,15 @@ from ember_bench.models.providers.base import Provider, provider
 from ember_bench.models.transport.headers import tell
 from ember_bench.models.wire import openai_chat
 from ember_bench.models.wire.adapting import (
-    MalformedError,
-    WireErrors,
     check_each,
-    field,
     find_keys,
     find_url,
-    plain,
     read_options,
     require,
     secrets_of,
 )
+from ember_bench.models.wire.counts import field
+from ember_bench.models.wire.failures import UnreadableError, WireErrors, plain
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -114,8 +112,8 @@ class LiteLLM(Provider):
                     drop_params=False,
                 )
             tell((getattr(answer, "_response_headers", None) or {}).items())
-            return openai_chat.completion(_body(answer))
-        except MalformedError as error:
+            return openai_chat.completion(_body(answer), stops=bool(call.request.parameters.stop))
+        except UnreadableError as error:
             raise self._errors.unreadable(error) from None
         except Exception as error:
             # Its errors have no class in common, nor has what it stumbles over in an answer.
@@ -178,9 +176,8 @@ class LiteLLM(Provider):
             return self._errors.malformed("", said)
         if headers is None and status == 408:
             return self._errors.timeout()
-        return self._errors.status(
-            status, said, headers, final=getattr(error, "code", None) == "insufficient_quota"
-        )
+        body = [getattr(error, name, None) for name in ("code", "type", "body", "message")]
+        return self._errors.status(status, said, headers, body=body)
 
 
 def _said(error: Exception) -> str:
