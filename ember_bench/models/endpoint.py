@@ -198,6 +198,7 @@ class Endpoint:
                 self._learn(completion)
                 return completion
             except ProviderError as error:
+                deadline.failed()
                 if not (_is_of_the_key(error) and gate.bar(ticket, error)):
                     raise
             except BaseException:
@@ -209,10 +210,9 @@ class Endpoint:
 
     async def _enter_again(self, tokens: float, deadline: Deadline) -> Ticket:
         """Wait until a call may be made again; time in which others are answered does not count."""
-        entered = self._retry.clock()
         ticket = await self._gate.enter(tokens, deadline.left)
         last = min(ticket.sent, self._gate.answered_at(ticket))
-        deadline.excuse(max(0.0, last - entered))
+        deadline.excuse(max(0.0, last - deadline.failed_at))
         return ticket
 
     def _for_each_key(self) -> tuple[Provider, ...]:
@@ -244,7 +244,8 @@ class Endpoint:
         except ProviderError as error:
             # A key that is refused is refused for every call.
             if error.retryable or error.status == _UNAUTHORIZED:
-                deadline.excuse(gate.turn(ticket) - ticket.sent)
+                began = min(gate.turn(ticket), self._retry.clock())
+                deadline.excuse(began - ticket.sent)
                 gate.failed(ticket, call.key, error)
                 if gate.has_other(ticket):
                     error.retry_after = None  # that is for this key

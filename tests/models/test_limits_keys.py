@@ -133,6 +133,13 @@ class TestAKeyThatIsRefused:
         assert f"key 2 of 3 is not used any more: {refusal}" in caplog.text
         assert not any(key in caplog.text for key in KEYS)
 
+    def test_leaves_the_calls_deadline_as_it_is(self) -> None:
+        server = Keyed(first=ProviderError("no money left", status=402))
+        hangs = ProviderError("broken", retryable=True, status=500)
+        server.faults |= {"second": hangs, "third": hangs}
+        ends, _ = ask(server, 1, deadline_seconds=3)
+        assert "deadline_seconds" in str(ends[0])
+
     def test_is_an_error_where_it_is_the_last(self) -> None:
         refusal = ProviderError("no such key", status=401)
         server = Keyed(first=refusal, second=refusal, third=refusal)

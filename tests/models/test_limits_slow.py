@@ -8,6 +8,7 @@ import pytest
 
 from ember_bench.errors import ProviderError
 from ember_bench.models.call import Call
+from ember_bench.models.limits import CircuitOpenError
 from tests.support import virtual
 from tests.support.limited import a_call, endpoint
 from tests.support.models import scripted
@@ -50,6 +51,37 @@ class TestAServerWithFewSlots:
         ask_all(server, CALLS)
         assert len(server.draws) == CALLS
         assert server.wasted == 0.0
+
+
+class TestAServerWithAFullQueue:
+    """It refuses with 503 what its queue has no room for, while it answers others."""
+
+    @pytest.mark.parametrize(("slots", "queue"), [(1, 16), (2, 4), (8, 16)])
+    def test_answers_all_at_full_speed(self, slots: int, queue: int) -> None:
+        outcome = ask_all(Slots(slots, "random", 5.0, keeps=True, queue=queue), CALLS)
+        assert outcome.errors == []
+        assert outcome.throughput >= 0.9
+
+    def test_does_so_where_the_card_allows_more_than_the_queue(self) -> None:
+        outcome = ask_all(Slots(1, "random", 5.0, queue=512), 3 * CALLS, max_concurrency=1000)
+        assert outcome.errors == []
+        assert outcome.throughput >= 0.9
+
+    def test_that_works_on_nothing_is_down(self) -> None:
+        async def server(call: Call) -> str:
+            await asyncio.sleep(0.05)
+            raise ProviderError("unavailable", retryable=True, status=503)
+
+        async def main() -> tuple[list[object], float]:
+            asked = endpoint(model := scripted(server))
+            calls = (asked.complete(a_call(model, n)) for n in range(CALLS))
+            return list(
+                await asyncio.gather(*calls, return_exceptions=True)
+            ), virtual.virtual_time()
+
+        ends, seconds = virtual.run(main())
+        assert all(isinstance(end, CircuitOpenError) for end in ends[-100:])
+        assert seconds < 60
 
 
 class TestAServerThatAnswersAllAtOnce:

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from itertools import islice
 from typing import Final
 
 from ember_bench.errors import NoAnswerError, ProviderError
@@ -26,7 +27,9 @@ _LATE: Final = frozenset({408, 504})
 
 # Growth is worth a line in the history when the window has grown by a quarter.
 _WORTH_NOTING: Final = 1.25
-# A request that is held for so many times as long as a refusal takes is being worked on.
+# A server that answered not longer ago is there.
+_LATELY_SECONDS: Final = 60.0
+# Requests that are held for so many times as long as a refusal takes are being worked on.
 _LONGER: Final = 4
 # A shorter time between two looks at latencies tells nothing.
 _JUDGED_SECONDS: Final = 1.0
@@ -273,10 +276,13 @@ class Lane:
             self.note(f"refused with {error.status}")
 
     def _is_at_work(self, ticket: Ticket) -> bool:
-        """Whether the server holds requests for much longer than it took to refuse this one."""
+        """Whether the server that refused a request answers others, or holds them to work on."""
         now = self._clock()
-        took = now - ticket.sent
-        return now - next(iter(self._in_flight.values()), now) > _LONGER * took + _JUDGED_SECONDS
+        if now - self.progress.answered_at < _LATELY_SECONDS:
+            return True
+        # In the order in which they were sent; the first one may just hang.
+        held = next(islice(self._in_flight.values(), 1, None), now)
+        return now - held > _LONGER * (now - ticket.sent) + _JUDGED_SECONDS
 
     def _timed_out(self, ticket: Ticket) -> None:
         now = self._clock()
