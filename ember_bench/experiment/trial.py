@@ -93,8 +93,8 @@ class CallEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     started: float
     latency_seconds: float | None
     cost_usd: float | None
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int | None
+    output_tokens: int | None
     made: bool
 
 
@@ -105,8 +105,10 @@ class TrialResult(msgspec.Struct, frozen=True):
         score: In [0, 1]; 0 where there is none.
         cost_usd: Cost of all calls, shared ones included; None if a price is unknown.
         latency_seconds: Critical path over the calls' durations; None if one is unknown.
-        spend_usd: Cost of the requests made by this trial.
+        spend_usd: Cost of the requests made by this trial, as far as it is known, with those whose
+            answers could not be used.
         error: The error, with the traceback of the user's code; None without one.
+        wasted_calls: Requests whose answers could not be used, beside `calls`.
     """
 
     trial: Trial
@@ -120,6 +122,7 @@ class TrialResult(msgspec.Struct, frozen=True):
     latency_seconds: float | None
     spend_usd: float
     calls: tuple[CallEntry, ...]
+    wasted_calls: int = 0
 
 
 def fingerprint(cell: Cell, item: Item, evaluator: Evaluator, epoch: int) -> bytes:
@@ -262,8 +265,9 @@ def _result(
         # fsum is exact, so the order in which calls ended does not change the last digit.
         cost_usd=None if None in costs else math.fsum(cast("list[float]", costs)),
         latency_seconds=latency,
-        spend_usd=math.fsum(spends),
+        spend_usd=math.fsum([*spends, strand.trial.wasted_usd]),
         calls=tuple(entries),
+        wasted_calls=strand.trial.wasted_calls,
     )
 
 

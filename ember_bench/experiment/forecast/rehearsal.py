@@ -150,9 +150,7 @@ class Rehearsal(ModelService):
             # Reading a file is no request, and gives the price of a call.
             known = await provider.complete(call)
         if known is not None:
-            cost = known.cost_usd
-            if cost is None and model.price is not None:
-                cost = model.price.of(known.usage)
+            cost = model.charge(known)
             self._note(call, cost, cost, known=not recorded)
             return Response(known.text, model.model_id, known.usage, cost, 0.0)
         self.improvised += 1

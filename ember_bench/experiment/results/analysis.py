@@ -107,6 +107,7 @@ class Analysis:
             comparison=self._comparison(index, cell),
             categories=self._categories(cell),
             pass_at_k=self._pass_at_k(data),
+            unpriced=int(np.count_nonzero(np.isnan(data.cost))),
         )
 
     def _accuracy(self, cell: CellResults, chosen: BoolArray) -> Quantity | None:
