@@ -19,7 +19,7 @@ from ember_bench import bridge
 from ember_bench.errors import ConfigError, EmberBenchError
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
-from ember_bench.models.batch.journal import BATCHES, BatchJournal
+from ember_bench.models.batch.journal import BATCHES, BatchJournal, open_journal
 from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Call, Request
@@ -293,7 +293,7 @@ class ModelService:
                 "response store on disk to keep them: ModelService(store=...)"
             )
         if self._journal is None:
-            self._journal = BatchJournal(store.path.with_name(BATCHES))
+            self._journal = open_journal(store.path.with_name(BATCHES))
             oldest = time.time() - _RESULTS_SECONDS
             self._journal.tidy(lambda key: store.get(key) is not None, oldest)
         return BatchQueue(api, self._journal, self.retry)

@@ -210,7 +210,7 @@ def test_what_would_be_left_would_be_seen() -> None:
     read, write = os.pipe()
     with find_sandbox().start("candidate", LIMITS, stdin=read):
         deadline = time.monotonic() + GRACE
-        while not any("candidate.py" in line for line in guests()):
+        while not any("_guest.candidate" in line for line in guests()):
             assert time.monotonic() < deadline
             time.sleep(0.01)
     os.close(read)
