@@ -19,10 +19,11 @@ from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment import user_code
 from ember_bench.experiment.prepare import Experiment, Questions
 from ember_bench.experiment.results.damage import DAMAGED_RUN, DAMAGED_TRIAL, are_readable
-from ember_bench.experiment.results.description import decode, describe, encode
+from ember_bench.experiment.results.description import decode, describe, digest_of, encode
 from ember_bench.experiment.results.rows import (
     APPLICATION_ID,
     DESCRIPTION,
+    DESCRIPTION_DIGEST,
     SCHEMA,
     SCHEMA_VERSION,
     RunTotals,
@@ -212,6 +213,7 @@ class TrialStore(TrialRows):
         """Store the description of the experiment; the items are in their tables already."""
         stored = encode(describe(self.experiment, self._price_dates))
         self.note(DESCRIPTION, stored)
+        self.note(DESCRIPTION_DIGEST, digest_of(stored))
         self.description = decode(stored, self._select)
         asked = self.description.asked
         for name in self._before.keys() - asked.keys():

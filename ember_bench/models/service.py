@@ -26,6 +26,7 @@ from ember_bench.models.call import Call, Request
 from ember_bench.models.client import Client
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.info import ModelInfo
+from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.retry import RetryPolicy
@@ -187,6 +188,12 @@ class ModelService:
         if self._store is not None:
             return self._store.paid(account)
         return self._accounts.paid(account)
+
+    @property
+    def rate_limit_waits(self) -> list[RateLimitWait]:
+        """The models of this loop that answer nothing but "too many requests"."""
+        waits = (client.rate_limit_wait for client in self._open_clients())
+        return [wait for wait in waits if wait is not None]
 
     async def drain(self) -> None:
         """Wait until each request in flight is answered and stored, whoever still wants it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -155,6 +156,11 @@ def decode(stored: str, select: Select) -> Description:
         for dataset in described.datasets
     }
     return msgspec.structs.replace(described, items=items)
+
+
+def digest_of(stored: str) -> str:
+    """Return a digest of a description as JSON, by which a changed byte is noticed."""
+    return blake2b(stored.encode(), digest_size=16).hexdigest()
 
 
 _decode: Final = msgspec.json.Decoder(Description).decode

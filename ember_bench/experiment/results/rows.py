@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ember_bench.errors import DamagedStoreError, StoreError
 from ember_bench.experiment.results.damage import damage, decode_calls
-from ember_bench.experiment.results.description import Description, decode
+from ember_bench.experiment.results.description import Description, decode, digest_of
 from ember_bench.experiment.results.summary import OUTCOMES
 from ember_bench.experiment.trial import CallEntry
 from ember_bench.models.store.payments import Paid
@@ -71,12 +71,15 @@ CREATE TABLE runs (
 """
 DESCRIPTION: Final = "description"
 """Name of the fact that holds the description of the experiment."""
+DESCRIPTION_DIGEST: Final = "description digest"
+"""Name of the fact that holds its digest; stores that were made before it have none."""
 
 _AT_ONCE: Final = 10_000
 
 _OUTCOME: Final = " ".join(
     ["CASE outcome", *(f"WHEN '{name}' THEN {i}" for i, name in enumerate(OUTCOMES)), "END"]
 )
+
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -275,7 +278,9 @@ class TrialRows:
             StoreError: if the file cannot be read for another reason.
         """
         try:
-            yield from self._db.execute(query, values)
+            # Not `yield from`, which closes the cursor where nobody reads on: after the file, maybe.
+            for row in self._db.execute(query, values):  # noqa: UP028
+                yield row
         except sqlite3.Error as error:
             if is_damage(error):
                 raise self._damaged(str(error)) from error
@@ -379,6 +384,8 @@ class StoredTrials(TrialRows):
         stored = self.fact(DESCRIPTION)
         if stored is None:
             raise StoreError(f"{self.path}: does not say what it is of; run its grid once more")
+        if self.fact(DESCRIPTION_DIGEST) not in (None, digest_of(stored)):
+            raise self._damaged("the description of its experiment is not what was written")
         try:
             return decode(stored, self._select)
         except msgspec.MsgspecError as error:
