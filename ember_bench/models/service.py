@@ -34,6 +34,7 @@ from ember_bench.models.store.payments import Accounts, Paid, Payment
 from ember_bench.models.store.response_store import CallStore, ResponseStore
 from ember_bench.models.strand import CallRecord, OutsideStrand, Strand
 from ember_bench.models.tasks import own_strand
+from ember_bench.models.thoughts import as_answer
 from ember_bench.models.types import Completion, Message, Response, SamplingParameters
 from ember_bench.models.usage import UsageService
 
@@ -343,8 +344,9 @@ class ModelService:
             stored=stored,
             free=free,
         )
+        thought, data = as_answer(completion.text, completion.finish_reason)
         return Response(
-            completion.text,
+            data,
             model.model_id,
             completion.usage,
             completion.cost_usd,
@@ -353,5 +355,5 @@ class ModelService:
             stored,
             completion.tool_calls,
             completion.logprobs,
-            completion.thoughts,
+            "\n\n".join(filter(None, (completion.thoughts, thought))),
         )

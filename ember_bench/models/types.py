@@ -85,6 +85,15 @@ class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     top: tuple[tuple[str, float], ...] = ()
 
 
+class CutOff(str):
+    """A text that its model did not end: its limit of tokens did, maybe in mid-word.
+
+    It is the text in every other respect, and what is made of it (slices, prompts) is a plain one.
+    """
+
+    __slots__ = ()
+
+
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One message of a conversation.
 
@@ -99,6 +108,11 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     images: tuple[Image, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+
+    def __post_init__(self) -> None:
+        """Take a text that was cut off as any other: encoders know no kinds of texts."""
+        if type(self.content) is CutOff:
+            msgspec.structs.force_setattr(self, "content", str(self.content))
 
 
 class SamplingParameters(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -232,7 +246,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     """A model's answer to one call, as the caller sees it.
 
     Attributes:
-        data: The model's text.
+        data: The model's text without its thoughts; a `CutOff` if the limit of tokens ended it.
         model_id: The model.
         usage: Tokens of the call.
         cost: US dollars the call costs when it is made; None if it is unknown.
@@ -243,7 +257,8 @@ class Response(msgspec.Struct, frozen=True, gc=False):
         stored: True if no new request was made for it.
         tool_calls: The tools that the model asks for.
         logprobs: The answer by token, if it was asked for and the provider gives it.
-        thoughts: The model's thoughts, if the API gives them apart from the answer.
+        thoughts: The model's thoughts: those that the API gives apart from the answer, then those
+            that stood between marks in its text.
     """
 
     data: str
