@@ -87,6 +87,8 @@ def damage(select: Select, description: Description) -> str | None:
         return f"{count:,} of its trials cannot be read"
     if count := _count(select, "asked", f"({_SOUND_ITEM}) IS NOT TRUE"):
         return f"{count:,} of its items cannot be read"
+    if not {cell.dataset for cell in description.cells} <= description.items.keys():
+        return "cells are of datasets that are not there"
     ((most, count),) = select("SELECT ifnull(max(id), 0), count(*) FROM items")
     if most != count:  # they are numbered in a row, and none is ever removed
         return "items are missing"

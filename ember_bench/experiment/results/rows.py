@@ -21,7 +21,7 @@ from ember_bench.experiment.results.description import Description, decode, dige
 from ember_bench.experiment.results.summary import OUTCOMES
 from ember_bench.experiment.trial import CallEntry
 from ember_bench.models.store.payments import Paid
-from ember_bench.models.store.sqlite import is_damage, open_for_reading
+from ember_bench.models.store.sqlite import is_damage, is_undecodable, open_for_reading
 
 APPLICATION_ID: Final = 0x454D4254  # "EMBT"
 SCHEMA_VERSION: Final = 1
@@ -283,7 +283,8 @@ class TrialRows:
                 yield row
         except sqlite3.Error as error:
             if is_damage(error):
-                raise self._damaged(str(error)) from error
+                reason = "a text is not UTF-8" if is_undecodable(error) else str(error)
+                raise self._damaged(reason) from error
             raise StoreError(f"{self.path}: cannot be read: {error}") from error
 
     def _damaged(self, reason: str) -> DamagedStoreError:

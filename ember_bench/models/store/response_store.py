@@ -38,11 +38,13 @@ from ember_bench.models.store.writer import (
     StoredCall,
     completion_of,
 )
-from ember_bench.models.types import Completion
+from ember_bench.models.types import Completion, Message
 
 _LOGGER: Final = logging.getLogger("ember_bench.store")
 
 _CALL_COLUMNS: Final = ("messages", "model", "role", "parameters", "epoch", "replica", "draw")
+
+_decode_messages = msgspec.json.Decoder(tuple[Message, ...]).decode
 
 # What the key of a damaged row begins with.
 _DAMAGED: Final = b"damaged:"
@@ -138,6 +140,7 @@ class StoredAnswers:
                 continue
             fields = dict(zip(_CALL_COLUMNS, row, strict=False))
             with suppress(ValueError):
+                fields["messages"] = _readable(fields["messages"])
                 completion = completion_of(row[len(_CALL_COLUMNS) :])
                 found[key] = msgspec.convert(
                     {"key": key, "completion": completion, **fields}, StoredCall
@@ -335,6 +338,17 @@ class _KnownKeys:
         for number, key in rows:
             self.add(key)
             self._read = max(self._read, number)
+
+
+def _readable(messages: object) -> str:
+    """Return a prompt as JSON; an empty one where it is damaged: the answer is worth showing."""
+    try:
+        if isinstance(messages, str):
+            _decode_messages(messages)
+            return messages
+    except msgspec.MsgspecError:
+        pass
+    return "[]"
 
 
 def _unreadable(path: Path, error: sqlite3.DatabaseError) -> StoreError:

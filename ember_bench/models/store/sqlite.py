@@ -136,6 +136,8 @@ def opening(path: Path) -> Iterator[None]:
     """Make a `StoreError` of whatever hinders a file from being opened."""
     try:
         yield
+    except UnicodeDecodeError as error:  # a message of SQLite's that quotes what stands there
+        raise DamagedStoreError(f"{path}: cannot be opened: it is damaged") from error
     except (sqlite3.DatabaseError, OSError) as error:
         kind = DamagedStoreError if is_damage(error) else StoreError
         raise kind(f"{path}: cannot be opened: {error}") from error
