@@ -17,7 +17,8 @@ from ember_bench.errors import DamagedStoreError, StoreError
 from ember_bench.evaluators.base import Evaluator
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment import user_code
-from ember_bench.experiment.prepare import Experiment, Questions
+from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.results.damage import DAMAGED_RUN, DAMAGED_TRIAL, are_readable
 from ember_bench.experiment.results.description import decode, describe, digest_of, encode
 from ember_bench.experiment.results.rows import (
@@ -235,11 +236,11 @@ class TrialStore(TrialRows):
             except msgspec.MsgspecError:
                 continue  # it is damaged; fingerprints tell what has changed all the same
             for part, digest in cell.parts.items():
-                if before.get(part) != digest:
+                if before.get(part, digest) != digest:
                     changed.setdefault(part, []).append(cell.name)
         changed.pop("code", None)  # told by file
         for part, cells in changed.items():
-            verb = "have" if part in ("parameters", "models") else "has"
+            verb = "has" if part == "graph" else "have"
             changes.append(f"the {part} of {_Some('cell', cells)} {verb} changed")
         return changes
 
