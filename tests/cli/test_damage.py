@@ -228,7 +228,7 @@ def test_a_damaged_file(name: str, command: Command, folder: Path, sound: Path) 
 
 @pytest.mark.slow
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     name=st.sampled_from(["responses.db", "trip/trials.db", "trip/summary.json"]),
@@ -249,5 +249,5 @@ def test_flipped_bits(
     path.write_bytes(content)
     check_reading(command, *random.sample(READING, 3))
     assert command(*RUN).status in (0, 3)
-    check_reading(command, *READING)  # they notice what a run does not read
+    check_reading(command, COMPARE, REPORT)  # they notice what a run does not read
     check_mended(command, sound)
