@@ -87,6 +87,10 @@ class StoreError(EmberBenchError):
     """A store file cannot be used: wrong schema version, not a database, locked by another."""
 
 
+class DamagedStoreError(StoreError):
+    """A store file, or a part of it, cannot be what ember-bench has written there."""
+
+
 class ResultsLockedError(StoreError):
     """Another process is writing to the results folder."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +12,7 @@ from ember_bench.cli._output import say
 from ember_bench.drawing.number_format import count, dollars, duration
 from ember_bench.drawing.text import clean
 from ember_bench.experiment.runner import Progress
+from ember_bench.models.limits import RateLimitWait
 from ember_bench.running.session import Listener
 from ember_bench.secrets import without_secrets
 
@@ -54,6 +55,14 @@ class Announcer(Listener):
         """Print a line while the run goes on."""
         say(message)
 
+    def waits(self, waits: Sequence[RateLimitWait]) -> str:
+        """Return the waits for rate limits in short."""
+        return "; ".join(
+            f"{wait.model_id}: waiting for its rate limit (429), "
+            + (f"{wait.left:,.0f} s more" if wait.left >= 1 else f"for {wait.seconds:,.0f} s")
+            for wait in waits
+        )
+
     def numbers(self, progress: Progress) -> str:
         """Return calls, money and errors in short."""
         simulated = " (simulated)" if self.simulated else ""
@@ -92,6 +101,12 @@ class Lines(Announcer):
             self._last = self._clock()
             self._write(progress)
 
+    def waiting(self, waits: Sequence[RateLimitWait]) -> None:
+        """Write a line, if it is time."""
+        if waits and self._clock() - self._last >= _EVERY_SECONDS:
+            self._last = self._clock()
+            say(self.waits(waits))
+
     def finished(self) -> None:
         """Write the last line."""
         progress = self._progress
@@ -121,6 +136,8 @@ class Alive(Announcer):
         super().__init__(simulated=simulated)
         self._bar: Bar | None = None
         self._task: TaskID | None = None
+        self._progress: Progress | None = None
+        self._waits: Sequence[RateLimitWait] = ()
         self._began = time.monotonic()
 
     def started(self, progress: Progress) -> None:
@@ -149,9 +166,16 @@ class Alive(Announcer):
 
     def progressed(self, progress: Progress) -> None:
         """Move the bar."""
+        self._progress = progress
         if self._bar is not None and self._task is not None:
             done = progress.kept + progress.done
             self._bar.update(self._task, completed=done, description=self._description(progress))
+
+    def waiting(self, waits: Sequence[RateLimitWait]) -> None:
+        """Show the waits beside the bar."""
+        self._waits = waits
+        if self._bar is not None and self._task is not None and self._progress is not None:
+            self._bar.update(self._task, description=self._description(self._progress))
 
     def finished(self) -> None:
         """Take the bar away."""
@@ -178,6 +202,8 @@ class Alive(Announcer):
         left = _left(progress, time.monotonic() - self._began)
         if left is not None:
             parts.append(f"{duration(left)} left")
+        if self._waits:
+            parts.append(clean(self.waits(self._waits)))
         return "  ".join(parts)
 
 

@@ -18,7 +18,7 @@ from ember_bench.errors import (
 from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Call
-from ember_bench.models.limits import Gate, Ticket, WindowHistory
+from ember_bench.models.limits import Gate, RateLimitWait, Refusals, Ticket, WindowHistory
 from ember_bench.models.paying import Ledger, Tab, Unkept
 from ember_bench.models.providers.base import Provider
 from ember_bench.models.retry import RATE_LIMITED, Deadline, RetryPolicy
@@ -97,6 +97,7 @@ class Endpoint:
         self._batches = batches
         self._providers: tuple[Provider, ...] = ()
         self._gate = Gate(provider.model, clock=retry.clock)
+        self._refusals = Refusals(provider.model.model_id, retry.clock)
         self._output_tokens = _FIRST_OUTPUT_TOKENS
         self._answers = 0
 
@@ -104,6 +105,11 @@ class Endpoint:
     def window_history(self) -> WindowHistory:
         """The changes of the limit of requests in flight."""
         return self._gate.history
+
+    @property
+    def rate_limit_wait(self) -> RateLimitWait | None:
+        """The wait for the provider's rate limit that is going on, if there is one."""
+        return self._refusals.wait
 
     async def complete(self, call: Call, ledger: Ledger | None = None) -> Completion:
         """Return the model's answer, its cost and latency filled in as far as they are known.
@@ -164,11 +170,22 @@ class Endpoint:
             completion = await self.provider.complete(call)
         else:
             completion = await self._retry.run(
-                lambda deadline: self._attempt(call, deadline, tab), self._gate.rest
+                lambda deadline: self._watched(call, deadline, tab), self._gate.rest
             )
         cost = call.request.model.charge(completion)
         kept = _without_keys(_storable(completion))
         return msgspec.structs.replace(kept, cost_usd=cost, stated_usd=None)
+
+    async def _watched(self, call: Call, deadline: Deadline, tab: Tab) -> Completion:
+        """Ask once, as `_attempt` does; count refusals for the rate limit."""
+        try:
+            completion = await self._attempt(call, deadline, tab)
+        except ProviderError as error:
+            if error.status == RATE_LIMITED:
+                self._refusals.refused(error.retry_after)
+            raise
+        self._refusals.answered()
+        return completion
 
     async def _attempt(self, call: Call, deadline: Deadline, tab: Tab) -> Completion:
         """Ask once, when limits and budget allow it; an answer that cannot be used is paid."""

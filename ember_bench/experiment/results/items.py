@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import attrgetter
-from typing import Final, Literal, overload
+from typing import Any, Final, Literal, Protocol, overload
 
 import msgspec
 import numpy as np
@@ -30,6 +29,13 @@ class AskedItem(msgspec.Struct, frozen=True, array_like=True):
 
 ReadItems = Callable[[int, int], Sequence[AskedItem]]
 ReadLabels = Callable[[Literal["category", "cluster"]], Iterable[str | None]]
+
+
+class Select(Protocol):
+    """Reads rows of a trial store."""
+
+    def __call__(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows; raises `DamagedStoreError` where they cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +86,11 @@ class AskedItems(Sequence[AskedItem]):
         )
 
     @classmethod
-    def stored(cls, database: sqlite3.Connection, dataset: str, count: int) -> AskedItems:
+    def stored(cls, select: Select, dataset: str, count: int) -> AskedItems:
         """Return the items in the table `asked`."""
 
         def read(start: int, end: int) -> list[AskedItem]:
-            rows = database.execute(
+            rows = select(
                 "SELECT items.item, digest, category, cluster, question, target"
                 " FROM asked JOIN items ON items.id = asked.item"
                 " WHERE asked.dataset = ? AND place >= ? AND place < ? ORDER BY place",
@@ -93,7 +99,7 @@ class AskedItems(Sequence[AskedItem]):
             return [AskedItem(*row) for row in rows]
 
         def labels(name: str) -> Iterator[str | None]:
-            rows = database.execute(
+            rows = select(
                 f"SELECT {name} FROM asked WHERE dataset = ? ORDER BY place",  # noqa: S608 - ours
                 (dataset,),
             )

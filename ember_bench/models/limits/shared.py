@@ -30,6 +30,8 @@ _MORE_SECONDS: Final = 0.05
 _STATE: Final = Struct("<dd")
 # The same clock may be read a little differently; one that was set, or a restart, shows by more.
 _SAME_CLOCK_SECONDS: Final = 60.0
+# Each process takes a minute's worth at most before it waits for it.
+_LONGEST_WAIT_SECONDS: Final = 3_600.0
 _DIGEST_BYTES: Final = 16
 
 
@@ -127,6 +129,8 @@ class SharedBucket:
         full_at, its_zero = _STATE.unpack(content)
         if not abs(its_zero - zero) < _SAME_CLOCK_SECONDS:
             return None
+        if not full_at - self._clock() < _LONGEST_WAIT_SECONDS:
+            return None  # damaged: nobody would ever be let in
         return float(full_at)
 
 
