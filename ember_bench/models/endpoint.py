@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +21,7 @@ from ember_bench.models.paying import Ledger, Tab, Unkept
 from ember_bench.models.providers.base import Provider
 from ember_bench.models.retry import RATE_LIMITED, Deadline, RetryPolicy
 from ember_bench.models.transport.headers import LISTENER
+from ember_bench.models.transport.listening import Silence
 from ember_bench.models.types import Completion
 from ember_bench.secrets import without_given
 
@@ -36,35 +35,6 @@ _PAYMENT_REQUIRED: Final = 402
 
 class _TooLateError(ProviderError):
     """The deadline passed before the model could be asked again, of which that tells nothing."""
-
-
-class _Patience:
-    """Ends a timeout when there is no time left, and looks again as long as there is.
-
-    Args:
-        timeout: What is ended.
-        left: Returns the seconds that are left now.
-        seconds: When to look first.
-    """
-
-    __slots__ = ("_left", "_loop", "_timeout", "_timer")
-
-    def __init__(self, timeout: asyncio.Timeout, left: Callable[[], float], seconds: float) -> None:
-        self._timeout = timeout
-        self._left = left
-        self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(seconds, self._look)
-
-    def end(self) -> None:
-        """Look no more."""
-        self._timer.cancel()
-
-    def _look(self) -> None:
-        left = self._left()
-        if left > 0:
-            self._timer = self._loop.call_later(left, self._look)
-        else:
-            self._timeout.reschedule(self._loop.time())
 
 
 def _is_of_the_key(error: ProviderError) -> bool:
@@ -277,23 +247,25 @@ class Endpoint:
         return completion
 
     async def _timed(self, call: Call, ticket: Ticket, deadline: Deadline) -> Completion:
-        """Ask once, for as long as a request may take from when it is the server's turn."""
-        seconds = min(self._retry.attempt_timeout_seconds, deadline.left)
+        """Ask once; the server may be silent for so long, counted from the request's turn."""
+        attempt = self._retry.attempt_timeout_seconds
+        seconds = min(attempt, deadline.left)
+        silence = Silence(
+            lambda: min(attempt, deadline.left), lambda: self._gate.left(ticket, seconds)
+        )
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(None) as timeout:
-                patience = _Patience(timeout, lambda: self._gate.left(ticket, seconds), seconds)
-                listener = LISTENER.set(lambda headers: self._gate.told(ticket, headers))
+            async with silence:
+                stated = LISTENER.set(lambda headers: self._gate.told(ticket, headers))
                 try:
                     completion = await self._providers[ticket.lane].complete(call)
                 finally:
-                    LISTENER.reset(listener)
-                    patience.end()
+                    LISTENER.reset(stated)
         except TimeoutError:
-            if not timeout.expired():
+            if not silence.is_exceeded:
                 raise
             raise NoAnswerError(
-                f"{call.request.model.model_id}: no answer within {seconds:g} s",
+                f"{call.request.model.model_id}: {_missing(silence, deadline)}",
                 retryable=True,
                 may_be_charged=True,
             ) from None
@@ -314,6 +286,15 @@ class Endpoint:
             self._answers += 1
             share = max(_SHARE_OF_THE_LATEST, 1 / self._answers)
             self._output_tokens += share * (tokens - self._output_tokens)
+
+
+def _missing(silence: Silence, deadline: Deadline) -> str:
+    """Return what did not come in time."""
+    if not silence.was_broken:
+        return f"no answer within {silence.seconds:g} s"
+    if deadline.left <= 0:
+        return f"no end of the answer within {deadline.seconds:g} s (deadline_seconds)"
+    return f"a part of an answer, and then nothing for {silence.seconds:g} s"
 
 
 def _storable(completion: Completion) -> Completion:

@@ -117,8 +117,12 @@ class ModelInfo(BaseModel):
         transport: `direct` speaks the provider's wire format over pooled connections, `sdk` goes
             through its SDK, which costs ten times the CPU; the answers are the same. None takes
             `direct` where the model, or the environment, names a server, else `sdk`.
+        stream: Whether answers come as streams, for which `attempt_timeout_seconds` limits the
+            silence and not the whole. None has those that may take long come so, from servers
+            that can.
         max_concurrency: Most requests in flight at once from one process.
-        attempt_timeout_seconds: How long one request may take; by default as `RetryPolicy` says.
+        attempt_timeout_seconds: How long one request may take, or nothing may arrive of a stream;
+            by default as `RetryPolicy` says.
         deadline_seconds: How long a call may take, with all its requests and the waits between
             them; by default as `RetryPolicy` says.
         unsupported_parameters: What the model does not take, though its provider's API has a place
@@ -141,6 +145,7 @@ class ModelInfo(BaseModel):
     mode: Literal["standard", "batch"] = "standard"
     batch_discount: float = Field(default=0.5, ge=0, le=1)
     transport: Literal["direct", "sdk"] | None = None
+    stream: bool | None = None
     max_concurrency: int = Field(default=100, gt=0)
     attempt_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     deadline_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -238,14 +243,15 @@ class ModelInfo(BaseModel):
         """Equal for models that one client may serve: the same in answers, key and limits."""
         limits = (self.max_concurrency, self.rate_limit, self.unsupported_parameters)
         seconds = (self.attempt_timeout_seconds, self.deadline_seconds)
-        return (self.fingerprint, self.keys, self.mode, self.transport, *limits, *seconds)
+        carried = (self.mode, self.transport, self.stream)
+        return (self.fingerprint, self.keys, *carried, *limits, *seconds)
 
     @cached_property
     def fingerprint(self) -> str:
         """Changes with everything about the model that can change its answers.
 
-        Price, limits, mode, transport and keys are not part of it: a new price list makes no old
-        answer wrong.
+        Price, limits, mode, transport, streams and keys are not part of it: a new price list makes
+        no old answer wrong.
         """
         content = (
             self.model_id,
