@@ -146,6 +146,12 @@ class TrialRows:
         for item, epoch, calls in self.columns(cell, ["calls"], first=first):
             yield item, epoch, _decode_calls(calls)
 
+    def errors(self, cell: int) -> Iterator[str]:
+        """Yield the errors of a cell's failed trials, in item order."""
+        for _, _, outcome, error in self.columns(cell, ["outcome", "error"]):
+            if outcome == "error":
+                yield error or ""
+
     def all_totals(self) -> RunTotals:
         """Return the calls and spending of all runs of the experiment."""
         return self._totals("")
