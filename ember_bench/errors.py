@@ -98,6 +98,8 @@ class ProviderError(EmberBenchError):
         retryable: Whether the same request may succeed later.
         status: The HTTP status, where there was one.
         retry_after: Seconds that the provider asked to wait, where it did.
+        may_be_charged: Whether the request was sent and nobody knows if it was charged: the answer
+            did not come in time, broke off, or could not be read.
     """
 
     def __init__(
@@ -107,11 +109,13 @@ class ProviderError(EmberBenchError):
         retryable: bool = False,
         status: int | None = None,
         retry_after: float | None = None,
+        may_be_charged: bool = False,
     ) -> None:
         super().__init__(message)
         self.retryable = retryable
         self.status = status
         self.retry_after = retry_after
+        self.may_be_charged = may_be_charged
 
 
 class OfflineError(ProviderError):

@@ -1,23 +1,26 @@
-"""Reads the letter of a multiple-choice answer, or yes and no, out of a text."""
+"""Reads the letter of a multiple-choice answer out of a text."""
 
 from __future__ import annotations
 
 import re
+from enum import Enum, auto
 from functools import lru_cache
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from ember_bench.answers.claims import IGNORED, Claim, Reading, final_statement
+from ember_bench.answers.claims import Claim
+from ember_bench.answers.endings import stops_short, unfinished
+from ember_bench.answers.languages import CORRECT, LANGUAGES
+from ember_bench.answers.letters import leading_letter, plain_letters
+from ember_bench.answers.statements import IGNORED, Parsed, Reading, final_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-# Where a question does not say how many options it has.
-DEFAULT_LETTERS: Final = LETTERS[:10]
 # What is not marked as an answer is looked for at the beginning and at the end of a text only.
-_ENDS: Final = 300
+ENDS: Final = 300
 _LONGEST_OPTION: Final = 2000
+_SHORT_SENTENCE: Final = 150
 _VERDICT_WORDS: Final = ("correct", "answer", "right", "best", "choice", "option")
 
 _BARE = re.compile(
@@ -25,7 +28,7 @@ _BARE = re.compile(
 )
 _LEADING = re.compile(
     r"[\W_]{0,12}(?:(?:option|choice|letter|answer)\b[\s:]*)?(?P<open>[(\[*\"'`]*)"
-    r"(?P<letter>[A-Za-z])(?P<close>[)\].:*\"'`,;]*)(?![\w'\u2019-])",
+    r"(?P<letter>[A-Za-z])(?P<close>[)\].:*\"'`,;]*)(?![A-Za-z0-9_\u00c0-\u024f'\u2019-])",
     re.IGNORECASE,
 )
 _LINE = re.compile(
@@ -33,13 +36,18 @@ _LINE = re.compile(
     r"(?!\s+(?:is|was)\s+(?:not|wrong|incorrect|false)\b)"
 )
 # Not preceded or followed by anything that makes it part of a word, a contraction or an initial.
-_LONE = r"(?<![\w'\u2019.])[(\[*]*(?P<letter>[A-Z])(?![\w'\u2019]|-\w|\.[A-Z])"
+# Letters of other scripts stand beside it without a space.
+_LATIN: Final = r"A-Za-z0-9_\u00c0-\u024f'\u2019"
+_LONE = rf"(?<![{_LATIN}.])[(\[*]*(?P<letter>[A-Z])(?![{_LATIN}]|-\w|\.[A-Z])"
 _LONE_LETTER = re.compile(_LONE)
 _ARTICLE = re.compile(r"[ ][a-z]")
 _REASON = re.compile(
     r"[ ](?:because|since|as|and|or|with|due|for|given|based|which|by|is|was|are|but|not)\b"
 )
-_HEDGE = re.compile(r"\s*(?:,|/|&|\+|\band/or\b|\bor\b|\band\b)\s*(?:option|choice)?\s*" + _LONE)
+_JOINT = (
+    r"(?:,|/|&|\+|;|\u3001|\uff0c|\u548c|\u6216|\u53ca|\b(?:and/or|and|or|et|ou|und|oder|y|o|e)\b)"
+)
+_HEDGE = re.compile(rf"\s*{_JOINT}(?:\s*(?:and|or)\b)?\s*(?:both\s+)?(?:option|choice)?\s*" + _LONE)
 _OR = re.compile(r"\bor\b\s*(?:option|choice)?\s*" + _LONE)
 _ONLY_LETTERS = re.compile(r"(?:[\W_]+[A-Z])+[\W_]*")
 _VERDICT = re.compile(
@@ -52,52 +60,88 @@ _MARKED = re.compile(
     r"|\b(?:[Oo]ption|[Cc]hoice|[Ll]etter)\s+(?P<option>[A-Z])(?![\w'\u2019])"
 )
 _ENDING = re.compile(r"(?<![\w'\u2019.])([A-Z])[\W_]{0,8}$")
+# The same where nothing shows that the line has ended: not the last name in a formula.
+_PLAIN_ENDING = re.compile(r"(?:^|[a-z,:]\s+)[(\[*]{0,4}([A-Z])[)\].*]{0,4}$")
+# "B est la bonne réponse": a letter, a verb, and the noun or what is said of it.
+_GAP: Final = r"[^.!?:;\n\u3002\uff1a]"
+_NOUNS: Final = sorted({n for one in LANGUAGES.values() for n in one.nouns if len(n) > 4})
+_VERBS: Final = sorted({v for one in LANGUAGES.values() if one.spaced for v in one.verbs})
+_CORRECT = re.compile(
+    _LONE + rf"[)\]*\"'\u300d]*(?P<gap>{_GAP}{{0,30}}?(?:{'|'.join(CORRECT)})"
+    rf"|\s+(?:{'|'.join(map(re.escape, _VERBS))})\s{_GAP}{{0,20}}?(?:{'|'.join(_NOUNS)})"
+    r"(?!\s*(?:in|un|fals)))"
+)
 _NEGATION = re.compile(
     r"\b(?:not|never|neither|nor|cannot|except|wrong|incorrect|false|eliminate|exclude)\b|n['\u2019]t\b",
     re.IGNORECASE,
 )
-_WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathsf|boxed)\s?\{|[${}]|\\[()\[\]]")
+_NO = re.compile(
+    r"\b(?:no|non|ne|pas|nicht|kein|n\u00e3o|\u043d\u0435|inte|ikke|nie|niet|bukan|kh\u00f4ng|de\u011fil|si|ei)\b"
+    r"|\u4e0d|\u975e|\u306a\u3044|\u306a\u304f|\uc544\ub2c8|\u0928\u0939\u0940\u0902|\u0644\u064a\u0633"
+)
+WRAPPER = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|sf|it|tt|cal)|emph|bf|rm|boxed|mbox|fbox|operatorname)\b"
+    r"\s?\{?|[${}]|\\[()\[\] ,;!]"
+)
 _SENTENCE_END = re.compile(r"(?<=\w\w)[.!?](?:\s|$)")
 _EDGES: Final = " \t\r\n.,:;!?\"'`*_()[]{}$\u201c\u201d\u2018\u2019"
 
 
-def parse_choice(text: str, choices: Sequence[str] = ()) -> str | None:
+def parse_choice(text: str, choices: Sequence[str] = ()) -> Parsed:
     """Return the letter that `text` chooses; None if it chooses none, or several.
 
-    The article "A" and the pronoun "I" are no choices. An option's own text counts as its letter.
+    The article "A" and the pronoun "I" are no choices. An option's own text counts as its letter,
+    unless it is itself a letter that is written as one.
     """
+    text = plain_letters(text)
     stripped = text.strip()
     if not stripped:
-        return None
+        return Parsed(None)
     options = _options(tuple(choices))
-    letters = LETTERS[: len(choices)] if choices else DEFAULT_LETTERS
-    if len(stripped) <= 40 and (bare := _BARE.fullmatch(stripped)):
-        return _valid(bare[1], letters)
+    letters = LETTERS[: len(choices)] if choices else LETTERS
+    if (whole := _whole(leading_letter(stripped), letters, options)) is not None:
+        return whole
     longest = max(map(len, choices), default=0) + 20
     if len(stripped) <= longest and (letter := options.get(_key(stripped))) is not None:
-        return letter
+        return Parsed(letter, stated=True)
 
-    statement = final_statement(text, lambda claim: _read_claim(claim, letters, options))
+    def read(claim: Claim) -> Reading:
+        return _read_claim(claim, letters, options)
+
+    statement = final_statement(text, read, grows=False)
     if statement.decided:
-        return statement.answer
+        return Parsed(statement.answer, stated=True)
     rest = text[statement.floor :].strip()
-    letter = _from_lines(rest, letters, options)
-    return None if letter in statement.denied else letter
+    found = _from_lines(rest, _Ending.of(text), letters, options)
+    return Parsed(None) if found.answer in statement.denied else found
+
+
+def _whole(stripped: str, letters: str, options: dict[str, str]) -> Parsed | None:
+    """Read a text that is a letter and nothing else; None if it is not."""
+    if len(stripped) > 40 or (bare := _BARE.fullmatch(stripped)) is None:
+        return None
+    if stripped.islower() and len(stripped) == 1 and stripped in options:
+        return Parsed(options[stripped], stated=True)
+    return Parsed(_valid(bare[1], letters), stated=True)
 
 
 def _read_claim(claim: Claim, letters: str, options: dict[str, str]) -> Reading:
     fragment = claim.fragment
     if "\\" in fragment or "$" in fragment:
-        fragment = _WRAPPER.sub("", fragment)
-    if (letter := options.get(_key(fragment))) is not None:
+        fragment = WRAPPER.sub("", fragment)
+    fragment = leading_letter(fragment)
+    if (whole := _whole(fragment.strip(), letters, options)) is not None:
+        # "(X)" stands for a letter in the instructions that models repeat.
+        return whole.answer or (IGNORED if fragment.strip(_EDGES).upper() == "X" else None)
+    if claim.style != "pick" and (letter := options.get(_key(fragment))) is not None:
         return letter
     end = _SENTENCE_END.search(fragment)
     sentence = fragment[: end.start()] if end else fragment
     leading = _LEADING.match(sentence)
     if leading is None or not _is_choice(leading, sentence):
-        return _only_option(sentence, options, start=True)
+        return _in_words(claim, fragment, sentence, letters, options)
     letter = leading["letter"].upper()
-    tail = sentence[leading.end() :]
+    tail = sentence[leading.end() - len(leading["close"]) :].lstrip(")].:*\"'`")
     others = [match["letter"] for match in _OR.finditer(tail)]
     if (hedge := _HEDGE.match(tail)) and not _article(hedge, tail):
         others.append(hedge["letter"])
@@ -108,10 +152,22 @@ def _read_claim(claim: Claim, letters: str, options: dict[str, str]) -> Reading:
     return _valid(letter, letters)
 
 
+def _in_words(
+    claim: Claim, fragment: str, sentence: str, letters: str, options: dict[str, str]
+) -> Reading:
+    """Read a claim that does not begin with a letter: by an option's text, or as a text itself."""
+    if claim.style == "pick":
+        return IGNORED
+    reading = _only_option(sentence, options, start=True)
+    if isinstance(reading, str) or not claim.enclosed:
+        return reading
+    return _from_lines(fragment, _Ending.FINISHED, letters, options).answer or reading
+
+
 def _is_choice(leading: re.Match[str], sentence: str) -> bool:
     """Whether the letter that a claim begins with is a choice, not an article or a pronoun."""
     letter, tail = leading["letter"], sentence[leading.end() :]
-    if leading["close"].strip(",;") or leading["open"] or not tail.strip():
+    if leading["close"] or leading["open"] or not tail.strip() or _HEDGE.match(tail):
         return True
     if letter.islower():
         return not _ARTICLE.match(tail) or (letter not in "ai" and bool(_REASON.match(tail)))
@@ -125,33 +181,83 @@ def _article(match: re.Match[str], text: str) -> bool:
     return _REASON.match(text, match.end()) is None
 
 
-def _from_lines(text: str, letters: str, options: dict[str, str]) -> str | None:
+class _Ending(Enum):
+    """Whether a text's last line is a whole one."""
+
+    FINISHED = auto()
+    OPEN = auto()
+    CUT_OFF = auto()
+
+    @classmethod
+    def of(cls, text: str) -> _Ending:
+        if unfinished(text):
+            return cls.CUT_OFF
+        return cls.OPEN if stops_short(text) else cls.FINISHED
+
+
+def _from_lines(text: str, end: _Ending, letters: str, options: dict[str, str]) -> Parsed:
     """Read a text without a marked answer by its verdict, its first line and its last."""
-    text = _ends(text)
-    verdicts: set[str] = set()
-    if any(word in text for word in _VERDICT_WORDS):
-        verdicts = {match["letter"] for match in _VERDICT.finditer(text)} & set(letters)
-    if verdicts:
-        return verdicts.pop() if len(verdicts) == 1 else None
-    first, last = text.partition("\n")[0], text.rpartition("\n")[2].strip()
-    found = {match["letter"] for line in (first, last) if (match := _LINE.match(line))}
-    if not _NEGATION.search(last):
-        marked = [next(filter(None, match.groups())) for match in _MARKED.finditer(last)]
-        ending = _ENDING.search(last)
-        # "So do I." does not choose the ninth option.
-        if not marked and ending and ending[1] != "I":
-            marked = [
-                match["letter"]
-                for match in _LONE_LETTER.finditer(last)
-                if not _article(match, last) and match["letter"] != "I"
-            ]
-        found |= set(marked)
+    text = ends(text)
+    if verdicts := _verdicts(text) & set(letters):
+        return Parsed(verdicts.pop() if len(verdicts) == 1 else None, stated=True)
+    first, _, others = text.partition("\n")
+    last = text.rpartition("\n")[2].strip()
+    leading = _LINE.match(first) if others or end is not _Ending.CUT_OFF else None
+    found = {leading["letter"]} if leading else set()
+    if end is _Ending.CUT_OFF:
+        # What stands below may be the list of all options.
+        listed = any(_LINE.match(line) for line in others.split("\n"))
+        letter = found.pop() if found and not listed else ""
+        return Parsed(_valid(letter, letters) if letter else None, stated=bool(letter))
+    if end is _Ending.FINISHED:
+        found |= _in_line(last)
+    elif len(sentence := _SENTENCE_END.split(last)[-1].strip()) <= _SHORT_SENTENCE:
+        found |= set(_PLAIN_ENDING.findall(sentence))
     found &= set(letters)
     if found:
-        return found.pop() if len(found) == 1 else None
-    if (letter := options.get(_key(last))) is not None:
+        stated = leading is not None and leading["letter"] in found
+        return Parsed(found.pop(), stated) if len(found) == 1 else Parsed(None)
+    if end is _Ending.OPEN:
+        return Parsed(None)
+    return Parsed(_option_in_line(last, options))
+
+
+def _verdicts(text: str) -> set[str]:
+    """Return the letters that `text` calls the right answer, in English or another language."""
+    found: set[str] = set()
+    if any(word in text for word in _VERDICT_WORDS):
+        found = {match["letter"] for match in _VERDICT.finditer(text)}
+    if not found:
+        found = {
+            match["letter"]
+            for match in _CORRECT.finditer(text)
+            if not _NEGATION.search(match["gap"]) and not _NO.search(match["gap"])
+        }
+    return found
+
+
+def _in_line(line: str) -> set[str]:
+    """Return the letters that a line without a negation names."""
+    found = {match["letter"] for match in [_LINE.match(line)] if match}
+    if _NEGATION.search(line):
+        return found
+    marked = [next(filter(None, match.groups())) for match in _MARKED.finditer(line)]
+    ending = _ENDING.search(line)
+    # "So do I." does not choose the ninth option.
+    if not marked and ending and ending[1] != "I":
+        marked = [
+            match["letter"]
+            for match in _LONE_LETTER.finditer(line)
+            if not _article(match, line) and match["letter"] != "I"
+        ]
+    return found | set(marked)
+
+
+def _option_in_line(line: str, options: dict[str, str]) -> str | None:
+    """Return the option that a line is, or that its last sentence names."""
+    if (letter := options.get(_key(line))) is not None:
         return letter
-    sentences = [s for s in re.split(r"[.!?](?:\s|$)", last) if s.strip()]
+    sentences = [s for s in re.split(r"[.!?](?:\s|$)", line) if s.strip()]
     if not sentences or _NEGATION.search(sentences[-1]):
         return None
     reading = _only_option(sentences[-1], options, start=False)
@@ -196,8 +302,9 @@ def _options(choices: tuple[str, ...]) -> dict[str, str]:
     }
 
 
-def _ends(text: str) -> str:
-    return text if len(text) <= 2 * _ENDS else f"{text[:_ENDS]}\n...\n{text[-_ENDS:]}"
+def ends(text: str) -> str:
+    """Return the beginning and the end of a text, as lines of their own if it is long."""
+    return text if len(text) <= 2 * ENDS else f"{text[:ENDS]}\n...\n{text[-ENDS:]}"
 
 
 def _key(text: str) -> str:
@@ -206,84 +313,3 @@ def _key(text: str) -> str:
 
 def _valid(letter: str, letters: str) -> str | None:
     return letter.upper() if letter.upper() in letters else None
-
-
-_WORDS: Final = {"yes": "yes", "no": "no", "true": "yes", "false": "no"}
-_BRACKETED = re.compile(r"\[\s?\**(yes|no|true|false)\**\s?\]", re.IGNORECASE)
-_PAIR = re.compile(
-    r"\b(?:yes|no|true|false)\b[\"'`*\]]{0,3}\s?(?:/|\bor\b|\band\b)\s?[\"'`*\[]{0,3}"
-    r"(?:yes|no|true|false)\b",
-    re.IGNORECASE,
-)
-_LEADING_WORD = re.compile(r"[\W_]{0,12}(yes|no|true|false)\b(?!['\u2019-]\w)", re.IGNORECASE)
-_LAST_WORD = re.compile(r"(?<![\w'\u2019-])(yes|no)[\W_]{0,8}$", re.IGNORECASE)
-_LONE_WORD = re.compile(
-    r"(?<![\w'\u2019-])(yes|no)(?=[\s*\"'\u201d]*(?:[.,;:!?)\]\n\u2014\u2013]|$))", re.IGNORECASE
-)
-_DETERMINED = re.compile(
-    r"\s+(?!because|since|as|it|this|they|there|he|she|we|you|i\b)[a-z]", re.IGNORECASE
-)
-# A sentence of its own: "I doubt that it is true" and "it is not true" say something else.
-_CALLED_TRUE = re.compile(
-    r"(?:^|[.!?;:]\s)[\s*_\"'`]{0,8}(?:(?:so|thus|therefore|hence|overall),?\s+)?(?:(?:the|this|that)\s+)?"
-    r"(?:answer|assertion|claim|conclusion|hypothesis|proposition|sentence|statement|it|this|that)"
-    r"(?:\s+is|['\u2019]s|\s+must\s+be)\s+(?:(?:actually|clearly|indeed|therefore)\s+)?"
-    r"[\W_]{0,4}(true|false)[\W_]{0,8}$",
-    re.IGNORECASE,
-)
-
-
-def parse_yes_no(text: str) -> str | None:
-    """Return "yes" or "no": the last bracketed one, else the claimed one, else a lone word.
-
-    "Yes or no" repeats the question, and the "no" of "no reason" is none. "True" is a yes and
-    "False" a no, but a text that also says yes or no means that.
-    """
-    if "[" in text and (bracketed := _bracketed(text)):
-        return bracketed
-    statement = final_statement(text, _read_yes_no)
-    if statement.decided:
-        return statement.answer
-    rest = _PAIR.sub("", _ends(text[statement.floor :].strip())).strip()
-    leading = {_leading_word(rest), _leading_word(rest.rpartition("\n")[2])} - {None}
-    said = {word for word in leading if word in ("yes", "no")}
-    if ending := _LAST_WORD.search(rest[-20:]):
-        said.add(ending[1].lower())
-    if not said:
-        said = {match[1].lower() for match in _LONE_WORD.finditer(rest)}
-    if not said:
-        called = _CALLED_TRUE.search(rest.rpartition("\n")[2][-_ENDS:])
-        said = {_WORDS[word] for word in leading if word is not None}
-        said |= {_WORDS[called[1].lower()]} if called else set()
-    answer = said.pop() if len(said) == 1 else None
-    return None if answer in statement.denied else answer
-
-
-def _bracketed(text: str) -> str | None:
-    """Return the last bracketed word that is not half of "[Yes] or [No]"."""
-    found = list(_BRACKETED.finditer(text))
-    paired = [
-        text[one.end() : two.start()].strip(" \"'`*").lower() in ("or", "and", "/")
-        for one, two in pairwise(found)
-    ]
-    alone = [
-        match
-        for match, before, after in zip(found, [False, *paired], [*paired, False], strict=True)
-        if not (before or after)
-    ] if found else []  # fmt: skip
-    return _WORDS[alone[-1][1].lower()] if alone else None
-
-
-def _read_yes_no(claim: Claim) -> Reading:
-    fragment = _WRAPPER.sub("", claim.fragment)
-    word = None if _PAIR.match(fragment) else _leading_word(fragment)
-    return IGNORED if word is None else _WORDS[word]
-
-
-def _leading_word(text: str) -> str | None:
-    match = _LEADING_WORD.match(text)
-    if match is None:
-        return None
-    word = match[1].lower()
-    # "No reason", "true positives".
-    return None if word != "yes" and _DETERMINED.match(text, match.end()) else word

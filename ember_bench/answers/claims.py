@@ -1,36 +1,38 @@
-r"""Where a text states its final answer: `#### x`, `\boxed{x}`, `Answer: x`, `"answer": x`.
+r"""Claims: the places where a text says what its answer is.
 
-Every format reads the same statements in the same way; only what an answer looks like differs.
-Markers are found from the end with `str.rfind` and then checked by a regular expression of
-bounded length, so that a long text costs as little as a short one and a hostile one stays linear.
+`#### x`, `\boxed{x}`, `Answer: x`, `"answer": x` and `<answer>x</answer>` are claims in a text of
+any language. A reader makes a claim of the place of its marker by a regular expression of bounded
+length, so that a hostile text costs linear time.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from ember_bench.answers.templates import leading_template
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 MAX_FRAGMENT: Final = 1000
-MAX_MARKERS: Final = 100
 
-Style = Literal["hashes", "boxed", "answer", "field"]
+Style = Literal["hashes", "boxed", "answer", "field", "tag", "pick"]
 
 
 class Claim(NamedTuple):
     """One place where a text says what its answer is.
 
     Attributes:
-        style: What marks it.
+        style: What marks it; a `pick` can only state a letter.
         start: Where the marker begins.
         body: Where the claimed answer begins.
         fragment: The claimed answer and what follows it, at most to the end of the line.
         below: The fragment stands on a line below its marker.
         negated: The text says what the answer is *not*.
+        closed: The end of the answer is marked.
+        verb: The answer follows a verb, in a sentence, and not a colon or a mark.
     """
 
     style: Style
@@ -39,36 +41,14 @@ class Claim(NamedTuple):
     fragment: str
     below: bool = False
     negated: bool = False
+    closed: bool = False
+    verb: bool = False
 
     @property
     def enclosed(self) -> bool:
         """Whether the fragment is the answer and nothing but the answer."""
-        return self.style in ("boxed", "field")
+        return self.style in ("boxed", "field", "tag")
 
-
-@dataclass(slots=True)
-class Statement:
-    """What the claims of a text say together.
-
-    Attributes:
-        decided: Whether some claim settles the matter.
-        answer: The answer; None if it cannot be read or several differ.
-        floor: Nothing before this place may be taken for the answer.
-        denied: Answers that the text says are not right.
-    """
-
-    decided: bool = False
-    answer: str | None = None
-    floor: int = 0
-    denied: set[str] = field(default_factory=set)
-
-
-class Ignored:
-    """The reading of a claim that says nothing about the answer, such as a heading."""
-
-
-IGNORED: Final = Ignored()
-Reading = str | Ignored | None
 
 _ANSWER = re.compile(
     r"""answers?(?![A-Za-z0-9]) ["'\u201d\u2019*_`\]]*
@@ -93,68 +73,38 @@ _NEGATED = re.compile(
 _INSTEAD = re.compile(
     r"\b(?:but(?:\s+rather|\s+instead)?|rather|instead|it\s+is|it['\u2019]s)\b", re.IGNORECASE
 )
-_CORRECTION = re.compile(
-    r"\b(?:wait|no|actually|correction|sorry|instead|rather|hmm|oops|mistake|but|however|recheck)\b",
+# What stands behind an answer as its reason; in a sentence "because" needs no comma.
+_REASON = re.compile(
+    r"\s*[,;\u2013\u2014\uff0c\u3001]\s*(?:because|since|as(?!\s+well)|given\s+that|due\s+to"
+    r"|porque|pues|ya\s+que|weil|denn|da|car|parce\s+que|puisque|perch\u00e9|poich\u00e9|pois"
+    r"|omdat|eftersom|poniewa\u017c|proto\u017ee|karena|kerana|\u00e7\u00fcnk\u00fc|v\u00ec|b\u1edfi"
+    r"|\u043f\u043e\u0442\u043e\u043c\u0443|\u0442\u0430\u043a\s+\u043a\u0430\u043a"
+    r"|\u043f\u043e\u0441\u043a\u043e\u043b\u044c\u043a\u0443)\b"
+    r"|\s*[,\uff0c\u3001\u3002]?\s*(?:\u56e0\u4e3a|\u56e0\u70ba|\u306a\u305c\u306a\u3089|\uc65c\ub0d0\ud558\uba74)",
     re.IGNORECASE,
 )
-_JSON_STRING = re.compile(r'\s{0,100}"((?:[^"\\\n]|\\.){0,1000}+)"')
+_BECAUSE = re.compile(r"\s+because\b", re.IGNORECASE)
+_JSON_STRING = re.compile(r'\s{0,100}(?:"((?:[^"\\\n]|\\.){0,1000}+)"|\'([^\'\n]{0,1000}+)\')')
 _JSON_BARE = re.compile(r"\[[^\]\n]{0,1000}\]|[^,}\n]{0,1000}")
+# Where a sentence stands in a string of JSON, and where that ends.
+_OPEN_STRING = re.compile(r'"\s?:\s?"[^"\n]*$')
+_QUOTE_END = re.compile(r'(?<!\\)"\s*(?:[,}\]]|$)')
+_TAG = re.compile(r"[<\[](?:[A-Za-z]{1,12}[-_ ])?answer\s?[>\]]", re.IGNORECASE)
+_TAG_END = re.compile(r"[<\[]/(?:[A-Za-z]{1,12}[-_ ])?answer\s?[>\]]", re.IGNORECASE)
 
 
-def claims(text: str) -> Iterator[Claim]:
-    """Yield the claims of `text`, the last one first."""
-    found = [(at, marker) for marker in _READERS if (at := text.rfind(marker)) >= 0]
-    for _ in range(MAX_MARKERS):
-        if not found:
-            return
-        latest = max(found)
-        at, marker = latest
-        if (claim := _READERS[marker](text, at)) is not None:
-            yield claim
-        found.remove(latest)
-        if (at := text.rfind(marker, 0, at)) >= 0:
-            found.append((at, marker))
-
-
-def final_statement(text: str, read: Callable[[Claim], Reading]) -> Statement:
-    """Return what the last claims of `text` say, each understood by `read`.
-
-    A later claim stands against an earlier one (a correction), unless both are one statement
-    ("the answer is A. The answer is B."): then they must agree.
-    """
-    statement = Statement()
-    last: Claim | None = None
-    for claim in claims(text):
-        reading = read(claim)
-        if claim.negated:
-            statement.floor = max(statement.floor, claim.body + len(claim.fragment))
-            if isinstance(reading, str):
-                statement.denied.add(reading)
-            continue
-        if isinstance(reading, Ignored):
-            continue
-        if last is None:
-            statement.decided, statement.answer = True, reading
-        elif not _one_statement(text, claim, last):
-            break
-        elif reading != statement.answer:
-            statement.answer = None
-            break
-        last = claim
-    if statement.answer in statement.denied:
-        statement.answer = None
-    return statement
-
-
-def _one_statement(text: str, earlier: Claim, later: Claim) -> bool:
-    if earlier.style != later.style or later.start - earlier.body > 40:
-        return False
-    return _CORRECTION.search(text, earlier.body, later.start) is None
+def without_reason(fragment: str, *, verb: bool) -> str:
+    """Return a claim's fragment without the reason that follows the answer, if one does."""
+    reason = _REASON.search(fragment) or (_BECAUSE.search(fragment) if verb else None)
+    return fragment[: reason.start()] if reason is not None and reason.start() else fragment
 
 
 def _hashes(text: str, at: int) -> Claim | None:
     """`#### 18`, the mark of GSM8K's own solutions."""
-    return Claim("hashes", at, at + 4, _line(text, at + 4).strip())
+    line = _line(text, at + 4)
+    fragment = line.strip()
+    body = at + 4 + len(line) - len(line.lstrip())
+    return Claim("hashes", at, body, fragment) if fragment else None
 
 
 def _boxed(text: str, at: int) -> Claim | None:
@@ -171,40 +121,83 @@ def _boxed(text: str, at: int) -> Claim | None:
             if depth == 0:
                 content = text[start + 1 : i].strip()
                 # An empty box repeats the instruction; it is no answer.
-                return Claim("boxed", at, start + 1, content) if content else None
+                return Claim("boxed", at, start + 1, content, closed=True) if content else None
     return None
 
 
 def _answer(text: str, at: int) -> Claim | None:
-    """`Answer: 18`, `the answer is 18`, `"answer": "18"`."""
+    """`Answer: 18`, `the answer is 18`, `"answer": "18"`, `<answer>18</answer>`."""
     start = at - 1
     if start < 0 or text[start] not in "aA" or (start and text[start - 1].isalnum()):
         return None
     match = _ANSWER.match(text, start)
     if match is None:
-        return None
-    if text.startswith('"', start + 6) and match["verb"] is None:
+        return _tag(text, start)
+    quote = text[start + 6 : start + 7]
+    if quote in ('"', "'") and match["verb"] is None and _is_key(text, start, quote):
         return _json_claim(text, start, match.end())
     skipped = _SKIP.match(text, match.end())
     body = skipped.end() if skipped else match.end()
-    fragment = _line(text, body)
     below = "\n" in text[match.end() : body]
+    body += leading_template(_line(text, body))
+    fragment = _line(text, body)
     verb = match["verb"] or ""
+    if verb and (end := _end_of_string(text, start, fragment)) is not None:
+        fragment = fragment[:end]
+    return _affirmed(start, body, fragment, verb, below=below) if fragment else None
+
+
+def _affirmed(start: int, body: int, fragment: str, verb: str, *, below: bool) -> Claim:
+    """Return the claim of a fragment, which may say what the answer is not, and then what it is."""
+    said_of = bool(verb)
     if not (_NEGATING_VERB.search(verb) or _NEGATED.match(fragment)):
-        return Claim("answer", start, body, fragment, below)
+        said = without_reason(fragment, verb=said_of)
+        return Claim("answer", start, body, said, below, verb=said_of)
     if (instead := _INSTEAD.search(fragment)) is not None:
         body += instead.end()
-        return Claim("answer", start, body, fragment[instead.end() :].lstrip())
+        return Claim("answer", start, body, fragment[instead.end() :].lstrip(), verb=said_of)
     said = _NEGATED.sub("", fragment, count=1).lstrip()
     return Claim("answer", start, body, said, below, negated=True)
 
 
-def _json_claim(text: str, start: int, end: int) -> Claim:
+def _end_of_string(text: str, start: int, fragment: str) -> int | None:
+    """Return where the string of JSON ends that a sentence stands in; None if it stands in none."""
+    end = _QUOTE_END.search(fragment)
+    if end is None or not _OPEN_STRING.search(text, max(0, start - MAX_FRAGMENT), start):
+        return None
+    return end.start()
+
+
+def _is_key(text: str, start: int, quote: str) -> bool:
+    """Whether the word at `start` ends the name of a field, such as "final_answer"."""
+    return quote in text[max(0, start - 30) : start].rpartition("\n")[2]
+
+
+def _tag(text: str, start: int) -> Claim | None:
+    """`<answer>18</answer>`; without the end it goes to the end of its line."""
+    opening = max(text.rfind(sign, max(0, start - 14), start) for sign in "<[")
+    if opening < 0 or (opened := _TAG.match(text, opening)) is None:
+        return None
+    closed = _TAG_END.search(text, opened.end(), opened.end() + MAX_FRAGMENT)
+    if closed is not None:
+        content = text[opened.end() : closed.start()].strip()
+        return Claim("tag", opening, opened.end(), content, closed=True)
+    skipped = _SKIP.match(text, opened.end())
+    body = skipped.end() if skipped else opened.end()
+    fragment = _line(text, body).strip()
+    return Claim("tag", opening, body, fragment) if fragment else None
+
+
+def _json_claim(text: str, start: int, end: int) -> Claim | None:
     """The value of a JSON field; what stands after it in the object is not part of it."""
     if (quoted := _JSON_STRING.match(text, end)) is not None:
-        return Claim("field", start, quoted.start(1), _unescape(quoted[1]).strip())
+        double, single = quoted.groups()
+        value = single if double is None else _unescape(double)
+        return Claim("field", start, quoted.end() - len(value) - 1, value.strip(), closed=True)
     bare = _JSON_BARE.match(text, end)
-    return Claim("field", start, end, bare[0].strip() if bare else "")
+    value = bare[0].strip() if bare else ""
+    # A string that has no end was cut off.
+    return None if value.startswith('"') else Claim("field", start, end, value, closed=not value)
 
 
 def _unescape(quoted: str) -> str:
@@ -221,7 +214,7 @@ def _line(text: str, start: int) -> str:
     return text[start : end if end >= 0 else start + MAX_FRAGMENT]
 
 
-_READERS: Final[dict[str, Callable[[str, int], Claim | None]]] = {
+READERS: Final[dict[str, Callable[[str, int], Claim | None]]] = {
     "####": _hashes,
     "boxed": _boxed,
     "nswer": _answer,

@@ -8,23 +8,33 @@ A format of one's own is a function in a `.py` file beside the cards:
 
     @answer_format("roman", version=1)
     def parse_roman(text: str, choices: Sequence[str]) -> str | None: ...
+
+`read_target` reads the other side of the comparison, an item's target. There nothing is searched
+for: a target that is not wholly an answer in its format is refused.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from ember_bench.answers.choices import parse_choice, parse_yes_no
-from ember_bench.answers.numbers import parse_integers, parse_number
+from ember_bench.answers.choices import parse_choice
+from ember_bench.answers.integers import parse_integers, read_integers
+from ember_bench.answers.numbers import parse_number, read_number
 from ember_bench.answers.programs import parse_program
+from ember_bench.answers.statements import Parsed
+from ember_bench.answers.targets import target_choice, target_text, target_yes_no
+from ember_bench.answers.texts import parse_text
+from ember_bench.answers.yes_no import parse_yes_no
 from ember_bench.code_identity import code_digest
 from ember_bench.errors import ConfigError, Location, UnknownNameError
+from ember_bench.models.thoughts import may_have_thoughts, split_thoughts
+from ember_bench.models.types import CutOff
 
-Parser = Callable[[str, Sequence[str]], str | None]
+Parser = Callable[[str, Sequence[str]], str | Parsed | None]
+TargetReader = Callable[[str, Sequence[str]], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +44,17 @@ class AnswerFormat:
     Attributes:
         name: What items and cards call it.
         version: Bumped whenever some text may now give another answer.
-        parse: (text, choices) -> canonical answer, or None.
+        parse: (text, choices) -> canonical answer, or None; as a `Parsed` it also says whether
+            the text states it. The text has no thoughts; it is a `CutOff` if its model's limit of
+            tokens ended it.
+        target: (text, choices) -> canonical answer that the text is, wholly, or None. Without it
+            a target is read as a model's text is.
     """
 
     name: str
     version: int
     parse: Parser
+    target: TargetReader | None = None
 
     @property
     def identity(self) -> str:
@@ -56,10 +71,18 @@ class AnswerFormat:
 _FORMATS: Final[dict[str, AnswerFormat]] = {}
 
 _SHORT: Final = 200  # characters
+_NOTHING: Final = Parsed(None)
 
 
-def answer_format(name: str, *, version: int = 1) -> Callable[[Parser], Parser]:
+def answer_format(
+    name: str, *, version: int = 1, target: TargetReader | None = None
+) -> Callable[[Parser], Parser]:
     """Register a parser under `name`.
+
+    Args:
+        name: What items and cards call the format.
+        version: To be raised whenever some text may now give another answer.
+        target: Reads an item's target; by default the parser does.
 
     Raises:
         ConfigError: if another file has registered that name already.
@@ -72,7 +95,7 @@ def answer_format(name: str, *, version: int = 1) -> Callable[[Parser], Parser]:
                 f"{_source(parse)}: answer format {name!r} is already registered by "
                 f"{_source(known.parse)}"
             )
-        _FORMATS[name] = AnswerFormat(name, version, parse)
+        _FORMATS[name] = AnswerFormat(name, version, parse, target)
         return parse
 
     return register
@@ -90,16 +113,64 @@ def parse_answer(text: str, answer_format: str, choices: Sequence[str] = ()) -> 
     Raises:
         UnknownNameError: if no such format is registered; lists near matches.
     """
+    return parse(text, answer_format, choices).answer
+
+
+def parse(text: str, answer_format: str, choices: Sequence[str] = ()) -> Parsed:
+    """Return the answer as `parse_answer` does, and whether `text` states it as the format wants.
+
+    Raises:
+        UnknownNameError: if no such format is registered; lists near matches.
+    """
     known = _FORMATS.get(answer_format) or get_answer_format(answer_format)
     if len(text) > _SHORT:
-        return known.parse(text, choices)
-    return _read_short(known.parse, text, tuple(choices))
+        return _read(known.parse, text, choices)
+    # A text that was cut off equals one that was not.
+    return _read_short(known.parse, text, tuple(choices), type(text) is CutOff)
 
 
 # A vote, an evaluator and a simulated model read the same few short texts again and again.
 @lru_cache(maxsize=8192)
-def _read_short(parse: Parser, text: str, choices: tuple[str, ...]) -> str | None:
-    return parse(text, choices)
+def _read_short(parse: Parser, text: str, choices: tuple[str, ...], _cut_off: bool) -> Parsed:
+    return _read(parse, text, choices)
+
+
+def _read(parse: Parser, text: str, choices: Sequence[str]) -> Parsed:
+    if may_have_thoughts(text):
+        _, answer, cut_off = split_thoughts(text)
+        if answer != text:
+            text = CutOff(answer) if cut_off or isinstance(text, CutOff) else answer
+    read = parse(text, choices)
+    if not isinstance(read, Parsed):
+        read = Parsed(read, stated=read is not None)
+    # An answer that is itself a thought would be read as none the next time.
+    found = read.answer
+    if found is None or (may_have_thoughts(found) and split_thoughts(found).answer != found):
+        return _NOTHING
+    return read
+
+
+def read_target(text: str, answer_format: str, choices: Sequence[str] = ()) -> str | None:
+    """Return the canonical answer that `text`, an item's target, is; None if it is not one wholly.
+
+    Args:
+        text: A target, or an answer that has been read already.
+        answer_format: A registered format.
+        choices: The options of a multiple-choice question, in the order shown.
+
+    Raises:
+        UnknownNameError: if no such format is registered; lists near matches.
+    """
+    known = _FORMATS.get(answer_format) or get_answer_format(answer_format)
+    if known.target is None:
+        return parse_answer(text, answer_format, choices)
+    return _read_once(known.target, text, tuple(choices))
+
+
+# The targets of an item are read once for each of its trials.
+@lru_cache(maxsize=8192)
+def _read_once(read: TargetReader, text: str, choices: tuple[str, ...]) -> str | None:
+    return read(text, choices)
 
 
 def get_answer_format(name: str, location: Location | None = None) -> AnswerFormat:
@@ -123,61 +194,34 @@ def _source(parse: Parser) -> str:
     return code.co_filename if code else repr(parse)
 
 
-_WRAPPING: Final = " \t\r\n\f\v*_`\"'"
-_WRAPPED = re.compile(rf"[{_WRAPPING}]*+")
-_ANSWER_LINE = re.compile(
-    r"[ \t*_#>`\"'{]{0,20}(?:(?:the|my|so|final|correct)[ _]{1,3}){0,3}"
-    r"answer[ *_\"'`]{0,9}[:\uff1a]",
-    re.IGNORECASE,
-)
+@answer_format("text", version=2, target=lambda text, _: target_text(text))
+def _text(text: str, _: Sequence[str]) -> Parsed:
+    return parse_text(text)
 
 
-@answer_format("text")
-def _text(text: str, _: Sequence[str]) -> str | None:
-    """The last line that begins with "Answer:", without that word; else the whole text."""
-    at = max(text.rfind("nswer"), text.rfind("NSWER"))
-    while at >= 0:
-        start = text.rfind("\n", 0, at) + 1
-        if marker := _ANSWER_LINE.match(text, start):
-            return _after_markers(text, marker) or None
-        at = max(text.rfind("nswer", 0, start), text.rfind("NSWER", 0, start))
-    return text.strip() or None
-
-
-def _after_markers(text: str, marker: re.Match[str] | None) -> str:
-    """Return the line behind "Answer:", behind all of them in "Answer: Answer: x"."""
-    at = 0
-    while marker is not None:
-        wrapped = _WRAPPED.match(text, marker.end())
-        at = wrapped.end() if wrapped else marker.end()
-        marker = _ANSWER_LINE.match(text, at)
-    end = text.find("\n", at)
-    return text[at : end if end >= 0 else len(text)].strip(_WRAPPING)
-
-
-@answer_format("exact")
+@answer_format("exact", version=2, target=lambda text, _: target_text(text))
 def _exact(text: str, _: Sequence[str]) -> str | None:
     """The text as it is, without the whitespace around it."""
     return text.strip() or None
 
 
-@answer_format("number")
-def _number(text: str, _: Sequence[str]) -> str | None:
+@answer_format("number", version=2, target=lambda text, _: read_number(text))
+def _number(text: str, _: Sequence[str]) -> Parsed:
     return parse_number(text)
 
 
-@answer_format("integers")
-def _integers(text: str, _: Sequence[str]) -> str | None:
+@answer_format("integers", version=2, target=lambda text, _: read_integers(text))
+def _integers(text: str, _: Sequence[str]) -> Parsed:
     return parse_integers(text)
 
 
-@answer_format("choice")
-def _choice(text: str, choices: Sequence[str]) -> str | None:
+@answer_format("choice", version=2, target=target_choice)
+def _choice(text: str, choices: Sequence[str]) -> Parsed:
     return parse_choice(text, choices)
 
 
-@answer_format("yes_no", version=2)
-def _yes_no(text: str, _: Sequence[str]) -> str | None:
+@answer_format("yes_no", version=3, target=lambda text, _: target_yes_no(text))
+def _yes_no(text: str, _: Sequence[str]) -> Parsed:
     return parse_yes_no(text)
 
 
@@ -187,6 +231,6 @@ BUILT_IN_FORMATS: Final = tuple(_FORMATS.values())
 # Not among those that every identity names: with a new one there, every score ever stored would
 # be of another evaluator. `python_tests` names it, and so does the fingerprint of a trial on an
 # item of this format.
-@answer_format("python")
+@answer_format("python", version=2)
 def _python(text: str, _: Sequence[str]) -> str | None:
     return parse_program(text)

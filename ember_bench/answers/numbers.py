@@ -1,314 +1,193 @@
-r"""Reads one number, or a list of integers, out of a text.
+r"""Reads one number out of a text.
 
 Numbers are canonical decimal strings without exponent, separators, sign of zero or trailing
 zeros: `1,000.0` is `1000`. A fraction that no finite decimal equals stays a reduced fraction
-(`1/3`), so that equality is exact. How separators are read:
-
-* a comma before groups of three digits separates thousands (`1,000`, `12,34,567`), as do a space
-  (`1 000`) and, from two groups on, a full stop (`1.234.567`);
-* another single comma is a decimal comma (`3,14`); `1.234,56` is 1234.56; `1.234` is below two.
-
-Units are dropped, the percent sign among them (`50%` is `50`), and no arithmetic is done: a claim
-of `9 * 2`, of `18 or 20`, of `2, 3, 5` is not one number.
+(`1/3`), so that equality is exact. Units are dropped, the percent sign among them (`50%` is `50`),
+and no arithmetic is done: a claim of `9 * 2`, of `18 or 20`, of `2\pi` is not one number. What
+follows a claim as its reason ("12, because 12 / 4 = 3") is not part of it.
 """
 
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from typing import Final
 
-from ember_bench.answers.claims import IGNORED, Claim, Ignored, Reading, final_statement
+from ember_bench.answers.claims import Claim
+from ember_bench.answers.clauses import Clause, clause_of
+from ember_bench.answers.decimals import decimal
+from ember_bench.answers.endings import unfinished
+from ember_bench.answers.notation import plain
+from ember_bench.answers.quantities import CURRENCY, NUMERAL, PREFIX, Quantity, quantity
+from ember_bench.answers.scales import ends_with_scale, han_number
+from ember_bench.answers.statements import IGNORED, Parsed, Reading, Statement, final_statement
+from ember_bench.models.types import CutOff
 
-# Nothing that anyone would call an answer is longer, and expanding it stays cheap.
-MAX_DIGITS: Final = 400
-MAX_INTEGERS: Final = 256
-_MAX_FRACTION_DIGITS: Final = 100
-
-_NUMBER = re.compile(
-    r"""(?<![A-Za-z0-9_^])(?<![0-9][.,])(?<!\^\{)(?<!\^-)   # no exponent, no part of a name
-    (?P<run>\.?[0-9]++(?:[.,][0-9]++|\ [0-9]{3}(?![0-9]))*+)
-    (?: [eE](?P<exponent>[+-]?[0-9]++)(?![A-Za-z])
-      | \s?[x\u00d7*\u00b7]\s?10\s?(?:\^|\*\*)\s?\{?(?P<power>[+-]?[0-9]++)\}?
-      | \^\{?(?P<raised>[+-]?[0-9]++)\}?
-      | (?:\ (?P<numerator>[0-9]++))?\s?/\s?(?P<denominator>[0-9]++)(?!/[0-9]|\.[0-9])
-    )?""",
-    re.VERBOSE,
-)
 # What most claims look like; anything else takes the long way.
 _PLAIN_CLAIM = re.compile(r"[\s*\"'$(]{0,9}([0-9]{1,15})(?:\.0{1,9})?[\s*\"')}.$]{0,9}")
 # And most answers that are nothing but a claim.
 _PLAIN_ANSWER = re.compile(r"Answer: ([0-9]{1,15})")
-_BARE = re.compile(r"-?[0-9]{1,300}(?:\.[0-9]{1,100})?")
-_THOUSANDS = re.compile(
-    r"[1-9][0-9]{0,2}(?:(?:,[0-9]{2,3})*,[0-9]{3}|(?: [0-9]{3})+)(?:\.[0-9]+)?|"
-    r"[1-9][0-9]{0,2}(?: [0-9]{3})+,[0-9]+"
-)
-_CONTINENTAL = re.compile(r"[1-9][0-9]{0,2}(?:(?:\.[0-9]{3}){2,}|(?:\.[0-9]{3})+,[0-9]+)")
+_BARE = re.compile(r"(-?[0-9]{1,300}(?:\.[0-9]{1,100})?)[.,;:]?")
 _LEAD = re.compile(
-    r"""(?:[^\w\n] | \b(?:about|approximately|approx|around|roughly|nearly|exactly|simply|just|only
-        |therefore|thus|then|equals?|to|is|be|indeed|still|a[ ]total[ ]of|the|value|number|integer
-        |fraction|result|negative|us|usd|rs|eur|gbp|inr|[a-z](?=\s*=))\b)*+""",
+    r"""(?:[\s"'`_$()\[\]{}:;,#~=\u2248\u00ab\u300c\u300e\u2192\u2022\uff5e]
+      | \.(?![0-9]) | \|(?=\s) | -> | =>
+      | \b(?:about|approximately|approx|around|roughly|nearly|exactly|simply|just|only|almost
+        |therefore|thus|then|hence|so|equals?|to|is|be|indeed|still|a[ ]total[ ]of|the|value|number
+        |integer|fraction|result|answer|also|now|etwa|ca|circa|environ|aproximadamente
+        |cerca[ ]de|ungef\u00e4hr|\u043e\u043a\u043e\u043b\u043e
+        |\u043f\u0440\u0438\u043c\u0435\u0440\u043d\u043e
+        |[a-z](?=\s*=))\b
+      | \u7ea6|\u5927\u7ea6|\u7d04|\u304a\u3088\u305d|\uc57d|\u5171|\u4e3a|\u70ba|\u662f )*+""",
     re.IGNORECASE | re.VERBOSE,
+)
+# No word of a sentence: "x + y = 5", "f(3) = 5", "\sqrt{16}", "AB = 5".
+_FORMULA = re.compile(
+    r"[\u221a-\u221c\u222b\u2211|<>\u2264\u2265\u00b1\u03c0\u221e\\]"
+    r"|[A-Za-z\u0370-\u03ff]{1,4}(?:[_^]\{?\w{1,5}\}?|\([^()\n]{0,30}\))?\s*[-+*/=<>\u2264\u2265\u2248^\u00d7\u00b7]"
+    r"|(?:log|ln|sin|cos|tan|sqrt|exp)\b",
+    re.IGNORECASE,
 )
 _NOTHING = re.compile(
     r"\W*(?:null|none|nil|n/?a|nan|unknown|undefined|undetermined|indeterminate|infinity|infinite"
     r"|not|cannot|can['\u2019]t|unable|impossible|between|either|neither|no answer)\b",
     re.IGNORECASE,
 )
-_SEVERAL = re.compile(
-    r"\s*(?:[-+*\u00d7\u00f7\u00b7/,\u00b1~]|\bx\b)\s*[-(]*[$€£]?[0-9]"
-    r"|(?:\s+[a-z%]+){0,2}?\s+(?:or|and|to)\s+[-(]*[$€£]?[0-9]",
+_HEADING = re.compile(r"[.):]\s+[A-Za-z]")
+_ARITHMETIC = re.compile(r"[\s0-9.,+*/\u00d7\u00f7\u00b7^(){}$x-]*|[^\W\d_]{3,}[^\W\d]*")
+_WINDOW: Final = 256
+_MOST_NAMES: Final = 50  # that are passed over for a number before them
+_TARGET_OPENING: Final = " \t\r\n$(\"'`"
+_TARGET_SUFFIX = re.compile(
+    rf"""\s?[%\u2030\u00b0{CURRENCY}]*+(?:\s?(?:percent|usd|eur|gbp|[)"'`]))*+[\s$]*+\.?""",
     re.IGNORECASE,
 )
-_HEADING = re.compile(r"[.):]\s+[A-Za-z]")
-_SENTENCE_END = re.compile(r"[.;!?]\s")
-_OPERATOR = re.compile(r"[-+*/\u00d7\u00f7\u00b7]|\bx\b")
-
-_FRAC = re.compile(
-    r"(?P<whole>[0-9]?)\s?\\[dtc]?frac\s?"
-    r"(?:\{\s?([0-9]{1,30})\s?\}|([0-9]))\s?(?:\{\s?([0-9]{1,30})\s?\}|([0-9]))"
-)
-_MACRO = re.compile(
-    r"\\(?:boxed|text|textbf|mathrm|mathbf|left|right|displaystyle)\b\s?\{?|\\[,!;: ()\[\]]"
-)
-_LATEX: Final = (
-    ("\\$", "$"),
-    ("\\%", "%"),
-    ("{,}", ","),
-    ("\\times", "\u00d7"),
-    ("\\cdot", "\u00b7"),
-    ("\\div", "\u00f7"),
-    ("\\approx", "\u2248"),
-    ("\\pm", "\u00b1"),
-)
-_SIGNS: Final = str.maketrans(
-    "\u2212\u2013\u2010\u2011\uff0d\ufe63\u2044\u00a0\u202f", "------/  ", "\u2009\u200b"
-)
 
 
-def parse_number(text: str) -> str | None:
+def parse_number(text: str) -> Parsed:
     """Return the number that `text` gives as its answer, else its last number."""
-    if (plain := _PLAIN_ANSWER.fullmatch(text)) is not None:
-        return plain[1].lstrip("0") or "0"
-    bare = text.strip()
-    if _BARE.fullmatch(bare):
-        return _decimal(bare.removeprefix("-"), 0, negative=bare.startswith("-"))
+    # The digits that a cut-off text ends in may not be all.
+    if type(text) is not CutOff:
+        if (simple := _PLAIN_ANSWER.fullmatch(text)) is not None:
+            return Parsed(simple[1].lstrip("0") or "0", stated=True)
+        if (bare := _BARE.fullmatch(text.strip())) is not None:
+            return Parsed(_bare(bare[1]), stated=True)
     statement = final_statement(text, _read_claim)
     if statement.decided:
-        return statement.answer
+        return Parsed(statement.answer, stated=True)
+    if isinstance(text, CutOff):
+        return Parsed(None)
+    return _fallback(text, statement)
+
+
+def _fallback(text: str, statement: Statement) -> Parsed:
+    """Return the last number of a text that states none, unless the text ends within a sentence."""
+    ending = plain(text[-_WINDOW:])
+    if len(text) <= _WINDOW and (bare := _BARE.fullmatch(ending.strip())) is not None:
+        return Parsed(_bare(bare[1]), stated=True)
+    if unfinished(ending):
+        return Parsed(None)
     number = _last_number(text[statement.floor :] if statement.floor else text)
-    return None if number in statement.denied else number
+    return Parsed(None if number in statement.denied else number)
+
+
+def read_number(text: str) -> str | None:
+    """Return the number that `text` is, wholly; None if it is anything else or anything more.
+
+    Currency, percent and degree signs, and the delimiters of LaTeX, may stand around it.
+    """
+    if (bare := _BARE.fullmatch(text.strip())) is not None:
+        return _bare(bare[1])
+    written = plain(text).strip(_TARGET_OPENING)
+    numeral = _numeral_at(written, 0)
+    if numeral is None:
+        return None
+    found = quantity(written, numeral)
+    # A scale word belongs to the number, other words do not.
+    behind = _TARGET_SUFFIX.match(written, found.bare_end)
+    return found.value if behind is not None and behind.end() == len(written) else None
+
+
+def _bare(text: str) -> str | None:
+    return decimal(text.removeprefix("-"), 0, negative=text.startswith("-"))
 
 
 def _read_claim(claim: Claim) -> Reading:
     if (simple := _PLAIN_CLAIM.fullmatch(claim.fragment)) is not None:
         return simple[1].lstrip("0") or "0"
-    fragment = _plain(claim.fragment)
+    fragment = plain(claim.fragment).strip()
     if not fragment or (_NOTHING.match(fragment) and not claim.negated):
         return None
-    number = _NUMBER.search(fragment)
-    if number is None or not _speaks_of(number, claim, fragment):
+    at = _lead(fragment, 0)
+    numeral = _numeral_at(fragment, at)
+    if numeral is None and not _FORMULA.match(fragment, at):
+        if (han := han_number(fragment, at)) is not None:
+            return str(han)
         return _only_number(fragment) if claim.enclosed else IGNORED
-    number = _after_equals_signs(fragment, number)
-    if number is None or _SEVERAL.match(fragment, number.end()):
+    if numeral is not None and _is_heading(claim, fragment, numeral):
+        return IGNORED
+    return _stated(clause_of(fragment, numeral.end() if numeral else at + 1))
+
+
+def _is_heading(claim: Claim, fragment: str, numeral: re.Match[str]) -> bool:
+    """Whether a claim is the heading of a list, as "#### 2. Add"."""
+    listed = claim.style == "hashes" or (claim.below and numeral["run"] == "1")
+    return listed and _HEADING.match(fragment, numeral.end()) is not None
+
+
+def _stated(clause: Clause) -> str | None:
+    """Follow `9 * 2 = 18` to its right-hand side; None where that is no number."""
+    if clause.listed:
         return None
-    return _canonical(fragment, number)
+    *left, right = clause.sides
+    if (value := _whole(right)) is not None or not left:
+        return value
+    if not _ARITHMETIC.fullmatch(right.strip()):
+        return None
+    return next((value for side in reversed(left) if (value := _whole(side)) is not None), None)
 
 
-def _speaks_of(number: re.Match[str], claim: Claim, fragment: str) -> bool:
-    """Whether a claim begins with its number, and is not the heading of a list ("#### 2. Add")."""
-    lead = _LEAD.match(fragment)
-    if lead is not None and lead.end() < number.start():
-        return False
-    listed = claim.style == "hashes" or (claim.below and number["run"] == "1")
-    return not (listed and _HEADING.match(fragment, number.end()))
+def _whole(side: str) -> str | None:
+    """Return the one number of a side of an equation."""
+    numeral = _numeral_at(side, _lead(side, 0))
+    if numeral is None:
+        return None
+    found = quantity(side, numeral)
+    return None if Clause.has_another(side, found.end) else found.value
 
 
 def _only_number(fragment: str) -> str | None:
     """Read "Tim saves $34 a month"; a sentence with several numbers, or none, says none."""
-    numbers = list(_NUMBER.finditer(fragment))
-    return _canonical(fragment, numbers[0]) if len(numbers) == 1 else None
+    found = [quantity(fragment, numeral) for numeral in NUMERAL.finditer(fragment)]
+    numbers = [one for one in found if not one.named]
+    return numbers[0].value if len(numbers) == 1 else None
 
 
-def _after_equals_signs(fragment: str, number: re.Match[str]) -> re.Match[str] | None:
-    """Follow `9 * 2 = 18` to its right-hand side; None where that has no number."""
-    result: re.Match[str] | None = number
-    while result is not None:
-        signs = [at for sign in "=\u2248" if (at := fragment.find(sign, result.end())) >= 0]
-        if not signs:
-            return result
-        between = fragment[result.end() : min(signs)]
-        if _SENTENCE_END.search(between) or (between.strip() and not _OPERATOR.search(between)):
-            return result
-        result = _NUMBER.search(fragment, min(signs) + 1)
-    return None
+def _lead(text: str, at: int) -> int:
+    lead = _LEAD.match(text, at)
+    return lead.end() if lead is not None else at
+
+
+def _numeral_at(text: str, at: int) -> re.Match[str] | None:
+    prefix = PREFIX.match(text, at)
+    return NUMERAL.match(text, prefix.end()) if prefix is not None else None
 
 
 def _last_number(text: str) -> str | None:
     """Return the last number of `text`, looking no further back than needed."""
-    size = 256
+    size = _WINDOW
     while True:
-        window = _plain(text[-size:])
-        last: re.Match[str] | None = None
-        for last in _NUMBER.finditer(window):  # noqa: B007 - the last match is what is wanted
-            pass
+        window = plain(text[-size:])
+        found = _last_quantity(window)
         # One that starts near the cut may have lost its beginning.
-        if size >= len(text) or (last is not None and last.start() >= 64):
-            break
+        if size >= len(text) or (found is not None and found.start >= 64):
+            return None if found is None else found.value
         size *= 8
-    if last is None:
-        return None
-    number = _canonical(window, last)
-    if number is None and "," in last["run"] and last.end() == last.end("run"):
-        return _decimal(last["run"].rpartition(",")[2], 0, negative=False)
-    return number
 
 
-def _canonical(text: str, number: re.Match[str]) -> str | None:
-    digits = _digits(number["run"])
-    if digits is None:
-        return None
-    negative = _negative(text, number.start())
-    if (raised := number["raised"]) is not None:
-        # 10^6 is written for a number, 2^10 is arithmetic.
-        return _decimal("1", _exponent(raised), negative) if digits == "10" else None
-    if (denominator := number["denominator"]) is not None:
-        if text.endswith("/", 0, number.start()):
-            return _decimal(denominator, 0, negative=False)  # a date such as 12/25/2023
-        return _fraction(digits, number["numerator"], denominator, negative)
-    return _decimal(digits, _exponent(number["exponent"] or number["power"] or "0"), negative)
-
-
-def _digits(run: str) -> str | None:
-    """Return `run` with a full stop before its decimals and nothing else between its digits."""
-    if run.isdigit():
-        return run
-    if _THOUSANDS.fullmatch(run):
-        if "," in run and " " in run:
-            return run.replace(" ", "").replace(",", ".")
-        return run.replace(",", "").replace(" ", "")
-    if _CONTINENTAL.fullmatch(run):
-        return run.replace(".", "").replace(",", ".")
-    if " " in run or run.count(",") + run.count(".") > 1:
-        return None
-    return run.replace(",", ".")
-
-
-def _exponent(digits: str) -> int | None:
-    return int(digits) if len(digits) <= 5 else None
-
-
-def _decimal(digits: str, exponent: int | None, negative: bool) -> str | None:
-    """Return `digits` times ten to the `exponent` without an exponent; None if too long."""
-    whole, _, decimals = digits.partition(".")
-    if exponent:
-        point = len(whole) + exponent
-        figures = whole + decimals
-        if abs(point) > MAX_DIGITS or len(figures) > MAX_DIGITS:
-            return None
-        figures = "0" * -point + figures if point < 0 else figures.ljust(point, "0")
-        whole, decimals = figures[: max(point, 0)], figures[max(point, 0) :]
-    if exponent is None or len(whole) + len(decimals) > 2 * MAX_DIGITS:
-        return None
-    whole, decimals = whole.lstrip("0") or "0", decimals.rstrip("0")
-    value = f"{whole}.{decimals}" if decimals else whole
-    return f"-{value}" if negative and value != "0" else value
-
-
-def _fraction(digits: str, numerator: str | None, denominator: str, negative: bool) -> str | None:
-    if max(len(digits), len(numerator or ""), len(denominator)) > _MAX_FRACTION_DIGITS:
-        return None
-    if not int(denominator):
-        return None
-    value = Fraction(digits)
-    value = value / int(denominator) if numerator is None else (
-        value + Fraction(int(numerator), int(denominator))
-    )  # fmt: skip
-    rest, places = value.denominator, 0
-    while rest % 10 in (0, 2, 4, 5, 6, 8):
-        rest //= 10 if rest % 10 == 0 else 5 if rest % 5 == 0 else 2
-        places += 1
-    if rest > 1:
-        return f"{'-' if negative else ''}{value.numerator}/{value.denominator}"
-    scaled = value.numerator * 10**places // value.denominator
-    return _decimal(str(scaled), -places, negative)
-
-
-def _negative(text: str, start: int) -> bool:
-    """Whether the number at `start` has a sign, not a hyphen or a binary minus, before it."""
-    if start >= 2 and text[start - 1] in "$€£¥₹":
-        start -= 1
-    if text.endswith("negative ", 0, start):
-        return True
-    at = start - 1
-    if at < 0 or text[at] != "-":
-        return False
-    before = text[:at].rstrip(" ")[-1:] if at else ""
-    if before.isdigit() or before in (")", "]", "}", "%"):
-        return False
-    return not (at and text[at - 1].isalpha())
-
-
-def _plain(text: str) -> str:
-    """Return `text` with LaTeX and typographic signs written as plain characters."""
-    if not text.isascii():
-        text = text.translate(_SIGNS)
-    if "\\" in text or "{,}" in text:
-        for macro, plain in _LATEX:
-            text = text.replace(macro, plain)
-        text = _FRAC.sub(_plain_fraction, text)
-        text = _MACRO.sub("", text)
-    return text
-
-
-def _plain_fraction(match: re.Match[str]) -> str:
-    whole = f"{match['whole']} " if match["whole"] else ""
-    return f"{whole}{match[2] or match[3]}/{match[4] or match[5]}"
-
-
-_SEPARATOR = r"(?:[\s,;\u00d7x*\u00b7&()\[\]]|\band\b|\\times|\\cdot)"
-_POWER = r"-?[0-9]++(?:\s?\^\s?\{?[0-9]{1,2}\}?)?"
-_LIST = re.compile(rf"(?<![\w.^-]){_POWER}(?:{_SEPARATOR}++{_POWER})*+", re.IGNORECASE)
-_ENTRY = re.compile(r"(-?[0-9]++)(?:\s?\^\s?\{?([0-9]{1,2})\}?)?")
-_GROUPED = re.compile(r"(?<![0-9,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9,])")
-_OTHER_SEPARATOR = re.compile(r"[0-9]\s*(?:,\s|[;\u00d7x*\u00b7&\s]|\\)", re.IGNORECASE)
-
-
-def parse_integers(text: str) -> str | None:
-    r"""Return the integers of a list, such as prime factors, sorted: `103 x 101` is `101,103`.
-
-    Powers count as repeated factors (`2^3` is `2,2,2`). Bare commas separate (`101,103`) unless
-    the list has another separator too: then `1,009 x 1,013` has thousands.
-    """
-    statement = final_statement(text, _read_list_claim)
-    if statement.decided:
-        return statement.answer
-    for line in reversed(text[statement.floor :][-4 * 4096 :].splitlines()):
-        if not isinstance(answer := _integers(line), Ignored):
-            return answer
+def _last_quantity(text: str) -> Quantity | None:
+    for numeral in list(NUMERAL.finditer(text))[: -_MOST_NAMES - 1 : -1]:
+        if ends_with_scale(text, numeral.start()):
+            continue  # the second half of one number
+        found = quantity(text, numeral, bullets=True)
+        if not found.named:
+            return found
     return None
-
-
-def _read_list_claim(claim: Claim) -> Reading:
-    return _integers(claim.fragment)
-
-
-def _integers(fragment: str) -> Reading:
-    """Read the last list of several integers, else the last integer."""
-    fragment = fragment.translate(_SIGNS)
-    runs = [match[0] for match in _LIST.finditer(fragment)]
-    if not runs:
-        return IGNORED
-    several = [run for run in runs if len(_ENTRY.findall(run)) > 1]
-    run = (several or runs)[-1].strip()
-    if _OTHER_SEPARATOR.search(run):
-        run = _GROUPED.sub(lambda match: match[0].replace(",", ""), run)
-    values: list[int] = []
-    for entry in _ENTRY.finditer(run):
-        if len(entry[1]) > MAX_DIGITS:
-            return None
-        values += [int(entry[1])] * int(entry[2] or 1)
-    if not 0 < len(values) <= MAX_INTEGERS:
-        return None
-    return ",".join(map(str, sorted(values)))

@@ -10,10 +10,10 @@ from ember_bench.code_identity import code_of
 from ember_bench.datasets import generated
 from ember_bench.datasets.cards import DatasetCard, GeneratedSource, parse_card
 from ember_bench.datasets.dataset import Dataset
+from ember_bench.datasets.item_reader import ItemReader
 from ember_bench.datasets.packed import PackedItems, hashed_order, pick, values_of
 from ember_bench.datasets.records import (
     ABSENT,
-    ItemReader,
     MissingFieldError,
     Record,
     RecordError,
@@ -145,7 +145,8 @@ def _read(card: DatasetCard, document: Document, data_dir: Path | None) -> Datas
     wanted = frozenset(path for paths in card.field_paths.values() for path in paths)
     name, options = card.source.given
     source = record_sources()[name]
-    records = source.open(options, Opening(name, card, document, wanted, data_dir))
+    opening = Opening(name, card.name, document, wanted, card.available_from, data_dir)
+    records = source.open(options, opening)
     items = _items(card, document, records)
     return Dataset(
         card.name,

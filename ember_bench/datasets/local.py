@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from hashlib import file_digest
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, Literal, NoReturn, cast
+from typing import Annotated, Any, BinaryIO, Final, Literal, NoReturn, cast
 
 from pydantic import AfterValidator
 
@@ -22,9 +22,6 @@ from ember_bench.datasets.sources import Opening, record_source
 from ember_bench.errors import ConfigError, DataMissingError, Location, Problem, did_you_mean
 from ember_bench.models.recorded import data_dir as recorded_data
 from ember_bench.models.recorded.data_dir import Text
-
-if TYPE_CHECKING:
-    from ember_bench.datasets.cards import DatasetCard
 
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -84,15 +81,15 @@ def open_data(relative: str, opening: Opening) -> Records:
     """
     folder = opening.data_dir or recorded_data.data_dir()
     if folder is None or not (folder / relative).is_file():
-        raise DataMissingError(opening.problem(_missing(relative, folder, opening.card)))
+        raise DataMissingError(opening.problem(_missing(relative, folder, opening)))
     return replace(open_records(folder / relative, wanted=opening.wanted), source=relative)
 
 
-def _missing(relative: str, folder: Path | None, card: DatasetCard) -> str:
-    message = f"dataset {card.name!r} reads recorded data, {relative}, "
+def _missing(relative: str, folder: Path | None, opening: Opening) -> str:
+    message = f"dataset {opening.dataset!r} reads recorded data, {relative}, "
     message += f"which is not in {folder}." if folder else "and no data directory is given."
-    if card.available_from is not None:
-        message += f" It is available from {card.available_from}."
+    if opening.available_from is not None:
+        message += f" It is available from {opening.available_from}."
     variable = recorded_data.DATA_DIR_VARIABLE
     return f"{message} Give the folder that has {relative} in it with --data-dir or {variable}."
 

@@ -23,8 +23,8 @@ from ember_bench.datasets.records import Records
 from ember_bench.errors import ConfigError, Location, Problem
 
 if TYPE_CHECKING:
-    from ember_bench.datasets.cards import DatasetCard
     from ember_bench.documents import Document
+    from ember_bench.models.recorded.data_dir import AvailableFrom
 
 # Modules of the built-in sources.
 _BUILT_IN: Final = {"hub": "hub", "file": "local", "data": "local"}
@@ -38,16 +38,18 @@ class Opening:
 
     Attributes:
         name: The source's name.
-        card: The dataset card.
+        dataset: The dataset's name.
         document: The card's file, for the places of mistakes and for relative paths.
         wanted: Fields of a record that the card names; others need not be read.
+        available_from: Where the data can be had, if the card says so.
         data_dir: The folder of recorded data, if one is given.
     """
 
     name: str
-    card: DatasetCard
+    dataset: str
     document: Document
     wanted: frozenset[str] = frozenset()
+    available_from: AvailableFrom | None = None
     data_dir: Path | None = None
 
     @property

@@ -55,6 +55,19 @@ class Evaluator(Protocol):
 
 
 @runtime_checkable
+class Normalises(Protocol):
+    """An evaluator that knows which answers are the same, so that a vote counts them together."""
+
+    def normal(self, item: Item, answer: str) -> str:
+        """Return the same text for all answers to `item` that count as the same.
+
+        Args:
+            item: What was asked.
+            answer: As it was read out of a response.
+        """
+
+
+@runtime_checkable
 class RunsCode(Protocol):
     """An evaluator that runs what models have written."""
 

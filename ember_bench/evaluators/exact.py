@@ -13,7 +13,7 @@ _ARTICLES = re.compile(r"\b(?:a|an|the)\b", re.IGNORECASE)
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
-@evaluator("exact_match", version=1)
+@evaluator("exact_match", version=2)
 @dataclass(frozen=True)
 class ExactMatch(AnswerEvaluator):
     """Right if the answer is the target, character by character after normalisation.
@@ -35,11 +35,12 @@ class ExactMatch(AnswerEvaluator):
 
     def agrees(self, answer: str, target: str) -> bool:
         """Compare what the options leave; two answers they leave nothing of, as they were."""
-        answer, target = unicodedata.normalize("NFC", answer), unicodedata.normalize("NFC", target)
-        if answer == target:
-            return True
-        normalised = self._normalise(answer)
-        return bool(normalised) and normalised == self._normalise(target)
+        return self.normalised(answer) == self.normalised(target)
+
+    def normalised(self, answer: str) -> str:
+        """Return what the options leave of an answer, or all of it if that is nothing."""
+        answer = unicodedata.normalize("NFC", answer)
+        return self._normalise(answer) or answer
 
     def _normalise(self, text: str) -> str:
         # The order is SQuAD's: "A.B." loses its full stops before articles are looked for.

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
-from ember_bench.answers.formats import BUILT_IN_FORMATS, get_answer_format, parse_answer
+from ember_bench.answers.formats import (
+    BUILT_IN_FORMATS,
+    get_answer_format,
+    parse_answer,
+    read_target,
+)
 from ember_bench.code_identity import code_digest, is_built_in
 from ember_bench.errors import ConfigError
 from ember_bench.evaluators.base import Evaluator, Score
@@ -131,6 +136,11 @@ class StandIn:
         """Whether scoring takes its time."""
         return getattr(self.evaluator, "blocking", False)
 
+    @property
+    def normal(self) -> Callable[[Item, str], str] | None:
+        """The scoring evaluator's `normal`, if it has one."""
+        return getattr(self.evaluator, "normal", None)
+
     def evaluate(self, item: Item, output: str) -> Score:
         """Score `output`."""
         return self.evaluator.evaluate(item, output)
@@ -149,7 +159,7 @@ def _built_in_bases(cls: type[Any]) -> Iterator[str]:
 
 
 def _field_names(cls: type[Any]) -> tuple[str, ...]:
-    return tuple(getattr(cls, "__dataclass_fields__", ()))
+    return tuple(field.name for field in fields(cls)) if is_dataclass(cls) else ()
 
 
 def _plain(value: Any) -> Any:
@@ -165,6 +175,9 @@ class AnswerEvaluator(ABC):
         name: The card's name.
         answer_format: How answers are read; by default as each item says.
     """
+
+    compared_as: ClassVar[str | None] = None
+    """Format of the answers that `agrees` compares, if it is always the same one."""
 
     name: str
     answer_format: str | None = None
@@ -185,18 +198,42 @@ class AnswerEvaluator(ABC):
     def agrees(self, answer: str, target: str) -> bool:
         """Whether two answers that have been read are the same."""
 
+    def normalised(self, answer: str) -> str:
+        """Return the same text for all answers that agree with the same targets."""
+        return answer
+
+    def normal(self, item: Item, answer: str) -> str:
+        """Return the same text for all answers to an item that count as the same, see `base`."""
+        read = self.read(answer, item)
+        return answer if read is None else self.normalised(read)
+
     def read(self, text: str, item: Item) -> str | None:
-        """Read an answer out of `text`."""
-        return parse_answer(text, self.answer_format or item.answer_format, item.choices)
+        """Read an answer out of `text` in its format, and out of that what is compared."""
+        form = self._format(item)
+        answer = parse_answer(text, form, item.choices)
+        if answer is None or self.compared_as in (None, form):
+            return answer
+        return parse_answer(answer, self.compared_as, item.choices)
+
+    def read_target(self, target: str, item: Item) -> str | None:
+        """Return the answer that `target` is; None if it is not one wholly."""
+        form = self._format(item)
+        answer = read_target(target, form, item.choices)
+        if answer is None or self.compared_as in (None, form):
+            return answer
+        return read_target(answer, self.compared_as, item.choices)
+
+    def _format(self, item: Item) -> str:
+        return self.answer_format or item.answer_format
 
     def evaluate(self, item: Item, output: str) -> Score:
         """Score 1 if the answer is the target or one of the alternatives, else 0.
 
         Raises:
-            ConfigError: if the item's own target cannot be read.
+            ConfigError: if a target is not wholly an answer in its format.
         """
         answer = self.read(output, item)
-        targets = [self._read_target(target, item) for target in (item.target, *item.alternatives)]
+        targets = [self._required(target, item) for target in (item.target, *item.alternatives)]
         shown = shorten(targets[0])
         if answer is None:
             return Score(0.0, None, f"No answer could be read; the target is {shown}.")
@@ -207,12 +244,12 @@ class AnswerEvaluator(ABC):
                 return Score(1.0, answer, f"{shorten(answer)} is as right as the target, {shown}.")
         return Score(0.0, answer, f"{shorten(answer)} is not the target, {shown}.")
 
-    def _read_target(self, target: str, item: Item) -> str:
-        if (read := self.read(target, item)) is None:
-            form = self.answer_format or item.answer_format
+    def _required(self, target: str, item: Item) -> str:
+        if (read := self.read_target(target, item)) is None:
+            form = self.compared_as or self._format(item)
             raise ConfigError(
-                f"item {item.id!r}: {self.name!r} cannot read an answer out of the target "
-                f"{shorten(target)} in format {form!r}"
+                f"item {item.id!r}: the target {shorten(target)} is not wholly an answer in format "
+                f"{form!r}, which {self.name!r} compares"
             )
         return read
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from ember_bench.answers.formats import parse_answer
 from ember_bench.evaluators.kinds import AnswerEvaluator, evaluator
-
-if TYPE_CHECKING:
-    from ember_bench.datasets.item import Item
 
 Tolerance = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 
@@ -32,15 +28,10 @@ class NumericMatch(AnswerEvaluator):
         relative_tolerance: As a fraction of the target.
     """
 
+    compared_as: ClassVar[str | None] = "number"
+
     absolute_tolerance: Tolerance = Decimal(0)
     relative_tolerance: Tolerance = Decimal(0)
-
-    def read(self, text: str, item: Item) -> str | None:
-        """Read the answer in its own format, and out of that the number."""
-        answer = super().read(text, item)
-        if answer is None or (self.answer_format or item.answer_format) == "number":
-            return answer
-        return parse_answer(answer, "number")
 
     def agrees(self, answer: str, target: str) -> bool:
         """Compare as fractions."""

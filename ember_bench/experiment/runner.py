@@ -50,7 +50,7 @@ class Progress:
         errors: Those of them that ended in an error.
         calls_made: Requests made.
         calls_shared: Calls that needed no request of their own.
-        spend_usd: New money paid.
+        spend_usd: New money paid, as far as it is known.
         changes: Changes since the last run.
     """
 
@@ -140,7 +140,7 @@ class Run:
 
     def _settle(self, progress: Progress) -> None:
         totals = self.store.settle(self.experiment.service.paid)
-        progress.calls_made, progress.spend_usd = totals.calls_made, totals.spend_usd
+        progress.calls_made, progress.spend_usd = totals.calls_made, totals.known_usd
 
     def summary(self, progress: Progress) -> ExperimentSummary:
         """Return the summary of all runs of the experiment so far."""
@@ -157,6 +157,10 @@ class Run:
                 calls_shared=totals.calls_shared,
                 spend_usd=totals.spend_usd,
                 changes=self.store.changes,
+                known_usd=totals.known_usd,
+                unpriced=totals.unpriced,
+                unanswered=totals.unanswered,
+                unanswered_usd=totals.unanswered_usd,
             )
         )
 

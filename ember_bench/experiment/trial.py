@@ -6,7 +6,7 @@ import asyncio
 import math
 import traceback
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any, Final, cast
 
@@ -25,7 +25,7 @@ from ember_bench.models.strand import Purse, Strand, TrialContext
 from ember_bench.secrets import without_secrets
 
 # Part of every fingerprint: raise it when the harness gives other results for the same inputs.
-HARNESS_VERSION: Final = 1
+HARNESS_VERSION: Final = 2
 _LONGEST_ERROR: Final = 4_000
 
 
@@ -93,8 +93,8 @@ class CallEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     started: float
     latency_seconds: float | None
     cost_usd: float | None
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int | None
+    output_tokens: int | None
     made: bool
 
 
@@ -105,8 +105,10 @@ class TrialResult(msgspec.Struct, frozen=True):
         score: In [0, 1]; 0 where there is none.
         cost_usd: Cost of all calls, shared ones included; None if a price is unknown.
         latency_seconds: Critical path over the calls' durations; None if one is unknown.
-        spend_usd: Cost of the requests made by this trial.
+        spend_usd: Cost of the requests made by this trial, as far as it is known, with those whose
+            answers could not be used.
         error: The error, with the traceback of the user's code; None without one.
+        wasted_calls: Requests whose answers could not be used, beside `calls`.
     """
 
     trial: Trial
@@ -120,6 +122,7 @@ class TrialResult(msgspec.Struct, frozen=True):
     latency_seconds: float | None
     spend_usd: float
     calls: tuple[CallEntry, ...]
+    wasted_calls: int = 0
 
 
 def fingerprint(cell: Cell, item: Item, evaluator: Evaluator, epoch: int) -> bytes:
@@ -154,7 +157,7 @@ def run_trial(
     score = Score(0.0, None, "")
     outcome: Outcome = "error"
     try:
-        outputs = cell.prepared.run(graph_inputs(item))
+        outputs = cell.prepared.run(graph_inputs(item, evaluator))
         score = _score(evaluator, item, outputs[cell.graph.output])
         outcome = score.outcome
     except StoreError:
@@ -172,13 +175,20 @@ def run_trial(
     return _result(trial, identity, outcome, score, error, strand)
 
 
-def graph_inputs(item: Item) -> dict[str, Any]:
-    """Return the inputs of a graph for an item."""
-    return {
+def graph_inputs(item: Item, evaluator: Evaluator | None = None) -> dict[str, Any]:
+    """Return the inputs of a graph for an item.
+
+    Args:
+        item: What is asked.
+        evaluator: If it `Normalises`, the graph's votes count as the same what it does.
+    """
+    inputs = {
         "query": item.question,
         "answer_format": item.answer_format,
         "choices": item.choices,
     }
+    normal = getattr(evaluator, "normal", None)
+    return inputs if normal is None else {**inputs, "normalise": partial(normal, item)}
 
 
 def _score(evaluator: Evaluator, item: Item, output: Any) -> Score:
@@ -198,7 +208,7 @@ def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
         EmberBenchError: if there is nothing to score.
     """
     if not isinstance(output, Mapping):
-        return evaluator.evaluate(item, str(output))
+        return evaluator.evaluate(item, _text(output))
     if len(answers := output.get("answers", ())) > 1:
         scores = [evaluator.evaluate(item, answer) for answer in answers]
         if output.get("credit") == "best":
@@ -209,7 +219,7 @@ def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
     if "final_answer" in output:
         if output["final_answer"] is None:
             return Score(0.0, None, "no answer could be read out of any response")
-        return evaluator.evaluate(item, str(output["final_answer"]))
+        return evaluator.evaluate(item, _text(output["final_answer"]))
     responses = output.get("responses", ())
     if len(responses) != 1:
         fields = ", ".join(map(repr, output)) or "nothing"
@@ -217,6 +227,11 @@ def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
             f"the last node gives no `final_answer` and not one response; it gives {fields}"
         )
     return evaluator.evaluate(item, responses[0])
+
+
+def _text(output: Any) -> str:
+    """Return an output as text; one that was cut off still says so."""
+    return output if isinstance(output, str) else str(output)
 
 
 def _result(
@@ -256,14 +271,16 @@ def _result(
         fingerprint=identity,
         outcome=outcome,
         score=score.value,
-        answer=score.answer,
+        # Of a user's evaluator it may be the output itself, which may be a `CutOff`.
+        answer=None if score.answer is None else str(score.answer),
         explanation=score.explanation,
         error=error,
         # fsum is exact, so the order in which calls ended does not change the last digit.
         cost_usd=None if None in costs else math.fsum(cast("list[float]", costs)),
         latency_seconds=latency,
-        spend_usd=math.fsum(spends),
+        spend_usd=math.fsum([*spends, strand.trial.wasted_usd]),
         calls=tuple(entries),
+        wasted_calls=strand.trial.wasted_calls,
     )
 
 

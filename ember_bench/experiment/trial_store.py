@@ -25,9 +25,10 @@ from ember_bench.experiment.results.rows import (
     SCHEMA_VERSION,
     RunTotals,
     TrialRows,
+    keep_paid,
 )
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
-from ember_bench.models.store.response_store import Paid
+from ember_bench.models.store.payments import Paid
 from ember_bench.models.store.sqlite import is_damage, open_database, put_aside
 
 _SCHEMA: Final = """
@@ -166,13 +167,7 @@ class TrialStore(TrialRows):
         with self._transaction():
             numbers = [number for (number,) in self._db.execute("SELECT id FROM runs")]
             for number in numbers if self._unsettled else [self._run]:
-                found = paid(self._account_of(number))
-                self._db.execute(
-                    # What was paid stays paid, also if the response store was deleted since.
-                    "UPDATE runs SET spend_usd = max(spend_usd, ?),"
-                    " calls_made = max(calls_made, ?) WHERE id = ?",
-                    (found.spend_usd, found.requests, number),
-                )
+                keep_paid(self._db, number, paid(self._account_of(number)))
         self._unsettled = False
         return self.run_totals()
 
@@ -223,16 +218,16 @@ class TrialStore(TrialRows):
 
     def _row(self, result: TrialResult) -> tuple[Any, ...]:
         trial, calls = result.trial, result.calls
-        made = input_tokens = output_tokens = 0
+        made, input_tokens, output_tokens = result.wasted_calls, 0, 0
         for entry in calls:
             made += entry.made
-            input_tokens += entry.input_tokens
-            output_tokens += entry.output_tokens
+            input_tokens += entry.input_tokens or 0
+            output_tokens += entry.output_tokens or 0
         return (
             self._cell_ids[trial.cell], self._numbers[trial.cell].stored[trial.item], trial.epoch,
             result.fingerprint, result.outcome, result.score, _writable(result.answer),
             _writable(result.explanation), _writable(result.error), result.cost_usd,
-            result.latency_seconds, result.spend_usd, len(calls),
+            result.latency_seconds, result.spend_usd, len(calls) + result.wasted_calls,
             made, input_tokens, output_tokens, _encode_calls(calls),
         )  # fmt: skip
 

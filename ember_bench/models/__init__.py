@@ -2,7 +2,8 @@
 
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Request
-from ember_bench.models.info import LongPromptCost, ModelCost, ModelInfo, ProviderInfo, RateLimit
+from ember_bench.models.cost import LongPromptCost, ModelCost
+from ember_bench.models.info import ModelInfo, ProviderInfo, RateLimit
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import Provider, provider
 from ember_bench.models.retry import RetryPolicy

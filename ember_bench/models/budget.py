@@ -32,6 +32,7 @@ class _Account:
     cap: int
     spent: int = 0
     reserved: int = 0
+    unsure: int = 0
     closed: bool = False
 
     def fits(self, amount: int) -> bool:
@@ -41,8 +42,11 @@ class _Account:
         return self.spent + amount <= self.cap
 
     def __str__(self) -> str:
-        spent, cap = self.spent / _UNIT, self.cap / _UNIT
-        return f"{self.name}: ${spent:.6f} of ${cap:.10g} spent"
+        spent, cap, least = (n / _UNIT for n in (self.spent, self.cap, self.spent - self.unsure))
+        said = f"{self.name}: ${spent:.6f} of ${cap:.10g} spent"
+        if not self.unsure:
+            return said
+        return f"{said}, at most: ${least:.6f} is known, and not every answer came with its tokens"
 
 
 @dataclass(slots=True, eq=False)
@@ -79,10 +83,14 @@ class Reservation:
         self._amount = amount
         self.accounts = accounts
 
-    def settle(self, usd: float | None) -> None:
+    def settle(self, usd: float | None, *, known: float | None = None) -> None:
         """Spend `usd` of it and free the rest; None spends all of it. Only the first time counts.
 
         More than was reserved is spent too, as it is owed; it is logged.
+
+        Args:
+            usd: The cost, or the most that it can be.
+            known: The least that it can be, if it is not known.
         """
         amount, self._amount = self._amount, -1
         if amount < 0:
@@ -96,7 +104,8 @@ class Reservation:
                 amount / _UNIT,
                 names,
             )
-        self._budget.free(self.accounts, amount, spent)
+        unsure = 0 if known is None and usd is not None else spent - _units(known or 0.0)
+        self._budget.free(self.accounts, amount, spent, max(0, unsure))
 
 
 @dataclass
@@ -149,12 +158,18 @@ class Budget:
             raise
         return Reservation(self, waiter.amount, accounts)
 
-    def free(self, accounts: Sequence[_Account], reserved: int, spent: int) -> None:
-        """Turn a reservation into spending; both in billionths of a dollar."""
+    def free(
+        self, accounts: Sequence[_Account], reserved: int, spent: int, unsure: int = 0
+    ) -> None:
+        """Turn a reservation into spending, of which `unsure` is taken at its worst.
+
+        All in billionths of a dollar.
+        """
         with self._lock:
             for account in accounts:
                 account.reserved -= reserved
                 account.spent += spent
+                account.unsure += unsure
             self._serve()
 
     def may_begin(self, cell: str, models: Iterable[str]) -> bool:

@@ -17,6 +17,8 @@ from ember_bench.errors import (
 )
 from ember_bench.models.call import Call
 from ember_bench.models.endpoint import Endpoint
+from ember_bench.models.paying import AccountLedger
+from ember_bench.models.store.payments import Accounts, Payment
 from ember_bench.models.store.response_store import CallStore
 from ember_bench.models.store.writer import StoredCall
 from ember_bench.models.types import Completion
@@ -33,6 +35,7 @@ class Client:
     Args:
         endpoint: What asks the model.
         store: Where finished calls are kept and looked up; None makes each call a new request.
+        accounts: Where payments are kept without a store.
         offline: Make no request: a call that is not in the store is an `OfflineError`.
     """
 
@@ -40,9 +43,11 @@ class Client:
         self,
         endpoint: Endpoint,
         store: CallStore | None,
+        accounts: Accounts,
         *,
         offline: bool,
     ) -> None:
+        self._accounts = accounts
         self.provider = endpoint.provider
         self._endpoint = endpoint
         self._store = store
@@ -55,7 +60,8 @@ class Client:
         if self._store is None:
             if self._needs_network():
                 raise self._not_stored(call)
-            return await self._endpoint.complete(call), False
+            ledger = AccountLedger(account, self._pay, _no_check)
+            return await self._endpoint.complete(call, ledger), False
         while (waiters := self._in_flight.get(call.key)) is not None:
             # Who has no money for it does not speak for others, who have money of their own; and
             # a trial whose call is given up is told so itself.
@@ -119,7 +125,8 @@ class Client:
         return completion
 
     async def _request_and_store(self, call: Call, account: str, store: CallStore) -> Completion:
-        request, completion = call.request, await self._endpoint.complete(call)
+        ledger = AccountLedger(account, store.pay, store.check)
+        request, completion = call.request, await self._endpoint.complete(call, ledger)
         answer = await store.put(
             StoredCall(
                 key=call.key,
@@ -139,9 +146,12 @@ class Client:
         self._endpoint.stored(call)
         return answer
 
-    def spend(self, completion: Completion) -> float:
-        """Return the new money that a request cost which was answered so."""
-        return 0.0 if self.provider.replays else completion.cost_usd or 0.0
+    def spend(self, completion: Completion) -> float | None:
+        """Return the new money that a request cost which was answered so; None if unknown."""
+        return 0.0 if self.provider.replays else completion.cost_usd
+
+    async def _pay(self, payment: Payment) -> None:
+        self._accounts.add(payment)
 
     def _needs_network(self) -> bool:
         """Whether the call needs a request that `offline` forbids."""
@@ -152,6 +162,10 @@ class Client:
             f"{call.request.model.model_id}: the answer to this call is not in the response "
             "store, and --offline forbids asking for it"
         )
+
+
+def _no_check() -> None:
+    """Do nothing: without a store nothing is kept."""
 
 
 async def _next_outcome(waiters: _Waiters) -> Completion | None:

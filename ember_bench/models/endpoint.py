@@ -8,15 +8,15 @@ from typing import Any, Final
 
 import msgspec
 
-from ember_bench.errors import BudgetExhaustedError, CallGivenUpError, ConfigError, ProviderError
+from ember_bench.errors import BudgetExhaustedError, CallGivenUpError, ProviderError
 from ember_bench.models.batch.queue import BatchQueue
-from ember_bench.models.budget import Budget, Reservation
+from ember_bench.models.budget import Budget
 from ember_bench.models.call import Call
 from ember_bench.models.limits import Gate, WindowHistory
+from ember_bench.models.paying import Ledger, Tab, Unkept
 from ember_bench.models.providers.base import Provider
 from ember_bench.models.retry import Deadline, RetryPolicy
 from ember_bench.models.types import Completion
-from ember_bench.models.worst_case import unbounded, worst_case_usd
 from ember_bench.secrets import without_given
 
 _CHARACTERS_PER_TOKEN: Final = 4
@@ -60,10 +60,15 @@ class Endpoint:
         """The changes of the limit of requests in flight."""
         return self._gate.history
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: Call, ledger: Ledger | None = None) -> Completion:
         """Return the model's answer, its cost and latency filled in as far as they are known.
 
+        Args:
+            call: The call.
+            ledger: Where payments for unusable answers are kept; None forgets them.
+
         Raises:
+            StoreError: if a payment could not be kept.
             ProviderError: if there is none.
             BudgetExhaustedError: if there is no money for it.
             CallGivenUpError: if it was not made, or left in its batch, as of `wind_down`.
@@ -74,24 +79,20 @@ class Endpoint:
         purse = call.trial.purse
         try:
             budget = self._budget if purse is None or purse.budget is None else purse.budget
-            if budget is None or self.provider.replays:
-                return await self._complete(call)
-            return await self._paid(call, budget)
+            if self.provider.replays:
+                budget = None
+            tab = Tab(call, budget, ledger if ledger is not None else Unkept())
+            try:
+                await tab.begin()
+                completion = await self._complete(call, tab)
+                tab.settle(completion)
+                return completion
+            finally:
+                tab.close()
         except (BudgetExhaustedError, CallGivenUpError):
             if purse is not None:
                 purse.exhausted = True  # the trial has no result in this run
             raise
-
-    async def _paid(self, call: Call, budget: Budget) -> Completion:
-        reservation = await self._reserve(budget, call)
-        try:
-            completion = await self._complete(call)
-            # A server that does not count the tokens of an answer may charge for all there can be.
-            counted = completion.usage.total_tokens > 0 or completion.cost_usd
-            reservation.settle(completion.cost_usd if counted else None)
-            return completion
-        finally:
-            reservation.settle(0.0)
 
     def stored(self, call: Call) -> None:
         """Hear that the answer to a call is in the response store."""
@@ -110,34 +111,29 @@ class Endpoint:
             await self._batches.close()
         await self.provider.close()
 
-    async def _complete(self, call: Call) -> Completion:
+    async def _complete(self, call: Call, tab: Tab) -> Completion:
         if self._batches is not None:
-            completion = await self._batches.complete(call)
+            completion = await self._batches.complete(call, tab)
         elif self.provider.instant:
             completion = await self.provider.complete(call)
         else:
             completion = await self._retry.run(
-                lambda deadline: self._attempt(call, deadline), self._gate.rest
+                lambda deadline: self._attempt(call, deadline, tab), self._gate.rest
             )
-        model, cost = call.request.model, completion.cost_usd
-        if cost is None and model.price is not None:
-            cost = model.price.of(completion.usage)
+        cost = call.request.model.charge(completion)
         kept = _without_keys(_storable(completion))
-        return msgspec.structs.replace(kept, cost_usd=cost)
+        return msgspec.structs.replace(kept, cost_usd=cost, stated_usd=None)
 
-    async def _reserve(self, budget: Budget, call: Call) -> Reservation:
-        most = worst_case_usd(call.request)
-        model = call.request.model
-        if most is None:
-            reason = unbounded(model, call.request.parameters.max_tokens)
-            raise ConfigError(
-                f"no budget can be kept: {reason or 'nothing limits what a call costs'}"
-            )
-        purse = call.trial.purse
-        return await budget.reserve(most, model.model_id, "" if purse is None else purse.cell)
+    async def _attempt(self, call: Call, deadline: Deadline, tab: Tab) -> Completion:
+        """Ask once, when limits and budget allow it; an answer that cannot be used is paid."""
+        try:
+            return await self._within_limits(call, deadline, tab)
+        except ProviderError as error:
+            await tab.fail(error)
+            raise
 
-    async def _attempt(self, call: Call, deadline: Deadline) -> Completion:
-        """Ask once, when the limits allow it."""
+    async def _within_limits(self, call: Call, deadline: Deadline, tab: Tab) -> Completion:
+        await tab.begin()
         gate = self._gate
         tokens = self._estimate(call) if gate.counts_tokens else 0.0
         ticket = await gate.enter(tokens, deadline.left)
@@ -149,8 +145,9 @@ class Endpoint:
                     f"{call.request.model.model_id}: no answer within {deadline.seconds:g} s "
                     "(deadline_seconds)"
                 )
+            tab.check()
             completion = await self._timed(call, deadline)
-            used = float(completion.usage.total_tokens) or tokens
+            used = float(completion.usage.known_tokens) or tokens
             self._learn(completion)
         except _TooLateError:
             gate.abandoned()
@@ -184,7 +181,9 @@ class Endpoint:
             if not timeout.expired():
                 raise
             raise ProviderError(
-                f"{call.request.model.model_id}: no answer within {seconds:g} s", retryable=True
+                f"{call.request.model.model_id}: no answer within {seconds:g} s",
+                retryable=True,
+                may_be_charged=True,
             ) from None
         if completion.latency_seconds is not None:
             return completion
@@ -209,6 +208,7 @@ def _storable(completion: Completion) -> Completion:
     """Return it without lone surrogates, which JSON may bring and no database takes."""
     try:
         completion.text.encode()
+        completion.thoughts.encode()
         if completion.tool_calls or completion.logprobs:
             msgspec.json.encode(completion)
     except UnicodeEncodeError:
@@ -218,16 +218,19 @@ def _storable(completion: Completion) -> Completion:
 
 def _without_keys(completion: Completion) -> Completion:
     """Return it without keys, which a server may echo; no store is to have one."""
-    text = without_given(completion.text)
+    text, thoughts = without_given(completion.text), without_given(completion.thoughts)
     calls = tuple(
         msgspec.structs.replace(
             call, id=without_given(call.id), arguments=without_given(call.arguments)
         )
         for call in completion.tool_calls
     )
-    if text is completion.text and calls == completion.tool_calls:
+    unchanged = text is completion.text and thoughts is completion.thoughts
+    if unchanged and calls == completion.tool_calls:
         return completion
-    return msgspec.structs.replace(completion, text=text, tool_calls=calls, logprobs=())
+    return msgspec.structs.replace(
+        completion, text=text, tool_calls=calls, logprobs=(), thoughts=thoughts
+    )
 
 
 def _mended(data: Any) -> Any:

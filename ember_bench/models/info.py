@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 from datetime import date
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, Final, Literal, Self, get_args
+from typing import Any, Final, Literal, Protocol, get_args
 
 import orjson
 from pydantic import (
@@ -21,6 +21,7 @@ from pydantic import (
 
 from ember_bench import secrets
 from ember_bench.errors import did_you_mean
+from ember_bench.models.cost import ModelCost
 from ember_bench.models.types import Usage
 
 Feature = Literal[
@@ -42,109 +43,20 @@ Feature = Literal[
 FEATURES: Final[tuple[Feature, ...]] = get_args(Feature)
 
 
-class _Rates(BaseModel):
-    """Prices of tokens by kind."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    input_cost_per_thousand: float = Field(ge=0, allow_inf_nan=False)
-    output_cost_per_thousand: float = Field(ge=0, allow_inf_nan=False)
-    cached_input_cost_per_thousand: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_millions(cls, data: Any) -> Any:
-        """Accept `*_cost_per_million` too, the unit that providers print."""
-        if not isinstance(data, dict):
-            return data
-        converted = {}
-        for name, value in data.items():
-            if name.endswith("_per_million") and isinstance(value, int | float):
-                thousand = name.removesuffix("million") + "thousand"
-                if data.get(thousand) is not None:
-                    raise ValueError(f"give either {name} or {thousand}, not both")
-                try:
-                    converted[thousand] = value / 1000
-                except OverflowError:
-                    raise ValueError(f"{name}: too large a number") from None
-            else:
-                converted[name] = value
-        return converted
-
-    def of(self, usage: Usage) -> float:
-        """Return the price of `usage` in US dollars."""
-        cached_price = self.cached_input_cost_per_thousand
-        if cached_price is None:
-            cached_price = self.input_cost_per_thousand
-        fresh = usage.input_tokens - usage.cached_input_tokens
-        return (
-            fresh * self.input_cost_per_thousand
-            + usage.cached_input_tokens * cached_price
-            + usage.output_tokens * self.output_cost_per_thousand
-        ) / 1000
-
-    def less(self, discount: float) -> Self:
-        """Return the price after a discount, a share of 1."""
-        prices = {name: getattr(self, name) for name in _Rates.model_fields}
-        less = {name: p * (1 - discount) for name, p in prices.items() if p is not None}
-        return self.model_copy(update=less)
-
-
-class LongPromptCost(_Rates):
-    """What a request costs, all of it, whose prompt is longer than most.
-
-    Attributes:
-        input_tokens: It has more than so many.
-        input_cost_per_thousand: As `ModelCost` has it.
-        output_cost_per_thousand: The same.
-        cached_input_cost_per_thousand: The same.
-    """
-
-    input_tokens: int = Field(gt=0)
-
-
-class ModelCost(_Rates):
-    """A model's price.
-
-    Attributes:
-        input_cost_per_thousand: US dollars per 1,000 input tokens.
-        output_cost_per_thousand: US dollars per 1,000 output tokens.
-        cached_input_cost_per_thousand: US dollars per 1,000 input tokens that the provider had
-            cached; None charges them as any input token.
-        above: What requests with long prompts cost instead, the shortest first.
-    """
-
-    above: tuple[LongPromptCost, ...] = ()
-
-    @field_validator("above")
-    @classmethod
-    def _rises(cls, value: tuple[LongPromptCost, ...]) -> tuple[LongPromptCost, ...]:
-        lengths = [tier.input_tokens for tier in value]
-        if lengths != sorted(set(lengths)):
-            raise ValueError("give each `input_tokens` once, the fewest first")
-        return value
-
-    def of(self, usage: Usage) -> float:
-        """Return the price of one request's `usage` in US dollars."""
-        reached = [tier for tier in self.above if usage.input_tokens > tier.input_tokens]
-        return reached[-1].of(usage) if reached else super().of(usage)
+class Charged(Protocol):
+    """An answer, or what came in place of one, that the provider charges for."""
 
     @property
-    def is_free(self) -> bool:
-        """Whether all tokens are free."""
-        one = Usage(1, 1)
-        return super().of(one) == 0 and not any(tier.of(one) for tier in self.above)
+    def usage(self) -> Usage:
+        """Its tokens."""
 
-    def most(self, input_tokens: int, output_tokens: int) -> float:
-        """Return the most that a request can cost with up to so many tokens, in US dollars."""
-        # A longer prompt need not be the dearer one: each price is asked for its longest.
-        lengths = [tier.input_tokens for tier in self.above if tier.input_tokens < input_tokens]
-        return max(self.of(Usage(most, output_tokens)) for most in (*lengths, input_tokens))
+    @property
+    def cost_usd(self) -> float | None:
+        """Its exact price, if the provider knows it."""
 
-    def less(self, discount: float) -> Self:
-        """Return the price after a discount, a share of 1."""
-        above = tuple(tier.less(discount) for tier in self.above)
-        return super().less(discount).model_copy(update={"above": above})
+    @property
+    def stated_usd(self) -> float | None:
+        """The price that the server stated."""
 
 
 class RateLimit(BaseModel):
@@ -288,6 +200,17 @@ class ModelInfo(BaseModel):
         if self.cost is None or self.mode == "standard":
             return self.cost
         return self.cost.less(self.batch_discount)
+
+    def charge(self, answer: Charged) -> float | None:
+        """Return the price of an answer in US dollars; None if it is unknown.
+
+        It is the exact price, if the provider knows it, else the price of the tokens, else the
+        price that the server stated.
+        """
+        if (exact := answer.cost_usd) is not None:
+            return exact
+        price = None if self.price is None else self.price.of(answer.usage)
+        return answer.stated_usd if price is None else price
 
     @cached_property
     def connection(self) -> Hashable:

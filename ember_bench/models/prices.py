@@ -14,7 +14,8 @@ from ember_bench.models.providers.base import provider_class
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo as ListedModel
 
-    from ember_bench.models.info import LongPromptCost, ModelCost, ModelInfo
+    from ember_bench.models.cost import LongPromptCost, ModelCost
+    from ember_bench.models.info import ModelInfo
 
 # litellm's names of providers -> those of the price list, where they differ.
 _LITELLM_PROVIDERS: Final = {

@@ -29,9 +29,11 @@ from ember_bench.models.info import ModelInfo
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.retry import RetryPolicy
-from ember_bench.models.store.response_store import CallStore, Paid, ResponseStore
+from ember_bench.models.store.payments import Accounts, Paid, Payment
+from ember_bench.models.store.response_store import CallStore, ResponseStore
 from ember_bench.models.strand import CallRecord, OutsideStrand, Strand
 from ember_bench.models.tasks import own_strand
+from ember_bench.models.thoughts import as_answer
 from ember_bench.models.types import Completion, Message, Response, SamplingParameters
 from ember_bench.models.usage import UsageService
 
@@ -103,7 +105,7 @@ class ModelService:
         self._journal: BatchJournal | None = None
         self._calls_in_batches = 0
         self._outside: dict[bool, OutsideStrand] = {}
-        self._paid: dict[str, Paid] = {}
+        self._accounts = Accounts()
 
     @property
     def store(self) -> CallStore | None:
@@ -185,7 +187,7 @@ class ModelService:
         """
         if self._store is not None:
             return self._store.paid(account)
-        return self._paid.get(account, Paid(0, 0.0))
+        return self._accounts.paid(account)
 
     async def drain(self) -> None:
         """Wait until each request in flight is answered and stored, whoever still wants it."""
@@ -274,7 +276,7 @@ class ModelService:
         provider = provider_class(model.provider_name)(model)
         batches = self._batches(model, provider)
         endpoint = Endpoint(provider, self.retry, self._budget, batches)
-        return Client(endpoint, self._store, offline=self._offline)
+        return Client(endpoint, self._store, self._accounts, offline=self._offline)
 
     def _batches(self, model: ModelInfo, provider: Provider) -> BatchQueue | None:
         """Return where the calls to a model wait for their batch; None if they do not.
@@ -302,9 +304,7 @@ class ModelService:
         account = (purse.account if purse is not None else "") or self._account
         completion, stored = await client.answer(call, account)
         if self._store is None:
-            before = self._paid.get(account, Paid(0, 0.0))
-            spend = before.spend_usd + client.spend(completion)
-            self._paid[account] = Paid(before.requests + 1, spend)
+            self._accounts.add(Payment(account, client.spend(completion)))
         return self._response(call, strand, completion, stored=stored, free=client.provider.replays)
 
     def _response(
@@ -337,8 +337,9 @@ class ModelService:
             stored=stored,
             free=free,
         )
+        thought, data = as_answer(completion.text, completion.finish_reason)
         return Response(
-            completion.text,
+            data,
             model.model_id,
             completion.usage,
             completion.cost_usd,
@@ -347,4 +348,5 @@ class ModelService:
             stored,
             completion.tool_calls,
             completion.logprobs,
+            "\n\n".join(filter(None, (completion.thoughts, thought))),
         )

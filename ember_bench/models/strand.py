@@ -81,12 +81,24 @@ class TrialContext:
         epoch: Index of the repetition of the item; part of the identity of each call.
         calls: The calls made so far, in order of completion.
         purse: Where the money for them comes from; None if there is no budget.
+        wasted_calls: Requests of the trial whose answers could not be used.
+        wasted_usd: Their cost, as far as it is known.
+        wasted_unpriced: Those of them whose cost is unknown.
     """
 
     subject: Subject | None = None
     epoch: int = 0
     calls: list[CallRecord] = field(default_factory=list)
     purse: Purse | None = None
+    wasted_calls: int = 0
+    wasted_usd: float = 0.0
+    wasted_unpriced: int = 0
+
+    def add_wasted(self, usd: float | None) -> None:
+        """Count a request whose answer could not be used; its cost may be unknown."""
+        self.wasted_calls += 1
+        self.wasted_usd += usd or 0.0
+        self.wasted_unpriced += usd is None
 
 
 class Strand:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
-from ember_bench.errors import ConfigError
+from ember_bench.errors import ConfigError, ProviderError
 
 _MEDIA_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
@@ -85,6 +85,15 @@ class TokenLogprob(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     top: tuple[tuple[str, float], ...] = ()
 
 
+class CutOff(str):
+    """A text that its model did not end: its limit of tokens did, maybe in mid-word.
+
+    It is the text in every other respect, and what is made of it (slices, prompts) is a plain one.
+    """
+
+    __slots__ = ()
+
+
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One message of a conversation.
 
@@ -99,6 +108,11 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     images: tuple[Image, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+
+    def __post_init__(self) -> None:
+        """Take a text that was cut off as any other: encoders know no kinds of texts."""
+        if type(self.content) is CutOff:
+            msgspec.structs.force_setattr(self, "content", str(self.content))
 
 
 class SamplingParameters(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -138,37 +152,57 @@ class ResponseFormat(msgspec.Struct, frozen=True):
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Tokens of one call.
 
-    The cached, cache-writing and audio input tokens are part of the input; the reasoning and audio
-    output tokens are part of the output.
+    Cached, cache-writing and audio input tokens are part of the input. Reasoning and audio output
+    tokens are part of the output. `Usage()` is that of an answer whose tokens nobody counted.
+
+    Attributes:
+        input_tokens: None if the server did not report it.
+        output_tokens: None if the server did not report it.
+        cached_input_tokens: Input that the provider read from its cache.
+        reasoning_tokens: Output that the model thought.
+        cache_write_tokens: Input that the provider wrote to its cache, for any duration.
+        cache_write_1h_tokens: The part of `cache_write_tokens` that is kept for one hour.
     """
 
-    input_tokens: int = 0
-    output_tokens: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
     cached_input_tokens: int = 0
     reasoning_tokens: int = 0
     cache_write_tokens: int = 0
     input_audio_tokens: int = 0
     output_audio_tokens: int = 0
+    cache_write_1h_tokens: int = 0
 
     @property
-    def total_tokens(self) -> int:
-        """Input and output together."""
+    def total_tokens(self) -> int | None:
+        """Input and output together; None if one of them is unknown."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
         return self.input_tokens + self.output_tokens
+
+    @property
+    def known_tokens(self) -> int:
+        """Input and output together, as far as they are known."""
+        return (self.input_tokens or 0) + (self.output_tokens or 0)
 
 
 class Completion(msgspec.Struct, frozen=True, gc=False):
     """A provider's answer to one request.
 
     Attributes:
-        text: The model's answer.
-        usage: Tokens, as the provider counted them.
+        text: The model's answer, without its thoughts.
+        usage: Tokens, as the provider counted them; unknown if it did not.
         finish_reason: `stop`, `length`, `tool_calls`, `refusal`, `content_filter`, or the
             provider's own word.
-        cost_usd: The exact price, where the provider states one; else computed from the price list.
-        latency_seconds: How long the model took, where that is not this process's own clock
-            (recorded and simulated answers); None if nobody measured it.
-        tool_calls: What tools the model asks for; then the text may be empty.
-        logprobs: The answer by token, where it was asked for and the provider gives it.
+        cost_usd: The price. A provider sets it if it knows the exact price, for example from a
+            recording; else it is computed from the price list.
+        latency_seconds: How long the model took, if that is not this process's own clock
+            (recorded and simulated answers); None if it was not measured.
+        tool_calls: The tools that the model asks for; then the text may be empty.
+        logprobs: The answer by token, if it was asked for and the provider gives it.
+        thoughts: The model's thoughts, if the API gives them apart from the answer.
+        stated_usd: The price that the server itself stated (a gateway's `usage.cost`). It is the
+            cost if the price list gives none.
     """
 
     text: str
@@ -178,23 +212,53 @@ class Completion(msgspec.Struct, frozen=True, gc=False):
     latency_seconds: float | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    thoughts: str = ""
+    stated_usd: float | None = None
+
+
+class UnusableAnswerError(ProviderError):
+    """A model answered, and the answer cannot be used: it is empty, malformed or failed.
+
+    The provider charges for it as for any answer.
+
+    Attributes:
+        usage: Tokens, as the provider counted them.
+        stated_usd: The price that the server itself stated.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retryable: bool = True,
+        status: int | None = None,
+        retry_after: float | None = None,
+        usage: Usage | None = None,
+        stated_usd: float | None = None,
+    ) -> None:
+        super().__init__(message, retryable=retryable, status=status, retry_after=retry_after)
+        self.usage = usage if usage is not None else Usage()
+        self.cost_usd: float | None = None  # what the tokens cost is not known here
+        self.stated_usd = stated_usd
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
     """A model's answer to one call, as the caller sees it.
 
     Attributes:
-        data: The model's text.
-        model_id: Who answered.
+        data: The model's text without its thoughts; a `CutOff` if the limit of tokens ended it.
+        model_id: The model.
         usage: Tokens of the call.
-        cost: US dollars the call costs when it is made; None if the model's price is unknown.
+        cost: US dollars the call costs when it is made; None if it is unknown.
         latency: Seconds the model took, also when the answer came out of the response store; None
             if that was not recorded.
         finish_reason: `stop`, `length`, `tool_calls`, `refusal`, `content_filter`, or the
             provider's own word.
         stored: True if no new request was made for it.
-        tool_calls: What tools the model asks for.
-        logprobs: The answer by token, where it was asked for and the provider gives it.
+        tool_calls: The tools that the model asks for.
+        logprobs: The answer by token, if it was asked for and the provider gives it.
+        thoughts: The model's thoughts: those that the API gives apart from the answer, then those
+            that stood between marks in its text.
     """
 
     data: str
@@ -206,6 +270,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     stored: bool = False
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+    thoughts: str = ""
 
     def __str__(self) -> str:
         return self.data

@@ -15,12 +15,13 @@ class UsageTotals:
     Attributes:
         calls: How many answers were used.
         stored_calls: How many of them needed no new request.
-        input_tokens: Tokens sent.
-        output_tokens: Tokens received.
+        input_tokens: Tokens sent, as far as they were reported.
+        output_tokens: Tokens received, as far as they were reported.
         cost_usd: What all the calls cost when made, as far as prices are known.
         spend_usd: What the new requests among them cost.
         unpriced_calls: Calls whose price is unknown, missing from both sums.
         latency_seconds: The models' time, added up as far as it is known.
+        uncounted_calls: Calls whose tokens, or one half of them, the server did not report.
     """
 
     calls: int = 0
@@ -31,6 +32,7 @@ class UsageTotals:
     spend_usd: float = 0.0
     unpriced_calls: int = 0
     latency_seconds: float = 0.0
+    uncounted_calls: int = 0
 
     def add(
         self,
@@ -43,8 +45,9 @@ class UsageTotals:
     ) -> None:
         """Count one call; a `free` one is paid by nobody now, whatever it once cost."""
         self.calls += 1
-        self.input_tokens += usage.input_tokens
-        self.output_tokens += usage.output_tokens
+        self.input_tokens += usage.input_tokens or 0
+        self.output_tokens += usage.output_tokens or 0
+        self.uncounted_calls += usage.total_tokens is None
         self.latency_seconds += latency or 0.0
         if stored:
             self.stored_calls += 1

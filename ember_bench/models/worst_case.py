@@ -9,7 +9,7 @@ import msgspec
 from ember_bench.models.call import Request
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
-from ember_bench.models.types import SamplingParameters
+from ember_bench.models.types import SamplingParameters, Usage
 
 # The most tokens that a provider adds to a prompt with tools.
 _TOKENS_FOR_TOOLS: Final = 1_000
@@ -28,16 +28,33 @@ def worst_case_usd(request: Request) -> float | None:
         return 0.0
     if model.price is None:
         return None
-    most_out = provider.longest_answer(request)
-    if most_out is None:
-        # What costs nothing by the token may be as long as it likes.
-        return 0.0 if model.price.is_free else None
+    if model.price.is_free:
+        return 0.0  # however long prompt and answer are
+    tokens = _most_tokens(request)
+    return None if tokens is None else model.price.most(*tokens)
+
+
+def bounds_usd(request: Request, usage: Usage) -> tuple[float, float] | None:
+    """Return the least and the most that an answer to `request` can have cost, in US dollars.
+
+    None if nothing limits it.
+
+    Args:
+        request: The request.
+        usage: The tokens of the answer, as far as they are known.
+    """
+    price, tokens = request.model.price, _most_tokens(request)
+    return None if price is None or tokens is None else price.bounds(usage, *tokens)
+
+
+def _most_tokens(request: Request) -> tuple[int, int] | None:
+    """Return the most input and output tokens of a request; None if nothing limits them."""
+    model = request.model
+    most_out = provider_class(model.provider_name).longest_answer(request)
     most_in, context = _longest_prompt(request), model.context_tokens
-    if most_in is None:
+    if most_in is None or most_out is None:
         return None
-    if context is not None:
-        most_in = min(most_in, context)
-    return model.price.most(most_in, most_out)
+    return most_in if context is None else min(most_in, context), most_out
 
 
 def unbounded(model: ModelInfo, max_tokens: int | None) -> str | None:

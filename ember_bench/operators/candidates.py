@@ -23,7 +23,13 @@ Ties = Literal["first", "random", "share"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One response and the answer read from it; None if it has none."""
+    """One response and the answer read out of it.
+
+    Attributes:
+        text: The response.
+        answer: None if none could be read; of several candidates whose answers count as the same,
+            the first one's.
+    """
 
     text: str
     answer: str | None
@@ -33,13 +39,30 @@ def candidates_of(inputs: Mapping[str, Any], answer_format: str | None = None) -
     """Return the candidates among `inputs["responses"]`.
 
     Args:
-        inputs: May have the `answer_format` and the `choices` of the answers.
+        inputs: Their `answer_format` and `choices` say how answers are read, if given, and their
+            `normalise` which of them count as the same.
         answer_format: Takes precedence over that of the inputs.
     """
     responses = inputs["responses"]
     if isinstance(responses, str) or not isinstance(responses, Sequence):
         raise SignatureError(f"responses: expected a list, found {type(responses).__name__}")
-    return [Candidate(text, read_answer(text, inputs, answer_format)) for text in responses]
+    read = [read_answer(text, inputs, answer_format) for text in responses]
+    return list(map(Candidate, responses, alike(read, inputs)))
+
+
+def alike(answers: Sequence[str | None], inputs: Mapping[str, Any]) -> list[str | None]:
+    """Return `answers` with each that counts as the same as an earlier one replaced by that.
+
+    Args:
+        answers: As they were read; None stays None.
+        inputs: Their `normalise`, if given, makes one text of the answers that the dataset's
+            evaluator takes for the same: "Paris." and "paris".
+    """
+    normalise = inputs.get("normalise")
+    if normalise is None or len(set(answers)) < 2:
+        return list(answers)
+    first: dict[str, str] = {}
+    return [None if a is None else first.setdefault(normalise(a), a) for a in answers]
 
 
 def read_answer(

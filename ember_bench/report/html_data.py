@@ -168,7 +168,9 @@ def _texts_of(call: StoredCall | None, texts: _Texts) -> Iterator[int | None]:
     completion = call.completion
     wanted = [f"[asks for {tool.name}({tool.arguments})]" for tool in completion.tool_calls]
     ended = [] if completion.finish_reason == "stop" else [f"[ended: {completion.finish_reason}]"]
-    written = [completion.text] if completion.text else []
+    thoughts = completion.thoughts
+    thought = [f"[thoughts]\n{thoughts}\n[end of thoughts]"] if thoughts else []
+    written = [*thought, completion.text] if completion.text else thought
     # Each message is a text of its own: a long system prompt is kept once.
     yield texts.add_as(_messages, call.messages)
     yield texts.add(clean("\n".join([*written, *wanted, *ended])))

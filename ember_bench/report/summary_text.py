@@ -128,7 +128,9 @@ def captions(summary: ExperimentSummary) -> list[str]:
     if summary.simulated:
         lines.append(SIMULATED)
     if any(_undefined(c) for c in cells):
-        lines.append(f"{UNDEFINED} is undefined, or unknown where a price is missing.")
+        lines.append(
+            f"{UNDEFINED} is undefined, or unknown where a price or the tokens of an answer are."
+        )
     return lines
 
 
@@ -184,16 +186,24 @@ def _notes(cell: CellSummary, summary: ExperimentSummary) -> Iterator[str]:
             f"{count(errors, 'error')}:"
             f" {percent(cell.accuracy_worst)} to {percent(cell.accuracy_best)}"
         )
+    if cell.unpriced and not cell.replayed:
+        yield f"cost unknown in {count(cell.unpriced, 'trial')}"
     if unparsed := cell.outcomes.get("unparsed", 0):
         yield f"{unparsed:,} unparsed"
 
 
 def _spend(summary: ExperimentSummary) -> str:
-    """Return the new money paid, as far as prices are known."""
-    known = dollars(summary.run.spend_usd)
-    if not (summary.run.calls_made and any(c.spend_usd is None for c in summary.cells)):
-        return known
-    return f"at least {known}" if summary.run.spend_usd else "unknown"
+    """Return the new money paid, as far as it is known, and what may have been charged beside."""
+    run = summary.run
+    spend, known = dollars(run.spend_usd), run.known_usd or run.spend_usd
+    # Trials of earlier versions do not say of their run that a cost is unknown.
+    unpriced = run.calls_made and any(cell.spend_usd is None for cell in summary.cells)
+    if run.spend_usd is None or unpriced:
+        spend = f"at least {dollars(known)}" if known else "unknown"
+    if not run.unanswered:
+        return spend
+    most = "" if run.unanswered_usd is None else f", at most {dollars(run.unanswered_usd)}"
+    return f"{spend}, and {count(run.unanswered, 'request')} without an answer{most}"
 
 
 def _title(dataset: DatasetSummary, summary: ExperimentSummary) -> str:

@@ -53,6 +53,7 @@ class TracedCall(msgspec.Struct, frozen=True):
         text: The answer; None if it is not in the response store.
         started: Seconds of the trial's virtual clock.
         made: Whether this trial made the request.
+        thoughts: The model's thoughts, if its API gave them apart from the answer.
     """
 
     node: str
@@ -64,9 +65,10 @@ class TracedCall(msgspec.Struct, frozen=True):
     started: float
     latency_seconds: float | None
     cost_usd: float | None
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int | None
+    output_tokens: int | None
     made: bool
+    thoughts: str = ""
 
 
 class TracedTrial(msgspec.Struct, frozen=True):

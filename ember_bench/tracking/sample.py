@@ -104,6 +104,7 @@ def _calls(calls: tuple[CallEntry, ...], answers: ResponseStore) -> Iterator[Tra
             input_tokens=call.input_tokens,
             output_tokens=call.output_tokens,
             made=call.made,
+            thoughts=found.completion.thoughts if found else "",
         )
 
 

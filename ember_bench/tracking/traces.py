@@ -164,14 +164,18 @@ class _Trace:
 
     def _call(self, call: TracedCall, parent: LiveSpan) -> None:
         provider, _, model = call.model.partition(":")
-        tokens = {"input_tokens": call.input_tokens, "output_tokens": call.output_tokens}
+        counted = {"input_tokens": call.input_tokens, "output_tokens": call.output_tokens}
+        tokens = {name: number for name, number in counted.items() if number is not None}
+        if len(tokens) == len(counted):
+            tokens["total_tokens"] = sum(tokens.values())
         attributes: dict[str, Any] = {
             "role": call.role,
             "shared": not call.made,
             "mlflow.llm.model": model,
             "mlflow.llm.provider": provider,
-            "mlflow.chat.tokenUsage": tokens | {"total_tokens": sum(tokens.values())},
         }
+        if tokens:
+            attributes["mlflow.chat.tokenUsage"] = tokens
         if call.cost_usd is not None:
             attributes["mlflow.llm.cost"] = {"total_cost": call.cost_usd}
         span = mlflow.start_span_no_context(
@@ -186,8 +190,11 @@ class _Trace:
             start_time_ns=self._at(call.started),
         )
         said = None if call.text is None else cut(call.text, _LONGEST)
+        message: dict[str, Any] = {"role": "assistant", "content": said}
+        if call.thoughts:
+            message["reasoning_content"] = cut(call.thoughts, _LONGEST)
         span.end(
-            outputs={"choices": [{"message": {"role": "assistant", "content": said}}]},
+            outputs={"choices": [{"message": message}]},
             end_time_ns=self._at(call.started + (call.latency_seconds or 0.0)),
         )
 

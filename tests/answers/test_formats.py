@@ -26,7 +26,9 @@ PIECES = [
     "Answer", ": ", "answer is ", "####", "\\boxed{", "}", "\"answer\": ", "\"", "A",
     "(B)", " or ", "and ", "not ", "yes", "no", "true", "false", "it is ", "[", "]", "I ",
     "1", "0", ",", ".", "-", "/", "e", "^", " ", "\n", "\\frac", "{", "$", "%", "\u2212",
-    "x", "*", "=", "Paris", "London",
+    "x", "*", "=", "Paris", "London", "<think>", "</think>", "<answer>",
+    "</answer>", "\u7b54\u6848", "\u662f", "\u9009", "\uff22", "la respuesta es ", "because ",
+    "Question: ", "```", "the ", "your ",
 ]  # fmt: skip
 ANY_TEXT = st.text() | st.lists(st.sampled_from(PIECES)).map("".join)
 
@@ -53,7 +55,10 @@ HOSTILE = [
     "answer is ", "the answer is A. ", "\"answer\":", "\"answer\": \"\\", "#", "\\boxed{",
     "\\boxed{1}", "\\frac{1}{", "{", "(", "[", "[yes] or ", "yes or no ", "true", "it is ", "A or ",
     "A is the best ", "is not ", "*", " ", "\n", "\t1", "-", "=1", "1x", "\0",
-    "\u2212", ". ", "A", "no ",
+    "\u2212", ". ", "A", "no ", "<think>", "</think>", "\n<think>", "<answer>", "\nQuestion:",
+    "\u7b54\u6848\u662f", "\u9009", "respuesta ", "B est ", "\n```", "[PYTHON]\n", "def f\n",
+    "import a\n", "a b ",
+    "(Yes or No) ", "Answer: x\nQ: ", "<|channel|>", "analysis", ",because", "\\text{",
 ]  # fmt: skip
 
 

@@ -31,6 +31,71 @@ F = "def f(x):\n    return x"
         ("```python\n    return x\n```", "    return x"),
         ("import math", "import math"),
         ("f = lambda x: x", "f = lambda x: x"),
+        (
+            "def f(x):\n    return x\n\nif __name__ == '__main__':\n    print(f(1))",
+            "def f(x):\n    return x\n\nif __name__ == '__main__':\n    print(f(1))",
+        ),
+        (
+            (
+                "Sure! Here is it:\n\nimport os\n\ndef f():\n    return os.name\n\n"
+                "In this function we do it.\n- it works"
+            ),
+            "import os\n\ndef f():\n    return os.name",
+        ),
+        ("<answer>\n```python\ndef f():\n    return 1\n```\n</answer>", "def f():\n    return 1"),
+        (
+            (
+                "[PYTHON]\n```python\ndef f():\n    return 1\n```\n[/PYTHON]\n[TESTS]\n"
+                "assert f() == 1\n[/TESTS]"
+            ),
+            "def f():\n    return 1",
+        ),
+        (
+            "```python\ndef f():\n    return 1\n\ndef test_f():\n    assert f()==1\n```",
+            "def f():\n    return 1\n\ndef test_f():\n    assert f()==1",
+        ),
+        ("~~~\ndef f():\n    return 1\n~~~", "def f():\n    return 1"),
+        (
+            (
+                "```python\ndef f():\n    return g()\n```\n and\n```python\ndef g():\n"
+                "    return 1\n```"
+            ),
+            "def f():\n    return g()\n\ndef g():\n    return 1",
+        ),
+        (
+            (
+                "```python\nfrom typing import List\n```\n```python\ndef f(x: List[int]):\n"
+                "    return 1\n```\nOutput:\n```\n1\n```"
+            ),
+            "from typing import List\n\ndef f(x: List[int]):\n    return 1",
+        ),
+        (
+            (
+                "1. First\n   ```python\n   def f():\n       return 1\n   ```\n2. Then\n"
+                "   ```python\n   print(f())\n   ```"
+            ),
+            "def f():\n    return 1",
+        ),
+        (
+            "    return x + 1\n\ndef other():\n    pass",
+            "    return x + 1\n\ndef other():\n    pass",
+        ),
+        (
+            "```python\ndef f(s):\n    '''\n    ```\n    x\n    ```\n    '''\n    return s\n```",
+            "def f(s):\n    '''\n    ```\n    x\n    ```\n    '''\n    return s",
+        ),
+        (f"[BEGIN]\n{F}\n[DONE]\nNext: [BEGIN", F),
+        (f"<code>\n{F}\n</code>", F),
+        (
+            (
+                f"```python\n{F}\n```\nTests:\n```python\nclass TestF(T):\n"
+                f"    def test(self): f(1)\n```"
+            ),
+            F,
+        ),
+        (f"```python\n{F}<|endoftext|>", F),
+        (f"It works so:\n\n{F}\n\nThe function returns what it is given.", F),
+        (f"> ```python\n> {F.replace(chr(10), chr(10) + '> ')}\n> ```", F),
     ],
 )
 def test_the_program_is_found(text: str, program: str) -> None:

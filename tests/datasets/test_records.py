@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ember_bench.datasets import DatasetCard, Item
-from ember_bench.datasets.records import ItemReader, RecordError, json_like, lookup
+from ember_bench.datasets.item_reader import ItemReader, json_like
+from ember_bench.datasets.records import RecordError, lookup
 from ember_bench.documents import read_document
 from ember_bench.registry import builtin_root
 from tests.support.mbpp import MBPP
@@ -83,6 +84,41 @@ def test_a_name_with_a_dot_is_a_field_before_it_is_a_path() -> None:
 )
 def test_a_target_is_kept_as_it_is(target: Any, text: str) -> None:
     assert read({"id": 1, "q": "?", "a": target}).target == text
+
+
+@pytest.mark.parametrize(
+    ("answers", "path"),
+    [
+        (["Ada", "A. L.", "Ada"], "a"),
+        ([["Ada"], ["A. L."]], "a"),
+        ({"text": ["Ada", "", "A. L."]}, "a.text"),
+        ([{"text": "Ada"}, {"text": "A. L."}], "a.text"),
+        ({"spans": [{"text": ["Ada"]}, {"text": ["A. L."]}]}, "a.spans.text"),
+    ],
+)
+def test_the_first_of_several_right_answers_is_the_target(answers: Any, path: str) -> None:
+    item = read({"id": 1, "q": "?", "a": answers}, PLAIN | {"target": path})
+    assert (item.target, item.alternatives) == ("Ada", ("A. L.",))
+
+
+def test_an_alternative_that_the_list_of_targets_has_is_not_repeated() -> None:
+    record = {"id": 1, "q": "?", "a": ["Ada", "A. L."], "also": ["A. L.", "Lovelace"]}
+    item = read(record, PLAIN | {"alternatives": "also"})
+    assert (item.target, item.alternatives) == ("Ada", ("A. L.", "Lovelace"))
+
+
+def test_each_of_several_right_answers_is_cut_out_by_the_pattern() -> None:
+    item = read({"id": 1, "q": "?", "a": ["= 18\n#### 18", "#### 19"]}, target_pattern="#### (.+)")
+    assert (item.target, item.alternatives) == ("18", ("19",))
+
+
+def test_each_of_several_right_choices_becomes_its_letter() -> None:
+    record = {"q": "Which?", "options": OPTIONS, "a": ["blue", "red"]}
+    item = read(record, CHOICE, target_is="text")
+    assert (item.target, item.alternatives) == ("C", ("A",))
+    shuffled = read(record, CHOICE, target_is="text", shuffle_choices=True)
+    right = ["ABC".index(letter) for letter in (shuffled.target, *shuffled.alternatives)]
+    assert [shuffled.choices[at] for at in right] == ["blue", "red"]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +200,9 @@ def test_shuffled_choices_keep_the_right_one(options: list[str], data: st.DataOb
         ({"id": 1, "q": "", "a": "!"}, "the question (field 'q') is empty"),
         ({"id": "", "q": "?", "a": "!"}, "the id (field 'id') is empty"),
         ({"id": 1, "q": "?"}, "the record has no field 'a'"),
-        ({"id": 1, "q": "?", "a": ["!"]}, "target: expected text or a number, found a list"),
+        ({"id": 1, "q": "?", "a": []}, "the target (field 'a') is empty"),
+        ({"id": 1, "q": "?", "a": ["", None]}, "the target (field 'a') is empty"),
+        ({"id": 1, "q": "?", "a": [{}]}, "target: expected text or a number, found a mapping"),
         ({"id": 1, "q": {}, "a": "!"}, "question: expected text or a number, found a mapping"),
         ({"id": 1, "q": "\ud800", "a": "!"}, "the record cannot be written down as JSON"),
     ],

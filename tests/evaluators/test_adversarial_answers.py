@@ -28,10 +28,10 @@ TABLE: list[tuple[str, str, str, ScoreOutcome]] = [
     ("numeric_match", "18", "The answer isn't 18, it is 9", "wrong"),
     ("numeric_match", "18", "Answer: 18 or 9", "unparsed"),
     ("numeric_match", "18", "Answer: 9 or 18", "unparsed"),
-    ("numeric_match", "18", "Answer: 18\nAnswer: 9", "unparsed"),
+    ("numeric_match", "18", "Answer: 18\nAnswer: 9", "wrong"),
     ("numeric_match", "18", "Answer: 1, 18, 9", "unparsed"),
     ("numeric_match", "18", "Answer: 18 * 2", "unparsed"),
-    ("numeric_match", "18", "between 17 and 18.5", "wrong"),
+    ("numeric_match", "18", "between 17 and 18.5", "unparsed"),
     # One number is the beginning, the end or the digits of another.
     ("numeric_match", "1", "10", "wrong"),
     ("numeric_match", "10", "1", "wrong"),

@@ -13,8 +13,17 @@ from ember_bench.answers import formats
 from ember_bench.answers.formats import AnswerFormat
 from ember_bench.datasets.item import Item
 from ember_bench.errors import ConfigError, UnknownNameError
-from ember_bench.evaluators import ExactMatch, MultipleChoice, NumericMatch, Score, kinds
+from ember_bench.evaluators import (
+    ExactMatch,
+    MultipleChoice,
+    NumericMatch,
+    Score,
+    kinds,
+    load_evaluator,
+)
+from ember_bench.evaluators.base import Normalises
 from ember_bench.evaluators.kinds import AnswerEvaluator, evaluator
+from ember_bench.registry import Cards, builtin_root
 
 EXACT, NUMERIC, CHOICE = ExactMatch("e"), NumericMatch("n"), MultipleChoice("c")
 NUMBER = Item("1", "?", "18", answer_format="number")
@@ -41,10 +50,37 @@ def test_alternatives_are_as_right_as_the_target() -> None:
     assert EXACT.evaluate(item, "London").outcome == "wrong"
 
 
-def test_a_target_that_cannot_be_read_is_reported_not_scored() -> None:
-    item = Item("q7", "?", "eighteen", answer_format="number")
-    with pytest.raises(ConfigError, match=r"item 'q7': 'n' cannot read .* 'eighteen' .*'number'"):
+@pytest.mark.parametrize("target", ["eighteen", r"\frac{\pi}{2}", "18 or 20", "Answer: 18"])
+def test_a_target_that_is_not_wholly_an_answer_is_reported_not_scored(target: str) -> None:
+    item = Item("q7", "?", target, answer_format="number")
+    with pytest.raises(ConfigError, match=r"item 'q7': .* is not wholly an answer in .*'number'"):
         NUMERIC.evaluate(item, "18")
+
+
+def test_an_alternative_is_read_as_strictly_as_the_target() -> None:
+    item = Item("q7", "?", "18", alternatives=("18 dozen",), answer_format="number")
+    with pytest.raises(ConfigError, match="the target '18 dozen' is not wholly an answer"):
+        NUMERIC.evaluate(item, "18")
+
+
+def test_an_interval_is_no_list_of_integers() -> None:
+    item = Item("q7", "?", "[0,9)", answer_format="integers")
+    with pytest.raises(
+        ConfigError, match=r"'\[0,9\)' is not wholly an answer in format 'integers'"
+    ):
+        ExactMatch("e").evaluate(item, "(0,9)")
+
+
+def test_a_target_of_text_is_kept_whole_where_it_has_the_word_answer() -> None:
+    item = Item("q7", "?", "Answer: unknown", answer_format="exact")
+    assert ExactMatch("e").evaluate(item, "Answer: unknown").value == 1.0
+    assert ExactMatch("e").evaluate(item, "unknown").value == 0.0
+
+
+@pytest.mark.parametrize("alternative", ["20", "1e3"])
+def test_a_number_that_is_an_alternative_is_as_right_as_the_target(alternative: str) -> None:
+    item = Item("q7", "?", "18", alternatives=("20", "1,000"), answer_format="number")
+    assert NUMERIC.evaluate(item, f"The answer is {alternative}.").value == 1.0
 
 
 def test_an_unknown_format_of_an_item_lists_near_matches() -> None:
@@ -180,3 +216,25 @@ def test_a_kind_is_a_dataclass_with_a_name() -> None:
 
     with pytest.raises(TypeError, match="expected a dataclass with a field 'name'"):
         evaluator("nameless")(Nameless)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(
+    ("card", "form", "one", "other", "same"),
+    [
+        ("quasi_exact_match", "text", "Paris.", "the paris", True),
+        ("quasi_exact_match", "text", "Paris", "Rome", False),
+        ("quasi_exact_match", "text", "!", "?", False),
+        ("exact_match", "text", "Paris", "paris", False),
+        ("exact_match", "text", "Zoe\u0308", "Zo\u00eb", True),
+        ("multiple_choice", "text", "(B)", "Answer: b", True),
+        ("numeric_match", "text", "1,000 eggs", "1000", True),
+        ("numeric_match_1_percent", "number", "100", "100.5", False),
+    ],
+)
+def test_answers_that_count_as_the_same_have_the_same_normal_form(
+    card: str, form: str, one: str, other: str, same: bool
+) -> None:
+    evaluator = load_evaluator(card, Cards([builtin_root()]))
+    assert isinstance(evaluator, Normalises)
+    item = Item("i", "?", "1", choices=("x", "y"), answer_format=form)
+    assert (evaluator.normal(item, one) == evaluator.normal(item, other)) == same

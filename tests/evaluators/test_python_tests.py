@@ -278,7 +278,7 @@ class TestTheEvaluator:
         }
         assert len(identities) == 5
         assert PythonTests("a").identity == PythonTests("b").identity
-        assert " python@1 " in PythonTests("p").identity
+        assert " python@2 " in PythonTests("p").identity
 
     def test_runs_what_the_tests_need_before_them(self) -> None:
         judge = PythonTests("p", setup="imports")

@@ -17,6 +17,8 @@ _FILES: Final = ("responses.db", "resumed/trials.db", "resumed/summary.json")
 _OF_THE_RUN: Final = ("name", "digest", "version", "run", "spend_usd")
 _OF_INTERVALS: Final = {"low", "high", "method"}
 _OF_THE_CELL: Final = ("calls_made", "calls_shared", "spend_usd")
+# Fields of later versions, which the earlier results do not have.
+_LATER: Final = ("unpriced",)
 
 
 def command(action: str, results: Path, *options: str) -> None:
@@ -66,7 +68,7 @@ def digits(summary: dict[str, Any]) -> dict[str, Any]:
     """
     found = {key: value for key, value in summary.items() if key not in _OF_THE_RUN}
     found["cells"] = [
-        {key: value for key, value in cell.items() if key not in _OF_THE_CELL}
+        {key: value for key, value in cell.items() if key not in (*_OF_THE_CELL, *_LATER)}
         for cell in summary["cells"]
     ]
     return cast("dict[str, Any]", _without_intervals(found))

@@ -10,7 +10,7 @@ from tests.identity import resuming
 from tests.identity.resuming import command, digits, summary
 
 TRIALS = 228
-CALLS = 427
+CALLS = 426
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from ember_bench.models import (
     ToolDefinition,
 )
 from ember_bench.models.call import Call
+from ember_bench.models.store.memory import MemoryStore
+from ember_bench.models.types import CutOff
 from ember_bench.operators import LMModule, LMModuleConfig
 from ember_bench.operators.lm import ask_all, ask_requests
 from tests.support.models import module, modules, scripted, serve, simulated
@@ -233,3 +235,39 @@ class TestAskingTogether:
         one, two = (LMModule(LMModuleConfig(model_name="m"), registry()) for _ in range(2))
         with pytest.raises(ValueError, match="share one ModelService"):
             ask_all([(one, "q"), (two, "q")])
+
+
+class TestThoughts:
+    def test_are_apart_from_the_text_that_operators_see(self) -> None:
+        async def answer(_: Call) -> Completion:
+            return Completion("<think>12?</think>\n\n18")
+
+        model = scripted(answer)
+        response = module(serve(model), model).respond("q")
+        assert (response.data, response.thoughts) == ("18", "12?")
+
+    def test_stay_in_the_stored_answer(self) -> None:
+        async def answer(_: Call) -> Completion:
+            return Completion("<think>12?</think>18")
+
+        model = scripted(answer)
+        store = MemoryStore()
+        assert module(serve(model, store=store), model)("q") == "18"
+        (stored,) = store._calls.values()
+        assert stored.completion.text == "<think>12?</think>18"
+
+    def test_an_answer_that_was_cut_off_says_so_until_it_is_part_of_another_text(self) -> None:
+        asked: list[Call] = []
+
+        async def answer(call: Call) -> Completion:
+            asked.append(call)
+            return Completion("It is 18 or", finish_reason="length")
+
+        model = scripted(answer)
+        lm = module(serve(model), model)
+        first = lm("q")
+        assert (first, type(first)) == ("It is 18 or", CutOff)
+        lm(first)
+        lm([Message("user", "q"), Message("assistant", first), Message("user", "Go on")])
+        contents = [m.content for call in asked[1:] for m in call.request.messages]
+        assert {type(content) for content in contents} == {str}

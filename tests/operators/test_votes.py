@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ember_bench.errors import SignatureError
+from ember_bench.models.types import CutOff
 from ember_bench.operators import MostCommonOperator, OperatorKind, OracleOperator
 
 
@@ -45,6 +46,18 @@ class TestMostCommon:
     def test_it_needs_responses(self) -> None:
         with pytest.raises(SignatureError, match="missing input 'responses'"):
             MostCommonOperator()(query="q")
+
+    def test_answers_that_the_inputs_call_the_same_are_counted_together(self) -> None:
+        responses = ["Rome", "Paris.", "paris", "Rome", "PARIS"]
+        output = MostCommonOperator()(
+            responses=responses, normalise=lambda answer: answer.strip(".").lower()
+        )
+        assert output == {"final_answer": "Paris.", "votes": {"Rome": 2, "Paris.": 3}}
+
+    def test_a_text_that_was_cut_off_has_a_vote_only_if_it_states_an_answer(self) -> None:
+        responses = [CutOff("It is 7, or 8"), CutOff("The answer is 8. For"), "7"]
+        output = MostCommonOperator(answer_format="number")(responses=responses)
+        assert output["votes"] == {"8": 1, "7": 1}
 
 
 class TestOracle:

@@ -27,6 +27,7 @@ from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.providers.simulated import SimulatedOptions
 from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Strand, TrialContext
+from ember_bench.models.thoughts import as_answer
 from ember_bench.models.types import Completion, Response, Usage
 
 ASSUMED_OUTPUT_TOKENS: Final = 300
@@ -116,7 +117,7 @@ class Rehearsal(ModelService):
         strand = Strand(TrialContext(ItemSubject(subject, questions.evaluator), epoch))
         token = strands.current.set(strand)
         try:
-            cell.prepared.run(graph_inputs(subject))
+            cell.prepared.run(graph_inputs(subject, questions.evaluator))
         except Exception:  # counted, and said in the plan
             self.unfinished += 1
         finally:
@@ -150,11 +151,10 @@ class Rehearsal(ModelService):
             # Reading a file is no request, and gives the price of a call.
             known = await provider.complete(call)
         if known is not None:
-            cost = known.cost_usd
-            if cost is None and model.price is not None:
-                cost = model.price.of(known.usage)
+            cost = model.charge(known)
             self._note(call, cost, cost, known=not recorded)
-            return Response(known.text, model.model_id, known.usage, cost, 0.0)
+            thought, data = as_answer(known.text, known.finish_reason)
+            return Response(data, model.model_id, known.usage, cost, 0.0, thoughts=thought)
         self.improvised += 1
         length = _length(call.request)
         self._note(call, *self._prices(call.request, length), known=False)

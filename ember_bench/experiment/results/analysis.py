@@ -120,6 +120,7 @@ class Analysis:
             categories=self._categories(cell),
             pass_at_k=self._pass_at_k(cell),
             measured=cell.measured,
+            unpriced=int(np.count_nonzero(np.isnan(data.cost))),
         )
 
     def _accuracy(self, cell: CellResults, chosen: BoolArray) -> Quantity | None:

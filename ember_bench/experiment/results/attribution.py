@@ -23,6 +23,7 @@ from ember_bench.experiment.trial import ItemSubject, Trial, graph_inputs, score
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.operators.base import merge_inputs
+from ember_bench.operators.candidates import alike
 
 _AT_ONCE = 200
 
@@ -155,7 +156,7 @@ def observe(experiment: Experiment, trial: Trial) -> dict[str, Any] | None:
     strand = Strand(TrialContext(ItemSubject(item, questions.evaluator), trial.epoch))
     token = strands.current.set(strand)
     try:
-        return cell.prepared.run(graph_inputs(item))
+        return cell.prepared.run(graph_inputs(item, questions.evaluator))
     except Exception:  # it failed when it was run, too, or its answers are gone
         return None
     finally:
@@ -175,14 +176,17 @@ def _note(
         return
     final = score_output(evaluator, item, output)
     scored = [evaluator.evaluate(item, str(response)) for response in given]
+    read = [*(score.answer for score in scored), final.answer]
+    # What counts as the same answer has the same text here, whichever of them was written.
+    keys = alike(read, graph_inputs(item, evaluator))
     verdicts = output.get("accepted")
     if verdicts is None or len(verdicts) != len(given):
-        verdicts = [s.answer is not None and s.answer == final.answer for s in scored]
+        verdicts = [key is not None and key == keys[-1] for key in keys[:-1]]
     seen.item.append(trial.item)
     seen.epoch.append(trial.epoch)
     seen.chosen.append(final.value)
     seen.scores.append([score.value for score in scored])
-    seen.answers.append([score.answer for score in scored])
+    seen.answers.append(keys[:-1])
     seen.accepted.append([bool(verdict) for verdict in verdicts])
 
 

@@ -114,7 +114,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         return next(dataset for dataset in self.datasets if dataset.name == name)
 
     def summary(
-        self, cells: list[CellSummary], spend_usd: float, run: RunSummary
+        self, cells: list[CellSummary], spend_usd: float | None, run: RunSummary
     ) -> ExperimentSummary:
         """Return the summary of the experiment from those of its cells."""
         return ExperimentSummary(

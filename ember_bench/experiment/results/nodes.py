@@ -63,10 +63,11 @@ class _Sums:
         self.roles[call.role] += 1
         self.models[call.model] += 1
         self.calls += 1
-        self.input_tokens += call.input_tokens
-        self.output_tokens += call.output_tokens
+        sent, received = call.input_tokens or 0, call.output_tokens or 0
+        self.input_tokens += sent
+        self.output_tokens += received
         self.cost[item] += call.cost_usd or 0.0
-        self.tokens[item] += call.input_tokens + call.output_tokens
+        self.tokens[item] += sent + received
 
 
 def node_summaries(rows: TrialRows, cell: int) -> list[NodeSummary]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
@@ -19,6 +19,7 @@ from ember_bench.errors import StoreError
 from ember_bench.experiment.results.description import Description, decode
 from ember_bench.experiment.results.summary import OUTCOMES
 from ember_bench.experiment.trial import CallEntry
+from ember_bench.models.store.payments import Paid
 from ember_bench.models.store.sqlite import open_for_reading
 
 APPLICATION_ID: Final = 0x454D4254  # "EMBT"
@@ -36,13 +37,51 @@ _OUTCOME: Final = " ".join(
 FloatArray = npt.NDArray[np.float64]
 
 
+
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """Calls and spending of one run, or of all runs, of an experiment."""
+    """The requests of one run, or of all runs, of an experiment, and their cost.
 
-    spend_usd: float
+    Attributes:
+        known_usd: Their cost, as far as it is known.
+        calls_made: Requests that were answered.
+        calls_shared: Calls that needed no request of their own.
+        unpriced: Requests that were answered, and whose cost is unknown.
+        unanswered: Requests without an answer, which may have been charged.
+        unanswered_usd: The most that these can have cost; None if nothing limits it.
+    """
+
+    known_usd: float
     calls_made: int
     calls_shared: int
+    unpriced: int = 0
+    unanswered: int = 0
+    unanswered_usd: float | None = 0.0
+
+    @property
+    def spend_usd(self) -> float | None:
+        """Money paid; None if the cost of a request is unknown."""
+        return None if self.unpriced else self.known_usd
+
+
+def keep_paid(base: sqlite3.Connection, run: int, paid: Paid) -> None:
+    """Keep the payments of a run; they stay if the response store is deleted."""
+    base.execute(
+        "UPDATE runs SET spend_usd = max(spend_usd, ?), calls_made = max(calls_made, ?)"
+        " WHERE id = ?",
+        (paid.spend_usd, paid.requests, run),
+    )
+    if not (paid.unpriced or paid.unanswered):
+        return
+    # Stores that were made before this table do without it until there is something to keep.
+    base.execute(
+        "CREATE TABLE IF NOT EXISTS doubts (id INTEGER PRIMARY KEY, unpriced INTEGER NOT NULL,"
+        " unanswered INTEGER NOT NULL, unanswered_usd REAL)"
+    )
+    base.execute(
+        "INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?)",
+        (run, paid.unpriced, paid.unanswered, paid.unanswered_usd),
+    )
 
 
 class ItemNumbers:
@@ -189,7 +228,21 @@ class TrialRows:
             + where,
             values,
         ).fetchone()
-        return RunTotals(row[0], row[1] or 0, row[2] or 0)
+        totals = RunTotals(row[0], row[1] or 0, row[2] or 0)
+        known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'doubts'"
+        if self._db.execute(known).fetchone() is None:
+            return totals
+        unpriced, unanswered, usd, unbounded = self._db.execute(
+            "SELECT sum(unpriced), sum(unanswered), total(unanswered_usd),"  # noqa: S608 - ours
+            " count(*) - count(unanswered_usd) FROM doubts " + where,
+            values,
+        ).fetchone()
+        return replace(
+            totals,
+            unpriced=unpriced or 0,
+            unanswered=unanswered or 0,
+            unanswered_usd=None if unbounded else usd,
+        )
 
 
 class StoredTrials(TrialRows):

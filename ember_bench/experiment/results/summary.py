@@ -126,6 +126,7 @@ class CellSummary(msgspec.Struct, frozen=True):
             Chen et al. 2021); only with several epochs and scores of 0 and 1. If failed trials are
             excluded, over the items that no cell of the dataset failed on.
         measured: False if all of its trials failed; then it has no accuracy.
+        unpriced: Trials whose cost is unknown, as a price or the tokens of an answer are.
     """
 
     name: str
@@ -158,6 +159,7 @@ class CellSummary(msgspec.Struct, frozen=True):
     replayed: bool = False
     pass_at_k: dict[int, Quantity] = {}
     measured: bool = True
+    unpriced: int = 0
 
 
 class DatasetSummary(msgspec.Struct, frozen=True):
@@ -183,8 +185,12 @@ class RunSummary(msgspec.Struct, frozen=True):
         trials_kept: Trials kept from earlier runs.
         calls_made: Requests made.
         calls_shared: Calls answered by the response store or by a request already under way.
-        spend_usd: New money paid.
+        spend_usd: New money paid; None if the cost of a request is unknown.
         changes: Differences from the last run, for which trials were run anew.
+        known_usd: New money paid, as far as it is known.
+        unpriced: Requests that were answered, and whose cost is unknown.
+        unanswered: Requests without an answer, which may have been charged.
+        unanswered_usd: The most that these can have cost; None if nothing limits it.
     """
 
     status: Literal["complete", "partial"]
@@ -194,8 +200,12 @@ class RunSummary(msgspec.Struct, frozen=True):
     trials_kept: int
     calls_made: int
     calls_shared: int
-    spend_usd: float
+    spend_usd: float | None
     changes: list[str]
+    known_usd: float = 0.0
+    unpriced: int = 0
+    unanswered: int = 0
+    unanswered_usd: float | None = 0.0
 
     @classmethod
     def partial(cls, *, started: str = "", kept: int = 0) -> RunSummary:
@@ -210,7 +220,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
         digest: Over everything that determines the results; a resumed run has the same one.
         failures: How failed trials are scored: `wrong`, or `excluded`.
         level: Confidence level of all intervals.
-        spend_usd: Money paid in all runs of it together.
+        spend_usd: Money paid in all runs of it together; None if the cost of a request is unknown.
         price_dates: Days on which the prices behind its costs were read, in order.
         failure_reasons: The commonest faults that trials failed of, at most three.
     """
@@ -226,7 +236,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     simulated: bool
     datasets: list[DatasetSummary]
     cells: list[CellSummary]
-    spend_usd: float
+    spend_usd: float | None
     run: RunSummary
     price_dates: list[str] = []
     failure_reasons: list[FailureReason] = []

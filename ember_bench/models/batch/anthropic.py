@@ -15,7 +15,13 @@ from ember_bench.models.batch.api import (
     UndecidedError,
 )
 from ember_bench.models.wire import anthropic_messages
-from ember_bench.models.wire.adapting import MalformedError, WireErrors, plain
+from ember_bench.models.wire.failures import (
+    MalformedError,
+    UnreadableError,
+    WireErrors,
+    as_text,
+    plain,
+)
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -129,12 +135,13 @@ class AnthropicBatches:
         if kind == "succeeded":
             try:
                 return anthropic_messages.completion(plain(getattr(result, "message", None)))
-            except MalformedError as problem:
+            except UnreadableError as problem:
                 return self._errors.unreadable(problem)
         if kind == "errored":
             error = getattr(getattr(result, "error", None), "error", None)
             name, said = getattr(error, "type", None), getattr(error, "message", None)
-            return self._errors.status(_STATUS.get(str(name), 500), said or name)
+            body = as_text(getattr(result, "error", None))
+            return self._errors.status(_STATUS.get(str(name), 500), said or name, body=body)
         return self._errors.other(f"not done in its batch: {kind}", retryable=True)
 
 

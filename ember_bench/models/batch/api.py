@@ -83,6 +83,16 @@ class Adapter(Protocol[ClientT_co]):
         """
 
 
+class Payer(Protocol):
+    """The money of one call."""
+
+    async def begin(self) -> None:
+        """Reserve the money for the next request, if it is not reserved yet."""
+
+    async def fail(self, error: ProviderError) -> None:
+        """Pay for a request that ended in `error`, if that costs anything."""
+
+
 class BatchFailedError(ProviderError):
     """The provider did none of a batch: nothing was asked, and nothing is to be paid."""
 

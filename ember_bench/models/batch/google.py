@@ -15,7 +15,7 @@ from ember_bench.models.batch.api import (
     Outcome,
 )
 from ember_bench.models.wire import gemini
-from ember_bench.models.wire.adapting import MalformedError, WireErrors
+from ember_bench.models.wire.failures import MalformedError, UnreadableError, WireErrors
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -139,11 +139,11 @@ class GoogleBatches:
         body = line if "candidates" in line else line.get("response")
         if body is None:
             error = _object(line.get("error"))
-            said = error.get("message") or "neither answer nor error"
-            return self._errors.status(_STATUS.get(error.get("code"), 500), said)
+            status = _STATUS.get(error.get("code"), 500)
+            return gemini.refusal(self._errors, status, "neither answer nor error", {}, line)
         try:
             return gemini.completion(body)
-        except MalformedError as problem:
+        except UnreadableError as problem:
             return self._errors.unreadable(problem)
 
 

@@ -16,7 +16,7 @@ from ember_bench.models.batch.api import (
 )
 from ember_bench.models.retry import RATE_LIMITED
 from ember_bench.models.wire import openai_chat, openai_responses
-from ember_bench.models.wire.adapting import FailedError, MalformedError, WireErrors
+from ember_bench.models.wire.failures import MalformedError, UnreadableError, WireErrors
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -130,10 +130,8 @@ class OpenAIBatches:
             return self._errors.other(f"{code or 'no answer'}: {said}", retryable=True)
         status, body = answer.get("status_code"), answer.get("body")
         if status != 200:
-            told = _object(_object(body).get("error"))
-            code, said = told.get("code"), told.get("message") or body
             known = status if isinstance(status, int) else 500
-            return self._errors.status(known, said, final=code == "insufficient_quota")
+            return openai_chat.refusal(self._errors, known, {}, body)
         if not isinstance(body, dict):
             return self._errors.malformed("no body in it: ", str(line))
         try:
@@ -142,7 +140,7 @@ class OpenAIBatches:
                 if self._api == "chat"
                 else openai_responses.completion(body)
             )
-        except (MalformedError, FailedError) as error:
+        except UnreadableError as error:
             return self._errors.unreadable(error)
 
     def _failed(self, found: Batch) -> BatchFailedError:

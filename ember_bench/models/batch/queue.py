@@ -28,6 +28,7 @@ from ember_bench.models.batch.api import (
     BatchRequest,
     OpenBatch,
     Outcome,
+    Payer,
     UndecidedError,
 )
 from ember_bench.models.batch.journal import BatchJournal
@@ -91,10 +92,14 @@ class BatchQueue:
         self._forgetting: asyncio.TimerHandle | None = None
         self._leaving = asyncio.Event()
 
-    async def complete(self, call: Call) -> Completion:
+    async def complete(self, call: Call, payer: Payer | None = None) -> Completion:
         """Return the answer to `call`, from the batch that it is in or from a new one.
 
         What failed and may pass is asked again in another batch.
+
+        Args:
+            call: The call.
+            payer: Pays for answers that cannot be used; None if nobody does.
 
         Raises:
             ProviderError: if there is none.
@@ -106,6 +111,8 @@ class BatchQueue:
             try:
                 return await self._answer(call)
             except ProviderError as error:
+                if payer is not None:
+                    await payer.fail(error)
                 if not error.retryable:
                     raise
                 if self._may_fit_later(error):
@@ -118,6 +125,8 @@ class BatchQueue:
                     seconds = 0.0
                 seconds = max(seconds, self._retry.delay(failures + refusals, error.retry_after))
             await bridge.until(self._leaving, self._retry.sleep(seconds))
+            if payer is not None:
+                await payer.begin()
 
     def stored(self, key: bytes) -> None:
         """Hear that the answer to a call is in the response store."""

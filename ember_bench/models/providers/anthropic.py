@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ember_bench.models.batch.anthropic import AnthropicBatches
 from ember_bench.models.providers.base import provider
-from ember_bench.models.providers.http_provider import Address, GeneratedProvider, pooled
+from ember_bench.models.providers.http_provider import Address, Answer, GeneratedProvider, pooled
 from ember_bench.models.wire import anthropic_messages
 from ember_bench.models.wire.adapting import custom_headers, read_options
 
@@ -114,7 +114,8 @@ class Anthropic(GeneratedProvider["AsyncAnthropic"]):
         }
         return Address(f"{(self._url or _OWN_URL).rstrip('/')}/v1/messages", headers)
 
-    def _completion(self, body: Any) -> Completion:
+    def _completion(self, body: Any, *, stops: bool) -> Completion:
+        del stops  # the API says itself whether one ended the answer
         return anthropic_messages.completion(body)
 
     def _refusal(self, status: int, headers: Mapping[str, str], body: Any) -> ProviderError:
@@ -126,13 +127,12 @@ class Anthropic(GeneratedProvider["AsyncAnthropic"]):
 
         return anthropic, anthropic.AnthropicError
 
-    async def _ask(self, client: AsyncAnthropic, arguments: dict[str, Any]) -> bytes:
+    async def _ask(self, client: AsyncAnthropic, arguments: dict[str, Any]) -> Answer:
         sampling = {name: arguments.pop(name) for name in _SAMPLING if name in arguments}
         answer: Any = await client.messages.with_raw_response.create(
             **arguments, extra_body=sampling or None
         )
-        content: bytes = answer.http_response.content
-        return content
+        return Answer.of(answer.http_response)
 
     def _connect(self) -> AsyncAnthropic:
         import anthropic  # noqa: PLC0415 - see `_sdk`

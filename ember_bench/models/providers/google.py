@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict
 from ember_bench.errors import ConfigError
 from ember_bench.models.batch.google import GoogleBatches
 from ember_bench.models.providers.base import no_batches, provider
-from ember_bench.models.providers.http_provider import Address, WireProvider
+from ember_bench.models.providers.http_provider import Address, Answer, WireProvider, was_sent
 from ember_bench.models.transport.sdk_pool import connecting
 from ember_bench.models.wire import gemini
-from ember_bench.models.wire.adapting import MalformedError, body_of, bound_answer, read_options
+from ember_bench.models.wire.adapting import body_of, bound_answer, read_options
+from ember_bench.models.wire.counts import RESPONSE_COST
+from ember_bench.models.wire.failures import UnreadableError
 
 if TYPE_CHECKING:
     from google.genai.client import Client
@@ -95,15 +97,15 @@ class Google(WireProvider["Client"]):
             raise self._refusal(status, headers, body_of(response.content)) from None
         except errors.APIError as error:
             raise self._refusal(error.code, {}, error.details) from None
-        except httpx2.TimeoutException:
-            raise self._errors.timeout() from None
+        except httpx2.TimeoutException as error:
+            raise self._errors.timeout(sent=was_sent(error)) from None
         except httpx2.DecodingError as error:
             raise self._errors.malformed(str(error)) from None
         except httpx2.HTTPError as error:
-            raise self._errors.connection(error) from None
+            raise self._errors.connection(error, sent=was_sent(error)) from None
         except ValueError as error:  # neither JSON nor, at times, text
             raise self._errors.malformed(f"not JSON: {error}") from None
-        except MalformedError as error:
+        except UnreadableError as error:
             raise self._errors.unreadable(error) from None
 
     def arguments(self, call: Call) -> dict[str, Any]:
@@ -147,18 +149,20 @@ class Google(WireProvider["Client"]):
     def _body(self, arguments: dict[str, Any]) -> Mapping[str, Any]:
         return gemini.body(arguments)
 
-    def _completion(self, body: Any) -> Completion:
-        return gemini.completion(body)
+    def _completion(self, body: Any, *, stops: bool) -> Completion:
+        return gemini.completion(body, stops=stops)
 
     def _refusal(self, status: int, headers: Mapping[str, str], body: Any) -> ProviderError:
         return gemini.refusal(self._errors, status, body, headers, body)
 
-    async def _ask(self, client: Client, arguments: dict[str, Any]) -> bytes:
+    async def _ask(self, client: Client, arguments: dict[str, Any]) -> Answer:
         # The SDK reads what it knows and fails on what it does not; we read the body ourselves.
         arguments["config"]["should_return_http_response"] = True
         answer = await client.aio.models.generate_content(**arguments)
-        body = getattr(answer.sdk_http_response, "body", None) or ""
-        return body.encode()
+        response = answer.sdk_http_response
+        body = getattr(response, "body", None) or ""
+        headers = getattr(response, "headers", None) or {}
+        return Answer(body.encode(), headers.get(RESPONSE_COST))
 
     def _connect(self) -> Client:
         import httpx2  # noqa: PLC0415 - see `explained`

@@ -24,7 +24,8 @@ from ember_bench.models.providers.google import (
     RefusedError,
 )
 from ember_bench.models.wire import gemini
-from ember_bench.models.wire.adapting import MalformedError, body_of, require
+from ember_bench.models.wire.adapting import body_of, require
+from ember_bench.models.wire.failures import UnreadableError
 from ember_bench.models.wire.gemini_schema import SchemaError, openapi_schema
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ class GoogleLegacy(Google):
         question = sdk.protos.GenerateContentRequest(self.arguments(call))
         body = await _in_thread(lambda: self._ask(service, question))
         try:
-            return gemini.completion(body)
-        except MalformedError as error:
+            return gemini.completion(body, stops=bool(call.request.parameters.stop))
+        except UnreadableError as error:
             raise self._errors.unreadable(error) from None
 
     def arguments(self, call: Call) -> dict[str, Any]:
@@ -163,7 +164,8 @@ class GoogleLegacy(Google):
         except exceptions.ContentDecodingError as error:
             raise self._errors.malformed(str(error)) from None
         except exceptions.RequestException as error:
-            raise self._errors.connection(error) from None
+            sent = not isinstance(error, exceptions.ConnectTimeout)
+            raise self._errors.connection(error, sent=sent) from None
         except Exception as error:
             # The SDK trusts a body to be what it expects, and fails in any way on another.
             raise self._errors.malformed(f"{type(error).__name__}: {error}") from None

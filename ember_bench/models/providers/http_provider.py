@@ -8,20 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
 from pydantic import BaseModel, SecretStr
 
 from ember_bench.errors import ProviderError
 from ember_bench.models.providers.base import Provider
-from ember_bench.models.transport.http import Channel, EncodingError
+from ember_bench.models.transport.http import Channel, NotSentError
+from ember_bench.models.transport.reply import EncodingError
 from ember_bench.models.transport.sdk_pool import connecting
 from ember_bench.models.wire import adapting
 from ember_bench.models.wire.adapting import (
-    FailedError,
-    MalformedError,
-    WireErrors,
     body_of,
     bound_answer,
     check_each,
@@ -31,6 +29,8 @@ from ember_bench.models.wire.adapting import (
     read_options,
     secrets_of,
 )
+from ember_bench.models.wire.counts import RESPONSE_COST, dollars
+from ember_bench.models.wire.failures import UnreadableError, WireErrors
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from ember_bench.models.types import Completion
 
 ClientT = TypeVar("ClientT")
-
-UNREADABLE: Final = (MalformedError, FailedError)
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,23 @@ class Address:
 
     url: str = field(repr=False)  # may have a password in it
     headers: Mapping[str, str] = field(repr=False)
+
+
+class Answer(NamedTuple):
+    """The answer to a request, as it came.
+
+    Attributes:
+        content: The body.
+        cost: The price that a gateway states in a header.
+    """
+
+    content: bytes
+    cost: str | None
+
+    @classmethod
+    def of(cls, response: Any) -> Answer:
+        """Return the answer in a response of httpx or httpx2."""
+        return cls(response.content, response.headers.get(RESPONSE_COST))
 
 
 class WireProvider(Provider, Generic[ClientT]):
@@ -90,15 +105,19 @@ class WireProvider(Provider, Generic[ClientT]):
         """Ask once; the SDK's own retries are off."""
         arguments = self.arguments(call)
         if self._is_direct:
-            content = await self._post(arguments)
+            answer = await self._post(arguments)
         else:
             client = self.connected()
             with self.explained():
-                content = await self._ask(client, arguments)
+                answer = await self._ask(client, arguments)
         try:
-            return self._completion(decoded(content))
-        except UNREADABLE as error:
+            stops = bool(call.request.parameters.stop)
+            completion = self._completion(decoded(answer.content), stops=stops)
+        except UnreadableError as error:
             raise self._errors.unreadable(error) from None
+        if completion.stated_usd is None and answer.cost is not None:
+            return msgspec.structs.replace(completion, stated_usd=dollars(answer.cost))
+        return completion
 
     def connected(self) -> ClientT:
         """Return the SDK's client."""
@@ -178,8 +197,8 @@ class WireProvider(Provider, Generic[ClientT]):
         """Close the SDK's client."""
         raise NotImplementedError
 
-    async def _ask(self, client: ClientT, arguments: dict[str, Any]) -> bytes:
-        """Return the body of the answer that the SDK gets."""
+    async def _ask(self, client: ClientT, arguments: dict[str, Any]) -> Answer:
+        """Return the answer that the SDK gets."""
         raise NotImplementedError
 
     def _address(self) -> Address:
@@ -190,12 +209,15 @@ class WireProvider(Provider, Generic[ClientT]):
         """Return the body that the SDK makes of `arguments`."""
         return arguments
 
-    def _completion(self, body: Any) -> Completion:
-        """Return what the model answered.
+    def _completion(self, body: Any, *, stops: bool) -> Completion:
+        """Return the model's answer.
+
+        Args:
+            body: Of the response, parsed.
+            stops: Whether the request had stop sequences.
 
         Raises:
-            MalformedError: if it cannot be read.
-            FailedError: if the server says that it failed.
+            UnreadableError: if there is no answer in it.
         """
         raise NotImplementedError
 
@@ -209,20 +231,21 @@ class WireProvider(Provider, Generic[ClientT]):
         """
         raise NotImplementedError
 
-    async def _post(self, arguments: dict[str, Any]) -> bytes:
-        """Return the body of the answer that comes without the SDK."""
+    async def _post(self, arguments: dict[str, Any]) -> Answer:
+        """Return the answer that comes without the SDK."""
         channel = self._channel or self._open()
         try:
             reply = await channel.post(msgspec.json.encode(self._body(arguments)))
             content = reply.content
-        except TimeoutError:
-            raise self._errors.timeout() from None
+        except TimeoutError:  # only connecting has a limit
+            raise self._errors.timeout(sent=False) from None
         except OSError as error:
-            raise self._errors.connection(error) from None
+            sent = not isinstance(error, NotSentError)
+            raise self._errors.connection(error, sent=sent) from None
         except EncodingError as error:
             raise self._errors.malformed(str(error)) from None
         if 200 <= reply.status < 300:
-            return content
+            return Answer(content, reply.header(RESPONSE_COST))
         raise self._refusal(reply.status, reply.headers, body_of(content))
 
     def _open(self) -> Channel:
@@ -247,7 +270,7 @@ class GeneratedProvider(WireProvider[ClientT]):
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             # The SDK lets a body that is not JSON, or not text, through as it is.
             raise self._errors.malformed(f"not JSON: {error}") from None
-        except UNREADABLE as error:
+        except UnreadableError as error:
             raise self._errors.unreadable(error) from None
 
     @classmethod
@@ -260,15 +283,21 @@ class GeneratedProvider(WireProvider[ClientT]):
 
     def _explained(self, sdk: Any, error: Any) -> ProviderError:
         if isinstance(error, sdk.APITimeoutError):
-            return self._errors.timeout()
+            return self._errors.timeout(sent=was_sent(error.__cause__))
         if isinstance(error, sdk.APIConnectionError):
-            return self._errors.connection(error)
+            return self._errors.connection(error, sent=was_sent(error.__cause__))
         if isinstance(error, sdk.APIStatusError):
             response = error.response
             return self._refusal(response.status_code, response.headers, body_of(response.content))
         if isinstance(error, sdk.APIResponseValidationError):
             return self._errors.malformed(str(error))
         return self._errors.other(error)
+
+
+def was_sent(error: BaseException | None) -> bool:
+    """Whether a request may have reached the server before `error`, one of httpx or httpx2."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return not names & {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
 
 
 def pooled(sdk: Any, size: int) -> Any:

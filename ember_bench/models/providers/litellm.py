@@ -21,17 +21,15 @@ from ember_bench.errors import ConfigError
 from ember_bench.models.providers.base import Provider, provider
 from ember_bench.models.wire import openai_chat
 from ember_bench.models.wire.adapting import (
-    MalformedError,
-    WireErrors,
     check_each,
-    field,
     find_key,
     find_url,
-    plain,
     read_options,
     require,
     secrets_of,
 )
+from ember_bench.models.wire.counts import field
+from ember_bench.models.wire.failures import UnreadableError, WireErrors, plain
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -112,8 +110,8 @@ class LiteLLM(Provider):
                     max_retries=0,
                     drop_params=False,
                 )
-            return openai_chat.completion(_body(answer))
-        except MalformedError as error:
+            return openai_chat.completion(_body(answer), stops=bool(call.request.parameters.stop))
+        except UnreadableError as error:
             raise self._errors.unreadable(error) from None
         except Exception as error:
             # Its errors have no class in common, nor has what it stumbles over in an answer.
@@ -176,9 +174,8 @@ class LiteLLM(Provider):
             return self._errors.malformed("", said)
         if headers is None and status == 408:
             return self._errors.timeout()
-        return self._errors.status(
-            status, said, headers, final=getattr(error, "code", None) == "insufficient_quota"
-        )
+        body = [getattr(error, name, None) for name in ("code", "type", "body", "message")]
+        return self._errors.status(status, said, headers, body=body)
 
 
 def _said(error: Exception) -> str:

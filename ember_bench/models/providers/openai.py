@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from ember_bench.errors import ConfigError
 from ember_bench.models.batch.openai import OpenAIBatches
 from ember_bench.models.providers.base import provider
-from ember_bench.models.providers.http_provider import Address, GeneratedProvider, pooled
+from ember_bench.models.providers.http_provider import Address, Answer, GeneratedProvider, pooled
 from ember_bench.models.wire import openai_chat, openai_responses
 from ember_bench.models.wire.adapting import custom_headers, find_key, find_url, read_options
 
@@ -155,11 +155,10 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         url = f"{(self._url or _OWN_URL).rstrip('/')}/{spoken}"
         return Address(url, {"Authorization": f"Bearer {key}", **_account()})
 
-    def _completion(self, body: Any) -> Completion:
-        spoken = self._options.api
-        return (
-            openai_chat.completion(body) if spoken == "chat" else openai_responses.completion(body)
-        )
+    def _completion(self, body: Any, *, stops: bool) -> Completion:
+        if self._options.api == "responses":
+            return openai_responses.completion(body)
+        return openai_chat.completion(body, stops=stops)
 
     def _refusal(self, status: int, headers: Mapping[str, str], body: Any) -> ProviderError:
         return openai_chat.refusal(self._errors, status, headers, body)
@@ -170,11 +169,10 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
 
         return openai, openai.OpenAIError
 
-    async def _ask(self, client: AsyncOpenAI, arguments: dict[str, Any]) -> bytes:
+    async def _ask(self, client: AsyncOpenAI, arguments: dict[str, Any]) -> Answer:
         api = client.chat.completions if self._options.api == "chat" else client.responses
         answer: Any = await api.with_raw_response.create(**arguments)
-        content: bytes = answer.http_response.content
-        return content
+        return Answer.of(answer.http_response)
 
     def _connect(self) -> AsyncOpenAI:
         import openai  # noqa: PLC0415 - see `_sdk`

@@ -25,7 +25,8 @@ from ember_bench.errors import (
     UnknownNameError,
     did_you_mean,
 )
-from ember_bench.models.info import ModelCost, ModelInfo
+from ember_bench.models.cost import ModelCost
+from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import Provider, provider
 from ember_bench.models.recorded.data_dir import DATA_DIR_VARIABLE, AvailableFrom, Text, data_dir
 from ember_bench.models.recorded.files import (

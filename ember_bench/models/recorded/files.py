@@ -36,8 +36,6 @@ Answers = dict[str, Samples]
 
 SUFFIXES: Final = (".jsonl", ".json", ".csv")
 
-_NO_USAGE: Final = Usage()
-
 
 def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
@@ -276,15 +274,12 @@ def _completion(fields: Fields, answer: Any, numbers: Sequence[Any]) -> Completi
     if not isinstance(answer, str):
         raise TypeError(f"{fields.answer}: expected text, found {answer!r}")
     latency, cost, sent, received = numbers
-    usage = _NO_USAGE
-    if fields.input_tokens is not None or fields.output_tokens is not None:
-        usage = Usage(
-            0 if fields.input_tokens is None else _whole(sent, fields.input_tokens),
-            0 if fields.output_tokens is None else _whole(received, fields.output_tokens),
-        )
     return Completion(
         answer,
-        usage,
+        Usage(
+            None if fields.input_tokens is None else _whole(sent, fields.input_tokens),
+            None if fields.output_tokens is None else _whole(received, fields.output_tokens),
+        ),
         cost_usd=None if fields.cost is None else _number(cost, fields.cost),
         latency_seconds=None if fields.latency is None else _number(latency, fields.latency),
     )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterable
 
-from ember_bench.models.store.response_store import Paid
-from ember_bench.models.store.writer import StoredCall, dollars, units
+from ember_bench.models.store.payments import Accounts, Paid, Payment
+from ember_bench.models.store.writer import StoredCall
 from ember_bench.models.types import Completion
 
 
@@ -20,8 +19,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._calls: dict[bytes, StoredCall] = {}
-        self._requests: Counter[str] = Counter()
-        self._spend: Counter[str] = Counter()
+        self._accounts = Accounts()
         self._lock = threading.Lock()
 
     def get(self, key: bytes) -> Completion | None:
@@ -34,20 +32,25 @@ class MemoryStore:
         call: StoredCall,
         *,
         account: str = "",
-        spend_usd: float = 0.0,
+        spend_usd: float | None = 0.0,
         patient: bool = False,
     ) -> Completion:
         """Keep a finished call; returns the first answer that it had, see `ResponseStore.put`."""
         del patient  # nothing is waited for
+        self._accounts.add(Payment(account, spend_usd))
         with self._lock:
-            self._requests[account] += 1
-            self._spend[account] += units(spend_usd)
             return self._calls.setdefault(call.key, call).completion
 
+    async def pay(self, payment: Payment) -> None:
+        """Keep the payment for a request without a usable answer."""
+        self._accounts.add(payment)
+
+    def check(self) -> None:
+        """Do nothing: memory can always be written to."""
+
     def paid(self, account: str) -> Paid:
-        """Return what was paid on `account`."""
-        with self._lock:
-            return Paid(self._requests[account], dollars(self._spend[account]))
+        """Return the sums of the payments on `account`."""
+        return self._accounts.paid(account)
 
     def calls(self, keys: Iterable[bytes]) -> dict[bytes, StoredCall]:
         """Return the calls among `keys` with their prompts."""

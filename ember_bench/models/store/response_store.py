@@ -12,12 +12,12 @@ import time
 import weakref
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from ember_bench.errors import StoreError
 from ember_bench.file_lock import FileLock
+from ember_bench.models.store.payments import Paid, Payment, Sums
 from ember_bench.models.store.sqlite import (
     is_damage,
     open_database,
@@ -31,10 +31,8 @@ from ember_bench.models.store.writer import (
     SCHEMA,
     SCHEMA_VERSION,
     GroupCommit,
-    Payment,
     StoredCall,
     completion_of,
-    dollars,
 )
 from ember_bench.models.types import Completion
 
@@ -43,19 +41,6 @@ _CALL_COLUMNS: Final = ("messages", "model", "role", "parameters", "epoch", "rep
 # Misses from which on it pays to know the keys that are there.
 _FEW_MISSES: Final = 256
 _LOOK_AGAIN_SECONDS: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Paid:
-    """Payments on an account of a response store.
-
-    Attributes:
-        requests: How many were made.
-        spend_usd: What they cost, as far as their prices are known.
-    """
-
-    requests: int
-    spend_usd: float
 
 
 class CallStore(Protocol):
@@ -69,10 +54,20 @@ class CallStore(Protocol):
         call: StoredCall,
         *,
         account: str = "",
-        spend_usd: float = 0.0,
+        spend_usd: float | None = 0.0,
         patient: bool = False,
     ) -> Completion:
         """Keep a finished call; returns, once it is kept, the first answer that it had."""
+
+    async def pay(self, payment: Payment) -> None:
+        """Keep the payment for a request without a usable answer."""
+
+    def check(self) -> None:
+        """See that answers can be kept.
+
+        Raises:
+            StoreError: if an earlier one could not be.
+        """
 
     def paid(self, account: str) -> Paid:
         """Return what was paid on `account`."""
@@ -181,7 +176,7 @@ class ResponseStore(StoredAnswers):
         call: StoredCall,
         *,
         account: str = "",
-        spend_usd: float = 0.0,
+        spend_usd: float | None = 0.0,
         patient: bool = False,
     ) -> Completion:
         """Keep a finished call; returns, once it is durable, the answer that the store has.
@@ -192,7 +187,7 @@ class ResponseStore(StoredAnswers):
         Args:
             call: The call.
             account: Whose request it was, see `paid`.
-            spend_usd: What was paid for it, also if another's answer stays.
+            spend_usd: Its price, also if another's answer stays; None if it is unknown.
             patient: It may wait a moment for others, to be written together with them.
 
         Raises:
@@ -205,6 +200,22 @@ class ResponseStore(StoredAnswers):
         stored = self.get(call.key)
         return stored if stored is not None else call.completion
 
+    async def pay(self, payment: Payment) -> None:
+        """Keep the payment for a request without a usable answer; it is durable on return.
+
+        Raises:
+            StoreError: if it could not be written.
+        """
+        await self._writer.submit(None, payment)
+
+    def check(self) -> None:
+        """See that answers can be kept.
+
+        Raises:
+            StoreError: if an earlier one could not be: another request would be paid in vain.
+        """
+        self._writer.check()
+
     def paid(self, account: str) -> Paid:
         """Return what was paid on `account`, by all processes, ever; also when this is closed.
 
@@ -214,11 +225,14 @@ class ResponseStore(StoredAnswers):
         with closing(reader):
             try:
                 row = reader.execute(
-                    "SELECT requests, spend FROM payments WHERE account = ?", (account,)
+                    "SELECT requests, spend, ifnull(unpriced, 0), ifnull(unanswered, 0),"
+                    " ifnull(most, 0), ifnull(unbounded, 0)"
+                    " FROM payments LEFT JOIN doubts USING (account) WHERE account = ?",
+                    (account,),
                 ).fetchone()
             except sqlite3.DatabaseError as error:
                 raise _unreadable(self.path, error) from error
-        return Paid(0, 0.0) if row is None else Paid(row[0], dollars(row[1]))
+        return (Sums() if row is None else Sums(*row)).paid
 
     def __len__(self) -> int:
         count: int = self._reader.execute("SELECT count(*) FROM responses").fetchone()[0]

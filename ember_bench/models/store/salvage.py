@@ -30,6 +30,7 @@ from ember_bench.models.store.sqlite import (
 from ember_bench.models.store.writer import (
     ANSWER_COLUMNS,
     APPLICATION_ID,
+    DOUBTS_SCHEMA,
     SCHEMA,
     SCHEMA_VERSION,
     StoredCall,
@@ -134,8 +135,10 @@ def _recover(damaged: Path, path: Path) -> None:
                 if len(numbers) > _AT_ONCE:  # draws of one prompt lie close together
                     del numbers[next(iter(numbers))]
             insert(target, "responses", [row_of(call, number, time.time())])
-        for payment in _payments(source):
-            target.execute("INSERT OR IGNORE INTO payments VALUES (?, ?, ?)", payment)
+        target.execute(DOUBTS_SCHEMA)
+        insert(target, "payments", _table(source, "account, requests, spend", "payments"))
+        names = "account, unpriced, unanswered, most, unbounded"
+        insert(target, "doubts", _table(source, names, "doubts"))
         target.execute("COMMIT")
 
 
@@ -200,8 +203,9 @@ def _call(source: sqlite3.Connection, row: tuple[Any, ...]) -> StoredCall | None
         return None
 
 
-def _payments(source: sqlite3.Connection) -> list[tuple[Any, ...]]:
+def _table(source: sqlite3.Connection, names: str, table: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a small table; none if it cannot be read, or is not there."""
     try:
-        return source.execute("SELECT account, requests, spend FROM payments").fetchall()
+        return source.execute(f"SELECT {names} FROM {table}").fetchall()  # noqa: S608 - ours
     except sqlite3.DatabaseError:
         return []

@@ -20,14 +20,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from ember_bench.errors import StoreError
+from ember_bench.models.store.payments import Payment, Sums, sums_of
 from ember_bench.models.store.sqlite import connect, is_damage, suspect
 from ember_bench.models.types import Completion, TokenLogprob, ToolCall, Usage
 
 APPLICATION_ID: Final = 0x454D4252  # "EMBR"
 SCHEMA_VERSION: Final = 2
-
-# Integers add up to the same sum in any order.
-_UNITS_PER_DOLLAR: Final = 10**12
 
 # A moment's wait makes few large commits of many small ones. It is worth it where the processor is
 # what calls wait for (it may be shared with other programs); where it is the models, whatever an
@@ -75,6 +73,16 @@ CREATE TABLE payments (
     spend INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+# What is not known of the payments; stores from before it are taken over.
+DOUBTS_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS doubts (
+    account TEXT PRIMARY KEY,
+    unpriced INTEGER NOT NULL,
+    unanswered INTEGER NOT NULL,
+    most INTEGER NOT NULL,
+    unbounded INTEGER NOT NULL
+) WITHOUT ROWID
+"""
 
 ANSWER_COLUMNS: Final = "text, finish_reason, usage, more, cost_usd, latency_seconds"
 
@@ -96,17 +104,10 @@ class StoredCall(msgspec.Struct, frozen=True, gc=False):
     completion: Completion
 
 
-class Payment(msgspec.Struct, frozen=True, gc=False):
-    """One request that was made, and what it cost."""
-
-    account: str
-    usd: float
-
-
 class Entry(NamedTuple):
-    """A call that is to be written, and who waits for it."""
+    """A payment to be written, with its call if that has a usable answer, and the waiter."""
 
-    call: StoredCall
+    call: StoredCall | None
     payment: Payment
     written: asyncio.Future[bool]
     patient: bool
@@ -169,7 +170,9 @@ class GroupCommit:
         self._connection.execute("PRAGMA wal_autocheckpoint = 10000")
         # The keys are random, so that beyond what one commit changes a larger cache saves nothing.
         self._connection.execute("PRAGMA cache_size = -8192")
+        self._connection.execute(DOUBTS_SCHEMA)
         self._prompts: dict[bytes, int] = {}
+        self._failure: StoreError | None = None
         self._waiting: Batch = []
         self._wake = threading.Condition()
         self._idle = False
@@ -177,14 +180,19 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._run, name="response-store", daemon=True)
         self._thread.start()
 
+    def check(self) -> None:
+        """Raise the `StoreError` of an earlier answer that could not be kept, if there is one."""
+        if self._failure is not None:
+            raise StoreError(str(self._failure)) from self._failure.__cause__
+
     def submit(
-        self, call: StoredCall, payment: Payment, *, patient: bool = False
+        self, call: StoredCall | None, payment: Payment, *, patient: bool = False
     ) -> asyncio.Future[bool]:
         """Have a call written; the future tells whether all of its batch was new.
 
         Args:
-            call: The call.
-            payment: What was paid for it.
+            call: The call; None for a payment without a usable answer.
+            payment: The payment for it.
             patient: It may wait for others, to be written together with them.
 
         Raises:
@@ -248,6 +256,8 @@ class GroupCommit:
                 suspect(self._path)
             problem = StoreError(f"{self._path}: an answer could not be stored: {outcome}")
             problem.__cause__ = outcome
+            if not _blames_data(outcome):
+                self._failure = problem
             outcome = problem
         _settle([entry.written for entry in batch], outcome)
 
@@ -262,8 +272,7 @@ class GroupCommit:
             new_prompts: dict[bytes, int] = {}
             texts: list[tuple[int, str]] = []
             rows = []
-            for entry in batch:
-                call = entry.call
+            for call in (entry.call for entry in batch if entry.call is not None):
                 digest = blake2b(call.messages.encode(), digest_size=16).digest()
                 number = self._prompts.get(digest) or new_prompts.get(digest)
                 if number is None:
@@ -272,12 +281,8 @@ class GroupCommit:
                 rows.append(row_of(call, number, now))
             insert(connection, "prompts", texts)
             new = insert(connection, "responses", rows)
-            for account, requests, spend in _sums([entry.payment for entry in batch]):
-                connection.execute(
-                    "INSERT INTO payments VALUES (?, ?, ?) ON CONFLICT (account) DO UPDATE SET"
-                    " requests = requests + excluded.requests, spend = spend + excluded.spend",
-                    (account, requests, spend),
-                )
+            for account, sums in sums_of(entry.payment for entry in batch).items():
+                _pay(connection, account, sums)
             connection.execute("COMMIT")
         except Exception as error:  # whatever it is, somebody waits to be told
             if connection.in_transaction:
@@ -287,27 +292,50 @@ class GroupCommit:
         for digest in list(self._prompts)[: max(0, len(self._prompts) - _PROMPTS_REMEMBERED)]:
             del self._prompts[digest]
         self._on_commit(before or 0, (before or 0) + new)
-        return new == len(batch)
+        return new == len(rows)
 
 
-def units(usd: float) -> int:
-    """Return a payment as an integer, for sums that do not depend on the order."""
-    return round(usd * _UNITS_PER_DOLLAR)
-
-
-def dollars(spend: int) -> float:
-    """Return a sum of `units` in US dollars."""
-    return spend / _UNITS_PER_DOLLAR
+def _pay(connection: sqlite3.Connection, account: str, sums: Sums) -> None:
+    connection.execute(
+        "INSERT INTO payments VALUES (?, ?, ?) ON CONFLICT (account) DO UPDATE SET"
+        " requests = requests + excluded.requests, spend = spend + excluded.spend",
+        (account, sums.requests, sums.spend),
+    )
+    if sums.unpriced or sums.unanswered:
+        connection.execute(
+            "INSERT INTO doubts VALUES (?, ?, ?, ?, ?) ON CONFLICT (account) DO UPDATE SET"
+            " unpriced = unpriced + excluded.unpriced,"
+            " unanswered = unanswered + excluded.unanswered,"
+            " most = most + excluded.most, unbounded = unbounded + excluded.unbounded",
+            (account, sums.unpriced, sums.unanswered, sums.most, sums.unbounded),
+        )
 
 
 def completion_of(row: Sequence[Any]) -> Completion:
     """Return the answer in a row of `ANSWER_COLUMNS`."""
     text, finish_reason, usage, more, cost_usd, latency = row
-    calls, logprobs = _decode_more(more) if more is not None else ((), ())
-    return Completion(text, _decode_usage(usage), finish_reason, cost_usd, latency, calls, logprobs)
+    rest = _decode_more(more) if more is not None else _NO_MORE
+    return Completion(
+        text,
+        _decode_usage(usage),
+        finish_reason,
+        cost_usd,
+        latency,
+        rest.tool_calls,
+        rest.logprobs,
+        rest.thoughts,
+    )
 
 
-_More = tuple[tuple[ToolCall, ...], tuple[TokenLogprob, ...]]
+class _More(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The parts of an answer that few have; rows of before have no thoughts."""
+
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+    thoughts: str = ""
+
+
+_NO_MORE: Final = _More()
 _decode_usage = msgspec.json.Decoder(Usage).decode
 _decode_more = msgspec.json.Decoder(_More).decode
 
@@ -315,22 +343,14 @@ _decode_more = msgspec.json.Decoder(_More).decode
 def row_of(call: StoredCall, prompt: int, created: float) -> tuple[Any, ...]:
     """Return the row of the table of responses."""
     done, more = call.completion, None
-    if done.tool_calls or done.logprobs:
-        more = msgspec.json.encode((done.tool_calls, done.logprobs)).decode()
+    if done.tool_calls or done.logprobs or done.thoughts:
+        rest = _More(done.tool_calls, done.logprobs, done.thoughts)
+        more = msgspec.json.encode(rest).decode()
     return (
         call.key, prompt, call.model, call.role, call.parameters, call.epoch, call.replica,
         call.draw, done.text, done.finish_reason, msgspec.json.encode(done.usage).decode(), more,
         done.cost_usd, done.latency_seconds, created,
     )  # fmt: skip
-
-
-def _sums(payments: Sequence[Payment]) -> list[tuple[str, int, int]]:
-    """Return (account, requests, spend) of some payments."""
-    found: dict[str, tuple[int, int]] = {}
-    for payment in payments:
-        requests, spend = found.get(payment.account, (0, 0))
-        found[payment.account] = (requests + 1, spend + units(payment.usd))
-    return [(account, *sums) for account, sums in found.items()]
 
 
 def _blames_data(error: Exception) -> bool:

@@ -10,10 +10,8 @@ import asyncio
 import select
 import socket
 import time
-import zlib
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote, urljoin, urlsplit
@@ -21,9 +19,10 @@ from urllib.parse import quote, urljoin, urlsplit
 from httptools import HttpParserError, HttpResponseParser
 
 from ember_bench.models.transport.connecting import Connector, Origin, basic
+from ember_bench.models.transport.reply import Reply, too_large
 
 if TYPE_CHECKING:
-    Answering = asyncio.Future["Reply"]
+    Answering = asyncio.Future[Reply]
 
 # As long as the SDKs keep a connection that is not used.
 _IDLE_SECONDS: Final = 5.0
@@ -46,86 +45,17 @@ PROBES: Final = tuple(
     if hasattr(socket, name)  # not every system has each
 )
 
-_GZIP: Final = 16 + zlib.MAX_WBITS
-
 _SAFE_IN_TARGETS: Final = "%/:=&?~+!$,;'@()*[]"
 
 
-class EncodingError(Exception):
-    """A body that is not compressed in the way that its header says."""
+# Of one answer, all that is no body: status, headers, trailers. Servers send a few thousands.
+_MOST_HEAD_BYTES: Final = 2**18
+# A body in chunks of one byte comes with five more for each.
+_MOST_AROUND_BYTE: Final = 16
 
 
-class Reply:
-    """A server's answer.
-
-    Args:
-        status: The HTTP status.
-        raw_headers: As they were sent.
-        body: The same.
-        most_bytes: No body is unpacked beyond it.
-    """
-
-    __slots__ = ("_body", "_most_bytes", "_raw_headers", "status")
-
-    def __init__(
-        self, status: int, raw_headers: list[tuple[bytes, bytes]], body: bytes, most_bytes: int
-    ) -> None:
-        self.status = status
-        self._raw_headers = raw_headers
-        self._body = body
-        self._most_bytes = most_bytes
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers, by lower-case name."""
-        return {n.decode("latin-1").lower(): v.decode("latin-1") for n, v in self._raw_headers}
-
-    @property
-    def content(self) -> bytes:
-        """The body, uncompressed.
-
-        Raises:
-            EncodingError: if it is not compressed as it is said to be.
-            ConnectionError: if it is larger than any answer.
-        """
-        content = self._body
-        for name, value in self._raw_headers:
-            if name.lower() == b"content-encoding":
-                for encoding in reversed(value.decode("latin-1").split(",")):
-                    content = _uncompressed(content, encoding.strip().lower(), self._most_bytes)
-        return content
-
-
-def _uncompressed(content: bytes, encoding: str, most_bytes: int) -> bytes:
-    try:
-        if encoding in ("gzip", "x-gzip"):
-            return _unpacked(content, _GZIP, most_bytes)
-        if encoding == "deflate":
-            with suppress(zlib.error):
-                return _unpacked(content, zlib.MAX_WBITS, most_bytes)
-            return _unpacked(content, -zlib.MAX_WBITS, most_bytes)  # as some servers have it
-    except (EOFError, zlib.error) as error:
-        raise EncodingError(f"not {encoding}: {error}") from None
-    if encoding in ("", "identity"):
-        return content
-    raise EncodingError(f"content-encoding: {encoding}")
-
-
-def _unpacked(content: bytes, window_bits: int, most_bytes: int) -> bytes:
-    unpacked = b""
-    while content:  # gzip may have several parts (RFC 1952, 2.2)
-        part = zlib.decompressobj(window_bits)
-        unpacked += part.decompress(content, most_bytes - len(unpacked) + 1)
-        if len(unpacked) > most_bytes:
-            raise _too_large(most_bytes)
-        if not part.eof:
-            raise EOFError("it is cut short")
-        content = part.unused_data.lstrip(b"\0") if window_bits == _GZIP else b""
-    return unpacked
-
-
-def _too_large(most_bytes: int) -> ConnectionError:
-    return ConnectionError(f"an answer of more than {most_bytes:,} bytes")
+class NotSentError(ConnectionError):
+    """A request that did not reach the server: there was no connection."""
 
 
 class _Connection(asyncio.Protocol):
@@ -134,6 +64,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._size = 0
+        self._received = 0
         self._parser = HttpResponseParser(self)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._answer: Answering | None = None
@@ -173,11 +104,11 @@ class _Connection(asyncio.Protocol):
     def ask(self, request: bytes) -> Answering:
         """Send a request; the future is its answer, or a `ConnectionError`."""
         self._headers, self._body, self._status = [], [], 0
-        self._size = 0
+        self._size = self._received = 0
         self._keep = False
         answer = asyncio.get_running_loop().create_future()
         if self._transport.is_closing():
-            answer.set_exception(ConnectionError("closed before anything was asked"))
+            answer.set_exception(NotSentError("closed before anything was asked"))
         else:
             self._answer = answer
             self._transport.write(request)
@@ -191,10 +122,14 @@ class _Connection(asyncio.Protocol):
         if self._answer is None:
             self._transport.abort()  # nobody asked
             return
+        self._received += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserError as error:
             self._break(ConnectionError(f"not HTTP: {error}"))
+            return
+        if self._received > _MOST_HEAD_BYTES + _MOST_AROUND_BYTE * self._size:
+            self._break(ConnectionError(f"headers of more than {_MOST_HEAD_BYTES:,} bytes"))
 
     def on_message_begin(self) -> None:
         if self._answer is None:
@@ -212,7 +147,7 @@ class _Connection(asyncio.Protocol):
             self._body.append(body)
         else:
             self._body.clear()
-            self._break(_too_large(self._most_bytes))
+            self._break(too_large(self._most_bytes))
 
     def on_message_complete(self) -> None:
         if self._status < 200:  # "100 Continue" and the like: the answer is yet to come
@@ -306,7 +241,7 @@ class Channel:
             connection = self._kept()
             if connection is None:
                 connection = _Connection(self._most_bytes)
-                await self._connector.connect(connection)
+                await self._connect(connection)
             self._busy.add(connection)
             try:
                 reply = await connection.ask(b"%b%d\r\n\r\n%b" % (head, len(body), body))
@@ -322,6 +257,14 @@ class Channel:
             else:
                 connection.abort()
             return reply
+
+    async def _connect(self, connection: _Connection) -> None:
+        try:
+            await self._connector.connect(connection)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise NotSentError(str(error)) from error
 
     def _kept(self) -> _Connection | None:
         """Return a connection that can be used again, the one that was used last."""

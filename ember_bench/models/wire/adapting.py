@@ -1,194 +1,27 @@
-"""What all adapters of providers' SDKs need: keys, addresses, options, errors in one form."""
+"""Settings and bodies that all adapters of providers read: keys, addresses, options, JSON."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import math
 import os
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from ember_bench.errors import ConfigError, Problem, ProviderError
+from ember_bench.errors import ConfigError, Problem
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.types import Image, ToolCall
+from ember_bench.models.wire.failures import NO_KEY, MalformedError
 from ember_bench.secrets import redacted, remember
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
-# Local servers need no key, but SDKs do not start without one.
-NO_KEY: Final = "no-key"
-
-# Beside 5xx. 529 is Anthropic's "overloaded"; a body that is too large stays too large.
-_RETRYABLE: Final = frozenset({408, 409, 429})
-
-_LONGEST_EXCERPT: Final = 300
 # Of an answer, unpacked: with pictures or log-probabilities some have a few millions.
 MOST_BYTES: Final = 64 * 2**20
-# Of one request; what claims more is no count, and sums of such do not fit into any database.
-_MOST_TOKENS: Final = 10**9
-
-
-class MalformedError(Exception):
-    """An answer that cannot be read.
-
-    Attributes:
-        reason: What is wrong with it.
-        content: What is to be quoted, if anything.
-    """
-
-    def __init__(self, reason: str, content: object = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.content = content
-
-
-class FailedError(Exception):
-    """The server took the request, and says in place of an answer that it failed.
-
-    Attributes:
-        said: The server's own words.
-        retryable: Whether the same request may succeed later.
-    """
-
-    def __init__(self, said: str, *, retryable: bool) -> None:
-        super().__init__(said)
-        self.said = said
-        self.retryable = retryable
-
-
-class WireErrors:
-    """Makes the `ProviderError`s of one model; none shows a secret.
-
-    Args:
-        model_id: Begins every message.
-        secrets: Return the texts that must not be seen; asked when there is an error.
-    """
-
-    def __init__(self, model_id: str, secrets: Callable[[], Iterable[str]]) -> None:
-        self._model_id = model_id
-        self._secrets = secrets
-
-    def status(
-        self,
-        status: int,
-        said: object,
-        headers: Mapping[str, str] | None = None,
-        *,
-        final: bool = False,
-    ) -> ProviderError:
-        """An HTTP status that is no success.
-
-        Args:
-            status: The HTTP status.
-            said: The server's own words, or whatever there is in their place.
-            headers: Of the response, for `Retry-After`.
-            final: Waiting does not help, whatever the status says (an exhausted budget's 429).
-        """
-        return ProviderError(
-            self._message(f"HTTP {status}: ", said),
-            retryable=is_retryable(status) and not final,
-            status=status,
-            retry_after=retry_after(headers or {}, time.time()),
-        )
-
-    def timeout(self) -> ProviderError:
-        """No answer in time."""
-        return ProviderError(self._message("no answer in time"), retryable=True)
-
-    def connection(self, error: BaseException) -> ProviderError:
-        """No connection, or one that broke; says the cause of `error` where it has one."""
-        return ProviderError(
-            self._message("connection failed: ", str(error.__cause__ or error)), retryable=True
-        )
-
-    def malformed(self, reason: str, content: object = "") -> ProviderError:
-        """An answer that cannot be read; `content` is quoted."""
-        return ProviderError(self._message(f"malformed answer, {reason}", content), retryable=True)
-
-    def unreadable(self, error: MalformedError | FailedError) -> ProviderError:
-        """An answer that was read, and is none."""
-        if isinstance(error, FailedError):
-            return self.other(error.said, retryable=error.retryable)
-        return self.malformed(error.reason, error.content)
-
-    def other(self, said: object, *, retryable: bool = False) -> ProviderError:
-        """Anything else."""
-        return ProviderError(self._message("", said), retryable=retryable)
-
-    def _message(self, reason: str, said: object = "") -> str:
-        # Secrets first: a shortened one would not be found any more.
-        quoted = _shortened(self._without_secrets(as_text(said)))
-        return f"{self._model_id}: {self._without_secrets(reason)}{quoted}"
-
-    def _without_secrets(self, text: str) -> str:
-        """Some servers quote the key that they refuse."""
-        for secret in self._secrets():
-            if secret and secret != NO_KEY:
-                text = text.replace(secret, "***")
-        return text
-
-
-def is_retryable(status: int) -> bool:
-    """Whether a request that was answered with this HTTP status may succeed later."""
-    return status in _RETRYABLE or status >= 500
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds that a response asks to wait, or None if it does not.
-
-    Args:
-        headers: Of the response, any case (`retry-after-ms`, or RFC 9110 `Retry-After`).
-        now: Seconds since the epoch, for a date in a response that does not say when it was sent.
-    """
-    milliseconds, value = headers.get("retry-after-ms"), headers.get("retry-after")
-    try:
-        seconds = float(milliseconds or "nan") / 1000
-        if not math.isfinite(seconds):
-            seconds = float(value or "nan")
-    except ValueError:
-        if (end := _timestamp(value)) is None:
-            return None
-        # The clock that the date is of is the server's.
-        sent = _timestamp(headers.get("date"))
-        seconds = end - (now if sent is None else sent)
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _timestamp(date: str | None) -> float | None:
-    """Return a date of HTTP in seconds since the epoch; None if it is none."""
-    try:
-        return parsedate_to_datetime(date or "").timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def as_text(content: object) -> str:
-    """Return a body, an SDK's object or an error as one line of text."""
-    if isinstance(content, str):
-        text = content
-    elif isinstance(content := plain(content), dict | list):
-        text = json.dumps(content)
-    else:
-        text = str(content)
-    return " ".join(text.split())
-
-
-def plain(made: Any) -> Any:
-    """Return an SDK's object as the JSON that it was made of; anything else as it is."""
-    if (dump := getattr(made, "model_dump", None)) is None:
-        return made
-    return dump(mode="json", exclude_unset=True, warnings=False)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_EXCERPT else text[:_LONGEST_EXCERPT] + "..."
 
 
 def find_key(
@@ -318,18 +151,6 @@ def body_of(content: bytes) -> Any:
         return decoded(content)
     except MalformedError:
         return content.decode(errors="replace").strip()
-
-
-def field(value: Any, name: str) -> Any:
-    """Return a field of a JSON object; None if it is missing, or there is no object."""
-    return value.get(name) if isinstance(value, dict) else None
-
-
-def token_count(details: Any, name: str) -> int:
-    """Return a number of tokens in an answer; 0 where the server does not say, or none can be."""
-    count = field(details, name)
-    # A bool is an int, and would not be read back as one.
-    return count if type(count) is int and 0 < count <= _MOST_TOKENS else 0
 
 
 async def bound_answer(response: Any) -> None:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.errors import ConfigError
 from ember_bench.models.schemas import is_free_form
-from ember_bench.models.types import Completion, Message, ToolCall, Usage
-from ember_bench.models.wire.adapting import (
-    MalformedError,
-    WireErrors,
-    field,
-    token_count,
-    tool_arguments,
-)
+from ember_bench.models.types import Completion, Message, ToolCall
+from ember_bench.models.wire.adapting import tool_arguments
+from ember_bench.models.wire.contents import joined, stated_error, written_thoughts
+from ember_bench.models.wire.counts import anthropic_usage, field, metered, stated_usd
+from ember_bench.models.wire.endings import Endings
+from ember_bench.models.wire.failures import MalformedError, WireErrors, stated_failure
 from ember_bench.models.wire.thoughts import id_with, split_id
 
 if TYPE_CHECKING:
@@ -30,18 +28,19 @@ LACKS: Final[Mapping[Feature, str]] = {"seed": "", "top_logprobs": ""}
 _LEAST_THINKING_TOKENS: Final = 1024
 _MOST_TEMPERATURE: Final = 1.0
 
-# A limit of the account: it answers with 429, and no waiting helps.
-_SPENT: Final = frozenset({"contract_spend_limit_reached", "enforced_spend_limit_reached"})
-
 _THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
 
-_FINISH_REASONS: Final = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-}
+ENDINGS: Final = Endings(
+    ours={
+        "end_turn": "stop",
+        "stop_sequence": "stop",
+        "max_tokens": "length",
+        "model_context_window_exceeded": "length",
+        "tool_use": "tool_calls",
+        "refusal": "refusal",
+    },
+    explain_nothing=frozenset({"length", "refusal"}),
+)
 
 
 def refused_values(asked: SamplingParameters) -> Iterator[str]:
@@ -191,50 +190,61 @@ def _content(message: Message, model_id: str) -> str | list[dict[str, Any]]:
 
 
 def completion(answer: Any) -> Completion:
-    """Return what the model answered.
+    """Return the model's answer.
 
     Args:
         answer: The body, parsed; any field may be missing or of any type.
 
     Raises:
-        MalformedError: if it cannot be read.
+        UnreadableError: if there is no answer in it.
     """
+    usage = field(answer, "usage")
+    return metered(anthropic_usage(usage), stated_usd(usage), lambda: _completion(answer))
+
+
+def _completion(answer: Any) -> Completion:
+    if error := stated_error(answer):
+        raise stated_failure(error)
     content, said = field(answer, "content"), field(answer, "stop_reason")
+    if isinstance(content, str):  # as some servers have it
+        content = [{"type": "text", "text": content}]
     if not isinstance(content, list):
         raise MalformedError("no content in it: ", answer)
-    text, calls = "", []
-    thoughts: list[Any] = []
+    text, calls, thoughts = "", [], []
+    before_call: list[Any] = []
     for block in content:
         kind = field(block, "type")
         if kind == "text":
             text += _text(block)
         elif kind == "tool_use":
-            calls.append(_call(block, thoughts))
-            thoughts = []
+            calls.append(_call(block, before_call))
+            before_call = []
         elif not isinstance(kind, str):
             raise MalformedError("a block of no type in it")
         elif kind in _THOUGHTS:
-            thoughts.append(block)
-    if not isinstance(said, str):
-        if not text and not calls:
-            raise MalformedError("nothing in it, and no reason for that")
-        said = "unknown"
-    reason = _FINISH_REASONS.get(said, said)
-    if reason == "refusal" and not text:
+            before_call.append(block)
+            thoughts.append(written_thoughts(field(block, "thinking")))
+    refusal = ""
+    if said == "refusal" and not text:
         why = field(field(answer, "stop_details"), "explanation")
-        text = why if isinstance(why, str) else ""
-    usage = _usage(field(answer, "usage"))
-    return Completion(text, usage, reason, tool_calls=tuple(calls))
+        refusal = why if isinstance(why, str) else ""
+    return ENDINGS.completion(
+        said,
+        text,
+        refusal=refusal,
+        calls=tuple(calls),
+        thoughts=joined(thoughts),
+        stopped=said == "stop_sequence",
+    )
 
 
 def refusal(
     errors: WireErrors, status: int, headers: Mapping[str, str], body: Any
 ) -> ProviderError:
     """Return the error for a status that is no success; `body` is parsed, or text if no JSON."""
-    error = field(body, "error")
-    said, code = field(error, "message"), field(field(error, "details"), "error_code")
+    said = field(field(body, "error"), "message")
     said = said if isinstance(said, str) and said else body
-    return errors.status(status, said, headers, final=str(code) in _SPENT)
+    return errors.status(status, said, headers, body=body)
 
 
 def _text(block: Any) -> str:
@@ -251,20 +261,3 @@ def _call(block: Any, thoughts: list[Any]) -> ToolCall:
         raise MalformedError("a tool call that cannot be read")
     own = call_id if isinstance(call_id, str) else ""
     return ToolCall(id_with(own, thoughts), name, json.dumps(written))
-
-
-def _usage(usage: Any) -> Usage:
-    """Return the tokens as counted by the server, 0 where it does not say.
-
-    Anthropic's input tokens are those that neither came from its cache nor went into it.
-    """
-    read = token_count(usage, "cache_read_input_tokens")
-    written = token_count(usage, "cache_creation_input_tokens")
-    details = field(usage, "output_tokens_details")
-    return Usage(
-        token_count(usage, "input_tokens") + read + written,
-        token_count(usage, "output_tokens"),
-        read,
-        token_count(details, "thinking_tokens"),
-        written,
-    )

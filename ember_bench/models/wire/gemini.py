@@ -13,8 +13,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.errors import ConfigError
-from ember_bench.models.types import Completion, TokenLogprob, ToolCall, Usage
-from ember_bench.models.wire.adapting import MalformedError, WireErrors, tool_arguments
+from ember_bench.models.types import Completion, TokenLogprob, ToolCall
+from ember_bench.models.wire.adapting import tool_arguments
+from ember_bench.models.wire.contents import stated_error
+from ember_bench.models.wire.counts import field, gemini_usage, metered, stated_usd
+from ember_bench.models.wire.endings import Endings
+from ember_bench.models.wire.failures import MalformedError, WireErrors, stated_failure
 
 if TYPE_CHECKING:
     from ember_bench.errors import ProviderError
@@ -27,34 +31,32 @@ _MOST_TEMPERATURE: Final = 2.0
 _MOST_LOGPROBS: Final = 20
 _MOST_SEED: Final = 2**31 - 1
 
-_FINISH_REASONS: Final = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    "CONTINUATION": "length",
-    **dict.fromkeys(
-        (
-            "SAFETY",
-            "RECITATION",
-            "LANGUAGE",
-            "BLOCKLIST",
-            "PROHIBITED_CONTENT",
-            "SPII",
-            "ESCALATION",
-            "MODEL_ARMOR",
-            "PUP_LIMITED_DISABLED",
-            "IMAGE_SAFETY",
-            "IMAGE_PROHIBITED_CONTENT",
-            "IMAGE_RECITATION",
+ENDINGS: Final = Endings(
+    ours={
+        "stop": "stop",
+        "max_tokens": "length",
+        "continuation": "length",
+        **dict.fromkeys(
+            (
+                "safety",
+                "recitation",
+                "language",
+                "blocklist",
+                "prohibited_content",
+                "spii",
+                "escalation",
+                "model_armor",
+                "pup_limited_disabled",
+                "image_safety",
+                "image_prohibited_content",
+                "image_recitation",
+            ),
+            "content_filter",
         ),
-        "content_filter",
-    ),
-}
-
-# An answer that was cut off before its first word is an answer all the same.
-_MAY_BE_EMPTY: Final = frozenset({"length", "content_filter"})
-
-# Reasons that do not explain why there is nothing: such an answer is asked for again.
-_MUST_HAVE_TEXT: Final = frozenset({"stop", "other", "finish_reason_unspecified", "unknown"})
+    },
+    explain_nothing=frozenset({"length", "content_filter"}),
+    failed=frozenset({"other", "no_image", "image_other"}),
+)
 
 # Gemini 3 refuses a call that comes back without what it had thought before it, so that travels in
 # the call's id, behind this mark.
@@ -208,48 +210,56 @@ def _split_id(call_id: str) -> tuple[dict[str, str], bytes]:
     return field, base64.urlsafe_b64decode(signature.replace("+", "-").replace("/", "_"))
 
 
-def completion(answer: Any) -> Completion:
-    """Return what the model answered.
+def completion(answer: Any, *, stops: bool = False) -> Completion:
+    """Return the model's answer.
 
     Args:
         answer: The body, parsed; any field may be missing or of any type.
+        stops: Whether the request had stop sequences, which may end an answer at once.
 
     Raises:
-        MalformedError: if it cannot be read.
+        UnreadableError: if there is no answer in it.
     """
+    usage = field(answer, "usageMetadata")
+    return metered(gemini_usage(usage), stated_usd(usage), lambda: _completion(answer, stops))
+
+
+def _completion(answer: Any, stops: bool) -> Completion:
     body = _object(answer)
-    usage, candidates = _usage(_object(body.get("usageMetadata"))), body.get("candidates")
+    if error := stated_error(body):
+        raise stated_failure(error)
+    candidates = body.get("candidates")
     if not isinstance(candidates, list) or not candidates:
         if isinstance(_object(body.get("promptFeedback")).get("blockReason"), str):
-            return Completion("", usage, "content_filter")
+            return Completion("", finish_reason="content_filter")
         raise MalformedError("no candidates in it: ", answer)
     candidate = _object(candidates[0])
-    said = candidate.get("finishReason")
-    said = said if isinstance(said, str) else "unknown"
-    reason = _FINISH_REASONS.get(said, said.lower())
-    text, calls = _read_parts(_object(candidate.get("content")).get("parts"))
-    if text is None and not calls and reason in _MUST_HAVE_TEXT:
-        raise MalformedError(f"no text in it, finish reason {said!r}")
-    if calls and reason not in _MAY_BE_EMPTY:
-        # Gemini says `STOP`, and other servers other things.
-        reason = "tool_calls"
-    logprobs = _logprobs(_object(candidate.get("logprobsResult")))
-    return Completion(text or "", usage, reason, tool_calls=calls, logprobs=logprobs)
+    text, thoughts, calls = _read_parts(_object(candidate.get("content")).get("parts"))
+    return ENDINGS.completion(
+        candidate.get("finishReason"),
+        text,
+        calls=calls,
+        thoughts=thoughts,
+        logprobs=_logprobs(_object(candidate.get("logprobsResult"))),
+        stopped=stops,
+    )
 
 
-def _read_parts(parts: Any) -> tuple[str | None, tuple[ToolCall, ...]]:
-    text: str | None = None
+def _read_parts(parts: Any) -> tuple[str, str, tuple[ToolCall, ...]]:
+    """Return the text, the thoughts and the tool calls of an answer's parts."""
+    text, thoughts = "", ""
     calls: list[ToolCall] = []
     for part in map(_object, parts if isinstance(parts, list) else ()):
-        if part.get("thought") is True:
-            continue
         if "text" in part:
             if not isinstance(part["text"], str):
                 raise MalformedError("a text that is none in it")
-            text = (text or "") + part["text"]
+            if part.get("thought") is True:
+                thoughts += part["text"]
+            else:
+                text += part["text"]
         elif "functionCall" in part:
             calls.append(_call(part, len(calls)))
-    return text, tuple(calls)
+    return text, thoughts, tuple(calls)
 
 
 def _call(part: Mapping[str, Any], place: int) -> ToolCall:
@@ -285,36 +295,6 @@ def _logprob(entry: Any) -> tuple[str, float] | None:
     return token, float(value)
 
 
-def _usage(counts: Mapping[str, Any]) -> Usage:
-    """Return the tokens as counted by the server, 0 where it does not say.
-
-    Gemini's count of the candidates leaves out what was thought, and its count of the prompt what
-    its own tools added. The total has both: it tells them where an SDK does not know their names.
-    """
-    sent = _count(counts, "promptTokenCount") + _count(counts, "toolUsePromptTokenCount")
-    received, total = _count(counts, "candidatesTokenCount"), _count(counts, "totalTokenCount")
-    thought = _count(counts, "thoughtsTokenCount") or max(0, total - sent - received)
-    return Usage(
-        sent,
-        received + thought,
-        min(_count(counts, "cachedContentTokenCount"), sent),
-        thought,
-        0,
-        min(_audio(counts.get("promptTokensDetails")), sent),
-        min(_audio(counts.get("candidatesTokensDetails")), received),
-    )
-
-
-def _audio(details: Any) -> int:
-    found = map(_object, details if isinstance(details, list) else ())
-    return sum(_count(entry, "tokenCount") for entry in found if entry.get("modality") == "AUDIO")
-
-
-def _count(counts: Mapping[str, Any], name: str) -> int:
-    count = counts.get(name)
-    return count if isinstance(count, int) and count > 0 else 0
-
-
 def refusal(
     errors: WireErrors, status: int, said: object, headers: Mapping[str, str], body: Any
 ) -> ProviderError:
@@ -323,22 +303,18 @@ def refusal(
     Args:
         errors: Of the model.
         status: The HTTP status.
-        said: For bodies that say nothing themselves.
+        said: For bodies without a message.
         headers: Of the response.
         body: The response, parsed. How long to wait stands in it, and only rarely in a header.
     """
     error = _object(_object(body[0] if isinstance(body, list) and body else body).get("error"))
     message, details = error.get("message"), error.get("details")
-    spent = False
     for detail in map(_object, details if isinstance(details, list) else ()):
         kind = str(detail.get("@type")).rpartition(".")[2]
         if kind == "RetryInfo" and "retry-after" not in headers:
             headers = {"retry-after": str(detail.get("retryDelay")).removesuffix("s")}
-        elif kind == "QuotaFailure":
-            # What is left for the day is nothing, and no waiting helps.
-            spent = spent or "PerDay" in json.dumps(detail.get("violations"))
     said = message if isinstance(message, str) and message else said
-    return errors.status(status, said, headers, final=spent)
+    return errors.status(status, said, headers, body=body)
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -8,14 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.models.schemas import is_strict
-from ember_bench.models.types import Completion, TokenLogprob, ToolCall, Usage
-from ember_bench.models.wire.adapting import (
-    MalformedError,
-    WireErrors,
-    data_url,
-    field,
-    token_count,
-)
+from ember_bench.models.types import Completion, TokenLogprob, ToolCall
+from ember_bench.models.wire.adapting import data_url
+from ember_bench.models.wire.contents import content, stated_error, written_thoughts
+from ember_bench.models.wire.counts import field, metered, openai_usage, stated_usd
+from ember_bench.models.wire.endings import Endings
+from ember_bench.models.wire.failures import MalformedError, WireErrors, stated_failure
 
 if TYPE_CHECKING:
     from ember_bench.errors import ProviderError
@@ -25,8 +23,47 @@ if TYPE_CHECKING:
 
 LACKS: Final[Mapping[Feature, str]] = {"thinking_tokens": "use reasoning_effort"}
 
-# An answer that was cut off before its first word is an answer all the same.
-_MAY_BE_EMPTY: Final = frozenset({"length", "content_filter"})
+ENDINGS: Final = Endings(
+    ours={
+        "stop": "stop",
+        "complete": "stop",
+        "end_turn": "stop",
+        "eos": "stop",
+        "eos_token": "stop",
+        "stop_sequence": "stop",
+        "length": "length",
+        "max_length": "length",
+        "max_output_tokens": "length",
+        "max_tokens": "length",
+        "model_context_window_exceeded": "length",
+        "model_length": "length",
+        "content_filter": "content_filter",
+        "content_filtered": "content_filter",
+        "error_toxic": "content_filter",
+        "guardrail_intervened": "content_filter",
+        "prohibited_content": "content_filter",
+        "recitation": "content_filter",
+        "safety": "content_filter",
+        "sensitive": "content_filter",
+        "refusal": "refusal",
+        "function_call": "tool_calls",
+        "tool_calls": "tool_calls",
+        "tool_use": "tool_calls",
+    },
+    explain_nothing=frozenset({"length", "content_filter", "refusal"}),
+)
+
+# In a choice: the stop sequence that ended it (vLLM, SGLang).
+_MATCHED_STOPS: Final = ("stop_reason", "matched_stop")
+
+# In a message: DeepSeek's and vLLM's, OpenRouter's, Ollama's, litellm's.
+_THOUGHTS: Final = (
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "reasoning_details",
+    "thinking_blocks",
+)
 
 # What OpenAI writes for a token that is very unlikely; no JSON has minus infinity.
 _LEAST_LOGPROB: Final = -9999.0
@@ -115,54 +152,70 @@ def _tool(tool: ToolDefinition) -> dict[str, Any]:
     return {"type": "function", "function": {**function, **strict}}
 
 
-def completion(answer: Any) -> Completion:
-    """Return what the model answered.
+def completion(answer: Any, *, stops: bool = False) -> Completion:
+    """Return the model's answer.
 
     Args:
         answer: The body, parsed; any field may be missing or of any type.
+        stops: Whether the request had stop sequences, which may end an answer at once.
 
     Raises:
-        MalformedError: if it cannot be read.
+        UnreadableError: if there is no answer in it.
     """
+    usage = field(answer, "usage")
+    return metered(openai_usage(usage), stated_usd(usage), lambda: _completion(answer, stops))
+
+
+def _completion(answer: Any, stops: bool) -> Completion:
+    if error := stated_error(answer):
+        raise stated_failure(error)
     choices = field(answer, "choices")
     if not isinstance(choices, list) or not choices:
+        if isinstance(field(answer, "message"), str):
+            raise stated_failure(answer)
         raise MalformedError("no choices in it: ", answer)
-    message = field(choices[0], "message")
-    text, reason = field(message, "content"), field(choices[0], "finish_reason")
-    reason = reason if isinstance(reason, str) else "unknown"
-    calls = tuple(_tool_calls(field(message, "tool_calls")))
-    if text is None and isinstance(refusal := field(message, "refusal"), str):
-        text, reason = refusal, "refusal"
-    if text is None and (calls or reason in _MAY_BE_EMPTY):
-        text = ""
-    if not isinstance(text, str):
-        raise MalformedError(f"no text in it, finish reason {reason!r}")
-    if calls and reason not in _MAY_BE_EMPTY:
-        # Some servers say `stop` or `function_call`.
-        reason = "tool_calls"
-    logprobs = field(field(choices[0], "logprobs"), "content")
-    return Completion(
-        text,
-        _usage(field(answer, "usage")),
-        reason,
-        tool_calls=calls,
-        logprobs=token_logprobs(logprobs),
+    choice = choices[0]
+    message = field(choice, "message")
+    if error := field(choice, "error") or field(message, "error"):
+        raise stated_failure(error)
+    said = content(field(message, "content"))
+    refusal = field(message, "refusal")
+    matched = (field(choice, name) for name in _MATCHED_STOPS)
+    return ENDINGS.completion(
+        field(choice, "finish_reason"),
+        said.text,
+        refusal=said.refusal or (refusal if isinstance(refusal, str) else ""),
+        calls=tuple(_tool_calls(message)),
+        thoughts=said.thoughts or _thoughts(message),
+        logprobs=token_logprobs(field(field(choice, "logprobs"), "content")),
+        stopped=stops or any(isinstance(stop, str) for stop in matched),
     )
+
+
+def _thoughts(message: Any) -> str:
+    """Return thoughts that stand beside the content, under one of the names that servers use."""
+    for name in _THOUGHTS:
+        if thoughts := written_thoughts(field(message, name)):
+            return thoughts
+    return ""
 
 
 def refusal(
     errors: WireErrors, status: int, headers: Mapping[str, str], body: Any
 ) -> ProviderError:
     """Return the error for a status that is no success; `body` is parsed, or text if no JSON."""
-    error = field(body, "error") or body
+    # Google's servers put an object of this form into a list.
+    told = body[0] if isinstance(body, list) and body else body
+    error = field(told, "error") or told
     said = field(error, "message")
-    # An exhausted budget answers with 429 too, and no waiting helps.
-    final = field(error, "code") == "insufficient_quota"
     said = said if isinstance(said, str) and said else error
-    return errors.status(status, said, headers, final=final)
+    return errors.status(status, said, headers, body=body)
 
 
-def _tool_calls(calls: Any) -> Iterator[ToolCall]:
+def _tool_calls(message: Any) -> Iterator[ToolCall]:
+    calls, older = field(message, "tool_calls"), field(message, "function_call")
+    if not calls and isinstance(older, dict):
+        calls = [{"function": older}]
     for call in calls if isinstance(calls, list) else ():
         function = field(call, "function")
         yield tool_call(
@@ -203,20 +256,3 @@ def _logprob(entry: Any) -> tuple[str, float] | None:
     if not isinstance(token, str) or not isinstance(value, int | float) or math.isnan(value):
         return None
     return token, max(float(value), _LEAST_LOGPROB)
-
-
-def _usage(usage: Any) -> Usage:
-    """Return the tokens as counted by the server, 0 where it does not say."""
-    sent, received = token_count(usage, "prompt_tokens"), token_count(usage, "completion_tokens")
-    inside = field(usage, "prompt_tokens_details")
-    outside = field(usage, "completion_tokens_details")
-    cached = min(token_count(inside, "cached_tokens"), sent)
-    return Usage(
-        sent,
-        received,
-        cached,
-        token_count(outside, "reasoning_tokens"),
-        min(token_count(inside, "cache_write_tokens"), sent - cached),
-        min(token_count(inside, "audio_tokens"), sent),
-        token_count(outside, "audio_tokens"),
-    )

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ember_bench.models.schemas import is_strict
-from ember_bench.models.types import Completion, TokenLogprob, ToolCall, Usage
-from ember_bench.models.wire.adapting import (
-    FailedError,
-    MalformedError,
-    data_url,
-    field,
-    token_count,
-)
+from ember_bench.models.types import Completion, TokenLogprob, ToolCall
+from ember_bench.models.wire.adapting import data_url
+from ember_bench.models.wire.contents import content, joined, stated_error, written_thoughts
+from ember_bench.models.wire.counts import field, metered, openai_usage, stated_usd
+from ember_bench.models.wire.endings import Endings
+from ember_bench.models.wire.failures import MalformedError, stated_failure
 from ember_bench.models.wire.openai_chat import token_logprobs, tool_call
 from ember_bench.models.wire.thoughts import id_with, split_id
 
@@ -30,8 +28,16 @@ LACKS: Final[Mapping[Feature, str]] = {
     "seed": "use `options: {api: chat}`",
 }
 
-_MAY_PASS: Final = frozenset({"server_error", "rate_limit_exceeded"})
-_CUT_OFF: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
+ENDINGS: Final = Endings(
+    ours={
+        "completed": "stop",
+        "max_output_tokens": "length",
+        "content_filter": "content_filter",
+    },
+    explain_nothing=frozenset({"length", "content_filter", "refusal"}),
+)
+# A response that is queued or in progress has no answer yet, and is not asked for again by its id.
+_FAILED: Final = ("failed", "cancelled", "queued", "in_progress")
 
 
 def arguments(request: Request, reasoning_effort: str | None) -> dict[str, Any]:
@@ -117,41 +123,38 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
 
 
 def completion(answer: Any) -> Completion:
-    """Return what the model answered.
+    """Return the model's answer.
 
     Args:
         answer: The body, parsed; any field may be missing or of any type.
 
     Raises:
-        MalformedError: if it cannot be read.
-        FailedError: if the server says so.
+        UnreadableError: if there is no answer in it.
     """
-    status = field(answer, "status")
-    if status == "failed":
-        failure = field(answer, "error")
-        code, said = field(failure, "code"), field(failure, "message")
-        said = f"failed: {said or code or 'no reason given'}"
-        raise FailedError(said, retryable=str(code) in _MAY_PASS)
-    output = field(answer, "output")
+    usage = field(answer, "usage")
+    return metered(openai_usage(usage), stated_usd(usage), lambda: _completion(answer))
+
+
+def _completion(answer: Any) -> Completion:
+    status, output = field(answer, "status"), field(answer, "output")
+    error = stated_error(answer)
+    if error or status in _FAILED:
+        said = error or f"no reason given, status {status!r}"
+        raise stated_failure(said, "failed: " if status == "failed" else "")
     if not isinstance(output, list):
+        if isinstance(field(answer, "message"), str):
+            raise stated_failure(answer)
         raise MalformedError("no output in it: ", answer)
-    contents = [part for item in output if _type(item) == "message" for part in _parts(item)]
-    texts = [said for p in contents if isinstance(said := field(p, "text"), str)]
-    refusals = [said for p in contents if isinstance(said := field(p, "refusal"), str)]
-    calls = tuple(_tool_calls(output))
-    reason = _finish_reason(answer, status)
-    if calls and reason == "stop":
-        reason = "tool_calls"
-    if refusals and not texts:
-        texts, reason = refusals, "refusal"
-    if not texts and not calls and reason not in _CUT_OFF.values():
-        raise MalformedError(f"no text in it, status {status!r}")
-    return Completion(
-        "".join(texts),
-        _usage(field(answer, "usage")),
-        reason,
-        tool_calls=calls,
-        logprobs=tuple(_logprobs(contents)),
+    parts = [part for item in output if _type(item) == "message" for part in _parts(item)]
+    said = content(parts)
+    thoughts = (written_thoughts(item) for item in output if _type(item) == "reasoning")
+    return ENDINGS.completion(
+        _ending(answer, status, is_empty=not said.text),
+        said.text,
+        refusal=said.refusal,
+        calls=tuple(_tool_calls(output)),
+        thoughts=joined((*thoughts, said.thoughts)),
+        logprobs=tuple(_logprobs(parts)),
     )
 
 
@@ -185,24 +188,11 @@ def _logprobs(contents: list[Any]) -> Iterator[TokenLogprob]:
         yield from token_logprobs(field(part, "logprobs"))
 
 
-def _finish_reason(answer: Any, status: Any) -> str:
+def _ending(answer: Any, status: Any, *, is_empty: bool) -> Any:
     if status == "incomplete":
-        # Not every server says why.
         reason = field(field(answer, "incomplete_details"), "reason")
-        return _CUT_OFF.get(reason, reason) if isinstance(reason, str) else "length"
-    return "stop" if status in ("completed", None) else str(status)
-
-
-def _usage(usage: Any) -> Usage:
-    """Return the tokens as counted by the server, 0 where it does not say."""
-    sent, received = token_count(usage, "input_tokens"), token_count(usage, "output_tokens")
-    inside = field(usage, "input_tokens_details")
-    outside = field(usage, "output_tokens_details")
-    cached = min(token_count(inside, "cached_tokens"), sent)
-    return Usage(
-        sent,
-        received,
-        cached,
-        token_count(outside, "reasoning_tokens"),
-        min(token_count(inside, "cache_write_tokens"), sent - cached),
-    )
+        if isinstance(reason, str):
+            return reason
+        # Not every server says why. A part of a text was cut off; nothing at all is not explained.
+        return status if is_empty else "max_output_tokens"
+    return "completed" if status is None else status

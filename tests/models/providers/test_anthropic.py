@@ -309,9 +309,6 @@ class TestAnswer:
     def test_servers_that_count_less_are_understood(self, usage: Any) -> None:
         assert read(usage=usage).usage == Usage()
 
-    def test_saying_nothing_is_an_answer(self) -> None:
-        assert read(content=[]) == Completion("", Usage(7, 2))
-
     def test_a_refusal_without_words_has_its_explanation_as_text(self) -> None:
         details = {"type": "refusal", "category": "bio", "explanation": "Not this."}
         for given, text in ((details, "Not this."), (None, "")):

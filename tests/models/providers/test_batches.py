@@ -23,7 +23,7 @@ from ember_bench.models.call import Call, Request
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.strand import Strand, TrialContext
-from ember_bench.models.types import Message, Usage
+from ember_bench.models.types import Message, UnusableAnswerError, Usage
 from ember_bench.registry import Cards
 from tests.support.batches import BatchServer
 from tests.support.loopback import Fault
@@ -117,6 +117,12 @@ class TestAnswers:
         assert first.finish_reason == "stop"
         assert first.latency_seconds is None
         assert len(server.batches) == 1
+
+    def test_that_are_empty_may_be_asked_again_and_were_paid(self, kind: str) -> None:
+        with BatchServer(lambda prompt: "") as server:
+            for outcome in ended(kind, server):
+                assert isinstance(outcome, UnusableAnswerError)
+                assert (outcome.retryable, outcome.usage) == (True, Usage(30, 20))
 
     @pytest.mark.parametrize("in_file", [False, True])
     @pytest.mark.parametrize("keyless", [False, True])

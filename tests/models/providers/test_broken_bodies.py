@@ -81,11 +81,5 @@ def test_it_is_an_answer_that_can_be_kept_or_an_error_of_the_provider(adapter: A
     for answer in answers:
         plain = msgspec.to_builtins(answer)
         assert msgspec.convert(plain, Completion) == answer
-        assert min(answer.usage.input_tokens, answer.usage.output_tokens) >= 0
-
-
-def test_a_count_that_is_a_truth_is_none() -> None:
-    from ember_bench.models.wire.adapting import token_count
-
-    assert token_count({"input_tokens": True}, "input_tokens") == 0
-    assert token_count({"input_tokens": 1}, "input_tokens") == 1
+        counted = (answer.usage.input_tokens, answer.usage.output_tokens)
+        assert all(tokens is None or tokens >= 0 for tokens in counted)

@@ -176,11 +176,12 @@ class TestAnswer:
         "completion",
         [
             Completion("Paris.", Usage(7, 2)),
-            Completion("", Usage(7, 1)),
             Completion('é 漢字 🜚 \u2028 "\\', Usage(7, 9)),
             Completion("Par", Usage(7, 1), "length"),
             Completion("Paris.", Usage(100, 40, 64)),
             Completion("Paris.", Usage(100, 40, 64, 30)),
+            Completion("Paris."),
+            Completion("Paris.", Usage(7, 9), thoughts="The capital of France."),
             Completion("I cannot.", Usage(7, 3), "refusal"),
         ],
         ids=label,
@@ -188,6 +189,8 @@ class TestAnswer:
     def test_comes_back_as_it_was_given(self, adapter: Adapter, completion: Completion) -> None:
         if completion.finish_reason == "refusal":
             completion = msgspec.structs.replace(completion, finish_reason=adapter.refusal)
+        if not adapter.gives_thoughts:
+            completion = msgspec.structs.replace(completion, thoughts="")
         assert answered(adapter, completion) == completion
 
     @pytest.mark.parametrize("text", ["", "Let me look."])

@@ -111,8 +111,8 @@ class TestUsage:
         usage = answered(answer({"text": "ok"}, usageMetadata=counts)).usage
         assert (usage.input_audio_tokens, usage.output_audio_tokens) == (7, 7)
 
-    @pytest.mark.parametrize("counts", [None, {}, {"promptTokenCount": "7"}, [1]])
-    def test_servers_that_do_not_count_are_understood(self, counts: Any) -> None:
+    @pytest.mark.parametrize("counts", [None, {}, {"promptTokenCount": "seven"}, [1]])
+    def test_counts_that_are_missing_or_unreadable_are_unknown(self, counts: Any) -> None:
         assert answered(answer({"text": "ok"}, usageMetadata=counts)).usage == Usage()
 
 
@@ -129,19 +129,16 @@ class TestFinishReasons:
     def test_so_is_a_question_that_was_blocked(self, reason: str) -> None:
         counts = {"promptTokenCount": 8, "totalTokenCount": 8}
         completion = answered({"promptFeedback": {"blockReason": reason}, "usageMetadata": counts})
-        assert completion == Completion("", Usage(8), "content_filter")
-
-    def test_what_the_model_spoilt_itself_is_its_answer_in_the_providers_words(self) -> None:
-        completion = answered({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}]})
-        assert (completion.text, completion.finish_reason) == ("", "malformed_function_call")
+        assert completion == Completion("", Usage(8, 0), "content_filter")
 
     @pytest.mark.parametrize("reason", ["STOP", "OTHER", None])
     def test_nothing_without_a_reason_is_asked_for_again(self, reason: str | None) -> None:
         assert failure(json_reply(answer(reason=reason))).retryable
 
-    def test_thoughts_are_no_part_of_the_answer(self) -> None:
+    def test_thoughts_stand_beside_the_answer(self) -> None:
         parts = ({"text": "Hm.", "thought": True}, {"text": "Par"}, {"text": "is."})
-        assert answered(answer(*parts)).text == "Paris."
+        completion = answered(answer(*parts))
+        assert (completion.text, completion.thoughts) == ("Paris.", "Hm.")
 
 
 class TestTools:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ember_bench.errors import ConfigError
 from ember_bench.models import Completion, MemoryStore, ModelInfo, ResponseStore
-from ember_bench.models.store.response_store import CallStore, Paid
+from ember_bench.models.store.payments import Paid
+from ember_bench.models.store.response_store import CallStore
 from ember_bench.models.store.writer import StoredCall
 from tests.support.models import serve
 

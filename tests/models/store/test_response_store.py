@@ -25,9 +25,10 @@ from hypothesis import strategies as st
 from ember_bench.errors import StoreError
 from ember_bench.models import Completion, ResponseStore, TokenLogprob, ToolCall, Usage
 from ember_bench.models.store import sqlite, writer
-from ember_bench.models.store.response_store import Paid, StoredAnswers
+from ember_bench.models.store.payments import Paid, Payment, sums_of
+from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.models.store.salvage import open_response_store
-from ember_bench.models.store.writer import Payment, StoredCall
+from ember_bench.models.store.writer import StoredCall
 
 ANSWER = Completion("forty-two", Usage(10, 20, 3, 4), "length", 0.125, 1.5)
 
@@ -119,6 +120,29 @@ class TestAnswers:
         put(store, *(call(n) for n in range(3_000)))
         assert len(store) == 3_000
 
+    def test_with_thoughts_come_back(self, store: ResponseStore) -> None:
+        answer = Completion("4", Usage(3, 1), thoughts="2 and 2.")
+        put(store, call(1, answer))
+        assert store.get(call(1).key) == answer
+
+    @pytest.mark.parametrize(
+        "usage",
+        [Usage(), Usage(3, None), Usage(None, 1), Usage(0, 0), Usage(9, 1, 3, 0, 6, 0, 0, 2)],
+    )
+    def test_keep_unknown_tokens_apart_from_none(self, store: ResponseStore, usage: Usage) -> None:
+        put(store, call(1, Completion("4", usage)))
+        assert store.get(call(1).key) == Completion("4", usage)
+
+    def test_of_before_are_read_with_their_cost(self, store: ResponseStore, path: Path) -> None:
+        put(store, call(1, Completion("4", Usage(3, 1), cost_usd=0.5)))
+        with closing(sqlite3.connect(path)) as base, base:
+            tools = '[[{"id":"a","name":"f","arguments":"{}"}],[]]'
+            base.execute("UPDATE responses SET usage = ?, more = ?", ('{"input_tokens":3}', tools))
+        found = store.get(call(1).key)
+        assert found is not None
+        assert (found.usage, found.cost_usd, found.thoughts) == (Usage(3, None), 0.5, "")
+        assert found.tool_calls == (ToolCall("a", "f", "{}"),)
+
     def test_with_tool_calls_and_log_probabilities_come_back(self, store: ResponseStore) -> None:
         asked = (ToolCall("1", "add", '{"a": 1}'),)
         tokens = (TokenLogprob("yes", -0.25, (("yes", -0.25), ("no", -1.5))), TokenLogprob("!", 0))
@@ -198,9 +222,9 @@ class TestPayments:
     @given(st.lists(st.floats(0, 1000), max_size=20), st.randoms())
     def test_have_the_same_sum_in_any_order(self, costs: list[float], random: Random) -> None:
         payments = [Payment("a", usd) for usd in costs]
-        before = writer._sums(payments)
+        before = sums_of(payments)
         random.shuffle(payments)
-        assert writer._sums(payments) == before
+        assert sums_of(payments) == before
 
 
 class TestFirstAnswer:

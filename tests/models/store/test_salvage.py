@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ember_bench.errors import StoreError
 from ember_bench.models import Completion, ResponseStore, Usage
-from ember_bench.models.store.response_store import Paid
+from ember_bench.models.store.payments import Paid
 from ember_bench.models.store.salvage import open_response_store
 from ember_bench.models.store.writer import StoredCall
 from tests.models.store.test_response_store import digest

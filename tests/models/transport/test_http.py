@@ -18,7 +18,7 @@ from ember_bench.errors import ProviderError
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.openai import OpenAI
 from ember_bench.models.transport import http
-from ember_bench.models.transport.http import EncodingError
+from ember_bench.models.transport.reply import EncodingError
 from tests.models.transport.channel import echo, model, one_by_one, questions, repeat
 from tests.support.loopback import Asked
 from tests.support.openai_server import Answer, OpenAIServer

@@ -80,6 +80,7 @@ class Adapter:
         refusal: The finish reason of a refused answer.
         aimock_reads_schemas: Whether aimock sees a tool's schema, in the spelling of this SDK.
         judges_errors: Whether the SDK takes an error in an answer of status 200 for a 422.
+        gives_thoughts: Whether the SDK tells thoughts from the answer.
         transport: Of the model.
         extra: The package comes with an extra only, which CI has in an environment of its own.
     """
@@ -97,6 +98,7 @@ class Adapter:
     refusal: str = "refusal"
     aimock_reads_schemas: bool = True
     judges_errors: bool = False
+    gives_thoughts: bool = True
     transport: Literal["direct", "sdk"] = "sdk"
     extra: bool = False
 

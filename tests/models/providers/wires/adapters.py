@@ -68,6 +68,7 @@ THROUGH_SDKS = (
         lacks=frozenset({"seed", "reasoning_effort", "thinking_tokens"}),
         refusal="content_filter",
         aimock_reads_schemas=False,
+        gives_thoughts=False,
         extra=True,
     ),
     Adapter(

@@ -13,6 +13,7 @@ from ember_bench.models.types import (
     SamplingParameters,
     ToolCall,
     ToolDefinition,
+    Usage,
 )
 from tests.models.providers.wires import Fields, Heard
 from tests.support.loopback import Asked
@@ -60,15 +61,15 @@ class MessagesWire:
 
     def answer(self, completion: Completion) -> Any:
         content: list[dict[str, Any]] = []
-        if completion.usage.reasoning_tokens:
-            content.append({"type": "thinking", "thinking": "Hm.", "signature": "c2lnbmVk"})
+        if completion.thoughts:
+            thinking = {"thinking": completion.thoughts, "signature": "c2lnbmVk"}
+            content.append({"type": "thinking", **thinking})
         if completion.text or not completion.tool_calls:
             content.append({"type": "text", "text": completion.text, "citations": None})
         content += (
             {"type": "tool_use", "id": c.id, "name": c.name, "input": json.loads(c.arguments)}
             for c in completion.tool_calls
         )
-        usage = completion.usage
         return {
             "id": "msg_1",
             "type": "message",
@@ -77,16 +78,7 @@ class MessagesWire:
             "content": content,
             "stop_reason": _REASONS.get(completion.finish_reason, completion.finish_reason),
             "stop_sequence": None,
-            "usage": {
-                # What came from the cache, or went into it, is not in `input_tokens`.
-                "input_tokens": usage.input_tokens
-                - usage.cached_input_tokens
-                - usage.cache_write_tokens,
-                "cache_read_input_tokens": usage.cached_input_tokens,
-                "cache_creation_input_tokens": usage.cache_write_tokens,
-                "output_tokens": usage.output_tokens,
-                "output_tokens_details": {"thinking_tokens": usage.reasoning_tokens},
-            },
+            "usage": _usage(completion.usage),
         }
 
     def error(self, status: int, message: str) -> Any:
@@ -95,13 +87,33 @@ class MessagesWire:
     @property
     def meaningless(self) -> list[Any]:
         return [
-            {"type": "error", "error": {"type": "api_error", "message": "upstream failed"}},
             {"content": None, "stop_reason": "end_turn"},
-            {"content": "text", "stop_reason": "end_turn"},
+            {"content": 7, "stop_reason": "end_turn"},
+            {"content": [], "stop_reason": "end_turn"},
+            {"content": [{"type": "text", "text": ""}], "stop_reason": "end_turn"},
             {"content": [{"type": "text", "text": 7}], "stop_reason": "end_turn"},
             {"content": [None], "stop_reason": "end_turn"},
             {"content": [], "stop_reason": None},
         ]
+
+
+def _usage(usage: Usage) -> dict[str, Any] | None:
+    if usage.input_tokens is None:
+        return None
+    # Input that came from the cache, or went into it, is not in `input_tokens`.
+    fresh = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens
+    for_an_hour = usage.cache_write_1h_tokens
+    return {
+        "input_tokens": fresh,
+        "cache_read_input_tokens": usage.cached_input_tokens,
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": usage.cache_write_tokens - for_an_hour,
+            "ephemeral_1h_input_tokens": for_an_hour,
+        },
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"thinking_tokens": usage.reasoning_tokens},
+    }
 
 
 def _messages(message: Fields) -> Iterator[Message]:

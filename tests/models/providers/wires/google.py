@@ -17,6 +17,7 @@ from ember_bench.models.types import (
     SamplingParameters,
     ToolCall,
     ToolDefinition,
+    Usage,
 )
 from tests.models.providers.wires import Fields, Heard
 from tests.support.loopback import Asked
@@ -73,13 +74,14 @@ class GeminiWire:
 
     def answer(self, completion: Completion) -> Any:
         parts: list[dict[str, Any]] = []
+        if completion.thoughts:
+            parts.append({"text": completion.thoughts, "thought": True})
         if completion.text or not completion.tool_calls:
             parts.append({"text": completion.text})
         parts += (
             {"functionCall": {"id": c.id, "name": c.name, "args": json.loads(c.arguments)}}
             for c in completion.tool_calls
         )
-        usage = completion.usage
         return {
             "candidates": [
                 {
@@ -89,13 +91,7 @@ class GeminiWire:
                     "aFieldOfTomorrow": {"x": 1},
                 }
             ],
-            "usageMetadata": {
-                "promptTokenCount": usage.input_tokens,
-                "cachedContentTokenCount": usage.cached_input_tokens,
-                "candidatesTokenCount": usage.output_tokens - usage.reasoning_tokens,
-                "thoughtsTokenCount": usage.reasoning_tokens,
-                "totalTokenCount": usage.total_tokens,
-            },
+            "usageMetadata": _usage(completion.usage),
             "modelVersion": "test-model-2026",
         }
 
@@ -111,10 +107,27 @@ class GeminiWire:
             {"candidates": [None]},
             {"candidates": [{"content": {"parts": [{"text": 7}]}}]},
             {"candidates": [{"content": {"parts": []}, "finishReason": "STOP"}]},
-            {"candidates": [{"content": {"role": "model"}, "finishReason": "OTHER"}]},
+            {"candidates": [{"content": {"parts": [{"text": ""}]}, "finishReason": "STOP"}]},
+            {
+                "candidates": [
+                    {"content": {"role": "model"}, "finishReason": "FINISH_REASON_UNSPECIFIED"}
+                ]
+            },
             {"candidates": "text"},
             [{"candidates": [{"content": {"parts": [{"text": "ok"}]}, "finishReason": "STOP"}]}],
         ]
+
+
+def _usage(usage: Usage) -> dict[str, Any] | None:
+    if usage.output_tokens is None:
+        return None
+    return {
+        "promptTokenCount": usage.input_tokens,
+        "cachedContentTokenCount": usage.cached_input_tokens,
+        "candidatesTokenCount": usage.output_tokens - usage.reasoning_tokens,
+        "thoughtsTokenCount": usage.reasoning_tokens,
+        "totalTokenCount": usage.total_tokens,
+    }
 
 
 def _fields(data: Mapping[str, Any]) -> Fields:

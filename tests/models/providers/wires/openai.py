@@ -56,6 +56,8 @@ class ChatWire:
             message["tool_calls"] = [_call_out(call) for call in completion.tool_calls]
         elif not refused:
             message["content"] = completion.text
+        if completion.thoughts:
+            message["reasoning_content"] = completion.thoughts
         reason = "stop" if refused else completion.finish_reason
         usage = completion.usage
         return {

@@ -101,13 +101,15 @@ class ResponsesWire:
             {**done, "output": [None, 7, {}]},
             {**done, "output": [{"type": "reasoning", "summary": []}]},
             {**done, "output": [{"type": "message", "content": [{"type": "output_text"}]}]},
+            {**done, "output": [{"type": "message", "content": []}]},
             {**done, "output": [{"type": "function_call", "name": 7}]},
         ]
 
 
 def _output(completion: Completion) -> Any:
-    if completion.usage.reasoning_tokens:
-        yield {"type": "reasoning", "id": "rs_1", "summary": []}
+    if completion.usage.reasoning_tokens or completion.thoughts:
+        summary = [{"type": "summary_text", "text": t} for t in [completion.thoughts] if t]
+        yield {"type": "reasoning", "id": "rs_1", "summary": summary}
     part: dict[str, Any] = {"type": "output_text", "text": completion.text, "annotations": []}
     if completion.finish_reason == "refusal":
         part = {"type": "refusal", "refusal": completion.text}

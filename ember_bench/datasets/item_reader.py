@@ -1,0 +1,244 @@
+"""Conversion of records to items, as a dataset card says."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import date, time
+from decimal import Decimal
+from typing import Any, Final
+
+from ember_bench.datasets.cards import DatasetCard, Fields
+from ember_bench.datasets.item import Item
+from ember_bench.datasets.prompts import LETTERS
+from ember_bench.datasets.records import (
+    ABSENT,
+    MissingFieldError,
+    Record,
+    RecordError,
+    as_text,
+    flattened,
+    lookup,
+    short,
+    type_name,
+)
+from ember_bench.datasets.splitmix import SplitMix
+
+_TRUTHS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+class ItemReader:
+    """Makes items of records as a card says."""
+
+    def __init__(self, card: DatasetCard) -> None:
+        if card.fields is None:
+            raise ValueError(f"card {card.name!r} maps no fields")
+        self._card, self._fields = card, card.fields
+        self._prompt = card.parsed_prompt
+        self._format = card.answer_format or ("choice" if card.fields.choices else "text")
+        self._pattern = re.compile(card.target_pattern) if card.target_pattern else None
+        self._truths = ("no", "yes") if self._format == "yes_no" else ("false", "true")
+        self._where = {
+            name: {as_text(v, name) for v in values} for name, values in card.where.items()
+        }
+
+    def selects(self, record: Record) -> bool:
+        """Return whether the record passes the card's `where`."""
+        return all(
+            as_text(lookup(record, name), name) in values for name, values in self._where.items()
+        )
+
+    def item(self, index: int, record: Record) -> Item:
+        """Return the item made of the record; `index` is its id if no field is.
+
+        Raises:
+            RecordError: if something is missing or not what it should be.
+        """
+        fields = self._fields
+        id_ = self._id(index, record, fields)
+        choices = self._choices(record, fields)
+        targets = self._targets(record, fields, choices)
+        if self._card.shuffle_choices:
+            choices, targets = _shuffle(id_, choices, targets)
+        item = Item(
+            id=id_,
+            question=self._prompt.render(
+                self._text(record, fields.question, "question"), choices, self._shown(record)
+            ),
+            target=targets[0],
+            alternatives=(*targets[1:], *self._alternatives(record, fields, targets)),
+            choices=choices,
+            answer_format=self._format,
+            category=self._optional(record, fields.category, "category"),
+            cluster=self._optional(record, fields.cluster, "cluster"),
+            difficulty=_difficulty(self._optional(record, fields.difficulty, "difficulty")),
+            metadata={
+                name: json_like(value)
+                for name in fields.metadata or ()
+                if (value := lookup(record, name)) is not ABSENT
+            },
+        )
+        try:
+            # Needed in any case, and the one place where text that no file can hold shows up.
+            _ = item.digest
+        except TypeError as error:
+            raise RecordError(f"the record cannot be written down as JSON: {error}") from None
+        return item
+
+    def _id(self, index: int, record: Record, fields: Fields) -> str:
+        if fields.id is None:
+            return str(index)
+        return "/".join(self._text(record, name, "id") for name in fields.id)
+
+    def _shown(self, record: Record) -> dict[str, str]:
+        """Return the metadata that the prompt shows, of a list an entry to a line."""
+        shown = {}
+        for path in self._prompt.metadata:
+            value = lookup(record, path)
+            if value is ABSENT:
+                raise MissingFieldError(path, "metadata")
+            entries = value if isinstance(value, list | tuple) else [value]
+            shown[path] = "\n".join(as_text(entry, path) for entry in entries)
+        return shown
+
+    def _text(self, record: Record, path: str, key: str) -> str:
+        value = lookup(record, path)
+        if value is ABSENT:
+            raise MissingFieldError(path, key)
+        text = as_text(value, key, truths=self._truths)
+        if not text.strip():
+            raise RecordError(f"the {key} (field {path!r}) is empty")
+        return text
+
+    def _optional(self, record: Record, path: str | None, key: str) -> str | None:
+        return (as_text(lookup(record, path), key) or None) if path is not None else None
+
+    def _list(self, record: Record, paths: tuple[str, ...] | None, key: str) -> tuple[str, ...]:
+        found: list[str] = []
+        for path in paths or ():
+            values = flattened(lookup(record, path))
+            found += [text for v in values if (text := as_text(v, key, truths=self._truths))]
+        return tuple(found)
+
+    def _alternatives(
+        self, record: Record, fields: Fields, targets: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Return the alternatives; those that a list of targets has already are none."""
+        found = self._list(record, fields.alternatives, "alternatives")
+        return found if len(targets) == 1 else tuple(a for a in found if a not in targets)
+
+    def _choices(self, record: Record, fields: Fields) -> tuple[str, ...]:
+        if fields.choices is None:
+            return ()
+        if len(fields.choices) > 1:
+            return tuple(self._text(record, path, "choices") for path in fields.choices)
+        (path,) = fields.choices
+        value = lookup(record, path)
+        if value is ABSENT:
+            raise MissingFieldError(path, "choices")
+        if not isinstance(value, list | tuple):
+            raise RecordError(
+                f"choices (field {path!r}): expected a list, found {type_name(value)}"
+            )
+        choices = tuple(as_text(v, "choices") for v in value)
+        if not 2 <= len(choices) <= len(LETTERS):
+            raise RecordError(f"expected 2 to {len(LETTERS)} choices, found {len(choices)}")
+        if not all(c.strip() for c in choices):
+            raise RecordError("one of the choices is empty")
+        return choices
+
+    def _targets(self, record: Record, fields: Fields, choices: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the target, or all the equally right ones of a list, each once."""
+        if self._card.target_is == "flags":
+            return (LETTERS[self._flagged(record, fields.target, len(choices))],)
+        value = lookup(record, fields.target)
+        if not isinstance(value, list | tuple):
+            return (self._target(record, self._text(record, fields.target, "target"), choices),)
+        texts = [as_text(v, "target", truths=self._truths) for v in flattened(value)]
+        if not (stated := [text for text in texts if text.strip()]):
+            raise RecordError(f"the target (field {fields.target!r}) is empty")
+        return tuple(dict.fromkeys(self._target(record, text, choices) for text in stated))
+
+    def _target(self, record: Record, target: str, choices: tuple[str, ...]) -> str:
+        fields, kind = self._fields, self._card.target_is
+        if self._pattern is not None:
+            found = self._pattern.findall(target)
+            if not found or not found[-1].strip():
+                raise RecordError(f"the target {short(target)} does not match `target_pattern`")
+            target = found[-1]
+        if not choices:
+            return target
+        letters = LETTERS[: len(choices)]
+        if kind == "answer":
+            return letters[_position(target.strip().upper(), list(letters), "letters")]
+        if kind == "index":
+            names = [str(i) for i in range(len(choices))]
+            return letters[_position(target.strip(), names, "indices")]
+        if kind == "text":
+            return letters[_position(target, list(choices), "choices")]
+        labels = list(self._list(record, (fields.labels or "",), "labels"))
+        if len(labels) != len(choices):
+            raise RecordError(f"{len(labels)} labels for {len(choices)} choices")
+        return letters[_position(target, labels, "labels")]
+
+    def _flagged(self, record: Record, path: str, count: int) -> int:
+        value = lookup(record, path)
+        if value is ABSENT:
+            raise MissingFieldError(path, "target")
+        flags = value if isinstance(value, list | tuple) else [value]
+        truths = [_TRUTHS.get(as_text(flag, "target").strip().lower()) for flag in flags]
+        if None in truths or len(truths) != count or truths.count(True) != 1:
+            raise RecordError(f"expected {count} flags, one of them true, found {short(flags)}")
+        return truths.index(True)
+
+
+def json_like(value: Any) -> Any:
+    """Return `value` as JSON can hold it: dates and long integers become text, NaN null."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [json_like(v) for v in value]
+    if isinstance(value, Mapping):
+        return {str(k): json_like(v) for k, v in value.items()}
+    if isinstance(value, int | float | Decimal):
+        return _json_number(value)
+    if isinstance(value, date | time):
+        return value.isoformat()
+    raise RecordError(f"metadata: {type_name(value)} cannot be kept")
+
+
+def _json_number(value: float | Decimal) -> float | str | None:
+    if isinstance(value, Decimal):
+        return str(value)
+    if math.isnan(value):
+        return None
+    fits = -(2**63) <= value < 2**63 if isinstance(value, int) else math.isfinite(value)
+    return value if fits else str(value)
+
+
+def _position(target: str, options: list[str], kind: str) -> int:
+    if options.count(target) == 1:
+        return options.index(target)
+    found = "names two" if target in options else "is none"
+    raise RecordError(f"the target {short(target)} {found} of the {kind} {short(options)}")
+
+
+def _shuffle(
+    id_: str, choices: tuple[str, ...], targets: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    order = SplitMix("choices", id_).shuffled(range(len(choices)))
+    moved = tuple(LETTERS[order.index(LETTERS.index(target))] for target in targets)
+    return tuple(choices[i] for i in order), moved
+
+
+def _difficulty(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise RecordError(f"difficulty: expected a number from 0 to 1, found {text!r}")
+    return value

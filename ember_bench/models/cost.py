@@ -1,0 +1,193 @@
+"""Prices of models, and the arithmetic on them."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from msgspec.structs import replace
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from ember_bench.models.types import Usage
+
+
+class _Rates(BaseModel):
+    """What tokens of each kind cost."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input_cost_per_thousand: float = Field(ge=0, allow_inf_nan=False)
+    output_cost_per_thousand: float = Field(ge=0, allow_inf_nan=False)
+    cached_input_cost_per_thousand: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    cache_write_cost_per_thousand: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    cache_write_1h_cost_per_thousand: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_millions(cls, data: Any) -> Any:
+        """Accept `*_cost_per_million` too, the unit that providers print."""
+        if not isinstance(data, dict):
+            return data
+        converted = {}
+        for name, value in data.items():
+            if name.endswith("_per_million") and isinstance(value, int | float):
+                thousand = name.removesuffix("million") + "thousand"
+                if data.get(thousand) is not None:
+                    raise ValueError(f"give either {name} or {thousand}, not both")
+                try:
+                    converted[thousand] = value / 1000
+                except OverflowError:
+                    raise ValueError(f"{name}: too large a number") from None
+            else:
+                converted[name] = value
+        return converted
+
+    def known(self, usage: Usage) -> float:
+        """Return the price of the tokens that are known, in US dollars."""
+        fresh, read, written, written_1h = self._input_rates
+        cached, for_an_hour = usage.cached_input_tokens, usage.cache_write_1h_tokens
+        shorter = usage.cache_write_tokens - for_an_hour
+        rest = max(0, (usage.input_tokens or 0) - cached - usage.cache_write_tokens)
+        return (
+            rest * fresh
+            + cached * read
+            + shorter * written
+            + for_an_hour * written_1h
+            + (usage.output_tokens or 0) * self.output_cost_per_thousand
+        ) / 1000
+
+    def is_known(self, usage: Usage) -> bool:
+        """Whether the price of `usage` is known: an unknown count does no harm if it is free."""
+        return (usage.input_tokens is not None or not any(self._input_rates)) and (
+            usage.output_tokens is not None or not self.output_cost_per_thousand
+        )
+
+    @property
+    def dearest_input_per_thousand(self) -> float:
+        """The most that input can cost, whatever the provider does with it."""
+        return max(self._input_rates)
+
+    @property
+    def _input_rates(self) -> tuple[float, float, float, float]:
+        """Prices of fresh input, input from the cache, and input kept for 5 minutes or an hour."""
+        fresh, written = self.input_cost_per_thousand, self.cache_write_cost_per_thousand
+        written = fresh if written is None else written
+        read, written_1h = (
+            self.cached_input_cost_per_thousand,
+            self.cache_write_1h_cost_per_thousand,
+        )
+        return (
+            fresh,
+            fresh if read is None else read,
+            written,
+            written if written_1h is None else written_1h,
+        )
+
+    def less(self, discount: float) -> Self:
+        """Return the price after a discount, a share of 1."""
+        prices = {name: getattr(self, name) for name in _Rates.model_fields}
+        less = {name: p * (1 - discount) for name, p in prices.items() if p is not None}
+        return self.model_copy(update=less)
+
+
+class LongPromptCost(_Rates):
+    """What a request costs, all of it, whose prompt is longer than most.
+
+    Attributes:
+        input_tokens: It has more than so many.
+        input_cost_per_thousand: As `ModelCost` has it.
+        output_cost_per_thousand: The same.
+        cached_input_cost_per_thousand: The same.
+        cache_write_cost_per_thousand: The same.
+        cache_write_1h_cost_per_thousand: The same.
+    """
+
+    input_tokens: int = Field(gt=0)
+
+
+class ModelCost(_Rates):
+    """A model's price.
+
+    Attributes:
+        input_cost_per_thousand: US dollars per 1,000 input tokens.
+        output_cost_per_thousand: US dollars per 1,000 output tokens.
+        cached_input_cost_per_thousand: US dollars per 1,000 input tokens that the provider had
+            cached; None charges them as any input token.
+        cache_write_cost_per_thousand: US dollars per 1,000 input tokens that the provider writes to
+            its cache, for five minutes
+            or as long as it likes; None charges them as any input token.
+        cache_write_1h_cost_per_thousand: The same for tokens that it keeps for one hour; None
+            charges them as those that are kept for less.
+        above: What requests with long prompts cost instead, the shortest first.
+    """
+
+    above: tuple[LongPromptCost, ...] = ()
+
+    @field_validator("above")
+    @classmethod
+    def _rises(cls, value: tuple[LongPromptCost, ...]) -> tuple[LongPromptCost, ...]:
+        lengths = [tier.input_tokens for tier in value]
+        if lengths != sorted(set(lengths)):
+            raise ValueError("give each `input_tokens` once, the fewest first")
+        return value
+
+    def of(self, usage: Usage) -> float | None:
+        """Return the price of one request's `usage` in US dollars.
+
+        None if tokens that have a price are unknown.
+        """
+        rates = self._rates(usage)
+        return rates[0].known(usage) if all(r.is_known(usage) for r in rates) else None
+
+    def bounds(self, usage: Usage, most_input: int, most_output: int) -> tuple[float, float]:
+        """Return the least and the most that one request can have cost, in US dollars.
+
+        Both are the price if all tokens are known.
+
+        Args:
+            usage: Its tokens, as far as they are known.
+            most_input: The most input tokens that it can have had.
+            most_output: The most output tokens.
+        """
+        if (price := self.of(usage)) is not None:
+            return price, price
+        least = min(rates.known(usage) for rates in self._rates(usage))
+        output = most_output if usage.output_tokens is None else usage.output_tokens
+        if usage.input_tokens is None:
+            most = self.most(most_input, output)
+        else:
+            most = self._rates(usage)[0].known(replace(usage, output_tokens=output))
+        return least, max(least, most)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is charged, however long prompt and answer are."""
+        return not any(
+            rates.dearest_input_per_thousand or rates.output_cost_per_thousand
+            for rates in (self, *self.above)
+        )
+
+    def most(self, input_tokens: int, output_tokens: int) -> float:
+        """Return the most that a request can cost with up to so many tokens, in US dollars."""
+        # A longer prompt need not be the dearer one: each price is taken at its longest.
+        lengths = [tier.input_tokens for tier in self.above if tier.input_tokens < input_tokens]
+        return max(
+            (
+                length * rates.dearest_input_per_thousand
+                + output_tokens * rates.output_cost_per_thousand
+            )
+            / 1000
+            for length in (*lengths, input_tokens)
+            for rates in self._rates(Usage(length, output_tokens))
+        )
+
+    def _rates(self, usage: Usage) -> tuple[_Rates, ...]:
+        """Return the prices that apply to a request: several if its input is unknown."""
+        if usage.input_tokens is None:
+            return (self, *self.above)
+        reached = [tier for tier in self.above if usage.input_tokens > tier.input_tokens]
+        return (reached[-1] if reached else self,)
+
+    def less(self, discount: float) -> Self:
+        """Return the price after a discount, a share of 1."""
+        above = tuple(tier.less(discount) for tier in self.above)
+        return super().less(discount).model_copy(update={"above": above})

@@ -1,0 +1,149 @@
+"""The money of one call: reserved before each of its requests, paid after it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from ember_bench.errors import ConfigError, ProviderError
+from ember_bench.models.budget import Budget, Reservation
+from ember_bench.models.call import Call
+from ember_bench.models.store.payments import Payment
+from ember_bench.models.types import Completion, UnusableAnswerError, Usage
+from ember_bench.models.worst_case import bounds_usd, unbounded, worst_case_usd
+
+
+class Ledger(Protocol):
+    """Where the payments for requests without a usable answer are kept."""
+
+    def check(self) -> None:
+        """See that payments and answers can be kept.
+
+        Raises:
+            StoreError: if not: another request would be paid in vain.
+        """
+
+    async def pay(self, usd: float | None, most_usd: float | None, *, answered: bool) -> None:
+        """Keep the payment for a request, see `Payment`."""
+
+
+class Unkept:
+    """A ledger that keeps nothing."""
+
+    def check(self) -> None:
+        """Do nothing."""
+
+    async def pay(self, usd: float | None, most_usd: float | None, *, answered: bool) -> None:
+        """Forget the payment."""
+
+
+class AccountLedger:
+    """A ledger that keeps payments on one account.
+
+    Args:
+        account: The account.
+        pay: Keeps a payment.
+        check: Sees that payments can be kept.
+    """
+
+    __slots__ = ("_account", "_pay", "check")
+
+    def __init__(
+        self,
+        account: str,
+        pay: Callable[[Payment], Awaitable[None]],
+        check: Callable[[], None],
+    ) -> None:
+        self._account = account
+        self._pay = pay
+        self.check = check
+
+    async def pay(self, usd: float | None, most_usd: float | None, *, answered: bool) -> None:
+        """Keep the payment for a request."""
+        await self._pay(Payment(self._account, usd, most_usd, answered))
+
+
+class Tab:
+    """The money of one call.
+
+    Each request reserves the most that it can cost. An answer is paid, whether it can be used or
+    not: before the same question is asked again, the money for that is reserved anew.
+
+    Args:
+        call: The call.
+        budget: Caps on spending; None for none.
+        ledger: Where payments for unusable answers are kept.
+    """
+
+    __slots__ = ("_budget", "_call", "_ledger", "_reservation")
+
+    def __init__(self, call: Call, budget: Budget | None, ledger: Ledger) -> None:
+        self._call = call
+        self._budget = budget
+        self._ledger = ledger
+        self._reservation: Reservation | None = None
+
+    async def begin(self) -> None:
+        """Prepare the next request: see that its answer can be kept, and reserve its money.
+
+        Raises:
+            StoreError: if an answer could not be kept.
+            BudgetExhaustedError: if the budget cannot cover it.
+            ConfigError: if a budget cannot be kept as nothing limits what the call costs.
+        """
+        self.check()
+        if self._budget is not None and self._reservation is None:
+            self._reservation = await self._reserve(self._budget)
+
+    def check(self) -> None:
+        """See that an answer can be kept.
+
+        Raises:
+            StoreError: if it cannot.
+        """
+        self._ledger.check()
+
+    async def fail(self, error: ProviderError) -> None:
+        """Pay for a request that ended in `error`; it is durable on return.
+
+        Raises:
+            StoreError: if the payment could not be kept.
+        """
+        if isinstance(error, UnusableAnswerError):
+            cost = self._call.request.model.charge(error)
+            self._settle(error.usage, cost)
+            self._call.trial.add_wasted(cost)
+            await self._ledger.pay(cost, None, answered=True)
+        elif error.may_be_charged:
+            most = worst_case_usd(self._call.request)
+            await self._ledger.pay(None, most, answered=False)
+
+    def settle(self, completion: Completion) -> None:
+        """Pay for the answer; its cost is filled in, as far as it is known."""
+        self._settle(completion.usage, completion.cost_usd)
+
+    def close(self) -> None:
+        """Free the money that no request needs any more."""
+        if self._reservation is not None:
+            self._reservation.settle(0.0)
+
+    def _settle(self, usage: Usage, cost: float | None) -> None:
+        reservation, self._reservation = self._reservation, None
+        if reservation is None:
+            return
+        if cost is None:
+            # A server that does not count its tokens may charge for all that there can be.
+            least, most = bounds_usd(self._call.request, usage) or (0.0, None)
+            reservation.settle(most, known=least)
+        else:
+            reservation.settle(cost)
+
+    async def _reserve(self, budget: Budget) -> Reservation:
+        request, purse = self._call.request, self._call.trial.purse
+        most = worst_case_usd(request)
+        if most is None:
+            reason = unbounded(request.model, request.parameters.max_tokens)
+            raise ConfigError(
+                f"no budget can be kept: {reason or 'nothing limits what a call costs'}"
+            )
+        return await budget.reserve(most, request.model.model_id, purse.cell if purse else "")
