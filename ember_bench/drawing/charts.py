@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from ember_bench.drawing.axes import Axis, Box, accuracy_axis, bounds, nearest_room, positive_axis
 from ember_bench.drawing.html import Html, joined, tag
-from ember_bench.drawing.number_format import in_percent, in_short
+from ember_bench.drawing.number_format import in_percent, in_short, points
 from ember_bench.experiment.results.summary import Quantity
 
 STYLE: Final = files("ember_bench.drawing").joinpath("charts.css").read_text(encoding="utf-8")
@@ -200,7 +200,7 @@ def differences(rows: Sequence[Row], *, title: str) -> Html:
         lambda start, end: Axis(low - room, high + room, start, end),
         title=title,
         tick=lambda value: f"{100 * value:+g}" if value else "0",
-        said=lambda estimate: f"{100 * estimate.value:+.1f} points",
+        said=lambda estimate: f"{points(estimate.value)} points",
         unit="points",
     )
 

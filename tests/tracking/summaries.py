@@ -35,7 +35,7 @@ def cell(index: int = 0, **changes: Any) -> CellSummary:
     k = 2 * index + 1
     accuracy = 0.5 + 0.45 * (1 - 0.8**index)
     comparison = BaselineDifference(
-        "primes/single", 100, estimate(accuracy - 0.5), 20, 8, 0.012, 0.034, "mcnemar", True
+        "primes/single", 100, estimate(accuracy - 0.5), 20, 8, 0.012, 0.034, "mcnemar", True, 1
     )
     made = CellSummary(
         name=f"primes/vote(k={k})" if index else "primes/single",
@@ -55,8 +55,8 @@ def cell(index: int = 0, **changes: Any) -> CellSummary:
         cost_per_item=Quantity(0.001 * k, 0.0009 * k, 0.0011 * k, "t"),
         cost_per_correct=Quantity(0.002 * k, 0.0018 * k, 0.0022 * k, "ratio"),
         latency_seconds=estimate(1.5, 0.1),
-        latency_p50=1.4,
-        latency_p95=2.5,
+        latency_p50=Quantity(1.4, 1.3, 1.6, "order statistics"),
+        latency_p95=Quantity(2.5, 2.1, 3.2, "order statistics"),
         calls=100 * k,
         calls_made=100,
         calls_shared=100 * (k - 1),
