@@ -173,7 +173,7 @@ class _Mark:
 
 
 def curves(lines: Sequence[Curve], *, x_label: str, title: str) -> Html:
-    """Return accuracy by k: dots with intervals for measured values, else a broken line."""
+    """Return accuracy by k: dots with intervals for measured values, else a line in a band."""
     found = [estimate for line in lines for _, estimate in line.points]
     sizes = sorted({k for line in lines for k, _ in line.points})
     x = Axis(min(sizes) - 0.5, max(sizes) + 0.5, _LEFT, _WIDTH - _RIGHT)
@@ -183,6 +183,8 @@ def curves(lines: Sequence[Curve], *, x_label: str, title: str) -> Html:
     for line in lines:
         places = [(x(k), y(estimate.value)) for k, estimate in line.points]
         parts = [tag("title", line.label), _path(places)]
+        if line.kind != "run":
+            parts.append(_band([(x(k), *map(y, bounds(value))) for k, value in line.points]))
         for k, estimate in line.points if line.kind == "run" else ():
             low, height, high = map(y, bounds(estimate))
             parts += [_line(x(k), low, x(k), high, "bar"), _circle(x(k), height)]
@@ -309,6 +311,13 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Html:
 
 def _path(places: Sequence[tuple[float, float]]) -> Html:
     return tag("path", d="M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places))
+
+
+def _band(places: Sequence[tuple[float, float, float, float]]) -> Html:
+    """Return the room between the bounds; places are x, lower bound, value and upper bound."""
+    edge = [(x, low) for x, low, _, _ in places] + [(x, high) for x, _, _, high in places[::-1]]
+    outline = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in edge) + "Z"
+    return tag("path", d=outline, class_="band")
 
 
 def _circle(x: float, y: float, *, hollow: bool = False) -> Html:
