@@ -15,7 +15,7 @@ _LONGEST: Final = 300
 _VARIABLE: Final = re.compile(
     r"(?P<kept>\b(?:HTTP|status|code)\W{0,4}[1-5]\d\d\b)"
     r"|'[^']*'|\"[^\"]*\"|`[^`]*`"
-    r"|\b[\w.-]*\d[\w.-]*",
+    r"|\b[\w.-]*\d(?:[\w.-]|,\d)*",
     re.IGNORECASE,
 )
 
