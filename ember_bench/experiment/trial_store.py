@@ -65,6 +65,7 @@ CREATE TABLE trials (
     input_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL,
     calls BLOB NOT NULL,
+    stated INTEGER,
     PRIMARY KEY (cell, item, epoch)
 ) WITHOUT ROWID;
 CREATE TABLE runs (
@@ -124,6 +125,8 @@ class TrialStore(TrialRows):
         self._db.execute("PRAGMA synchronous = NORMAL")
         try:
             with self._transaction():
+                if not self.tells_stated:  # trials of before: unknown
+                    self._db.execute("ALTER TABLE trials ADD COLUMN stated INTEGER")
                 self._before, self._price_dates = self._described_before()
                 self.changes = self._changed_parts()
                 self._cell_ids = self._register_cells()
@@ -146,7 +149,7 @@ class TrialStore(TrialRows):
         with self._transaction():
             self._db.executemany(
                 "INSERT OR REPLACE INTO trials"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [self._row(result) for result in results],
             )
             shared = sum(not entry.made for result in results for entry in result.calls)
@@ -228,7 +231,7 @@ class TrialStore(TrialRows):
             result.fingerprint, result.outcome, result.score, _writable(result.answer),
             _writable(result.explanation), _writable(result.error), result.cost_usd,
             result.latency_seconds, result.spend_usd, len(calls) + result.wasted_calls,
-            made, input_tokens, output_tokens, _encode_calls(calls),
+            made, input_tokens, output_tokens, _encode_calls(calls), result.stated,
         )  # fmt: skip
 
     def _described_before(self) -> tuple[dict[str, str], list[str]]:

@@ -83,6 +83,11 @@ def problems(summary: ExperimentSummary) -> list[str]:
     lines = []
     if broken := [cell.label for cell in summary.cells if not cell.measured]:
         lines.append(f"Not measured, as all trials failed: {'; '.join(broken)}.")
+    if guessed := [cell.label for cell in summary.cells if cell.never_stated]:
+        lines.append(
+            "No answer was stated as its format wants, so all were guessed at:"
+            f" {'; '.join(guessed)}. Look at some responses before the accuracy."
+        )
     if failed := summary.failed:
         scored = "count as wrong" if summary.failures == "wrong" else "are left out"
         # Labels and messages may have commas of their own.
@@ -238,6 +243,8 @@ def _notes(cell: CellSummary, summary: ExperimentSummary) -> Iterator[str]:
         )
     if cell.unpriced and not cell.replayed:
         yield f"cost unknown in {count(cell.unpriced, 'trial')}"
+    if cell.never_stated:
+        yield "no answer stated"
     if unparsed := cell.outcomes.get("unparsed", 0):
         yield f"{unparsed:,} unparsed"
 

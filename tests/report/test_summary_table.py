@@ -118,6 +118,12 @@ def test_a_cell_with_the_baselines_own_calls_has_no_interval() -> None:
     assert "over 1 comparison (1 cell with the baseline's own calls left out)." in plain(found)
 
 
+def test_answers_that_were_all_guessed_at_are_said_first() -> None:
+    found = summary(cell(0), cell(1, never_stated=True))
+    assert plain(found).startswith("No answer was stated as its format wants")
+    assert "no answer stated" in row(found, "vote(k=3)")
+
+
 def test_a_quantile_without_an_interval_is_not_shown() -> None:
     few = cell(1, latency_p95=Quantity(2.5, None, None, "order statistics"))
     assert "2.50" not in row(summary(cell(0), few), "vote(k=3)")

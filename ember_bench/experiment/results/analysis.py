@@ -120,6 +120,7 @@ class Analysis:
             categories=self._categories(cell),
             pass_at_k=self._pass_at_k(cell),
             measured=cell.measured,
+            never_stated=self.store.never_stated(index),
             unpriced=int(np.count_nonzero(np.isnan(data.cost))),
         )
 

@@ -191,6 +191,22 @@ class TrialRows:
             if outcome == "error":
                 yield error or ""
 
+    @property
+    def tells_stated(self) -> bool:
+        """Whether the table of trials has the column `stated`; stores of before do without."""
+        columns = self._db.execute("SELECT name FROM pragma_table_info('trials')")
+        return ("stated",) in columns.fetchall()
+
+    def never_stated(self, cell: int) -> bool:
+        """Return whether a cell has answers of which it is known, and none was stated."""
+        if not self.tells_stated:
+            return False
+        known, stated = self._db.execute(
+            "SELECT count(stated), total(stated) FROM trials WHERE cell = ? AND epoch < ?",
+            (self._cell_ids[cell], self.description.epochs),
+        ).fetchone()
+        return known > 0 and not stated
+
     def all_totals(self) -> RunTotals:
         """Return the calls and spending of all runs of the experiment."""
         return self._totals("")
