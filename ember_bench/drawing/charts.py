@@ -184,7 +184,8 @@ def curves(lines: Sequence[Curve], *, x_label: str, title: str) -> Html:
         places = [(x(k), y(estimate.value)) for k, estimate in line.points]
         parts = [tag("title", line.label), _path(places)]
         if line.kind != "run":
-            parts.append(_band([(x(k), *map(y, bounds(value))) for k, value in line.points]))
+            ends = [(x(k), bounds(estimate)) for k, estimate in line.points]
+            parts.append(_band([(at, y(low), y(high)) for at, (low, _, high) in ends]))
         for k, estimate in line.points if line.kind == "run" else ():
             low, height, high = map(y, bounds(estimate))
             parts += [_line(x(k), low, x(k), high, "bar"), _circle(x(k), height)]
@@ -313,9 +314,9 @@ def _path(places: Sequence[tuple[float, float]]) -> Html:
     return tag("path", d="M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places))
 
 
-def _band(places: Sequence[tuple[float, float, float, float]]) -> Html:
-    """Return the room between the bounds; places are x, lower bound, value and upper bound."""
-    edge = [(x, low) for x, low, _, _ in places] + [(x, high) for x, _, _, high in places[::-1]]
+def _band(places: Sequence[tuple[float, float, float]]) -> Html:
+    """Return the room between the bounds; places are x, lower bound and upper bound."""
+    edge = [(x, low) for x, low, _ in places] + [(x, high) for x, _, high in places[::-1]]
     outline = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in edge) + "Z"
     return tag("path", d=outline, class_="band")
 

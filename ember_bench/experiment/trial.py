@@ -109,8 +109,8 @@ class TrialResult(msgspec.Struct, frozen=True):
             answers could not be used.
         error: The error, with the traceback of the user's code; None without one.
         wasted_calls: Requests whose answers could not be used, beside `calls`.
-        stated: Whether the response states its answer as the format wants, or the answer was guessed
-            at; None if the answer is not one that a format read out of one response.
+        stated: Whether the response states its answer as the format wants; else it was guessed at.
+            None if the answer is not one that a format read out of one response.
     """
 
     trial: Trial

@@ -91,7 +91,9 @@ def problems(summary: ExperimentSummary) -> list[str]:
     if failed := summary.failed:
         scored = "count as wrong" if summary.failures == "wrong" else "are left out"
         # Labels and messages may have commas of their own.
-        why = "; ".join(f"{reason.trials:,} x {reason.message}" for reason in summary.failure_reasons)
+        why = "; ".join(
+            f"{reason.trials:,} x {reason.message}" for reason in summary.failure_reasons
+        )
         lines.append(f"{count(failed, 'trial')} failed and {scored}" + (f": {why}" if why else "."))
     return lines
 
@@ -188,30 +190,42 @@ def status(summary: ExperimentSummary) -> str:
 
 def _row(cell: CellSummary, summary: ExperimentSummary, *, is_baseline: bool) -> Row:
     level = f"[{100 * summary.level:g} %]"
-    comparison = cell.comparison
-    difference = comparison.difference if comparison else None
-    latency = cell.latency_seconds.value if cell.latency_seconds else None
-    shown = "baseline" if is_baseline else UNDEFINED
-    tested = comparison is not None and not comparison.same_calls
-    if comparison is not None:
-        shown = "same calls" if comparison.same_calls else number_format.points(difference.value)
+    difference, low_high, p_value = _compared(cell, is_baseline=is_baseline)
     entries = (
-        Entry("accuracy", percent(cell.accuracy.value if cell.accuracy else None)),
+        Entry("accuracy", percent(_value(cell.accuracy))),
         Entry(level, interval(cell.accuracy, "percent")),
-        Entry("cost/item", dollars(cell.cost_per_item.value if cell.cost_per_item else None)),
+        Entry("cost/item", dollars(_value(cell.cost_per_item))),
         Entry(level, interval(cell.cost_per_item, "dollars")),
-        Entry("cost/correct", dollars(cell.cost_per_correct and cell.cost_per_correct.value)),
+        Entry("cost/correct", dollars(_value(cell.cost_per_correct))),
         Entry(level, interval(cell.cost_per_correct, "dollars")),
-        Entry("latency s", number_format.seconds(latency)),
+        Entry("latency s", number_format.seconds(_value(cell.latency_seconds))),
         Entry("p95 s", number_format.seconds(_bounded(cell.latency_p95))),
         Entry("spend", dollars(cell.spend_usd)),
         Entry("calls made", f"{cell.calls_made:,}"),
         Entry("shared", f"{cell.calls_shared:,}"),
-        Entry("difference", shown),
-        Entry(level, interval(difference, "points") if tested else ""),
-        Entry("Holm p", number_format.p_value(comparison.p_holm) if tested else ""),
+        Entry("difference", difference),
+        Entry(level, low_high),
+        Entry("Holm p", p_value),
     )
     return Row(cell.label, tuple(_notes(cell, summary)), entries)
+
+
+def _compared(cell: CellSummary, *, is_baseline: bool) -> tuple[str, str, str]:
+    """Return the difference to the baseline, its interval and its corrected p-value."""
+    found = cell.comparison
+    if found is None:
+        return "baseline" if is_baseline else UNDEFINED, "", ""
+    if found.same_calls:
+        return "same calls", "", ""
+    return (
+        number_format.points(found.difference.value),
+        interval(found.difference, "points"),
+        number_format.p_value(found.p_holm),
+    )
+
+
+def _value(estimate: Quantity | None) -> float | None:
+    return None if estimate is None else estimate.value
 
 
 def _bounded(estimate: Quantity | None) -> float | None:

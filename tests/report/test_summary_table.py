@@ -50,7 +50,8 @@ def test_one_line_for_a_cell_where_there_is_room() -> None:
     assert len([x for x in plain(found, 200).splitlines() if x.startswith("vote")]) == 2
     line = row(found, "vote(k=3)")
     assert line.split() == [
-        "vote(k=3)", "simulated,", "shared", "draws", "59.0", "[56.0,", "62.0]", "$0.00300", "[0.00270,", "0.00330]",
+        "vote(k=3)", "simulated,", "shared", "draws", "59.0", "[56.0,", "62.0]",
+        "$0.00300", "[0.00270,", "0.00330]",
         "$0.00600", "[0.00540,", "0.00660]",
         "1.50", "2.50", "$0.100", "100", "200", "+9.0", "[+6.0,", "+12.0]", "0.034",
     ]  # fmt: skip
@@ -150,7 +151,8 @@ def test_the_caption_says_what_the_figures_are() -> None:
     text = " ".join(plain(summary(), 100).split())
     for said in (
         "with its 95 % interval (wilson)", "The unit is the item", "Cost per item:", "Spend:",
-        "critical path", "depends on the load of the run", "not its wall time", "Holm's correction over 2 comparisons", "Simulated:",
+        "critical path", "depends on the load of the run", "not its wall time",
+        "Holm's correction over 2 comparisons", "Simulated:",
     ):  # fmt: skip
         assert said in text
 

@@ -1,7 +1,7 @@
 """Made-up summaries and trials to log.
 
-Of the kind `rich` they have epochs, clusters, failures and partial scores; `conftest` runs each test
-that uses them with both kinds.
+Of the kind `rich` they have epochs, clusters, failures and partial scores; `conftest` runs each
+test that uses them with both kinds.
 """
 
 from __future__ import annotations
@@ -109,9 +109,7 @@ def summary(*cells: CellSummary, status: str = "complete", **changes: Any) -> Ex
     )
     if kind == "rich":
         reasons = [FailureReason("ProviderError: HTTP 500", 4), FailureReason("timed out", 2)]
-        made = msgspec.structs.replace(
-            made, epochs=3, failures="excluded", failure_reasons=reasons
-        )
+        made = msgspec.structs.replace(made, epochs=3, failures="excluded", failure_reasons=reasons)
     return msgspec.structs.replace(made, **changes)
 
 

@@ -142,7 +142,6 @@ class TestContent:
         with pytest.raises(ConfigError, match="the evaluator exact is of another version"):
             compare(pairs)
 
-
     def test_a_cell_that_was_not_measured_is_no_baseline(
         self, log: Callable[..., Any], uri: str
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -31,7 +31,7 @@ from ember_bench.experiment.results.summary import (
     RunSummary,
 )
 
-_Array = TypeVar("_Array", bound=npt.NDArray[Any])
+_Number = TypeVar("_Number", bound=np.generic)
 _Labels = list[str] | npt.NDArray[np.int32]
 
 # Beside the number of epochs itself.
@@ -134,7 +134,9 @@ class Analysis:
         """Return the mean of an amount over the items that have a value."""
         known = ~np.isnan(values)
         clusters = cell.items.clusters(known)
-        return _estimate(stats.mean_cost(_chosen(values, known), clusters=clusters, level=self.level))
+        return _estimate(
+            stats.mean_cost(_chosen(values, known), clusters=clusters, level=self.level)
+        )
 
     def _quantile(self, cell: CellResults, timed: BoolArray, q: float) -> Quantity | None:
         """Return a quantile of the latency of trials; trials of an item take similar time."""
@@ -167,7 +169,7 @@ class Analysis:
         If failed trials are excluded, these are the items that no measured cell of the dataset
         failed on: cells would be compared on different items else.
         """
-        whole = cell.data.epochs == self.asked.epochs
+        whole: BoolArray = cell.data.epochs == self.asked.epochs
         if self.asked.failures == "wrong":
             return whole
         dataset = cell.asked.name
@@ -261,7 +263,7 @@ def _spend(totals: CellTotals, *, replayed: bool) -> float | None:
     return None if totals.unpriced and not replayed else totals.spend_usd
 
 
-def _chosen(values: _Array, mask: BoolArray) -> _Array:
+def _chosen(values: npt.NDArray[_Number], mask: BoolArray) -> npt.NDArray[_Number]:
     """Return the chosen values; the same array if all are, which spares a copy."""
     return values if mask.all() else values[mask]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import attrgetter
-from typing import Final, Literal, overload
+from typing import Any, Final, Literal, overload
 
 import msgspec
 import numpy as np
@@ -131,7 +131,7 @@ class AskedItems(Sequence[AskedItem]):
         sorted_places = np.asarray([places.get(label, -1) for label in found], dtype=np.int32)
         return names, sorted_places[numbers]
 
-    def clusters(self, chosen: npt.NDArray[np.int64 | np.bool_]) -> list[str] | None:
+    def clusters(self, chosen: npt.NDArray[np.integer[Any] | np.bool_]) -> list[str] | None:
         """Return the clusters of the chosen items; None if no item has a cluster.
 
         An item without a cluster is a cluster of its own.

@@ -37,7 +37,6 @@ _OUTCOME: Final = " ".join(
 FloatArray = npt.NDArray[np.float64]
 
 
-
 @dataclass(frozen=True, slots=True)
 class RunTotals:
     """The requests of one run, or of all runs, of an experiment, and their cost.

@@ -252,9 +252,13 @@ def test_trials_of_an_item_tell_less_of_a_quantile_than_independent_ones(
     assert alone.latency_p50 is not None
     assert alone.latency_p50.low is not None
     assert alone.latency_p50.high is not None
-    assert alike.latency_p50.low is None or alike.latency_p50.high is None or (
-        alike.latency_p50.high - alike.latency_p50.low
-        > alone.latency_p50.high - alone.latency_p50.low
+    assert (
+        alike.latency_p50.low is None
+        or alike.latency_p50.high is None
+        or (
+            alike.latency_p50.high - alike.latency_p50.low
+            > alone.latency_p50.high - alone.latency_p50.low
+        )
     )
 
 
