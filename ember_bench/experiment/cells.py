@@ -37,6 +37,7 @@ class Cell:
         architecture: Its architecture.
         parameters: All parameters, defaults included.
         graph: The network, built.
+        epochs: Number of trials of each item.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Cell:
     architecture: Architecture
     parameters: dict[str, Any]
     graph: NoNGraphData
+    epochs: int
 
     @cached_property
     def models(self) -> list[ModelInfo]:
@@ -71,11 +73,14 @@ class Cell:
     def parts(self) -> dict[str, str]:
         """Digests of the parts that determine its outputs, so that a change can be named."""
         models = {m.model_id: _content(m) for m in self.models}
+        replays = any(provider_class(model.provider_name).replays for model in self.models)
         return {
             "parameters": _digest(self.parameters),
             "models": _digest(models),
             "graph": self._graph_digest(),
             **({"code": _digest(self.code)} if self.code else {}),
+            # Recorded samples are dealt out by it.
+            **({"epochs": _digest(self.epochs)} if replays else {}),
         }
 
     @cached_property
@@ -119,7 +124,7 @@ def expand(
         except ConfigError as error:
             problems += error.problems
     placed = [
-        (draft, draft.on(dataset))
+        (draft, draft.on(dataset, spec.epochs))
         for dataset in dict.fromkeys(dataset.name for dataset in spec.datasets)
         for draft in drafts
         if draft.datasets is None or dataset in draft.datasets
@@ -186,7 +191,7 @@ class _Draft:
     parameters: dict[str, Any]
     graph: NoNGraphData
 
-    def on(self, dataset: str) -> Cell:
+    def on(self, dataset: str, epochs: int) -> Cell:
         return Cell(
             name=f"{dataset}/{self.short_name}",
             label=self.label,
@@ -194,6 +199,7 @@ class _Draft:
             architecture=self.architecture,
             parameters=self.parameters,
             graph=self.graph,
+            epochs=epochs,
         )
 
 
@@ -272,7 +278,11 @@ class _Expansion:
                 self.service.registry.get(model)
             except ConfigError as error:
                 place = (*at, index) if parameter.type == "models" else at
-                problems += [self.document.problem(p.message, *place) for p in error.problems]
+                # A mistake in the model's card stands there, not in the grid.
+                problems += [
+                    p if p.location else self.document.problem(p.message, *place)
+                    for p in error.problems
+                ]
         return problems
 
     def _check_label(self) -> list[Problem]:
