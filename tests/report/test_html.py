@@ -6,6 +6,8 @@ import base64
 import gzip
 import json
 import re
+import sqlite3
+from contextlib import closing
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report.html_answer import answer, front
 from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_fronts import front_probabilities
 from ember_bench.report.html_report import html_report
 from tests.support.workspace import Workspace, single, vote
 
@@ -129,6 +132,59 @@ class TestTheAnswer:
         assert sentences[-1].startswith("A perfect choice would reach 100.0 %")
 
 
+class TestTheFront:
+    def test_no_cell_is_dominated_because_its_trials_failed(self, workspace: Workspace) -> None:
+        # `counted:c` is dearer and always right, but fails on two items in three.
+        workspace.model("counted:a", right=0.6)
+        workspace.model("counted:c", right=1.0, price=9.0)
+        workspace.grid(architectures=[single(["counted:a", "counted:c"], label="{model}")])
+        workspace.run()
+        with closing(sqlite3.connect(workspace.root / "results/trip/trials.db")) as db, db:
+            db.execute(
+                "UPDATE trials SET outcome = 'error', score = 0, error = 'ProviderError: HTTP 500'"
+                " WHERE cell = 2 AND item % 3 > 0"
+            )
+        found = contents(workspace)
+        cheap, dear = found.summary.cells
+        assert cheap.accuracy is not None
+        assert dear.accuracy is not None
+        assert cheap.accuracy.value > dear.accuracy.value
+        assert front(found.summary.cells, "cost_per_item", found.results).by == {}
+        assert front(found.summary.cells, "cost_per_item").by == {}
+        assert "Worse than" not in " ".join(said(found))
+        page = html_report(found)
+        assert "trials failed and count as wrong" in page
+        assert "x ProviderError: HTTP 500" in page
+
+    def test_if_failures_are_excluded_cells_are_compared_on_common_items(
+        self, workspace: Workspace
+    ) -> None:
+        # Both cells have the same scores where both finished, and `counted:b` costs more.
+        workspace.grid(
+            architectures=[single(["counted:a", "counted:b"], label="{model}")],
+            failures="excluded",
+        )
+        workspace.run()
+        with closing(sqlite3.connect(workspace.root / "results/trip/trials.db")) as db, db:
+            db.execute("UPDATE trials SET score = item % 2, outcome = 'correct'")
+            db.execute("UPDATE trials SET score = 0, outcome = 'error' WHERE cell = 2 AND item < 5")
+        found = contents(workspace)
+        _, dear = found.summary.cells
+        places = front(found.summary.cells, "cost_per_item", found.results)
+        assert dear.name in {*places.on, *places.by}
+        by_themselves = [cell.accuracy.value for cell in found.summary.cells if cell.accuracy]
+        assert by_themselves[0] != by_themselves[1]
+        assert found.compared[dear.name].difference.value == 0
+
+    def test_below_five_items_no_probability_is_shown(self, workspace: Workspace) -> None:
+        workspace.sums(4)
+        workspace.run()
+        found = contents(workspace)
+        (dataset,) = found.summary.datasets
+        assert front_probabilities(found, dataset) == {"cost_per_item": {}, "latency_seconds": {}}
+        assert all(pair.best_probability is None for pair in found.compared.values())
+
+
 class TestThePage:
     def test_loads_nothing_and_may_run_only_its_own_script(self, workspace: Workspace) -> None:
         workspace.run()
@@ -161,9 +217,6 @@ class TestThePage:
 
     def test_before_any_trial_is_done_says_that(self, workspace: Workspace) -> None:
         workspace.run()
-        import sqlite3
-        from contextlib import closing
-
         with closing(sqlite3.connect(workspace.root / "results/trip/trials.db")) as store, store:
             store.execute("DELETE FROM trials")
         page = html_report(contents(workspace))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import math
 import shutil
-from collections.abc import AsyncGenerator, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 import msgspec
@@ -17,62 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from ember_bench.experiment.prepare import Experiment
-from ember_bench import stats
 from ember_bench.experiment.results.summary import (
     CellSummary,
     ExperimentSummary,
-    FailureReason,
-    Quantity,
 )
-from ember_bench.experiment.trial import CallEntry, Trial, TrialResult, fingerprint
-from tests.support.workspace import Ran, Workspace, single, vote
-
-
-@dataclass
-class Row:
-    """What a made-up trial came to."""
-
-    score: float = 0.0
-    outcome: str | None = None
-    cost: float | None = 0.01
-    latency: float | None = 1.0
-    key: bytes = b""
-
-
-Table = Callable[[int, int, int], Row]
-"""(cell, number of the item as in its id, epoch) -> row."""
-
-
-class Made:
-    """An engine whose trials come to what a table says."""
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-
-    async def run(
-        self, experiment: Experiment, trials: Iterable[Trial], stop: asyncio.Event
-    ) -> AsyncGenerator[list[TrialResult], None]:
-        yield [self._result(experiment, trial) for trial in trials]
-
-    def _result(self, experiment: Experiment, trial: Trial) -> TrialResult:
-        cell, item = experiment.cells[trial.cell], experiment.item(trial)
-        row = self.table(trial.cell, int(item.id.rpartition("-")[2]), trial.epoch)
-        by_score = {0.0: "wrong", 1.0: "correct"}.get(row.score, "partial")
-        outcome: Any = row.outcome or by_score
-        key = row.key or f"{trial}".encode()
-        call = CallEntry(key, "counted:a", "answer", "generate", 0.0, 1.0, row.cost, 3, 5, True)
-        identity = fingerprint(
-            cell, item, experiment.questions[cell.dataset].evaluator, trial.epoch
-        )
-        error = "it failed" if outcome == "error" else None
-        return TrialResult(
-            trial, identity, outcome, row.score, "x", "", error, row.cost, row.latency, 0.0, (call,)
-        )
-
-
-def analysed(workspace: Workspace, table: Table) -> Ran:
-    return workspace.run(engine=Made(table))
+from ember_bench.experiment.trial import TrialResult
+from tests.experiment.results.made import Row, analysed
+from tests.support.workspace import Workspace, single, vote
 
 
 def bits(text: str) -> list[float]:
@@ -217,94 +166,6 @@ def test_one_unknown_makes_the_mean_unknown(workspace: Workspace, unknown: str) 
     assert (cell.latency_p50 is None) == (unknown == "latency")
 
 
-def test_latency_quantiles(workspace: Workspace) -> None:
-    workspace.sums(101)
-    cell = analysed(workspace, lambda _, item, __: Row(latency=float(item))).cell
-    assert cell.latency_seconds is not None
-    assert cell.latency_seconds.value == 50.0
-    assert cell.latency_p50 is not None
-    assert cell.latency_p95 is not None
-    assert (cell.latency_p50.value, cell.latency_p95.value) == (50.0, 95.0)
-    assert cell.latency_p50.low is not None
-    assert cell.latency_p95.high is not None
-
-
-def test_latency_quantiles_are_of_trials_and_not_of_the_items_means(workspace: Workspace) -> None:
-    # Each item has one fast and one slow epoch: no trial takes as long as their mean.
-    workspace.sums(60)
-    workspace.grid(epochs=2)
-    cell = analysed(workspace, lambda _, item, epoch: Row(latency=(1.0, 9.0)[epoch])).cell
-    assert cell.latency_seconds is not None
-    assert cell.latency_seconds.value == 5.0
-    assert cell.latency_p95 is not None
-    assert cell.latency_p95.value == 9.0
-
-
-def test_trials_of_an_item_tell_less_of_a_quantile_than_independent_ones(
-    workspace: Workspace,
-) -> None:
-    workspace.grid(epochs=12)
-    alike = analysed(workspace, lambda _, item, __: Row(latency=float(item))).cell
-    workspace.sums(120)
-    workspace.grid(epochs=1)
-    alone = analysed(workspace, lambda _, item, __: Row(latency=float(item % 10))).cell
-    assert alike.latency_p50 is not None
-    assert alone.latency_p50 is not None
-    assert alone.latency_p50.low is not None
-    assert alone.latency_p50.high is not None
-    assert (
-        alike.latency_p50.low is None
-        or alike.latency_p50.high is None
-        or (
-            alike.latency_p50.high - alike.latency_p50.low
-            > alone.latency_p50.high - alone.latency_p50.low
-        )
-    )
-
-
-def test_a_quantile_of_too_few_trials_has_no_interval(workspace: Workspace) -> None:
-    cell = analysed(workspace, lambda _, item, __: Row(latency=float(item))).cell
-    assert cell.latency_p95 is not None
-    assert cell.latency_p95.low is None
-    assert cell.latency_p95.high is None
-
-
-def width(estimate: Quantity | None) -> float:
-    assert estimate is not None
-    assert estimate.low is not None
-    assert estimate.high is not None
-    return estimate.high - estimate.low
-
-
-@pytest.mark.parametrize("name", ["cost_per_item", "cost_per_correct", "latency_seconds"])
-def test_items_of_a_cluster_widen_the_intervals_of_amounts_too(
-    workspace: Workspace, name: str
-) -> None:
-    def table(_: int, item: int, __: int) -> Row:
-        amount = 1.0 + item // 10 % 3
-        return Row(float(item % 10 < 7), cost=amount, latency=amount)
-
-    workspace.sums(90)
-    alone = analysed(workspace, table).cell
-    workspace.sums(90, cluster=lambda i: f"passage {i // 10}")
-    together = analysed(workspace, table).cell
-    assert width(getattr(together, name)) > 1.5 * width(getattr(alone, name))
-
-
-def test_items_of_a_cluster_widen_pass_at_k(workspace: Workspace) -> None:
-    workspace.grid(epochs=2)
-
-    def table(_: int, item: int, epoch: int) -> Row:
-        return Row(float(item // 10 % 2 and epoch == 0))
-
-    workspace.sums(80)
-    alone = analysed(workspace, table).cell
-    workspace.sums(80, cluster=lambda i: f"passage {i // 10}")
-    together = analysed(workspace, table).cell
-    assert together.pass_at_k[2].value == alone.pass_at_k[2].value == 0.5
-    assert width(together.pass_at_k[2]) > 1.5 * width(alone.pass_at_k[2])
-
-
 # --- comparisons ----------------------------------------------------------------------------------
 
 A, B, C, D = "1111100000", "1111111100", "1111100001", "0000000000"
@@ -427,112 +288,6 @@ def test_cells_that_share_calls_are_marked(workspace: Workspace) -> None:
     assert not other.comparison.shared_draws
     assert shared.comparison is not None
     assert shared.comparison.shared_draws
-
-
-@pytest.mark.parametrize("k", [1, 3])
-def test_a_vote_of_one_makes_the_baselines_own_calls(workspace: Workspace, k: int) -> None:
-    workspace.model("counted:b")
-    workspace.grid(architectures=[single(), single("counted:b"), vote(k)])
-    _, other, voted = (cell.comparison for cell in workspace.run().summary.cells)
-    assert other is not None
-    assert voted is not None
-    assert voted.same_calls == (k == 1)
-    if voted.same_calls:
-        assert (voted.difference.value, voted.difference.low, voted.difference.high) == (
-            0.0, None, None,
-        )  # fmt: skip
-        assert (voted.p_value, voted.p_holm, voted.sign) == (None, None, 0)
-        assert other.p_holm == other.p_value, "it is no part of the family"
-
-
-def test_a_cascade_that_did_not_go_on_makes_no_same_calls(workspace: Workspace) -> None:
-    workspace.model("counted:b")
-    cascade = {"name": "cascade", "parameters": {"cheap": ["counted:a"], "dear": ["counted:b"]}}
-    workspace.grid(architectures=[single("counted:a"), cascade])
-    first, second = workspace.run().summary.cells
-    assert second.calls == first.calls
-    assert second.comparison is not None
-    assert second.comparison.shared_draws
-    assert not second.comparison.same_calls
-
-
-# --- failures -------------------------------------------------------------------------------------
-
-
-def failing(workspace: Workspace, failures: str, *columns: str) -> list[CellSummary]:
-    """Return the cells whose trials are right (1), wrong (0) or failed (x), item by item."""
-    models = [f"counted:{letter}" for letter in "abcdefg"[: len(columns)]]
-    for model in models:
-        workspace.model(model)
-    workspace.sums(len(columns[0]))
-    workspace.grid(architectures=[single(models)], failures=failures)
-
-    def table(cell: int, item: int, _: int) -> Row:
-        sign = columns[cell][item]
-        return Row(outcome="error") if sign == "x" else Row(float(sign))
-
-    return analysed(workspace, table).summary.cells
-
-
-@pytest.mark.parametrize("failures", ["wrong", "excluded"])
-def test_failures_alone_make_no_finding(workspace: Workspace, failures: str) -> None:
-    # A model that is right whenever it answers is not worse for having failed.
-    _, other = failing(workspace, failures, "1" * 40, "1" * 10 + "x" * 30)
-    found = other.comparison
-    assert found is not None
-    assert not found.is_clear(0.95)
-    assert (found.sign, found.p_holm) == (0, 1.0)
-    assert found.difference.low is not None
-    assert found.difference.high is not None
-    assert found.difference.low < -0.6
-    assert found.difference.high >= 0
-
-
-@pytest.mark.parametrize("failures", ["wrong", "excluded"])
-def test_a_difference_that_no_failure_can_turn_is_a_finding(
-    workspace: Workspace, failures: str
-) -> None:
-    _, other = failing(workspace, failures, "0" * 30 + "1" * 8 + "xx", "1" * 38 + "xx")
-    found = other.comparison
-    assert found is not None
-    assert (found.sign, found.is_clear(0.95)) == (1, True)
-    worst = stats.paired_difference([1] * 38 + [0, 0], [0] * 30 + [1] * 10)
-    assert worst is not None
-    assert worst.interval is not None
-    assert found.p_value == pytest.approx(worst.p_value)
-    assert found.difference.low == pytest.approx(worst.interval.low)
-
-
-@pytest.mark.parametrize("failures", ["wrong", "excluded"])
-def test_a_cell_whose_trials_all_failed_was_not_measured(
-    workspace: Workspace, failures: str
-) -> None:
-    base, broken, other = failing(workspace, failures, "1010101010", "x" * 10, "1110101010")
-    assert base.measured
-    assert not broken.measured
-    assert (broken.accuracy, broken.comparison) == (None, None)
-    assert (broken.accuracy_worst, broken.accuracy_best) == (0.0, 1.0)
-    assert other.comparison is not None
-    assert other.comparison.p_holm == other.comparison.p_value
-
-
-def test_pass_at_k_is_of_the_items_that_no_cell_failed_on(workspace: Workspace) -> None:
-    workspace.model("counted:b")
-    workspace.grid(architectures=[single(["counted:a", "counted:b"])], epochs=2,
-                   failures="excluded")  # fmt: skip
-
-    def table(cell: int, item: int, epoch: int) -> Row:
-        if item == cell and epoch:
-            return Row(outcome="error")
-        return Row(float(item >= 5))
-
-    for cell in analysed(workspace, table).summary.cells:
-        assert cell.pass_at_k[2].value == pytest.approx(5 / 8)
-
-
-def test_the_commonest_faults_are_counted(workspace: Workspace) -> None:
-    ran = analysed(workspace, lambda _, item, __: Row(outcome="error" if item < 4 else None))
-    assert ran.summary.failure_reasons == [FailureReason("it failed", 4)]
 
 
 # --- the whole ------------------------------------------------------------------------------------
