@@ -156,25 +156,22 @@ class TestTheFront:
         assert "trials failed and count as wrong" in page
         assert "x ProviderError: HTTP 500" in page
 
-    def test_if_failures_are_excluded_cells_are_compared_on_common_items(
+    def test_cells_are_held_against_each_other_on_the_items_that_all_have(
         self, workspace: Workspace
     ) -> None:
-        # Both cells have the same scores where both finished, and `counted:b` costs more.
-        workspace.grid(
-            architectures=[single(["counted:a", "counted:b"], label="{model}")],
-            failures="excluded",
-        )
+        # Where both have a trial `counted:b` scores less, at a higher price; by itself it scores
+        # more, as the hard items are still missing.
+        workspace.grid(architectures=[single(["counted:a", "counted:b"], label="{model}")])
         workspace.run()
         with closing(sqlite3.connect(workspace.root / "results/trip/trials.db")) as db, db:
-            db.execute("UPDATE trials SET score = item % 2, outcome = 'correct'")
-            db.execute("UPDATE trials SET score = 0, outcome = 'error' WHERE cell = 2 AND item < 5")
+            db.execute("UPDATE trials SET score = item <= 20, outcome = 'correct'")
+            db.execute("UPDATE trials SET score = 0 WHERE cell = 2 AND item <= 2")
+            db.execute("DELETE FROM trials WHERE cell = 2 AND item > 20")
         found = contents(workspace)
-        _, dear = found.summary.cells
+        cheap, dear = found.summary.cells
+        assert front(found.summary.cells, "cost_per_item").by == {}
         places = front(found.summary.cells, "cost_per_item", found.results)
-        assert dear.name in {*places.on, *places.by}
-        by_themselves = [cell.accuracy.value for cell in found.summary.cells if cell.accuracy]
-        assert by_themselves[0] != by_themselves[1]
-        assert found.compared[dear.name].difference.value == 0
+        assert (places.on, places.by) == ([cheap.name], {dear.name: cheap.name})
 
     def test_below_five_items_no_probability_is_shown(self, workspace: Workspace) -> None:
         workspace.sums(4)

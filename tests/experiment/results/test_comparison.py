@@ -237,10 +237,9 @@ class TestWhatIsComparable:
     def test_a_cell_whose_trials_all_failed_is_left_out_as_not_measured(self) -> None:
         base, broken = cell("0101"), cell([None] * 4, name="sums/b")
         table = compare([Pair(cell("1111", name="sums/a"), base), Pair(broken, base)])
-        assert table.left_out == [
-            "trip/sums/b and trip/sums/single"
-            " (trip/sums/b was not measured, as all of its trials failed)"
-        ]
+        (left_out,) = table.left_out
+        assert left_out.startswith("trip/sums/b and trip/sums/single (")
+        assert "trip/sums/b was not measured, as all of its trials failed" in left_out
         with pytest.raises(ConfigError, match="was not measured, as all of its trials failed"):
             compare([Pair(broken, base)])
 
