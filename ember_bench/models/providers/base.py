@@ -14,7 +14,7 @@ from ember_bench.models.strand import TrialContext
 from ember_bench.models.types import Completion, SamplingParameters
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, SecretStr
 
     from ember_bench.documents import Document
     from ember_bench.models.batch.api import BatchApi
@@ -70,6 +70,25 @@ class Provider:
         """
         del trial
         return ""
+
+    def all_keys(self) -> tuple[SecretStr, ...]:
+        """Return the keys that the model may be asked with; none where it has no need of any.
+
+        Raises:
+            ConfigError: if one is missing.
+        """
+        return self.model.keys
+
+    def for_each_key(self) -> tuple[Provider, ...]:
+        """Return what asks the model with each of its keys; itself where there are not several.
+
+        Raises:
+            ConfigError: if a key is missing.
+        """
+        keys = self.all_keys()
+        if len(keys) < 2:
+            return (self,)
+        return tuple(type(self)(self.model.model_copy(update={"api_key": key})) for key in keys)
 
     def samples_needed(self, call: Call) -> int:
         """Return the number of samples that its item must have for `call` in every epoch.

@@ -16,6 +16,7 @@ from pydantic import BaseModel, SecretStr
 from ember_bench.errors import ProviderError
 from ember_bench.models.providers.base import Provider
 from ember_bench.models.providers.streaming import Streaming
+from ember_bench.models.transport.headers import tell
 from ember_bench.models.transport.http import Channel, NotSentError
 from ember_bench.models.transport.listening import listener
 from ember_bench.models.transport.reply import EncodingError
@@ -26,7 +27,7 @@ from ember_bench.models.wire.adapting import (
     bound_answer,
     check_each,
     decoded,
-    find_key,
+    find_keys,
     find_url,
     read_options,
     secrets_of,
@@ -222,10 +223,18 @@ class WireProvider(Provider, Generic[ClientT]):
         if self._key and self._is_direct:
             self._open()
 
+    def all_keys(self) -> tuple[SecretStr, ...]:
+        """Return the keys that the model may be asked with.
+
+        Raises:
+            ConfigError: if there is none.
+        """
+        # Asked for when they are needed: stored answers can be had without one.
+        return find_keys(self.model, *self.key_variables, optional=self._url is not None)
+
     @cached_property
     def _key(self) -> SecretStr:
-        # Asked for when it is needed: stored answers can be had without one.
-        return find_key(self.model, *self.key_variables, optional=self._url is not None)
+        return self.all_keys()[0]
 
     def _find_url(self) -> str | None:
         """Return where the server is; None for the provider's own."""
@@ -301,6 +310,8 @@ class WireProvider(Provider, Generic[ClientT]):
                 reply = await channel.post(body)
             else:
                 reply = await channel.post(body, stream, self._stream_url())
+            if reply.states_limits:
+                tell(reply.headers.items())
             content = reply.content
         except TimeoutError:  # only connecting has a limit
             raise self._errors.timeout(sent=False) from None

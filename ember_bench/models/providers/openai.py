@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from urllib.parse import quote, urlencode
 
@@ -19,7 +18,7 @@ from ember_bench.models.batch.openai import OpenAIBatches
 from ember_bench.models.providers.base import provider
 from ember_bench.models.providers.http_provider import Address, Answer, GeneratedProvider, pooled
 from ember_bench.models.wire import openai_chat, openai_responses
-from ember_bench.models.wire.adapting import custom_headers, find_key, find_url, read_options
+from ember_bench.models.wire.adapting import custom_headers, find_keys, find_url, read_options
 from ember_bench.models.wire.assembling import Assembler, ChatAssembler, ResponsesAssembler
 
 if TYPE_CHECKING:
@@ -127,12 +126,16 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
             raise ConfigError(document.problem(_no_azure_batches(batched), "mode"))
         return models
 
-    @cached_property
-    def _key(self) -> SecretStr:
-        # Asked for when it is needed: stored answers can be had without one.
+    def all_keys(self) -> tuple[SecretStr, ...]:
+        """Return the keys that the model may be asked with.
+
+        Raises:
+            ConfigError: if there is none.
+        """
         if self._options.azure is not None:
-            return find_key(self.model, AZURE_KEY_VARIABLE)
-        return find_key(self.model, KEY_VARIABLE, optional=self._url is not None, hint=_ANY_SERVER)
+            return find_keys(self.model, AZURE_KEY_VARIABLE)
+        free = self._url is not None
+        return find_keys(self.model, KEY_VARIABLE, optional=free, hint=_ANY_SERVER)
 
     def _find_url(self) -> str | None:
         return _url(self.model, read_options(self.model, OpenAIOptions))

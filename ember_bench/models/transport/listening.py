@@ -27,7 +27,9 @@ class Silence:
     sends nothing else for ever comes to an end.
 
     Args:
-        patience: Return the seconds for which nothing may arrive from now on.
+        patience: Returns the seconds for which nothing may arrive from now on.
+        more: Returns the seconds by which the limit is too early if nothing has arrived yet: the
+            server may not have begun. No more than 0 ends the block.
 
     Attributes:
         was_broken: Whether anything arrived.
@@ -36,11 +38,16 @@ class Silence:
         TimeoutError: if it is exceeded.
     """
 
-    def __init__(self, patience: Callable[[], float]) -> None:
+    def __init__(
+        self, patience: Callable[[], float], more: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self._patience = patience
+        self._more = more
         self._loop = asyncio.get_running_loop()
         self._seconds = patience()
-        self._limit = asyncio.timeout(self._seconds)
+        self._heard = self._loop.time()
+        self._limit = asyncio.timeout(None)
+        self._timer: asyncio.TimerHandle | None = None
         self._token: Token[Callable[[], None]] | None = None
         self.was_broken = False
 
@@ -57,9 +64,12 @@ class Silence:
     async def __aenter__(self) -> Silence:
         self._token = _listener.set(self._hear)
         await self._limit.__aenter__()
+        self._timer = self._loop.call_later(self._seconds, self._look)
         return self
 
     async def __aexit__(self, *raised: Any) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         if self._token is not None:
             _listener.reset(self._token)
             self._token = None
@@ -70,4 +80,14 @@ class Silence:
             return  # the block is over
         self.was_broken = True
         self._seconds = self._patience()
-        self._limit.reschedule(self._loop.time() + self._seconds)
+        self._heard = self._loop.time()
+
+    def _look(self) -> None:
+        """End the block if it was silent for too long; else look again when it may have been."""
+        left = self._heard + self._seconds - self._loop.time()
+        if left <= 0 and not self.was_broken:
+            left = self._more()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._look)
+        else:
+            self._limit.reschedule(self._loop.time())
