@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ember_bench.cli._output import Status, columns, put_json, put_text, say
+from ember_bench.cli._output import Status, columns, put_json, put_text
+from ember_bench.running.messages import say
 
 if TYPE_CHECKING:
     from ember_bench.running.session import Options, Outcome
@@ -83,10 +84,10 @@ def _run(
     quiet: bool,
 ) -> Outcome:
     from ember_bench.cli._code import warn_of_unsafe_code
-    from ember_bench.cli._progress import listener
     from ember_bench.running import session
     from ember_bench.running.find_grids import find_grid
     from ember_bench.running.places import use_data_dir
+    from ember_bench.running.progress import listener
 
     if data_dir is not None:
         use_data_dir(data_dir)
