@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias, cast
 
-from ember_bench.errors import ConfigError, did_you_mean
+from ember_bench.errors import ConfigError, Problem, did_you_mean
 from ember_bench.graph.architecture import (
     Architecture,
     ArchitectureHead,
@@ -58,11 +58,17 @@ class MadeArchitecture(Architecture):
         Raises:
             ConfigError: if the function returns no network.
         """
-        return as_graph(self.make(**parameters), self.name, service)
+        try:
+            return as_graph(self.make(**parameters), service)
+        except ConfigError as error:
+            about = f"architecture {self.name!r}: "
+            raise ConfigError(
+                *(Problem(about + problem.message, problem.location) for problem in error.problems)
+            ) from error
 
 
-def as_graph(network: Network, name: str, service: ModelService) -> NoNGraphData:
-    """Return a network as a graph; `name` is the architecture's, for errors.
+def as_graph(network: Network, service: ModelService) -> NoNGraphData:
+    """Return a network as a graph; compact notation is built with LM modules of `service`.
 
     Raises:
         ConfigError: if it is no network.
@@ -76,11 +82,8 @@ def as_graph(network: Network, name: str, service: ModelService) -> NoNGraphData
     if isinstance(network, str) or _is_notation(network):
         return build_graph(cast("str | Sequence[str]", network), service=service)
     if callable(network):
-        return NoNGraphData({_NODE: _answering(network, name)})
-    raise ConfigError(
-        f"architecture {name!r}: expected a graph, an operator, an LM module, compact notation or "
-        f"a function, found {type(network).__name__}"
-    )
+        return NoNGraphData({_NODE: _answering(network)})
+    raise _no_network(network)
 
 
 def made_architecture(
@@ -100,21 +103,21 @@ def made_architecture(
         ConfigError: if a parameter is unknown, has no value, or has values that no parameter of a
             card has.
     """
+    known = isinstance(network, Operator | LMModule | str) or _is_notation(network)
+    if not (known or callable(network)):
+        raise _no_network(network)
     takes = parameters_of(network)
     for parameter in given:
         if parameter not in takes:
             hint = did_you_mean(parameter, takes) if takes else "; it takes none"
-            raise ConfigError(f"architecture {name!r}: unknown parameter {parameter!r}{hint}")
+            raise ConfigError(f"unknown parameter {parameter!r}{hint}")
     missing = [p.name for p in takes.values() if p.default is p.empty and p.name not in given]
     if missing:
         raise ConfigError(
-            f"architecture {name!r}: no value for the parameter {missing[0]!r}; a function that "
+            f"no value for the parameter {missing[0]!r}; a function that "
             f"answers items takes {QUERY!r}"
         )
-    cards = {
-        parameter: _parameter_card(f"architecture {name!r}: {parameter}", values)
-        for parameter, values in given.items()
-    }
+    cards = {parameter: _parameter_card(parameter, values) for parameter, values in given.items()}
     head = ArchitectureHead(name=name, purpose="Made in Python.", parameters=cards)
     return MadeArchitecture(head, _maker(network))
 
@@ -127,6 +130,13 @@ def parameters_of(network: Any) -> dict[str, inspect.Parameter]:
     named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     of_items = FIELDS if _answers(network) else ()
     return {name: parameter for name, parameter in named.items() if name not in of_items}
+
+
+def _no_network(found: Any) -> ConfigError:
+    return ConfigError(
+        "expected a graph, an operator, an LM module, compact notation or "
+        f"a function, found {type(found).__name__}"
+    )
 
 
 def _is_function(network: Any) -> bool:
@@ -146,17 +156,14 @@ def _maker(network: Any) -> Callable[..., Network]:
     return lambda: cast("Network", network)
 
 
-def _answering(function: Callable[..., Any], name: str) -> AnswerFunction:
+def _answering(function: Callable[..., Any]) -> AnswerFunction:
     try:
         made = AnswerFunction(function)
     except TypeError as error:
-        raise ConfigError(f"architecture {name!r}: {error}") from error
+        raise ConfigError(str(error)) from error
     needed = made.signature.required_inputs if made.signature is not None else ()
     if unknown := [field for field in needed if field not in FIELDS]:
-        raise ConfigError(
-            f"architecture {name!r}: an item has no field {unknown[0]!r}"
-            f"{did_you_mean(unknown[0], FIELDS)}"
-        )
+        raise ConfigError(f"an item has no field {unknown[0]!r}{did_you_mean(unknown[0], FIELDS)}")
     return made
 
 

@@ -108,6 +108,13 @@ class LMModule:
         self.parameters = config.parameters
         self._system = (Message("system", config.persona),) if config.persona else ()
 
+    def describe(self) -> dict[str, Any]:
+        """Return, as JSON-like data, everything that can change its answers."""
+        return {
+            "model": self.model.fingerprint,
+            "config": self.config.model_dump(mode="json", exclude={"model_name"}),
+        }
+
     @property
     def service(self) -> ModelService:
         """The service that makes the calls."""

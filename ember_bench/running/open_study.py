@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.datasets import Dataset
 from ember_bench.documents import Document
-from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
+from ember_bench.errors import ConfigError, Problem, did_you_mean
 from ember_bench.evaluators.base import Evaluator
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.prepare import Experiment, assemble
@@ -142,11 +142,8 @@ class _Reading:
                 found = self._of_card(label, entry.what, entry.parameters)
             else:
                 found = self._made(label, entry.what, entry.parameters)
-        except UnknownNameError as error:
-            self.problems.append(f"architecture {label!r}: {error}")
-            return {"name": label}
         except ConfigError as error:
-            self.problems += map(str, error.problems)
+            self.problems += [f"architecture {label!r}: {problem}" for problem in error.problems]
             return {"name": label}
         if entry.datasets is not None:
             found["datasets"] = list(entry.datasets)

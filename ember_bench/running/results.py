@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.prepare import Experiment
@@ -38,7 +38,8 @@ from ember_bench.tracking import Logged
 if TYPE_CHECKING:
     import pandas as pd
 
-What = Literal["cells", "trials", "calls", "nodes", "choices", "members"]
+Stored = Literal["cells", "trials", "calls", "nodes"]
+What = Stored | Literal["choices", "members"]
 
 _DTYPES: Final[dict[Kind, str]] = {
     "text": "object", "integer": "Int64", "number": "float64", "flag": "boolean",
@@ -112,7 +113,7 @@ class Results:
             if texts:
                 answers = StoredAnswers(self.folder.parent / RESPONSES)
                 stack.callback(answers.close)
-            return _frame(tidy(named.rows, what, _names(named), answers))
+            return _frame(tidy(named.rows, cast("Stored", what), _names(named), answers))
 
     def compare(
         self,

@@ -59,7 +59,7 @@ def stoppable(run: Run, stopping: Callable[[], None], asked: Stop) -> Iterator[N
         stopping: Called when it is told to stop.
         asked: Stops it from another thread.
     """
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    task = asyncio.current_task()
 
     def stop() -> None:
         if not run.stop.is_set():
