@@ -280,7 +280,7 @@ class TestMistakes:
             ({"baseline": "on"}, "has the architecture 'on'; did you mean 'one'?"),
             ({"architectures": {"x": "singel"}}, "unknown architecture 'singel'; did you mean"),
             ({"architectures": {"x": 3}}, "found int"),
-            ({"architectures": {"x": "3E@counted:a, 1Q"}}, "architecture 'x': column 14: "),
+            ({"architectures": {"x": "3E@counted:a, 1Q"}}, "architecture 'x': column 16: unknown code"),
             ({"architectures": {"x": lambda q: q}}, "no value for the parameter 'q'; a function"),
             ({"architectures": {"x": lambda query, z: z}}, "no value for the parameter 'z'"),
             (
@@ -546,7 +546,7 @@ def test_an_interrupt_raises_and_leaves_a_state_from_which_the_script_goes_on(
         while time.monotonic() < deadline and not (log.exists() and "answer" in log.read_text()):
             time.sleep(0.01)
         first.send_signal(signal.SIGINT)
-        out, err = first.communicate(timeout=60)
+        _, err = first.communicate(timeout=60)
     finally:
         first.kill()
     assert first.returncode != 0
