@@ -49,7 +49,7 @@ def test_operators_and_simulated_models_need_no_sdk_and_no_numpy() -> None:
     assert not loaded & HEAVY
 
 
-PACKAGES = ["", ".datasets", ".evaluators", ".report", ".tracking"]
+PACKAGES = ["", ".datasets", ".evaluators", ".report", ".stats", ".tracking"]
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -100,6 +100,8 @@ def _run(
         unsafe_code=unsafe_code,
         budget_usd=budget_usd,
     )
+    for note in experiment.notes:
+        say(f"warning: {note}")
     simulated = any(cell.simulated for cell in experiment.cells)
     told = listener(simulated=simulated, quiet=quiet)
     return session.run_experiment(experiment, options, told)

@@ -38,6 +38,7 @@ class Cell:
         parameters: All parameters, defaults included.
         graph: The network, built.
         service: Makes its calls.
+        epochs: Number of trials of each item.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Cell:
     parameters: dict[str, Any]
     graph: NoNGraphData
     service: ModelService
+    epochs: int
 
     @cached_property
     def models(self) -> list[ModelInfo]:
@@ -75,11 +77,14 @@ class Cell:
     def parts(self) -> dict[str, str]:
         """Digests of the parts that determine its outputs, so that a change can be named."""
         models = {m.model_id: _content(m) for m in self.models}
+        replays = any(provider_class(model.provider_name).replays for model in self.models)
         return {
             "parameters": _digest(self.parameters),
             "models": _digest(models),
             "graph": self._graph_digest(),
             **({"code": _digest(self.code)} if self.code else {}),
+            # Recorded samples are dealt out by it.
+            **({"epochs": _digest(self.epochs)} if replays else {}),
         }
 
     @cached_property
@@ -123,7 +128,7 @@ def expand(
         except ConfigError as error:
             problems += error.problems
     placed = [
-        (draft, draft.on(dataset))
+        (draft, draft.on(dataset, spec.epochs))
         for dataset in dict.fromkeys(dataset.name for dataset in spec.datasets)
         for draft in drafts
         if draft.datasets is None or dataset in draft.datasets
@@ -192,7 +197,7 @@ class _Draft:
     graph: NoNGraphData
     service: ModelService
 
-    def on(self, dataset: str) -> Cell:
+    def on(self, dataset: str, epochs: int) -> Cell:
         return Cell(
             name=f"{dataset}/{self.short_name}",
             label=self.label,
@@ -201,6 +206,7 @@ class _Draft:
             parameters=self.parameters,
             graph=self.graph,
             service=self.service,
+            epochs=epochs,
         )
 
 
@@ -279,7 +285,11 @@ class _Expansion:
                 self.service.registry.get(model)
             except ConfigError as error:
                 place = (*at, index) if parameter.type == "models" else at
-                problems += [self.document.problem(p.message, *place) for p in error.problems]
+                # A mistake in the model's card stands there, not in the grid.
+                problems += [
+                    p if p.location else self.document.problem(p.message, *place)
+                    for p in error.problems
+                ]
         return problems
 
     def _check_label(self) -> list[Problem]:

@@ -23,6 +23,8 @@ from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell, expand, find_baselines
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
+from ember_bench.experiment.forecast.samples_check import check_samples
+from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_spec
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
@@ -37,22 +39,6 @@ _WRITTEN_AT_ONCE: Final = 5_000
 
 
 @dataclass(frozen=True)
-class Questions:
-    """A dataset as the experiment uses it.
-
-    Attributes:
-        items: In the experiment's seeded order.
-        evaluator: Scores them.
-        identity: Changes with any item, and with the order.
-    """
-
-    dataset: Dataset
-    items: Sequence[Item]
-    evaluator: Evaluator
-    identity: str
-
-
-@dataclass(frozen=True)
 class Experiment:
     """An experiment, ready to run.
 
@@ -64,6 +50,7 @@ class Experiment:
         service: Makes the calls.
         budget: Caps on what a run spends; None for none.
         account: Account of the response store that requests are paid on.
+        notes: Sentences to be told before it runs.
     """
 
     path: Path | None
@@ -75,6 +62,7 @@ class Experiment:
     service: ModelService
     budget: Budget | None = None
     account: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -262,7 +250,17 @@ def assemble(
     for provider in dict.fromkeys(provider_class(m.provider_name) for m in experiment.models):
         if asks or provider.instant:
             provider.check(experiment.models)
-    return experiment
+    if not any(provider_class(model.provider_name).replays for model in experiment.models):
+        return experiment
+    found = check_samples(
+        service.registry,
+        lambda other: expand(spec, document, catalogue, other),
+        questions,
+        excluded=spec.failures == "excluded",
+    )
+    if found.problems:
+        raise ConfigError(*(document.problem(text, "architectures") for text in found.problems))
+    return replace(experiment, notes=found.notes)
 
 
 def _questions(

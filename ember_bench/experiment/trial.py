@@ -150,7 +150,8 @@ def run_trial(
     Raises:
         StoreError: if answers cannot be kept; then going on would lose what is being paid for.
     """
-    context = TrialContext(ItemSubject(item, evaluator), trial.epoch, purse=purse)
+    subject = ItemSubject(item, evaluator)
+    context = TrialContext(subject, trial.epoch, purse=purse, epochs=cell.epochs)
     strand = Strand(context)
     token = strands.current.set(strand)
     error: str | None = None

@@ -17,7 +17,8 @@ from ember_bench.errors import StoreError
 from ember_bench.evaluators.base import Evaluator
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment import user_code
-from ember_bench.experiment.prepare import Experiment, Questions
+from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.results.description import decode, describe, encode
 from ember_bench.experiment.results.rows import (
     APPLICATION_ID,
@@ -259,11 +260,11 @@ class TrialStore(TrialRows):
                 continue
             before = msgspec.json.decode(stored, type=dict[str, str])
             for part, digest in cell.parts.items():
-                if before.get(part) != digest:
+                if before.get(part, digest) != digest:
                     changed.setdefault(part, []).append(cell.name)
         changed.pop("code", None)  # told by file
         for part, cells in changed.items():
-            verb = "have" if part in ("parameters", "models") else "has"
+            verb = "has" if part == "graph" else "have"
             changes.append(f"the {part} of {_Some('cell', cells)} {verb} changed")
         return changes
 

@@ -13,7 +13,8 @@ from ember_bench.code_identity import code_of, is_built_in
 from ember_bench.datasets.packed import values_of
 
 if TYPE_CHECKING:
-    from ember_bench.experiment.prepare import Experiment, Questions
+    from ember_bench.experiment.prepare import Experiment
+    from ember_bench.experiment.questions import Questions
 
 _FACT: Final = "user_code"
 

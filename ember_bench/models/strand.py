@@ -84,6 +84,8 @@ class TrialContext:
         wasted_calls: Requests of the trial whose answers could not be used.
         wasted_usd: Their cost, as far as it is known.
         wasted_unpriced: Those of them whose cost is unknown.
+        epochs: Number of repetitions of the item in all; recorded models hand their samples out
+            to draws and epochs by it.
     """
 
     subject: Subject | None = None
@@ -99,6 +101,8 @@ class TrialContext:
         self.wasted_calls += 1
         self.wasted_usd += usd or 0.0
         self.wasted_unpriced += usd is None
+
+    epochs: int = 1
 
 
 class Strand:

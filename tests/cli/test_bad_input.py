@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Command, program
 from tests.support import counted
-from tests.support.workspace import Workspace
+from tests.support.workspace import Workspace, single
 
 GRID = """\
 name: trip
@@ -69,6 +69,8 @@ def test_two_cards_of_one_name(command: Command, sums: Workspace) -> None:
 
 def test_a_card_that_replaces_a_built_in_one_must_say_so(command: Command, sums: Workspace) -> None:
     sums.write("registry/models/mine.yaml", {"name": "simulated:small"})
+    assert command("run", "grid.yaml").status == 0  # which does not use the model
+    sums.grid(architectures=[single("simulated:small")])
     result = command("run", "grid.yaml")
     assert result.status == 2
     assert "override: true" in result.err

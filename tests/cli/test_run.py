@@ -168,3 +168,26 @@ def test_shared_calls_are_counted_once(command: Command, sums: Workspace) -> Non
     result = command(*RUN, "--json")
     assert [cell["calls_made"] for cell in result.json["cells"]] == [10, 20]
     assert [cell["calls_shared"] for cell in result.json["cells"]] == [0, 10]
+
+
+def test_too_few_recorded_samples_end_a_run_and_a_plan_before_they_begin(
+    command: Command, sums: Workspace
+) -> None:
+    sums.tape({f"sums-{i}": ["Answer: 0"] * 2 for i in range(10)})
+    sums.grid(architectures=[single("recorded:tape/m")], epochs=3)
+    for action in ("plan", "run"):
+        result = command(action, "grid.yaml")
+        assert (result.status, result.out) == (2, "")
+        assert "grid.yaml:4:1: recorded:tape/m has 2 recorded samples of item " in result.err
+        assert "asks for 3 of each: 1 draw x 3 epochs" in result.err
+    assert not (sums.root / "results").exists()
+
+
+def test_items_that_were_not_recorded_are_told_once_where_failures_are_excluded(
+    command: Command, sums: Workspace
+) -> None:
+    sums.tape({f"sums-{i}": [f"Answer: {8 * i}"] for i in range(8)})
+    sums.grid(architectures=[single("recorded:tape/m")], failures="excluded")
+    result = command(*RUN, "--json")
+    assert result.err.count("warning: recorded:tape/m has no answer to 2 of the 10 items") == 1
+    assert result.json["cells"][0]["accuracy"]["value"] == 1.0

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ember_bench.report.cells import captions
-
+from ember_bench.report.summary_text import captions
 from tests.support.workspace import Ran, Workspace
 
 

@@ -35,7 +35,7 @@ def mistakes(kind: str, data: Any) -> list[str]:
     ]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _registered() -> None:
     """Register the evaluators of the papers' registries, as reading them does."""
     from ember_bench.registry import Cards

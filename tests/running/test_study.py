@@ -280,7 +280,10 @@ class TestMistakes:
             ({"baseline": "on"}, "has the architecture 'on'; did you mean 'one'?"),
             ({"architectures": {"x": "singel"}}, "unknown architecture 'singel'; did you mean"),
             ({"architectures": {"x": 3}}, "found int"),
-            ({"architectures": {"x": "3E@counted:a, 1Q"}}, "architecture 'x': column 16: unknown code"),
+            (
+                {"architectures": {"x": "3E@counted:a, 1Q"}},
+                "architecture 'x': column 16: unknown code",
+            ),
             ({"architectures": {"x": lambda q: q}}, "no value for the parameter 'q'; a function"),
             ({"architectures": {"x": lambda query, z: z}}, "no value for the parameter 'z'"),
             (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,20 @@ class Workspace:
         if price is not None:
             card["cost"] = {"input_cost_per_thousand": price, "output_cost_per_thousand": price}
         self.write(f"registry/models/{model_id.replace(':', '-')}.yaml", card)
+
+    def tape(self, answers: Mapping[str, Sequence[str]], name: str = "tape") -> None:
+        """Write a recording of the samples of each item: the model `recorded:<name>/m`."""
+        records = [{"id": item, "output": samples} for item, samples in answers.items()]
+        self.write(f"registry/models/{name}.json", json.dumps(records))
+        self.write(
+            f"registry/models/{name}.yaml",
+            {
+                "name": f"recorded:{name}",
+                "files": f"{name}.json",
+                "fields": {"item": "id", "answer": "output"},
+                "models": ["m"],
+            },
+        )
 
     def grid(self, **fields: Any) -> None:
         """Write the grid; by default one call to `counted:a` for each of `sums`."""

@@ -130,7 +130,7 @@ def forecast(
         made=_sum(cell.made for cell in cells),
         expected_usd=None if None in expected else _sum(e for e in expected if e is not None),
         worst_usd=None if None in worst else sum(w for w in worst if w is not None),
-        assumptions=list(_assumptions(experiment, counted)),
+        assumptions=[*experiment.notes, *_assumptions(experiment, counted)],
     )
 
 

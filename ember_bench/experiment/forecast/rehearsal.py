@@ -15,9 +15,9 @@ from enum import Enum
 from typing import Final, Protocol
 
 from ember_bench.datasets.item import Item
-from ember_bench.errors import ConfigError
+from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.experiment.cells import Cell
-from ember_bench.experiment.prepare import Questions
+from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.trial import ItemSubject, graph_inputs
 from ember_bench.models import strand as strands
 from ember_bench.models.call import Call, Request
@@ -75,18 +75,26 @@ class Asked:
     """One call of a rehearsed trial.
 
     Attributes:
-        key: The call key.
-        model_id: Who would be asked.
+        call: The call.
         known: Whether the answer is there already.
         expected_usd: Its average cost; None if unknown.
         worst_usd: Its highest cost; None if unknown.
     """
 
-    key: bytes
-    model_id: str
+    call: Call
     known: bool
     expected_usd: float | None
     worst_usd: float | None
+
+    @property
+    def key(self) -> bytes:
+        """The call key."""
+        return self.call.key
+
+    @property
+    def model_id(self) -> str:
+        """Who would be asked."""
+        return self.call.request.model.model_id
 
 
 class Rehearsal(ModelService):
@@ -95,11 +103,15 @@ class Rehearsal(ModelService):
     Args:
         registry: The models.
         known: Answers that are there already.
+        plays: Whether recorded models answer with their recordings.
     """
 
-    def __init__(self, registry: ModelRegistry, known: KnownAnswers | None = None) -> None:
+    def __init__(
+        self, registry: ModelRegistry, known: KnownAnswers | None = None, *, plays: bool = True
+    ) -> None:
         super().__init__(registry)
         self._known = known
+        self._plays = plays
         self._providers: dict[str, Provider | None] = {}
         self._asked: list[Asked] = []
         self._lengths: list[Length] = []
@@ -108,13 +120,16 @@ class Rehearsal(ModelService):
         """Answers that were made up; without any, every cast gives the same."""
         self.unfinished = 0
         """Number of trials that ended in an exception: an operator rejected its inputs."""
+        self.refused = 0
+        """Number of calls that a recording has no answer to."""
 
     def trial(self, cell: Cell, questions: Questions, item: int, epoch: int, cast: Cast) -> None:
         """Run one trial in a greenlet of the bridge; `take` returns its calls."""
         subject = questions.items[item]
         self._script = _Script(cast, subject, _other_targets(questions, subject))
         self._lengths = []
-        strand = Strand(TrialContext(ItemSubject(subject, questions.evaluator), epoch))
+        about = ItemSubject(subject, questions.evaluator)
+        strand = Strand(TrialContext(about, epoch, epochs=cell.epochs))
         token = strands.current.set(strand)
         try:
             cell.prepared.run(graph_inputs(subject, questions.evaluator))
@@ -139,17 +154,17 @@ class Rehearsal(ModelService):
 
     def _placed(self, request: Request, module: object) -> tuple[Call, Provider | None]:
         strand = strands.current.get() or Strand(TrialContext())
-        provider = self._provider(request.model)
+        provider = self.provider(request.model)
         context = provider.context(strand.trial) if provider is not None else ""
         return Call.place(request, strand, strand.replica(module), context), provider
 
     async def _stand_in(self, call: Call, provider: Provider | None) -> Response:
         model = call.request.model
         known = self._known.get(call.key) if self._known is not None else None
-        recorded = known is None and provider is not None and _is_recorded(provider)
-        if recorded and provider is not None:
+        recorded = False
+        if known is None and self._plays and provider is not None and _is_recorded(provider):
             # Reading a file is no request, and gives the price of a call.
-            known = await provider.complete(call)
+            recorded, known = True, await self._played(call, provider)
         if known is not None:
             cost = model.charge(known)
             self._note(call, cost, cost, known=not recorded)
@@ -164,11 +179,17 @@ class Rehearsal(ModelService):
         self._lengths.append(length)
         return Response(text, model.model_id, Usage(), None, 0.0)
 
+    async def _played(self, call: Call, provider: Provider) -> Completion:
+        try:
+            return await provider.complete(call)
+        except ProviderError:
+            self.refused += 1
+            raise
+
     def _note(
         self, call: Call, expected: float | None, worst: float | None, *, known: bool
     ) -> None:
-        model_id = call.request.model.model_id
-        self._asked.append(Asked(call.key, model_id, known, expected, worst))
+        self._asked.append(Asked(call, known, expected, worst))
 
     def _prices(self, request: Request, length: Length) -> tuple[float | None, float | None]:
         """Return the expected and the worst-case price of a call."""
@@ -197,7 +218,7 @@ class Rehearsal(ModelService):
             return expected, None
         return expected, cost.most(most_in, length.most)
 
-    def _provider(self, model: ModelInfo) -> Provider | None:
+    def provider(self, model: ModelInfo) -> Provider | None:
         """Return the model's provider; None if its key is missing, which a plan does not need."""
         if model.fingerprint not in self._providers:
             try:

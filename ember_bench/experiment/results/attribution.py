@@ -153,7 +153,8 @@ def observe(experiment: Experiment, trial: Trial) -> dict[str, Any] | None:
     cell = experiment.cells[trial.cell]
     questions = experiment.questions[cell.dataset]
     item = questions.items[trial.item]
-    strand = Strand(TrialContext(ItemSubject(item, questions.evaluator), trial.epoch))
+    subject = ItemSubject(item, questions.evaluator)
+    strand = Strand(TrialContext(subject, trial.epoch, epochs=cell.epochs))
     token = strands.current.set(strand)
     try:
         return cell.prepared.run(graph_inputs(item, questions.evaluator))

@@ -68,6 +68,22 @@ class Provider:
         del trial
         return ""
 
+    def samples_needed(self, call: Call) -> int:
+        """Return the number of samples that its item must have for `call` in every epoch.
+
+        0 for a model that makes its answers.
+
+        Raises:
+            ProviderError: if no sample can be the answer.
+        """
+        del call
+        return 0
+
+    def samples_of(self, item: str) -> int:
+        """Return the number of samples of an item, by its id; 0 without a recording of it."""
+        del item
+        return 0
+
     async def close(self) -> None:
         """Let go of connections."""
 

@@ -1,4 +1,9 @@
-"""Models whose answers were recorded: `recorded:SET/MODEL` answers by item and sample number.
+"""Models whose answers were recorded: `recorded:SET/MODEL` answers by item, draw and epoch.
+
+The samples of an item have one order, a permutation fixed by model and item: files are often
+sorted, so the first sample is no random draw. In an experiment of E epochs, draw n in epoch e is
+sample n * E + e of that order, all counted from 0. So no sample is used twice, D draws in E epochs
+use the first D * E samples, and the draws of a small ensemble are among those of a large one.
 
 The prompt is not read, so a recording can be replayed through any architecture that asks for an
 answer to the item. What was recorded of tokens, dollars and seconds comes with the answer; what
@@ -8,12 +13,10 @@ time at all in a trial's latency).
 
 from __future__ import annotations
 
-import random
 import re
-from functools import lru_cache
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -34,6 +37,7 @@ from ember_bench.models.recorded.files import (
     Answers,
     Fields,
     Layout,
+    Samples,
     merge,
     recordings,
 )
@@ -106,11 +110,9 @@ class RecordedModel(ModelInfo):
 
 @provider("recorded")
 class Recorded(Provider):
-    """Answers with what a model was recorded to answer.
+    """Answers with what a model was recorded to answer; see the module's docstring.
 
-    Sample numbers count from 0: replica i of an ensemble gets sample i, and so does draw i of a
-    loop. Epoch e > 0 sees an item's samples in another order, fixed by item and epoch. No sample
-    is ever handed out for two draws of one trial: where there are too few, the call fails.
+    Draws are numbered from 0, by the replica in an ensemble or by the draw in a loop.
     """
 
     instant: ClassVar[bool] = True
@@ -121,37 +123,43 @@ class Recorded(Provider):
         self._recording = _recording(model)
         self._digest: str | None = None
         self._known: Answers | None = None
+        self._drawn: Answers = {}
 
     async def complete(self, call: Call) -> Completion:
         """Return the recorded sample."""
-        model_id, subject = self.model.model_id, call.trial.subject
-        if subject is None:
+        model_id, trial = self.model.model_id, call.trial
+        number = self._number(call)
+        if trial.subject is None:
             raise ProviderError(f"{model_id} answers by item, and this call is not about one")
-        if call.request.role != _RECORDED_ROLE:
+        if trial.epoch >= trial.epochs:
             raise ProviderError(
-                f"{model_id} has answers to items; it cannot be asked to {call.request.role}"
+                f"{model_id}: epoch {trial.epoch}, counted from 0, is not among {trial.epochs}"
             )
-        samples = self._answers().get(subject.id, ())
-        number = self._sample_number(call, subject.id)
-        if number >= len(samples):
+        samples = self._samples(trial.subject.id)
+        place = number * trial.epochs + trial.epoch
+        if place >= len(samples):
             raise ProviderError(
-                f"{model_id} has {_count(len(samples))} of item {subject.id!r}; "
-                f"sample {number}, counted from 0, was asked for"
+                f"{model_id} has {_count(len(samples))} of item {trial.subject.id!r}; draw "
+                f"{number} in epoch {trial.epoch} of {trial.epochs} needs {place + 1}"
             )
-        if call.trial.epoch:
-            if len(samples) == 1:
-                raise ProviderError(
-                    f"{model_id} has 1 sample of item {subject.id!r}: no second epoch can be had"
-                )
-            number = _order(subject.id, call.trial.epoch, len(samples))[number]
-        return samples[number]
+        return samples[place]
 
-    def context(self, call_trial: Any) -> str:
-        """Return the item's id and the digest of the recording."""
-        subject = cast("TrialContext", call_trial).subject
+    def context(self, trial: TrialContext) -> str:
+        """Return the digest of the recording, the number of epochs and the item's id."""
         if self._digest is None:
             self._digest = content_digest(self.model)
-        return self._digest if subject is None else f"{self._digest} {subject.id}"
+        content = f"{_ORDER} {self._digest}"
+        if trial.subject is None:
+            return content
+        return f"{content} {trial.epochs} {trial.subject.id}"
+
+    def samples_needed(self, call: Call) -> int:
+        """Return the number of samples for the draws up to that of `call`, in all epochs."""
+        return (self._number(call) + 1) * call.trial.epochs
+
+    def samples_of(self, item: str) -> int:
+        """Return the number of recorded samples of an item."""
+        return len(self._answers().get(item, ()))
 
     @classmethod
     def models_of(cls, document: Document) -> list[ModelInfo]:
@@ -163,8 +171,8 @@ class Recorded(Provider):
 
     @classmethod
     def content(cls, model: ModelInfo) -> str:
-        """Return the digest of the files that `model` answers from."""
-        return content_digest(model)
+        """Return the digest of the files that `model` answers from, and how they are drawn."""
+        return f"{_ORDER} {content_digest(model)}"
 
     @classmethod
     def check(cls, models: Iterable[ModelInfo]) -> None:
@@ -196,13 +204,29 @@ class Recorded(Provider):
                 raise ProviderError(f"{self.model.model_id}: the recording changed during the run")
         return self._known
 
-    def _sample_number(self, call: Call, item: str) -> int:
+    def _samples(self, item: str) -> Samples:
+        """Return the samples of an item in the order in which they are handed out."""
+        samples = self._answers().get(item, ())
+        if len(samples) < 2:
+            return samples
+        if (drawn := self._drawn.get(item)) is None:
+            order = sample_order(self.model.model_id, item, len(samples))
+            drawn = self._drawn[item] = tuple(samples[number] for number in order)
+        return drawn
+
+    def _number(self, call: Call) -> int:
+        """Return the number of the draw that `call` is."""
+        model_id, role = self.model.model_id, call.request.role
+        if role != _RECORDED_ROLE:
+            raise ProviderError(f"{model_id} has answers to items; it cannot be asked to {role}")
         try:
-            return sample_number(call.replica, call.draw)
+            return draw_number(call.replica, call.draw)
         except ValueError as error:
-            raise ProviderError(f"{self.model.model_id}, item {item!r}: {error}") from None
+            raise ProviderError(f"{model_id}: {error}") from None
 
 
+# Part of the identity of calls and cells: raise it when a draw and an epoch get another sample.
+_ORDER: Final = "permuted@1"
 # What was recorded are answers to items; a verdict on a candidate would have to quote it.
 _RECORDED_ROLE: Final = "generate"
 
@@ -216,11 +240,11 @@ def content_digest(model: ModelInfo) -> str:
     return _combined([recordings.digest(path) for path in _paths(model)])
 
 
-def sample_number(replica: str, draw: Draw) -> int:
-    """Return which of an item's samples, from 0, is the answer to a call at this place.
+def draw_number(replica: str, draw: Draw) -> int:
+    """Return the number, from 0, of the draw that a call at this place is among an item's draws.
 
     Raises:
-        ValueError: where neither the replica nor the draw alone numbers the samples.
+        ValueError: where neither the replica nor the draw alone numbers the draws.
     """
     # A module made on the fly belongs to its node (`node/made`) and is the only one there.
     made = int(replica) if replica.isdecimal() else 0
@@ -233,12 +257,13 @@ def sample_number(replica: str, draw: Draw) -> int:
     return made or (draw[0] if draw else 0)
 
 
-@lru_cache(maxsize=4096)
-def _order(item: str, epoch: int, samples: int) -> tuple[int, ...]:
-    """Return the order in which an epoch sees an item's samples."""
-    order = list(range(samples))
-    random.Random(f"{epoch} {item}").shuffle(order)
-    return tuple(order)
+def sample_order(model_id: str, item: str, samples: int) -> list[int]:
+    """Return a permutation of the numbers of an item's samples, fixed by model and item.
+
+    It is the order of hashes, as shuffles of the standard library may change with its version.
+    """
+    seed = f"{model_id}\n{item}".encode()
+    return sorted(range(samples), key=lambda number: blake2b(b"%d\n%b" % (number, seed)).digest())
 
 
 def _recording(model: ModelInfo) -> Recording:

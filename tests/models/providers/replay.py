@@ -53,8 +53,9 @@ def ask(
     draw: Draw = (),
     *,
     epoch: int = 0,
+    epochs: int = 1,
     role: str = "generate",
 ) -> Completion:
-    trial = TrialContext(None if item is None else Subject(item), epoch)
+    trial = TrialContext(None if item is None else Subject(item), epoch, epochs=epochs)
     request = Request(model, (Message("user", "whatever"),), role=role)
     return asyncio.run(Recorded(model).complete(Call(request, trial, replica, draw, b"")))

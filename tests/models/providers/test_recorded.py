@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,8 @@ from ember_bench.models.call import Call, Request
 from ember_bench.models.providers.recorded import (
     Recorded,
     content_digest,
-    sample_number,
+    draw_number,
+    sample_order,
 )
 from ember_bench.models.strand import Draw, TrialContext
 from ember_bench.models.types import Completion, Usage
@@ -81,65 +83,118 @@ class TestAnswers:
         with pytest.raises(ProviderError) as caught:
             ask(one(tmp_path, [{"id": "a", "output": "A"}]), "z")
         assert str(caught.value) == (
-            "recorded:set/m has 0 recorded samples of item 'z'; "
-            "sample 0, counted from 0, was asked for"
+            "recorded:set/m has 0 recorded samples of item 'z'; draw 0 in epoch 0 of 1 needs 1"
         )
         assert not caught.value.retryable
 
 
 class TestSamples:
-    def test_replicas_and_draws_number_them(self, tmp_path: Path) -> None:
+    def test_replicas_and_draws_walk_the_same_order(self, tmp_path: Path) -> None:
         model = one(tmp_path, [{"id": "a", "output": ["s0", "s1", "s2"]}])
-        assert texts(model, "a", 3) == ["s0", "s1", "s2"]
-        assert [ask(model, "a", draw=d).text for d in [(), (1,), (2,)]] == ["s0", "s1", "s2"]
-        assert ask(model, "a", "node/made", (1,)).text == "s1"
+        order = texts(model, "a", 3)
+        assert sorted(order) == ["s0", "s1", "s2"]
+        assert [ask(model, "a", draw=d).text for d in [(), (1,), (2,)]] == order
+        assert ask(model, "a", "node/made", (1,)).text == order[1]
 
     def test_one_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
         model = one(tmp_path, [{"id": "a", "output": ["s0", "s1"]}])
-        with pytest.raises(ProviderError, match="2 recorded samples of item 'a'; sample 2"):
+        with pytest.raises(ProviderError) as caught:
             ask(model, "a", "2")
+        assert str(caught.value) == (
+            "recorded:set/m has 2 recorded samples of item 'a'; draw 2 in epoch 0 of 1 needs 3"
+        )
 
     @pytest.mark.parametrize(("replica", "draw"), [("2", (1,)), ("0", (1, 1)), ("0", (0, 1))])
     def test_no_number_for_the_draws_of_several_members(self, replica: str, draw: Draw) -> None:
         with pytest.raises(ValueError, match="one of the two only"):
-            sample_number(replica, draw)
+            draw_number(replica, draw)
 
     @given(st.integers(0, 50), st.booleans())
     def test_a_place_has_one_number(self, n: int, loop: bool) -> None:
         draw = (n,) if n else ()
-        assert (sample_number("0", draw) if loop else sample_number(str(n), ())) == n
+        assert (draw_number("0", draw) if loop else draw_number(str(n), ())) == n
 
-    def test_records_of_their_own_are_ordered_by_number(self, tmp_path: Path) -> None:
+    def test_records_of_their_own_are_those_of_a_list_in_the_order_of_their_numbers(
+        self, tmp_path: Path
+    ) -> None:
         records = [{"id": "a", "output": f"s{n}", "trial": n} for n in (7, 0, 3)]
         model = one(tmp_path, records, "{item: id, answer: output, sample: trial}")
-        assert texts(model, "a", 3) == ["s0", "s3", "s7"]
+        drawn = texts(model, "a", 3)
+        assert drawn == texts(one(tmp_path, [{"id": "a", "output": ["s0", "s3", "s7"]}]), "a", 3)
 
     def test_lists_of_answers_have_lists_of_numbers(self, tmp_path: Path) -> None:
-        record = {"id": "a", "output": ["x", "y"], "usd": [1, 2]}
+        record = {"id": "a", "output": ["1", "2"], "usd": [1, 2]}
         model = one(tmp_path, [record], "{item: id, answer: output, cost: usd}")
-        assert [ask(model, "a", r).cost_usd for r in "01"] == [1, 2]
+        found = [ask(model, "a", r) for r in "01"]
+        assert [float(answer.text) for answer in found] == [answer.cost_usd for answer in found]
+
+
+class TestOrder:
+    @given(st.text(), st.text(), st.integers(0, 60))
+    def test_it_is_a_permutation_fixed_by_model_and_item(
+        self, model: str, item: str, samples: int
+    ) -> None:
+        order = sample_order(model, item, samples)
+        assert sorted(order) == list(range(samples))
+        assert order == sample_order(model, item, samples)
+
+    def test_it_is_the_same_in_every_version(self) -> None:
+        assert sample_order("recorded:set/m", "a", 8) == [6, 7, 0, 4, 3, 2, 5, 1]
+
+    def test_models_and_items_have_orders_of_their_own(self) -> None:
+        orders = {tuple(sample_order(m, i, 20)) for m in ("x", "y") for i in ("a", "b")}
+        assert len(orders) == 4
+
+    def test_each_sample_is_as_often_at_each_place(self) -> None:
+        orders = np.array([sample_order("m", str(item), 5) for item in range(4_000)])
+        counts = np.array([np.bincount(place, minlength=5) for place in orders.T])
+        # 25 counts of Binomial(4000, 1/5), standard deviation 25.3: five of them either way.
+        assert np.abs(counts - 800).max() < 5 * 25.3
 
 
 class TestEpochs:
-    @given(st.integers(2, 30), st.integers(1, 20))
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
-    def test_each_sees_every_sample_once(self, tmp_path: Path, count: int, epoch: int) -> None:
-        model = one(tmp_path, [{"id": "a", "output": [str(i) for i in range(count)]}])
-        assert texts(model, "a", count) == [str(i) for i in range(count)]
-        order = texts(model, "a", count, epoch)
-        assert sorted(order, key=int) == texts(model, "a", count)
-        assert order == texts(model, "a", count, epoch)
+    @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 3))
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+    def test_draws_and_epochs_use_the_first_samples_each_once(
+        self, tmp_path: Path, draws: int, epochs: int, more: int
+    ) -> None:
+        samples = [str(i) for i in range(draws * epochs + more)]
+        model = one(tmp_path, [{"id": "a", "output": samples}])
+        used = {
+            ask(model, "a", str(draw), epoch=epoch, epochs=epochs).text
+            for draw in range(draws)
+            for epoch in range(epochs)
+        }
+        assert used == set(texts(model, "a", len(samples))[: draws * epochs])
 
-    def test_orders_differ_between_epochs_and_items(self, tmp_path: Path) -> None:
-        samples = [str(i) for i in range(20)]
-        model = one(tmp_path, [{"id": i, "output": samples} for i in "ab"])
-        orders = [texts(model, item, 20, epoch) for item in "ab" for epoch in (1, 2)]
-        assert len(set(map(tuple, orders))) == 4
+    def test_no_sample_is_left_for_one_more(self, tmp_path: Path) -> None:
+        model = one(tmp_path, [{"id": "a", "output": ["x", "y", "z"]}])
+        assert {ask(model, "a", epoch=epoch, epochs=3).text for epoch in range(3)} == set("xyz")
+        with pytest.raises(ProviderError, match="draw 1 in epoch 0 of 3 needs 4"):
+            ask(model, "a", "1", epochs=3)
 
-    def test_one_sample_is_good_for_one_epoch(self, tmp_path: Path) -> None:
-        model = one(tmp_path, [{"id": "a", "output": "A"}])
-        with pytest.raises(ProviderError, match="no second epoch"):
-            ask(model, "a", epoch=1)
+    def test_an_epoch_beyond_the_last_is_an_error(self, tmp_path: Path) -> None:
+        model = one(tmp_path, [{"id": "a", "output": ["x", "y", "z"]}])
+        with pytest.raises(ProviderError, match="epoch 2, counted from 0, is not among 2"):
+            ask(model, "a", epoch=2, epochs=2)
+
+    @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 5))
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+    def test_what_a_call_needs_is_what_it_can_be_answered_with(
+        self, tmp_path: Path, samples: int, epochs: int, draw: int
+    ) -> None:
+        model = one(tmp_path, [{"id": "a", "output": [str(i) for i in range(samples)]}])
+        trial = TrialContext(Subject("a"), epochs - 1, epochs=epochs)
+        call, provider = Call(Request(model, ()), trial, str(draw), (), b""), Recorded(model)
+        assert provider.samples_of("a") == samples
+        if provider.samples_needed(call) <= samples:
+            asyncio.run(provider.complete(call))
+        else:
+            with pytest.raises(ProviderError, match=f"needs {(draw + 1) * epochs}"):
+                asyncio.run(provider.complete(call))
+
+    def test_of_an_item_that_is_not_there_it_has_no_sample(self, tmp_path: Path) -> None:
+        assert Recorded(one(tmp_path, [{"id": "a", "output": "A"}])).samples_of("z") == 0
 
 
 class TestIdentity:
@@ -147,6 +202,12 @@ class TestIdentity:
         model = one(tmp_path, [{"id": "a", "output": "A"}])
         a, b = (Recorded(model).context(TrialContext(Subject(i))) for i in "ab")
         assert a != b
+
+    def test_another_number_of_epochs_is_other_draws(self, tmp_path: Path) -> None:
+        provider = Recorded(one(tmp_path, [{"id": "a", "output": ["A", "B"]}]))
+        contexts = {provider.context(TrialContext(Subject("a"), epochs=e)) for e in (1, 2)}
+        contexts.add(provider.context(TrialContext(Subject("2 a"))))
+        assert len(contexts) == 3
 
     def test_an_edited_recording_is_new_answers(self, tmp_path: Path) -> None:
         trial = TrialContext(Subject("a"))

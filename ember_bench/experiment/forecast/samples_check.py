@@ -1,0 +1,247 @@
+"""The recorded samples of a grid: whether there are as many as it asks for, before it is run.
+
+Each cell's graph runs on one item of each kind with a stand-in that makes the answers up. That
+shows the draws that a recorded model is asked for at most; the counts of all items are compared
+with them. Where answers steer a graph (a cascade), fewer may be enough: then the trials of the
+items in question run on the recordings themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final
+
+from ember_bench import bridge
+from ember_bench.errors import ProviderError
+from ember_bench.experiment.cells import Cell
+from ember_bench.experiment.forecast.rehearsal import Cast, Rehearsal
+from ember_bench.experiment.questions import Questions
+from ember_bench.models.call import Call
+from ember_bench.models.model_registry import ModelRegistry
+from ember_bench.models.providers.base import Provider, provider_class
+from ember_bench.models.service import ModelService
+
+# Items that are played to see that answers do not steer a graph; it then holds for all.
+_PLAYED: Final = 20
+
+Build = Callable[[ModelService], Sequence[Cell]]
+"""Builds the cells of a grid, in its order, with graphs that ask the given service."""
+Items = Sequence[tuple[int, str]]
+"""Places in the experiment's order, and ids."""
+
+
+@dataclass
+class Shortage:
+    """The items of which a recorded model has fewer samples than a cell asks for.
+
+    Attributes:
+        draws: Draws of an item in one epoch.
+        samples: The number of samples by item.
+    """
+
+    model_id: str
+    cell: Cell
+    draws: int = 0
+    samples: dict[str, int] = field(default_factory=dict)
+
+    def without(self, items: Collection[str]) -> Shortage:
+        """Return the shortage of all items but these."""
+        samples = {item: number for item, number in self.samples.items() if item not in items}
+        return replace(self, samples=samples)
+
+    def told(self, items: int, more_cells: int) -> str:
+        """Return the shortage as a sentence, of `items` in the dataset."""
+        item, number = min(self.samples.items(), key=lambda entry: entry[1])
+        others, epochs = len(self.samples) - 1, self.cell.epochs
+        text = f"{self.model_id} has {_count(number, 'recorded sample')} of item {item!r}"
+        if others:
+            missing = sum(not number for number in self.samples.values())
+            text += f", and too few of {others:,} more of the {items:,} items"
+            text += f" (none at all of {missing:,})" if number == 0 and missing <= others else ""
+        text += (
+            f"; cell {self.cell.name} asks for {self.draws * epochs:,} of each:"
+            f" {_count(self.draws, 'draw')} x {_count(epochs, 'epoch')}"
+        )
+        return text + (f" (and {_count(more_cells, 'more cell')} too many)" if more_cells else "")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The result of a check.
+
+    Attributes:
+        problems: Sentences on what cannot be run.
+        notes: Sentences on items that are left out, as the grid wants it.
+    """
+
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def check_samples(
+    registry: ModelRegistry, build: Build, questions: Mapping[str, Questions], *, excluded: bool
+) -> Findings:
+    """Compare the samples that cells ask for with those that there are.
+
+    Args:
+        registry: The models.
+        build: Builds the grid's cells.
+        questions: By name of the dataset.
+        excluded: Whether items without an answer are left out (`failures: excluded`).
+    """
+    check = _Check(registry, build, questions)
+    bridge.wait(bridge.run(check.run))
+    problems = [
+        f"{error} (in cell {cells[0]}{_and_more(cells)})" for error, cells in check.refused.items()
+    ]
+    notes = []
+    for (model_id, dataset), shortages in check.grouped().items():
+        items = len(questions[dataset].items)
+        missing = [item for s in shortages for item, number in s.samples.items() if not number]
+        left_out = frozenset(missing if excluded else ())
+        if left_out:
+            notes.append(
+                f"{model_id} has no answer to {len(left_out):,} of the {items:,} items of"
+                f" {dataset}, such as {missing[0]!r}; trials that need one fail and are left out"
+                " (failures: excluded)"
+            )
+        short = [rest for s in shortages if (rest := s.without(left_out)).samples]
+        if short:
+            worst = max(short, key=lambda s: s.draws)
+            problems.append(worst.told(items, len(short) - 1))
+    return Findings(tuple(problems), tuple(notes))
+
+
+class _Check:
+    """Finds what cells ask for that is not recorded.
+
+    Attributes:
+        shortages: In grid order.
+        refused: The cells in which no sample can be the answer to a call, by the reason.
+    """
+
+    def __init__(
+        self, registry: ModelRegistry, build: Build, questions: Mapping[str, Questions]
+    ) -> None:
+        self._registry = registry
+        self._build = build
+        self._questions = questions
+        self._stand_in = Rehearsal(registry, plays=False)
+        self.shortages: list[Shortage] = []
+        self.refused: dict[str, list[str]] = {}
+
+    def run(self) -> None:
+        """Check every cell; call it in a greenlet of the bridge."""
+        kinds = {name: list(_kinds(asked)) for name, asked in self._questions.items()}
+        for number, cell in enumerate(self._build(self._stand_in)):
+            if not any(provider_class(model.provider_name).replays for model in cell.models):
+                continue
+            short: dict[str, Shortage] = {}
+            try:
+                for items in kinds[cell.dataset]:
+                    self._compare(number, cell, items, short)
+            except ProviderError as error:
+                self.refused.setdefault(str(error), []).append(cell.name)
+            else:
+                self.shortages += short.values()
+
+    def grouped(self) -> dict[tuple[str, str], list[Shortage]]:
+        """Return the shortages by model and dataset."""
+        found: dict[tuple[str, str], list[Shortage]] = {}
+        for short in self.shortages:
+            found.setdefault((short.model_id, short.cell.dataset), []).append(short)
+        return found
+
+    def _compare(self, number: int, cell: Cell, items: Items, found: dict[str, Shortage]) -> None:
+        needs, fixed = self._needs(cell, items[0][0])
+        lacking = {
+            provider: [place for place in items if provider.samples_of(place[1]) < needed]
+            for provider, needed in needs.items()
+        }
+        if cell.replayed:
+            places = dict.fromkeys(place for short in lacking.values() for place in short)
+            fine = self._fine(number, list(places), fixed=fixed)
+            lacking = {
+                provider: [place for place in short if place not in fine]
+                for provider, short in lacking.items()
+            }
+        for provider, short in lacking.items():
+            if short:
+                model_id = provider.model.model_id
+                shortage = found.setdefault(model_id, Shortage(model_id, cell))
+                shortage.draws = max(shortage.draws, needs[provider] // cell.epochs)
+                shortage.samples |= {item: provider.samples_of(item) for _, item in short}
+
+    def _needs(self, cell: Cell, item: int) -> tuple[dict[Provider, int], bool]:
+        """Return the samples that a graph needs of each recorded model, at most.
+
+        And whether they are the same whatever is answered.
+
+        Raises:
+            ProviderError: if no sample can be the answer to one of its calls.
+        """
+        needs: dict[Provider, int] = {}
+        asked: list[set[tuple[str, str, tuple[int, ...]]]] = []
+        for cast in Cast:
+            self._stand_in.trial(cell, self._questions[cell.dataset], item, 0, cast)
+            asked.append(set())
+            dealt: dict[tuple[Provider, int], bytes] = {}
+            for call, provider in self._recorded(self._stand_in):
+                asked[-1].add((provider.model.model_id, call.replica, call.draw))
+                needed = provider.samples_needed(call)
+                if dealt.setdefault((provider, needed), call.key) != call.key:
+                    raise ProviderError(
+                        f"{provider.model.model_id} would answer two different requests of a trial"
+                        " with one sample: samples are told apart by replica and draw alone, not"
+                        " by messages or parameters"
+                    )
+                needs[provider] = max(needs.get(provider, 0), needed)
+        return needs, all(calls == asked[0] for calls in asked)
+
+    def _recorded(self, rehearsal: Rehearsal) -> Iterator[tuple[Call, Provider]]:
+        """Yield the calls of the last trial that recorded models were asked."""
+        for asked in rehearsal.take():
+            provider = rehearsal.provider(asked.call.request.model)
+            if provider is not None and provider.replays:
+                yield asked.call, provider
+
+    def _fine(self, number: int, places: Items, *, fixed: bool) -> set[tuple[int, str]]:
+        """Return the items whose trials find every sample that they ask for."""
+        fine = {place for place in places[:_PLAYED] if self._plays(number, place[0])}
+        if fine or not fixed:
+            fine |= {place for place in places[_PLAYED:] if self._plays(number, place[0])}
+        return fine
+
+    def _plays(self, number: int, item: int) -> bool:
+        """Return whether the trials of an item find every sample that they ask for."""
+        rehearsal, cells = self._playing
+        cell, before = cells[number], rehearsal.refused
+        for epoch in range(cell.epochs):
+            rehearsal.trial(cell, self._questions[cell.dataset], item, epoch, Cast.RIGHT)
+            rehearsal.take()
+            if rehearsal.refused > before:
+                return False
+        return True
+
+    @cached_property
+    def _playing(self) -> tuple[Rehearsal, Sequence[Cell]]:
+        rehearsal = Rehearsal(self._registry)
+        return rehearsal, self._build(rehearsal)
+
+
+def _kinds(questions: Questions) -> Iterator[Items]:
+    """Yield the items, those together that a graph may treat alike."""
+    kinds: dict[tuple[str, int], list[tuple[int, str]]] = {}
+    for number, item in enumerate(questions.items):
+        kinds.setdefault((item.answer_format, len(item.choices)), []).append((number, item.id))
+    yield from kinds.values()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _and_more(cells: Sequence[str]) -> str:
+    return f" and {len(cells) - 1:,} more" if len(cells) > 1 else ""

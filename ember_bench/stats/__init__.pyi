@@ -1,0 +1,117 @@
+from .attribution import (
+    Attribution as Attribution,
+    VoteAttribution as VoteAttribution,
+    shapley as shapley,
+    vote_attribution as vote_attribution,
+)
+from .bootstrap import (
+    bootstrap_interval as bootstrap_interval,
+    bootstrap_means as bootstrap_means,
+    enough_to_rank as enough_to_rank,
+)
+from .clusters import (
+    ClusteredMean as ClusteredMean,
+    ItemMeans as ItemMeans,
+    VarianceSplit as VarianceSplit,
+    cluster_bootstrap_interval as cluster_bootstrap_interval,
+    cluster_mean as cluster_mean,
+    item_means as item_means,
+    split_variance as split_variance,
+)
+from .costs import (
+    cost_difference as cost_difference,
+    cost_per_correct as cost_per_correct,
+    cost_ratio as cost_ratio,
+    mean_cost as mean_cost,
+)
+from .difficulty import (
+    DifficultyMixture as DifficultyMixture,
+    fit_difficulty as fit_difficulty,
+)
+from .failures import (
+    DifferenceBounds as DifferenceBounds,
+    FailureBounds as FailureBounds,
+    ScoreRanges as ScoreRanges,
+    difference_bounds as difference_bounds,
+    failure_bounds as failure_bounds,
+    score_ranges as score_ranges,
+)
+from .intervals import (
+    Estimate as Estimate,
+    Interval as Interval,
+    clopper_pearson_interval as clopper_pearson_interval,
+    proportion as proportion,
+    standard_error as standard_error,
+    wilson_interval as wilson_interval,
+)
+from .latency import quantile as quantile
+from .means import t_interval as t_interval
+from .multiplicity import (
+    benjamini_hochberg as benjamini_hochberg,
+    holm as holm,
+)
+from .paired import (
+    Aligned as Aligned,
+    PairedDifference as PairedDifference,
+    align as align,
+    best_probabilities as best_probabilities,
+    paired_difference as paired_difference,
+)
+from .pareto import (
+    ParetoFront as ParetoFront,
+    front_probabilities as front_probabilities,
+    front_shares as front_shares,
+    pareto_front as pareto_front,
+)
+from .passk import (
+    mean_pass_at_k as mean_pass_at_k,
+    pass_at_k as pass_at_k,
+)
+from .permutation import (
+    McNemar as McNemar,
+    SignFlip as SignFlip,
+    draws_for_family as draws_for_family,
+    mcnemar_exact as mcnemar_exact,
+    sign_flip_test as sign_flip_test,
+)
+from .power import (
+    detectable_difference_paired as detectable_difference_paired,
+    detectable_difference_unpaired as detectable_difference_unpaired,
+    items_needed_mean as items_needed_mean,
+    items_needed_paired as items_needed_paired,
+    items_needed_unpaired as items_needed_unpaired,
+    mcnemar_power as mcnemar_power,
+)
+from .scores import mean_score as mean_score
+from .selection import (
+    Confusion as Confusion,
+    OracleGap as OracleGap,
+    confusion as confusion,
+    oracle_gap as oracle_gap,
+)
+from .sequential import (
+    ConfidenceSequence as ConfidenceSequence,
+    confidence_sequence as confidence_sequence,
+)
+from .shares import (
+    critical_path as critical_path,
+    share as share,
+)
+from .vote_fit import (
+    VoteFit as VoteFit,
+    fit_vote as fit_vote,
+    modal_right as modal_right,
+)
+from .vote_laws import (
+    VoteScaling as VoteScaling,
+    best_odd_votes as best_odd_votes,
+    filter_vote_accuracy as filter_vote_accuracy,
+    mixture_vote_accuracy as mixture_vote_accuracy,
+    verifier_judge_accuracy as verifier_judge_accuracy,
+    vote_accuracy as vote_accuracy,
+    vote_scaling as vote_scaling,
+)
+from .votes import (
+    VoteCurve as VoteCurve,
+    vote_curve as vote_curve,
+)
