@@ -158,27 +158,28 @@ class _Reading:
             for parameter, value in parameters.items()
             if parameter in known and len(sweep(known[parameter], value)) > 1
         ]
-        if swept and not _PLACEHOLDER.search(label):
-            label += f"({', '.join(f'{name}={{{name}}}' for name in swept)})"
-        return {"name": name, "parameters": parameters, "label": label}
+        return {"name": name, "parameters": parameters, "label": _label(label, swept)}
 
     def _made(self, label: str, what: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         name = _PLACEHOLDER.sub(r"\1", label)
         parameters = self._with_common(parameters_of(what), given)
         values = {key: _values(value) for key, value in parameters.items()}
         self.architectures[name] = made_architecture(name, what, values)
-        entry: dict[str, Any] = {"name": name, "parameters": parameters}
-        if name != label:
-            entry["label"] = label
-        elif not any(len(several) > 1 for several in values.values()):
-            entry["label"] = name
-        return entry
+        swept = [key for key, several in values.items() if len(several) > 1]
+        return {"name": name, "parameters": parameters, "label": _label(label, swept)}
 
     def _with_common(self, known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters of one architecture with those of all that it has."""
         common = {name: v for name, v in self.study.parameters.items() if name in known}
         self.used |= common.keys()
         return {**common, **given}
+
+
+def _label(label: str, swept: Sequence[str]) -> str:
+    """Return a label with a placeholder for each swept parameter, unless it has some itself."""
+    if not swept or _PLACEHOLDER.search(label):
+        return label
+    return f"{label}({', '.join(f'{name}={{{name}}}' for name in swept)})"
 
 
 def _values(value: Any) -> Sequence[Any]:

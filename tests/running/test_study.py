@@ -199,6 +199,20 @@ class TestArchitectures:
         assert [cell.label for cell in found.summary.cells] == ["mine", "class", "graph"]
         assert found.summary.failed == 0
 
+    def test_a_label_says_what_is_swept_or_what_its_placeholders_say(self) -> None:
+        made = {"panel": vote, "panel of {k}": vote, "{k} votes": "vote"}
+        found = run(study(
+            architectures=made,
+            parameters={"k": [1, 3], "model": "counted:a", "temperature": None},
+            baseline="panel of 3",
+        ))  # fmt: skip
+        assert [cell.label for cell in found.summary.cells] == [
+            "panel(k=1)", "panel(k=3)", "panel of 1", "panel of 3", "1 votes", "3 votes"
+        ]  # fmt: skip
+        assert list(found.cells["baseline"].dropna().unique()) == [
+            "records/panel of k(k=3, model=counted:a)"
+        ]
+
     def test_notation_and_a_card_by_name_are_architectures(self) -> None:
         found = run(study(
             architectures={"note": ["3E@counted:a", "1M"], "card": "single"},
@@ -282,7 +296,7 @@ class TestMistakes:
             ({"architectures": {"x": 3}}, "found int"),
             (
                 {"architectures": {"x": "3E@counted:a, 1Q"}},
-                "architecture 'x': column 16: unknown code",
+                "'x': column 16: unknown code",
             ),
             ({"architectures": {"x": lambda q: q}}, "no value for the parameter 'q'; a function"),
             ({"architectures": {"x": lambda query, z: z}}, "no value for the parameter 'z'"),
