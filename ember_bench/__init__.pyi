@@ -66,10 +66,12 @@ from .operators import (
 )
 from .running.study import (
     Study as Study,
-    architecture as architecture,
     arun as arun,
     load_results as load_results,
     run as run,
+)
+from .running.study_spec import (
+    architecture as architecture,
     single as single,
 )
 

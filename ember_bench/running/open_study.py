@@ -20,7 +20,7 @@ from ember_bench.graph.made import made_architecture, parameters_of
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
 from ember_bench.registry import Cards, default_roots
-from ember_bench.running.study import Entry, RunOptions, Study
+from ember_bench.running.study_spec import Entry, RunOptions, StudySpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,19 +30,23 @@ _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 _CARD: Final = re.compile(r"[A-Za-z]\w*")
 
 
-def open_study(study: Study, options: RunOptions) -> Experiment:
+def open_study(
+    study: StudySpec, options: RunOptions, service: ModelService | None = None
+) -> Experiment:
     """Return a study as an experiment, checked; makes no call.
 
     Args:
         study: The study.
         options: Of the run: `offline`, `budget_usd` and `unsafe_code` count.
+        service: Makes the calls; by default one for the cards in force.
 
     Raises:
         ConfigError: with every mistake in the study.
     """
     offline = options.get("offline", False)
     cards = Cards(default_roots())
-    service = ModelService(ModelRegistry.from_cards(cards), offline=offline)
+    if service is None:
+        service = ModelService(ModelRegistry.from_cards(cards), offline=offline)
     reading = _Reading(study, cards)
     document = Document(Path(f"study {study.name}"), reading.grid(), {})
     if reading.problems:
@@ -73,7 +77,7 @@ class _Reading:
         cards_used: Names of cards among the architectures.
     """
 
-    study: Study
+    study: StudySpec
     cards: Cards
     datasets: dict[str, Dataset] = field(default_factory=dict)
     evaluators: dict[str, Evaluator] = field(default_factory=dict)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.running.apart import await_apart, run_apart
@@ -15,11 +14,9 @@ from ember_bench.running.progress import python_listener
 from ember_bench.running.results import Results
 from ember_bench.running.session import Options, open_experiment, run_experiment
 from ember_bench.running.stopping import Stop
+from ember_bench.running.study_spec import RunOptions
 
-if TYPE_CHECKING:
-    from ember_bench.running.study import RunOptions
-
-Opening = Callable[["RunOptions"], Experiment]
+Opening = Callable[[RunOptions], Experiment]
 """Opens an experiment; `offline`, `budget_usd` and `unsafe_code` count."""
 
 

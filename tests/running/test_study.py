@@ -350,6 +350,23 @@ class TestMistakes:
         assert len(raised.value.problems) == 3
 
 
+class TestPlans:
+    def test_a_plan_counts_the_calls_of_graphs_and_functions_and_asks_nothing(self) -> None:
+        asked = lm()
+
+        def twice(query: str, **fields: Any) -> str:
+            return [asked(query), asked(query)][-1]
+
+        planned = study(architectures={"twice": twice, "vote": vote(3)})
+        forecast = planned.plan().forecast
+        assert [cell.made.high for cell in forecast.cells] == [24, 24]
+        assert not Path("results").exists()
+        assert run(planned).summary.run.calls_made == forecast.made.high
+        assert planned.plan().forecast.made.high == 0
+        assert "twice" in repr(planned.plan())
+        assert "twice" in planned.plan()._repr_html_()
+
+
 class TestEvaluatorsAndDatasets:
     def test_a_study_may_score_by_another_evaluator(self) -> None:
         from ember_bench.evaluators import NumericMatch
