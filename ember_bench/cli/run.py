@@ -60,10 +60,8 @@ def run(
         say(f"stopped; to continue: {again}")
         raise typer.Exit(Status.STOPPED) from None
     print_outcome(outcome, options, as_json=as_json, quiet=quiet)
-    for cap in outcome.budget_reached:
-        say(f"budget reached: {cap}")
-    if waiting := outcome.calls_in_batches:
-        say(f"{waiting:,} calls are in providers' batches; whoever asks for them next waits on")
+    for remark in outcome.remarks:
+        say(remark)
     if outcome.stopped:
         say(f"stopped early; to continue: {again}")
         raise typer.Exit(Status.STOPPED)

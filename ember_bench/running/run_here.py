@@ -9,6 +9,7 @@ from pathlib import Path
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.running.apart import await_apart, run_apart
 from ember_bench.running.find_grids import find_grid
+from ember_bench.running.messages import say
 from ember_bench.running.places import use_data_dir
 from ember_bench.running.progress import python_listener
 from ember_bench.running.results import Results
@@ -57,6 +58,10 @@ def _run(opening: Opening, options: RunOptions, stop: Stop) -> Results:
     if (in_flight := options.get("in_flight")) is not None:
         spec = experiment.spec.model_copy(update={"in_flight": in_flight})
         experiment = replace(experiment, spec=spec)
+    quiet = options.get("quiet", False)
+    if not quiet:
+        for note in experiment.notes:
+            say(f"warning: {note}")
     simulated = any(cell.simulated for cell in experiment.cells)
     outcome = run_experiment(
         experiment,
@@ -66,9 +71,14 @@ def _run(opening: Opening, options: RunOptions, stop: Stop) -> Results:
             mlflow=options.get("mlflow", True),
             traces=options.get("traces", 0),
         ),
-        python_listener(simulated=simulated, quiet=options.get("quiet", False)),
+        python_listener(simulated=simulated, quiet=quiet),
         stop=stop,
     )
+    if outcome.log_error:
+        say(f"warning: {outcome.log_error}")
+    if not quiet:
+        for remark in outcome.remarks:
+            say(remark)
     return Results(
         outcome.folder,
         outcome.summary,

@@ -105,6 +105,16 @@ class Outcome:
     budget_reached: tuple[str, ...] = ()
     calls_in_batches: int = 0
 
+    @property
+    def remarks(self) -> list[str]:
+        """What else is to be said of its end, as sentences."""
+        found = [f"budget reached: {cap}" for cap in self.budget_reached]
+        if waiting := self.calls_in_batches:
+            found.append(
+                f"{waiting:,} calls are in providers' batches; whoever asks for them next waits on"
+            )
+        return found
+
 
 class RunStoppedError(EmberBenchError):
     """The run was told twice to stop, or its files failed: there is no new summary."""

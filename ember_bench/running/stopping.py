@@ -19,11 +19,6 @@ class Stop:
         self._asked = 0
         self._interrupt: Callable[[], None] | None = None
 
-    @property
-    def asked(self) -> bool:
-        """Whether the run was told to end."""
-        return self._asked > 0
-
     def ask(self) -> None:
         """End the run in order: what is in flight is finished. Asked again, end it at once."""
         with self._lock:
