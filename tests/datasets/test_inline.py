@@ -17,8 +17,8 @@ name: quiz
 purpose: Two questions.
 source:
   records:
-    - {q: One?, a: 1}
-    - {q: Two?, a: 2}
+    - {q: "One?", a: 1}
+    - {q: "Two?", a: 2}
 fields: {question: q, target: a}
 evaluator: numeric_match
 """
@@ -41,7 +41,7 @@ def test_a_card_may_hold_its_records(tmp_path: Path) -> None:
 def test_a_mistake_in_a_record_of_a_card_names_card_and_record(tmp_path: Path) -> None:
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets/quiz.yaml").write_text(CARD.replace("a: 2", "a: null"))
-    with pytest.raises(ConfigError, match=r"quiz\.yaml: record 2: the target .* is empty"):
+    with pytest.raises(ConfigError, match=r"quiz\.yaml:6:7: record 2: the target .* is empty"):
         load_dataset("quiz", Cards([tmp_path]))
 
 

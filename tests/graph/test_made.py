@@ -80,5 +80,5 @@ def test_the_fields_of_an_item_are_no_parameters() -> None:
 def test_what_is_no_network_is_a_mistake(service: ModelService) -> None:
     with pytest.raises(ConfigError, match="found int"):
         made_architecture("x", 3, {})
-    with pytest.raises(ConfigError, match="architecture 'x': expected a graph.*found NoneType"):
+    with pytest.raises(ConfigError, match=r"architecture 'x': expected a graph.*found NoneType"):
         built(made_architecture("x", lambda: None, {}), service)
