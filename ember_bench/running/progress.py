@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from html import escape
 from typing import Any, Final
@@ -15,6 +15,7 @@ import rich.progress
 from ember_bench.drawing.number_format import count, dollars, duration
 from ember_bench.drawing.text import clean
 from ember_bench.experiment.runner import Progress
+from ember_bench.models.limits import RateLimitWait
 from ember_bench.running.messages import say
 from ember_bench.running.session import Listener
 from ember_bench.secrets import without_secrets
@@ -32,6 +33,7 @@ class Announcer(Listener):
 
     def __init__(self, *, simulated: bool) -> None:
         self.simulated = simulated
+        self._told_of_error = False
 
     def started(self, progress: Progress) -> None:
         """Print the number of trials kept from earlier runs, and the changes."""
@@ -43,6 +45,12 @@ class Announcer(Listener):
             kept = f"{progress.kept:,} of {count(progress.scheduled, 'trial')}"
             say(f"kept {kept} from earlier runs")
 
+    def progressed(self, progress: Progress) -> None:
+        """Print why the first trial failed, as soon as one does."""
+        if progress.first_error is not None and not self._told_of_error:
+            self._told_of_error = True
+            self.note(f"a trial failed: {progress.first_error}; the run goes on")
+
     def stopping(self) -> None:
         """Print the effect of Ctrl-C."""
         self.note(
@@ -53,6 +61,14 @@ class Announcer(Listener):
     def note(self, message: str) -> None:
         """Print a line while the run goes on."""
         say(message)
+
+    def waits(self, waits: Sequence[RateLimitWait]) -> str:
+        """Return the waits for rate limits in short."""
+        return "; ".join(
+            f"{wait.model_id}: waiting for its rate limit (429), "
+            + (f"{wait.left:,.0f} s more" if wait.left >= 1 else f"for {wait.seconds:,.0f} s")
+            for wait in waits
+        )
 
     def numbers(self, progress: Progress) -> str:
         """Return calls, money and errors in short."""
@@ -87,10 +103,17 @@ class Lines(Announcer):
 
     def progressed(self, progress: Progress) -> None:
         """Write a line, if it is time."""
+        super().progressed(progress)
         self._progress = progress
         if self._clock() - self._last >= _EVERY_SECONDS:
             self._last = self._clock()
             self._write(progress)
+
+    def waiting(self, waits: Sequence[RateLimitWait]) -> None:
+        """Write a line, if it is time."""
+        if waits and self._clock() - self._last >= _EVERY_SECONDS:
+            self._last = self._clock()
+            say(self.waits(waits))
 
     def finished(self) -> None:
         """Write the last line."""
@@ -121,6 +144,8 @@ class Alive(Announcer):
         super().__init__(simulated=simulated)
         self._bar: rich.progress.Progress | None = None
         self._task: rich.progress.TaskID | None = None
+        self._progress: Progress | None = None
+        self._waits: Sequence[RateLimitWait] = ()
         self._began = time.monotonic()
 
     def started(self, progress: Progress) -> None:
@@ -145,9 +170,16 @@ class Alive(Announcer):
 
     def progressed(self, progress: Progress) -> None:
         """Move the bar."""
+        super().progressed(progress)
         if self._bar is not None and self._task is not None:
             done = progress.kept + progress.done
             self._bar.update(self._task, completed=done, description=self._description(progress))
+
+    def waiting(self, waits: Sequence[RateLimitWait]) -> None:
+        """Show the waits beside the bar."""
+        self._waits = waits
+        if self._bar is not None and self._task is not None and self._progress is not None:
+            self._bar.update(self._task, description=self._description(self._progress))
 
     def finished(self) -> None:
         """Take the bar away."""
@@ -174,6 +206,8 @@ class Alive(Announcer):
         left = _left(progress, time.monotonic() - self._began)
         if left is not None:
             parts.append(f"{duration(left)} left")
+        if self._waits:
+            parts.append(clean(self.waits(self._waits)))
         return "  ".join(parts)
 
 
@@ -198,6 +232,7 @@ class Notebook(Announcer):
         self._shown: Any = None
         self._last = clock()
         self._progress: Progress | None = None
+        self._waits: Sequence[RateLimitWait] = ()
 
     def started(self, progress: Progress) -> None:
         """Show the bar, if there is anything to wait for."""
@@ -206,12 +241,20 @@ class Notebook(Announcer):
 
     def progressed(self, progress: Progress) -> None:
         """Move the bar, if it is time."""
+        super().progressed(progress)
         self._progress = progress
-        if self._clock() - self._last >= 1 / _REFRESHES_PER_SECOND:
+        if self._is_time():
             self._show(progress)
+
+    def waiting(self, waits: Sequence[RateLimitWait]) -> None:
+        """Show the waits beside the bar, if it is time."""
+        self._waits = waits
+        if self._progress is not None and self._is_time():
+            self._show(self._progress)
 
     def finished(self) -> None:
         """Show the last state."""
+        self._waits = ()
         if self._progress is not None and self._progress.done:
             self._show(self._progress)
 
@@ -219,10 +262,15 @@ class Notebook(Announcer):
         """Print a line below the bar."""
         say(message)
 
+    def _is_time(self) -> bool:
+        return self._clock() - self._last >= 1 / _REFRESHES_PER_SECOND
+
     def _show(self, progress: Progress) -> None:
         self._last = self._clock()
         done = progress.kept + progress.done
         text = f"{done:,}/{progress.scheduled:,} trials, {self.numbers(progress)}"
+        if self._waits:
+            text += f"; {clean(self.waits(self._waits))}"
         html = f'<progress value="{done}" max="{progress.scheduled}"></progress> {escape(text)}'
         shown = {"text/html": html, "text/plain": text}
         if self._shown is None:
