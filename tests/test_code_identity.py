@@ -196,7 +196,6 @@ class TestCodeWithoutAFile:
 
 def test_a_registrys_file_is_called_by_its_place_in_the_registry(tmp_path: Path) -> None:
     from ember_bench.operators.base import operator_class
-
     from ember_bench.registry import Cards
 
     names = []
