@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "ui": Later("ui:ui", "Open MLflow on the runs of a results folder, until Ctrl-C."),
     "schema": Later("schema:schema", "Print the JSON Schema of a grid or card, for editors."),
     "models": Later("models:models", "Look after model cards."),
+    "datasets": Later("datasets:datasets", "Look after datasets."),
 }
 
 

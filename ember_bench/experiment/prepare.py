@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -26,6 +24,7 @@ from ember_bench.experiment.forecast.budget_check import budget_of, budget_probl
 from ember_bench.experiment.forecast.samples_check import check_samples
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_spec
+from ember_bench.experiment.target_check import target_problems
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
 from ember_bench.models.info import ModelInfo
@@ -34,7 +33,7 @@ from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Purse
 from ember_bench.registry import Cards, Kind
 
-_CHECKED_AT_ONCE: Final = 1_000
+_TARGETS_NAMED: Final = 5
 _WRITTEN_AT_ONCE: Final = 5_000
 
 
@@ -264,33 +263,14 @@ def _questions(
 
 
 def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -> None:
-    """Check that each item's own target scores 1; else no answer to it could be right."""
+    """Check that each item's own target scores 1; else no answer to it could be right.
 
-    def check(item: Item) -> None:
-        try:
-            score = evaluator.evaluate(item, item.target)
-        except ConfigError as error:
-            message = f"dataset {dataset.name!r}: {error.problems[0].message}"
-            raise ConfigError(Problem(message, location)) from None
-        if score.value < 1.0:
-            message = (
-                f"dataset {dataset.name!r}: evaluator {evaluator.name!r} does not accept item "
-                f"{item.id!r}'s own target, {item.target!r}"
-            )
-            if getattr(evaluator, "blocking", False):
-                message += f": {score.explanation}"  # what a look at the target does not tell
-            raise ConfigError(Problem(message, location))
-
-    if getattr(evaluator, "blocking", False):
-        items = iter(dataset.items)
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            # All at once would hold all items in memory.
-            while batch := list(itertools.islice(items, _CHECKED_AT_ONCE)):
-                for _ in threads.map(check, batch):
-                    pass
-    else:
-        for item in dataset.items:
-            check(item)
+    Raises:
+        ConfigError: with a problem for each of the first items that fail.
+    """
+    found = [*itertools.islice(target_problems(dataset, evaluator), _TARGETS_NAMED)]
+    if found:
+        raise ConfigError(*(Problem(message, location) for message in found))
 
 
 def _unknown(kind: Kind, name: str, cards: Cards, location: Location) -> list[Problem]:

@@ -20,7 +20,7 @@ OURS = {"ember_bench", "ember_bench.cli", "ember_bench.errors"}
 OURS |= {f"ember_bench.cli.{module}" for module in ("_group", "_output")}
 NAMES = [
     "run", "plan", "list", "show", "compare", "export", "report", "rescore", "ui", "schema",
-    "models",
+    "models", "datasets",
 ]  # fmt: skip
 
 
