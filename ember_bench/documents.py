@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,6 +87,8 @@ class Document:
         if error["type"] == "missing":
             return self.problem(f"missing field {where!r}", *loc[:-1])
         message = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "string_pattern_mismatch":  # a regular expression explains nothing
+            message = "it has characters that are not allowed here, or too many or too few"
         hidden = isinstance(error["input"], dict | list) or where.endswith(_SECRET)
         found = "" if hidden else f" (found {_short(error['input'])})"
         return self.problem(f"{where}: {message}{found}" if where else message, *loc)
@@ -129,6 +131,36 @@ def parse_document(text: str, path: Path) -> Document:
     if not isinstance(data, dict):
         raise ConfigError(Problem(f"expected a mapping, found {_name(data)}", Location(path, 1, 1)))
     return Document(path, data, builder.marks)
+
+
+def yaml_text(data: Mapping[str, Any], *, compact: bool = False) -> str:
+    """Return data as YAML, with its keys in their order and texts of several lines as they are.
+
+    Args:
+        data: Plain data.
+        compact: Write lists and mappings of scalars in one line, as people write cards.
+    """
+    text: str = yaml.dump(
+        dict(data),
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=96,
+        default_flow_style=None if compact else False,
+    )
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks."""
+
+
+def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _represent)
 
 
 class _Builder:

@@ -15,6 +15,7 @@ from ember_bench import __version__
 from ember_bench.cli._group import LOOK, Later, LazyGroup, announce
 
 COMMANDS: Final = {
+    "new": Later("new:new", "Write a study, a card, or code of your own from a template."),
     "run": Later("run:run", "Run a grid, or what is missing of it, and print its table of cells."),
     "plan": Later(
         "plan:plan", "Print a grid's cells, calls and cost; ask no model, write nothing."

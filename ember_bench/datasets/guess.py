@@ -56,11 +56,19 @@ _PROMPTS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Fields that a person has named; the others are guessed."""
+    """Fields that a person has named; those that are None are guessed.
+
+    Attributes:
+        question: Field of the question.
+        target: Field of the target.
+        choices: Fields of the choices; empty if there are none.
+        id: Field of unique names; "" if there is none.
+        evaluator: Name of the evaluator card.
+    """
 
     question: str | None = None
     target: str | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str, ...] | None = None
     id: str | None = None
     evaluator: str | None = None
 
@@ -131,14 +139,14 @@ class _Guesser:
         self.columns = tuple(_columns(self.rows))
 
     def guess(self) -> Guess:
-        named = (self.chosen.question, self.chosen.target, self.chosen.id, *self.chosen.choices)
-        for name in named:
-            if name is not None and name not in self.columns:
+        chosen = self.chosen
+        for name in (chosen.question, chosen.target, chosen.id, *(chosen.choices or ())):
+            if name and name not in self.columns:
                 raise self._wrong(f"no field {name!r}{did_you_mean(name, self.columns)}")
-        question = self.chosen.question or self._named(_QUESTION)
-        choices = self.chosen.choices or self._choices(question)
-        target = self.chosen.target or self._named(_TARGET, but=(question, *choices))
-        id_ = self.chosen.id or self._id(but=(question, target, *choices))
+        question = chosen.question or self._named(_QUESTION)
+        choices = self._choices(question) if chosen.choices is None else chosen.choices
+        target = chosen.target or self._named(_TARGET, but=(question, *choices))
+        id_ = self._id((question, target, *choices)) if chosen.id is None else chosen.id or None
         category = self._category(but=(question, target, id_, *choices))
         taken = (id_, category, target, *choices)
         question = question or self._longest(but=taken)

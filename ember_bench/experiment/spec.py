@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -20,11 +21,15 @@ NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 _TAKEN: Final = ("responses.db", "mlflow.db", "mlartifacts")
 
 
-def reserved(name: str) -> str | None:
+def wrong_name(name: str) -> str | None:
     """Return why no experiment can have this name; None if one can.
 
     Results folders hold files of their own, and what SQLite keeps beside those.
     """
+    if re.fullmatch(NAME, name) is None:
+        return (
+            "expected up to 100 letters (A to Z), digits, `.`, `_` and `-`, a letter or a digit first"
+        )
     lowered = name.lower()  # some file systems ignore case
     for taken in _TAKEN:
         if lowered == taken or lowered.startswith((f"{taken}-", f"{taken}.")):
@@ -101,7 +106,7 @@ _ArchitectureEntry = Annotated[
 class ExperimentSpec(_Spec):
     """A grid: datasets x architectures x their parameters."""
 
-    name: str = Field(pattern=NAME)
+    name: str = Field(json_schema_extra={"pattern": NAME})
     """Names the results folder and the MLflow experiment: letters, digits and `._-`."""
     purpose: str = ""
     """What the experiment is for."""
@@ -127,7 +132,7 @@ class ExperimentSpec(_Spec):
     @field_validator("name")
     @classmethod
     def _free(cls, value: str) -> str:
-        if (reason := reserved(value)) is not None:
+        if (reason := wrong_name(value)) is not None:
             raise ValueError(reason)
         return value
 
