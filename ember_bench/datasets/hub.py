@@ -42,9 +42,13 @@ class HubSource(BaseModel):
     repository: Annotated[
         Text, AfterValidator(_is_repository), Field(json_schema_extra={"pattern": _REPOSITORY})
     ]
+    """Its name on the hub, such as `openai/gsm8k`."""
     config: Text | None = None
+    """Its configuration, if it has several."""
     split: Text
+    """The split, such as `test`."""
     revision: Commit
+    """The commit, 40 hexadecimal digits."""
 
 
 @record_source("hub", HubSource)

@@ -27,9 +27,7 @@ def wrong_name(name: str) -> str | None:
     Results folders hold files of their own, and what SQLite keeps beside those.
     """
     if re.fullmatch(NAME, name) is None:
-        return (
-            "expected up to 100 letters (A to Z), digits, `.`, `_` and `-`, a letter or a digit first"
-        )
+        return "expected up to 100 letters (A to Z), digits, `.`, `_` and `-`, not `._-` first"
     lowered = name.lower()  # some file systems ignore case
     for taken in _TAKEN:
         if lowered == taken or lowered.startswith((f"{taken}-", f"{taken}.")):

@@ -98,6 +98,7 @@ class ArchitectureCard(_Card):
     """
 
     name: str
+    """Its name in grids; by default the file's."""
     purpose: str
     """Its purpose, in one line."""
     paper: str = ""
@@ -105,7 +106,9 @@ class ArchitectureCard(_Card):
     oracle: bool = False
     """Whether it uses the target, so that it is an oracle (an upper limit) and not a system."""
     parameters: dict[str, ParameterCard] = Field(default_factory=dict)
+    """Its parameters, by name; a grid gives and sweeps them."""
     graph: dict[str, GraphNodeCard] = Field(min_length=1)
+    """Its nodes, by name; the last one gives the answer."""
 
 
 @dataclass(frozen=True)

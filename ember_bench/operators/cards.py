@@ -48,11 +48,17 @@ class LMCard(_Card):
     count: Any = 1
     """The number of LM modules per model."""
     temperature: Any = None
+    """Sampling temperature; by default the provider's."""
     top_p: Any = None
+    """Nucleus sampling: the share of probability that tokens are drawn from."""
     max_tokens: Any = None
+    """The most tokens of an answer."""
     stop: Any = ()
+    """Texts that end an answer."""
     seed: Any = None
+    """Seed of the draws, for models that take one."""
     persona: Any = None
+    """Text in front of the prompt."""
     shared: str | None = None
     """Cards with the same text here are one LM module in several places."""
 
