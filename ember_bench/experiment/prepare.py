@@ -19,11 +19,11 @@ from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
 from ember_bench.evaluators import load_evaluator
 from ember_bench.evaluators.base import Evaluator, RunsCode
 from ember_bench.evaluators.kinds import evaluator_identity
-from ember_bench.experiment.cells import Cell, expand, find_baselines
+from ember_bench.experiment.cells import Cell, expand, expand_most, find_baselines
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.forecast.samples_check import check_samples
 from ember_bench.experiment.questions import Questions
-from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_spec
+from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_most
 from ember_bench.experiment.target_check import target_problems
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
@@ -173,11 +173,13 @@ def prepare(
     Raises:
         ConfigError: with every mistake at its place.
     """
-    spec, document = read_spec(path)
+    spec, document, problems = read_most(path)
+    if spec is None:
+        raise ConfigError(*problems)
+    complete = not problems
     spec = spec.scored_by(evaluators or {})
     if budget_usd is not None:
         spec = spec.capped_at(budget_usd)
-    problems: list[Problem] = []
     questions: dict[str, Questions] = {}
     named = [entry.name for entry in spec.datasets]
     for index, entry in enumerate(spec.datasets):
@@ -191,21 +193,20 @@ def prepare(
             )
         except ConfigError as error:
             problems += error.problems
-    cells: list[Cell] = []
+    expansion = expand_most(spec, document, cards, service)
+    cells = expansion.cells
     baselines: dict[str, Cell] = {}
-    try:
-        cells = expand(spec, document, cards, service)
-        baselines = find_baselines(cells, spec, document)
+    if complete and not expansion.problems:
+        try:
+            baselines = find_baselines(cells, spec, document)
+        except ConfigError as error:
+            problems += error.problems
         problems += budget_problems(spec.budget_usd, document, cells)
-    except ConfigError as error:
-        problems += error.problems
+    problems += [*expansion.problems, *_unready(expansion.models, asks=asks)]
     if problems:
         raise ConfigError(*problems)
     budget = budget_of(spec.budget_usd, cells)
     experiment = Experiment(path, spec, document, cells, questions, baselines, service, budget)
-    for provider in dict.fromkeys(provider_class(m.provider_name) for m in experiment.models):
-        if asks or provider.instant:
-            provider.check(experiment.models)
     if not any(provider_class(model.provider_name).replays for model in experiment.models):
         return experiment
     found = check_samples(
@@ -217,6 +218,16 @@ def prepare(
     if found.problems:
         raise ConfigError(*(document.problem(text, "architectures") for text in found.problems))
     return replace(experiment, notes=found.notes)
+
+
+def _unready(models: Sequence[ModelInfo], *, asks: bool) -> Iterator[Problem]:
+    """Yield a problem for each model that cannot be asked: its key is missing, for example."""
+    for provider in dict.fromkeys(provider_class(model.provider_name) for model in models):
+        if asks or provider.instant:
+            try:
+                provider.check(models)
+            except ConfigError as error:
+                yield from error.problems
 
 
 def _questions(
@@ -236,16 +247,19 @@ def _questions(
     if entry.evaluator is not None:
         place = document.at("datasets", index, "evaluator")
         problems += _unknown("evaluators", entry.evaluator, cards, place)
+    try:
+        dataset = load_dataset(
+            entry.name,
+            cards,
+            data_dir=data_dir,
+            limit=entry.limit,
+            parameters=entry.parameters,
+            at=at,
+        )
+    except ConfigError as error:
+        raise ConfigError(*dict.fromkeys((*problems, *error.problems))) from None
     if problems:
         raise ConfigError(*problems)
-    dataset = load_dataset(
-        entry.name,
-        cards,
-        data_dir=data_dir,
-        limit=entry.limit,
-        parameters=entry.parameters,
-        at=at,
-    )
     if entry.evaluator is None:
         card = cards.get("datasets", entry.name).document
         if problems := _unknown("evaluators", dataset.evaluator, cards, card.at("evaluator")):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from ember_bench.documents import Document, read_document
+from ember_bench.errors import Problem
 
 MOST: Final = 2**53
 """Larger whole numbers are not the same in every reader of JSON."""
@@ -152,6 +153,23 @@ class ExperimentSpec(_Spec):
             for entry in self.datasets
         ]
         return self.model_copy(update={"datasets": datasets})
+
+
+def read_most(path: Path) -> tuple[ExperimentSpec | None, Document, list[Problem]]:
+    """Read the valid parts of a grid, so that all mistakes can be reported at once.
+
+    Returns:
+        The grid without its invalid parts, or None if too little is left; its document; the
+        problems of the parts that are left out.
+
+    Raises:
+        ConfigError: if the file cannot be read.
+    """
+    spec, document, problems = read_document(path).parse_most(ExperimentSpec)
+    if spec is None and "name" not in document.data:
+        named = Document(path, {**document.data, "name": "unnamed"}, document.marks)
+        spec, document, _ = named.parse_most(ExperimentSpec)
+    return spec, document, problems
 
 
 def read_spec(path: Path) -> tuple[ExperimentSpec, Document]:

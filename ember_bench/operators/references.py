@@ -88,10 +88,31 @@ def resolve(name: str) -> Any:
             found = getattr(found, attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{name}: cannot be imported: {error}") from None
+    if not callable(found):
+        raise ConfigError(f"{name}: expected a function, found a {type(found).__name__}")
     home = getattr(found, "__module__", None)
     if not isinstance(home, str) or _package(home) != package:
         raise ConfigError(f"{name}: is not defined in {package}; {_WRAP}")
     return found
+
+
+def called(value: Any, name: str) -> Any:
+    """Return `value`, an argument that is called, if it can be.
+
+    Args:
+        value: The argument.
+        name: Its name, for the message.
+
+    Raises:
+        TypeError: if it cannot be called; says how a card names a function.
+    """
+    if callable(value):
+        return value
+    given = value if isinstance(value, str) and value else "package.module:function"
+    raise TypeError(
+        f"{name}: expected a function, found {value!r}; a card names one as "
+        f"`{name}: {{callable: {given}}}`"
+    )
 
 
 def _package(module: str) -> str:

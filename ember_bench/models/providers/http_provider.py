@@ -95,7 +95,9 @@ class WireProvider(Provider, Generic[ClientT]):
         super().__init__(model)
         read_options(model, self.card_options)
         self._url = self._find_url()
-        self._errors = WireErrors(model.model_id, lambda: secrets_of(self._key, self._url))
+        self._errors = WireErrors(
+            model.model_id, lambda: secrets_of(self._key, self._url), self._advice
+        )
         self._client: ClientT | None = None
         self._channel: Channel | None = None
         usual = "direct" if self.direct and self._url is not None else "sdk"
@@ -179,6 +181,11 @@ class WireProvider(Provider, Generic[ClientT]):
     def _key(self) -> SecretStr:
         # Asked for when it is needed: stored answers can be had without one.
         return find_key(self.model, *self.key_variables, optional=self._url is not None)
+
+    def _advice(self, status: int) -> str:
+        """Return how to correct the model's card after an HTTP status; "" if nothing is known."""
+        del status
+        return ""
 
     def _find_url(self) -> str | None:
         """Return where the server is; None for the provider's own."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from urllib.parse import quote, urlencode
 
@@ -19,7 +20,13 @@ from ember_bench.models.batch.openai import OpenAIBatches
 from ember_bench.models.providers.base import provider
 from ember_bench.models.providers.http_provider import Address, Answer, GeneratedProvider, pooled
 from ember_bench.models.wire import openai_chat, openai_responses
-from ember_bench.models.wire.adapting import custom_headers, find_key, find_url, read_options
+from ember_bench.models.wire.adapting import (
+    custom_headers,
+    find_key,
+    find_url,
+    read_options,
+    version_advice,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -131,6 +138,11 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         if self._options.azure is not None:
             return find_key(self.model, AZURE_KEY_VARIABLE)
         return find_key(self.model, KEY_VARIABLE, optional=self._url is not None, hint=_ANY_SERVER)
+
+    def _advice(self, status: int) -> str:
+        if status != HTTPStatus.NOT_FOUND or self._options.azure is not None:
+            return ""
+        return version_advice(self._url, "v1", given=True)
 
     def _find_url(self) -> str | None:
         return _url(self.model, read_options(self.model, OpenAIOptions))
