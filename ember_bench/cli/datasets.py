@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ember_bench.cli._group import LOOK, Group
+from ember_bench.cli._group import LOOK, Command, Group, examples
 from ember_bench.cli._output import Status, put, put_json
 
 datasets = typer.Typer(cls=Group, no_args_is_help=True, **LOOK)
@@ -18,7 +18,13 @@ def _datasets() -> None:
     """Look after datasets."""
 
 
-@datasets.command("check")
+@datasets.command(
+    "check",
+    cls=Command,
+    epilog=examples(
+        "ember-bench datasets check arithmetic", "ember-bench datasets check sums.csv --json"
+    ),
+)
 def check(
     dataset: Annotated[
         str,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ember_bench.cli._group import LOOK, Group
+from ember_bench.cli._group import LOOK, Command, Group, examples
 from ember_bench.cli._output import put, say
 
 if TYPE_CHECKING:
@@ -27,7 +27,13 @@ def _new() -> None:
     """Write a study, a card, or code of your own from a template."""
 
 
-@new.command("dataset")
+@new.command(
+    "dataset",
+    cls=Command,
+    epilog=examples(
+        "ember-bench new dataset sums.csv", "ember-bench new dataset quiz.jsonl --target gold --yes"
+    ),
+)
 def dataset(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, TSV, JSON, JSONL or Parquet.")],
     name: Annotated[str | None, typer.Option(help="Name of the dataset [as the file].")] = None,
@@ -107,7 +113,11 @@ def _show(guess: Guess, check: DatasetCheck) -> None:
         say(f"problem: {problem}")
 
 
-@new.command("study")
+@new.command(
+    "study",
+    cls=Command,
+    epilog=examples("ember-bench new study pilot --dataset sums --model openai:gpt-4o-mini"),
+)
 def study(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the experiment.")],
     datasets: Annotated[
@@ -147,7 +157,11 @@ def _own_datasets(cards: Cards) -> list[str]:
     return own or [DEFAULT_DATASET]
 
 
-@new.command("model")
+@new.command(
+    "model",
+    cls=Command,
+    epilog=examples("ember-bench new model openai:mine --base-url http://127.0.0.1:8000/v1"),
+)
 def model(
     model_id: Annotated[str, typer.Argument(metavar="MODEL", help="Its id, `provider:model`.")],
     base_url: Annotated[
@@ -174,7 +188,7 @@ def model(
     say(f"next: ember-bench new study NAME --model {model_id}")
 
 
-@new.command("architecture")
+@new.command("architecture", cls=Command, epilog=examples("ember-bench new architecture my_vote"))
 def architecture(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the architecture.")],
 ) -> None:
@@ -186,7 +200,7 @@ def architecture(
     say(f"next: ember-bench show {name}")
 
 
-@new.command("evaluator")
+@new.command("evaluator", cls=Command, epilog=examples("ember-bench new evaluator same_words"))
 def evaluator(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the evaluator.")],
 ) -> None:
@@ -198,7 +212,7 @@ def evaluator(
     say(f"next: name it in a dataset's card or a grid: `evaluator: {name}`")
 
 
-@new.command("operator")
+@new.command("operator", cls=Command, epilog=examples("ember-bench new operator longest"))
 def operator(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the operator.")],
 ) -> None:
