@@ -6,7 +6,7 @@ import copy
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -31,7 +31,7 @@ _LONGEST_SHOWN = 100
 # An invalid part takes its parent with it, and so on; grids are no deeper.
 _MOST_PASSES = 5
 # Fields whose value no message repeats.
-_SECRET = ("api_key", "base_url")
+_SECRET: Final = frozenset({"api_key", "default_api_key", "base_url"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Document:
         message = error["msg"].removeprefix("Value error, ")
         if error["type"] == "string_pattern_mismatch":  # a regular expression explains nothing
             message = "it has characters that are not allowed here, or too many or too few"
-        hidden = isinstance(error["input"], dict | list) or where.endswith(_SECRET)
+        hidden = isinstance(error["input"], dict | list) or not _SECRET.isdisjoint(loc)
         found = "" if hidden else f" (found {_short(error['input'])})"
         return self.problem(f"{where}: {message}{found}" if where else message, *loc)
 
