@@ -145,7 +145,7 @@ app = typer.Typer(
     help="Measure networks of LM calls: which one buys how much accuracy for how much money?",
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    **LOOK | {"add_completion": True},
+    **{**LOOK, "add_completion": True},
 )
 announce(app, COMMANDS)
 

@@ -23,6 +23,7 @@ from ember_bench.errors import ConfigError, UnknownNameError
 _WRAP: Final = "write a function that calls it, and name that"
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+ValueT = TypeVar("ValueT")
 
 _registered: Final[dict[str, Callable[..., Any]]] = {}
 # Code beside a registry's cards is imported under a name that differs between machines.
@@ -96,7 +97,7 @@ def resolve(name: str) -> Any:
     return found
 
 
-def called(value: Any, name: str) -> Any:
+def called(value: ValueT, name: str) -> ValueT:
     """Return `value`, an argument that is called, if it can be.
 
     Args:

@@ -124,7 +124,7 @@ def _entry(name: str, model: ModelInfo, cards: Cards) -> dict[str, Any]:
             )
         elif parameter == "temperature" and card.optional and _lacks_temperature(model):
             given[parameter] = None
-    return {"name": name, "parameters": given | _SWEPT.get(name, {})}
+    return {"name": name, "parameters": {**given, **_SWEPT.get(name, {})}}
 
 
 def _lacks_temperature(model: ModelInfo) -> bool:
