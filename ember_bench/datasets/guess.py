@@ -203,7 +203,9 @@ class _Guesser:
     def _choices(self, question: str | None) -> tuple[str, ...]:
         """Return the field that holds a list of choices, or the fields that hold one each."""
         listed = self._named(_CHOICES)
-        if listed is not None and all(_is_list(value) for value in self._values(listed)):
+        values = [] if listed is None else self._values(listed)
+        lists = [_is_list(value) for value in values]
+        if listed and any(lists) and all(ok or not v for ok, v in zip(lists, values, strict=True)):
             return (listed,)
         for stem in _SERIES_STEMS:
             series = [c for c in self.columns if c != question and _stem(c) == stem]
@@ -218,6 +220,8 @@ class _Guesser:
         """Return the keys of the card beside `fields`, and add the choices to `fields`."""
         if not choices:
             return self._format(self._texts(target))
+        if not all(_options(row, choices) for row in self.rows):
+            return self._mixed(target, choices, fields)
         fields["choices"] = choices[0] if len(choices) == 1 else list(choices)
         kind = self._target_is(target, choices)
         if kind == "label":
@@ -231,6 +235,31 @@ class _Guesser:
             (f for f in _EVALUATORS if all(read_target(t, f) is not None for t in stated)), "text"
         )
         return self._scored(form, _EVALUATORS[form])
+
+    def _mixed(
+        self, target: str, choices: tuple[str, ...], fields: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return the keys of a card for items of which only some have choices.
+
+        The choices are shown as lines, and all answers are compared as texts.
+
+        Raises:
+            ConfigError: if targets name choices by their letters, which the lines do not have.
+        """
+        for row in self.rows:
+            options = _options(row, choices)
+            said = as_text(lookup(row, target), target)
+            if options and said not in options:
+                raise self._wrong(
+                    f"some records have no choices, and the target {said!r} is not the text of one "
+                    "of its choices: write the text of the right choice, or split the file in two"
+                )
+        fields["metadata"] = choices[0] if len(choices) == 1 else list(choices)
+        lines = "\n".join(f"{{{name}}}" for name in choices)
+        found = self._scored("text", "quasi_exact_match")
+        prompt = _PROMPTS["text"].replace("{question}", "{question}\n\n" + lines)
+        self.doubts.append("some items have no choices, so all answers are compared as texts")
+        return found | {"prompt": prompt}
 
     def _scored(self, form: str, evaluator: str) -> dict[str, Any]:
         chosen = self.chosen.evaluator or evaluator
@@ -317,4 +346,5 @@ def _numbers(places: Sequence[str]) -> list[str]:
 
 def _options(row: Record, choices: tuple[str, ...]) -> list[str]:
     values = (v for path in choices for v in flattened(lookup(row, path)))
-    return [as_text(v, "choices") for v in values if _is_scalar(v)]
+    texts = [as_text(v, "choices") for v in values if _is_scalar(v)]
+    return [text for text in texts if text.strip()]

@@ -14,7 +14,7 @@ def test_the_first_items_as_asked_and_the_facts(command: Command, sums: Workspac
     for said in (
         "item sums-0\n     0 + 0 = ?\n  target: 0\n",
         "sums: 10 items from sums.jsonl",
-        "targets can be read as: exact, integers, number, text",
+        "targets can be read as: exact, integers, number, ",
         "no problems found",
     ):
         assert said in result.out

@@ -16,6 +16,10 @@ from tests.support.openai_server import OpenAIServer
 from tests.support.workspace import Workspace
 
 CSV = "question,answer\n" + "".join(f"What is {i} + {i}?,{2 * i}\n" for i in range(60))
+MIXED = "question,first,second,answer\n" + "".join(
+    f"What is {i} + {i}?,,,{2 * i}\nIs it more?,{i},{i + 1},{i + 1}\nWho was {i}th?,,,Ada\n"
+    for i in range(20)
+)
 RUN = ("--no-mlflow", "--quiet")
 
 
@@ -33,12 +37,17 @@ def type_in(monkeypatch: pytest.MonkeyPatch) -> Any:
     )
 
 
-def test_a_file_of_sixty_items_becomes_a_study(command: Command, here: Workspace) -> None:
-    here.write("sums.csv", CSV)
+@pytest.mark.parametrize("options", [(), ("--choices", "first", "--choices", "second")])
+def test_a_file_of_sixty_items_becomes_a_study(
+    command: Command, here: Workspace, options: tuple[str, ...]
+) -> None:
+    """Of sums alone, and of sums, choices and free text together."""
+    here.write("sums.csv", MIXED if options else CSV)
     began = time.monotonic()
-    written = command("new", "dataset", "sums.csv", "--yes")
+    written = command("new", "dataset", "sums.csv", "--yes", *options)
     assert written.out == "registry/datasets/sums.yaml\n"
-    assert "What is 0 + 0?\n    \n    End with a line" in written.err.replace("\n\n", "\n    \n")
+    assert "    What is 0 + 0?\n" in written.err
+    assert "    End with a line of the form `Answer: X`" in written.err
     assert written.err.count("\n  target: ") == 3
     assert command("new", "study", "mine", "--yes").out == "experiments/mine.yaml\n"
     ran = command("run", "mine", *RUN, "--json")

@@ -122,3 +122,26 @@ def test_a_target_that_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
 def test_a_file_without_records(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no records"):
         guess_card(written(tmp_path, "x.csv", "question,answer\n"))
+
+
+@pytest.mark.parametrize("kind", ["columns", "list"])
+def test_numbers_choices_and_free_text_in_one_file(kind: str, tmp_path: Path) -> None:
+    if kind == "columns":
+        rows = "question,A,B,answer\n1 + 1?,,,2\nWhich?,red,blue,blue\nCapital of France?,,,Paris\n"
+        path = written(tmp_path, "x.csv", rows)
+    else:
+        asked = [("1 + 1?", None, 2), ("Which?", ["red", "blue"], "blue"), ("Who?", [], "Ada")]
+        named = [{"question": q, "options": o, "answer": a} for q, o, a in asked]
+        path = written(tmp_path, "x.jsonl", named)
+    found = items(path)
+    assert [item.target for item in found][:2] == ["2", "blue"]
+    assert {item.answer_format for item in found} == {"text"}
+    assert found[1].question.startswith("Which?\n\nred\nblue\n\nEnd with")
+    assert "red" not in found[0].question
+    assert "compared as texts" in guess_card(path).doubts[0]
+
+
+def test_letters_among_items_without_choices_are_refused(tmp_path: Path) -> None:
+    rows = "question,A,B,answer\n1 + 1?,,,2\nWhich?,red,blue,B\n"
+    with pytest.raises(ConfigError, match="the target 'B' is not the text of one of its choices"):
+        guess_card(written(tmp_path, "x.csv", rows))
