@@ -111,20 +111,47 @@ class Cell:
         return _digest(self.parts)
 
 
+@dataclass(frozen=True)
+class Expansion:
+    """A grid expanded, as far as it is valid.
+
+    Attributes:
+        cells: Its cells, dataset by dataset, in the order in which it names them.
+        models: Every known model that it names, once, also in parts that are invalid.
+        problems: Every unknown name, wrong parameter and duplicate cell, each at its place in the
+            grid.
+    """
+
+    cells: list[Cell]
+    models: list[ModelInfo]
+    problems: list[Problem]
+
+
 def expand(
     spec: ExperimentSpec, document: Document, catalogue: Catalogue, service: ModelService
 ) -> list[Cell]:
-    """Return the cells of a grid, dataset by dataset, in the order in which it names them.
+    """Return the cells of a grid.
 
     Raises:
-        ConfigError: with every unknown name, wrong parameter and duplicate cell, each at its
-            place in the grid.
+        ConfigError: with the problems of its expansion.
     """
+    expansion = expand_most(spec, document, catalogue, service)
+    if expansion.problems:
+        raise ConfigError(*expansion.problems)
+    return expansion.cells
+
+
+def expand_most(
+    spec: ExperimentSpec, document: Document, catalogue: Catalogue, service: ModelService
+) -> Expansion:
+    """Expand the valid parts of a grid."""
     problems: list[Problem] = []
     drafts: list[_Draft] = []
+    models: dict[str, ModelInfo] = {}
     for index, entry in enumerate(spec.architectures):
         try:
-            drafts += _Expansion(entry, index, document, catalogue, service).drafts()
+            expander = _Expander(entry, index, document, catalogue, service, models)
+            drafts += expander.drafts()
         except ConfigError as error:
             problems += error.problems
     placed = [
@@ -135,9 +162,9 @@ def expand(
     ]
     problems += [*_unknown_datasets(spec, document), *_twins(placed, document)]
     problems += _unsupported(drafts, document)
-    if problems:
-        raise ConfigError(*problems)
-    return [cell for _, cell in placed]
+    cells = [cell for _, cell in placed]
+    models |= {model.model_id: model for cell in cells for model in cell.models}
+    return Expansion(cells, [*models.values()], problems)
 
 
 def find_baselines(cells: list[Cell], spec: ExperimentSpec, document: Document) -> dict[str, Cell]:
@@ -210,7 +237,7 @@ class _Draft:
         )
 
 
-class _Expansion:
+class _Expander:
     """Expands one entry of the grid's `architectures`."""
 
     def __init__(
@@ -220,8 +247,10 @@ class _Expansion:
         document: Document,
         catalogue: Catalogue,
         service: ModelService,
+        models: dict[str, ModelInfo],
     ) -> None:
         self.entry = entry
+        self.models = models
         self.at: tuple[str | int, ...] = ("architectures", index)
         self.document = document
         self.service = service
@@ -282,7 +311,8 @@ class _Expansion:
         problems = []
         for index, model in enumerate(models):
             try:
-                self.service.registry.get(model)
+                found = self.service.registry.get(model)
+                self.models[found.model_id] = found
             except ConfigError as error:
                 place = (*at, index) if parameter.type == "models" else at
                 # A mistake in the model's card stands there, not in the grid.

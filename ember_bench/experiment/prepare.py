@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -21,11 +19,12 @@ from ember_bench.errors import ConfigError, Location, Problem
 from ember_bench.evaluators.base import Evaluator, RunsCode
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.catalogue import Catalogue
-from ember_bench.experiment.cells import Cell, expand, find_baselines
+from ember_bench.experiment.cells import Cell, expand, expand_most, find_baselines
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.forecast.samples_check import check_samples
 from ember_bench.experiment.questions import Questions
-from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_spec
+from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_most
+from ember_bench.experiment.target_check import target_problems
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
 from ember_bench.models.info import ModelInfo
@@ -34,7 +33,7 @@ from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Purse
 from ember_bench.registry import Cards
 
-_CHECKED_AT_ONCE: Final = 1_000
+_TARGETS_NAMED: Final = 5
 _WRITTEN_AT_ONCE: Final = 5_000
 
 
@@ -179,7 +178,9 @@ def prepare(
     Raises:
         ConfigError: with every mistake at its place.
     """
-    spec, document = read_spec(path)
+    spec, document, problems = read_most(path)
+    if spec is None:
+        raise ConfigError(*problems)
     spec = spec.scored_by(evaluators or {})
     if budget_usd is not None:
         spec = spec.capped_at(budget_usd)
@@ -192,6 +193,7 @@ def prepare(
         data_dir=data_dir,
         asks=asks,
         unsafe_code=unsafe_code,
+        problems=problems,
     )
 
 
@@ -205,6 +207,7 @@ def assemble(
     data_dir: Path | None = None,
     asks: bool = True,
     unsafe_code: bool = False,
+    problems: Sequence[Problem] = (),
 ) -> Experiment:
     """Find everything that a grid names, and check it; makes no call.
 
@@ -217,11 +220,13 @@ def assemble(
         data_dir: The folder of recorded data.
         asks: Whether models are going to be asked, so that their keys must be there.
         unsafe_code: Run model-written code without a sandbox where there is none.
+        problems: Mistakes in the parts of the grid that the spec is without.
 
     Raises:
         ConfigError: with every mistake at its place.
     """
-    problems: list[Problem] = []
+    complete = not problems
+    problems = [*problems]
     questions: dict[str, Questions] = {}
     named = [entry.name for entry in spec.datasets]
     for index, entry in enumerate(spec.datasets):
@@ -235,21 +240,20 @@ def assemble(
             )
         except ConfigError as error:
             problems += error.problems
-    cells: list[Cell] = []
+    expansion = expand_most(spec, document, catalogue, service)
+    cells = expansion.cells
     baselines: dict[str, Cell] = {}
-    try:
-        cells = expand(spec, document, catalogue, service)
-        baselines = find_baselines(cells, spec, document)
+    if complete and not expansion.problems:
+        try:
+            baselines = find_baselines(cells, spec, document)
+        except ConfigError as error:
+            problems += error.problems
         problems += budget_problems(spec.budget_usd, document, cells)
-    except ConfigError as error:
-        problems += error.problems
+    problems += [*expansion.problems, *_unready(expansion.models, asks=asks)]
     if problems:
         raise ConfigError(*problems)
     budget = budget_of(spec.budget_usd, cells)
     experiment = Experiment(path, spec, document, cells, questions, baselines, service, budget)
-    for provider in dict.fromkeys(provider_class(m.provider_name) for m in experiment.models):
-        if asks or provider.instant:
-            provider.check(experiment.models)
     if not any(provider_class(model.provider_name).replays for model in experiment.models):
         return experiment
     found = check_samples(
@@ -261,6 +265,16 @@ def assemble(
     if found.problems:
         raise ConfigError(*(document.problem(text, "architectures") for text in found.problems))
     return replace(experiment, notes=found.notes)
+
+
+def _unready(models: Sequence[ModelInfo], *, asks: bool) -> Iterator[Problem]:
+    """Yield a problem for each model that cannot be asked: its key is missing, for example."""
+    for provider in dict.fromkeys(provider_class(model.provider_name) for model in models):
+        if asks or provider.instant:
+            try:
+                provider.check(models)
+            except ConfigError as error:
+                yield from error.problems
 
 
 def _questions(
@@ -279,9 +293,12 @@ def _questions(
     problems = catalogue.unknown("datasets", entry.name, at("name"))
     if entry.evaluator is not None:
         problems += catalogue.unknown("evaluators", entry.evaluator, at("evaluator"))
+    try:
+        dataset = catalogue.dataset(entry, data_dir, at)
+    except ConfigError as error:
+        raise ConfigError(*dict.fromkeys((*problems, *error.problems))) from None
     if problems:
         raise ConfigError(*problems)
-    dataset = catalogue.dataset(entry, data_dir, at)
     if entry.evaluator is None:
         place = catalogue.place_of_evaluator(entry.name, at())
         if problems := catalogue.unknown("evaluators", dataset.evaluator, place):
@@ -299,33 +316,14 @@ def _questions(
 
 
 def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -> None:
-    """Check that each item's own target scores 1; else no answer to it could be right."""
+    """Check that each item's own target scores 1; else no answer to it could be right.
 
-    def check(item: Item) -> None:
-        try:
-            score = evaluator.evaluate(item, item.target)
-        except ConfigError as error:
-            message = f"dataset {dataset.name!r}: {error.problems[0].message}"
-            raise ConfigError(Problem(message, location)) from None
-        if score.value < 1.0:
-            message = (
-                f"dataset {dataset.name!r}: evaluator {evaluator.name!r} does not accept item "
-                f"{item.id!r}'s own target, {item.target!r}"
-            )
-            if getattr(evaluator, "blocking", False):
-                message += f": {score.explanation}"  # what a look at the target does not tell
-            raise ConfigError(Problem(message, location))
-
-    if getattr(evaluator, "blocking", False):
-        items = iter(dataset.items)
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            # All at once would hold all items in memory.
-            while batch := list(itertools.islice(items, _CHECKED_AT_ONCE)):
-                for _ in threads.map(check, batch):
-                    pass
-    else:
-        for item in dataset.items:
-            check(item)
+    Raises:
+        ConfigError: with a problem for each of the first items that fail.
+    """
+    found = [*itertools.islice(target_problems(dataset, evaluator), _TARGETS_NAMED)]
+    if found:
+        raise ConfigError(*(Problem(message, location) for message in found))
 
 
 def _shuffled(items: Sequence[Item], seed: int) -> Sequence[Item]:

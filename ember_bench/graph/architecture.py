@@ -96,6 +96,7 @@ class ArchitectureHead(_Card):
     """The fields of an architecture card beside its graph."""
 
     name: str
+    """Its name in grids; by default the file's."""
     purpose: str
     """Its purpose, in one line."""
     paper: str = ""
@@ -103,6 +104,7 @@ class ArchitectureHead(_Card):
     oracle: bool = False
     """Whether it uses the target, so that it is an oracle (an upper limit) and not a system."""
     parameters: dict[str, ParameterCard] = Field(default_factory=dict)
+    """Its parameters, by name; a grid gives and sweeps them."""
 
 
 class ArchitectureCard(ArchitectureHead):
@@ -112,6 +114,7 @@ class ArchitectureCard(ArchitectureHead):
     """
 
     graph: dict[str, GraphNodeCard] = Field(min_length=1)
+    """Its nodes, by name; the last one gives the answer."""
 
 
 class Architecture(ABC):
