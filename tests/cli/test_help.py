@@ -18,6 +18,9 @@ HEAVY = {
 }  # fmt: skip
 OURS = {"ember_bench", "ember_bench.cli", "ember_bench.errors"}
 OURS |= {f"ember_bench.cli.{module}" for module in ("_group", "_output")}
+# Messages to the user, without escape sequences and secrets.
+OURS |= {f"ember_bench.{module}" for module in ("running", "running.messages", "secrets")}
+OURS |= {f"ember_bench.{module}" for module in ("drawing", "drawing.text")}
 SECTIONS = {
     "Run": ["new", "run", "plan"],
     "Read": ["list", "show", "compare", "export", "report", "rescore", "ui"],
