@@ -385,15 +385,16 @@ class StoredTrials(TrialRows):
         stored = self.fact(DESCRIPTION)
         if stored is None:
             raise StoreError(f"{self.path}: does not say what it is of; run its grid once more")
-        if self.fact(DESCRIPTION_DIGEST) not in (None, digest_of(stored)):
-            raise self._damaged("the description of its experiment is not what was written")
         try:
-            return decode(stored, self._select)
+            description = decode(stored, self._select)
         except msgspec.MsgspecError as error:
             raise StoreError(
                 f"{self.path}: was written by another version of ember-bench: {error}; run its "
                 "grid once more"
             ) from None
+        if self.fact(DESCRIPTION_DIGEST) not in (None, digest_of(stored)):
+            raise self._damaged("the description of its experiment is not what was written")
+        return description
 
 
 _FINGERPRINT: Final = ("fingerprint",)
