@@ -301,7 +301,7 @@ class TrialStore(TrialRows):
             "question, target, category, cluster FROM asked",
             "item, digest FROM items",
         ):
-            for _ in self._select(f"SELECT {columns}"):  # noqa: S608 - ours
+            for _ in self._select(f"SELECT {columns}"):
                 pass
 
     def _remove_damaged(self) -> int:

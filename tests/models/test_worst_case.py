@@ -84,6 +84,11 @@ class TestWorstCase:
         assert self.worst(model=scripted(never)) is None
         assert self.worst(model=scripted(never, cost=PRICE), max_tokens=None) is None
 
+    def test_is_nothing_for_an_answer_that_was_recorded(self) -> None:
+        model = ModelInfo(model_id="recorded:set/m", cost=PRICE)
+        assert self.worst("q", model=model) == 0.0
+        assert unbounded(model, None) is None
+
     def test_is_nothing_for_what_costs_nothing(self) -> None:
         free = ModelCost(input_cost_per_thousand=0, output_cost_per_thousand=0)
         assert self.worst(model=scripted(never, cost=free), max_tokens=None) == 0
