@@ -33,6 +33,7 @@ class Announcer(Listener):
 
     def __init__(self, *, simulated: bool) -> None:
         self.simulated = simulated
+        self._told_of_error = False
 
     def started(self, progress: Progress) -> None:
         """Print the number of trials kept from earlier runs, and the changes."""
@@ -43,6 +44,12 @@ class Announcer(Listener):
         if progress.kept:
             kept = f"{progress.kept:,} of {count(progress.scheduled, 'trial')}"
             say(f"kept {kept} from earlier runs")
+
+    def progressed(self, progress: Progress) -> None:
+        """Print why the first trial failed, as soon as one does."""
+        if progress.first_error is not None and not self._told_of_error:
+            self._told_of_error = True
+            self.note(f"a trial failed: {progress.first_error}; the run goes on")
 
     def stopping(self) -> None:
         """Print the effect of Ctrl-C."""
@@ -96,6 +103,7 @@ class Lines(Announcer):
 
     def progressed(self, progress: Progress) -> None:
         """Write a line, if it is time."""
+        super().progressed(progress)
         self._progress = progress
         if self._clock() - self._last >= _EVERY_SECONDS:
             self._last = self._clock()
@@ -166,7 +174,7 @@ class Alive(Announcer):
 
     def progressed(self, progress: Progress) -> None:
         """Move the bar."""
-        self._progress = progress
+        super().progressed(progress)
         if self._bar is not None and self._task is not None:
             done = progress.kept + progress.done
             self._bar.update(self._task, completed=done, description=self._description(progress))

@@ -27,10 +27,9 @@ from ember_bench.experiment.results.rows import (
     DESCRIPTION_DIGEST,
     SCHEMA,
     SCHEMA_VERSION,
-    RunTotals,
     TrialRows,
-    keep_paid,
 )
+from ember_bench.experiment.results.run_totals import RunTotals, keep_paid
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
 from ember_bench.models.store.payments import Paid
 from ember_bench.models.store.sqlite import (
@@ -90,6 +89,8 @@ class TrialStore(TrialRows):
         try:
             with self._transaction():
                 damaged = self._remove_damaged()
+                if not self.tells_stated:  # trials of before: unknown
+                    self._db.execute("ALTER TABLE trials ADD COLUMN stated INTEGER")
                 self._before, self._price_dates = self._described_before()
                 self.changes = self._changed_parts()
                 self._cell_ids = self._register_cells()
@@ -114,7 +115,7 @@ class TrialStore(TrialRows):
         with self._transaction():
             self._db.executemany(
                 "INSERT OR REPLACE INTO trials"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [self._row(result) for result in results],
             )
             shared = sum(not entry.made for result in results for entry in result.calls)
@@ -199,7 +200,7 @@ class TrialStore(TrialRows):
             result.fingerprint, result.outcome, result.score, _writable(result.answer),
             _writable(result.explanation), _writable(result.error), result.cost_usd,
             result.latency_seconds, result.spend_usd, len(calls) + result.wasted_calls,
-            made, input_tokens, output_tokens, _encode_calls(calls),
+            made, input_tokens, output_tokens, _encode_calls(calls), result.stated,
         )  # fmt: skip
 
     def _described_before(self) -> tuple[dict[str, str], list[str]]:

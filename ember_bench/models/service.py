@@ -356,4 +356,5 @@ class ModelService:
             completion.tool_calls,
             completion.logprobs,
             "\n\n".join(filter(None, (completion.thoughts, thought))),
+            completion.first_token_seconds,
         )

@@ -137,20 +137,24 @@ class AskedItems(Sequence[AskedItem]):
         sorted_places = np.asarray([places.get(label, -1) for label in found], dtype=np.int32)
         return names, sorted_places[numbers]
 
-    def clusters(self, chosen: npt.NDArray[np.int64 | np.bool_]) -> list[str] | None:
+    def clusters(self, chosen: npt.NDArray[np.integer[Any] | np.bool_]) -> list[str] | None:
         """Return the clusters of the chosen items; None if no item has a cluster.
 
         An item without a cluster is a cluster of its own.
 
         Args:
-            chosen: Places, or a mask of shape (n_items,).
+            chosen: Places, of which one may come several times, or a mask of shape (n_items,).
         """
-        if not self._clustered:
+        if not self._labels:
             return None
-        items = [self[place] for place in np.arange(len(self))[chosen].tolist()]
-        if all(item.cluster is None for item in items):
+        places = np.arange(len(self))[chosen].tolist()
+        labels = [self._labels[place] for place in places]
+        if all(label is None for label in labels):
             return None
-        return [item.cluster if item.cluster is not None else f"\0{item.id}" for item in items]
+        return [
+            f"\0{place}" if label is None else label
+            for place, label in zip(places, labels, strict=True)
+        ]
 
     def match(self, other: AskedItems) -> Match:
         """Return the places of these items in another list; computed once for each list."""
@@ -175,8 +179,12 @@ class AskedItems(Sequence[AskedItem]):
         return Match(places, edited, missing)
 
     @cached_property
-    def _clustered(self) -> bool:
-        return any(label is not None for label in self._read_labels("cluster"))
+    def _labels(self) -> list[str | None]:
+        """The cluster of each item, each label kept once; empty if no item has one."""
+        if all(label is None for label in self._read_labels("cluster")):
+            return []
+        known: dict[str | None, str | None] = {}
+        return [known.setdefault(label, label) for label in self._read_labels("cluster")]
 
     @cached_property
     def _places(self) -> dict[str, int]:

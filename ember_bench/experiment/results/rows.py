@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ember_bench.errors import DamagedStoreError, StoreError
 from ember_bench.experiment.results.damage import damage, decode_calls
 from ember_bench.experiment.results.description import Description, decode, digest_of
+from ember_bench.experiment.results.run_totals import RunTotals
 from ember_bench.experiment.results.summary import OUTCOMES
 from ember_bench.experiment.trial import CallEntry
 from ember_bench.models.store.payments import Paid
@@ -59,6 +60,7 @@ CREATE TABLE trials (
     input_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL,
     calls BLOB NOT NULL,
+    stated INTEGER,
     PRIMARY KEY (cell, item, epoch)
 ) WITHOUT ROWID;
 CREATE TABLE runs (
@@ -84,50 +86,7 @@ _OUTCOME: Final = " ".join(
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class RunTotals:
-    """The requests of one run, or of all runs, of an experiment, and their cost.
 
-    Attributes:
-        known_usd: Their cost, as far as it is known.
-        calls_made: Requests that were answered.
-        calls_shared: Calls that needed no request of their own.
-        unpriced: Requests that were answered, and whose cost is unknown.
-        unanswered: Requests without an answer, which may have been charged.
-        unanswered_usd: The most that these can have cost; None if nothing limits it.
-    """
-
-    known_usd: float
-    calls_made: int
-    calls_shared: int
-    unpriced: int = 0
-    unanswered: int = 0
-    unanswered_usd: float | None = 0.0
-
-    @property
-    def spend_usd(self) -> float | None:
-        """Money paid; None if the cost of a request is unknown."""
-        return None if self.unpriced else self.known_usd
-
-
-def keep_paid(base: sqlite3.Connection, run: int, paid: Paid) -> None:
-    """Keep the payments of a run; they stay if the response store is deleted."""
-    base.execute(
-        "UPDATE runs SET spend_usd = max(spend_usd, ?), calls_made = max(calls_made, ?)"
-        " WHERE id = ?",
-        (paid.spend_usd, paid.requests, run),
-    )
-    if not (paid.unpriced or paid.unanswered):
-        return
-    # Stores that were made before this table do without it until there is something to keep.
-    base.execute(
-        "CREATE TABLE IF NOT EXISTS doubts (id INTEGER PRIMARY KEY, unpriced INTEGER NOT NULL,"
-        " unanswered INTEGER NOT NULL, unanswered_usd REAL)"
-    )
-    base.execute(
-        "INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?)",
-        (run, paid.unpriced, paid.unanswered, paid.unanswered_usd),
-    )
 
 
 class ItemNumbers:
@@ -230,6 +189,28 @@ class TrialRows:
         """Yield (item index, epoch, calls) as `columns` does."""
         for item, epoch, calls in self.columns(cell, ["calls"], first=first):
             yield item, epoch, self._calls_in(calls)
+
+    def errors(self, cell: int) -> Iterator[str]:
+        """Yield the errors of a cell's failed trials, in item order."""
+        for _, _, outcome, error in self.columns(cell, ["outcome", "error"]):
+            if outcome == "error":
+                yield error or ""
+
+    @property
+    def tells_stated(self) -> bool:
+        """Whether the table of trials has the column `stated`; stores of before do without."""
+        columns = self._db.execute("SELECT name FROM pragma_table_info('trials')")
+        return ("stated",) in columns.fetchall()
+
+    def never_stated(self, cell: int) -> bool:
+        """Return whether a cell has answers of which it is known, and none was stated."""
+        if not self.tells_stated:
+            return False
+        known, stated = self._db.execute(
+            "SELECT count(stated), total(stated) FROM trials WHERE cell = ? AND epoch < ?",
+            (self._cell_ids[cell], self.description.epochs),
+        ).fetchone()
+        return known > 0 and not stated
 
     def all_totals(self) -> RunTotals:
         """Return the calls and spending of all runs of the experiment."""

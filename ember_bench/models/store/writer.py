@@ -353,6 +353,7 @@ def completion_of(row: Sequence[Any]) -> Completion:
         rest.tool_calls,
         rest.logprobs,
         rest.thoughts,
+        first_token_seconds=rest.first_token_seconds,
     )
 
 
@@ -362,11 +363,12 @@ def is_amount(value: object) -> bool:
 
 
 class _More(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The parts of an answer that few have; rows of before have no thoughts."""
+    """The parts of an answer that few have; older rows end before the later of them."""
 
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     thoughts: str = ""
+    first_token_seconds: float | None = None
 
 
 _NO_MORE: Final = _More()
@@ -377,8 +379,8 @@ _decode_more = msgspec.json.Decoder(_More).decode
 def row_of(call: StoredCall, prompt: int, created: float) -> tuple[Any, ...]:
     """Return the row of the table of responses."""
     done, more = call.completion, None
-    if done.tool_calls or done.logprobs or done.thoughts:
-        rest = _More(done.tool_calls, done.logprobs, done.thoughts)
+    rest = _More(done.tool_calls, done.logprobs, done.thoughts, done.first_token_seconds)
+    if rest != _NO_MORE:
         more = msgspec.json.encode(rest).decode()
     return (
         call.key, prompt, call.model, call.role, call.parameters, call.epoch, call.replica,
