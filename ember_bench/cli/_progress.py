@@ -175,6 +175,7 @@ class Alive(Announcer):
     def progressed(self, progress: Progress) -> None:
         """Move the bar."""
         super().progressed(progress)
+        self._progress = progress
         if self._bar is not None and self._task is not None:
             done = progress.kept + progress.done
             self._bar.update(self._task, completed=done, description=self._description(progress))

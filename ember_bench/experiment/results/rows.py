@@ -86,9 +86,6 @@ _OUTCOME: Final = " ".join(
 FloatArray = npt.NDArray[np.float64]
 
 
-
-
-
 class ItemNumbers:
     """The numbers that the items of a dataset have in the table of items.
 
@@ -199,17 +196,16 @@ class TrialRows:
     @property
     def tells_stated(self) -> bool:
         """Whether the table of trials has the column `stated`; stores of before do without."""
-        columns = self._db.execute("SELECT name FROM pragma_table_info('trials')")
-        return ("stated",) in columns.fetchall()
+        return ("stated",) in self._select("SELECT name FROM pragma_table_info('trials')")
 
     def never_stated(self, cell: int) -> bool:
         """Return whether a cell has answers of which it is known, and none was stated."""
         if not self.tells_stated:
             return False
-        known, stated = self._db.execute(
+        ((known, stated),) = self._select(
             "SELECT count(stated), total(stated) FROM trials WHERE cell = ? AND epoch < ?",
             (self._cell_ids[cell], self.description.epochs),
-        ).fetchone()
+        )
         return known > 0 and not stated
 
     def all_totals(self) -> RunTotals:

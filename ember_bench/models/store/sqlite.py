@@ -175,12 +175,15 @@ def _check(
             f"{version}; use the version that wrote it, or another results folder"
         )
     for table, columns in _tables(schema).items():
-        if _columns(connection, table) != columns:
+        found = _columns(connection, table)
+        later = columns[len(found) :]
+        # Columns at the end that need no value were added after the first stores were made.
+        if not found or found + later != columns or any(not_null for *_, not_null in later):
             raise DamagedStoreError(f"{path}: its table {table} is not there, or not whole")
 
 
 @cache
-def _tables(schema: str) -> dict[str, list[tuple[str, ...]]]:
+def _tables(schema: str) -> dict[str, list[tuple[str, str, int, bool]]]:
     """Return the columns of each table that a schema makes."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(schema)
@@ -188,10 +191,10 @@ def _tables(schema: str) -> dict[str, list[tuple[str, ...]]]:
         return {name: _columns(connection, name) for (name,) in names.fetchall()}
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> list[tuple[str, ...]]:
-    """Return name, type, and place in the primary key of a table's columns."""
+def _columns(connection: sqlite3.Connection, table: str) -> list[tuple[str, str, int, bool]]:
+    """Return name, type, place in the primary key, and need of a value of a table's columns."""
     return connection.execute(
-        "SELECT name, type, pk FROM pragma_table_info(?)", (table,)
+        'SELECT name, type, pk, "notnull" FROM pragma_table_info(?)', (table,)
     ).fetchall()
 
 
