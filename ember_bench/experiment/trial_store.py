@@ -99,7 +99,8 @@ class TrialStore(TrialRows):
                     self.changes += self._register_evaluator(name, questions.evaluator)
                 self._describe()
                 self._check()
-                self._check_texts()
+                for items in self.description.items.values():
+                    items.check()
                 self._numbers = self._read_numbers()
                 self.done = self._keep_current(damaged)
                 row = self._db.execute("INSERT INTO runs (started) VALUES (?)", (started,))
@@ -295,15 +296,6 @@ class TrialStore(TrialRows):
         return (
             [f"{dataset}: the evaluator {evaluator.name} changed, or is another one"] if row else []
         )
-
-    def _check_texts(self) -> None:
-        """Check that the texts of all items are UTF-8, of which only Python takes notice."""
-        for columns in (
-            "question, target, category, cluster FROM asked",
-            "item, digest FROM items",
-        ):
-            for _ in self._select(f"SELECT {columns}"):
-                pass
 
     def _remove_damaged(self) -> int:
         """Remove trials of which SQLite can tell that they are damaged; return their number."""

@@ -3,7 +3,7 @@
 An argument is plain data, or a mapping that stands for an object: another operator (`operator:
 ...`), a Python function (`callable: package.module:name`), an LM module (`lm_module: ...`) or a
 signature (`signature: ...`). A text `$name` is a parameter of the architecture around it; `$$` is
-a dollar sign.
+a dollar sign, and `${NAME}` stays as it is.
 """
 
 from __future__ import annotations
@@ -52,6 +52,25 @@ class LMCard(_Card):
     max_tokens: Any = None
     stop: Any = ()
     seed: Any = None
+    reasoning_effort: Any = None
+    thinking_tokens: Any = None
+    top_logprobs: Any = None
+    top_k: Any = None
+    min_p: Any = None
+    frequency_penalty: Any = None
+    presence_penalty: Any = None
+    repetition_penalty: Any = None
+    logit_bias: Any = None
+    verbosity: Any = None
+    tool_choice: Any = None
+    parallel_tool_calls: Any = None
+    server_tools: Any = ()
+    safety_settings: Any = None
+    service_tier: Any = None
+    cache: Any = False
+    metadata: Any = None
+    headers: Any = None
+    extra_body: Any = None
     persona: Any = None
     shared: str | None = None
     """Cards with the same text here are one LM module in several places."""
@@ -129,7 +148,8 @@ class Builder:
 
     def value(self, value: Any) -> Any:
         """Return the object that an argument stands for."""
-        if isinstance(value, str) and value.startswith("$"):
+        # `${NAME}` is a variable of the environment, and read when a request is sent.
+        if isinstance(value, str) and value.startswith("$") and not value.startswith("${"):
             return value[1:] if value.startswith("$$") else self._parameter(value[1:])
         if isinstance(value, list | tuple):
             return [self.value(entry) for entry in value]
