@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ember_bench.cli._group import LOOK, Command, Group, examples
-from ember_bench.cli._output import put, say
+from ember_bench.cli._output import put
+from ember_bench.running.messages import say
 
 if TYPE_CHECKING:
     from ember_bench.datasets.guess import Chosen, Guess

@@ -13,14 +13,14 @@ from typing import Any
 
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
+from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.spec import ArchitectureSpec, BaselineSpec, ExperimentSpec
-from ember_bench.graph.architecture import Architecture, load_architecture, sweep
+from ember_bench.graph.architecture import Architecture, sweep
 from ember_bench.graph.data import NoNGraphData, PreparedGraph
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService
 from ember_bench.operators.description import code_in
-from ember_bench.registry import Cards
 
 _LONG_LIST = 3
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -37,6 +37,7 @@ class Cell:
         architecture: Its architecture.
         parameters: All parameters, defaults included.
         graph: The network, built.
+        service: Makes its calls.
         epochs: Number of trials of each item.
     """
 
@@ -46,6 +47,7 @@ class Cell:
     architecture: Architecture
     parameters: dict[str, Any]
     graph: NoNGraphData
+    service: ModelService
     epochs: int
 
     @cached_property
@@ -62,12 +64,14 @@ class Cell:
     @cached_property
     def replayed(self) -> bool:
         """Whether all of its models are recordings."""
-        return all(provider_class(model.provider_name).replays for model in self.models)
+        return bool(self.models) and all(
+            provider_class(model.provider_name).replays for model in self.models
+        )
 
     @cached_property
     def prepared(self) -> PreparedGraph:
         """The network, ready to be run."""
-        return PreparedGraph(self.graph)
+        return PreparedGraph(self.graph, self.service)
 
     @cached_property
     def parts(self) -> dict[str, str]:
@@ -124,21 +128,21 @@ class Expansion:
 
 
 def expand(
-    spec: ExperimentSpec, document: Document, cards: Cards, service: ModelService
+    spec: ExperimentSpec, document: Document, catalogue: Catalogue, service: ModelService
 ) -> list[Cell]:
     """Return the cells of a grid.
 
     Raises:
         ConfigError: with the problems of its expansion.
     """
-    expansion = expand_most(spec, document, cards, service)
+    expansion = expand_most(spec, document, catalogue, service)
     if expansion.problems:
         raise ConfigError(*expansion.problems)
     return expansion.cells
 
 
 def expand_most(
-    spec: ExperimentSpec, document: Document, cards: Cards, service: ModelService
+    spec: ExperimentSpec, document: Document, catalogue: Catalogue, service: ModelService
 ) -> Expansion:
     """Expand the valid parts of a grid."""
     problems: list[Problem] = []
@@ -146,8 +150,8 @@ def expand_most(
     models: dict[str, ModelInfo] = {}
     for index, entry in enumerate(spec.architectures):
         try:
-            expanded = _Expander(entry, index, document, cards, service, models)
-            drafts += expanded.drafts()
+            expander = _Expander(entry, index, document, catalogue, service, models)
+            drafts += expander.drafts()
         except ConfigError as error:
             problems += error.problems
     placed = [
@@ -174,9 +178,10 @@ def find_baselines(cells: list[Cell], spec: ExperimentSpec, document: Document) 
         for cell in cells:
             first.setdefault(cell.dataset, cell)
         return first
+    labelled = any(cell.label == spec.baseline.name for cell in cells)
     found: dict[str, Cell] = {}
     for cell in cells:
-        if not _fits(cell, spec.baseline):
+        if not _fits(cell, spec.baseline, by_label=labelled and not spec.baseline.parameters):
             continue
         if cell.dataset in found:
             message = (
@@ -193,7 +198,7 @@ def find_baselines(cells: list[Cell], spec: ExperimentSpec, document: Document) 
 def _no_baseline(cells: list[Cell], baseline: BaselineSpec, document: Document) -> Problem:
     names = {cell.architecture.name for cell in cells}
     if baseline.name not in names:
-        hint = did_you_mean(baseline.name, names)
+        hint = did_you_mean(baseline.name, names | {cell.label for cell in cells})
         message = f"baseline: no cell of the grid has the architecture {baseline.name!r}{hint}"
         return document.problem(message, "baseline", "name")
     known = {n for c in cells if c.architecture.name == baseline.name for n in c.parameters}
@@ -217,6 +222,7 @@ class _Draft:
     architecture: Architecture
     parameters: dict[str, Any]
     graph: NoNGraphData
+    service: ModelService
 
     def on(self, dataset: str, epochs: int) -> Cell:
         return Cell(
@@ -226,6 +232,7 @@ class _Draft:
             architecture=self.architecture,
             parameters=self.parameters,
             graph=self.graph,
+            service=self.service,
             epochs=epochs,
         )
 
@@ -238,7 +245,7 @@ class _Expander:
         entry: ArchitectureSpec,
         index: int,
         document: Document,
-        cards: Cards,
+        catalogue: Catalogue,
         service: ModelService,
         models: dict[str, ModelInfo],
     ) -> None:
@@ -248,7 +255,7 @@ class _Expander:
         self.document = document
         self.service = service
         try:
-            self.architecture = load_architecture(entry.name, cards)
+            self.architecture = catalogue.architecture(entry.name)
         except UnknownNameError as error:
             raise ConfigError(document.problem(str(error), *self.at, "name")) from None
 
@@ -335,7 +342,14 @@ class _Expander:
         short_name = self._short_name({name: parameters[name] for name in given})
         label = short_name if self.entry.label is None else self._label(parameters)
         return _Draft(
-            self.at, short_name, label, self.entry.datasets, self.architecture, parameters, graph
+            self.at,
+            short_name,
+            label,
+            self.entry.datasets,
+            self.architecture,
+            parameters,
+            graph,
+            self.service,
         )
 
     def _short_name(self, given: Mapping[str, Any]) -> str:
@@ -409,7 +423,9 @@ def _way_out(message: str, draft: _Draft) -> str:
     return f"; give {' or '.join(nulls)}" if nulls else ""
 
 
-def _fits(cell: Cell, baseline: BaselineSpec) -> bool:
+def _fits(cell: Cell, baseline: BaselineSpec, *, by_label: bool) -> bool:
+    if by_label:
+        return cell.label == baseline.name
     return cell.architecture.name == baseline.name and all(
         name in cell.parameters and cell.parameters[name] == value
         for name, value in baseline.parameters.items()

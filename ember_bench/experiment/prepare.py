@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import orjson
 
-from ember_bench.datasets import Dataset, Item, load_dataset
+from ember_bench.datasets import Dataset, Item
 from ember_bench.datasets.packed import hashed_order, pick, values_of
 from ember_bench.documents import Document
-from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
-from ember_bench.evaluators import load_evaluator
+from ember_bench.errors import ConfigError, Location, Problem
 from ember_bench.evaluators.base import Evaluator, RunsCode
 from ember_bench.evaluators.kinds import evaluator_identity
+from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell, expand, expand_most, find_baselines
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.forecast.samples_check import check_samples
@@ -31,7 +31,7 @@ from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Purse
-from ember_bench.registry import Cards, Kind
+from ember_bench.registry import Cards
 
 _TARGETS_NAMED: Final = 5
 _WRITTEN_AT_ONCE: Final = 5_000
@@ -42,7 +42,7 @@ class Experiment:
     """An experiment, ready to run.
 
     Attributes:
-        path: The grid file.
+        path: The grid file; None for a study.
         cells: In grid order.
         questions: Datasets with their items, by the dataset's name.
         baselines: The cell that the others are compared with, by name of the dataset.
@@ -52,7 +52,7 @@ class Experiment:
         notes: Sentences to be told before it runs.
     """
 
-    path: Path
+    path: Path | None
     spec: ExperimentSpec
     document: Document
     cells: list[Cell]
@@ -67,6 +67,11 @@ class Experiment:
     def name(self) -> str:
         """The experiment's name."""
         return self.spec.name
+
+    @property
+    def origin(self) -> str:
+        """The grid file, or the study, as messages name it."""
+        return f"the study {self.name}" if self.path is None else str(self.path)
 
     @cached_property
     def models(self) -> list[ModelInfo]:
@@ -176,10 +181,51 @@ def prepare(
     spec, document, problems = read_most(path)
     if spec is None:
         raise ConfigError(*problems)
-    complete = not problems
     spec = spec.scored_by(evaluators or {})
     if budget_usd is not None:
         spec = spec.capped_at(budget_usd)
+    return assemble(
+        spec,
+        document,
+        Catalogue(cards),
+        service,
+        path=path,
+        data_dir=data_dir,
+        asks=asks,
+        unsafe_code=unsafe_code,
+        known=problems,
+    )
+
+
+def assemble(
+    spec: ExperimentSpec,
+    document: Document,
+    catalogue: Catalogue,
+    service: ModelService,
+    *,
+    path: Path | None = None,
+    data_dir: Path | None = None,
+    asks: bool = True,
+    unsafe_code: bool = False,
+    known: Sequence[Problem] = (),
+) -> Experiment:
+    """Find everything that a grid names, and check it; makes no call.
+
+    Args:
+        spec: The grid.
+        document: The places of its parts.
+        catalogue: Has what it names.
+        service: The service of the experiment's LM modules; its registry has the models.
+        path: The grid file; None for a study.
+        data_dir: The folder of recorded data.
+        asks: Whether models are going to be asked, so that their keys must be there.
+        unsafe_code: Run model-written code without a sandbox where there is none.
+        known: Problems of parts that `spec` lacks for that reason.
+
+    Raises:
+        ConfigError: with every mistake at its place.
+    """
+    problems = [*known]
     questions: dict[str, Questions] = {}
     named = [entry.name for entry in spec.datasets]
     for index, entry in enumerate(spec.datasets):
@@ -189,14 +235,14 @@ def prepare(
             continue
         try:
             questions[entry.name] = _questions(
-                entry, index, spec, document, cards, data_dir, unsafe_code=unsafe_code
+                entry, index, spec, document, catalogue, data_dir, unsafe_code=unsafe_code
             )
         except ConfigError as error:
             problems += error.problems
-    expansion = expand_most(spec, document, cards, service)
+    expansion = expand_most(spec, document, catalogue, service)
     cells = expansion.cells
     baselines: dict[str, Cell] = {}
-    if complete and not expansion.problems:
+    if not (known or expansion.problems):
         try:
             baselines = find_baselines(cells, spec, document)
         except ConfigError as error:
@@ -211,7 +257,7 @@ def prepare(
         return experiment
     found = check_samples(
         service.registry,
-        lambda other: expand(spec, document, cards, other),
+        lambda other: expand(spec, document, catalogue, other),
         questions,
         excluded=spec.failures == "excluded",
     )
@@ -235,43 +281,35 @@ def _questions(
     index: int,
     spec: ExperimentSpec,
     document: Document,
-    cards: Cards,
+    catalogue: Catalogue,
     data_dir: Path | None,
     *,
     unsafe_code: bool,
 ) -> Questions:
-    def at(*keys: Any) -> Any:
+    def at(*keys: Any) -> Location:
         return document.at("datasets", index, *keys)
 
-    problems = _unknown("datasets", entry.name, cards, document.at("datasets", index, "name"))
+    problems = catalogue.unknown("datasets", entry.name, at("name"))
     if entry.evaluator is not None:
-        place = document.at("datasets", index, "evaluator")
-        problems += _unknown("evaluators", entry.evaluator, cards, place)
+        problems += catalogue.unknown("evaluators", entry.evaluator, at("evaluator"))
     try:
-        dataset = load_dataset(
-            entry.name,
-            cards,
-            data_dir=data_dir,
-            limit=entry.limit,
-            parameters=entry.parameters,
-            at=at,
-        )
+        dataset = catalogue.dataset(entry, data_dir, at)
     except ConfigError as error:
         raise ConfigError(*dict.fromkeys((*problems, *error.problems))) from None
     if problems:
         raise ConfigError(*problems)
     if entry.evaluator is None:
-        card = cards.get("datasets", entry.name).document
-        if problems := _unknown("evaluators", dataset.evaluator, cards, card.at("evaluator")):
+        place = catalogue.place_of_evaluator(entry.name, at())
+        if problems := catalogue.unknown("evaluators", dataset.evaluator, place):
             raise ConfigError(*problems)
-    evaluator = load_evaluator(entry.evaluator or dataset.evaluator, cards)
+    evaluator = catalogue.evaluator(entry.evaluator or dataset.evaluator)
     if isinstance(evaluator, RunsCode):
         try:
             evaluator = evaluator.confined(unsafe=unsafe_code)
         except ConfigError as error:
             message = f"dataset {dataset.name!r}: {error.problems[0].message}"
-            raise ConfigError(Problem(message, document.at("datasets", index))) from None
-    _check_targets(dataset, evaluator, document.at("datasets", index))
+            raise ConfigError(Problem(message, at())) from None
+    _check_targets(dataset, evaluator, at())
     order = f"{dataset.digest} shuffled@1 {spec.seed}"
     return Questions(dataset, _shuffled(dataset.items, spec.seed), evaluator, order)
 
@@ -285,15 +323,6 @@ def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -
     found = [*itertools.islice(target_problems(dataset, evaluator), _TARGETS_NAMED)]
     if found:
         raise ConfigError(*(Problem(message, location) for message in found))
-
-
-def _unknown(kind: Kind, name: str, cards: Cards, location: Location) -> list[Problem]:
-    """Return the problem of a card's name; nothing if there is such a card."""
-    try:
-        cards.get(kind, name)
-    except UnknownNameError as error:
-        return [Problem(problem.message, location) for problem in error.problems]
-    return []
 
 
 def _shuffled(items: Sequence[Item], seed: int) -> Sequence[Item]:

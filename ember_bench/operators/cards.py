@@ -3,7 +3,7 @@
 An argument is plain data, or a mapping that stands for an object: another operator (`operator:
 ...`), a Python function (`callable: package.module:name`), an LM module (`lm_module: ...`) or a
 signature (`signature: ...`). A text `$name` is a parameter of the architecture around it; `$$` is
-a dollar sign.
+a dollar sign, and `${NAME}` stays as it is.
 """
 
 from __future__ import annotations
@@ -48,17 +48,30 @@ class LMCard(_Card):
     count: Any = 1
     """The number of LM modules per model."""
     temperature: Any = None
-    """Sampling temperature; by default the provider's."""
     top_p: Any = None
-    """Nucleus sampling: the share of probability that tokens are drawn from."""
     max_tokens: Any = None
-    """The most tokens of an answer."""
     stop: Any = ()
-    """Texts that end an answer."""
     seed: Any = None
-    """Seed of the draws, for models that take one."""
+    reasoning_effort: Any = None
+    thinking_tokens: Any = None
+    top_logprobs: Any = None
+    top_k: Any = None
+    min_p: Any = None
+    frequency_penalty: Any = None
+    presence_penalty: Any = None
+    repetition_penalty: Any = None
+    logit_bias: Any = None
+    verbosity: Any = None
+    tool_choice: Any = None
+    parallel_tool_calls: Any = None
+    server_tools: Any = ()
+    safety_settings: Any = None
+    service_tier: Any = None
+    cache: Any = False
+    metadata: Any = None
+    headers: Any = None
+    extra_body: Any = None
     persona: Any = None
-    """Text in front of the prompt."""
     shared: str | None = None
     """Cards with the same text here are one LM module in several places."""
 
@@ -135,7 +148,8 @@ class Builder:
 
     def value(self, value: Any) -> Any:
         """Return the object that an argument stands for."""
-        if isinstance(value, str) and value.startswith("$"):
+        # `${NAME}` is a variable of the environment, and read when a request is sent.
+        if isinstance(value, str) and value.startswith("$") and not value.startswith("${"):
             return value[1:] if value.startswith("$$") else self._parameter(value[1:])
         if isinstance(value, list | tuple):
             return [self.value(entry) for entry in value]

@@ -18,6 +18,11 @@ HEAVY = {
 }  # fmt: skip
 OURS = {"ember_bench", "ember_bench.cli", "ember_bench.errors"}
 OURS |= {f"ember_bench.cli.{module}" for module in ("_group", "_output")}
+# What prints messages: they need only the standard library.
+OURS |= {
+    f"ember_bench.{module}"
+    for module in ("drawing", "drawing.text", "running", "running.messages", "secrets")
+}
 SECTIONS = {
     "Run": ["new", "run", "plan"],
     "Read": ["list", "show", "compare", "export", "report", "rescore", "ui"],
