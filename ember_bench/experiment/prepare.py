@@ -193,7 +193,7 @@ def prepare(
         data_dir=data_dir,
         asks=asks,
         unsafe_code=unsafe_code,
-        known=problems,
+        problems=problems,
     )
 
 
@@ -207,7 +207,7 @@ def assemble(
     data_dir: Path | None = None,
     asks: bool = True,
     unsafe_code: bool = False,
-    known: Sequence[Problem] = (),
+    problems: Sequence[Problem] = (),
 ) -> Experiment:
     """Find everything that a grid names, and check it; makes no call.
 
@@ -220,12 +220,13 @@ def assemble(
         data_dir: The folder of recorded data.
         asks: Whether models are going to be asked, so that their keys must be there.
         unsafe_code: Run model-written code without a sandbox where there is none.
-        known: Problems of parts that `spec` lacks for that reason.
+        problems: Mistakes in the parts of the grid that the spec is without.
 
     Raises:
         ConfigError: with every mistake at its place.
     """
-    problems = [*known]
+    complete = not problems
+    problems = [*problems]
     questions: dict[str, Questions] = {}
     named = [entry.name for entry in spec.datasets]
     for index, entry in enumerate(spec.datasets):
@@ -242,7 +243,7 @@ def assemble(
     expansion = expand_most(spec, document, catalogue, service)
     cells = expansion.cells
     baselines: dict[str, Cell] = {}
-    if not (known or expansion.problems):
+    if complete and not expansion.problems:
         try:
             baselines = find_baselines(cells, spec, document)
         except ConfigError as error:

@@ -48,30 +48,55 @@ class LMCard(_Card):
     count: Any = 1
     """The number of LM modules per model."""
     temperature: Any = None
+    """Sampling temperature; by default the provider's."""
     top_p: Any = None
+    """Nucleus sampling: the share of probability that tokens are drawn from."""
     max_tokens: Any = None
+    """The most tokens of an answer."""
     stop: Any = ()
+    """Texts that end an answer."""
     seed: Any = None
+    """Seed of the draws, for models that take one."""
     reasoning_effort: Any = None
+    """Effort of reasoning: `low`, `medium`, `high`, or another word that the model knows."""
     thinking_tokens: Any = None
+    """The most tokens of thoughts."""
     top_logprobs: Any = None
+    """Number of the likeliest tokens whose log-probabilities are given at each place."""
     top_k: Any = None
+    """Number of the likeliest tokens that one is drawn from."""
     min_p: Any = None
+    """Least probability of a token, as a share of the likeliest one's."""
     frequency_penalty: Any = None
+    """Penalty for each time that a token has come before."""
     presence_penalty: Any = None
+    """Penalty for a token that has come before."""
     repetition_penalty: Any = None
+    """Factor against tokens that have come before."""
     logit_bias: Any = None
+    """Amounts added to the logits of tokens, by token id."""
     verbosity: Any = None
+    """Length of answers: `low`, `medium` or `high`."""
     tool_choice: Any = None
+    """Whether, or which, tool must be called."""
     parallel_tool_calls: Any = None
+    """Whether several tools may be called at once."""
     server_tools: Any = ()
+    """Tools that the provider runs."""
     safety_settings: Any = None
+    """Thresholds of Gemini's filters, by category."""
     service_tier: Any = None
+    """Tier of service, such as `flex` or `priority`."""
     cache: Any = False
+    """Whether the provider is asked to cache the prompt."""
     metadata: Any = None
+    """Labels that the provider keeps with the request."""
     headers: Any = None
+    """Further HTTP headers; `${NAME}` stands for a variable of the environment."""
     extra_body: Any = None
+    """Further fields of the request's body."""
     persona: Any = None
+    """Text in front of the prompt."""
     shared: str | None = None
     """Cards with the same text here are one LM module in several places."""
 
