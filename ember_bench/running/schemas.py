@@ -23,6 +23,8 @@ from ember_bench.experiment.spec import ExperimentSpec
 from ember_bench.graph.architecture import ArchitectureCard
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.recorded import RecordedSet
+from ember_bench.operators.cards import LMCard
+from ember_bench.operators.lm import LMModuleConfig
 from ember_bench.operators.signature import SignatureCard
 from ember_bench.registry import ENVELOPE
 
@@ -173,7 +175,10 @@ def _with_descriptions(schema: Schema, model: type[BaseModel]) -> Schema:
 
 
 def _with_own_descriptions(schema: Schema, model: type[BaseModel]) -> Schema:
-    texts = _field_texts(model)
+    texts = dict(_field_texts(model))
+    for field, info in model.model_fields.items():
+        if info.alias is not None and field in texts:
+            texts[info.alias] = texts[field]
     properties = {
         name: part | ({"description": texts[name]} if name in texts else {})
         for name, part in schema.get("properties", {}).items()
@@ -214,7 +219,8 @@ def _parts(annotation: Any) -> Iterator[Any]:
 @cache
 def _field_texts(model: type[BaseModel]) -> Mapping[str, str]:
     """Return the text that stands below each field of a model and of its bases."""
-    texts: dict[str, str] = {}
+    # The parameters of LM modules are documented once.
+    texts = _attributes(LMModuleConfig.__doc__ or "") if model is LMCard else {}
     for cls in reversed([c for c in model.__mro__ if issubclass(c, BaseModel) and c != BaseModel]):
         texts |= _attributes(cls.__doc__ or "")
         (parsed,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
