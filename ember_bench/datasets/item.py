@@ -25,6 +25,8 @@ class Item:
         cluster: Items of one cluster (say, of one passage) are not independent of each other.
         difficulty: In [0, 1], where the dataset knows it; simulated models heed it.
         metadata: Anything else the dataset carries, JSON-like.
+        bare: The question without the instructions of the dataset card's prompt; None if it is
+            `question` itself. It is no part of the content: `question` contains it.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Item:
     cluster: str | None = None
     difficulty: float | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    bare: str | None = None
 
     @cached_property
     def digest(self) -> str:

@@ -19,6 +19,7 @@ from ember_bench.datasets.records import (
     RecordError,
     as_text,
     flattened,
+    listed,
     lookup,
     short,
     type_name,
@@ -61,11 +62,11 @@ class ItemReader:
         targets = self._targets(record, fields, choices)
         if self._card.shuffle_choices:
             choices, targets = _shuffle(id_, choices, targets)
+        bare = self._text(record, fields.question, "question")
+        question = self._prompt.render(bare, choices, self._shown(record))
         item = Item(
             id=id_,
-            question=self._prompt.render(
-                self._text(record, fields.question, "question"), choices, self._shown(record)
-            ),
+            question=question,
             target=targets[0],
             alternatives=(*targets[1:], *self._alternatives(record, fields, targets)),
             choices=choices,
@@ -78,6 +79,7 @@ class ItemReader:
                 for name in fields.metadata or ()
                 if (value := lookup(record, name)) is not ABSENT
             },
+            bare=None if bare == question else bare,
         )
         try:
             # Needed in any case, and the one place where text that no file can hold shows up.
@@ -92,14 +94,13 @@ class ItemReader:
         return "/".join(self._text(record, name, "id") for name in fields.id)
 
     def _shown(self, record: Record) -> dict[str, str]:
-        """Return the metadata that the prompt shows, of a list an entry to a line."""
+        """Return the metadata that the prompt shows."""
         shown = {}
         for path in self._prompt.metadata:
             value = lookup(record, path)
             if value is ABSENT:
                 raise MissingFieldError(path, "metadata")
-            entries = value if isinstance(value, list | tuple) else [value]
-            shown[path] = "\n".join(as_text(entry, path) for entry in entries)
+            shown[path] = listed(value, path)
         return shown
 
     def _text(self, record: Record, path: str, key: str) -> str:

@@ -6,20 +6,23 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
+from ember_bench.datasets.prompts import Prompt
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
 from ember_bench.experiment.spec import ArchitectureSpec, BaselineSpec, ExperimentSpec
-from ember_bench.graph.architecture import Architecture, load_architecture, sweep
+from ember_bench.experiment.templates import Template, read_template, shortened
+from ember_bench.graph.architecture import Architecture, load_architecture
 from ember_bench.graph.data import NoNGraphData, PreparedGraph
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService
 from ember_bench.operators.description import code_in
+from ember_bench.operators.parameters import PROMPT, ImpliedParameter, sweep
 from ember_bench.registry import Cards
 
 _LONG_LIST = 3
@@ -38,6 +41,8 @@ class Cell:
         parameters: All parameters, defaults included.
         graph: The network, built.
         epochs: Number of trials of each item.
+        prompt: Template of the questions, in place of the dataset card's prompt; None for that.
+        written: Those of its parameters that the grid names and that are read from elsewhere.
     """
 
     name: str
@@ -47,6 +52,8 @@ class Cell:
     parameters: dict[str, Any]
     graph: NoNGraphData
     epochs: int
+    prompt: Prompt | None = None
+    written: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def models(self) -> list[ModelInfo]:
@@ -169,7 +176,12 @@ def _no_baseline(cells: list[Cell], baseline: BaselineSpec, document: Document) 
         hint = did_you_mean(baseline.name, names)
         message = f"baseline: no cell of the grid has the architecture {baseline.name!r}{hint}"
         return document.problem(message, "baseline", "name")
-    known = {n for c in cells if c.architecture.name == baseline.name for n in c.parameters}
+    known = {
+        name
+        for cell in cells
+        if cell.architecture.name == baseline.name
+        for name in cell.architecture.card.parameters
+    }
     for name in baseline.parameters:
         if name not in known:
             hint = did_you_mean(name, known)
@@ -190,6 +202,8 @@ class _Draft:
     architecture: Architecture
     parameters: dict[str, Any]
     graph: NoNGraphData
+    prompt: Prompt | None
+    written: Mapping[str, Any]
 
     def on(self, dataset: str, epochs: int) -> Cell:
         return Cell(
@@ -200,6 +214,8 @@ class _Draft:
             parameters=self.parameters,
             graph=self.graph,
             epochs=epochs,
+            prompt=self.prompt,
+            written=self.written,
         )
 
 
@@ -217,6 +233,7 @@ class _Expansion:
         self.entry = entry
         self.at: tuple[str | int, ...] = ("architectures", index)
         self.document = document
+        self.cards = cards
         self.service = service
         try:
             self.architecture = load_architecture(entry.name, cards)
@@ -269,6 +286,8 @@ class _Expansion:
             checked = parameter.check(value)
         except ValueError as error:
             return [self.document.problem(f"{name}: {error} (found {value!r})", *at)]
+        if parameter.type == "signature" and checked is not None:
+            return self._check_template(name, checked, at)
         models = checked if parameter.type == "models" else [checked]
         if parameter.type not in ("model", "models") or checked is None:
             return []
@@ -285,6 +304,27 @@ class _Expansion:
                 ]
         return problems
 
+    def _check_template(
+        self, name: str, value: str | dict[str, Any], at: tuple[str | int, ...]
+    ) -> list[Problem]:
+        try:
+            template = self._template(value)
+            if self._is_prompt(name):
+                Prompt.for_items(template.text)
+        except ValueError as error:
+            return [self.document.problem(f"{name}: {error} (found {value!r})", *at)]
+        except ConfigError as error:
+            return list(error.problems)
+        return []
+
+    def _template(self, value: str | dict[str, Any]) -> Template:
+        return read_template(value, self.document.path.parent, self.cards)
+
+    def _is_prompt(self, name: str) -> bool:
+        """Return whether a parameter is the question's template, and not one of the card's own."""
+        parameter = self.architecture.card.parameters[name]
+        return name == PROMPT and isinstance(parameter, ImpliedParameter)
+
     def _check_label(self) -> list[Problem]:
         known = self.architecture.card.parameters
         return [
@@ -296,24 +336,47 @@ class _Expansion:
         ]
 
     def _draft(self, given: dict[str, Any]) -> _Draft:
-        parameters = self.architecture.check(given)
+        card = self.architecture.card
+        templates = {
+            name: self._template(value)
+            for name, value in given.items()
+            if card.parameters[name].type == "signature" and value is not None
+        }
+        contents = {name: template.content for name, template in templates.items()}
+        parameters = self.architecture.check({**given, **contents})
         try:
             graph = self.architecture.build(parameters, self.service)
         except UnknownNameError as error:
             raise ConfigError(self.document.problem(str(error), *self.at)) from None
         # As they were checked, so that 1 and 1.0 are one value of a number.
-        short_name = self._short_name({name: parameters[name] for name in given})
-        label = short_name if self.entry.label is None else self._label(parameters)
+        shown = {name: _shown(parameters.get(name)) for name in card.parameters}
+        shown |= {
+            name: shortened(str(value))
+            for name, value in parameters.items()
+            if isinstance(card.parameters[name], ImpliedParameter) and isinstance(value, str)
+        }
+        shown |= {name: template.short for name, template in templates.items()}
+        short_name = self._short_name({name: shown[name] for name in given})
         return _Draft(
-            self.at, short_name, label, self.entry.datasets, self.architecture, parameters, graph
+            at=self.at,
+            short_name=short_name,
+            label=short_name if self.entry.label is None else self._label(shown),
+            datasets=self.entry.datasets,
+            architecture=self.architecture,
+            parameters=parameters,
+            graph=graph,
+            prompt=next(
+                (Prompt.for_items(t.text) for n, t in templates.items() if self._is_prompt(n)), None
+            ),
+            written={name: given[name] for name in templates},
         )
 
-    def _short_name(self, given: Mapping[str, Any]) -> str:
-        inside = ", ".join(f"{name}={_shown(value)}" for name, value in given.items())
+    def _short_name(self, shown: Mapping[str, str]) -> str:
+        inside = ", ".join(f"{name}={value}" for name, value in shown.items())
         return f"{self.entry.name}({inside})" if inside else self.entry.name
 
-    def _label(self, parameters: Mapping[str, Any]) -> str:
-        return _PLACEHOLDER.sub(lambda name: _shown(parameters[name[1]]), self.entry.label or "")
+    def _label(self, shown: Mapping[str, str]) -> str:
+        return _PLACEHOLDER.sub(lambda name: shown[name[1]], self.entry.label or "")
 
 
 def _shown(value: Any) -> str:
@@ -373,15 +436,16 @@ def _way_out(message: str, draft: _Draft) -> str:
     nulls = [
         f"`{name}: null`"
         for name, parameter in draft.architecture.card.parameters.items()
-        if parameter.optional and draft.parameters[name] is not None
-        if name.rpartition("_")[2] in words
+        if parameter.optional and draft.parameters.get(name) is not None
+        if any(name == word or name.endswith(f"_{word}") for word in words)
     ]
     return f"; give {' or '.join(nulls)}" if nulls else ""
 
 
 def _fits(cell: Cell, baseline: BaselineSpec) -> bool:
     return cell.architecture.name == baseline.name and all(
-        name in cell.parameters and cell.parameters[name] == value
+        name in cell.architecture.card.parameters
+        and value in (cell.parameters.get(name), cell.written.get(name, cell.parameters.get(name)))
         for name, value in baseline.parameters.items()
     )
 

@@ -26,6 +26,7 @@ from ember_bench.experiment.forecast.budget_check import budget_of, budget_probl
 from ember_bench.experiment.forecast.samples_check import check_samples
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_spec
+from ember_bench.experiment.templates import misfits
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
 from ember_bench.models.info import ModelInfo
@@ -198,6 +199,7 @@ def prepare(
         cells = expand(spec, document, cards, service)
         baselines = find_baselines(cells, spec, document)
         problems += budget_problems(spec.budget_usd, document, cells)
+        problems += _prompt_problems(cells, questions, document)
     except ConfigError as error:
         problems += error.problems
     if problems:
@@ -261,6 +263,22 @@ def _questions(
     _check_targets(dataset, evaluator, document.at("datasets", index))
     order = f"{dataset.digest} shuffled@1 {spec.seed}"
     return Questions(dataset, _shuffled(dataset.items, spec.seed), evaluator, order)
+
+
+def _prompt_problems(
+    cells: Sequence[Cell], questions: Mapping[str, Questions], document: Document
+) -> list[Problem]:
+    """Return why prompts of the grid do not fit the datasets that they are for."""
+    pairs = {
+        (cell.prompt, cell.dataset): None
+        for cell in cells
+        if cell.prompt is not None and cell.dataset in questions
+    }
+    return [
+        document.problem(f"prompt: dataset {dataset!r}: {reason}", "architectures")
+        for prompt, dataset in pairs
+        for reason in misfits(prompt, questions[dataset].items)
+    ]
 
 
 def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from ember_bench import bridge
 from ember_bench.answers.formats import get_answer_format
 from ember_bench.datasets.item import Item
+from ember_bench.datasets.prompts import Prompt
 from ember_bench.errors import EmberBenchError, StoreError
 from ember_bench.evaluators.base import Evaluator, Score
 from ember_bench.evaluators.kinds import evaluator_identity
@@ -158,7 +159,7 @@ def run_trial(
     score = Score(0.0, None, "")
     outcome: Outcome = "error"
     try:
-        outputs = cell.prepared.run(graph_inputs(item, evaluator))
+        outputs = cell.prepared.run(graph_inputs(item, evaluator, cell.prompt))
         score = _score(evaluator, item, outputs[cell.graph.output])
         outcome = score.outcome
     except StoreError:
@@ -176,15 +177,18 @@ def run_trial(
     return _result(trial, identity, outcome, score, error, strand)
 
 
-def graph_inputs(item: Item, evaluator: Evaluator | None = None) -> dict[str, Any]:
+def graph_inputs(
+    item: Item, evaluator: Evaluator | None = None, prompt: Prompt | None = None
+) -> dict[str, Any]:
     """Return the inputs of a graph for an item.
 
     Args:
-        item: What is asked.
+        item: The item.
         evaluator: If it `Normalises`, the graph's votes count as the same what it does.
+        prompt: The cell's own prompt.
     """
     inputs = {
-        "query": item.question,
+        "query": item.question if prompt is None else prompt.render_item(item),
         "answer_format": item.answer_format,
         "choices": item.choices,
     }

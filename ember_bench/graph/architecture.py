@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,67 +20,17 @@ from ember_bench.graph.data import NoNGraphData
 from ember_bench.models.service import ModelService
 from ember_bench.operators.base import operator_class
 from ember_bench.operators.cards import Builder, NodeCard
+from ember_bench.operators.parameters import (
+    ImpliedParameter,
+    ParameterCard,
+    implied_parameters,
+    sampling_fields,
+)
 from ember_bench.registry import Card, Cards
-
-ParameterType = Literal["model", "models", "int", "float", "bool", "str"]
-LISTS = ("models",)
 
 
 class _Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ParameterCard(_Card):
-    """One parameter of an architecture."""
-
-    type: ParameterType
-    """Type of the values; `model` is an id in the model registry, `models` a list of ids."""
-    default: Any = None
-    """The default value; without one, the parameter is required unless it is `optional`."""
-    optional: bool = False
-    """Whether the value may be `null`, which is also the default if there is no other."""
-    minimum: float | None = None
-    """Minimum of a number, or of the length of a list."""
-    maximum: float | None = None
-    """Maximum of a number, or of the length of a list."""
-    choices: list[str] | None = None
-    """The allowed texts."""
-    purpose: str = ""
-    """Its effect, in one line."""
-
-    @property
-    def required(self) -> bool:
-        """Whether a value must be given."""
-        return self.default is None and not self.optional
-
-    def check(self, value: Any) -> Any:
-        """Return `value`, converted to the parameter's type.
-
-        Raises:
-            ValueError: naming the expected values.
-        """
-        if value is None and self.optional:
-            return None
-        if self.type == "models":
-            return self._check_models(value)
-        checked = _check_scalar(self.type, value)
-        if self.choices is not None and checked not in self.choices:
-            raise ValueError(f"expected one of {', '.join(self.choices)}")
-        if self.type in ("int", "float"):
-            self._check_range(checked, "")
-        return checked
-
-    def _check_models(self, value: Any) -> list[str]:
-        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-            raise ValueError("expected a list of models")
-        self._check_range(len(value), " models")
-        return value
-
-    def _check_range(self, number: float, unit: str) -> None:
-        if self.minimum is not None and number < self.minimum:
-            raise ValueError(f"must be at least {self.minimum:g}{unit}")
-        if self.maximum is not None and number > self.maximum:
-            raise ValueError(f"must be at most {self.maximum:g}{unit}")
 
 
 class GraphNodeCard(NodeCard):
@@ -105,6 +55,7 @@ class ArchitectureCard(_Card):
     oracle: bool = False
     """Whether it uses the target, so that it is an oracle (an upper limit) and not a system."""
     parameters: dict[str, ParameterCard] = Field(default_factory=dict)
+    """Its own parameters; `prompt` and those of `sampling` are implied."""
     graph: dict[str, GraphNodeCard] = Field(min_length=1)
 
 
@@ -122,7 +73,7 @@ class Architecture:
         return self.card.name
 
     def check(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all parameters, with defaults.
+        """Return all parameters, with defaults; without implied ones that have no value.
 
         Raises:
             ValueError: naming the parameter, the expected values and near matches.
@@ -137,7 +88,8 @@ class Architecture:
             if value is None:
                 if parameter.required:
                     raise ValueError(f"missing parameter {name!r} ({parameter.type})")
-                checked[name] = None
+                if not isinstance(parameter, ImpliedParameter):
+                    checked[name] = None
                 continue
             try:
                 checked[name] = parameter.check(value)
@@ -152,7 +104,8 @@ class Architecture:
             ConfigError: if an operator rejects its arguments, with the place in the card.
         """
         graph = NoNGraphData()
-        builder = Builder(parameters, service, self.cards)
+        absent = dict.fromkeys(self.card.parameters)
+        builder = Builder({**absent, **parameters}, service, self.cards)
         # For each node of the card, the nodes of the graph whose outputs it stands for.
         ends: dict[str, list[str]] = {}
         for name, node in self.card.graph.items():
@@ -193,41 +146,23 @@ def load_architecture(name: str, cards: Cards) -> Architecture:
     """
     source = cards.get("architectures", name)
     card = source.document.parse(ArchitectureCard)
+    implied = implied_parameters(_open_fields(source.document.data["graph"]))
+    card = card.model_copy(update={"parameters": {**implied, **card.parameters}})
     if problems := list(_unknown_names(source.document, card, cards)):
         raise ConfigError(*problems)
     return Architecture(card, source, cards)
 
 
-def sweep(parameter: ParameterCard, value: Any) -> Sequence[Any]:
-    """Return the values of a parameter in a grid: the entries of a list, or a single value.
-
-    For a parameter that is itself a list, only a list of lists has several values.
-    """
-    if not isinstance(value, list):
-        return [value]
-    if parameter.type in LISTS:
-        return value if value and all(isinstance(entry, list) for entry in value) else [value]
-    return value
-
-
-def _check_scalar(kind: ParameterType, value: Any) -> Any:
-    # In Python a bool is an int, but `k: true` is a mistake.
-    if kind == "int" and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if kind == "float" and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if kind == "bool" and isinstance(value, bool):
-        return value
-    if kind in ("str", "model") and isinstance(value, str):
-        return value
-    expected = {
-        "int": "a whole number",
-        "float": "a number",
-        "bool": "true or false",
-        "str": "text",
-        "model": "a model, `provider:model`",
-    }
-    raise ValueError(f"expected {expected[kind]}")
+def _open_fields(value: Any) -> Iterator[tuple[str, str]]:
+    """Yield (prefix, field) for the fields that LM modules with `sampling` leave open."""
+    if isinstance(value, list):
+        for entry in value:
+            yield from _open_fields(entry)
+    elif isinstance(value, dict):
+        if "model" in value and isinstance(prefix := value.get("sampling"), str):
+            yield from ((prefix, field) for field in sampling_fields() if field not in value)
+        for entry in value.values():
+            yield from _open_fields(entry)
 
 
 def _unknown_names(document: Document, card: ArchitectureCard, cards: Cards) -> Iterator[Problem]:
@@ -259,6 +194,8 @@ def _names(value: Any, at: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], s
                 yield (*at, key), "operator", entry
             elif key != "signature" or not ("operator" in value or len(value) == 1):
                 yield from _names(entry, (*at, key))
+            elif isinstance(entry, str) and entry.startswith("$"):
+                yield (*at, key), "parameter", entry[1:]
             elif isinstance(entry, str):
                 yield (*at, key), "signature", entry
             # The fields of a signature contain no names.

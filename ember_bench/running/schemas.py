@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from ember_bench.datasets.cards import dataset_card_model
+from ember_bench.docstrings import attribute_texts
 from ember_bench.errors import UnknownNameError
 from ember_bench.evaluators.cards import card_model
 from ember_bench.evaluators.kinds import KINDS as EVALUATOR_KINDS
@@ -198,7 +199,7 @@ def _field_texts(model: type[BaseModel]) -> Mapping[str, str]:
     """Return the text that stands below each field of a model and of its bases."""
     texts: dict[str, str] = {}
     for cls in reversed([c for c in model.__mro__ if issubclass(c, BaseModel) and c != BaseModel]):
-        texts |= _attributes(cls.__doc__ or "")
+        texts |= attribute_texts(cls.__doc__ or "")
         (parsed,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
         body = parsed.body if isinstance(parsed, ast.ClassDef) else []
         for field, text in pairwise(body):
@@ -206,20 +207,6 @@ def _field_texts(model: type[BaseModel]) -> Mapping[str, str]:
                 match text:
                     case ast.Expr(ast.Constant(str(said))):
                         texts[field.target.id] = " ".join(said.split())
-    return texts
-
-
-def _attributes(docstring: str) -> dict[str, str]:
-    """Return the entries below `Attributes:` in a docstring, by name."""
-    lines = inspect.cleandoc(docstring).partition("\nAttributes:\n")[2].splitlines()
-    texts: dict[str, str] = {}
-    name = ""
-    for line in lines:
-        if line.startswith("        ") and name:
-            texts[name] += f" {line.strip()}"
-        elif line.startswith("    ") and ": " in line:
-            name, _, text = line.strip().partition(": ")
-            texts[name] = text
     return texts
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.graph import execute
-from ember_bench.graph.architecture import Architecture, ParameterCard, load_architecture, sweep
+from ember_bench.graph.architecture import Architecture, load_architecture
+from ember_bench.operators.parameters import ParameterCard, sweep
 from ember_bench.registry import Cards, builtin_root
 from tests.support.models import Subject, in_trial, serve, simulated
 
