@@ -17,7 +17,9 @@ from ember_bench.cli._group import LOOK, Later, LazyGroup, announce
 COMMANDS: Final = {
     "run": Later("run:run", "Run a grid, or what is missing of it, and print its table of cells."),
     "plan": Later(
-        "plan:plan", "Print a grid's cells, calls and cost; ask no model, write nothing."
+        "plan:plan",
+        "Print a grid's cells, calls and cost; ask no model, write nothing.",
+        alone={"--show-prompt": 1},
     ),
     "list": Later("list:list_names", "Print names and what they stand for."),
     "show": Later("show:show", "Print an experiment's table again, or what a card says."),

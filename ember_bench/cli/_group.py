@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, ClassVar, Final
 
@@ -27,10 +27,12 @@ class Later:
     Attributes:
         home: `module:name` of a function or a `typer.Typer` in this package.
         summary: Its line in the group's help: what its own help begins with.
+        alone: Options whose number may be left out, and the number that they stand for then.
     """
 
     home: str
     summary: str
+    alone: Mapping[str, int] = field(default_factory=dict)
 
     def load(self, name: str) -> Any:
         """Import it, and return it as typer runs it."""
@@ -41,6 +43,15 @@ class Later:
         alone = typer.Typer(**LOOK)
         alone.command(name)(found)
         return get_command(alone)
+
+    def completed(self, arguments: Sequence[str]) -> list[str]:
+        """Return the arguments with the numbers that were left out."""
+        completed: list[str] = []
+        for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
+            completed.append(argument)
+            if argument in self.alone and not following.isdecimal():
+                completed.append(str(self.alone[argument]))
+        return completed
 
 
 class Group(TyperGroup):
@@ -66,7 +77,8 @@ class LazyGroup(Group):
         """Import the command that is named; for a wrong name, suggest a near one."""
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None:
-            command = self.commands_by_name[name].load(name)
+            later = self.commands_by_name[name]
+            command, rest = later.load(name), later.completed(rest)
         return name, command, rest
 
 

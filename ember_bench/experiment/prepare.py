@@ -22,6 +22,7 @@ from ember_bench.evaluators import load_evaluator
 from ember_bench.evaluators.base import Evaluator, RunsCode
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.cells import Cell, expand, find_baselines
+from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.forecast.samples_check import check_samples
 from ember_bench.experiment.questions import Questions
@@ -159,6 +160,7 @@ def prepare(
     unsafe_code: bool = False,
     evaluators: Mapping[str, str] | None = None,
     budget_usd: float | None = None,
+    edits: Edits = NO_EDITS,
 ) -> Experiment:
     """Read a grid and everything that it names; makes no call.
 
@@ -171,11 +173,12 @@ def prepare(
         unsafe_code: Run model-written code without a sandbox where there is none.
         evaluators: Evaluators in place of the grid's, by dataset.
         budget_usd: The most that a run may spend, in place of the grid's value.
+        edits: Changes of what the grid says.
 
     Raises:
         ConfigError: with every mistake at its place.
     """
-    spec, document = read_spec(path)
+    spec, document = read_spec(path, edits)
     spec = spec.scored_by(evaluators or {})
     if budget_usd is not None:
         spec = spec.capped_at(budget_usd)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from ember_bench.documents import Document, read_document
+from ember_bench.experiment.edits import NO_EDITS, Edits
 
 MOST: Final = 2**53
 """Larger whole numbers are not the same in every reader of JSON."""
@@ -151,11 +152,15 @@ class ExperimentSpec(_Spec):
         return self.model_copy(update={"datasets": datasets})
 
 
-def read_spec(path: Path) -> tuple[ExperimentSpec, Document]:
+def read_spec(path: Path, edits: Edits = NO_EDITS) -> tuple[ExperimentSpec, Document]:
     """Read a grid; the document tells where each part of it stood.
+
+    Args:
+        path: The grid file.
+        edits: Changes of what it says.
 
     Raises:
         ConfigError: with each mistake at its line and column.
     """
-    document = read_document(path)
+    document = edits.applied(read_document(path))
     return document.parse(ExperimentSpec), document

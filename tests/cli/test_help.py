@@ -30,7 +30,7 @@ NAMES = [
         (["--help"], set()),
         (["--version"], set()),
         (["rnu"], set()),
-        (["run", "--help"], {"ember_bench.cli.run"}),
+        (["run", "--help"], {"ember_bench.cli.run", "ember_bench.cli._pilot"}),
         (["models", "check", "--help"], {"ember_bench.cli.models"}),
     ],
 )

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from ember_bench import bridge
+from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.forecast.rehearsal import (
     ASSUMED_OUTPUT_TOKENS,
     CHARACTERS_PER_TOKEN,
@@ -94,6 +95,7 @@ def forecast(
     known: KnownAnswers | None = None,
     data_dir: Path | None = None,
     unsafe_code: bool = False,
+    edits: Edits = NO_EDITS,
 ) -> Forecast:
     """Return the plan of a grid; makes no call and writes nothing.
 
@@ -106,13 +108,20 @@ def forecast(
         known: Answers that are there already.
         data_dir: The folder of recorded data.
         unsafe_code: Run the targets' code without a sandbox where there is none.
+        edits: Changes of what the grid says.
 
     Raises:
         ConfigError: with every mistake in the grid at its place.
     """
     rehearsal = Rehearsal(registry, known)
     experiment = prepare(
-        path, cards, rehearsal, data_dir=data_dir, asks=False, unsafe_code=unsafe_code
+        path,
+        cards,
+        rehearsal,
+        data_dir=data_dir,
+        asks=False,
+        unsafe_code=unsafe_code,
+        edits=edits,
     )
     counted = asyncio.run(_Rehearsed(experiment, rehearsal, exact=known is not None).run())
     cells = [_cell(experiment, index, counted) for index in range(len(experiment.cells))]

@@ -42,6 +42,11 @@ _MARKS: Final = 0xFFFD
 _MARK: Final = re.compile(f"[{chr(_FIRST_MARK)}-{chr(_FIRST_MARK + _MARKS)}]")
 
 
+def without_marks(text: str) -> str:
+    """Return a prompt without the marks that stand for whole answers."""
+    return re.sub(f"{_MARK.pattern}\n?", "", text)
+
+
 class Cast(Enum):
     """The kinds of answers of the stand-in."""
 
