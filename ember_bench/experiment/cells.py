@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
+from ember_bench.datasets import Item
+from ember_bench.datasets.examples import Examples, solution
 from ember_bench.datasets.prompts import Prompt
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
@@ -21,12 +23,17 @@ from ember_bench.graph.data import NoNGraphData, PreparedGraph
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService
+from ember_bench.models.types import Message
 from ember_bench.operators.description import code_in
 from ember_bench.operators.parameters import PROMPT, ImpliedParameter, sweep
 from ember_bench.registry import Cards
 
 _LONG_LIST = 3
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+FEW_SHOT: Final = "few_shot"
+"""The parameter of a cell with its number of examples, if its dataset has examples."""
+_SHOTS: Final = f"{{{FEW_SHOT}}}"
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class Cell:
         graph: The network, built.
         epochs: Number of trials of each item.
         prompt: Template of the questions, in place of the dataset card's prompt; None for that.
+        examples: Solved examples before each question.
         written: Those of its parameters that the grid names and that are read from elsewhere.
     """
 
@@ -53,7 +61,22 @@ class Cell:
     graph: NoNGraphData
     epochs: int
     prompt: Prompt | None = None
+    examples: Examples | None = None
     written: Mapping[str, Any] = field(default_factory=dict)
+
+    def ask(self, item: Item) -> tuple[str, tuple[Message, ...]]:
+        """Return the question that the graph is asked, and the turns of conversation before it."""
+        query = self._rendered(item)
+        if self.examples is None:
+            return query, ()
+        solved = [(self._rendered(e), solution(e)) for e in self.examples.before(item)]
+        if self.examples.form == "text":
+            return "\n\n".join([*map("\n".join, solved), query]), ()
+        turns = ((Message("user", asked), Message("assistant", answer)) for asked, answer in solved)
+        return query, tuple(itertools.chain.from_iterable(turns))
+
+    def _rendered(self, item: Item) -> str:
+        return item.question if self.prompt is None else self.prompt.render_item(item)
 
     @cached_property
     def models(self) -> list[ModelInfo]:
@@ -86,6 +109,7 @@ class Cell:
             "models": _digest(models),
             "graph": self._graph_digest(),
             **({"code": _digest(self.code)} if self.code else {}),
+            **({"examples": self.examples.digest} if self.examples is not None else {}),
             # Recorded samples are dealt out by it.
             **({"epochs": _digest(self.epochs)} if replays else {}),
         }
@@ -115,9 +139,20 @@ class Cell:
 
 
 def expand(
-    spec: ExperimentSpec, document: Document, cards: Cards, service: ModelService
+    spec: ExperimentSpec,
+    document: Document,
+    cards: Cards,
+    service: ModelService,
+    few_shot: Mapping[str, Sequence[Examples | None]] | None = None,
 ) -> list[Cell]:
     """Return the cells of a grid, dataset by dataset, in the order in which it names them.
+
+    Args:
+        spec: The grid.
+        document: Its file, for the places of mistakes.
+        cards: The registries in force.
+        service: The service of the LM modules.
+        few_shot: The examples of cells on a dataset, one cell for each; None for no examples.
 
     Raises:
         ConfigError: with every unknown name, wrong parameter and duplicate cell, each at its
@@ -131,10 +166,11 @@ def expand(
         except ConfigError as error:
             problems += error.problems
     placed = [
-        (draft, draft.on(dataset, spec.epochs))
+        (draft, draft.on(dataset, spec.epochs, examples))
         for dataset in dict.fromkeys(dataset.name for dataset in spec.datasets)
         for draft in drafts
         if draft.datasets is None or dataset in draft.datasets
+        for examples in (few_shot or {}).get(dataset, (None,))
     ]
     problems += [*_unknown_datasets(spec, document), *_twins(placed, document)]
     problems += _unsupported(drafts, document)
@@ -180,7 +216,7 @@ def _no_baseline(cells: list[Cell], baseline: BaselineSpec, document: Document) 
         name
         for cell in cells
         if cell.architecture.name == baseline.name
-        for name in cell.architecture.card.parameters
+        for name in (*cell.architecture.card.parameters, *cell.parameters)
     }
     for name in baseline.parameters:
         if name not in known:
@@ -205,16 +241,25 @@ class _Draft:
     prompt: Prompt | None
     written: Mapping[str, Any]
 
-    def on(self, dataset: str, epochs: int) -> Cell:
+    def on(self, dataset: str, epochs: int, examples: Examples | None) -> Cell:
+        parameters, name, label = self.parameters, self.short_name, self.label
+        if examples is not None:
+            parameters = {**parameters, FEW_SHOT: examples.k}
+            name = _with_shots(name, examples.k)
+            if _SHOTS in label:
+                label = label.replace(_SHOTS, str(examples.k))
+            else:
+                label = name if label == self.short_name else f"{label}, {examples.k} examples"
         return Cell(
-            name=f"{dataset}/{self.short_name}",
-            label=self.label,
+            name=f"{dataset}/{name}",
+            label=label,
             dataset=dataset,
             architecture=self.architecture,
-            parameters=self.parameters,
+            parameters=parameters,
             graph=self.graph,
             epochs=epochs,
             prompt=self.prompt,
+            examples=examples if examples is not None and examples.k else None,
             written=self.written,
         )
 
@@ -326,7 +371,7 @@ class _Expansion:
         return name == PROMPT and isinstance(parameter, ImpliedParameter)
 
     def _check_label(self) -> list[Problem]:
-        known = self.architecture.card.parameters
+        known = (*self.architecture.card.parameters, FEW_SHOT)
         return [
             self.document.problem(
                 f"label: unknown parameter {{{name}}}{did_you_mean(name, known)}", *self.at, "label"
@@ -376,7 +421,12 @@ class _Expansion:
         return f"{self.entry.name}({inside})" if inside else self.entry.name
 
     def _label(self, shown: Mapping[str, str]) -> str:
-        return _PLACEHOLDER.sub(lambda name: shown[name[1]], self.entry.label or "")
+        return _PLACEHOLDER.sub(lambda name: shown.get(name[1], name[0]), self.entry.label or "")
+
+
+def _with_shots(name: str, k: int) -> str:
+    """Return the short name of a cell with its number of examples."""
+    return f"{name[:-1]}, {FEW_SHOT}={k})" if name.endswith(")") else f"{name}({FEW_SHOT}={k})"
 
 
 def _shown(value: Any) -> str:
@@ -444,7 +494,7 @@ def _way_out(message: str, draft: _Draft) -> str:
 
 def _fits(cell: Cell, baseline: BaselineSpec) -> bool:
     return cell.architecture.name == baseline.name and all(
-        name in cell.architecture.card.parameters
+        (name in cell.parameters or name in cell.architecture.card.parameters)
         and value in (cell.parameters.get(name), cell.written.get(name, cell.parameters.get(name)))
         for name, value in baseline.parameters.items()
     )

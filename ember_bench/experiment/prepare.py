@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from ember_bench.datasets import Dataset, Item, load_dataset
+from ember_bench.datasets.examples import Examples, load_pool
 from ember_bench.datasets.packed import hashed_order, pick, values_of
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
@@ -26,7 +27,7 @@ from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.forecast.samples_check import check_samples
 from ember_bench.experiment.questions import Questions
-from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_spec
+from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, FewShotSpec, read_spec
 from ember_bench.experiment.templates import misfits
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
@@ -36,6 +37,13 @@ from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Purse
 from ember_bench.registry import Cards, Kind
 
+# Parts of a grid that change no result; examples are part of the cells.
+_NO_RESULT: Final[Any] = {
+    "in_flight": True,
+    "purpose": True,
+    "budget_usd": True,
+    "datasets": {"__all__": {"few_shot"}},
+}
 _CHECKED_AT_ONCE: Final = 1_000
 _WRITTEN_AT_ONCE: Final = 5_000
 
@@ -80,7 +88,7 @@ class Experiment:
     @cached_property
     def digest(self) -> str:
         """Changes with anything that can change a result or its analysis."""
-        spec = self.spec.model_dump(mode="json", exclude={"in_flight", "purpose", "budget_usd"})
+        spec = self.spec.model_dump(mode="json", exclude=_NO_RESULT)
         content = sha256()
         datasets = {
             name: itertools.chain(
@@ -199,7 +207,8 @@ def prepare(
     cells: list[Cell] = []
     baselines: dict[str, Cell] = {}
     try:
-        cells = expand(spec, document, cards, service)
+        few_shot = {name: found.few_shot for name, found in questions.items()}
+        cells = expand(spec, document, cards, service, few_shot)
         baselines = find_baselines(cells, spec, document)
         problems += budget_problems(spec.budget_usd, document, cells)
         problems += _prompt_problems(cells, questions, document)
@@ -216,7 +225,7 @@ def prepare(
         return experiment
     found = check_samples(
         service.registry,
-        lambda other: expand(spec, document, cards, other),
+        lambda other: expand(spec, document, cards, other, few_shot),
         questions,
         excluded=spec.failures == "excluded",
     )
@@ -265,7 +274,43 @@ def _questions(
             raise ConfigError(Problem(message, document.at("datasets", index))) from None
     _check_targets(dataset, evaluator, document.at("datasets", index))
     order = f"{dataset.digest} shuffled@1 {spec.seed}"
-    return Questions(dataset, _shuffled(dataset.items, spec.seed), evaluator, order)
+    few_shot: tuple[Examples | None, ...] = (None,)
+    if entry.few_shot is not None:
+        few_shot = _examples(entry, entry.few_shot, dataset, document, index, cards, data_dir)
+    items = _shuffled(dataset.items, spec.seed)
+    return Questions(dataset, items, evaluator, order, few_shot)
+
+
+def _examples(
+    entry: DatasetSpec,
+    spec: FewShotSpec,
+    dataset: Dataset,
+    document: Document,
+    index: int,
+    cards: Cards,
+    data_dir: Path | None,
+) -> tuple[Examples, ...]:
+    """Return the examples of a dataset, one entry for each number of them."""
+    place = document.at("datasets", index, "few_shot")
+    try:
+        pool = load_pool(
+            entry.name,
+            spec.origin,
+            cards,
+            folder=document.path.parent,
+            data_dir=data_dir,
+            parameters=entry.parameters,
+        )
+    except ConfigError as error:
+        problems = (Problem(f"few_shot: {p.message}", p.location or place) for p in error.problems)
+        raise ConfigError(*problems) from None
+    examples = tuple(Examples(pool, k, spec.choose, spec.form, spec.seed) for k in spec.numbers)
+    most = max(examples, key=lambda found: found.k, default=None)
+    if most is None:
+        raise ConfigError(Problem("few_shot: the list of numbers is empty", place))
+    if most.k and (reason := most.missing(dataset.items)) is not None:
+        raise ConfigError(Problem(reason, place))
+    return examples
 
 
 def _prompt_problems(

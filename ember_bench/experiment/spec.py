@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from ember_bench.datasets.examples import Choice, Form
 from ember_bench.documents import Document, read_document
 from ember_bench.experiment.edits import NO_EDITS, Edits
 
@@ -33,8 +34,35 @@ def reserved(name: str) -> str | None:
     return None
 
 
+Shots = Annotated[int, Field(ge=0, le=1000, strict=True)]
+
+
 class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FewShotSpec(_Spec):
+    """Solved examples before each question."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    k: list[Shots] | Shots
+    """The number of examples; a list is swept. Fewer examples are the first of more."""
+    origin: str | None = Field(default=None, alias="from")
+    """A file of records like the dataset's, relative to the grid, or a split of a dataset on the
+    hub; by default the dataset itself. An item is never an example for itself."""
+    choose: Choice = "fixed"
+    """`fixed`: the same ones for all items; `random`: drawn for each item; `by_category`: drawn
+    for each item among those of its category. All cells have the same ones."""
+    form: Form = Field(default="text", alias="as")
+    """`text`: in the question; `chat`: as turns of a conversation before it."""
+    seed: int | None = Field(default=None, ge=0, le=MOST, strict=True)
+    """Seed of the draws; without one, fixed examples are the first of their source."""
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of examples, each once."""
+        return list(dict.fromkeys(self.k if isinstance(self.k, list) else [self.k]))
 
 
 class DatasetSpec(_Spec):
@@ -48,6 +76,8 @@ class DatasetSpec(_Spec):
     """Parameters of a generated dataset."""
     evaluator: str | None = None
     """Name of a card in `registry/evaluators/`; by default the dataset's own."""
+    few_shot: FewShotSpec | None = None
+    """Solved examples before each question."""
 
 
 class ArchitectureSpec(_Spec):

@@ -15,7 +15,6 @@ import msgspec
 from ember_bench import bridge
 from ember_bench.answers.formats import get_answer_format
 from ember_bench.datasets.item import Item
-from ember_bench.datasets.prompts import Prompt
 from ember_bench.errors import EmberBenchError, StoreError
 from ember_bench.evaluators.base import Evaluator, Score
 from ember_bench.evaluators.kinds import evaluator_identity
@@ -159,7 +158,7 @@ def run_trial(
     score = Score(0.0, None, "")
     outcome: Outcome = "error"
     try:
-        outputs = cell.prepared.run(graph_inputs(item, evaluator, cell.prompt))
+        outputs = cell.prepared.run(graph_inputs(item, evaluator, cell))
         score = _score(evaluator, item, outputs[cell.graph.output])
         outcome = score.outcome
     except StoreError:
@@ -178,19 +177,21 @@ def run_trial(
 
 
 def graph_inputs(
-    item: Item, evaluator: Evaluator | None = None, prompt: Prompt | None = None
+    item: Item, evaluator: Evaluator | None = None, cell: Cell | None = None
 ) -> dict[str, Any]:
     """Return the inputs of a graph for an item.
 
     Args:
         item: The item.
         evaluator: If it `Normalises`, the graph's votes count as the same what it does.
-        prompt: The cell's own prompt.
+        cell: Its prompt and examples make the question.
     """
-    inputs = {
-        "query": item.question if prompt is None else prompt.render_item(item),
+    query, turns = (item.question, ()) if cell is None else cell.ask(item)
+    inputs: dict[str, Any] = {
+        "query": query,
         "answer_format": item.answer_format,
         "choices": item.choices,
+        **({"turns": turns} if turns else {}),
     }
     normal = getattr(evaluator, "normal", None)
     return inputs if normal is None else {**inputs, "normalise": partial(normal, item)}

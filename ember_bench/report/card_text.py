@@ -49,7 +49,7 @@ def card_facts(kind: Any, name: str, cards: Cards) -> Facts:
 
 def grid_facts(spec: ExperimentSpec, path: Path) -> Facts:
     """Return the facts about a grid."""
-    asked = spec.model_dump(mode="json", exclude_defaults=True)
+    asked = spec.model_dump(mode="json", exclude_defaults=True, by_alias=True)
     return {"name": spec.name, "card": "experiment", "file": str(path)} | asked
 
 

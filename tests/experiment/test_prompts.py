@@ -25,7 +25,7 @@ def with_parameters(workspace: Workspace, **parameters: Any) -> Experiment:
 def query(experiment: Experiment, cell: Cell, id_: str = "sums-2") -> str:
     questions = experiment.questions[cell.dataset]
     (item,) = (item for item in questions.items if item.id == id_)
-    asked: str = graph_inputs(item, questions.evaluator, cell.prompt)["query"]
+    asked: str = graph_inputs(item, questions.evaluator, cell)["query"]
     return asked
 
 

@@ -137,7 +137,7 @@ class Rehearsal(ModelService):
         strand = Strand(TrialContext(about, epoch, epochs=cell.epochs))
         token = strands.current.set(strand)
         try:
-            cell.prepared.run(graph_inputs(subject, questions.evaluator, cell.prompt))
+            cell.prepared.run(graph_inputs(subject, questions.evaluator, cell))
         except Exception:  # counted, and said in the plan
             self.unfinished += 1
         finally:
