@@ -18,7 +18,7 @@ from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
 from ember_bench.experiment.spec import ArchitectureSpec, BaselineSpec, ExperimentSpec
 from ember_bench.experiment.templates import Template, read_template, shortened
-from ember_bench.graph.architecture import Architecture, load_architecture
+from ember_bench.graph.architecture import Architecture, ArchitectureCard, load_architecture
 from ember_bench.graph.data import NoNGraphData, PreparedGraph
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
@@ -284,12 +284,13 @@ class _Expansion:
             self.architecture = load_architecture(entry.name, cards)
         except UnknownNameError as error:
             raise ConfigError(document.problem(str(error), *self.at, "name")) from None
+        self.parameters = _with_lists(entry.parameters, self.architecture.card)
 
     def drafts(self) -> list[_Draft]:
         self._check_values()
         axes = {
             name: sweep(self.architecture.card.parameters[name], value)
-            for name, value in self.entry.parameters.items()
+            for name, value in self.parameters.items()
         }
         return [
             self._draft(dict(zip(axes, point, strict=True)))
@@ -303,7 +304,7 @@ class _Expansion:
             ConfigError: with all that is wrong.
         """
         card, problems = self.architecture.card, []
-        for name, value in self.entry.parameters.items():
+        for name, value in self.parameters.items():
             at = (*self.at, "parameters", name)
             if name not in card.parameters:
                 hint = did_you_mean(name, card.parameters)
@@ -319,7 +320,7 @@ class _Expansion:
                 problems += self._check_value(name, entry, place)
         problems += self._check_label()
         for name, parameter in card.parameters.items():
-            if parameter.required and name not in self.entry.parameters:
+            if parameter.required and name not in self.parameters:
                 message = f"missing parameter {name!r} of {card.name} ({parameter.type})"
                 problems.append(self.document.problem(message, *self.at, "parameters"))
         if problems:
@@ -422,6 +423,18 @@ class _Expansion:
 
     def _label(self, shown: Mapping[str, str]) -> str:
         return _PLACEHOLDER.sub(lambda name: shown.get(name[1], name[0]), self.entry.label or "")
+
+
+def _with_lists(given: Mapping[str, Any], card: ArchitectureCard) -> dict[str, Any]:
+    """Return the parameters of a grid, with lists in the place of single entries (`one`)."""
+    lists = {p.one: name for name, p in card.parameters.items() if p.one is not None}
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in card.parameters or (of := lists.get(name)) is None or of in given:
+            found[name] = value
+        else:
+            found[of] = [[entry] for entry in value] if isinstance(value, list) else [value]
+    return found
 
 
 def _with_shots(name: str, k: int) -> str:

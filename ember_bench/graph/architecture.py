@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ember_bench.documents import Document, Key
 from ember_bench.errors import (
@@ -21,6 +21,7 @@ from ember_bench.models.service import ModelService
 from ember_bench.operators.base import operator_class
 from ember_bench.operators.cards import Builder, NodeCard
 from ember_bench.operators.parameters import (
+    LISTS,
     ImpliedParameter,
     ParameterCard,
     implied_parameters,
@@ -58,6 +59,21 @@ class ArchitectureCard(_Card):
     """Its own parameters; `prompt` and those of `sampling` are implied."""
     graph: dict[str, GraphNodeCard] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _references_are_known(self) -> ArchitectureCard:
+        for name, parameter in self.parameters.items():
+            if (reference := parameter.refers_to) is None:
+                continue
+            other, index = self.parameters.get(reference[0]), reference[1]
+            if other is None:
+                hint = did_you_mean(reference[0], self.parameters)
+                raise ValueError(f"default of {name}: unknown parameter ${reference[0]}{hint}")
+            if other.refers_to is not None:
+                raise ValueError(f"default of {name}: ${reference[0]} has such a default itself")
+            if index is not None and other.type not in LISTS:
+                raise ValueError(f"default of {name}: ${reference[0]} is no list")
+        return self
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -83,8 +99,12 @@ class Architecture:
                 hint = did_you_mean(name, self.card.parameters)
                 raise ValueError(f"unknown parameter {name!r}{hint}")
         checked: dict[str, Any] = {}
-        for name, parameter in self.card.parameters.items():
+        # Those whose defaults are the values of others come last.
+        ordered = sorted(self.card.parameters.items(), key=lambda p: p[1].refers_to is not None)
+        for name, parameter in ordered:
             value = parameters.get(name, parameter.default)
+            if name not in parameters and (reference := parameter.refers_to) is not None:
+                value = _referred(name, reference, checked)
             if value is None:
                 if parameter.required:
                     raise ValueError(f"missing parameter {name!r} ({parameter.type})")
@@ -95,7 +115,7 @@ class Architecture:
                 checked[name] = parameter.check(value)
             except ValueError as error:
                 raise ValueError(f"{name}: {error} (found {value!r})") from None
-        return checked
+        return {name: checked[name] for name in self.card.parameters if name in checked}
 
     def build(self, parameters: Mapping[str, Any], service: ModelService) -> NoNGraphData:
         """Return the graph for checked `parameters`, with LM modules of `service`.
@@ -117,6 +137,17 @@ class Architecture:
                 problem = self.source.document.problem(str(error), "graph", name)
                 raise ConfigError(problem) from error
         return graph
+
+
+def _referred(name: str, reference: tuple[str, int | None], checked: Mapping[str, Any]) -> Any:
+    """Return the value of another parameter, or an entry of it, as the default of `name`."""
+    other, index = reference
+    value = checked.get(other)
+    if index is None or value is None:
+        return value
+    if index >= len(value):
+        raise ValueError(f"{name}: {other!r} has no entry {index + 1} that could be its default")
+    return value[index]
 
 
 def _add_nodes(

@@ -54,7 +54,11 @@ def example_graph(architecture: Architecture) -> NoNGraphData:
     `simulated:$models.1`, `simulated:$models.2` and so on.
     """
     parameters = architecture.card.parameters
-    given = {name: _stand_in(name, p) for name, p in parameters.items() if p.required}
+    given = {
+        name: _stand_in(name, p)
+        for name, p in parameters.items()
+        if p.required or p.refers_to is not None
+    }
     registry = ModelRegistry()
     for name, parameter in parameters.items():
         value = given.get(name, parameter.default)

@@ -214,7 +214,7 @@ class Operator(Tree):
             raise SignatureError(f"{type(self).__name__} has no signature, and so no prompt")
         return signature.render(inputs)
 
-    def _conversation(self, inputs: Inputs) -> Prompt:
+    def _with_turns(self, inputs: Inputs) -> Prompt:
         """Return the prompt of the signature, behind the `turns` of conversation before it."""
         prompt = self._prompt(inputs)
         turns = inputs.get("turns")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import NoneType, UnionType
@@ -23,6 +24,7 @@ PROMPT: Final = "prompt"
 
 # Fields of an LM module's configuration whose parameter has another name.
 _NAMES: Final = {"persona": "system"}
+_REFERENCE: Final = re.compile(r"\$([A-Za-z_]\w*)(?:\.([1-9]\d*))?")
 _EXPECTED: Final = {
     "int": "a whole number",
     "float": "a number",
@@ -46,7 +48,10 @@ class ParameterCard(BaseModel):
     """Type of the values; `model` is an id in the model registry, `models` a list of ids,
     `signature` a template, a file, or a card in `registry/signatures/`."""
     default: Any = None
-    """The default value; without one, the parameter is required unless it is `optional`."""
+    """The default value; without one, the parameter is required unless it is `optional`. `$name` is
+    the value of another parameter, and `$name.1` the first entry of a list."""
+    one: str | None = None
+    """A name under which a grid may give one entry in the place of a list."""
     optional: bool = False
     """Whether the value may be `null`, which is also the default if there is no other."""
     minimum: float | None = None
@@ -57,6 +62,12 @@ class ParameterCard(BaseModel):
     """The allowed texts."""
     purpose: str = ""
     """Its effect, in one line."""
+
+    @property
+    def refers_to(self) -> tuple[str, int | None] | None:
+        """The parameter whose value is the default, and the index in its list, from 0."""
+        match = _REFERENCE.fullmatch(self.default) if isinstance(self.default, str) else None
+        return None if match is None else (match[1], int(match[2]) - 1 if match[2] else None)
 
     @property
     def required(self) -> bool:
@@ -188,7 +199,7 @@ def _of_type(kind: ParameterType, value: Any) -> Any:
             raise ValueError(f"expected {_EXPECTED[kind]}")
         case "float", int() | float():
             found = float(value)
-        case "texts", str():
+        case (("texts" | "models"), str()):
             found = [value]
         case ("int", int()) | ("bool", bool()) | ("str" | "model" | "signature", str()):
             found = value

@@ -125,9 +125,9 @@ def test_chat_examples_are_turns_before_the_question(workspace: Workspace) -> No
     turns = (Message("user", " 0 + 0 = ?"), Message("assistant", "Answer: 0"))
     assert inputs["turns"] == turns
     (operator,) = cell.graph.nodes.values()
-    (task,) = operator.to_plan(inputs).tasks  # type: ignore[union-attr]
+    (task,) = operator.to_plan(inputs).tasks
     assert task.args[0] == [*turns, Message("user", " 3 + 21 = ?")]
-    assert workspace.run().cell.failed == 0
+    assert workspace.run().cell.outcomes["error"] == 0
 
 
 def test_a_prompt_of_the_cell_asks_the_examples_too(workspace: Workspace) -> None:

@@ -212,5 +212,5 @@ def test_an_own_architecture_may_take_a_signature_as_a_parameter(workspace: Work
     parameters = {"how": [None, "Please: {query}"]}
     workspace.grid(architectures=[{"name": "mine", "parameters": parameters}])
     plain, polite = (cell.graph.nodes["answer"] for cell in workspace.experiment().cells)
-    assert plain._prompt({"query": "?"}) == "?"  # type: ignore[union-attr]
-    assert polite._prompt({"query": "?"}) == "Please: ?"  # type: ignore[union-attr]
+    assert plain._prompt({"query": "?"}) == "?"
+    assert polite._prompt({"query": "?"}) == "Please: ?"

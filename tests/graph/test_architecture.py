@@ -234,3 +234,47 @@ class TestSweep:
         self, kind: Any, value: Any, swept: list[Any]
     ) -> None:
         assert list(sweep(ParameterCard(type=kind), value)) == swept
+
+
+@pytest.mark.parametrize(
+    ("default", "message"),
+    [
+        ("$model", "default of judge: unknown parameter $model; did you mean 'models'?"),
+        ("$k.1", "default of judge: $k is no list"),
+        ("$judge", "default of judge: $judge has such a default itself"),
+    ],
+)
+def test_a_default_names_a_parameter_that_can_give_it(
+    tmp_path: Path, default: str, message: str
+) -> None:
+    card = REFERRING.replace("$models.1", default)
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, card)
+    assert message in str(caught.value)
+
+
+def test_a_default_may_be_an_entry_of_another_parameter(tmp_path: Path) -> None:
+    found = load(tmp_path, REFERRING)
+    assert found.check({"models": ["a", "b"]})["judge"] == "a"
+    assert found.check({"models": ["a", "b"], "judge": "b"})["judge"] == "b"
+    second = load(tmp_path, REFERRING.replace("$models.1", "$models.2"))
+    with pytest.raises(ValueError, match="judge: 'models' has no entry 2"):
+        second.check({"models": ["a"]})
+
+
+REFERRING = """\
+name: mine
+purpose: A test.
+parameters:
+  judge: {type: model, default: $models.1}
+  models: {type: models}
+  k: {type: int, default: 1}
+graph:
+  ensemble:
+    operator: EnsembleOperator
+    lm_modules: [{model: $models, count: $k}]
+  judge:
+    operator: JudgeBasedOperator
+    inputs: [ensemble]
+    lm_modules: [{model: $judge}]
+"""
