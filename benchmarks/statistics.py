@@ -23,7 +23,8 @@ import scipy
 from benchmarks.statistics_store import NAME, make_results
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.cells import StoredCells
-from ember_bench.experiment.results.comparison import Pair, compare
+from ember_bench.experiment.results.comparison import compare
+from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.summary import RunSummary
 from ember_bench.models.store.response_store import StoredAnswers

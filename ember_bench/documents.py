@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -28,7 +28,7 @@ _TOO_LARGE = f"a whole number has at most {MAX_DIGITS} digits"
 _INTEGER = "tag:yaml.org,2002:int"
 _LONGEST_SHOWN = 100
 # Fields whose value no message repeats.
-_SECRET = ("api_key", "base_url")
+_SECRET: Final = frozenset({"api_key", "default_api_key", "base_url"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Document:
         if error["type"] == "missing":
             return self.problem(f"missing field {where!r}", *loc[:-1])
         message = error["msg"].removeprefix("Value error, ")
-        hidden = isinstance(error["input"], dict | list) or where.endswith(_SECRET)
+        hidden = isinstance(error["input"], dict | list) or not _SECRET.isdisjoint(loc)
         found = "" if hidden else f" (found {_short(error['input'])})"
         return self.problem(f"{where}: {message}{found}" if where else message, *loc)
 

@@ -87,6 +87,10 @@ class StoreError(EmberBenchError):
     """A store file cannot be used: wrong schema version, not a database, locked by another."""
 
 
+class DamagedStoreError(StoreError):
+    """A store file, or a part of it, cannot be what ember-bench has written there."""
+
+
 class ResultsLockedError(StoreError):
     """Another process is writing to the results folder."""
 
@@ -100,6 +104,7 @@ class ProviderError(EmberBenchError):
         retry_after: Seconds that the provider asked to wait, where it did.
         may_be_charged: Whether the request was sent and nobody knows if it was charged: the answer
             did not come in time, broke off, or could not be read.
+        busy: Whether the provider works, and only has no room for one more request.
     """
 
     def __init__(
@@ -116,6 +121,11 @@ class ProviderError(EmberBenchError):
         self.status = status
         self.retry_after = retry_after
         self.may_be_charged = may_be_charged
+        self.busy = False
+
+
+class NoAnswerError(ProviderError):
+    """A model did not answer in time; it may still work on the request."""
 
 
 class OfflineError(ProviderError):

@@ -140,8 +140,7 @@ def _escapes(character: str) -> Iterator[str]:
 
 
 def _of_environment() -> list[str]:
-    return [
-        value
-        for name, value in os.environ.items()
-        if len(value) >= _SHORTEST and _VARIABLE.search(name)
-    ]
+    found = [value for name, value in os.environ.items() if _VARIABLE.search(name)]
+    # Several keys may stand in one variable.
+    found += [part.strip() for value in found if "," in value for part in value.split(",")]
+    return [value for value in found if len(value) >= _SHORTEST]

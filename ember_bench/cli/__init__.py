@@ -5,6 +5,7 @@ A command is imported when it is run, and nothing but typer before, so that `--h
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
@@ -77,10 +78,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     printed, or prices have drifted; 2 bad input, nothing was started; 3 stopped early.
     """
     from ember_bench.cli._output import Status, fail, ready_streams
-    from ember_bench.errors import EmberBenchError, OutputError
+    from ember_bench.errors import ConfigError, EmberBenchError, OutputError
 
     given = [*(sys.argv[1:] if arguments is None else arguments)]
     ready_streams()
+    try:
+        os.getcwd()
+    except OSError as error:
+        fail(ConfigError(f"the working directory cannot be used: {error.strerror}"))
+        sys.exit(Status.BAD_INPUT)
     try:
         app(given, prog_name="ember-bench", obj=given)
     except OutputError as error:

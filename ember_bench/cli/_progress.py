@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +12,7 @@ from ember_bench.cli._output import say
 from ember_bench.drawing.number_format import count, dollars, duration
 from ember_bench.drawing.text import clean
 from ember_bench.experiment.runner import Progress
+from ember_bench.models.limits import RateLimitWait
 from ember_bench.running.session import Listener
 from ember_bench.secrets import without_secrets
 
@@ -32,6 +33,7 @@ class Announcer(Listener):
 
     def __init__(self, *, simulated: bool) -> None:
         self.simulated = simulated
+        self._told_of_error = False
 
     def started(self, progress: Progress) -> None:
         """Print the number of trials kept from earlier runs, and the changes."""
@@ -43,6 +45,12 @@ class Announcer(Listener):
             kept = f"{progress.kept:,} of {count(progress.scheduled, 'trial')}"
             say(f"kept {kept} from earlier runs")
 
+    def progressed(self, progress: Progress) -> None:
+        """Print why the first trial failed, as soon as one does."""
+        if progress.first_error is not None and not self._told_of_error:
+            self._told_of_error = True
+            self.note(f"a trial failed: {progress.first_error}; the run goes on")
+
     def stopping(self) -> None:
         """Print the effect of Ctrl-C."""
         self.note(
@@ -53,6 +61,14 @@ class Announcer(Listener):
     def note(self, message: str) -> None:
         """Print a line while the run goes on."""
         say(message)
+
+    def waits(self, waits: Sequence[RateLimitWait]) -> str:
+        """Return the waits for rate limits in short."""
+        return "; ".join(
+            f"{wait.model_id}: waiting for its rate limit (429), "
+            + (f"{wait.left:,.0f} s more" if wait.left >= 1 else f"for {wait.seconds:,.0f} s")
+            for wait in waits
+        )
 
     def numbers(self, progress: Progress) -> str:
         """Return calls, money and errors in short."""
@@ -87,10 +103,17 @@ class Lines(Announcer):
 
     def progressed(self, progress: Progress) -> None:
         """Write a line, if it is time."""
+        super().progressed(progress)
         self._progress = progress
         if self._clock() - self._last >= _EVERY_SECONDS:
             self._last = self._clock()
             self._write(progress)
+
+    def waiting(self, waits: Sequence[RateLimitWait]) -> None:
+        """Write a line, if it is time."""
+        if waits and self._clock() - self._last >= _EVERY_SECONDS:
+            self._last = self._clock()
+            say(self.waits(waits))
 
     def finished(self) -> None:
         """Write the last line."""
@@ -121,6 +144,8 @@ class Alive(Announcer):
         super().__init__(simulated=simulated)
         self._bar: Bar | None = None
         self._task: TaskID | None = None
+        self._progress: Progress | None = None
+        self._waits: Sequence[RateLimitWait] = ()
         self._began = time.monotonic()
 
     def started(self, progress: Progress) -> None:
@@ -149,9 +174,16 @@ class Alive(Announcer):
 
     def progressed(self, progress: Progress) -> None:
         """Move the bar."""
+        super().progressed(progress)
         if self._bar is not None and self._task is not None:
             done = progress.kept + progress.done
             self._bar.update(self._task, completed=done, description=self._description(progress))
+
+    def waiting(self, waits: Sequence[RateLimitWait]) -> None:
+        """Show the waits beside the bar."""
+        self._waits = waits
+        if self._bar is not None and self._task is not None and self._progress is not None:
+            self._bar.update(self._task, description=self._description(self._progress))
 
     def finished(self) -> None:
         """Take the bar away."""
@@ -178,6 +210,8 @@ class Alive(Announcer):
         left = _left(progress, time.monotonic() - self._began)
         if left is not None:
             parts.append(f"{duration(left)} left")
+        if self._waits:
+            parts.append(clean(self.waits(self._waits)))
         return "  ".join(parts)
 
 

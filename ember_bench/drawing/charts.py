@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from ember_bench.drawing.axes import Axis, Box, accuracy_axis, bounds, nearest_room, positive_axis
 from ember_bench.drawing.html import Html, joined, tag
-from ember_bench.drawing.number_format import in_percent, in_short
+from ember_bench.drawing.number_format import in_percent, in_short, points
 from ember_bench.experiment.results.summary import Quantity
 
 STYLE: Final = files("ember_bench.drawing").joinpath("charts.css").read_text(encoding="utf-8")
@@ -173,7 +173,7 @@ class _Mark:
 
 
 def curves(lines: Sequence[Curve], *, x_label: str, title: str) -> Html:
-    """Return accuracy by k: dots with intervals for measured values, else a broken line."""
+    """Return accuracy by k: dots with intervals for measured values, else a line in a band."""
     found = [estimate for line in lines for _, estimate in line.points]
     sizes = sorted({k for line in lines for k, _ in line.points})
     x = Axis(min(sizes) - 0.5, max(sizes) + 0.5, _LEFT, _WIDTH - _RIGHT)
@@ -183,6 +183,9 @@ def curves(lines: Sequence[Curve], *, x_label: str, title: str) -> Html:
     for line in lines:
         places = [(x(k), y(estimate.value)) for k, estimate in line.points]
         parts = [tag("title", line.label), _path(places)]
+        if line.kind != "run":
+            ends = [(x(k), bounds(estimate)) for k, estimate in line.points]
+            parts.append(_band([(at, y(low), y(high)) for at, (low, _, high) in ends]))
         for k, estimate in line.points if line.kind == "run" else ():
             low, height, high = map(y, bounds(estimate))
             parts += [_line(x(k), low, x(k), high, "bar"), _circle(x(k), height)]
@@ -200,7 +203,7 @@ def differences(rows: Sequence[Row], *, title: str) -> Html:
         lambda start, end: Axis(low - room, high + room, start, end),
         title=title,
         tick=lambda value: f"{100 * value:+g}" if value else "0",
-        said=lambda estimate: f"{100 * estimate.value:+.1f} points",
+        said=lambda estimate: f"{points(estimate.value)} points",
         unit="points",
     )
 
@@ -309,6 +312,13 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Html:
 
 def _path(places: Sequence[tuple[float, float]]) -> Html:
     return tag("path", d="M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places))
+
+
+def _band(places: Sequence[tuple[float, float, float]]) -> Html:
+    """Return the room between the bounds; places are x, lower bound and upper bound."""
+    edge = [(x, low) for x, low, _ in places] + [(x, high) for x, _, high in places[::-1]]
+    outline = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in edge) + "Z"
+    return tag("path", d=outline, class_="band")
 
 
 def _circle(x: float, y: float, *, hollow: bool = False) -> Html:

@@ -12,11 +12,15 @@ UNDEFINED: Final = "\N{EN DASH}"
 
 _SIGNIFICANT: Final = 3
 _MOST_DECIMALS: Final = 9
+# Means of the same scores in another order differ by less.
+_ROUNDING: Final = 1e-12
 
 
 def percent(value: float | None) -> str:
     """Return a share in percent, to one decimal."""
-    return UNDEFINED if value is None else f"{100 * value:.1f}"
+    if value is None:
+        return UNDEFINED
+    return "0.0" if abs(value) < _ROUNDING else f"{100 * value:.1f}"
 
 
 def share(value: float | None) -> str:
@@ -30,9 +34,11 @@ def times(ratio: Quantity | None) -> str:
 
 
 def points(value: float) -> str:
-    """Return a difference of shares in percentage points, with its sign."""
-    text = f"{100 * value:+.1f}"
-    return "0.0" if float(text) == 0 else text
+    """Return a difference of shares in percentage points, with its sign.
+
+    A difference that rounds to 0 keeps its sign; only equal shares are `0.0`.
+    """
+    return "0.0" if abs(value) < _ROUNDING else f"{100 * value:+.1f}"
 
 
 def seconds(value: float | None) -> str:

@@ -83,7 +83,7 @@ class SandboxError(EmberBenchError):
     """The sandbox did not do its work; nothing is known of the answer."""
 
 
-@evaluator("python_tests", version=1)
+@evaluator("python_tests", version=2)
 @dataclass(frozen=True)
 class PythonTests:
     """Right if the program in the answer passes all of the item's tests (standard library only).

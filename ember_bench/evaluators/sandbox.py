@@ -1,13 +1,15 @@
 """Where model-written code runs: bubblewrap namespaces, a seccomp filter, and rlimits.
 
 In the sandbox there is the Python that runs this, its standard library, an empty /tmp, four
-devices, and nothing else: no network, no other process, no variable, no home, no project. The
-limits are set by what starts in it (`_guest`), before it reads a line of foreign code.
+devices, and nothing else: no network, no other process, no variable, no home, no project, no
+installed package. The limits are set by what starts in it (`_guest`), before it reads a line of
+foreign code.
 """
 
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import re
@@ -25,10 +27,11 @@ from typing import Final
 from ember_bench.errors import ConfigError
 from ember_bench.evaluators._seccomp import seccomp_filter
 
-GUEST: Final = "ember_bench.evaluators._guest"
+# It imports nothing of this package, whose dependencies a guest does not see.
 _GUEST_FOLDER: Final = Path(__file__).parent / "_guest"
 _INSIDE: Final = "/guest"
 _LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/nix/store")
+_PACKAGES: Final = ("site-packages", "dist-packages")
 _DEVICES: Final = ("null", "zero", "random", "urandom")
 _PROBE_SECONDS: Final = 20
 _MIB: Final = 2**20
@@ -143,9 +146,11 @@ class Sandbox:
             stderr: The same.
             inherited: Other descriptors that it gets.
         """
-        argv = self._python(guest, json.dumps(limits.rlimits()), *arguments)
+        # Neither the site's packages nor the user's, and no compiled files left behind.
+        python = [_interpreter(), "-S", "-s", "-P", "-B", "-m", f"{_GUEST_FOLDER.name}.{guest}"]
+        argv = [*python, json.dumps(limits.rlimits()), *arguments]
         with contextlib.ExitStack() as stack:
-            environment = _environment(str(_GUEST_FOLDER.parents[2]))
+            environment = _environment(str(_GUEST_FOLDER.parent))
             told, tell = None, contextlib.ExitStack()
             if self.bubblewrap:
                 told, telling = os.pipe()
@@ -174,12 +179,6 @@ class Sandbox:
                 yield Guest(process, told)
             finally:
                 _kill(process)
-
-    def _python(self, guest: str, *arguments: str) -> list[str]:
-        folder = _INSIDE if self.bubblewrap else str(_GUEST_FOLDER.parents[2])
-        script = f"{folder}/{GUEST.replace('.', '/')}/{guest}.py"
-        # Neither the site's packages nor the user's, and no compiled files left behind.
-        return [_interpreter(), "-S", "-s", "-P", "-B", script, *arguments]
 
 
 def find_sandbox(*, unsafe: bool = False) -> Sandbox:
@@ -232,9 +231,11 @@ def _bubblewrap_options(limits: Limits) -> list[str]:
         # A link stays one: /lib is a part of /usr on most systems.
         link = os.path.islink(path)
         options += ["--symlink", os.readlink(path), path] if link else ["--ro-bind", path, path]
+    for path in _packages():
+        options += ["--tmpfs", path, "--remount-ro", path]
     for device in _DEVICES:
         options += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
-    options += ["--ro-bind", str(_GUEST_FOLDER), f"{_INSIDE}/{GUEST.replace('.', '/')}"]
+    options += ["--ro-bind", str(_GUEST_FOLDER), f"{_INSIDE}/{_GUEST_FOLDER.name}"]
     options += ["--perms", "1777", "--size", str(limits.tmp_bytes), "--tmpfs", "/tmp"]  # noqa: S108
     options += ["--remount-ro", "/", "--chdir", "/tmp"]  # noqa: S108 - a file system of its own
     return options
@@ -259,6 +260,20 @@ def _system() -> tuple[str, ...]:
     wanted += [sysconfig.get_path("stdlib"), f"{sys.base_exec_prefix}/{sys.platlibdir}"]
     there = sorted({path for path in wanted if os.path.lexists(path)})
     return tuple(p for p in there if not any(p.startswith(f"{other}/") for other in there))
+
+
+@cache
+def _packages() -> tuple[str, ...]:
+    """Return the folders of installed packages in `_system`, whatever Python they are for."""
+    found = {
+        folder
+        for path in _system()
+        if not os.path.islink(path)
+        for depth in ("", "*/", "*/*/")
+        for folder in glob.glob(f"{glob.escape(path)}/{depth}*-packages/")
+    }
+    names = sorted({os.path.realpath(folder) for folder in found})
+    return tuple(name for name in names if os.path.basename(name) in _PACKAGES)
 
 
 @contextlib.contextmanager

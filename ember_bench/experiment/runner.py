@@ -13,6 +13,7 @@ from typing import Protocol
 
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.analysis import Analysis
+from ember_bench.experiment.results.failures import first_line
 from ember_bench.experiment.results.summary import ExperimentSummary, RunSummary
 from ember_bench.experiment.trial import Trial, TrialResult
 from ember_bench.experiment.trial_store import TrialStore, open_trial_store
@@ -52,6 +53,7 @@ class Progress:
         calls_shared: Calls that needed no request of their own.
         spend_usd: New money paid, as far as it is known.
         changes: Changes since the last run.
+        first_error: The error of the first trial that failed in this run; None if none did.
     """
 
     scheduled: int
@@ -62,11 +64,14 @@ class Progress:
     calls_made: int = 0
     calls_shared: int = 0
     spend_usd: float = 0.0
+    first_error: str | None = None
 
     def add(self, result: TrialResult) -> None:
         """Count one trial."""
         self.done += 1
-        self.errors += result.outcome == "error"
+        if result.outcome == "error":
+            self.errors += 1
+            self.first_error = self.first_error or first_line(result.error or "")
         self.calls_shared += sum(not entry.made for entry in result.calls)
 
 

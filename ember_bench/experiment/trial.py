@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from ember_bench import bridge
-from ember_bench.answers.formats import get_answer_format
+from ember_bench.answers.formats import get_answer_format, parse
 from ember_bench.datasets.item import Item
 from ember_bench.errors import EmberBenchError, StoreError
 from ember_bench.evaluators.base import Evaluator, Score
@@ -109,6 +109,8 @@ class TrialResult(msgspec.Struct, frozen=True):
             answers could not be used.
         error: The error, with the traceback of the user's code; None without one.
         wasted_calls: Requests whose answers could not be used, beside `calls`.
+        stated: Whether the response states its answer as the format wants; else it was guessed at.
+            None if the answer is not one that a format read out of one response.
     """
 
     trial: Trial
@@ -123,6 +125,7 @@ class TrialResult(msgspec.Struct, frozen=True):
     spend_usd: float
     calls: tuple[CallEntry, ...]
     wasted_calls: int = 0
+    stated: bool | None = None
 
 
 def fingerprint(cell: Cell, item: Item, evaluator: Evaluator, epoch: int) -> bytes:
@@ -155,11 +158,13 @@ def run_trial(
     strand = Strand(context)
     token = strands.current.set(strand)
     error: str | None = None
-    score = Score(0.0, None, "")
+    score, stated = Score(0.0, None, ""), None
     outcome: Outcome = "error"
     try:
         outputs = cell.prepared.run(graph_inputs(item, evaluator, cell))
-        score = _score(evaluator, item, outputs[cell.graph.output])
+        output = outputs[cell.graph.output]
+        score = _score(evaluator, item, output)
+        stated = states_answer(item, output, score)
         outcome = score.outcome
     except StoreError:
         raise
@@ -173,7 +178,7 @@ def run_trial(
         strands.current.reset(token)
     if purse.exhausted:  # also if an operator made something of the error
         return None
-    return _result(trial, identity, outcome, score, error, strand)
+    return _result(trial, identity, outcome, score, error, strand, stated)
 
 
 def graph_inputs(
@@ -235,6 +240,23 @@ def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
     return evaluator.evaluate(item, responses[0])
 
 
+def states_answer(item: Item, output: Any, score: Score) -> bool | None:
+    """Return whether a response states the answer that was scored, or it was guessed at.
+
+    None if a node made the answer, or if the evaluator reads answers in another way.
+    """
+    if isinstance(output, Mapping):
+        responses = output.get("responses", ())
+        if "final_answer" in output or "answers" in output or len(responses) != 1:
+            return None
+        output = responses[0]
+    try:
+        found = parse(_text(output), item.answer_format, item.choices)
+    except Exception:  # of a user's format, which the evaluator may not use at all
+        return None
+    return found.stated if found.answer is not None and found.answer == score.answer else None
+
+
 def _text(output: Any) -> str:
     """Return an output as text; one that was cut off still says so."""
     return output if isinstance(output, str) else str(output)
@@ -247,6 +269,7 @@ def _result(
     score: Score,
     error: str | None,
     strand: Strand,
+    stated: bool | None,
 ) -> TrialResult:
     calls = strand.trial.calls
     if len(calls) > 1:
@@ -287,6 +310,7 @@ def _result(
         spend_usd=math.fsum([*spends, strand.trial.wasted_usd]),
         calls=tuple(entries),
         wasted_calls=strand.trial.wasted_calls,
+        stated=stated,
     )
 
 

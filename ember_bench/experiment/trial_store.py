@@ -13,69 +13,32 @@ from uuid import uuid4
 
 import msgspec
 
-from ember_bench.errors import StoreError
+from ember_bench.errors import DamagedStoreError, StoreError
 from ember_bench.evaluators.base import Evaluator
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment import user_code
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.questions import Questions
-from ember_bench.experiment.results.description import decode, describe, encode
+from ember_bench.experiment.results.damage import DAMAGED_RUN, DAMAGED_TRIAL, are_readable
+from ember_bench.experiment.results.description import decode, describe, digest_of, encode
 from ember_bench.experiment.results.rows import (
     APPLICATION_ID,
     DESCRIPTION,
+    DESCRIPTION_DIGEST,
+    SCHEMA,
     SCHEMA_VERSION,
-    RunTotals,
     TrialRows,
-    keep_paid,
 )
+from ember_bench.experiment.results.run_totals import RunTotals, keep_paid
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
 from ember_bench.models.store.payments import Paid
-from ember_bench.models.store.sqlite import is_damage, open_database, put_aside
-
-_SCHEMA: Final = """
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE cells (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, parts TEXT NOT NULL);
-CREATE TABLE items (
-    id INTEGER PRIMARY KEY,
-    dataset TEXT NOT NULL,
-    item TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    UNIQUE (dataset, item)
-);
-CREATE TABLE asked (
-    dataset TEXT NOT NULL, place INTEGER NOT NULL, item INTEGER NOT NULL REFERENCES items (id),
-    category TEXT, cluster TEXT, question TEXT NOT NULL, target TEXT NOT NULL,
-    PRIMARY KEY (dataset, place)
-) WITHOUT ROWID;
-CREATE TABLE evaluators (dataset TEXT PRIMARY KEY, identity TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE trials (
-    cell INTEGER NOT NULL REFERENCES cells (id),
-    item INTEGER NOT NULL REFERENCES items (id),
-    epoch INTEGER NOT NULL,
-    fingerprint BLOB NOT NULL,
-    outcome TEXT NOT NULL,
-    score REAL NOT NULL,
-    answer TEXT,
-    explanation TEXT NOT NULL,
-    error TEXT,
-    cost_usd REAL,
-    latency_seconds REAL,
-    spend_usd REAL NOT NULL,
-    calls_used INTEGER NOT NULL,
-    calls_made INTEGER NOT NULL,
-    input_tokens INTEGER NOT NULL,
-    output_tokens INTEGER NOT NULL,
-    calls BLOB NOT NULL,
-    PRIMARY KEY (cell, item, epoch)
-) WITHOUT ROWID;
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY,
-    started TEXT NOT NULL,
-    spend_usd REAL NOT NULL DEFAULT 0,
-    calls_made INTEGER NOT NULL DEFAULT 0,
-    calls_shared INTEGER NOT NULL DEFAULT 0
-);
-"""
+from ember_bench.models.store.sqlite import (
+    is_damage,
+    needs_mending,
+    open_database,
+    put_aside,
+    suspect,
+)
 
 _ACCOUNTS: Final = "accounts"
 _BATCH: Final = 1_000
@@ -93,10 +56,10 @@ def open_trial_store(path: Path, experiment: Experiment, *, started: str) -> Tri
         StoreError: if the file is something else, of another version, or cannot be written.
     """
     try:
-        return TrialStore(path, experiment, started=started)
-    except StoreError as error:
-        if not is_damage(error.__cause__):
-            raise
+        if not needs_mending(path):
+            return TrialStore(path, experiment, started=started)
+    except DamagedStoreError:
+        pass
     aside = put_aside(path)
     store = TrialStore(path, experiment, started=started)
     store.changes.append(
@@ -119,12 +82,15 @@ class TrialStore(TrialRows):
         self.path = path
         self.experiment = experiment
         self._db = open_database(
-            path, application_id=APPLICATION_ID, version=SCHEMA_VERSION, schema=_SCHEMA
+            path, application_id=APPLICATION_ID, version=SCHEMA_VERSION, schema=SCHEMA
         )
         # Rows lost with the power are computed again from the response store, for free.
         self._db.execute("PRAGMA synchronous = NORMAL")
         try:
             with self._transaction():
+                damaged = self._remove_damaged()
+                if not self.tells_stated:  # trials of before: unknown
+                    self._db.execute("ALTER TABLE trials ADD COLUMN stated INTEGER")
                 self._before, self._price_dates = self._described_before()
                 self.changes = self._changed_parts()
                 self._cell_ids = self._register_cells()
@@ -132,8 +98,12 @@ class TrialStore(TrialRows):
                     self.changes += self._register_items(name, questions)
                     self.changes += self._register_evaluator(name, questions.evaluator)
                 self._describe()
+                self._check()
+                for items in self.description.items.values():
+                    for _ in items:
+                        pass  # each can be read
                 self._numbers = self._read_numbers()
-                self.done = self._keep_current()
+                self.done = self._keep_current(damaged)
                 row = self._db.execute("INSERT INTO runs (started) VALUES (?)", (started,))
                 self._run = row.lastrowid or 0
                 self._accounts = self._named_accounts()
@@ -147,7 +117,7 @@ class TrialStore(TrialRows):
         with self._transaction():
             self._db.executemany(
                 "INSERT OR REPLACE INTO trials"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [self._row(result) for result in results],
             )
             shared = sum(not entry.made for result in results for entry in result.calls)
@@ -213,8 +183,11 @@ class TrialStore(TrialRows):
         except BaseException as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+            if isinstance(error, DamagedStoreError) or is_damage(error):
+                suspect(self.path)
             if isinstance(error, sqlite3.Error):
-                raise StoreError(f"{self.path}: cannot be used: {error}") from error
+                kind = DamagedStoreError if is_damage(error) else StoreError
+                raise kind(f"{self.path}: cannot be used: {error}") from error
             raise
 
     def _row(self, result: TrialResult) -> tuple[Any, ...]:
@@ -229,14 +202,14 @@ class TrialStore(TrialRows):
             result.fingerprint, result.outcome, result.score, _writable(result.answer),
             _writable(result.explanation), _writable(result.error), result.cost_usd,
             result.latency_seconds, result.spend_usd, len(calls) + result.wasted_calls,
-            made, input_tokens, output_tokens, _encode_calls(calls),
+            made, input_tokens, output_tokens, _encode_calls(calls), result.stated,
         )  # fmt: skip
 
     def _described_before(self) -> tuple[dict[str, str], list[str]]:
         """Return the identities in the table `asked`, by dataset, and the dates of prices."""
         stored = self.fact(DESCRIPTION)
         try:
-            before = None if stored is None else decode(stored, self._db)
+            before = None if stored is None else decode(stored, self._select)
         except msgspec.MsgspecError:
             before = None
         return ({}, []) if before is None else (dict(before.asked), before.price_dates)
@@ -245,7 +218,8 @@ class TrialStore(TrialRows):
         """Store the description of the experiment; the items are in their tables already."""
         stored = encode(describe(self.experiment, self._price_dates))
         self.note(DESCRIPTION, stored)
-        self.description = decode(stored, self._db)
+        self.note(DESCRIPTION_DIGEST, digest_of(stored))
+        self.description = decode(stored, self._select)
         asked = self.description.asked
         for name in self._before.keys() - asked.keys():
             self._db.execute("DELETE FROM asked WHERE dataset = ?", (name,))
@@ -258,7 +232,10 @@ class TrialStore(TrialRows):
         for cell in experiment.cells:
             if (stored := known.get(cell.name)) is None:
                 continue
-            before = msgspec.json.decode(stored, type=dict[str, str])
+            try:
+                before = msgspec.json.decode(stored, type=dict[str, str])
+            except msgspec.MsgspecError:
+                continue  # it is damaged; fingerprints tell what has changed all the same
             for part, digest in cell.parts.items():
                 if before.get(part, digest) != digest:
                     changed.setdefault(part, []).append(cell.name)
@@ -276,8 +253,7 @@ class TrialStore(TrialRows):
                 " ON CONFLICT (name) DO UPDATE SET parts = excluded.parts",
                 (cell.name, msgspec.json.encode(cell.parts).decode()),
             )
-        ids = dict(self._db.execute("SELECT name, id FROM cells"))
-        return [ids[cell.name] for cell in self.experiment.cells]
+        return self._read_cell_ids(cell.name for cell in self.experiment.cells)
 
     def _register_items(self, dataset: str, questions: Questions) -> list[str]:
         """Bring the tables of items up to date; say, in sentences, which items changed."""
@@ -322,10 +298,21 @@ class TrialStore(TrialRows):
             [f"{dataset}: the evaluator {evaluator.name} changed, or is another one"] if row else []
         )
 
-    def _keep_current(self) -> list[bytearray]:
+    def _remove_damaged(self) -> int:
+        """Remove trials of which SQLite can tell that they are damaged; return their number."""
+        self._db.execute(
+            "UPDATE runs SET spend_usd = 0, calls_made = 0, calls_shared = 0"  # noqa: S608 - ours
+            f" WHERE {DAMAGED_RUN}"  # what was paid is read again from the response store
+        )
+        return self._db.execute(f"DELETE FROM trials WHERE {DAMAGED_TRIAL}").rowcount  # noqa: S608 - ours
+
+    def _keep_current(self, damaged: int) -> list[bytearray]:
         """Remove trials that are about something else now; return which are done, by cell.
 
         Trials that ended in an error are not done: this run tries them again.
+
+        Args:
+            damaged: Number of trials that were removed as damaged.
         """
         done, stale = list[bytearray](), dict[str, int]()
         epochs = self.experiment.spec.epochs
@@ -334,15 +321,20 @@ class TrialStore(TrialRows):
             index, items = self._numbers[number].index, len(questions.items)
             flags = bytearray(items * epochs)
             stale_items, stale_epochs = array("q"), array("q")
-            rows = self._db.execute(
-                "SELECT item, epoch, fingerprint, outcome FROM trials WHERE cell = ?",
+            unreadable = 0
+            rows = self._select(
+                "SELECT item, epoch, fingerprint, outcome, CAST(answer AS BLOB),"
+                " CAST(explanation AS BLOB), CAST(error AS BLOB), calls FROM trials WHERE cell = ?",
                 (self._cell_ids[number],),
             )
-            for stored, epoch, identity, outcome in rows:
-                if (item := index[stored]) < 0:
+            for stored, epoch, identity, outcome, *content in rows:
+                if not (readable := are_readable(*content)):
+                    unreadable += 1
+                elif (item := index[stored]) < 0:
                     continue  # not asked this time
-                current = fingerprint(cell, questions.items[item], questions.evaluator, epoch)
-                if identity != current:
+                if not readable or identity != fingerprint(
+                    cell, questions.items[item], questions.evaluator, epoch
+                ):
                     stale_items.append(stored)
                     stale_epochs.append(epoch)
                 elif epoch < epochs and outcome != "error":
@@ -352,8 +344,11 @@ class TrialStore(TrialRows):
                 "DELETE FROM trials WHERE cell = ? AND item = ? AND epoch = ?",
                 zip(ids, stale_items, stale_epochs, strict=False),
             )
-            stale[cell.name] = len(stale_items)
+            stale[cell.name] = len(stale_items) - unreadable
+            damaged += unreadable
             done.append(flags)
+        if damaged:
+            self.changes.append(f"{damaged:,} stored trials were damaged: they run again")
         self.changes += user_code.changes(self, self.experiment, stale)
         if (unexplained := sum(stale.values())) and not self.changes:
             self.changes.append(

@@ -37,7 +37,10 @@ def changes(store: Store, experiment: Experiment, stale: Mapping[str, int]) -> l
         experiment: The experiment as it is now.
         stale: Number of stored trials of each cell that no longer fit.
     """
-    before = msgspec.json.decode(store.fact(_FACT) or "{}", type=dict[str, str])
+    try:
+        before = msgspec.json.decode(store.fact(_FACT) or "{}", type=dict[str, str])
+    except msgspec.MsgspecError:  # it is damaged; fingerprints tell what has changed all the same
+        before = {}
     known, again = dict(before), Counter[str]()
     for cell, code in _code_behind(experiment).items():
         known.update(code)

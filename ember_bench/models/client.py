@@ -17,6 +17,7 @@ from ember_bench.errors import (
 )
 from ember_bench.models.call import Call
 from ember_bench.models.endpoint import Endpoint
+from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.paying import AccountLedger
 from ember_bench.models.store.payments import Accounts, Payment
 from ember_bench.models.store.response_store import CallStore
@@ -83,6 +84,11 @@ class Client:
         if (completion := await _next_outcome(waiters)) is None:
             raise asyncio.CancelledError  # the service is being closed
         return completion, False
+
+    @property
+    def rate_limit_wait(self) -> RateLimitWait | None:
+        """The wait for the provider's rate limit that is going on, if there is one."""
+        return self._endpoint.rate_limit_wait
 
     def wind_down(self) -> None:
         """Send no further request; those in flight go on, and submitted batches stay open."""

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any, Final
 
 import msgspec
 
-from ember_bench.errors import BudgetExhaustedError, CallGivenUpError, ProviderError
+from ember_bench.errors import (
+    BudgetExhaustedError,
+    CallGivenUpError,
+    NoAnswerError,
+    ProviderError,
+)
 from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Call
-from ember_bench.models.limits import Gate, WindowHistory
+from ember_bench.models.limits import Gate, RateLimitWait, Refusals, Ticket, WindowHistory
 from ember_bench.models.paying import Ledger, Tab, Unkept
 from ember_bench.models.providers.base import Provider
-from ember_bench.models.retry import Deadline, RetryPolicy
+from ember_bench.models.retry import RATE_LIMITED, Deadline, RetryPolicy
+from ember_bench.models.transport.headers import LISTENER
+from ember_bench.models.transport.listening import Silence
 from ember_bench.models.types import Completion
 from ember_bench.secrets import without_given
 
@@ -24,10 +30,18 @@ _CHARACTERS_PER_TOKEN: Final = 4
 _FIRST_OUTPUT_TOKENS: Final = 300.0
 _SHARE_OF_THE_LATEST: Final = 0.05
 _UNAUTHORIZED: Final = 401
+_PAYMENT_REQUIRED: Final = 402
 
 
 class _TooLateError(ProviderError):
     """The deadline passed before the model could be asked again, of which that tells nothing."""
+
+
+def _is_of_the_key(error: ProviderError) -> bool:
+    """Whether another key may be answered at once: this one is refused, or has no money left."""
+    if error.status == RATE_LIMITED:
+        return not error.retryable
+    return error.status in (_UNAUTHORIZED, _PAYMENT_REQUIRED)
 
 
 class Endpoint:
@@ -51,7 +65,9 @@ class Endpoint:
         self._retry = retry.of(provider.model)
         self._budget = budget
         self._batches = batches
+        self._providers: tuple[Provider, ...] = ()
         self._gate = Gate(provider.model, clock=retry.clock)
+        self._refusals = Refusals(provider.model.model_id, retry.clock)
         self._output_tokens = _FIRST_OUTPUT_TOKENS
         self._answers = 0
 
@@ -59,6 +75,11 @@ class Endpoint:
     def window_history(self) -> WindowHistory:
         """The changes of the limit of requests in flight."""
         return self._gate.history
+
+    @property
+    def rate_limit_wait(self) -> RateLimitWait | None:
+        """The wait for the provider's rate limit that is going on, if there is one."""
+        return self._refusals.wait
 
     async def complete(self, call: Call, ledger: Ledger | None = None) -> Completion:
         """Return the model's answer, its cost and latency filled in as far as they are known.
@@ -109,7 +130,8 @@ class Endpoint:
         """Let go of connections."""
         if self._batches is not None:
             await self._batches.close()
-        await self.provider.close()
+        for provider in dict.fromkeys((self.provider, *self._providers)):
+            await provider.close()
 
     async def _complete(self, call: Call, tab: Tab) -> Completion:
         if self._batches is not None:
@@ -118,11 +140,22 @@ class Endpoint:
             completion = await self.provider.complete(call)
         else:
             completion = await self._retry.run(
-                lambda deadline: self._attempt(call, deadline, tab), self._gate.rest
+                lambda deadline: self._watched(call, deadline, tab), self._gate.rest
             )
         cost = call.request.model.charge(completion)
         kept = _without_keys(_storable(completion))
         return msgspec.structs.replace(kept, cost_usd=cost, stated_usd=None)
+
+    async def _watched(self, call: Call, deadline: Deadline, tab: Tab) -> Completion:
+        """Ask once, as `_attempt` does; count refusals for the rate limit."""
+        try:
+            completion = await self._attempt(call, deadline, tab)
+        except ProviderError as error:
+            if error.status == RATE_LIMITED:
+                self._refusals.refused(error.retry_after)
+            raise
+        self._refusals.answered()
+        return completion
 
     async def _attempt(self, call: Call, deadline: Deadline, tab: Tab) -> Completion:
         """Ask once, when limits and budget allow it; an answer that cannot be used is paid."""
@@ -133,55 +166,106 @@ class Endpoint:
             raise
 
     async def _within_limits(self, call: Call, deadline: Deadline, tab: Tab) -> Completion:
+        """Ask once, when the limits allow it; and with another key where one is refused."""
+        if not self._providers:
+            self._providers = self._for_each_key()
         await tab.begin()
         gate = self._gate
         tokens = self._estimate(call) if gate.counts_tokens else 0.0
-        ticket = await gate.enter(tokens, deadline.left)
-        used = 0.0
+        while True:
+            if deadline.has_begun:
+                ticket = await self._enter_again(tokens, deadline)
+            else:
+                ticket = await gate.enter(tokens, deadline.seconds)
+                deadline.begin()
+            used = 0.0
+            try:
+                completion = await self._heeded(call, ticket, deadline, tab)
+                used = float(completion.usage.known_tokens) or tokens
+                self._learn(completion)
+                return completion
+            except ProviderError as error:
+                deadline.failed()
+                if not (_is_of_the_key(error) and gate.bar(ticket, error)):
+                    raise
+            except BaseException:
+                used = tokens
+                raise
+            finally:
+                gate.settle(ticket, tokens, used)
+                gate.leave(ticket)
+
+    async def _enter_again(self, tokens: float, deadline: Deadline) -> Ticket:
+        """Wait until a call may be made again; time in which others are answered does not count."""
+        ticket = await self._gate.enter(tokens, deadline.left)
+        last = min(ticket.sent, self._gate.answered_at(ticket))
+        deadline.excuse(max(0.0, last - deadline.failed_at))
+        return ticket
+
+    def _for_each_key(self) -> tuple[Provider, ...]:
+        """Return what asks the model with each of its keys.
+
+        Raises:
+            ConfigError: if a key is missing.
+        """
+        providers = self.provider.for_each_key()
+        keys = [key.get_secret_value() for p in providers if (key := p.model.key) is not None]
+        if len(keys) > 1:
+            self._gate.split(keys)
+        return providers
+
+    async def _heeded(self, call: Call, ticket: Ticket, deadline: Deadline, tab: Tab) -> Completion:
+        """Ask once, and tell the limits how it ended."""
+        gate = self._gate
         try:
-            deadline.begin()
             if deadline.left <= 0:
                 raise _TooLateError(
                     f"{call.request.model.model_id}: no answer within {deadline.seconds:g} s "
                     "(deadline_seconds)"
                 )
             tab.check()
-            completion = await self._timed(call, deadline)
-            used = float(completion.usage.known_tokens) or tokens
-            self._learn(completion)
+            completion = await self._timed(call, ticket, deadline)
         except _TooLateError:
-            gate.abandoned()
+            gate.abandoned(ticket)
             raise
         except ProviderError as error:
             # A key that is refused is refused for every call.
             if error.retryable or error.status == _UNAUTHORIZED:
+                began = min(gate.turn(ticket), self._retry.clock())
+                deadline.excuse(began - ticket.sent)
                 gate.failed(ticket, call.key, error)
-                gate.circuit.check()  # or it would wait for nothing before it is turned away
+                if gate.has_other(ticket):
+                    error.retry_after = None  # that is for this key
+                gate.check()  # or it would wait for nothing before it is turned away
             else:
-                gate.answered()
+                gate.declined(ticket)
             raise
         except BaseException:
-            used = tokens
-            gate.abandoned()
+            gate.abandoned(ticket)
             raise
-        else:
-            gate.answered()
-            return completion
-        finally:
-            gate.settle(tokens, used)
-            gate.leave()
+        gate.answered(ticket)
+        return completion
 
-    async def _timed(self, call: Call, deadline: Deadline) -> Completion:
-        seconds = min(self._retry.attempt_timeout_seconds, deadline.left)
+    async def _timed(self, call: Call, ticket: Ticket, deadline: Deadline) -> Completion:
+        """Ask once; the server may be silent for so long, counted from the request's turn."""
+        attempt = self._retry.attempt_timeout_seconds
+        seconds = min(attempt, deadline.left)
+        silence = Silence(
+            lambda: min(attempt, deadline.left), lambda: self._gate.left(ticket, seconds)
+        )
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(seconds) as timeout:
-                completion = await self.provider.complete(call)
+            async with silence:
+                stated = LISTENER.set(lambda headers: self._gate.told(ticket, headers))
+                try:
+                    completion = await self._providers[ticket.lane].complete(call)
+                finally:
+                    LISTENER.reset(stated)
         except TimeoutError:
-            if not timeout.expired():
+            if not silence.is_exceeded:
                 raise
-            raise ProviderError(
-                f"{call.request.model.model_id}: no answer within {seconds:g} s",
+            raise NoAnswerError(
+                f"{call.request.model.model_id}: {_missing(silence, deadline)}",
                 retryable=True,
                 may_be_charged=True,
             ) from None
@@ -202,6 +286,15 @@ class Endpoint:
             self._answers += 1
             share = max(_SHARE_OF_THE_LATEST, 1 / self._answers)
             self._output_tokens += share * (tokens - self._output_tokens)
+
+
+def _missing(silence: Silence, deadline: Deadline) -> str:
+    """Return what did not come in time."""
+    if not silence.was_broken:
+        return f"no answer within {silence.seconds:g} s"
+    if deadline.left <= 0:
+        return f"no end of the answer within {deadline.seconds:g} s (deadline_seconds)"
+    return f"a part of an answer, and then nothing for {silence.seconds:g} s"
 
 
 def _storable(completion: Completion) -> Completion:

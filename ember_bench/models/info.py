@@ -117,14 +117,19 @@ class ModelInfo(BaseModel):
         transport: `direct` speaks the provider's wire format over pooled connections, `sdk` goes
             through its SDK, which costs ten times the CPU; the answers are the same. None takes
             `direct` where the model, or the environment, names a server, else `sdk`.
+        stream: Whether answers come as streams, for which `attempt_timeout_seconds` limits the
+            silence and not the whole. None has those that may take long come so, from servers
+            that can.
         max_concurrency: Most requests in flight at once from one process.
-        attempt_timeout_seconds: How long one request may take; by default as `RetryPolicy` says.
+        attempt_timeout_seconds: How long one request may take, or nothing may arrive of a stream;
+            by default as `RetryPolicy` says.
         deadline_seconds: How long a call may take, with all its requests and the waits between
             them; by default as `RetryPolicy` says.
         unsupported_parameters: What the model does not take, though its provider's API has a place
             for it (`FEATURES`); asking for it is an error before anything is sent.
         options: What else the provider needs to know, such as a simulated model's skill.
-        api_key: The key for this model; else the provider's, else the environment's.
+        api_key: The key for this model, or several, to which requests are spread; else the
+            provider's, else the environment's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -140,12 +145,13 @@ class ModelInfo(BaseModel):
     mode: Literal["standard", "batch"] = "standard"
     batch_discount: float = Field(default=0.5, ge=0, le=1)
     transport: Literal["direct", "sdk"] | None = None
+    stream: bool | None = None
     max_concurrency: int = Field(default=100, gt=0)
     attempt_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     deadline_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     unsupported_parameters: tuple[Feature, ...] = ()
     options: dict[str, Any] = Field(default_factory=dict)
-    api_key: SecretStr | None = None
+    api_key: SecretStr | tuple[SecretStr, ...] | None = None
 
     @field_validator("model_id")
     @classmethod
@@ -163,10 +169,22 @@ class ModelInfo(BaseModel):
                 raise ValueError(f"unknown parameter {name!r}{did_you_mean(str(name), FEATURES)}")
         return value
 
+    @field_validator("api_key", mode="before")
+    @classmethod
+    def _is_key_or_keys(cls, value: Any) -> Any:
+        keys = value if isinstance(value, list | tuple) else (value or "",)
+        if not keys or not all(isinstance(key, SecretStr | str) for key in keys):
+            raise ValueError("expected a key, or a list of keys")
+        return value
+
     @field_validator("api_key")
     @classmethod
-    def _is_remembered(cls, value: SecretStr | None) -> SecretStr | str | None:
-        return _remembered(value)
+    def _is_remembered(
+        cls, value: SecretStr | tuple[SecretStr, ...] | None
+    ) -> SecretStr | tuple[SecretStr, ...] | None:
+        for key in value if isinstance(value, tuple) else (value,):
+            _remembered(key)
+        return value
 
     def __getstate__(self) -> dict[Any, Any]:
         return _without_key(self, super().__getstate__(), "api_key")
@@ -191,8 +209,16 @@ class ModelInfo(BaseModel):
 
     @property
     def key(self) -> SecretStr | None:
-        """The API key to use, where one was given in settings."""
-        return self.api_key or self.provider.default_api_key
+        """The API key to use, where one was given in settings; the first of several."""
+        return next(iter(self.keys), None)
+
+    @property
+    def keys(self) -> tuple[SecretStr, ...]:
+        """The API keys to use, where any were given in settings."""
+        given = self.api_key or self.provider.default_api_key
+        if given is None:
+            return ()
+        return given if isinstance(given, tuple) else (given,)
 
     @cached_property
     def price(self) -> ModelCost | None:
@@ -217,14 +243,15 @@ class ModelInfo(BaseModel):
         """Equal for models that one client may serve: the same in answers, key and limits."""
         limits = (self.max_concurrency, self.rate_limit, self.unsupported_parameters)
         seconds = (self.attempt_timeout_seconds, self.deadline_seconds)
-        return (self.fingerprint, self.key, self.mode, self.transport, *limits, *seconds)
+        carried = (self.mode, self.transport, self.stream)
+        return (self.fingerprint, self.keys, *carried, *limits, *seconds)
 
     @cached_property
     def fingerprint(self) -> str:
         """Changes with everything about the model that can change its answers.
 
-        Price, limits, mode, transport and keys are not part of it: a new price list makes no old
-        answer wrong.
+        Price, limits, mode, transport, streams and keys are not part of it: a new price list makes
+        no old answer wrong.
         """
         content = (
             self.model_id,

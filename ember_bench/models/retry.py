@@ -21,24 +21,39 @@ RATE_LIMITED = 429
 class Deadline:
     """The time limit of a call, from the start of its first request.
 
-    Time in the queue before that does not count.
+    Time in the queue before that does not count, nor does time in which the server answers others.
 
     Args:
         seconds: How long it may take.
         clock: Seconds.
+
+    Attributes:
+        has_begun: Whether its clock runs.
+        failed_at: When the last request failed.
     """
 
-    __slots__ = ("_clock", "_ends", "seconds")
+    __slots__ = ("_clock", "_ends", "failed_at", "has_begun", "seconds")
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self.seconds = seconds
         self._clock = clock
         self._ends = math.inf
+        self.has_begun = False
+        self.failed_at = -math.inf
 
     def begin(self) -> None:
         """Start the clock, if it is not started."""
-        if self._ends == math.inf:
+        if not self.has_begun:
             self._ends = self._clock() + self.seconds
+            self.has_begun = True
+
+    def failed(self) -> None:
+        """Note that a request failed."""
+        self.failed_at = self._clock()
+
+    def excuse(self, seconds: float) -> None:
+        """Give back time that has passed, as it was the turn of others."""
+        self._ends += seconds
 
     @property
     def left(self) -> float:
@@ -50,8 +65,8 @@ class Deadline:
 class RetryPolicy:
     """Exponential back-off with full jitter (Brooker 2015, "Exponential Backoff And Jitter").
 
-    Being told to come later (429) is no failure: such requests are not counted as attempts, and
-    made again until the deadline.
+    Being told to come later (429, or by a server that is busy) is no failure: such requests are not
+    counted as attempts, and made again until the deadline.
 
     Attributes:
         attempts: How often a call may fail.
@@ -107,7 +122,7 @@ class RetryPolicy:
                 if not error.retryable:
                     raise
                 deadline.begin()
-                if error.status == RATE_LIMITED:
+                if error.busy or error.status == RATE_LIMITED:
                     refusals += 1
                 else:
                     failures += 1

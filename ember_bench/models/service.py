@@ -19,13 +19,14 @@ from ember_bench import bridge
 from ember_bench.errors import ConfigError, EmberBenchError
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
-from ember_bench.models.batch.journal import BATCHES, BatchJournal
+from ember_bench.models.batch.journal import BATCHES, BatchJournal, open_journal
 from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Call, Request
 from ember_bench.models.client import Client
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.info import ModelInfo
+from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.retry import RetryPolicy
@@ -189,6 +190,12 @@ class ModelService:
             return self._store.paid(account)
         return self._accounts.paid(account)
 
+    @property
+    def rate_limit_waits(self) -> list[RateLimitWait]:
+        """The models of this loop that answer nothing but "too many requests"."""
+        waits = (client.rate_limit_wait for client in self._open_clients())
+        return [wait for wait in waits if wait is not None]
+
     async def drain(self) -> None:
         """Wait until each request in flight is answered and stored, whoever still wants it."""
         await asyncio.gather(*(client.drain() for client in self._open_clients()))
@@ -294,7 +301,7 @@ class ModelService:
                 "response store on disk to keep them: ModelService(store=...)"
             )
         if self._journal is None:
-            self._journal = BatchJournal(store.path.with_name(BATCHES))
+            self._journal = open_journal(store.path.with_name(BATCHES))
             oldest = time.time() - _RESULTS_SECONDS
             self._journal.tidy(lambda key: store.get(key) is not None, oldest)
         return BatchQueue(api, self._journal, self.retry)
@@ -349,4 +356,5 @@ class ModelService:
             completion.tool_calls,
             completion.logprobs,
             "\n\n".join(filter(None, (completion.thoughts, thought))),
+            completion.first_token_seconds,
         )

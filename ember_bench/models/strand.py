@@ -101,6 +101,7 @@ class TrialContext:
         self.wasted_calls += 1
         self.wasted_usd += usd or 0.0
         self.wasted_unpriced += usd is None
+
     epochs: int = 1
 
 

@@ -203,6 +203,8 @@ class Completion(msgspec.Struct, frozen=True, gc=False):
         thoughts: The model's thoughts, if the API gives them apart from the answer.
         stated_usd: The price that the server itself stated (a gateway's `usage.cost`). It is the
             cost if the price list gives none.
+        first_token_seconds: From the request to the first piece of the answer or of its thoughts;
+            None if it did not come as a stream.
     """
 
     text: str
@@ -214,6 +216,7 @@ class Completion(msgspec.Struct, frozen=True, gc=False):
     logprobs: tuple[TokenLogprob, ...] = ()
     thoughts: str = ""
     stated_usd: float | None = None
+    first_token_seconds: float | None = None
 
 
 class UnusableAnswerError(ProviderError):
@@ -259,6 +262,8 @@ class Response(msgspec.Struct, frozen=True, gc=False):
         logprobs: The answer by token, if it was asked for and the provider gives it.
         thoughts: The model's thoughts: those that the API gives apart from the answer, then those
             that stood between marks in its text.
+        first_token_seconds: From the request to the first piece of the answer or of its thoughts;
+            None if it did not come as a stream.
     """
 
     data: str
@@ -271,6 +276,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     thoughts: str = ""
+    first_token_seconds: float | None = None
 
     def __str__(self) -> str:
         return self.data

@@ -199,7 +199,7 @@ def _of_type(kind: ParameterType, value: Any) -> Any:
             raise ValueError(f"expected {_EXPECTED[kind]}")
         case "float", int() | float():
             found = float(value)
-        case (("texts" | "models"), str()):
+        case "texts", str():
             found = [value]
         case ("int", int()) | ("bool", bool()) | ("str" | "model" | "signature", str()):
             found = value

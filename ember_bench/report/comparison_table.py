@@ -121,8 +121,8 @@ def pair_values(pair: Comparison) -> tuple[str, ...]:
     return (
         percent(pair.cell.accuracy),
         percent(pair.baseline.accuracy),
-        points(pair.difference.value),
-        interval(pair.difference, "points"),
+        "same calls" if pair.same_calls else points(pair.difference.value),
+        "" if pair.same_calls else interval(pair.difference, "points"),
         f"{pair.items:,}",
         f"{pair.wins:,}",
         f"{pair.losses:,}",
@@ -159,6 +159,10 @@ def _notes(pair: Comparison) -> Iterator[str]:
         yield "simulated"
     if pair.cell.oracle:
         yield "bound"
+    if pair.same_calls:
+        yield f"same calls as {one_line(pair.baseline.label)}"
+    elif pair.shared_draws:
+        yield "shared draws"
     for side in (pair.cell, pair.baseline):
         which = "" if side is pair.cell else "baseline: "
         if side.scheduled is not None and side.items < side.scheduled:
@@ -210,9 +214,12 @@ def captions(table: ComparisonTable) -> Iterator[str]:
     tests = dict.fromkeys(pair.test for pair in table.pairs)
     names = {"mcnemar": "exact McNemar", "sign-flip": "sign-flip permutation"}
     bounds = sum(pair.cell.oracle for pair in table.pairs)
-    family = count(len(table.pairs) - bounds, "comparison")
-    if bounds:
-        family += f" ({count(bounds, 'bound')} left out)"
+    same = sum(pair.same_calls and not pair.cell.oracle for pair in table.pairs)
+    left_out = [count(bounds, "bound")] if bounds else []
+    left_out += [f"{count(same, 'cell')} with the baseline's own calls"] if same else []
+    family = count(len(table.pairs) - bounds - same, "comparison")
+    if left_out:
+        family += f" ({' and '.join(left_out)} left out)"
     yield (
         "Difference: accuracy minus the baseline's in points, with its"
         f" {100 * table.level:g} % interval, on the items that both have; p is two-sided"
@@ -223,6 +230,11 @@ def captions(table: ComparisonTable) -> Iterator[str]:
         "Cost: how many times the baseline's, on the same items. Best: the probability of the"
         " highest accuracy of those that are compared with one baseline, by paired bootstrap."
     )
+    if any(pair.cell.failed or pair.baseline.failed for pair in table.pairs):
+        yield (
+            "Where trials failed, interval and p hold whatever these would have scored: they span"
+            " the worst and the best case."
+        )
     if left := [one_line(names) for names in table.left_out]:
         more = f" and {count(len(left) - 1, 'more pair')}" if len(left) > 1 else ""
         yield f"Left out, as no item is in both: {left[0]}{more}."

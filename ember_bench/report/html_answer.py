@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from ember_bench import stats
 from ember_bench.drawing.number_format import (
     count,
     dollars,
@@ -17,46 +15,15 @@ from ember_bench.drawing.number_format import (
     points,
     times,
 )
+from ember_bench.experiment.results.cells import CellResults
 from ember_bench.experiment.results.summary import (
-    BaselineDifference,
     CellSummary,
     Comparison,
     DatasetSummary,
 )
+from ember_bench.report.html_fronts import front
 
 _NAMED: Final = 6
-
-
-@dataclass(frozen=True)
-class Front:
-    """Which cells of a dataset no other one beats on accuracy without being worse in another way.
-
-    Attributes:
-        on: Names of the cells on it, cheapest (or fastest) first.
-        by: For each dominated cell, the name of one on the front that dominates it.
-    """
-
-    on: Sequence[str]
-    by: Mapping[str, str]
-
-
-def front(cells: Sequence[CellSummary], axis: str) -> Front:
-    """Return the front of the cells with known accuracy and `axis`, oracles left out.
-
-    Args:
-        cells: The cells of one dataset.
-        axis: `cost_per_item` or `latency_seconds`.
-    """
-    known = [(cell, cell.accuracy, getattr(cell, axis)) for cell in cells if not cell.oracle]
-    chosen = [(c, a.value, x.value) for c, a, x in known if a is not None and x is not None]
-    if not chosen:
-        return Front([], {})
-    names = [cell.name for cell, _, _ in chosen]
-    found = stats.pareto_front([a for _, a, _ in chosen], [x for _, _, x in chosen])
-    on = [i for i in range(len(chosen)) if found.on_front[i]]
-    on.sort(key=lambda i: (chosen[i][2], -chosen[i][1]))
-    by = {names[i]: names[others[0]] for i, others in enumerate(found.dominated_by) if others}
-    return Front([names[i] for i in on], by)
 
 
 def answer(
@@ -64,6 +31,7 @@ def answer(
     cells: Sequence[CellSummary],
     compared: Mapping[str, Comparison],
     level: float,
+    results: Mapping[str, CellResults] | None = None,
 ) -> list[str]:
     """Return the results on a dataset in sentences, the most important first.
 
@@ -72,20 +40,22 @@ def answer(
         cells: Its cells, with their comparisons to its baseline.
         compared: The same comparisons by the cell's name, with the ratios of costs.
         level: Level of the intervals; a difference is taken for real if its corrected p is below
-            1 - level.
+            1 - level, whatever failed trials would have scored.
+        results: The trials of the cells by name, for the front; see `front`.
     """
     systems = [cell for cell in cells if not cell.oracle and cell.accuracy is not None]
     if not systems:
-        return [f"{dataset.name}: no trial is done yet."]
+        done = any(not cell.measured for cell in cells)
+        return [f"{dataset.name}: {'all trials failed' if done else 'no trial is done yet'}."]
     return [
-        *_verdict(systems, compared, 1 - level),
-        *_fronts(systems),
+        *_verdict(systems, compared, level),
+        *_fronts(systems, results),
         *_bounds([cell for cell in cells if cell.oracle and cell.accuracy is not None]),
     ]
 
 
 def _verdict(
-    systems: Sequence[CellSummary], compared: Mapping[str, Comparison], alpha: float
+    systems: Sequence[CellSummary], compared: Mapping[str, Comparison], level: float
 ) -> Iterator[str]:
     best = min(systems, key=_rank)
     name = next((c.comparison.baseline for c in systems if c.comparison is not None), None)
@@ -94,10 +64,13 @@ def _verdict(
         yield f"{best.label} is right on {_accuracy(best)}{_cost(best)}."
         return
     against = [(cell, cell.comparison) for cell in systems if cell.comparison is not None]
-    better = [cell for cell, found in against if _is_clear(found, alpha, +1)]
-    worse = [cell for cell, found in against if _is_clear(found, alpha, -1)]
-    if not better:
-        ahead = max(against, key=lambda pair: pair[1].difference.value)[0]
+    other = [pair for pair in against if not pair[1].same_calls]
+    better = [cell for cell, found in other if found.sign > 0 and found.is_clear(level)]
+    worse = [cell for cell, found in other if found.sign < 0 and found.is_clear(level)]
+    if not other:
+        yield f"{baseline.label} is right on {_accuracy(baseline)}{_cost(baseline)}."
+    elif not better:
+        ahead = max(other, key=lambda pair: pair[1].difference.value)[0]
         yield (
             f"No cell is shown to beat {baseline.label} ({_accuracy(baseline)}"
             f"{_cost(baseline)}): {ahead.label} differs {_against(ahead, compared, signed=True)}."
@@ -110,6 +83,8 @@ def _verdict(
             yield f"The cheapest that beats it is {cheapest.label}, {_against(cheapest, compared)}."
     if worse:
         yield f"Worse than {baseline.label}: {_some([cell.label for cell in worse])}."
+    if same := [cell.label for cell, found in against if found.same_calls]:
+        yield f"The same calls as {baseline.label}: {_some(same)}."
 
 
 def _against(cell: CellSummary, compared: Mapping[str, Comparison], *, signed: bool = False) -> str:
@@ -120,13 +95,16 @@ def _against(cell: CellSummary, compared: Mapping[str, Comparison], *, signed: b
     sign = "" if p.startswith("<") else "= "
     size = f"{points(found.difference.value)} points {interval(found.difference, 'points')}"
     said = f"by {size if signed else size.replace('+', '')}, Holm p {sign}{p.replace('<', '< ')}"
+    said += ", on shared draws" if found.shared_draws else ""
     ratio = compared[cell.name].cost_ratio if cell.name in compared else None
     return said if ratio is None else f"{said}, at {times(ratio)} the cost"
 
 
-def _fronts(systems: Sequence[CellSummary]) -> Iterator[str]:
+def _fronts(
+    systems: Sequence[CellSummary], results: Mapping[str, CellResults] | None
+) -> Iterator[str]:
     labels = {cell.name: cell.label for cell in systems}
-    found = front(systems, "cost_per_item")
+    found = front(systems, "cost_per_item", results)
     if len(systems) < 2 or not found.on:
         return
     yield (
@@ -150,10 +128,6 @@ def _dominated(by: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
 def _bounds(oracles: Sequence[CellSummary]) -> Iterator[str]:
     for cell in oracles[:1]:
         yield f"A perfect choice would reach {_accuracy(cell)} ({cell.label}, a bound)."
-
-
-def _is_clear(found: BaselineDifference, alpha: float, sign: int) -> bool:
-    return found.p_holm is not None and found.p_holm < alpha and sign * found.difference.value > 0
 
 
 def _rank(cell: CellSummary) -> tuple[float, float]:

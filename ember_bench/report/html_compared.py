@@ -45,14 +45,17 @@ def _verdict(pair: Comparison, found: ComparisonTable, name: _Namer) -> Html:
     cell, baseline = name(pair.cell), name(pair.baseline)
     size = f"{points(pair.difference.value)} points {interval(pair.difference, 'points')}"
     cost = f", at {times(pair.cost_ratio)} the cost" if pair.cost_ratio else ""
-    if p is None:
+    if pair.same_calls:
+        said = f"{cell} makes the same calls as {baseline}"
+    elif p is None:
         said = f"{cell}, a bound, differs from {baseline} by {size}"
     elif not pair.is_clear(found.level):
         said = f"{cell} is not shown to differ from {baseline}: {size}"
     else:
-        verb = "beats" if pair.difference.value > 0 else "is worse than"
+        verb = "beats" if pair.sign > 0 else "is worse than"
         said = f"{cell} {verb} {baseline}: {size}"
     tested = f", {_CORRECTIONS[found.correction]} p {p_value(p)}" if p is not None else ""
+    tested += ", on shared draws" if pair.shared_draws and not pair.same_calls else ""
     made_up = "Simulated: " if pair.simulated else ""
     sentence = tag("p", f"{made_up}{said}{tested}, on {count(pair.items, 'item')}{cost}.")
     warned = (tag("p", f"Not comparable: {why}.", class_="flag") for why in pair.differing)

@@ -138,7 +138,6 @@ def _members(choices: Sequence[ChoiceSummary]) -> Iterator[list[Content]]:
 def _percent(estimate: Quantity | None) -> Content:
     if estimate is None:
         return UNDEFINED
-    value = percent(estimate.value)
     known = estimate.low is not None and estimate.high is not None
     within = tag("small", f" {interval(estimate, 'percent')}") if known else None
-    return joined(["0.0" if value == "-0.0" else value, within])
+    return joined([percent(estimate.value), within])

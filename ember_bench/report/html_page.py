@@ -17,15 +17,17 @@ from ember_bench.report.html_sections import (
     curves_section,
     differences_section,
 )
-from ember_bench.report.summary_text import captions
+from ember_bench.report.summary_text import captions, problems
 
 _FRONT: Final = (
     "Front: the probability that no other cell is both at least as accurate and as cheap (or as"
-    " fast), by paired bootstrap over items. Dominated: by the values themselves."
+    " fast), by paired bootstrap over the items that finished in every cell, if there are at least"
+    " five. Dominated: by the values on the items that all cells have, whatever failed trials would"
+    " have scored."
 )
 _BEST: Final = (
     "Best: the probability of the highest accuracy of those compared with one baseline, by paired"
-    " bootstrap."
+    " bootstrap over at least five items."
 )
 _COLUMNS: Final = ("item", "cell", "outcome", "answer", "target", "cost")
 _OUTCOMES: Final = ("correct", "partial", "wrong", "unparsed", "error")
@@ -66,9 +68,7 @@ def _header(contents: Contents) -> Iterator[Html]:
     if done < scheduled:
         trials = count(scheduled, "trial")
         yield _flag("Partial", f"{done:,} of {trials} are done; every figure is of those")
-    if failed := summary.failed:
-        scored = "count as wrong" if summary.failures == "wrong" else "are left out"
-        yield _flag("Failures", f"{count(failed, 'trial')} ended in an error and {scored}")
+    yield from (tag("p", problem, class_="flag") for problem in problems(summary))
     facts = [
         count(len(summary.cells), "cell"),
         count(done, "trial"),
@@ -88,7 +88,9 @@ def _answers(contents: Contents) -> Iterator[Html]:
     summary = contents.summary
     several = len(summary.datasets) > 1
     for dataset in summary.datasets:
-        said = answer(dataset, contents.of(dataset), contents.compared, summary.level)
+        said = answer(
+            dataset, contents.of(dataset), contents.compared, summary.level, contents.results
+        )
         title = f"On {dataset.name}" if several else "The answer"
         simulated = "Simulated: " if contents.simulated(dataset) else ""
         first = tag("p", simulated, said[0], class_="verdict")

@@ -26,20 +26,24 @@ from ember_bench.drawing.number_format import (
     interval,
     p_value,
     percent,
-    points,
     share,
     times,
 )
 from ember_bench.experiment.results.cells import CellResults, IntArray
-from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Quantity
-from ember_bench.report.html_answer import front
+from ember_bench.experiment.results.summary import (
+    CellSummary,
+    Comparison,
+    DatasetSummary,
+    Quantity,
+)
+from ember_bench.report.comparison_table import pair_values
 from ember_bench.report.html_contents import Contents
-from ember_bench.report.html_fronts import Axis, front_probabilities
+from ember_bench.report.html_fronts import Axis, front, front_probabilities
 from ember_bench.report.summary_text import sections
 
 _CURVES: Final = (
     "Dots are cells that were run. Broken lines are expected from stored draws: over all choices of"
-    " k of them, voted on, or the best taken."
+    " k of them, voted on, or the best taken; shades are their intervals, for other items."
 )
 _LEAST_DRAWS: Final = 3
 _SHADES: Final = 10
@@ -54,7 +58,7 @@ def cells_section(contents: Contents, dataset: DatasetSummary) -> Html:
     cells = contents.of(dataset)
     charts = [_front_chart(contents, dataset, *axis) for axis in _AXES]
     on = front_probabilities(contents, dataset)
-    dominated = front(cells, "cost_per_item").by
+    dominated = front(cells, "cost_per_item", contents.results).by
     labels = {cell.name: cell.label for cell in cells}
     (section,) = sections(msgspec.structs.replace(contents.summary, datasets=[dataset]))
     names = [entry.heading for entry in section.rows[0].entries]
@@ -88,7 +92,6 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
         return Html("")
     found = [(pair, comparison) for pair in pairs
              if (comparison := cells[pair.cell.cell].comparison) is not None]  # fmt: skip
-    alpha = 1 - contents.summary.level
     title = f"{pairs[0].baseline.label}{contents.simulated(dataset)}"
     chart = differences(
         [
@@ -96,7 +99,7 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
                 pair.cell.label,
                 contents.colour(cells[pair.cell.cell].architecture),
                 pair.difference,
-                hollow=own.p_holm is None or own.p_holm >= alpha,
+                hollow=not own.is_clear(contents.summary.level),
             )
             for pair, own in found
         ],
@@ -104,9 +107,8 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
     )
     rows = [
         [
-            _named(contents, cells[pair.cell.cell], ()),
-            points(pair.difference.value),
-            interval(pair.difference, "points"),
+            _named(contents, cells[pair.cell.cell], _calls_noted(pair)),
+            *pair_values(pair)[2:4],
             f"{pair.items:,}",
             _flips(contents, pair.cell.cell, "won", pair.wins),
             _flips(contents, pair.cell.cell, "lost", pair.losses),
@@ -123,7 +125,8 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
         [
             tag("h3", f"Against {title}"),
             tag("p", "Paired on the items that both have. A hollow dot is not clear of chance after"
-                " Holm's correction.", class_="facts"),
+                " Holm's correction, or not whatever failed trials would have scored.",
+                class_="facts"),
             chart,
             table(headings, rows, caption=f"Differences to {title}"),
         ]
@@ -173,11 +176,17 @@ def categories_section(contents: Contents, dataset: DatasetSummary) -> Html:
     return joined([tag("h3", title), table(headings, rows, caption=caption)])
 
 
+def _calls_noted(pair: Comparison) -> list[str]:
+    if pair.same_calls:
+        return [f"same calls as {pair.baseline.label}"]
+    return ["shared draws"] if pair.shared_draws else []
+
+
 def _front_chart(
     contents: Contents, dataset: DatasetSummary, axis: Axis, x_label: str, title: str
 ) -> Html:
     cells = contents.of(dataset)
-    on = set(front(cells, axis).on)
+    on = set(front(cells, axis, contents.results).on)
     known = [
         (cell, cell.accuracy, x)
         for cell in cells
@@ -271,12 +280,16 @@ def _by_epochs(contents: Contents, dataset: DatasetSummary) -> Iterator[Curve]:
         items = np.flatnonzero(data.epochs == epochs)
         if cell.oracle or cell.calls != done or not items.size or cell.outcomes["error"]:
             continue
-        drawn, whole = _draws(contents.results[cell.name], items)
-        found = stats.vote_curve(drawn, whole, level=contents.summary.level)
+        result = contents.results[cell.name]
+        drawn, whole = _draws(result, items)
+        clusters = result.items.clusters(items)
+        found = stats.vote_curve(drawn, whole, clusters=clusters, level=contents.summary.level)
         if found is not None:
             values = [
-                (k, Quantity(value, None, None, "exact"))
-                for k, value in zip(found.k.tolist(), found.vote.tolist(), strict=True)
+                (k, Quantity.with_interval(value, bounds, "wilson"))
+                for k, value, bounds in zip(
+                    found.k.tolist(), found.vote.tolist(), found.vote_intervals, strict=True
+                )
             ]
             colour = contents.colour(cell.architecture)
             yield Curve(f"vote over k epochs of {cell.label}", colour, values, "expected")

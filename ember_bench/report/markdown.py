@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ember_bench.drawing.text import escape_markdown
 from ember_bench.experiment.results.summary import ExperimentSummary
-from ember_bench.report.summary_text import Row, Section, captions, sections, status
+from ember_bench.report.summary_text import Row, Section, captions, problems, sections, status
 
 
 def markdown(summary: ExperimentSummary) -> str:
@@ -13,7 +13,8 @@ def markdown(summary: ExperimentSummary) -> str:
     if summary.simulated:
         title += " (simulated)"
     state = "" if summary.run.status == "complete" else "Unfinished: "
-    parts = [title, state + escape_markdown(status(summary)) + "."]
+    parts = [title, *(f"**{escape_markdown(problem)}**" for problem in problems(summary))]
+    parts.append(state + escape_markdown(status(summary)) + ".")
     for section in sections(summary):
         parts += _section(section)
     parts.append("\n".join(f"- {escape_markdown(line)}" for line in captions(summary)))

@@ -1,7 +1,8 @@
 """The table of cells in the terminal.
 
-It has as many lines for a cell as the terminal's width asks for: one; two, with intervals below
-their values; or three, with the cell's name above them.
+The width of the terminal decides on the lines of a cell: one; two, with intervals below their
+values; or four, with the cost per correct answer below the cost per item. Without room beside them
+the cell's name stands above.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from rich.text import Text
 from ember_bench.drawing.text import one_line, width
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.report.layout import Block, Line, flat, named
-from ember_bench.report.summary_text import Section, captions, sections, status
+from ember_bench.report.summary_text import Section, captions, problems, sections, status
 
 _LONGEST_LINE: Final = 100
 
@@ -27,6 +28,9 @@ def table(summary: ExperimentSummary, columns: int | None) -> Text:
         columns: The terminal's width; None without a terminal, and then nothing is wrapped.
     """
     text = Text()
+    room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
+    for problem in problems(summary):
+        text.append(textwrap.fill(one_line(problem), room) + "\n", style="bold")
     for section in sections(summary):
         text.append(one_line(section.title) + "\n", style="bold")
         heading, *rows = _layout(section, columns)
@@ -34,7 +38,6 @@ def table(summary: ExperimentSummary, columns: int | None) -> Text:
         text.append("\n".join(rows) + "\n")
         text.append("".join(f"{one_line(footer)}\n" for footer in section.footers))
         text.append("\n")
-    room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
     for caption in captions(summary):
         text.append(textwrap.fill(caption, room, subsequent_indent="  ") + "\n", style="dim")
     state = "" if summary.run.status == "complete" else " (unfinished)"
@@ -50,16 +53,35 @@ def _layout(section: Section, columns: int | None) -> list[str]:
     lines = flat([[*name, *line] for name, line in zip(names, values, strict=True)], left=2)
     if columns is None or max(map(width, lines)) <= columns:
         return lines
-    blocks = [_stacked(values[0], ", "), *(_stacked(line, " p ") for line in values[1:])]
-    return named(names, blocks, columns)
+    for stacked in (_stacked, _tall):
+        blocks = [stacked(values[0], ", "), *(stacked(line, " p ") for line in values[1:])]
+        lines = named(names, blocks, columns)
+        if max(map(width, "\n".join(lines).splitlines())) <= columns:
+            break
+    return lines
 
 
 def _stacked(values: Line, between: str) -> Block:
     """Put intervals below their values, and the p-value beside its difference."""
-    accuracy, low_high, cost, cost_low_high, latency, p95, spend, made, shared, *rest = values
-    difference, difference_low_high, p = rest
-    compared = f"{difference}{between}{p.removeprefix('Holm ')}" if p else difference
+    accuracy, low_high, cost, cost_low_high, correct, correct_low_high, *rest = values
+    latency, p95, spend, made, shared, difference, difference_low_high, p = rest
     return [
-        [accuracy, cost, latency, spend, made, compared],
-        [low_high, cost_low_high, p95, "", shared, difference_low_high],
+        [accuracy, cost, correct, latency, spend, made, _with_p(difference, p, between)],
+        [low_high, cost_low_high, correct_low_high, p95, "", shared, difference_low_high],
     ]
+
+
+def _tall(values: Line, between: str) -> Block:
+    """Put also the cost per correct answer below the cost per item."""
+    accuracy, low_high, cost, cost_low_high, correct, correct_low_high, *rest = values
+    latency, p95, spend, made, shared, difference, difference_low_high, p = rest
+    return [
+        [accuracy, cost, latency, spend, made, _with_p(difference, p, between)],
+        [low_high, cost_low_high, p95, "", shared, difference_low_high],
+        ["", correct, "", "", "", ""],
+        ["", correct_low_high, "", "", "", ""],
+    ]
+
+
+def _with_p(difference: str, p: str, between: str) -> str:
+    return f"{difference}{between}{p.removeprefix('Holm ')}" if p else difference

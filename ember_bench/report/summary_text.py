@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,6 +78,26 @@ def sections(summary: ExperimentSummary) -> list[Section]:
     return found
 
 
+def problems(summary: ExperimentSummary) -> list[str]:
+    """Return what is to be read before any figure: what was not measured, and why trials failed."""
+    lines = []
+    if broken := [cell.label for cell in summary.cells if not cell.measured]:
+        lines.append(f"Not measured, as all trials failed: {'; '.join(broken)}.")
+    if guessed := [cell.label for cell in summary.cells if cell.never_stated]:
+        lines.append(
+            "No answer was stated as its format wants, so all were guessed at:"
+            f" {'; '.join(guessed)}. Look at some responses before the accuracy."
+        )
+    if failed := summary.failed:
+        scored = "count as wrong" if summary.failures == "wrong" else "are left out"
+        # Labels and messages may have commas of their own.
+        why = "; ".join(
+            f"{reason.trials:,} x {reason.message}" for reason in summary.failure_reasons
+        )
+        lines.append(f"{count(failed, 'trial')} failed and {scored}" + (f": {why}" if why else "."))
+    return lines
+
+
 def captions(summary: ExperimentSummary) -> list[str]:
     """Return the sentences that one needs to read the tables."""
     level = f"{100 * summary.level:g} %"
@@ -94,8 +114,13 @@ def captions(summary: ExperimentSummary) -> list[str]:
             " that were made; a call that two cells share is paid once."
         ),
         (
+            "Cost per correct: all costs, those of wrong answers too, for each right answer"
+            f"{_methods(c.cost_per_correct for c in cells)}."
+        ),
+        (
             "Latency: the critical path over the durations of a trial's calls, mean and 95th"
-            " percentile. It is not the wall time of the run."
+            f" percentile ({UNDEFINED} if there are too few trials for its {level} interval). It"
+            " depends on the load of the run, and is not its wall time."
         ),
     ]
     if len(dates := summary.price_dates) > 1:
@@ -103,20 +128,13 @@ def captions(summary: ExperimentSummary) -> list[str]:
             f"Prices: of {len(dates)} dates, {dates[0]} to {dates[-1]}; a call keeps the cost that"
             " it had when it was made, so costs of different dates are not strictly comparable."
         )
-    family = sum(c.comparison is not None and c.comparison.p_holm is not None for c in cells)
-    bounds = sum(c.comparison is not None and c.oracle for c in cells)
-    if family or bounds:
-        left_out = f" ({count(bounds, 'bound')} left out)" if bounds else ""
-        lines.append(
-            "Difference: accuracy minus the baseline's in points, paired on the items that both"
-            f" have; p is two-sided with Holm's correction over {count(family, 'comparison')}"
-            f"{left_out}."
-        )
+    lines += _about_differences(cells)
     if any(c.outcomes.get("error") for c in cells):
         scored = "count as wrong" if summary.failures == "wrong" else "are left out"
         lines.append(
             f"Failed trials {scored}; beside their number stands the accuracy if all of them were"
-            " wrong, and if all were right."
+            " wrong, and if all were right. Intervals and p of differences hold in the worst and in"
+            " the best case."
         )
     if any(c.pass_at_k for c in cells):
         lines.append(
@@ -132,6 +150,28 @@ def captions(summary: ExperimentSummary) -> list[str]:
             f"{UNDEFINED} is undefined, or unknown where a price or the tokens of an answer are."
         )
     return lines
+
+
+def _about_differences(cells: Sequence[CellSummary]) -> Iterator[str]:
+    """Yield the captions of the differences to the baseline."""
+    compared = [(c, c.comparison) for c in cells if c.comparison is not None]
+    if not compared:
+        return
+    family = sum(found.p_holm is not None for _, found in compared)
+    bounds = sum(cell.oracle for cell, _ in compared)
+    same = sum(found.same_calls for cell, found in compared if not cell.oracle)
+    left_out = [count(bounds, "bound")] if bounds else []
+    left_out += [f"{count(same, 'cell')} with the baseline's own calls"] if same else []
+    yield (
+        "Difference: accuracy minus the baseline's in points, paired on the items that both"
+        f" have; p is two-sided with Holm's correction over {count(family, 'comparison')}"
+        + (f" ({' and '.join(left_out)} left out)." if left_out else ".")
+    )
+    if any(found.shared_draws and not found.same_calls for _, found in compared):
+        yield (
+            "Shared draws: the cell uses calls of the baseline, so that chance in them cancels; the"
+            " difference is between choices made of the same answers."
+        )
 
 
 def status(summary: ExperimentSummary) -> str:
@@ -150,32 +190,61 @@ def status(summary: ExperimentSummary) -> str:
 
 def _row(cell: CellSummary, summary: ExperimentSummary, *, is_baseline: bool) -> Row:
     level = f"[{100 * summary.level:g} %]"
-    comparison = cell.comparison
-    difference = comparison.difference if comparison else None
-    latency = cell.latency_seconds.value if cell.latency_seconds else None
-    shown = "baseline" if is_baseline else UNDEFINED
+    difference, low_high, p_value = _compared(cell, is_baseline=is_baseline)
     entries = (
-        Entry("accuracy", percent(cell.accuracy.value if cell.accuracy else None)),
+        Entry("accuracy", percent(_value(cell.accuracy))),
         Entry(level, interval(cell.accuracy, "percent")),
-        Entry("cost/item", dollars(cell.cost_per_item.value if cell.cost_per_item else None)),
+        Entry("cost/item", dollars(_value(cell.cost_per_item))),
         Entry(level, interval(cell.cost_per_item, "dollars")),
-        Entry("latency s", number_format.seconds(latency)),
-        Entry("p95 s", number_format.seconds(cell.latency_p95)),
+        Entry("cost/correct", dollars(_value(cell.cost_per_correct))),
+        Entry(level, interval(cell.cost_per_correct, "dollars")),
+        Entry("latency s", number_format.seconds(_value(cell.latency_seconds))),
+        Entry("p95 s", number_format.seconds(_bounded(cell.latency_p95))),
         Entry("spend", dollars(cell.spend_usd)),
         Entry("calls made", f"{cell.calls_made:,}"),
         Entry("shared", f"{cell.calls_shared:,}"),
-        Entry("difference", number_format.points(difference.value) if difference else shown),
-        Entry(level, interval(difference, "points") if difference else ""),
-        Entry("Holm p", number_format.p_value(comparison.p_holm) if comparison else ""),
+        Entry("difference", difference),
+        Entry(level, low_high),
+        Entry("Holm p", p_value),
     )
     return Row(cell.label, tuple(_notes(cell, summary)), entries)
 
 
+def _compared(cell: CellSummary, *, is_baseline: bool) -> tuple[str, str, str]:
+    """Return the difference to the baseline, its interval and its corrected p-value."""
+    found = cell.comparison
+    if found is None:
+        return "baseline" if is_baseline else UNDEFINED, "", ""
+    if found.same_calls:
+        return "same calls", "", ""
+    return (
+        number_format.points(found.difference.value),
+        interval(found.difference, "points"),
+        number_format.p_value(found.p_holm),
+    )
+
+
+def _value(estimate: Quantity | None) -> float | None:
+    return None if estimate is None else estimate.value
+
+
+def _bounded(estimate: Quantity | None) -> float | None:
+    """Return the value of an estimate that has an interval."""
+    known = estimate is not None and estimate.low is not None and estimate.high is not None
+    return estimate.value if estimate is not None and known else None
+
+
 def _notes(cell: CellSummary, summary: ExperimentSummary) -> Iterator[str]:
+    if not cell.measured:
+        yield "not measured"
     if cell.simulated:
         yield "simulated"
     if cell.oracle:
         yield "bound"
+    if (found := cell.comparison) is not None and found.same_calls:
+        yield f"same calls as {_label(found.baseline, summary)}"
+    elif found is not None and found.shared_draws:
+        yield "shared draws"
     items = next(d.items for d in summary.datasets if d.name == cell.dataset)
     if cell.items < items:
         yield f"{cell.items:,} of {count(items, 'item')}"
@@ -188,8 +257,15 @@ def _notes(cell: CellSummary, summary: ExperimentSummary) -> Iterator[str]:
         )
     if cell.unpriced and not cell.replayed:
         yield f"cost unknown in {count(cell.unpriced, 'trial')}"
+    if cell.never_stated:
+        yield "no answer stated"
     if unparsed := cell.outcomes.get("unparsed", 0):
         yield f"{unparsed:,} unparsed"
+
+
+def _label(name: str, summary: ExperimentSummary) -> str:
+    """Return the label of a cell, by its name; the name if it is not shown."""
+    return next((cell.label for cell in summary.cells if cell.name == name), name)
 
 
 def _spend(summary: ExperimentSummary) -> str:

@@ -178,6 +178,7 @@ def _cell_record(cell: CellSummary, parameters: Mapping[str, None]) -> Record:
         "simulated": ("flag", cell.simulated),
         "oracle": ("flag", cell.oracle),
         "replayed": ("flag", cell.replayed),
+        "measured": ("flag", cell.measured),
         "scheduled": ("integer", cell.scheduled),
         "items": ("integer", cell.items),
         **{name: ("integer", cell.outcomes[name]) for name in OUTCOMES},
@@ -187,8 +188,8 @@ def _cell_record(cell: CellSummary, parameters: Mapping[str, None]) -> Record:
         **_estimate("cost_usd_per_item", cell.cost_per_item),
         **_estimate("cost_usd_per_correct", cell.cost_per_correct),
         **_estimate("latency_seconds", cell.latency_seconds),
-        "latency_seconds_p50": ("number", cell.latency_p50),
-        "latency_seconds_p95": ("number", cell.latency_p95),
+        **_estimate("latency_seconds_p50", cell.latency_p50),
+        **_estimate("latency_seconds_p95", cell.latency_p95),
         "calls_used": ("integer", cell.calls),
         "calls_made": ("integer", cell.calls_made),
         "input_tokens": ("integer", cell.input_tokens),
@@ -201,6 +202,9 @@ def _cell_record(cell: CellSummary, parameters: Mapping[str, None]) -> Record:
         "p_value": ("number", compared.p_value if compared else None),
         "p_holm": ("number", compared.p_holm if compared else None),
         "test": ("text", compared.test if compared else None),
+        "sign": ("integer", compared.sign if compared else None),
+        "shared_draws": ("flag", compared.shared_draws if compared else None),
+        "same_calls": ("flag", compared.same_calls if compared else None),
     }
 
 

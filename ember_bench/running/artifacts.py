@@ -1,10 +1,12 @@
-"""The report and the traced trials that a run logs to MLflow beside its numbers."""
+"""The report, the traced trials and the tables that a run logs to MLflow beside its numbers."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.trial_store import TrialStore
@@ -14,7 +16,23 @@ from ember_bench.report.html_report import html_report
 from ember_bench.tracking.messages import TracedTrial
 from ember_bench.tracking.sample import sample_trials
 
+if TYPE_CHECKING:
+    from ember_bench.tracking import TrialBatch
+
 REPORT: Final = "report.html"
+_BATCH: Final = 5_000
+_COLUMNS: Final = {
+    "outcome": "outcome",
+    "score": "score",
+    "answer": "answer",
+    "explanation": "explanation",
+    "error": "error",
+    "cost_usd": "cost_usd",
+    "latency_seconds": "latency_seconds",
+    "calls": "calls_used",
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+}
 
 
 def write_report(store: TrialStore, responses: Path, folder: Path) -> list[Path]:
@@ -37,3 +55,22 @@ def sampled(
     if not count:
         return []
     return asyncio.run(sample_trials(experiment, store, ResponseStore(responses), count))
+
+
+def trial_batches(store: TrialStore, name: str) -> Iterator[TrialBatch]:
+    """Yield the trials of a cell by column, as MLflow's tables have them."""
+    asked = store.description
+    index = asked.places[name]
+    items = asked.items[asked.cells[index].dataset]
+    rows = iter(store.columns(index, list(_COLUMNS.values())))
+    while batch := list(islice(rows, _BATCH)):
+        numbers, epoch, *rest = zip(*batch, strict=True)
+        about = [items[number] for number in numbers]
+        yield {
+            "item": [item.id for item in about],
+            "epoch": epoch,
+            **dict(zip(_COLUMNS, rest, strict=True)),
+            "target": [item.target for item in about],
+            "item_digest": [item.digest for item in about],
+            "cluster": [item.cluster for item in about],
+        }

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -31,35 +30,21 @@ from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
 from ember_bench.experiment.trial_store import TrialStore
 from ember_bench.files import write
+from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
 from ember_bench.models.store.salvage import open_response_store
 from ember_bench.registry import Cards, default_roots
 from ember_bench.report import markdown
-from ember_bench.running.artifacts import sampled, write_report
+from ember_bench.running.artifacts import sampled, trial_batches, write_report
 from ember_bench.running.interpreter import tuned
 from ember_bench.running.places import RESPONSES, SUMMARY
 from ember_bench.running.run_log import run_log
+from ember_bench.running.waits import told_of_waits
 from ember_bench.tracking import Curves, Logged, Tracker, TrackingError, is_logged, unfinished
-from ember_bench.tracking.uris import unusable
-
-if TYPE_CHECKING:
-    from ember_bench.tracking import TrialBatch
+from ember_bench.tracking.uris import default_uri, sqlite_path, unusable
 
 _LOGGED: Final = "mlflow"
-_BATCH: Final = 5_000
-_COLUMNS: Final = {
-    "outcome": "outcome",
-    "score": "score",
-    "answer": "answer",
-    "explanation": "explanation",
-    "error": "error",
-    "cost_usd": "cost_usd",
-    "latency_seconds": "latency_seconds",
-    "calls": "calls_used",
-    "input_tokens": "input_tokens",
-    "output_tokens": "output_tokens",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +105,9 @@ class Listener:
 
     def stopping(self) -> None:
         """No further request is sent; those in flight are finished."""
+
+    def waiting(self, waits: Sequence[RateLimitWait]) -> None:
+        """Models are waited for because of their rate limits; none any more if `waits` is empty."""
 
     def finished(self) -> None:
         """No trial is under way any more."""
@@ -249,8 +237,10 @@ class _Session:
     async def _trials(self, run: Run) -> Progress:
         abandon = True
         try:
+            waits = told_of_waits(self.experiment.service, self.listener.waiting)
             with _signals(run, self.listener), self._interpreter():
-                progress = await run.trials()
+                async with waits:
+                    progress = await run.trials()
                 abandon = False
                 return progress
         finally:
@@ -291,19 +281,23 @@ class _Session:
         results, uri = self.options.results, self.options.tracking_uri
         last = _decoded(store.fact(_LOGGED))
         wanted = self.options.traces
-        if is_logged(summary, last, results=results, tracking_uri=uri, traces=wanted):
+        known = is_logged(summary, last, results=results, tracking_uri=uri, traces=wanted)
+        if known and sqlite_path(uri or default_uri(results)) is not None:
             return last, None
         self.listener.logging()
         try:
+            tracker = tracker or stack.enter_context(self._tracker())
+            if known and last is not None and tracker.has(last):
+                return last, None
             responses = results / RESPONSES
             folder = Path(stack.enter_context(TemporaryDirectory()))
             report = write_report(store, responses, folder)
             traces = sampled(self.experiment, store, responses, wanted)
-            logged = (tracker or stack.enter_context(self._tracker())).log(
+            logged = tracker.log(
                 summary,
                 markdown=text,
                 grid=self.experiment.path,
-                trials=lambda cell: self._batches(store, cell),
+                trials=lambda cell: trial_batches(store, cell),
                 files=[self.folder / SUMMARY, self.folder / "summary.md", *report],
                 price_date=self._price_date(),
                 traces=traces,
@@ -314,24 +308,6 @@ class _Session:
             return None, "the results are not in MLflow: stopped before they were"
         store.note(_LOGGED, msgspec.json.encode(logged).decode())
         return logged, None
-
-    def _batches(self, store: TrialStore, name: str) -> Iterator[TrialBatch]:
-        """Yield the trials of a cell by column, as MLflow's tables have them."""
-        asked = store.description
-        index = asked.places[name]
-        items = asked.items[asked.cells[index].dataset]
-        rows = iter(store.columns(index, list(_COLUMNS.values())))
-        while batch := list(islice(rows, _BATCH)):
-            numbers, epoch, *rest = zip(*batch, strict=True)
-            about = [items[number] for number in numbers]
-            yield {
-                "item": [item.id for item in about],
-                "epoch": epoch,
-                **dict(zip(_COLUMNS, rest, strict=True)),
-                "target": [item.target for item in about],
-                "item_digest": [item.digest for item in about],
-                "cluster": [item.cluster for item in about],
-            }
 
     def _price_date(self) -> str | None:
         """Return the day of the oldest price."""

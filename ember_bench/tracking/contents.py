@@ -119,4 +119,6 @@ def cell_digest(cell: CellSummary, summary: ExperimentSummary) -> str:
 
 
 def _hash(value: Any) -> str:
-    return hashlib.sha256(_json.encode(value)).hexdigest()[:32]
+    # Numbers as keys, as those of pass@k, can only be sorted as texts.
+    plain = msgspec.to_builtins(value, str_keys=True)
+    return hashlib.sha256(_json.encode(plain)).hexdigest()[:32]

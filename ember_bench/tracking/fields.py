@@ -24,6 +24,8 @@ from ember_bench.experiment.results.summary import (
 EXPERIMENT_TAG: Final = "ember_bench.experiment"
 CELL_TAG: Final = "ember_bench.cell"
 LOGGED_TAG: Final = "ember_bench.logged"
+MEASURED_TAG: Final = "measured"
+"""`false` for a cell whose trials all failed."""
 NOTE_TAG: Final = "mlflow.note.content"
 TABLE_NAME: Final = "trials.json"
 
@@ -38,7 +40,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
 _TITLE = re.compile(r"\A# [^\n]*\n+")
 _GROUPS: Final = frozenset({
     "accuracy", "by_category", "calls", "cells", "cost_usd", "items", "latency_seconds",
-    "outcomes", "spend_usd", "tokens", "trials", "vs_baseline", "wall_seconds",
+    "outcomes", "pass_at_k", "spend_usd", "tokens", "trials", "vs_baseline", "wall_seconds",
 })  # fmt: skip
 
 
@@ -107,8 +109,8 @@ def cell_metrics(cell: CellSummary, level: float) -> dict[str, float]:
     _put_estimate(found, "cost_usd/per_item", cell.cost_per_item, level)
     _put_estimate(found, "cost_usd/per_correct", cell.cost_per_correct, level)
     _put_estimate(found, "latency_seconds/mean", cell.latency_seconds, level)
-    _put(found, "latency_seconds/p50", cell.latency_p50)
-    _put(found, "latency_seconds/p95", cell.latency_p95)
+    _put_estimate(found, "latency_seconds/p50", cell.latency_p50, level)
+    _put_estimate(found, "latency_seconds/p95", cell.latency_p95, level)
     found |= {
         "calls/used": cell.calls,
         "calls/made": cell.calls_made,
@@ -122,6 +124,8 @@ def cell_metrics(cell: CellSummary, level: float) -> dict[str, float]:
     found |= {f"outcomes/{key}": cell.outcomes[name] for name, key in keys(cell.outcomes).items()}
     if cell.comparison is not None:
         found |= _comparison_metrics(cell.comparison, level)
+    for k, estimate in cell.pass_at_k.items():
+        _put_estimate(found, f"pass_at_k/{k}", estimate, level)
     for name, key in keys(cell.categories).items():
         _put_estimate(found, f"by_category/{key}", cell.categories[name], level)
     return found
@@ -219,6 +223,7 @@ def cell_tags(
     partial = cell.outcomes.get("skipped", 0) > 0
     return {
         # MLflow shows them in this order: the most useful come first.
+        **({} if cell.measured else {MEASURED_TAG: _flag(False)}),
         "simulated": _flag(cell.simulated),
         "oracle": _flag(cell.oracle),
         "partial": _flag(partial),
@@ -263,12 +268,19 @@ def note(markdown: str) -> str:
 
 def _cell_note(cell: CellSummary) -> str:
     lines = [f"**{escaped_markdown(cell.label)}** on {escaped_markdown(cell.dataset)}"]
+    if not cell.measured:
+        lines.insert(0, "Not measured: all of its trials failed.")
     if cell.simulated:
         lines.append("Simulated: its answers were made up by a simulated model.")
     if cell.oracle:
         lines.append("Oracle: it looks at the target, so it is a bound and not a system.")
     if cell.comparison is not None:
-        lines.append(f"Baseline: {escaped_markdown(cell.comparison.baseline)}")
+        baseline = escaped_markdown(cell.comparison.baseline)
+        if cell.comparison.same_calls:
+            lines.append(f"Same calls as {baseline}: there is no difference to test.")
+        else:
+            shared = ", on shared draws" if cell.comparison.shared_draws else ""
+            lines.append(f"Baseline: {baseline}{shared}")
     lines.append("Trials, item by item: artifacts `trials.json` (for a look) and `trials.parquet`.")
     return "\n\n".join(lines)
 

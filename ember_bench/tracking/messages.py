@@ -144,7 +144,13 @@ class End(msgspec.Struct, frozen=True, tag=True):
     """The requested cell has no more trials."""
 
 
-Request = Open | Begin | Follow | Log | Rows | End
+class Check(msgspec.Struct, frozen=True, tag=True):
+    """Say whether runs are still there, and were not deleted in MLflow."""
+
+    runs: list[str]
+
+
+Request = Open | Begin | Follow | Log | Rows | End | Check
 
 
 class Opened(msgspec.Struct, frozen=True, tag=True):
@@ -193,7 +199,13 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
-Reply = Opened | Followed | Wanted | Logged | Failed
+class Checked(msgspec.Struct, frozen=True, tag=True):
+    """Whether all of the runs are there."""
+
+    there: bool
+
+
+Reply = Opened | Followed | Wanted | Logged | Failed | Checked
 
 to_json = msgspec.json.Encoder().encode
 to_request = msgspec.json.Decoder(Request).decode

@@ -20,7 +20,7 @@ from ember_bench.experiment.results.comparison import Group
 from ember_bench.experiment.results.items import AskedItem, AskedItems
 from ember_bench.experiment.results.summary import OUTCOMES, DatasetSummary
 from ember_bench.secrets import redacted
-from ember_bench.tracking.fields import CELL_TAG, EXPERIMENT_TAG
+from ember_bench.tracking.fields import CELL_TAG, EXPERIMENT_TAG, MEASURED_TAG
 from ember_bench.tracking.messages import TrackingError
 from ember_bench.tracking.tables import PARQUET_NAME
 from ember_bench.tracking.tracker import ENVIRONMENT
@@ -225,7 +225,8 @@ def _baselines(runs: Sequence[Run], found: Sequence[CellResults]) -> dict[str, C
     """Return by dataset the cell that others were compared with: the one without a difference."""
     baselines: dict[str, CellResults] = {}
     for run, cell in zip(runs, found, strict=True):
-        if "vs_baseline/difference" not in run.data.metrics:
+        measured = run.data.tags.get(MEASURED_TAG) != "false"
+        if measured and "vs_baseline/difference" not in run.data.metrics:
             baselines.setdefault(cell.asked.name, cell)
     return baselines
 

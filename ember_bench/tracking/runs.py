@@ -8,13 +8,24 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final, TypeVar
 
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LifecycleStage,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from ember_bench.experiment.results.summary import DatasetSummary
@@ -165,6 +176,20 @@ class Runs:
             last_tags = [*last_tags, RunTag(LOGGED_TAG, content.digest)]
         self._client.log_batch(run_id, last_metrics, last_params, last_tags)
         self._client.set_terminated(run_id, "FINISHED", content.times[1])
+
+
+def are_there(store: Store, runs: Iterable[str]) -> bool:
+    """Tell whether none of these runs was deleted in MLflow, for good or not."""
+    for run_id in runs:
+        try:
+            run = store.client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                raise
+            return False
+        if run.info.lifecycle_stage == LifecycleStage.DELETED:
+            return False
+    return True
 
 
 def slices(values: list[T], size: int) -> list[list[T]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import queue
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -20,6 +21,8 @@ from ember_bench.secrets import redacted, without_secrets
 from ember_bench.tracking.contents import digest_of
 from ember_bench.tracking.messages import (
     Begin,
+    Check,
+    Checked,
     End,
     Failed,
     Follow,
@@ -167,11 +170,29 @@ class Tracker:
                         return logged
                     case Failed(message):
                         raise self._failure(message)
-                    case Opened() | Followed():
+                    case Opened() | Followed() | Checked():
                         raise self._failure("it answered out of turn")
         except BaseException:
             self.close()
             raise
+
+    def has(self, logged: Logged) -> bool:
+        """Tell whether the runs of `logged` are there, and none was deleted in MLflow.
+
+        Raises:
+            TrackingError: if MLflow could not be reached, or has deleted the experiment. The
+                tracker is closed.
+        """
+        try:
+            self.wait_until_open()
+            self._send(Check([logged.run_id, *logged.cells.values()]))
+            reply = self._receive()
+            if not isinstance(reply, Checked):
+                raise self._failure(reply.message if isinstance(reply, Failed) else repr(reply))
+        except BaseException:
+            self.close()
+            raise
+        return reply.there
 
     def close(self) -> None:
         """Stop the process, whatever it is doing; a database it was making is taken away."""
@@ -317,7 +338,8 @@ def is_logged(
 ) -> bool:
     """Tell, without mlflow, whether a `Logged` kept from an earlier run covers `summary`.
 
-    And as many trials as traces as are wanted.
+    And as many trials as traces as are wanted. Runs in a SQLite file must be there still; those of
+    other stores only a `Tracker` can find, see `Tracker.has`.
     """
     uri = tracking_uri or default_uri(results)
     path = sqlite_path(uri)
@@ -326,8 +348,23 @@ def is_logged(
         and last.digest == digest_of(summary)
         and last.traces >= traces
         and last.tracking_uri == redacted(uri)
-        and (path is None or path.exists())
+        and (path is None or _are_in(path, [last.run_id, *last.cells.values()]))
     )
+
+
+def _are_in(path: Path, runs: Sequence[str]) -> bool:
+    """Tell whether runs are in a SQLite file of MLflow, and nothing of them was deleted."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            (count,) = database.execute(
+                "SELECT count(*) FROM runs JOIN experiments USING (experiment_id)"
+                " WHERE runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'"
+                " AND run_uuid IN (SELECT value FROM json_each(?))",
+                (json.dumps(runs),),
+            ).fetchone()
+    except sqlite3.Error:
+        return False  # MLflow will say what is wrong with it
+    return bool(count == len(set(runs)))
 
 
 def _artifacts(uri: str, results: Path) -> Path:

@@ -19,6 +19,8 @@ import msgspec
 from ember_bench.secrets import without_secrets
 from ember_bench.tracking.messages import (
     Begin,
+    Check,
+    Checked,
     End,
     Failed,
     Follow,
@@ -85,6 +87,8 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
                 case Open() as request:
                     store = _open(request)
                     reply(Opened())
+                case Check(runs) if store is not None:
+                    reply(Checked(_are_there(store, runs)))
                 case Begin() as request if store is not None:
                     live = _live(store, request)
                 case Follow(points) if live is not None:
@@ -114,6 +118,12 @@ def _open(request: Open) -> Store:
     from ember_bench.tracking.mlflow_store import open_store  # noqa: PLC0415
 
     return open_store(request)
+
+
+def _are_there(store: Store, runs: Sequence[str]) -> bool:
+    from ember_bench.tracking.runs import are_there  # noqa: PLC0415
+
+    return are_there(store, runs)
 
 
 def _live(store: Store, request: Begin) -> Live:

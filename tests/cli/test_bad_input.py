@@ -137,3 +137,15 @@ def test_a_mistake_is_no_traceback(tmp_path: Path) -> None:
     assert ran.stdout == ""
     assert all(line.startswith("error: grid.yaml:") for line in ran.stderr.splitlines())
     assert len(ran.stderr.splitlines()) == 2
+
+
+def test_a_working_directory_that_is_gone_is_named(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = command("list", "models")
+    assert result.status == 2
+    assert result.err.startswith("error: the working directory cannot be used: No such file")

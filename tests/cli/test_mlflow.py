@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,17 @@ from tests.support import counted
 from tests.support.workspace import Workspace
 
 RUN = ("run", "grid.yaml")
+
+
+# What is read without MLflow of what it keeps.
+MLFLOW = """
+CREATE TABLE IF NOT EXISTS experiments (experiment_id INTEGER PRIMARY KEY, lifecycle_stage TEXT);
+CREATE TABLE IF NOT EXISTS runs (
+    run_uuid TEXT PRIMARY KEY, experiment_id INTEGER, lifecycle_stage TEXT
+);
+INSERT OR REPLACE INTO experiments VALUES (1, 'active');
+INSERT OR REPLACE INTO runs VALUES ('1', 1, 'active');
+"""
 
 
 class FakeTracker:
@@ -45,8 +58,9 @@ class FakeTracker:
             raise TrackingError(self.failure)
         rows = {cell.name: list(trials(cell.name)) for cell in summary.cells}
         self.logged = given | {"rows": rows}
-        # A file's URI would be looked up.
-        Path("results/mlflow.db").touch()
+        # A later run looks there for what it has logged.
+        with closing(sqlite3.connect("results/mlflow.db")) as base:
+            base.executescript(MLFLOW)
         url = "http://127.0.0.1:5000/#/experiments/1/runs/1"
         return Logged(
             digest=digest_of(summary),
@@ -120,6 +134,18 @@ def test_trials_are_traced_when_asked_for_with_prompts_answers_and_what_nodes_ga
     assert counted.requests().total() == requests
     command(*RUN, "--traces", "2")
     assert len(tracker.made) == 2
+
+
+@pytest.mark.parametrize("table", ["runs", "experiments"])
+def test_what_was_deleted_in_mlflow_is_logged_again(
+    command: Command, sums: Workspace, tracker: type[FakeTracker], table: str
+) -> None:
+    command(*RUN)
+    with closing(sqlite3.connect("results/mlflow.db")) as base, base:
+        base.execute(f"UPDATE {table} SET lifecycle_stage = 'deleted'")
+    assert command(*RUN).status == 0
+    assert len(tracker.made) == 2
+    assert tracker.made[-1].logged
 
 
 def test_a_finished_experiment_does_not_start_mlflow_again(

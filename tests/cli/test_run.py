@@ -52,6 +52,23 @@ def test_quiet_leaves_stderr_empty(command: Command, sums: Workspace) -> None:
     assert command(*RUN, "--quiet").err == ""
 
 
+def test_why_trials_failed_is_said_while_they_run_and_at_the_top(
+    command: Command, sums: Workspace
+) -> None:
+    sums.sums(["refuse", "right", "refuse"])
+    result = command(*RUN)
+    assert result.status == 1
+    why = "ProviderError: it will not answer (in node 'answer')"
+    assert result.err.count(f"a trial failed: {why}; the run goes on") == 1
+    assert f"2 trials failed and count as wrong: 2 x {why}" in result.out.splitlines()[0]
+    written = (sums.root / "results/trip/summary.md").read_text().splitlines()
+    assert written[2].startswith("**2 trials failed and count as wrong: 2 x ProviderError")
+    found = msgspec.json.decode(
+        (sums.root / "results/trip/summary.json").read_bytes(), type=ExperimentSummary
+    )
+    assert [(reason.message, reason.trials) for reason in found.failure_reasons] == [(why, 2)]
+
+
 def test_a_repeated_run_asks_nobody_and_says_what_it_kept(
     command: Command, sums: Workspace
 ) -> None:

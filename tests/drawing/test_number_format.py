@@ -21,10 +21,19 @@ def test_dollars(value: float | None, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0.045, "+4.5"), (-0.045, "-4.5"), (0.0, "0.0"), (-0.0001, "0.0"), (1.0, "+100.0")],
+    [(0.045, "+4.5"), (-0.045, "-4.5"), (1.0, "+100.0")],
 )
 def test_points(value: float, shown: str) -> None:
     assert number_format.points(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0.0"), (-0.0, "0.0"), (-0.0001, "-0.0"), (0.0001, "+0.0"), (0.6 - 0.4 - 0.2, "0.0")],
+)
+def test_a_difference_that_rounds_to_0_keeps_its_sign(value: float, shown: str) -> None:
+    assert number_format.points(value) == shown
+    assert number_format.percent(value) == shown.lstrip("+")
 
 
 @pytest.mark.parametrize(

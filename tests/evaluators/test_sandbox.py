@@ -210,7 +210,7 @@ def test_what_would_be_left_would_be_seen() -> None:
     read, write = os.pipe()
     with find_sandbox().start("candidate", LIMITS, stdin=read):
         deadline = time.monotonic() + GRACE
-        while not any("candidate.py" in line for line in guests()):
+        while not any("_guest.candidate" in line for line in guests()):
             assert time.monotonic() < deadline
             time.sleep(0.01)
     os.close(read)
@@ -326,6 +326,74 @@ def interpret(program: bytes | None, number: int, audit: int, argument: int) -> 
         else:
             holds = {0x15: loaded == value, 0x35: loaded >= value, 0x45: bool(loaded & value)}
             at += yes if holds[code] else no
+
+
+# A program finds nothing of its host's, in a sandbox or without one.
+PROGRAMS = {
+    "reads standard input under try": """
+try:
+    line = input()
+except EOFError:
+    line = None
+def f(): return line is None
+""",
+    "reads all of standard input": """
+import sys
+text = sys.stdin.read()
+def f(): return text == ""
+""",
+    "reads descriptor 0": """
+import os
+read = os.read(0, 10)
+def f(): return read == b""
+""",
+    "has no variable of the host's": """
+import os
+def f(): return set(os.environ) <= {"PYTHONHASHSEED", "PYTHONUTF8", "HOME", "LC_CTYPE", "PWD"}
+""",
+    "imports no installed package": """
+def f():
+    for name in ("numpy", "msgspec", "pytest", "pip"):
+        try:
+            __import__(name)
+        except ImportError:
+            continue
+        return False
+    return True
+""",
+}
+CONFINEMENTS = {"bubblewrap": find_sandbox(), "unsafe": Sandbox(None)}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("confinement", CONFINEMENTS)
+def test_a_program_finds_nothing_of_its_host(
+    program: str, confinement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLANTED_API_KEY", "planted")
+    verdict = judged(PROGRAMS[program], "assert f()", CONFINEMENTS[confinement], "def f(): pass")
+    assert (verdict.passed, verdict.failure) == (1, "")
+
+
+def test_a_program_without_a_sandbox_imports_nothing_from_beside_its_guest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site-packages"
+    shutil.copytree(sandboxes._GUEST_FOLDER, site / "_guest")
+    (site / "neighbour.py").write_text("")
+    monkeypatch.setattr(sandboxes, "_GUEST_FOLDER", site / "_guest")
+    verdict = judged("def f(): import neighbour", "assert f()", Sandbox(None), "def f(): 0")
+    assert "No module named 'neighbour'" in verdict.failure
+
+
+@pytest.mark.parametrize("folder", sandboxes._packages())
+def test_installed_packages_are_hidden_also_from_a_program_that_knows_their_folder(
+    folder: str,
+) -> None:
+    assert os.listdir(folder)
+    code = f"import os\ndef f(): return os.listdir({folder!r})"
+    verdict = judged(code, "assert f() == []", reference="def f(): pass")
+    assert (verdict.passed, verdict.failure) == (1, "")
 
 
 def test_an_escape_is_a_wrong_answer_and_not_an_error() -> None:

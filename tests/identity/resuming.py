@@ -18,7 +18,12 @@ _OF_THE_RUN: Final = ("name", "digest", "version", "run", "spend_usd")
 _OF_INTERVALS: Final = {"low", "high", "method"}
 _OF_THE_CELL: Final = ("calls_made", "calls_shared", "spend_usd")
 # Fields of later versions, which the earlier results do not have.
-_LATER: Final = ("unpriced",)
+_LATER: Final = ("unpriced", "measured", "never_stated")
+# Of latency over items in the earlier results, over trials now.
+_QUANTILES: Final = ("latency_p50", "latency_p95")
+# Of the tests of differences, as of intervals.
+_OF_TESTS: Final = {"p_value", "p_holm", "sign", "same_calls"}
+_LEFT_OUT: Final = {*_OF_THE_CELL, *_LATER, *_QUANTILES}
 
 
 def command(action: str, results: Path, *options: str) -> None:
@@ -63,12 +68,13 @@ def summary(results: Path, name: str = "resumed") -> dict[str, Any]:
 def digits(summary: dict[str, Any]) -> dict[str, Any]:
     """Return the values that a summary found.
 
-    Facts of one run are left out, and intervals: how these are computed is tested in
-    `tests/stats`, and may be improved without any trial run anew.
+    Facts of one run are left out, and intervals, quantiles and tests: how these are computed is
+    tested in `tests/stats` and `tests/experiment/results`, and may be improved without any trial
+    run anew.
     """
     found = {key: value for key, value in summary.items() if key not in _OF_THE_RUN}
     found["cells"] = [
-        {key: value for key, value in cell.items() if key not in (*_OF_THE_CELL, *_LATER)}
+        {key: value for key, value in cell.items() if key not in _LEFT_OUT}
         for cell in summary["cells"]
     ]
     return cast("dict[str, Any]", _without_intervals(found))
@@ -78,5 +84,6 @@ def _without_intervals(found: Any) -> Any:
     if isinstance(found, list):
         return [_without_intervals(entry) for entry in found]
     if isinstance(found, dict):
-        return {k: _without_intervals(v) for k, v in found.items() if k not in _OF_INTERVALS}
+        left_out = _OF_INTERVALS | _OF_TESTS
+        return {k: _without_intervals(v) for k, v in found.items() if k not in left_out}
     return found

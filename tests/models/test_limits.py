@@ -95,6 +95,38 @@ class TestWindow:
             window.refused(Ticket(1, 0.0, generation), 20, 0.0)
         assert window.size(0.0) == 1
 
+    def test_is_full_after_any_time_in_which_nothing_was_answered(self) -> None:
+        window = AdaptiveWindow(1000)
+        window.filled(0.0)
+        window.filled(100_000.0)
+        assert window.size(100_000.0) == 1000
+
+    def test_halves_for_good_when_a_request_is_not_answered_in_time(self) -> None:
+        window = AdaptiveWindow(1000)
+        assert window.timed_out(Ticket(1, 0.0, 0), 5.0)
+        assert not window.timed_out(Ticket(2, 0.0, 0), 5.0)  # it was under way together with that
+        assert window.size(5.0) == window.size(500.0) == 10
+
+    def test_then_grows_by_a_quarter_with_each_round_of_answers(self) -> None:
+        window = AdaptiveWindow(1000)
+        window.timed_out(Ticket(1, 0.0, 0), 5.0)
+        window.filled(5.0)
+        window.filled(50.0)  # not by the clock any more
+        for _ in range(10):
+            window.answered(window.size(50.0), 50.0, waiting=True)
+        assert window.size(50.0) == 12
+
+    def test_shrinks_to_its_bound_and_does_not_grow_beyond_it(self) -> None:
+        window = AdaptiveWindow(1000)
+        assert window.bound(8, 0.0)
+        for _ in range(100):
+            window.answered(window.size(0.0), 0.0)
+        assert window.size(0.0) == 8
+        assert not window.bound(None, 0.0)
+        for _ in range(100):
+            window.answered(window.size(0.0), 0.0)
+        assert window.size(0.0) > 8
+
 
 class TestPace:
     """A server that accepts 50 a second, without any burst, and is asked 100 times a second."""
@@ -248,19 +280,24 @@ class TestGate:
         async def main() -> None:
             gate = Gate(ModelInfo(model_id="scripted:m", max_concurrency=1))
 
+            tickets: list[Ticket] = []
+
             async def ask(name: str) -> None:
-                await gate.enter(0.0, 60.0)
+                tickets.append(await gate.enter(0.0, 60.0))
                 entered.append(name)
+
+            def leave() -> None:
+                gate.leave(tickets[-1])
 
             await ask("first")
             waiting = [asyncio.create_task(ask(name)) for name in ("second", "third")]
             await asyncio.sleep(0)
-            gate.leave()
+            leave()
             await asyncio.sleep(0)
             assert entered == ["first", "second"]
-            gate.leave()
+            leave()
             # There is room, and the third has been told that it is next, but has not come yet.
-            asyncio.get_running_loop().call_later(0, gate.leave)
+            asyncio.get_running_loop().call_later(0, leave)
             async with asyncio.timeout(10):
                 await ask("late")
             await asyncio.gather(*waiting)
@@ -271,12 +308,12 @@ class TestGate:
     def test_whoever_gave_up_waiting_holds_up_nobody(self) -> None:
         async def main() -> None:
             gate = Gate(ModelInfo(model_id="scripted:m", max_concurrency=1))
-            await gate.enter(0.0, 60.0)
+            first = await gate.enter(0.0, 60.0)
             waiting = asyncio.create_task(gate.enter(0.0, 60.0))
             await asyncio.sleep(0)
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-            gate.leave()
+            gate.leave(first)
             await asyncio.wait_for(gate.enter(0.0, 60.0), 10)
 
         asyncio.run(main())
@@ -284,10 +321,10 @@ class TestGate:
     def test_whoever_is_let_in_and_cancelled_in_the_same_moment_makes_room(self) -> None:
         async def main() -> None:
             gate = Gate(ModelInfo(model_id="scripted:m", max_concurrency=1))
-            await gate.enter(0.0, 60.0)
+            first = await gate.enter(0.0, 60.0)
             unlucky, next_one = (asyncio.create_task(gate.enter(0.0, 60.0)) for _ in range(2))
             await asyncio.sleep(0)
-            gate.leave()
+            gate.leave(first)
             unlucky.cancel()
             await asyncio.gather(unlucky, return_exceptions=True)
             assert unlucky.cancelled()
@@ -325,19 +362,20 @@ class TestGate:
         async def main() -> None:
             gate = Gate(ModelInfo(model_id="scripted:m", max_concurrency=most))
             tasks: list[asyncio.Task[None]] = []
+            tickets: list[Ticket] = []
             left = 0
 
             async def ask(number: int) -> None:
                 asked.append(number)
-                await gate.enter(0.0, 60.0)
+                tickets.append(await gate.enter(0.0, 60.0))
                 entered.append(number)
 
             for step in steps:
                 if step == "ask":
                     tasks.append(asyncio.create_task(ask(len(tasks))))
                 elif step == "leave" and left < len(entered):
+                    gate.leave(tickets[left])
                     left += 1
-                    gate.leave()
                 elif isinstance(step, int) and step < len(tasks):
                     tasks[step].cancel()
                     continue  # what comes next may happen before it hears of it
@@ -345,8 +383,8 @@ class TestGate:
                 assert gate.in_flight <= most
             while not all(task.done() for task in tasks):
                 if left < len(entered):
+                    gate.leave(tickets[left])
                     left += 1
-                    gate.leave()
                 await asyncio.sleep(0)
             assert gate.in_flight == len(entered) - left <= most
             stayed = [n for n, task in enumerate(tasks) if not task.cancelled()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -113,6 +114,15 @@ class TestSharedFile:
         wait = Clock().bucket(600, path).take(1)
         assert wait == 0
         assert math.isfinite(wait)
+
+    @pytest.mark.parametrize("full_at", [1e300, math.inf, math.nan, 5e5])
+    def test_a_time_that_nobody_can_have_written_counts_as_empty(
+        self, tmp_path: Path, full_at: float
+    ) -> None:
+        clock = Clock()
+        clock.bucket(6, tmp_path / "b").take(6)
+        (tmp_path / "b").write_bytes(struct.pack("<dd", full_at, clock.zero))
+        assert clock.bucket(6, tmp_path / "b").take(1) == 0
 
     def test_a_restart_of_the_machine_makes_it_void(self, tmp_path: Path) -> None:
         clock = Clock()

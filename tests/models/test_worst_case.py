@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +65,16 @@ class TestWorstCase:
         assert with_schema is not None
         assert with_tools is not None
         assert min(with_schema, with_tools) > plain
+
+    def test_has_what_providers_add_to_a_prompt_with_tools(self) -> None:
+        plain = self.worst("q")
+        tool = ToolDefinition("t", "d", {})
+        with_tools = self.worst("q", tools=(tool,))
+        assert plain is not None
+        assert with_tools is not None
+        assert with_tools - plain == pytest.approx(
+            (1_000 + len(msgspec.json.encode((tool,)))) * 1.0 / 1000
+        )
 
     def test_has_the_whole_context_for_an_image(self) -> None:
         worst = self.worst("q", images=(Image("image/png", "AAAA"),))

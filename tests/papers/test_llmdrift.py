@@ -86,7 +86,8 @@ def test_costs_and_latencies_are_the_means_of_the_recorded_ones(
     assert cell.cost_per_correct is not None
     assert cell.cost_per_item.value == pytest.approx(math.fsum(dollars) / len(rows), rel=1e-12)
     assert cell.latency_seconds.value == pytest.approx(math.fsum(seconds) / len(rows), rel=1e-12)
-    assert cell.latency_p50 == pytest.approx(float(np.median(seconds)), abs=0.05)
+    assert cell.latency_p50 is not None
+    assert cell.latency_p50.value == pytest.approx(float(np.median(seconds)), abs=0.05)
     correct = cell.outcomes["correct"]
     assert cell.cost_per_correct.value == pytest.approx(math.fsum(dollars) / correct, rel=1e-12)
     assert cell.spend_usd == 0, "playing a recording costs nothing"

@@ -6,6 +6,8 @@ import base64
 import gzip
 import json
 import re
+import sqlite3
+from contextlib import closing
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report.html_answer import answer, front
 from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_fronts import front_probabilities
 from ember_bench.report.html_report import html_report
 from tests.support.workspace import Workspace, single, vote
 
@@ -129,6 +132,56 @@ class TestTheAnswer:
         assert sentences[-1].startswith("A perfect choice would reach 100.0 %")
 
 
+class TestTheFront:
+    def test_no_cell_is_dominated_because_its_trials_failed(self, workspace: Workspace) -> None:
+        # `counted:c` is dearer and always right, but fails on two items in three.
+        workspace.model("counted:a", right=0.6)
+        workspace.model("counted:c", right=1.0, price=9.0)
+        workspace.grid(architectures=[single(["counted:a", "counted:c"], label="{model}")])
+        workspace.run()
+        with closing(sqlite3.connect(workspace.root / "results/trip/trials.db")) as db, db:
+            db.execute(
+                "UPDATE trials SET outcome = 'error', score = 0, error = 'ProviderError: HTTP 500'"
+                " WHERE cell = 2 AND item % 3 > 0"
+            )
+        found = contents(workspace)
+        cheap, dear = found.summary.cells
+        assert cheap.accuracy is not None
+        assert dear.accuracy is not None
+        assert cheap.accuracy.value > dear.accuracy.value
+        assert front(found.summary.cells, "cost_per_item", found.results).by == {}
+        assert front(found.summary.cells, "cost_per_item").by == {}
+        assert "Worse than" not in " ".join(said(found))
+        page = html_report(found)
+        assert "trials failed and count as wrong" in page
+        assert "x ProviderError: HTTP 500" in page
+
+    def test_cells_are_held_against_each_other_on_the_items_that_all_have(
+        self, workspace: Workspace
+    ) -> None:
+        # Where both have a trial `counted:b` scores less, at a higher price; by itself it scores
+        # more, as the hard items are still missing.
+        workspace.grid(architectures=[single(["counted:a", "counted:b"], label="{model}")])
+        workspace.run()
+        with closing(sqlite3.connect(workspace.root / "results/trip/trials.db")) as db, db:
+            db.execute("UPDATE trials SET score = item <= 20, outcome = 'correct'")
+            db.execute("UPDATE trials SET score = 0 WHERE cell = 2 AND item <= 2")
+            db.execute("DELETE FROM trials WHERE cell = 2 AND item > 20")
+        found = contents(workspace)
+        cheap, dear = found.summary.cells
+        assert front(found.summary.cells, "cost_per_item").by == {}
+        places = front(found.summary.cells, "cost_per_item", found.results)
+        assert (places.on, places.by) == ([cheap.name], {dear.name: cheap.name})
+
+    def test_below_five_items_no_probability_is_shown(self, workspace: Workspace) -> None:
+        workspace.sums(4)
+        workspace.run()
+        found = contents(workspace)
+        (dataset,) = found.summary.datasets
+        assert front_probabilities(found, dataset) == {"cost_per_item": {}, "latency_seconds": {}}
+        assert all(pair.best_probability is None for pair in found.compared.values())
+
+
 class TestThePage:
     def test_loads_nothing_and_may_run_only_its_own_script(self, workspace: Workspace) -> None:
         workspace.run()
@@ -161,9 +214,6 @@ class TestThePage:
 
     def test_before_any_trial_is_done_says_that(self, workspace: Workspace) -> None:
         workspace.run()
-        import sqlite3
-        from contextlib import closing
-
         with closing(sqlite3.connect(workspace.root / "results/trip/trials.db")) as store, store:
             store.execute("DELETE FROM trials")
         page = html_report(contents(workspace))

@@ -8,10 +8,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.tracking import summaries
+
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 if TYPE_CHECKING:
     from ember_bench.tracking.mlflow_store import Store
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test of a module that uses made-up summaries with both kinds of them."""
+    used = vars(metafunc.module).values()
+    if any(getattr(value, "__module__", None) == summaries.__name__ for value in used):
+        metafunc.parametrize("made", summaries.KINDS, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def made(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have summaries of one kind made."""
+    monkeypatch.setattr(summaries, "kind", getattr(request, "param", "plain"))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,8 @@
-"""Made-up summaries and trials to log."""
+"""Made-up summaries and trials to log.
+
+Of the kind `rich` they have epochs, clusters, failures and partial scores; `conftest` runs each
+test that uses them with both kinds.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from ember_bench.experiment.results.summary import (
     CellSummary,
     DatasetSummary,
     ExperimentSummary,
+    FailureReason,
     Quantity,
     RunSummary,
 )
@@ -23,6 +28,9 @@ COLUMNS = (
     "cost_usd", "latency_seconds", "calls", "input_tokens", "output_tokens",
 )  # fmt: skip
 
+
+KINDS = ("plain", "rich")
+kind = "plain"
 
 TRACED = "primes/vote(k=3)"
 
@@ -35,7 +43,7 @@ def cell(index: int = 0, **changes: Any) -> CellSummary:
     k = 2 * index + 1
     accuracy = 0.5 + 0.45 * (1 - 0.8**index)
     comparison = BaselineDifference(
-        "primes/single", 100, estimate(accuracy - 0.5), 20, 8, 0.012, 0.034, "mcnemar", True
+        "primes/single", 100, estimate(accuracy - 0.5), 20, 8, 0.012, 0.034, "mcnemar", True, 1
     )
     made = CellSummary(
         name=f"primes/vote(k={k})" if index else "primes/single",
@@ -55,8 +63,8 @@ def cell(index: int = 0, **changes: Any) -> CellSummary:
         cost_per_item=Quantity(0.001 * k, 0.0009 * k, 0.0011 * k, "t"),
         cost_per_correct=Quantity(0.002 * k, 0.0018 * k, 0.0022 * k, "ratio"),
         latency_seconds=estimate(1.5, 0.1),
-        latency_p50=1.4,
-        latency_p95=2.5,
+        latency_p50=Quantity(1.4, 1.3, 1.6, "order statistics"),
+        latency_p95=Quantity(2.5, 2.1, 3.2, "order statistics"),
         calls=100 * k,
         calls_made=100,
         calls_shared=100 * (k - 1),
@@ -66,6 +74,17 @@ def cell(index: int = 0, **changes: Any) -> CellSummary:
         comparison=comparison if index else None,
         categories={},
     )
+    if kind == "rich":
+        made = msgspec.structs.replace(
+            made,
+            outcomes={"correct": 190, "wrong": 70, "partial": 30, "unparsed": 4, "error": 6,
+                      "skipped": 0},
+            scheduled=300,
+            accuracy_worst=accuracy - 0.01,
+            accuracy_best=accuracy + 0.01,
+            pass_at_k={2: estimate(0.7), 3: estimate(0.8), 10: Quantity(1.0, None, 1.0, "wilson")},
+            categories={"easy": estimate(0.9), "hard": Quantity(0.1, None, None, "wilson")},
+        )  # fmt: skip
     return msgspec.structs.replace(made, **changes)
 
 
@@ -88,10 +107,16 @@ def summary(*cells: CellSummary, status: str = "complete", **changes: Any) -> Ex
         spend_usd=0.3,
         run=run,
     )
+    if kind == "rich":
+        reasons = [FailureReason("ProviderError: HTTP 500", 4), FailureReason("timed out", 2)]
+        made = msgspec.structs.replace(made, epochs=3, failures="excluded", failure_reasons=reasons)
     return msgspec.structs.replace(made, **changes)
 
 
 def trials(rows: int = 100, size: int = 1_000) -> Iterator[dict[str, list[Any]]]:
+    if kind == "rich":
+        yield from _rich_trials(rows, size)
+        return
     for start in range(0, rows, size):
         batch = [
             (f"item-{i}", 0, "correct" if i % 3 else "wrong", float(i % 3 > 0),
@@ -101,6 +126,23 @@ def trials(rows: int = 100, size: int = 1_000) -> Iterator[dict[str, list[Any]]]
         yield {
             name: list(values)
             for name, values in zip(COLUMNS, zip(*batch, strict=True), strict=True)
+        }
+
+
+def _rich_trials(rows: int, size: int) -> Iterator[dict[str, list[Any]]]:
+    names = (*COLUMNS, "target", "item_digest", "cluster")
+    ends = [("correct", 1.0, "a", None), ("partial", 0.5, "b", None), ("unparsed", 0.0, None, None),
+            ("error", 0.0, None, "ProviderError: HTTP 500")]  # fmt: skip
+    for start in range(0, rows, size):
+        batch = [
+            (f"item-{i // 3}", i % 3, outcome, score, answer, "", error,
+             None if error else 0.001, None if error else 1.5, 3, 120, 40,
+             f"{i // 3}", f"digest-{i // 3}", f"passage-{i // 6}" if i % 12 else None)
+            for i in range(start, min(rows, start + size))
+            for outcome, score, answer, error in [ends[i % 4]]
+        ]  # fmt: skip
+        yield {
+            name: list(values) for name, values in zip(names, zip(*batch, strict=True), strict=True)
         }
 
 

@@ -48,15 +48,41 @@ def test_the_level_is_in_the_name():
 def test_what_is_undefined_is_not_logged():
     bare = cell(
         accuracy=None, cost_per_item=None, cost_per_correct=None, latency_seconds=None,
-        latency_p50=None, latency_p95=None, comparison=None,
+        latency_p50=None, latency_p95=None, comparison=None, accuracy_worst=None,
+        accuracy_best=None, pass_at_k={}, categories={},
     )  # fmt: skip
     metrics = fields.cell_metrics(bare, 0.95)
     groups = {key.split("/")[0] for key in metrics}
     assert groups == {"calls", "tokens", "spend_usd", "outcomes", "trials", "items"}
 
 
+def test_pass_at_k_and_quantiles_have_their_bounds():
+    metrics = fields.cell_metrics(cell(1, pass_at_k={2: estimate(0.7)}), 0.95)
+    assert metrics["pass_at_k/2"] == 0.7
+    assert metrics["pass_at_k/2_ci95_low"] == pytest.approx(0.67)
+    assert (metrics["latency_seconds/p95"], metrics["latency_seconds/p95_ci95_high"]) == (2.5, 3.2)
+
+
+def test_pass_at_k_is_part_of_the_digest():
+    found = {k: cell(1, pass_at_k={k: estimate(0.7)}) for k in (2, 10)}
+    digests = {cell_digest(each, summary(each)) for each in found.values()}
+    digests |= {digest_of(summary(each)) for each in found.values()}
+    assert len(digests) == 4
+
+
+def test_a_cell_that_was_not_measured_says_so_first():
+    broken = cell(1, measured=False, accuracy=None, comparison=None)
+    tags = fields.cell_tags(broken, summary(broken), None)
+    assert next(iter(tags.items())) == ("measured", "false")
+    assert tags["mlflow.note.content"].startswith("Not measured: all of its trials failed.")
+    assert "measured" not in fields.cell_tags(cell(1), summary(), None)
+
+
 def test_every_metric_is_known_as_ours():
-    everything = cell(1, categories={"x": estimate(0.5)}, accuracy_worst=0.1, accuracy_best=0.2)
+    everything = cell(
+        1, categories={"x": estimate(0.5)}, pass_at_k={2: estimate(0.5)}, accuracy_worst=0.1,
+        accuracy_best=0.2,
+    )  # fmt: skip
     assert all(map(fields.is_ours, fields.cell_metrics(everything, 0.95)))
     assert all(map(fields.is_ours, fields.experiment_metrics(summary())))
     assert not fields.is_ours("reviewed_by_hand")
@@ -79,7 +105,7 @@ def test_parameters_are_flat_and_short():
     params = fields.cell_params(cell(1), summary())
     assert params == {
         "dataset": "primes", "architecture": "vote", "models": "simulated:small", "seed": "7",
-        "epochs": "1", "evaluator": "exact", "k": "3", "temperature": "0.7",
+        "epochs": str(summary().epochs), "evaluator": "exact", "k": "3", "temperature": "0.7",
     }  # fmt: skip
 
 

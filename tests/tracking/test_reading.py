@@ -108,7 +108,9 @@ class TestContent:
         log()
         group = read_runs("demo", uri)
         single, _, five = group.cells
-        assert (five.label, five.simulated, five.failures) == ("vote(k=5)", True, "wrong")
+        assert (five.label, five.simulated, five.failures) == (
+            "vote(k=5)", True, summary().failures,
+        )  # fmt: skip
         assert (five.level, five.seed) == (0.95, 7)
         assert five.asked.evaluator_identity == "exact@1"
         assert five.asked.revision == "0" * 40
@@ -139,6 +141,14 @@ class TestContent:
         assert len(pairs) == 3
         with pytest.raises(ConfigError, match="the evaluator exact is of another version"):
             compare(pairs)
+
+    def test_a_cell_that_was_not_measured_is_no_baseline(
+        self, log: Callable[..., Any], uri: str
+    ) -> None:
+        broken = cell(0, measured=False, accuracy=None, comparison=None)
+        base = cell(1, comparison=None)
+        logged = log(cells=[broken, base, cell(2)])
+        assert read_runs(logged.run_id, uri).baselines["primes"].name == base.name
 
 
 class TestTrouble:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ember_bench.tracking import Logged, Tracker, TrackingError, is_logged
@@ -47,6 +50,40 @@ def test_from_an_empty_folder(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     assert not is_logged(summary(), None, results=results)
     assert not is_logged(summary(), first, results=tmp_path)
     assert not is_logged(summary(), first, results=results, tracking_uri="http://host")
+
+
+def change(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute(statement)
+
+
+@pytest.mark.slow
+def test_what_was_deleted_in_mlflow_is_not_logged_any_more(tmp_path: Path):
+    (tmp_path / "demo.yaml").write_text("name: demo\n")
+    database = tmp_path / "mlflow.db"
+    with Tracker("demo", results=tmp_path) as tracker:
+        first = log(tracker, tmp_path)
+        assert tracker.has(first)
+        change(
+            database,
+            f"UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid = '{first.run_id}'",
+        )
+        assert not is_logged(summary(), first, results=tmp_path)
+        assert not tracker.has(first)
+        again = log(tracker, tmp_path)
+        assert again.run_id != first.run_id
+        assert tracker.has(again)
+        assert is_logged(summary(), again, results=tmp_path)
+        missing = msgspec.structs.replace(again, run_id="0" * 32)
+        assert not tracker.has(missing)
+        assert not is_logged(summary(), missing, results=tmp_path)
+    change(database, "UPDATE experiments SET lifecycle_stage = 'deleted' WHERE name = 'demo'")
+    assert not is_logged(summary(), again, results=tmp_path)
+    deleted = pytest.raises(TrackingError, match="'demo' was deleted in MLflow: bring it back with")
+    with Tracker("demo", results=tmp_path) as tracker, deleted:
+        tracker.has(again)
+    database.write_bytes(b"garbage")
+    assert not is_logged(summary(), again, results=tmp_path)
 
 
 @pytest.mark.slow

@@ -7,14 +7,15 @@ judge that decides whether they are right.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import types
 from typing import Any, Final
 
-from ember_bench.evaluators._guest.limits import confine
-from ember_bench.evaluators._guest.wire import Channel, ClosedError, Handle, WireError
-from ember_bench.evaluators._guest.wire import decode as _decode
-from ember_bench.evaluators._guest.wire import encode as _encode
+from .limits import confine, forget_package
+from .wire import Channel, ClosedError, Handle, WireError
+from .wire import decode as _decode
+from .wire import encode as _encode
 
 _LONGEST_MESSAGE: Final = 500
 _MUTABLE: Final = (list, dict, set, bytearray)
@@ -109,10 +110,15 @@ def _kinds(error: BaseException) -> list[str]:
 
 
 def main() -> None:
-    """Serve on the socket that is standard input."""
+    """Serve on the socket that is standard input, of which the code under test sees nothing."""
     confine(json.loads(sys.argv[1]))
+    forget_package()
+    channel = Channel(os.dup(0))
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
     try:
-        serve(Channel(0))
+        serve(channel)
     except ClosedError:
         return
 

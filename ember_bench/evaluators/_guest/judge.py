@@ -14,10 +14,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ember_bench.evaluators._guest.limits import confine
-from ember_bench.evaluators._guest.wire import Channel, ClosedError, Handle, WireError
-from ember_bench.evaluators._guest.wire import decode as _decode
-from ember_bench.evaluators._guest.wire import encode as _encode
+from .limits import confine, forget_package
+from .wire import Channel, ClosedError, Handle, WireError
+from .wire import decode as _decode
+from .wire import encode as _encode
 
 _LONGEST: Final = 300
 # Raised by a function under test these would end a loop of the tests as if it had been finished.
@@ -297,6 +297,7 @@ def judge(job: dict[str, Any], channel: Channel, report: Any) -> None:
 def main() -> None:
     """Read the job, put the report out of the tests' way, and judge."""
     confine(json.loads(sys.argv[1]))
+    forget_package()
     channel = Channel(int(sys.argv[2]))
     job = json.loads(sys.stdin.read())
     descriptor = os.dup(1)

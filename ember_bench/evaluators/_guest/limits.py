@@ -1,8 +1,9 @@
-"""Resource limits that a process sets itself, before it runs what it does not trust."""
+"""What a process gives up before it runs what it does not trust: resources, and this package."""
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 from typing import Final
@@ -31,6 +32,13 @@ def confine(limits: dict[str, int]) -> None:
         _, most = resource.getrlimit(number)
         bound = value if most == resource.RLIM_INFINITY else min(value, most)
         resource.setrlimit(number, (bound, bound))
+
+
+def forget_package() -> None:
+    """Import nothing more from where this package is, which may hold all installed packages."""
+    for folder in os.environ.pop("PYTHONPATH", "").split(os.pathsep):
+        while folder in sys.path:
+            sys.path.remove(folder)
 
 
 def main() -> None:

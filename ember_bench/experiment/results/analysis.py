@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TypeVar
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from ember_bench import stats
 from ember_bench.experiment.results.cells import (
     BoolArray,
-    CellData,
     CellResults,
     CellTotals,
     FloatArray,
     StoredCells,
 )
-from ember_bench.experiment.results.comparison import Pair, adjusted_p_values
+from ember_bench.experiment.results.comparison import adjusted_p_values
+from ember_bench.experiment.results.failures import commonest
+from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
@@ -27,8 +31,8 @@ from ember_bench.experiment.results.summary import (
     RunSummary,
 )
 
-# Whether two cells share calls is a matter of structure: a few items show it.
-_ITEMS_LOOKED_AT = 5
+_Number = TypeVar("_Number", bound=np.generic)
+_Labels = list[str] | npt.NDArray[np.int32]
 
 # Beside the number of epochs itself.
 _SHOWN_PASSES = (2, 5, 10, 100)
@@ -53,10 +57,19 @@ class Analysis:
         self.level = self.asked.level
         self.pairs: dict[str, Pair] = {}
         self._baselines: dict[str, CellResults] = {}
+        self._whole: dict[str, BoolArray] = {}
 
     def summary(self, run: RunSummary) -> ExperimentSummary:
         """Return the summary of the experiment; `run` describes the last run."""
-        return self.asked.summary(self.cells(), self.store.all_totals().spend_usd, run)
+        found = self.asked.summary(self.cells(), self.store.all_totals().spend_usd, run)
+        if not found.failed:
+            return found
+        return msgspec.structs.replace(found, failure_reasons=commonest(self._errors(found.cells)))
+
+    def _errors(self, cells: Sequence[CellSummary]) -> Iterator[str]:
+        for place, cell in enumerate(cells):
+            if cell.outcomes["error"]:
+                yield from self.store.errors(place)
 
     def cells(self) -> list[CellSummary]:
         """Return the summary of each cell, compared with its baseline."""
@@ -81,8 +94,7 @@ class Analysis:
         outcomes[OUTCOMES.index("skipped")] = scheduled - len(data.outcome)
         failed = data.failed
         # A failed trial's calls, and their critical path, end somewhere in the middle.
-        costs = _present(data.means(data.cost, _known(data.cost, ~failed)))
-        latencies = _present(data.means(data.latency, _known(data.latency, ~failed)))
+        timed = _known(data.latency, ~failed)
         return described.summary(
             scheduled,
             items=data.items_done,
@@ -93,20 +105,22 @@ class Analysis:
             accuracy_best=(
                 _mean(data.means(np.where(failed, 1.0, data.score))) if failed.any() else None
             ),
-            cost_per_item=_estimate(stats.mean_cost(costs, level=self.level)),
-            cost_per_correct=self._cost_per_correct(data),
-            latency_seconds=_estimate(stats.mean_cost(latencies, level=self.level)),
-            latency_p50=_value(stats.quantile(latencies, 0.5)),
-            latency_p95=_value(stats.quantile(latencies, 0.95)),
+            cost_per_item=self._mean(cell, data.means(data.cost, _known(data.cost, ~failed))),
+            cost_per_correct=self._cost_per_correct(cell),
+            latency_seconds=self._mean(cell, data.means(data.latency, timed)),
+            latency_p50=self._quantile(cell, timed, 0.5),
+            latency_p95=self._quantile(cell, timed, 0.95),
             calls=totals.calls_used,
             calls_made=totals.calls_made,
             calls_shared=totals.calls_used - totals.calls_made,
             input_tokens=totals.input_tokens,
             output_tokens=totals.output_tokens,
             spend_usd=_spend(totals, replayed=described.replayed),
-            comparison=self._comparison(index, cell),
+            comparison=self._comparison(cell),
             categories=self._categories(cell),
-            pass_at_k=self._pass_at_k(data),
+            pass_at_k=self._pass_at_k(cell),
+            measured=cell.measured,
+            never_stated=self.store.never_stated(index),
             unpriced=int(np.count_nonzero(np.isnan(data.cost))),
         )
 
@@ -116,27 +130,75 @@ class Analysis:
         scores = cell.scores if chosen.all() else cell.scores[chosen]
         return _estimate(stats.mean_score(scores, clusters=clusters, level=self.level))
 
-    def _pass_at_k(self, data: CellData) -> dict[int, Quantity]:
+    def _mean(self, cell: CellResults, values: FloatArray) -> Quantity | None:
+        """Return the mean of an amount over the items that have a value."""
+        known = ~np.isnan(values)
+        clusters = cell.items.clusters(known)
+        return _estimate(
+            stats.mean_cost(_chosen(values, known), clusters=clusters, level=self.level)
+        )
+
+    def _quantile(self, cell: CellResults, timed: BoolArray, q: float) -> Quantity | None:
+        """Return a quantile of the latency of trials; trials of an item take similar time."""
+        items, latencies = _chosen(cell.data.item, timed), _chosen(cell.data.latency, timed)
+        clusters: _Labels | None = cell.items.clusters(items)
+        if clusters is None and self.asked.epochs > 1:
+            clusters = items
+        return _estimate(stats.quantile(latencies, q, clusters=clusters, level=self.level))
+
+    def _pass_at_k(self, cell: CellResults) -> dict[int, Quantity]:
         """Quantity it over the items of which all epochs are done."""
-        epochs = self.asked.epochs
-        if epochs == 1 or not np.isin(data.score, (0.0, 1.0)).all():
+        epochs, data = self.asked.epochs, cell.data
+        if epochs == 1 or not cell.measured or not np.isin(data.score, (0.0, 1.0)).all():
             return {}
-        samples = data.epochs
         correct = np.bincount(data.item, weights=data.score, minlength=data.n_items)
-        whole = samples == epochs
+        whole = self._whole_items(cell)
+        clusters = cell.items.clusters(whole)
         found = {}
         for k in sorted({k for k in _SHOWN_PASSES if k < epochs} | {epochs}):
-            estimate = stats.mean_pass_at_k(samples[whole], correct[whole], k, level=self.level)
+            estimate = stats.mean_pass_at_k(
+                data.epochs[whole], correct[whole], k, clusters=clusters, level=self.level
+            )
             if estimate is not None:
                 found[k] = Quantity.of(estimate)
         return found
 
-    def _cost_per_correct(self, data: CellData) -> Quantity | None:
+    def _whole_items(self, cell: CellResults) -> BoolArray:
+        """Return which items have all their epochs.
+
+        If failed trials are excluded, these are the items that no measured cell of the dataset
+        failed on: cells would be compared on different items else.
+        """
+        whole: BoolArray = cell.data.epochs == self.asked.epochs
+        if self.asked.failures == "wrong":
+            return whole
+        dataset = cell.asked.name
+        if dataset not in self._whole:
+            common = np.ones(len(cell.items), dtype=np.bool_)
+            for place, described in enumerate(self.asked.cells):
+                if described.dataset == dataset:
+                    data = self.read.cell(place)[0].data
+                    finished = np.bincount(data.item[~data.failed], minlength=data.n_items)
+                    if finished.any():
+                        common &= finished == self.asked.epochs
+            self._whole[dataset] = common
+        return self._whole[dataset]
+
+    def _cost_per_correct(self, cell: CellResults) -> Quantity | None:
         # The cost of failed trials is part of the price of the right answers.
+        data = cell.data
         if np.isnan(data.cost).any():
             return None
-        costs, scores = (_present(data.means(values)) for values in (data.cost, data.score))
-        return _estimate(stats.cost_per_correct(costs, scores, level=self.level))
+        costs, scores = data.means(data.cost), data.means(data.score)
+        known = ~np.isnan(costs)
+        return _estimate(
+            stats.cost_per_correct(
+                _chosen(costs, known),
+                _chosen(scores, known),
+                clusters=cell.items.clusters(known),
+                level=self.level,
+            )
+        )
 
     def _categories(self, cell: CellResults) -> dict[str, Quantity]:
         names, numbers = cell.items.categories
@@ -147,12 +209,12 @@ class Analysis:
         )
         return {name: accuracy for name, accuracy in found if accuracy is not None}
 
-    def _comparison(self, index: int, cell: CellResults) -> BaselineDifference | None:
+    def _comparison(self, cell: CellResults) -> BaselineDifference | None:
         """Return the difference to the baseline, Holm's correction pending."""
         baseline = self.asked.baselines.get(cell.asked.name)
         if baseline is None or baseline == cell.name:
             return None
-        pair = Pair(cell, self._baselines[baseline])
+        pair = Pair(cell, self._baselines[baseline], self._family)
         if (found := pair.found) is None:
             return None
         if self.read.keep:
@@ -163,20 +225,24 @@ class Analysis:
             difference=pair.difference,
             wins=found.wins,
             losses=found.losses,
-            p_value=found.p_value,
+            p_value=pair.p_value,
             p_holm=None,
-            test=found.test,
-            shared_draws=self._share_calls(
-                index, self.asked.places[baseline], pair.items[:_ITEMS_LOOKED_AT].tolist()
-            ),
+            test=pair.test,
+            shared_draws=pair.shared_draws,
+            sign=pair.sign,
+            same_calls=pair.same_calls,
         )
 
-    def _share_calls(self, a: int, b: int, items: Iterable[int]) -> bool:
-        for item in items:
-            first, second = self.store.calls(a, item, 0), self.store.calls(b, item, 0)
-            if first and second and {c.key for c in first} & {c.key for c in second}:
-                return True
-        return False
+    @cached_property
+    def _family(self) -> int:
+        """Number of comparisons that are corrected together, at most."""
+        baselines = self.asked.baselines
+        compared = (
+            cell
+            for cell in self.asked.cells
+            if not cell.oracle and baselines.get(cell.dataset, cell.name) != cell.name
+        )
+        return max(1, sum(1 for _ in compared))
 
 
 def _with_holm(cells: Sequence[CellSummary]) -> list[CellSummary]:
@@ -197,10 +263,9 @@ def _spend(totals: CellTotals, *, replayed: bool) -> float | None:
     return None if totals.unpriced and not replayed else totals.spend_usd
 
 
-def _present(values: FloatArray) -> FloatArray:
-    """Return the values of the items that have one; the same array if all have."""
-    absent = np.isnan(values)
-    return values[~absent] if absent.any() else values
+def _chosen(values: npt.NDArray[_Number], mask: BoolArray) -> npt.NDArray[_Number]:
+    """Return the chosen values; the same array if all are, which spares a copy."""
+    return values if mask.all() else values[mask]
 
 
 def _known(values: FloatArray, asked: BoolArray) -> BoolArray:
@@ -213,10 +278,6 @@ def _estimate(estimate: stats.Estimate | None) -> Quantity | None:
     return None if estimate is None else Quantity.of(estimate)
 
 
-def _value(estimate: stats.Estimate | None) -> float | None:
-    return None if estimate is None else estimate.value
-
-
 def _mean(values: FloatArray) -> float | None:
-    found = _present(values)
+    found = _chosen(values, ~np.isnan(values))
     return float(found.mean()) if found.size else None

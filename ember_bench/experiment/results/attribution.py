@@ -7,7 +7,7 @@ the node's answer. The graphs run again on stored answers, as in `rescoring`, wi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,6 +103,8 @@ class _Seen:
     item: list[int] = field(default_factory=list)
     epoch: list[int] = field(default_factory=list)
     chosen: list[float] = field(default_factory=list)
+    cluster: list[Hashable] = field(default_factory=list)
+    """Of each trial: its item's, or the item itself."""
     scores: list[list[float]] = field(default_factory=list)
     answers: list[list[str | None]] = field(default_factory=list)
     accepted: list[list[bool]] = field(default_factory=list)
@@ -185,6 +187,7 @@ def _note(
         verdicts = [key is not None and key == keys[-1] for key in keys[:-1]]
     seen.item.append(trial.item)
     seen.epoch.append(trial.epoch)
+    seen.cluster.append(trial.item if item.cluster is None else item.cluster)
     seen.chosen.append(final.value)
     seen.scores.append([score.value for score in scored])
     seen.answers.append(keys[:-1])
@@ -197,14 +200,25 @@ def _summary(name: str, operator: str, seen: _Seen, level: float) -> ChoiceSumma
     blind = np.asarray([float(np.mean(scores)) for scores in seen.scores])
     oracle = np.maximum(best, chosen)
 
+    cluster_of = dict(zip(seen.item, seen.cluster, strict=True))
+
     def mean(values: np.ndarray) -> Quantity:
-        found = stats.mean_score(stats.item_means(values, seen.item).means, level=level)
+        by_item = stats.item_means(values, seen.item)
+        found = stats.mean_score(
+            by_item.means, clusters=_clusters([cluster_of[i] for i in cluster_of]), level=level
+        )
         assert found is not None  # noqa: S101 - there are items
         return Quantity.of(found)
 
     judged = stats.confusion(
         [verdict for verdicts in seen.accepted for verdict in verdicts],
         [score >= 1 for scores in seen.scores for score in scores],
+        # Candidates of an item are not independent, whether items have clusters or not.
+        clusters=[
+            cluster
+            for cluster, scores in zip(seen.cluster, seen.scores, strict=True)
+            for _ in scores
+        ],
         level=level,
     )
     room = float(oracle.mean() - blind.mean())
@@ -238,17 +252,23 @@ def _members(seen: _Seen, level: float) -> Iterator[MemberSummary]:
     if not first:
         return
     scores = np.asarray([seen.scores[row] for row in first])
-    found = stats.vote_attribution([seen.answers[row] for row in first], scores, level=level)
+    clusters = _clusters([seen.cluster[row] for row in first])
+    answers = [seen.answers[row] for row in first]
+    found = stats.vote_attribution(answers, scores, clusters=clusters, level=level)
     if found is None:
         return
     for member in range(scores.shape[1]):
-        accuracy = stats.mean_score(scores[:, member], level=level)
+        accuracy = stats.mean_score(scores[:, member], clusters=clusters, level=level)
         assert accuracy is not None  # noqa: S101 - there are items
         yield MemberSummary(
             member=member,
             accuracy=Quantity.of(accuracy),
-            shapley=Quantity.with_interval(found.shapley[member], found.shapley_intervals[member], "t"),
-            leave_one_out=Quantity.with_interval(found.leave_one_out[member], found.leave_one_out_intervals[member], "t"),
+            shapley=Quantity.with_interval(
+                found.shapley[member], found.shapley_intervals[member], "t"
+            ),
+            leave_one_out=Quantity.with_interval(
+                found.leave_one_out[member], found.leave_one_out_intervals[member], "t"
+            ),
         )
 
 
@@ -258,14 +278,26 @@ def _votes(seen: _Seen, level: float) -> Iterator[VotePoint]:
     scores = [seen.scores[row] for row in first]
     if not first:
         return
-    found = stats.vote_curve([seen.answers[row] for row in first], scores, level=level)
+    found = stats.vote_curve(
+        [seen.answers[row] for row in first],
+        scores,
+        clusters=_clusters([seen.cluster[row] for row in first]),
+        level=level,
+    )
     assert found is not None  # noqa: S101 - there are items
     for number, k in enumerate(found.k.tolist()):
         yield VotePoint(
             k=k,
-            vote=Quantity.with_interval(found.vote[number], found.vote_intervals[number], "t"),
-            best=Quantity.with_interval(found.oracle[number], found.oracle_intervals[number], "t"),
+            vote=Quantity.with_interval(found.vote[number], found.vote_intervals[number], "wilson"),
+            best=Quantity.with_interval(
+                found.oracle[number], found.oracle_intervals[number], "clopper-pearson"
+            ),
         )
+
+
+def _clusters(labels: list[Hashable]) -> list[Hashable] | None:
+    """Return the labels; None if each is another, so that each item stands for itself."""
+    return labels if len(set(labels)) < len(labels) else None
 
 
 def _of_first_epoch(seen: _Seen) -> list[int]:

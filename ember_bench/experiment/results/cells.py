@@ -128,6 +128,9 @@ class CellResults:
         items: The items that it was asked, as far as they are known.
         data: Its trials, which have the places of their items in `items`.
         read_answers: Reads the answer of each trial; None if it could not be parsed.
+        read_calls: Reads the keys of the calls of an item's first trial, by the item's place; an
+            empty sequence if they are not known.
+        lm_modules: Number of LM modules in its graph; 0 if unknown.
     """
 
     source: str
@@ -142,15 +145,34 @@ class CellResults:
     items: AskedItems
     data: CellData
     read_answers: Callable[[], Sequence[str | None]]
+    read_calls: Callable[[int], Sequence[bytes]] = lambda _: ()
+    lm_modules: int = 0
+
+    @property
+    def measured(self) -> bool:
+        """Whether it can be said to have scores: not if there are trials and all of them failed."""
+        return not self.failed or self.failed < len(self.data.failed)
 
     @cached_property
     def scores(self) -> FloatArray:
         """The mean score of each item over its epochs; the grid decides how failures count.
 
-        Shape (n_items,) as the other two; NaN for items without a trial that counts.
+        Shape (n_items,) as those that follow; NaN for items without a trial that counts, and
+        for all items of a cell that was not measured.
         """
+        if not self.measured:
+            return np.full(len(self.items), np.nan)
         keep = None if self.failures == "wrong" else ~self.data.failed
         return self.data.means(self.data.score, keep)
+
+    @property
+    def score_range(self) -> tuple[FloatArray, FloatArray]:
+        """The lowest and the highest mean score of each item that its failed trials allow.
+
+        NaN for items without a trial; failed trials score 0 in the one, and 1 in the other.
+        """
+        data = self.data
+        return data.means(data.score), data.means(np.where(data.failed, 1.0, data.score))
 
     @cached_property
     def costs(self) -> FloatArray:
@@ -231,6 +253,8 @@ class StoredCells:
             items=items,
             data=data,
             read_answers=lambda: [row[2] for row in self.rows.columns(place, ["answer"])],
+            read_calls=lambda item: [c.key for c in self.rows.calls(place, item, 0) or ()],
+            lm_modules=sum(len(node.models) for node in cell.nodes),
         )
         if self.keep:
             self._read[place] = results, totals

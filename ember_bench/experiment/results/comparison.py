@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from ember_bench import stats
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.cells import BoolArray, CellResults, FloatArray, IntArray
-from ember_bench.experiment.results.items import AskedItems
+from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.summary import (
     Comparison,
     ComparisonTable,
@@ -21,73 +20,6 @@ from ember_bench.experiment.results.summary import (
     Flip,
     Side,
 )
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A cell and its baseline; their paired difference is computed once."""
-
-    cell: CellResults
-    baseline: CellResults
-
-    @cached_property
-    def found(self) -> stats.PairedDifference | None:
-        """The paired difference of the scores; None without an item in common."""
-        first, second = self.scores
-        return stats.paired_difference(
-            first,
-            second,
-            clusters=self.clusters,
-            level=self.baseline.level,
-            seed=self.baseline.seed,
-        )
-
-    @property
-    def difference(self) -> Quantity:
-        """Accuracy of the cell minus that of the baseline, in [-1, 1]."""
-        assert self.found is not None  # noqa: S101 - only called for pairs with common items
-        return Quantity.with_interval(self.found.difference, self.found.interval, "paired")
-
-    @cached_property
-    def clusters(self) -> list[str] | None:
-        """The clusters of the items in common; None if each item stands for itself."""
-        return self.cell.items.clusters(self._both)
-
-    @property
-    def items(self) -> IntArray:
-        """The places, among the cell's items, of those with a score in both cells."""
-        return np.flatnonzero(self._both)
-
-    @property
-    def scores(self) -> tuple[FloatArray, FloatArray]:
-        """The scores of the cell and of the baseline on the items in common."""
-        both = self._both
-        if both.all():  # which spares a copy
-            return self.cell.scores, self.baseline_scores
-        return self.cell.scores[both], self.baseline_scores[both]
-
-    @cached_property
-    def _both(self) -> BoolArray:
-        """Mask of the cell's items with a score in both cells."""
-        return ~np.isnan(self.cell.scores) & ~np.isnan(self.baseline_scores)
-
-    @cached_property
-    def baseline_scores(self) -> FloatArray:
-        """The baseline's scores in the order of the cell's items; NaN for items that it lacks."""
-        return self.of_baseline(self.baseline.scores)
-
-    def of_baseline(self, values: FloatArray) -> FloatArray:
-        """Return values of the baseline's items, shape (n_items,), in the order of the cell's."""
-        return _taken(values, self.cell.items, self.baseline.items)
-
-    def of_cell(self, values: FloatArray) -> FloatArray:
-        """Return values of the cell's items, shape (n_items,), in the order of the baseline's."""
-        return _taken(values, self.baseline.items, self.cell.items)
-
-
-def _taken(values: FloatArray, items: AskedItems, source: AskedItems) -> FloatArray:
-    """Return for each of `items` its value among those of `source`, NaN if it is not there."""
-    return values if items is source else np.append(values, np.nan)[items.match(source).places]
 
 
 @dataclass(frozen=True)
@@ -105,7 +37,6 @@ class Group:
     baselines: Mapping[str, CellResults]
 
 
-
 def pair_up(groups: Sequence[Group]) -> list[Pair]:
     """Return the pairs to compare.
 
@@ -117,8 +48,16 @@ def pair_up(groups: Sequence[Group]) -> list[Pair]:
     Raises:
         ConfigError: if there is no pair.
     """
-    if len(groups) == 1:
-        return _with_own_baselines(groups[0])
+    pairs = _with_own_baselines(groups[0]) if len(groups) == 1 else _with_first(groups)
+    return [replace(pair, family=family_size(pairs)) for pair in pairs]
+
+
+def family_size(pairs: Sequence[Pair]) -> int:
+    """Return the number of comparisons that are corrected together, at least 1."""
+    return max(1, sum(not pair.cell.oracle for pair in pairs))
+
+
+def _with_first(groups: Sequence[Group]) -> list[Pair]:
     first, *others = groups
     pairs = [
         Pair(cell, reference)
@@ -203,7 +142,7 @@ def compare(
             for pair, p, share in zip(found, p_adjusted, best, strict=True)
         ],
         baseline_best=baseline_best,
-        left_out=[f"{_name(pair.cell)} and {_name(pair.baseline)}" for pair in empty],
+        left_out=[_left_out(pair) for pair in empty],
     )
 
 
@@ -213,12 +152,12 @@ def adjusted_p_values(
     """Correct p-values over all comparisons of systems.
 
     Args:
-        p_values: None for the comparison of an oracle. An oracle is an upper limit and not a
-            system, so that its difference is no hypothesis; to count it would weaken the others.
+        p_values: None for a comparison that is no hypothesis: of an oracle, which is an upper limit
+            and not a system, and of the same calls. To count it would weaken the others.
         correction: The method.
 
     Returns:
-        The corrected p-values in the same order; None for oracles.
+        The corrected p-values in the same order; None for those that are not counted.
     """
     adjust = stats.holm if correction == "holm" else stats.benjamini_hochberg
     adjusted = iter(adjust([p for p in p_values if p is not None]).tolist())
@@ -256,19 +195,31 @@ def _item_differences(a: CellResults, b: CellResults) -> Iterator[str]:
             yield f"{missing:,} items are asked only in {one.source} ({one.asked.name})"
 
 
+def _unmeasured(pair: Pair) -> Iterator[str]:
+    """Yield the reasons why two cells have no score to compare, as sentences."""
+    for cell in (pair.cell, pair.baseline):
+        if not cell.measured:
+            yield f"{_name(cell)} was not measured, as all of its trials failed"
+
+
 def _explained(pairs: Sequence[Pair], verdict: str, *advice: str) -> list[str]:
     """Return the problems of pairs as sentences; a problem of several pairs is named once."""
     alike: dict[tuple[str, ...], list[Pair]] = {}
     for pair in pairs:
         datasets = (f"{side.source}/{side.asked.name}" for side in (pair.cell, pair.baseline))
-        alike.setdefault((*datasets, *differences(pair)), []).append(pair)
+        alike.setdefault((*datasets, *_unmeasured(pair), *differences(pair)), []).append(pair)
     found = []
     for some in alike.values():
-        reasons = "; ".join([*differences(some[0]), *advice])
+        reasons = "; ".join([*_unmeasured(some[0]), *differences(some[0]), *advice])
         names = f"{_name(some[0].cell)} and {_name(some[0].baseline)}"
         more = f" (and {len(some) - 1} more pairs)" if len(some) > 1 else ""
         found.append(f"{names}{more} {verdict}" + (f": {reasons}" if reasons else ""))
     return found
+
+
+def _left_out(pair: Pair) -> str:
+    reasons = "; ".join(_unmeasured(pair))
+    return f"{_name(pair.cell)} and {_name(pair.baseline)}" + (f" ({reasons})" if reasons else "")
 
 
 def _name(cell: CellResults) -> str:
@@ -281,7 +232,8 @@ def _compared(pair: Pair, *, flips: bool) -> Comparison:
     first, second = pair.scores
     sign_flip = found.p_value
     if found.test == "mcnemar":
-        sign_flip = stats.sign_flip_test(first - second, seed=b.seed).p_value
+        flips_of = stats.sign_flip_test(first - second, n_draws=pair.n_draws, seed=b.seed)
+        sign_flip = flips_of.p_value
     return Comparison(
         cell=_side(a, first),
         baseline=_side(b, second),
@@ -293,13 +245,16 @@ def _compared(pair: Pair, *, flips: bool) -> Comparison:
         losses=found.losses,
         mcnemar_p=found.p_value if found.test == "mcnemar" else None,
         sign_flip_p=sign_flip,
-        p_value=found.p_value,
+        p_value=pair.p_value,
         p_adjusted=None,
-        test=found.test,
+        test=pair.test,
         cost_ratio=_cost_ratio(pair, b.level),
         best_probability=None,
         differing=list(differences(pair)),
         flips=[_flip(pair, item) for item in _flipped(items, first - second)] if flips else [],
+        sign=pair.sign,
+        shared_draws=pair.shared_draws,
+        same_calls=pair.same_calls,
     )
 
 
@@ -326,7 +281,8 @@ def _cost_ratio(pair: Pair, level: float) -> Quantity | None:
     both = ~np.isnan(costs[0]) & ~np.isnan(costs[1])
     if not both.any():
         return None
-    ratio = stats.cost_ratio(costs[0][both], costs[1][both], level=level)
+    clusters = pair.cell.items.clusters(pair.items[both])
+    ratio = stats.cost_ratio(costs[0][both], costs[1][both], clusters=clusters, level=level)
     return None if ratio is None else Quantity.of(ratio)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ember_bench import __version__
 from ember_bench.evaluators.kinds import evaluator_identity
-from ember_bench.experiment.results.items import AskedItems
+from ember_bench.experiment.results.items import AskedItems, Select
 from ember_bench.experiment.results.summary import (
     CellSummary,
     DatasetSummary,
@@ -144,7 +144,7 @@ def encode(description: Description) -> str:
     return msgspec.json.encode(msgspec.structs.replace(description, items={})).decode()
 
 
-def decode(stored: str, database: sqlite3.Connection) -> Description:
+def decode(stored: str, select: Select) -> Description:
     """Decode a description and add the items from the tables of the trial store.
 
     Raises:
@@ -152,10 +152,15 @@ def decode(stored: str, database: sqlite3.Connection) -> Description:
     """
     described = _decode(stored)
     items = {
-        dataset.name: AskedItems.stored(database, dataset.name, dataset.items)
+        dataset.name: AskedItems.stored(select, dataset.name, dataset.items)
         for dataset in described.datasets
     }
     return msgspec.structs.replace(described, items=items)
+
+
+def digest_of(stored: str) -> str:
+    """Return a digest of a description as JSON, by which a changed byte is noticed."""
+    return blake2b(stored.encode(), digest_size=16).hexdigest()
 
 
 _decode: Final = msgspec.json.Decoder(Description).decode

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import attrgetter
-from typing import Final, Literal, overload
+from typing import Any, Final, Literal, Protocol, overload
 
 import msgspec
 import numpy as np
@@ -30,6 +29,13 @@ class AskedItem(msgspec.Struct, frozen=True, array_like=True):
 
 ReadItems = Callable[[int, int], Sequence[AskedItem]]
 ReadLabels = Callable[[Literal["category", "cluster"]], Iterable[str | None]]
+
+
+class Select(Protocol):
+    """Reads rows of a trial store."""
+
+    def __call__(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows; raises `DamagedStoreError` where they cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +86,11 @@ class AskedItems(Sequence[AskedItem]):
         )
 
     @classmethod
-    def stored(cls, database: sqlite3.Connection, dataset: str, count: int) -> AskedItems:
+    def stored(cls, select: Select, dataset: str, count: int) -> AskedItems:
         """Return the items in the table `asked`."""
 
         def read(start: int, end: int) -> list[AskedItem]:
-            rows = database.execute(
+            rows = select(
                 "SELECT items.item, digest, category, cluster, question, target"
                 " FROM asked JOIN items ON items.id = asked.item"
                 " WHERE asked.dataset = ? AND place >= ? AND place < ? ORDER BY place",
@@ -93,7 +99,7 @@ class AskedItems(Sequence[AskedItem]):
             return [AskedItem(*row) for row in rows]
 
         def labels(name: str) -> Iterator[str | None]:
-            rows = database.execute(
+            rows = select(
                 f"SELECT {name} FROM asked WHERE dataset = ? ORDER BY place",  # noqa: S608 - ours
                 (dataset,),
             )
@@ -131,20 +137,24 @@ class AskedItems(Sequence[AskedItem]):
         sorted_places = np.asarray([places.get(label, -1) for label in found], dtype=np.int32)
         return names, sorted_places[numbers]
 
-    def clusters(self, chosen: npt.NDArray[np.int64 | np.bool_]) -> list[str] | None:
+    def clusters(self, chosen: npt.NDArray[np.integer[Any] | np.bool_]) -> list[str] | None:
         """Return the clusters of the chosen items; None if no item has a cluster.
 
         An item without a cluster is a cluster of its own.
 
         Args:
-            chosen: Places, or a mask of shape (n_items,).
+            chosen: Places, of which one may come several times, or a mask of shape (n_items,).
         """
-        if not self._clustered:
+        if not self._labels:
             return None
-        items = [self[place] for place in np.arange(len(self))[chosen].tolist()]
-        if all(item.cluster is None for item in items):
+        places = np.arange(len(self))[chosen].tolist()
+        labels = [self._labels[place] for place in places]
+        if all(label is None for label in labels):
             return None
-        return [item.cluster if item.cluster is not None else f"\0{item.id}" for item in items]
+        return [
+            f"\0{place}" if label is None else label
+            for place, label in zip(places, labels, strict=True)
+        ]
 
     def match(self, other: AskedItems) -> Match:
         """Return the places of these items in another list; computed once for each list."""
@@ -169,8 +179,12 @@ class AskedItems(Sequence[AskedItem]):
         return Match(places, edited, missing)
 
     @cached_property
-    def _clustered(self) -> bool:
-        return any(label is not None for label in self._read_labels("cluster"))
+    def _labels(self) -> list[str | None]:
+        """The cluster of each item, each label kept once; empty if no item has one."""
+        if all(label is None for label in self._read_labels("cluster")):
+            return []
+        known: dict[str | None, str | None] = {}
+        return [known.setdefault(label, label) for label in self._read_labels("cluster")]
 
     @cached_property
     def _places(self) -> dict[str, int]:

@@ -92,14 +92,17 @@ def node_summaries(rows: TrialRows, cell: int) -> list[NodeSummary]:
             for index in _critical(calls) if calls else ():
                 nodes[calls[index].node].latency[item] += calls[index].latency_seconds or 0.0
     order = sorted(items)
-    level = rows.description.level
+    asked = rows.description
+    clusters = asked.items[asked.cells[cell].dataset].clusters(np.asarray(order, dtype=np.int64))
     total = {
         name: sum((_by_item(getattr(s, name), order) for s in nodes.values()), np.zeros(len(order)))
         for name in ("cost", "tokens", "latency")
     }
 
     def part(sums: _Sums, name: str) -> Quantity | None:
-        found = stats.share(_by_item(getattr(sums, name), order), total[name], level=level)
+        found = stats.share(
+            _by_item(getattr(sums, name), order), total[name], clusters=clusters, level=asked.level
+        )
         return None if found is None else Quantity.of(found)
 
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from operator import itemgetter
@@ -15,73 +15,78 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ember_bench.errors import StoreError
-from ember_bench.experiment.results.description import Description, decode
+from ember_bench.errors import DamagedStoreError, StoreError
+from ember_bench.experiment.results.damage import damage, decode_calls
+from ember_bench.experiment.results.description import Description, decode, digest_of
+from ember_bench.experiment.results.run_totals import RunTotals
 from ember_bench.experiment.results.summary import OUTCOMES
 from ember_bench.experiment.trial import CallEntry
 from ember_bench.models.store.payments import Paid
-from ember_bench.models.store.sqlite import open_for_reading
+from ember_bench.models.store.sqlite import is_damage, is_undecodable, open_for_reading
 
 APPLICATION_ID: Final = 0x454D4254  # "EMBT"
 SCHEMA_VERSION: Final = 1
+SCHEMA: Final = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE cells (id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, parts TEXT NOT NULL);
+CREATE TABLE items (
+    id INTEGER PRIMARY KEY,
+    dataset TEXT NOT NULL,
+    item TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    UNIQUE (dataset, item)
+);
+CREATE TABLE asked (
+    dataset TEXT NOT NULL, place INTEGER NOT NULL, item INTEGER NOT NULL REFERENCES items (id),
+    category TEXT, cluster TEXT, question TEXT NOT NULL, target TEXT NOT NULL,
+    PRIMARY KEY (dataset, place)
+) WITHOUT ROWID;
+CREATE TABLE evaluators (dataset TEXT PRIMARY KEY, identity TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE trials (
+    cell INTEGER NOT NULL REFERENCES cells (id),
+    item INTEGER NOT NULL REFERENCES items (id),
+    epoch INTEGER NOT NULL,
+    fingerprint BLOB NOT NULL,
+    outcome TEXT NOT NULL,
+    score REAL NOT NULL,
+    answer TEXT,
+    explanation TEXT NOT NULL,
+    error TEXT,
+    cost_usd REAL,
+    latency_seconds REAL,
+    spend_usd REAL NOT NULL,
+    calls_used INTEGER NOT NULL,
+    calls_made INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    calls BLOB NOT NULL,
+    stated INTEGER,
+    PRIMARY KEY (cell, item, epoch)
+) WITHOUT ROWID;
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    started TEXT NOT NULL,
+    spend_usd REAL NOT NULL DEFAULT 0,
+    calls_made INTEGER NOT NULL DEFAULT 0,
+    calls_shared INTEGER NOT NULL DEFAULT 0
+);
+"""
 DESCRIPTION: Final = "description"
 """Name of the fact that holds the description of the experiment."""
+DESCRIPTION_DIGEST: Final = "description digest"
+"""Name of the fact that holds its digest; stores that were made before it have none."""
 
 _AT_ONCE: Final = 10_000
 
-_decode_calls = msgspec.msgpack.Decoder(tuple[CallEntry, ...]).decode
 _OUTCOME: Final = " ".join(
     ["CASE outcome", *(f"WHEN '{name}' THEN {i}" for i, name in enumerate(OUTCOMES)), "END"]
 )
+
 
 FloatArray = npt.NDArray[np.float64]
 
 
 
-@dataclass(frozen=True, slots=True)
-class RunTotals:
-    """The requests of one run, or of all runs, of an experiment, and their cost.
-
-    Attributes:
-        known_usd: Their cost, as far as it is known.
-        calls_made: Requests that were answered.
-        calls_shared: Calls that needed no request of their own.
-        unpriced: Requests that were answered, and whose cost is unknown.
-        unanswered: Requests without an answer, which may have been charged.
-        unanswered_usd: The most that these can have cost; None if nothing limits it.
-    """
-
-    known_usd: float
-    calls_made: int
-    calls_shared: int
-    unpriced: int = 0
-    unanswered: int = 0
-    unanswered_usd: float | None = 0.0
-
-    @property
-    def spend_usd(self) -> float | None:
-        """Money paid; None if the cost of a request is unknown."""
-        return None if self.unpriced else self.known_usd
-
-
-def keep_paid(base: sqlite3.Connection, run: int, paid: Paid) -> None:
-    """Keep the payments of a run; they stay if the response store is deleted."""
-    base.execute(
-        "UPDATE runs SET spend_usd = max(spend_usd, ?), calls_made = max(calls_made, ?)"
-        " WHERE id = ?",
-        (paid.spend_usd, paid.requests, run),
-    )
-    if not (paid.unpriced or paid.unanswered):
-        return
-    # Stores that were made before this table do without it until there is something to keep.
-    base.execute(
-        "CREATE TABLE IF NOT EXISTS doubts (id INTEGER PRIMARY KEY, unpriced INTEGER NOT NULL,"
-        " unanswered INTEGER NOT NULL, unanswered_usd REAL)"
-    )
-    base.execute(
-        "INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?)",
-        (run, paid.unpriced, paid.unanswered, paid.unanswered_usd),
-    )
 
 
 class ItemNumbers:
@@ -132,7 +137,7 @@ class TrialRows:
         """
         numbers = self._numbers[cell]
         index, wanted = numbers.index, numbers.stored[:first]
-        rows = self._db.execute(
+        rows = self._select(
             f"SELECT item, epoch, {', '.join(names)} FROM trials"  # noqa: S608 - column names of ours
             " WHERE cell = ? AND epoch < ? AND item BETWEEN ? AND ? ORDER BY item, epoch",
             (
@@ -155,7 +160,7 @@ class TrialRows:
         """
         # The largest number that SQLite can write is infinite, and is none that is stored.
         wanted = [_OUTCOME if name == "outcome" else f"ifnull({name}, 9e999)" for name in names]
-        rows = self._db.execute(
+        rows = self._select(
             f"SELECT {', '.join(['item', *wanted])} FROM trials"  # noqa: S608 - column names of ours
             " WHERE cell = ? AND epoch < ? ORDER BY item, epoch",
             (self._cell_ids[cell], self.description.epochs),
@@ -172,18 +177,40 @@ class TrialRows:
 
     def calls(self, cell: int, item: int, epoch: int) -> tuple[CallEntry, ...] | None:
         """Return the calls of one trial, or None if it is not stored."""
-        row = self._db.execute(
+        rows = self._select(
             "SELECT calls FROM trials WHERE cell = ? AND item = ? AND epoch = ?",
             (self._cell_ids[cell], self._numbers[cell].stored[item], epoch),
-        ).fetchone()
-        return _decode_calls(row[0]) if row is not None else None
+        )
+        return next((self._calls_in(calls) for (calls,) in rows), None)
 
     def all_calls(
         self, cell: int, *, first: int | None = None
     ) -> Iterator[tuple[int, int, tuple[CallEntry, ...]]]:
         """Yield (item index, epoch, calls) as `columns` does."""
         for item, epoch, calls in self.columns(cell, ["calls"], first=first):
-            yield item, epoch, _decode_calls(calls)
+            yield item, epoch, self._calls_in(calls)
+
+    def errors(self, cell: int) -> Iterator[str]:
+        """Yield the errors of a cell's failed trials, in item order."""
+        for _, _, outcome, error in self.columns(cell, ["outcome", "error"]):
+            if outcome == "error":
+                yield error or ""
+
+    @property
+    def tells_stated(self) -> bool:
+        """Whether the table of trials has the column `stated`; stores of before do without."""
+        columns = self._db.execute("SELECT name FROM pragma_table_info('trials')")
+        return ("stated",) in columns.fetchall()
+
+    def never_stated(self, cell: int) -> bool:
+        """Return whether a cell has answers of which it is known, and none was stated."""
+        if not self.tells_stated:
+            return False
+        known, stated = self._db.execute(
+            "SELECT count(stated), total(stated) FROM trials WHERE cell = ? AND epoch < ?",
+            (self._cell_ids[cell], self.description.epochs),
+        ).fetchone()
+        return known > 0 and not stated
 
     def all_totals(self) -> RunTotals:
         """Return the calls and spending of all runs of the experiment."""
@@ -191,16 +218,24 @@ class TrialRows:
 
     def fact(self, name: str) -> str | None:
         """Return a fact that was noted under `name`."""
-        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
+        rows = self._select("SELECT value FROM facts WHERE name = ?", (name,))
+        return next((str(value) for (value,) in rows), None)
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
+    def _read_cell_ids(self, names: Iterable[str]) -> list[int]:
+        """Return the numbers of cells in the table of cells."""
+        ids = dict(self._select("SELECT name, id FROM cells"))
+        try:
+            return [ids[name] for name in names]
+        except KeyError as error:
+            raise self._damaged(f"the cell {error} is not there") from None
+
     def _read_numbers(self) -> list[ItemNumbers]:
         """Return, for each cell, the numbers of its items in the table of items."""
-        most = self._db.execute("SELECT max(id) FROM items").fetchone()[0] or 0
+        ((most,),) = self._select("SELECT ifnull(max(id), 0) FROM items")
         by_dataset = {
             name: ItemNumbers(array("i", self._stored_numbers(name)), most)
             for name in self.description.items
@@ -209,28 +244,65 @@ class TrialRows:
 
     def _stored_numbers(self, dataset: str) -> Iterator[int]:
         if dataset in self.description.asked:
-            rows = self._db.execute(
+            rows = self._select(
                 "SELECT item FROM asked WHERE dataset = ? ORDER BY place", (dataset,)
             )
             return (number for (number,) in rows)
-        found = dict(self._db.execute("SELECT item, id FROM items WHERE dataset = ?", (dataset,)))
+        found = dict(self._select("SELECT item, id FROM items WHERE dataset = ?", (dataset,)))
         return (found[item.id] for item in self.description.items[dataset])
 
+    def _select(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query.
+
+        Raises:
+            DamagedStoreError: where they cannot be read.
+            StoreError: if the file cannot be read for another reason.
+        """
+        try:
+            # Not `yield from`, which closes the cursor where nobody reads on: after the file, maybe.
+            for row in self._db.execute(query, values):  # noqa: UP028
+                yield row
+        except sqlite3.Error as error:
+            if is_damage(error):
+                reason = "a text is not UTF-8" if is_undecodable(error) else str(error)
+                raise self._damaged(reason) from error
+            raise StoreError(f"{self.path}: cannot be read: {error}") from error
+
+    def _damaged(self, reason: str) -> DamagedStoreError:
+        return DamagedStoreError(
+            f"{self.path}: is damaged: {reason}; run its grid once more, which mends it"
+        )
+
+    def _calls_in(self, column: bytes) -> tuple[CallEntry, ...]:
+        try:
+            return decode_calls(column)
+        except ValueError as error:
+            raise self._damaged(f"the calls of a trial: {error}") from error
+
+    def _check(self) -> None:
+        """Check that the tables fit each other, and hold what is written there.
+
+        Raises:
+            DamagedStoreError: if they do not.
+        """
+        if (reason := damage(self._select, self.description)) is not None:
+            raise self._damaged(reason)
+
     def _totals(self, where: str, *values: Any) -> RunTotals:
-        row = self._db.execute(
+        ((spend, made, shared),) = self._select(
             "SELECT total(spend_usd), sum(calls_made), sum(calls_shared) FROM runs "  # noqa: S608 - a literal of ours
             + where,
             values,
-        ).fetchone()
-        totals = RunTotals(row[0], row[1] or 0, row[2] or 0)
+        )
+        totals = RunTotals(spend, made or 0, shared or 0)
         known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'doubts'"
-        if self._db.execute(known).fetchone() is None:
+        if next(self._select(known), None) is None:
             return totals
-        unpriced, unanswered, usd, unbounded = self._db.execute(
+        ((unpriced, unanswered, usd, unbounded),) = self._select(
             "SELECT sum(unpriced), sum(unanswered), total(unanswered_usd),"  # noqa: S608 - ours
             " count(*) - count(unanswered_usd) FROM doubts " + where,
             values,
-        ).fetchone()
+        )
         return replace(
             totals,
             unpriced=unpriced or 0,
@@ -253,20 +325,20 @@ class StoredTrials(TrialRows):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._db = open_for_reading(path, application_id=APPLICATION_ID, version=SCHEMA_VERSION)
+        self._db = open_for_reading(
+            path, application_id=APPLICATION_ID, version=SCHEMA_VERSION, schema=SCHEMA
+        )
         try:
             # All that is read from here on is of one moment.
             self._db.execute("BEGIN")
             self.description = self._described()
-            cells = dict(self._db.execute("SELECT name, id FROM cells"))
-            self._cell_ids = [cells[cell.name] for cell in self.description.cells]
+            self._check()
+            self._cell_ids = self._read_cell_ids(cell.name for cell in self.description.cells)
             self._numbers = self._read_numbers()
-            self.evaluators = dict(self._db.execute("SELECT dataset, identity FROM evaluators"))
+            self.evaluators = dict(self._select("SELECT dataset, identity FROM evaluators"))
             """Identity of the evaluator that scored, by dataset."""
-        except BaseException as error:
+        except BaseException:
             self._db.close()
-            if isinstance(error, sqlite3.Error):
-                raise StoreError(f"{path}: cannot be read: {error}") from error
             raise
 
     def fingerprints(self, cell: int) -> dict[tuple[int, int], bytes]:
@@ -279,22 +351,25 @@ class StoredTrials(TrialRows):
         None if it is not stored, or did not end in an error.
         """
         names = ("outcome", "error", "cost_usd", "latency_seconds", "calls")
-        row = self._db.execute(
+        rows = self._select(
             f"SELECT {', '.join(names)} FROM trials"  # noqa: S608 - column names of ours
             " WHERE cell = ? AND item = ? AND epoch = ? AND outcome = 'error'",
             (self._cell_ids[cell], self._numbers[cell].stored[item], epoch),
-        ).fetchone()
-        if row is None:
+        )
+        if (row := next(rows, None)) is None:
             return None
-        calls = tuple(msgspec.structs.replace(call, made=False) for call in _decode_calls(row[-1]))
+        found = self._calls_in(row[-1])
+        calls = tuple(msgspec.structs.replace(call, made=False) for call in found)
         return dict(zip(names, row[:-1], strict=False)) | {"calls": calls}
 
     def _described(self) -> Description:
         stored = self.fact(DESCRIPTION)
         if stored is None:
             raise StoreError(f"{self.path}: does not say what it is of; run its grid once more")
+        if self.fact(DESCRIPTION_DIGEST) not in (None, digest_of(stored)):
+            raise self._damaged("the description of its experiment is not what was written")
         try:
-            return decode(stored, self._db)
+            return decode(stored, self._select)
         except msgspec.MsgspecError as error:
             raise StoreError(
                 f"{self.path}: was written by another version of ember-bench: {error}; run its "

@@ -43,14 +43,20 @@ class BaselineDifference(msgspec.Struct, frozen=True):
     Attributes:
         baseline: Name of the cell it is compared with.
         items: Number of common items.
-        difference: Accuracy of the cell minus that of the baseline, in [-1, 1].
+        difference: Accuracy of the cell minus that of the baseline, in [-1, 1]. If trials of either
+            failed, the interval covers the difference whatever they would have scored. No interval
+            for `same_calls`.
         wins: Items that the cell scores higher on.
         losses: Items that the baseline scores higher on.
-        p_value: Two-sided; exact McNemar where scores are 0 or 1, else sign-flip permutation.
+        p_value: Two-sided; exact McNemar where scores are 0 or 1, else sign-flip permutation. If
+            trials failed, the larger one of the worst and the best case. None for `same_calls`.
         p_holm: The same after Holm's correction over all comparisons of the experiment but those of
-            oracles, for which it is None.
+            oracles and of `same_calls`, for which it is None.
         test: Which test gave `p_value`.
         shared_draws: Whether the two cells share calls, which makes the pairing tighter.
+        sign: 1 if the cell scores higher, -1 if lower; 0 if equal, or if failed trials could have
+            turned it.
+        same_calls: Whether the cell makes the baseline's own calls, and so scores the same.
     """
 
     baseline: str
@@ -62,6 +68,24 @@ class BaselineDifference(msgspec.Struct, frozen=True):
     p_holm: float | None
     test: str
     shared_draws: bool
+    sign: int = 0
+    same_calls: bool = False
+
+    def is_clear(self, level: float) -> bool:
+        """Return whether the difference is significant after correction, failed trials or not."""
+        return bool(self.sign) and self.p_holm is not None and self.p_holm < 1 - level
+
+
+class FailureReason(msgspec.Struct, frozen=True):
+    """Failed trials of one fault.
+
+    Attributes:
+        message: The error of the first of them, in one line.
+        trials: Their number.
+    """
+
+    message: str
+    trials: int
 
 
 class CellSummary(msgspec.Struct, frozen=True):
@@ -87,8 +111,8 @@ class CellSummary(msgspec.Struct, frozen=True):
         cost_per_correct: US dollars for each right answer, failed trials' included; None without
             a right answer.
         latency_seconds: Mean critical path over the calls of a trial that did not fail.
-        latency_p50: Median of the same.
-        latency_p95: 95th percentile of the same.
+        latency_p50: Median of the latency of trials, with its order-statistic interval.
+        latency_p95: 95th percentile of the same; no interval if there are too few trials.
         calls: Calls used by its trials.
         calls_made: Those of them for which a request was made by this cell.
         calls_shared: Those that another cell or an earlier run had made.
@@ -99,7 +123,11 @@ class CellSummary(msgspec.Struct, frozen=True):
         categories: Accuracy by item category, where items have one.
         replayed: Whether all of its answers are recordings, which cost nothing now.
         pass_at_k: By k, the share of items that at least one of k epochs gets right (unbiased,
-            Chen et al. 2021); only with several epochs and scores of 0 and 1.
+            Chen et al. 2021); only with several epochs and scores of 0 and 1. If failed trials are
+            excluded, over the items that no cell of the dataset failed on.
+        never_stated: Whether its answers were read out of responses and none was stated as its format
+            wants, so that all were guessed at.
+        measured: False if all of its trials failed; then it has no accuracy.
         unpriced: Trials whose cost is unknown, as a price or the tokens of an answer are.
     """
 
@@ -120,8 +148,8 @@ class CellSummary(msgspec.Struct, frozen=True):
     cost_per_item: Quantity | None = None
     cost_per_correct: Quantity | None = None
     latency_seconds: Quantity | None = None
-    latency_p50: float | None = None
-    latency_p95: float | None = None
+    latency_p50: Quantity | None = None
+    latency_p95: Quantity | None = None
     calls: int = 0
     calls_made: int = 0
     calls_shared: int = 0
@@ -132,6 +160,8 @@ class CellSummary(msgspec.Struct, frozen=True):
     categories: dict[str, Quantity] = {}
     replayed: bool = False
     pass_at_k: dict[int, Quantity] = {}
+    measured: bool = True
+    never_stated: bool = False
     unpriced: int = 0
 
 
@@ -195,6 +225,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
         level: Confidence level of all intervals.
         spend_usd: Money paid in all runs of it together; None if the cost of a request is unknown.
         price_dates: Days on which the prices behind its costs were read, in order.
+        failure_reasons: The commonest faults that trials failed of, at most three.
     """
 
     name: str
@@ -211,6 +242,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     spend_usd: float | None
     run: RunSummary
     price_dates: list[str] = []
+    failure_reasons: list[FailureReason] = []
 
     @property
     def failed(self) -> int:
@@ -278,14 +310,17 @@ class Comparison(msgspec.Struct, frozen=True):
         items: Items that both have; everything else here is over these.
         clusters: Number of their clusters; None if each item stands for itself.
         difference: Accuracy of the cell minus that of the baseline, in [-1, 1].
+            If trials of either failed, the interval covers the difference whatever they would have
+            scored. No interval for `same_calls`.
         effect_items: The same in items: how many more the cell gets.
         wins: Items that the cell scores higher on.
         losses: Items that the baseline scores higher on.
         mcnemar_p: Exact, two-sided; None where a score is not 0 or 1, or items have clusters.
         sign_flip_p: p-value of the sign-flip permutation test, two-sided; whole clusters flip.
-        p_value: The one of the two that `test` names.
-        p_adjusted: The same, corrected over all comparisons made together; None for an oracle,
-            which is a bound and not a system, and is not counted.
+        p_value: The one of the two that `test` names; if trials failed, the larger one of the worst
+            and the best case. None for `same_calls`.
+        p_adjusted: The same, corrected over all comparisons made together; None for an oracle, which
+            is an upper limit and not a system, and for `same_calls`: neither is counted.
         cost_ratio: Cost of the cell over that of the baseline; None if a price is unknown.
         best_probability: Probability that the cell is the most accurate of the baseline and all
             cells compared with it, on their common items; None without such items, and for an
@@ -293,6 +328,10 @@ class Comparison(msgspec.Struct, frozen=True):
         differing: Reasons why the two are not comparable, if they were compared all the same.
         flips: Items that they score differently on: those won, then those lost; empty where only
             their numbers were asked for.
+        sign: 1 if the cell scores higher, -1 if lower; 0 if equal, or if failed trials could have
+            turned it.
+        shared_draws: Whether the two cells share calls, which makes the pairing tighter.
+        same_calls: Whether the cell makes the baseline's own calls, and so scores the same.
     """
 
     cell: Side
@@ -305,13 +344,16 @@ class Comparison(msgspec.Struct, frozen=True):
     losses: int
     mcnemar_p: float | None
     sign_flip_p: float
-    p_value: float
+    p_value: float | None
     p_adjusted: float | None
     test: str
     cost_ratio: Quantity | None
     best_probability: float | None
     differing: list[str]
     flips: list[Flip]
+    sign: int = 0
+    shared_draws: bool = False
+    same_calls: bool = False
 
     @property
     def simulated(self) -> bool:
@@ -324,8 +366,8 @@ class Comparison(msgspec.Struct, frozen=True):
         return ("won", won), ("lost", self.flips[len(won) :])
 
     def is_clear(self, level: float) -> bool:
-        """Return whether the difference is significant after correction."""
-        return self.p_adjusted is not None and self.p_adjusted < 1 - level
+        """Return whether the difference is significant after correction, failed trials or not."""
+        return bool(self.sign) and self.p_adjusted is not None and self.p_adjusted < 1 - level
 
 
 class ComparisonTable(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ however often and by however many processes it is asked for.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,9 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ember_bench.errors import StoreError
+from ember_bench.errors import DamagedStoreError, StoreError
 from ember_bench.models.batch.api import OpenBatch
-from ember_bench.models.store.sqlite import open_database
+from ember_bench.models.store.sqlite import (
+    is_damage,
+    needs_mending,
+    open_database,
+    put_aside,
+    suspect,
+)
 
 BATCHES: Final = "batches.db"
 
@@ -38,7 +45,40 @@ CREATE TABLE calls (
 ) WITHOUT ROWID;
 CREATE INDEX calls_of_a_batch ON calls (token);
 """
+# As far as SQLite can tell; a changed byte gives a column any type.
+_SOUND_BATCH: Final = (
+    "typeof(token) = 'text' AND typeof(id) IN ('text', 'null') AND typeof(model) = 'text'"
+    " AND typeof(count) = 'integer' AND count > 0 AND typeof(begun) = 'real'"
+    " AND abs(begun) < 9e999 AND typeof(owner) = 'integer'"
+)
+_DAMAGED_CALL: Final = (
+    "typeof(key) <> 'blob' OR typeof(place) <> 'integer' OR place < 0"
+    " OR CAST(token AS BLOB) NOT IN (SELECT CAST(token AS BLOB) FROM batches)"
+)
 _COLUMNS: Final = "batches.token, id, model, count, begun, owner"
+
+
+_LOGGER: Final = logging.getLogger("ember_bench.batches")
+
+
+def open_journal(path: Path) -> BatchJournal:
+    """Open the journal in `path`; a damaged file is put aside.
+
+    Calls in batches of a damaged journal are asked anew: nothing tells any more which they are.
+
+    Raises:
+        StoreError: if the file is not of this kind, or cannot be written.
+    """
+    try:
+        if not needs_mending(path):
+            return BatchJournal(path)
+    except DamagedStoreError:
+        pass
+    aside = put_aside(path)
+    _LOGGER.warning(
+        "%s was damaged; it is %s now, and calls in its batches are asked anew", path, aside.name
+    )
+    return BatchJournal(path)
 
 
 class BatchJournal:
@@ -48,6 +88,7 @@ class BatchJournal:
         path: The file; made if it is not there.
 
     Raises:
+        DamagedStoreError: if the file is damaged, or a part of it that SQLite does not notice.
         StoreError: if the file is not of this kind.
     """
 
@@ -57,8 +98,13 @@ class BatchJournal:
         self._connection = open_database(
             path, application_id=_APPLICATION_ID, version=_SCHEMA_VERSION, schema=_SCHEMA
         )
-        # A batch that is forgotten in a power cut would be paid twice.
-        self._connection.execute("PRAGMA synchronous = FULL")
+        try:
+            # A batch that is forgotten in a power cut would be paid twice.
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._forget_damaged()
+        except BaseException:
+            self._connection.close()
+            raise
 
     def begin(self, batch: OpenBatch, keys: Sequence[bytes]) -> list[bytes]:
         """Write down a batch that is about to be submitted; durable when it returns.
@@ -151,6 +197,25 @@ class BatchJournal:
         with self._lock:
             self._connection.close()
 
+    def _forget_damaged(self) -> None:
+        """Forget batches that cannot have been written, and calls that are in no batch."""
+        with self._writing() as connection:
+            rows = connection.execute(
+                f"SELECT CAST(token AS BLOB), CAST(id AS BLOB), CAST(model AS BLOB), {_SOUND_BATCH}"  # noqa: S608 - ours
+                " FROM batches"
+            ).fetchall()
+            for token, *texts, sound in rows:
+                if not (sound and all(map(_is_utf8, (token, *texts)))):
+                    connection.execute(
+                        "DELETE FROM batches WHERE CAST(token AS BLOB) = ?", (token,)
+                    )
+            forgotten = connection.execute(f"DELETE FROM calls WHERE {_DAMAGED_CALL}").rowcount  # noqa: S608 - ours
+            _forget_empty(connection)
+        if forgotten:
+            _LOGGER.warning(
+                "%s: %d calls in batches were damaged; they are asked anew", self.path, forgotten
+            )
+
     def _find(self, key: bytes) -> OpenBatch | None:
         row = self._connection.execute(
             f"SELECT {_COLUMNS} FROM calls JOIN batches USING (token) WHERE key = ?",  # noqa: S608 - ours
@@ -158,13 +223,19 @@ class BatchJournal:
         ).fetchone()
         return None if row is None else OpenBatch(*row)
 
+    def _failed(self, verb: str, error: sqlite3.Error) -> StoreError:
+        if is_damage(error):
+            suspect(self.path)
+        kind = DamagedStoreError if is_damage(error) else StoreError
+        return kind(f"{self.path}: cannot be {verb}: {error}")
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
                 yield self._connection
             except sqlite3.Error as error:
-                raise StoreError(f"{self.path}: cannot be read: {error}") from error
+                raise self._failed("read", error) from error
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -176,10 +247,18 @@ class BatchJournal:
                 yield connection
                 connection.execute("COMMIT")
             except sqlite3.Error as error:
-                raise StoreError(f"{self.path}: cannot be written: {error}") from error
+                raise self._failed("written", error) from error
             finally:
                 if connection.in_transaction:
                     connection.rollback()
+
+
+def _is_utf8(text: bytes | None) -> bool:
+    try:
+        (text or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _forget_empty(connection: sqlite3.Connection) -> None:

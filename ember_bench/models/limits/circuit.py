@@ -58,16 +58,20 @@ class Circuit:
         """Whether calls are turned away."""
         return self._opened is not None
 
+    def might_admit(self) -> bool:
+        """Whether `check` would let a request through now."""
+        if self._opened is None:
+            return True
+        return not self._probing and self._opened + self._cooldown <= self._clock()
+
     def check(self) -> None:
         """See whether a request might be let through now.
 
         Raises:
             CircuitOpenError: if not; waiting would not help.
         """
-        if self._opened is None:
-            return
-        left = self._opened + self._cooldown - self._clock()
-        if left > 0 or self._probing:
+        if self._opened is not None and not self.might_admit():
+            left = self._opened + self._cooldown - self._clock()
             when = f"it is tried again in {left:.0f} s" if left > 0 else "it is just tried again"
             raise CircuitOpenError(
                 f"{self._model_id}: not asked, as it failed {self._count} times in a row; {when};"
@@ -86,6 +90,8 @@ class Circuit:
 
     def answered(self) -> None:
         """Note that the model is there; closes the circuit."""
+        if not self._count:
+            return
         self._count = 0
         self._callers.clear()
         self._opened, self._probing = None, False

@@ -1,31 +1,23 @@
-"""The queue into an endpoint: a request starts when all limits allow it."""
+"""The queue into an endpoint: a request starts when the limits of one of its keys allow it."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 from ember_bench import bridge
 from ember_bench.errors import CallGivenUpError, ProviderError
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.limits.circuit import Circuit
-from ember_bench.models.limits.pace import Pace
-from ember_bench.models.limits.shared import SharedBucket, shared_path
-from ember_bench.models.limits.window import AdaptiveWindow, Ticket, WindowHistory
+from ember_bench.models.limits.lane import Lane
+from ember_bench.models.limits.progress import Ticket
+from ember_bench.models.limits.window import WindowHistory
 from ember_bench.models.retry import RATE_LIMITED
 
-# Beside 429: 503 "service unavailable", and 529, Anthropic's "overloaded".
-_OVERLOADED: Final = frozenset({RATE_LIMITED, 503, 529})
-
-# Growth is worth a line in the history when the window has grown by a quarter.
-_WORTH_NOTING: Final = 1.25
 _GROWTH_SECONDS: Final = 0.02
 
 
@@ -36,49 +28,50 @@ class _Waiting:
     admitted: asyncio.Future[Ticket]
     tokens: float
     patience: float
-    has_taken: bool = False  # from the buckets
+    lane: Lane | None = None  # from whose buckets it has taken
 
 
 class Gate:
     """Starts requests to one endpoint in the order in which they come.
 
+    Each goes to the key that has most room for it.
+
     Args:
         model: Who is asked; says how much it allows.
         clock: Seconds; also that of the buckets which processes share.
+
+    Attributes:
+        counts_tokens: Whether it matters how many tokens a request has.
     """
 
     def __init__(self, model: ModelInfo, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.model = model
-        self.window = AdaptiveWindow(model.max_concurrency)
-        self.pace = Pace()
-        self.circuit = Circuit(model.model_id, clock)
         self.history = WindowHistory(model.model_id, clock)
-        self.in_flight = 0
+        self.lanes: tuple[Lane, ...] = (Lane(model, 0, None, self.history, clock),)
+        self._open: Sequence[Lane] = self.lanes
         self._clock = clock
         limit = model.rate_limit
+        self.counts_tokens = limit.tokens_per_minute is not None
         self._counted = (limit.requests_per_minute, limit.tokens_per_minute) != (None, None)
         self._queue: deque[_Waiting] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._opened = asyncio.Event()
-        self._paused_until = -math.inf
-        # When the request whose turn it is may use what it took from the buckets.
-        self._requests_at = self._tokens_at = -math.inf
-        self._number = 0
-        self._noted = 0
         self._closed = False
 
+    def split(self, keys: Sequence[str]) -> None:
+        """Keep the limits of each of several keys; call it before the first request.
+
+        Args:
+            keys: By which processes share buckets.
+        """
+        lanes = enumerate(keys)
+        self.lanes = tuple(Lane(self.model, i, k, self.history, self._clock) for i, k in lanes)
+        self._open = self.lanes
+
     @property
-    def counts_tokens(self) -> bool:
-        """Whether it matters how many tokens a request has."""
-        return self.model.rate_limit.tokens_per_minute is not None
-
-    @cached_property
-    def _requests(self) -> SharedBucket | None:
-        return self._bucket(self.model.rate_limit.requests_per_minute, "requests")
-
-    @cached_property
-    def _tokens(self) -> SharedBucket | None:
-        return self._bucket(self.model.rate_limit.tokens_per_minute, "tokens")
+    def in_flight(self) -> int:
+        """Requests on their way."""
+        return sum(lane.in_flight for lane in self.lanes)
 
     async def enter(self, tokens: float, patience: float) -> Ticket:
         """Wait until a request may be begun; `leave` must follow.
@@ -93,9 +86,12 @@ class Gate:
             ProviderError: if the provider asked to wait longer than `patience`.
         """
         if not self._queue and not self._counted:  # most find nothing to wait for
-            self._refuse(patience)
-            if self._has_room() and self._wait() <= 0:
-                return self._admit()
+            lane: Lane | None = self._open[0]
+            if self._closed or len(self._open) > 1 or not self._open[0].is_free():
+                self._refuse(tokens, patience)
+                lane = self._free(tokens)[0]
+            if lane is not None:
+                return lane.admit(tokens)
         future: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(future, tokens, patience)
         self._queue.append(waiting)
@@ -105,46 +101,87 @@ class Gate:
             return await future
         except asyncio.CancelledError:
             if not future.cancelled() and future.exception() is None:
-                self.abandoned()
-                self.leave()  # was let in and cancelled in the same moment
+                self.abandoned(future.result())
+                self.leave(future.result())  # was let in and cancelled in the same moment
             elif future.cancelled():
                 self._let_in()  # others no longer wait behind it
             raise
 
-    def answered(self) -> None:
-        """Count an answer, or an error that is no fault of the endpoint's."""
-        self._close_circuit()
-        now = self._clock()
-        self.window.answered(self.in_flight, now, waiting=bool(self._queue))
-        size = self.window.size(now)
-        if size >= self._noted * _WORTH_NOTING or size == self.window.most != self._noted:
-            self._note("grew", logging.DEBUG)
+    def answered(self, ticket: Ticket) -> None:
+        """Count an answer."""
+        self._heard(ticket, is_answer=True)
+
+    def declined(self, ticket: Ticket) -> None:
+        """Count an error that is no fault of the endpoint's."""
+        self._heard(ticket, is_answer=False)
 
     def failed(self, ticket: Ticket, call: bytes, error: ProviderError) -> None:
         """Count a failure that may pass, and slow down or stop where that is what it asks for."""
-        if error.status in _OVERLOADED:
-            first = self.window.refused(ticket, self.in_flight, self._clock())
-            if error.status == RATE_LIMITED:
-                half = self.window.size(self._clock())
-                self.pace.refused(ticket, half if first else None)
-            if first:
-                self._note(f"refused with {error.status}")
-        if error.retry_after is not None:
-            self._pause(error.retry_after)
-        if error.status == RATE_LIMITED:
-            self._close_circuit()
-        elif self.circuit.failed(call, error):
-            self._note(f"circuit opened: {error}")
-            self._opened.set()
+        lane = self.lanes[ticket.lane]
+        if error.status == RATE_LIMITED and lane.circuit.is_open and not self._closed:
+            self._opened.clear()
+        if lane.failed(ticket, call, error):
+            if all(other.circuit.is_open for other in self._open):
+                self._opened.set()
             self._let_in()  # all are turned away
 
-    def abandoned(self) -> None:
-        """Count a request that was given up and tells nothing."""
-        self.circuit.abandoned()
+    def bar(self, ticket: Ticket, error: ProviderError) -> bool:
+        """Use a key no more, as it was refused; False if there is no other."""
+        lane = self.lanes[ticket.lane]
+        others = tuple(other for other in self._open if other is not lane)
+        if not others:
+            return False
+        if lane in self._open:
+            self._open = others
+            name = f"key {ticket.lane + 1} of {len(self.lanes)}"
+            lane.note(f"{name} is not used any more: {error}")
+        return True
 
-    def leave(self) -> None:
+    def has_other(self, ticket: Ticket) -> bool:
+        """Whether a key that the provider does not let wait is left beside that of a request."""
+        now, own = self._clock(), self.lanes[ticket.lane]
+        return any(o is not own and o.stopped_until(1.0) <= now for o in self._open)
+
+    def check(self) -> None:
+        """See whether a request might be let through now.
+
+        Raises:
+            CircuitOpenError: if not; waiting would not help.
+        """
+        self._usable()
+
+    def told(self, ticket: Ticket, headers: Mapping[str, str]) -> None:
+        """Heed what the headers of a response say about the limits of its key."""
+        lane = self.lanes[ticket.lane]
+        lane.told(ticket, headers)
+        self.counts_tokens = self.counts_tokens or lane.counts_tokens
+
+    def turn(self, ticket: Ticket) -> float:
+        """Return when the server began with a request, as far as is known."""
+        return self.lanes[ticket.lane].progress.turn(ticket)
+
+    def answered_at(self, ticket: Ticket) -> float:
+        """Return when the key of a request was last answered, in seconds of the clock."""
+        return self.lanes[ticket.lane].progress.answered_at
+
+    def left(self, ticket: Ticket, seconds: float) -> float:
+        """Return how much longer a request may take that has `seconds` from its turn on.
+
+        One that has no time left counts as given up at once.
+        """
+        progress, now = self.lanes[ticket.lane].progress, self._clock()
+        left = progress.turn(ticket) + seconds - now
+        if left <= 0:
+            progress.gave_up(ticket, now)
+        return left
+
+    def abandoned(self, ticket: Ticket) -> None:
+        """Count a request that was given up and tells nothing."""
+        self.lanes[ticket.lane].circuit.abandoned()
+
+    def leave(self, ticket: Ticket) -> None:
         """Make room for the next request; call it when one has ended, however it ended."""
-        self.in_flight -= 1
+        self.lanes[ticket.lane].leave(ticket)
         self._let_in()
 
     def close(self) -> None:
@@ -157,10 +194,15 @@ class Gate:
         """Await `sleep`, but not longer than until the circuit opens, or the gate is closed."""
         await bridge.until(self._opened, sleep)
 
-    def settle(self, estimated: float, used: float) -> None:
+    def settle(self, ticket: Ticket, estimated: float, used: float) -> None:
         """Correct the tokens that were taken by those that were used."""
-        if self._tokens is not None:
-            self._tokens_at -= self._tokens.settle(estimated, used)
+        self.lanes[ticket.lane].settle(estimated, used)
+
+    def _heard(self, ticket: Ticket, *, is_answer: bool) -> None:
+        lane = self.lanes[ticket.lane]
+        if lane.circuit.is_open and not self._closed:
+            self._opened.clear()
+        lane.answered(ticket, is_answer=is_answer, waiting=bool(self._queue))
 
     def _let_in(self) -> None:
         """Let in those whose turn it is, and see to it that the next one's is not missed."""
@@ -171,61 +213,88 @@ class Gate:
             first = self._queue[0]
             if not first.admitted.done():  # not cancelled
                 try:
-                    self._refuse(first.patience)
-                    if not self._may_enter(first):
+                    self._refuse(first.tokens, first.patience)
+                    if (lane := self._lane_for(first)) is None:
                         return
-                    first.admitted.set_result(self._admit())
+                    first.admitted.set_result(lane.admit(first.tokens))
                 except Exception as error:  # raised where the request waits
                     first.admitted.set_exception(error)
             self._queue.popleft()
 
-    def _may_enter(self, first: _Waiting) -> bool:
-        """Whether it is the turn of the first in the queue; else the time is looked at again."""
-        if not self._has_room():
-            if self.window.grows(self._clock()):
-                self._look_again(_GROWTH_SECONDS)
-            return False
-        if self._wait() <= 0 and not first.has_taken:
-            first.has_taken = True
-            self._take(first.tokens)
-        if (seconds := self._wait()) > 0:
-            self._look_again(seconds, paced=True)
-            return False
-        return True
+    def _lane_for(self, first: _Waiting) -> Lane | None:
+        """Return the key for the first in the queue; None if the time is to be looked at again."""
+        if first.lane is None or first.lane not in self._usable():
+            lane, seconds, waited = self._free(first.tokens)
+            if lane is None:
+                if seconds < math.inf:
+                    self._look_again(seconds, waited)
+                return None
+            if not self._counted:
+                return lane
+            first.lane = lane
+            lane.take(first.tokens)
+        lane = first.lane
+        if not self._has_room(lane):
+            if lane.grows():
+                self._look_again(_GROWTH_SECONDS, None)
+            return None
+        if (seconds := lane.wait(first.tokens)) > 0:
+            self._look_again(seconds, lane)
+            return None
+        return lane
 
-    def _look_again(self, seconds: float, *, paced: bool = False) -> None:
+    def _free(self, tokens: float) -> tuple[Lane | None, float, Lane | None]:
+        """Return the key with most room for a request that may begin now.
+
+        Where there is none, return the seconds after which there may be one, and the key that is
+        waited for if it is no window that grows.
+        """
+        best: Lane | None = None
+        seconds = math.inf
+        waited: Lane | None = None
+        for lane in self._usable():
+            if not self._has_room(lane):
+                if lane.grows() and seconds > _GROWTH_SECONDS:
+                    seconds, waited = _GROWTH_SECONDS, None
+            elif (left := lane.wait(tokens)) > 0:
+                if left < seconds:
+                    seconds, waited = left, lane
+            elif best is None or lane.free() > best.free():
+                best = lane
+        return best, seconds, waited
+
+    def _has_room(self, lane: Lane) -> bool:
+        return lane.has_room(alone=len(self._queue) <= 1)  # nobody waits but whoever asks
+
+    def _look_again(self, seconds: float, paced: Lane | None) -> None:
         due = self._clock() + seconds
 
         def look() -> None:
-            if paced:
-                self.pace.woke(self._clock() - due)
+            if paced is not None:
+                paced.pace.woke(self._clock() - due)
             self._let_in()
 
         self._timer = asyncio.get_running_loop().call_later(seconds, look)
 
-    def _admit(self) -> Ticket:
-        self.circuit.admit()
-        self._number += 1
-        self.in_flight += 1
-        ticket = Ticket(self._number, self._clock(), self.window.generation)
-        self.pace.sent(ticket)
-        if not len(self.history):
-            self._note("first request", logging.DEBUG)
-        return ticket
+    def _usable(self) -> Sequence[Lane]:
+        """Return the keys whose circuit lets a request through.
 
-    def _close_circuit(self) -> None:
-        if self.circuit.is_open:
-            self._note("answers again")
-            if not self._closed:
-                self._opened.clear()
-        self.circuit.answered()
+        Raises:
+            CircuitOpenError: if there is none.
+        """
+        if len(self._open) == 1:
+            self._open[0].circuit.check()
+            return self._open
+        usable = [lane for lane in self._open if lane.circuit.might_admit()]
+        if not usable:
+            self._open[0].circuit.check()
+        return usable
 
-    def _refuse(self, patience: float) -> None:
+    def _refuse(self, tokens: float, patience: float) -> None:
         """Raise if the request had better not wait."""
         if self._closed:
             raise CallGivenUpError(f"{self.model.model_id}: not asked, as the run is to stop")
-        self.circuit.check()
-        left = self._paused_until - self._clock()
+        left = min(lane.stopped_until(tokens) for lane in self._usable()) - self._clock()
         if left > patience:
             raise ProviderError(
                 f"{self.model.model_id}: not asked, as the provider asked to wait {left:,.0f} s, "
@@ -233,43 +302,3 @@ class Gate:
                 status=RATE_LIMITED,
                 retry_after=left,
             )
-
-    def _has_room(self) -> bool:
-        now = self._clock()
-        if self.in_flight >= self.window.size(now):
-            self.window.filled(now)
-        room = self.in_flight < self.window.size(now)
-        if room and len(self._queue) <= 1:  # nobody waits but whoever asks
-            self.window.has_room()
-        return room
-
-    def _wait(self) -> float:
-        """Return the seconds to wait for the end of a pause, for the pace, and for the buckets."""
-        at = max(self._paused_until, self.pace.free_at(), self._requests_at, self._tokens_at)
-        return at - self._clock()
-
-    def _take(self, tokens: float) -> None:
-        """Take from the buckets."""
-        if self._requests is not None:
-            self._requests_at = self._clock() + self._requests.take(1)
-        if self._tokens is not None:
-            self._tokens_at = self._clock() + self._tokens.take(tokens)
-
-    def _pause(self, seconds: float) -> None:
-        """Let no request begin for some time."""
-        now = self._clock()
-        more = now + seconds - max(self._paused_until, now)
-        if more > 0:
-            self._paused_until = now + seconds
-            if more > seconds / 2:  # those that were under way together say so one by one
-                self._note(f"told to wait {seconds:.3g} s")
-
-    def _note(self, reason: str, level: int = logging.INFO) -> None:
-        now = self._clock()
-        self._noted = self.window.size(now)
-        self.history.add(self._noted, self.pace.rate(now), reason, level=level)
-
-    def _bucket(self, per_minute: int | None, unit: str) -> SharedBucket | None:
-        if per_minute is None:
-            return None
-        return SharedBucket(per_minute, shared_path(self.model, unit), clock=self._clock)

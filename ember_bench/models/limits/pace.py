@@ -14,7 +14,7 @@ import math
 from collections import deque
 from typing import Final
 
-from ember_bench.models.limits.window import Ticket
+from ember_bench.models.limits.progress import Ticket
 
 MARGIN: Final = 0.97
 # For how many seconds a pace is held: longer when it turns out to be what it was.

@@ -30,6 +30,8 @@ _MORE_SECONDS: Final = 0.05
 _STATE: Final = Struct("<dd")
 # The same clock may be read a little differently; one that was set, or a restart, shows by more.
 _SAME_CLOCK_SECONDS: Final = 60.0
+# Each process takes a minute's worth at most before it waits for it.
+_LONGEST_WAIT_SECONDS: Final = 3_600.0
 _DIGEST_BYTES: Final = 16
 
 
@@ -127,6 +129,8 @@ class SharedBucket:
         full_at, its_zero = _STATE.unpack(content)
         if not abs(its_zero - zero) < _SAME_CLOCK_SECONDS:
             return None
+        if not full_at - self._clock() < _LONGEST_WAIT_SECONDS:
+            return None  # damaged: nobody would ever be let in
         return float(full_at)
 
 
@@ -147,13 +151,17 @@ def state_folder() -> Path:
     return Path(cache, "ember-bench", "limits")
 
 
-def shared_path(model: ModelInfo, unit: str) -> Path | None:
-    """Return the file in which `unit` of a model and its key are counted; makes the folder.
+def shared_path(model: ModelInfo, unit: str, key: str | None = None) -> Path | None:
+    """Return the file in which `unit` of a model and a key are counted; makes the folder.
+
+    The key is by default the one that the model has, or the environment has for its provider.
 
     Its name is a hash: neither key nor model can be read from it. None, and a warning, where
     there can be no such folder.
     """
-    key = model.key.get_secret_value() if model.key is not None else _key_of(model.provider_name)
+    if key is None:
+        given = model.key
+        key = given.get_secret_value() if given is not None else _key_of(model.provider_name)
     content = (model.provider_name, model.provider.base_url or "", model.model_name, key.strip())
     digest = blake2b("\n".join(content).encode(), digest_size=_DIGEST_BYTES, person=b"ember-limits")
     try:

@@ -1,9 +1,10 @@
 """The adaptive limit of requests in flight to one endpoint.
 
 It follows the congestion window of TCP (RFC 5681), in requests instead of bytes: slow start, then
-one more request for each window of answers, and half the window after a refusal. There are two
-differences. After a refusal the window returns within a second to just below the refused size. And
-slow start also grows with time: a refusal comes at once, but an answer may take a minute.
+one more request for each window of answers, and half the window after a refusal or a timeout. There
+are three differences. After a refusal the window returns within a second to just below the refused
+size. Slow start also grows with time: a refusal comes at once, but an answer may take a minute. And
+a window can be bounded (`bound`) where more requests in flight only wait in the server's queue.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
+from ember_bench.models.limits.progress import Ticket
 
 LOGGER: Final = logging.getLogger("ember_bench.limits")
 
@@ -26,8 +27,12 @@ _RETURN_SECONDS: Final = 1.0
 # first in what a refusal takes to come, or a thousand slow requests would take seconds to begin.
 _FIRST_DOUBLING_SECONDS: Final = 0.05
 _DOUBLING_SECONDS: Final = 2.0
+# More at once is no float any more.
+_MOST_DOUBLINGS: Final = 64.0
 # After so long without a refusal it starts again: what was refused may be allowed now.
 _QUIET_SECONDS: Final = 10.0
+# Growth with each answer after congestion: by a quarter in a round, so that latency shows in time.
+_CAREFUL: Final = 0.25
 _REMEMBERED: Final = 10_000
 
 
@@ -90,20 +95,6 @@ class WindowHistory:
         return len(self._changes)
 
 
-class Ticket(msgspec.Struct, frozen=True, gc=False):
-    """A request on its way.
-
-    Attributes:
-        number: Index of the request at the endpoint, from 1.
-        sent: When it was begun, in seconds of the clock.
-        generation: How often the window had been halved by then.
-    """
-
-    number: int
-    sent: float
-    generation: int
-
-
 class AdaptiveWindow:
     """The number of requests that may be in flight.
 
@@ -116,7 +107,8 @@ class AdaptiveWindow:
         self.most = most
         self.generation = 0
         self._size = float(min(start, most))
-        self._threshold = float(most)
+        self._bound = self._threshold = float(most)
+        self._is_careful = False
         self._halved_at: float | None = None
         self._refused_at = -math.inf
         self._filled_at: float | None = None
@@ -131,14 +123,14 @@ class AdaptiveWindow:
 
     def grows(self, now: float) -> bool:
         """Whether it grows with time and not only with answers."""
-        return self._halved_at is not None or (self._size < self.most and self._starts(now))
+        return self._halved_at is not None or (self._size < self._bound and self._starts(now))
 
     def filled(self, now: float) -> None:
         """Let it grow with time, as it is filled and a request waits; call it now and then."""
         if self._halved_at is None and self._filled_at is not None and self._starts(now):
             seconds = _DOUBLING_SECONDS if self.generation else _FIRST_DOUBLING_SECONDS
-            growth = 2 ** ((now - self._filled_at) / seconds)
-            self._size = min(self._size * growth, float(self.most))
+            doublings = min((now - self._filled_at) / seconds, _MOST_DOUBLINGS)
+            self._size = min(self._size * 2**doublings, self._bound)
         self._filled_at = now
 
     def has_room(self) -> None:
@@ -156,11 +148,12 @@ class AdaptiveWindow:
                 Linux has it for TCP, `tcp_is_cwnd_limited`).
         """
         size = self._exactly(now)
-        if self._halved_at is not None or size >= self.most:
+        if self._halved_at is not None or size >= self._bound:
             return
         starts = self._starts(now)
         if in_flight >= int(size) or (starts and waiting and 2 * in_flight >= size):
-            self._size = min(size + (1.0 if starts else 1.0 / size), float(self.most))
+            self._size = min(size + self._growth(now), self._bound)
+            self._is_careful = self._is_careful and self._size < self.most
 
     def refused(self, ticket: Ticket, in_flight: int, now: float) -> bool:
         """Halve the window, unless it was halved since the request was sent.
@@ -177,8 +170,8 @@ class AdaptiveWindow:
         """
         if ticket.generation != self.generation:
             return False
-        self.generation += 1
         size = self._exactly(now)
+        self.generation += 1
         if self._halved_at is None:
             # A window that was not filled is not what was refused.
             full = in_flight >= int(size)
@@ -187,7 +180,50 @@ class AdaptiveWindow:
         self._halved_at = self._refused_at = now
         return True
 
+    def timed_out(self, ticket: Ticket, now: float) -> bool:
+        """Halve the window for good, unless it was halved since the request was sent.
+
+        Args:
+            ticket: The request that was not answered in time.
+            now: Seconds.
+
+        Returns:
+            Whether it was halved.
+        """
+        if ticket.generation != self.generation:
+            return False
+        self.generation += 1
+        self._shrink(self._exactly(now) / 2)
+        return True
+
+    def bound(self, most: int | None, now: float) -> bool:
+        """Keep the window from growing beyond `most`; None is what the card allows.
+
+        Returns:
+            Whether the window was larger, and is smaller now.
+        """
+        self._bound = float(self.most if most is None else min(most, self.most))
+        if self._exactly(now) <= self._bound:
+            return False
+        self._shrink(self._bound)
+        return True
+
+    def _shrink(self, size: float) -> None:
+        self._size = self._threshold = max(1.0, size)
+        self._halved_at = None
+        self._is_careful = True
+
+    def _growth(self, now: float) -> float:
+        """Return how much the window grows with an answer."""
+        if self._starts(now):
+            return 1.0
+        if self._is_careful and now - self._refused_at > _QUIET_SECONDS:
+            return _CAREFUL
+        return 1.0 / self._size
+
     def _starts(self, now: float) -> bool:
+        if self._is_careful:
+            return False  # an answer that takes long tells nothing for as long
         return self._size < self._threshold or now - self._refused_at > _QUIET_SECONDS
 
     def _exactly(self, now: float) -> float:

@@ -12,6 +12,7 @@ from ember_bench.models.providers.base import provider
 from ember_bench.models.providers.http_provider import Address, Answer, GeneratedProvider, pooled
 from ember_bench.models.wire import anthropic_messages
 from ember_bench.models.wire.adapting import custom_headers, read_options
+from ember_bench.models.wire.assembling import Assembler, MessagesAssembler
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ember_bench.models.call import Call, Request
     from ember_bench.models.info import Feature, ModelInfo
     from ember_bench.models.types import Completion
+    from ember_bench.models.wire.streaming import Stream
 
 KEY_VARIABLE: Final = "ANTHROPIC_API_KEY"
 URL_VARIABLE: Final = "ANTHROPIC_BASE_URL"
@@ -127,12 +129,17 @@ class Anthropic(GeneratedProvider["AsyncAnthropic"]):
 
         return anthropic, anthropic.AnthropicError
 
-    async def _ask(self, client: AsyncAnthropic, arguments: dict[str, Any]) -> Answer:
+    async def _ask(
+        self, client: AsyncAnthropic, arguments: dict[str, Any], stream: Stream | None
+    ) -> Answer:
         sampling = {name: arguments.pop(name) for name in _SAMPLING if name in arguments}
         answer: Any = await client.messages.with_raw_response.create(
             **arguments, extra_body=sampling or None
         )
-        return Answer.of(answer.http_response)
+        return await Answer.of(answer.http_response, stream)
+
+    def _assembler(self) -> Assembler:
+        return MessagesAssembler()
 
     def _connect(self) -> AsyncAnthropic:
         import anthropic  # noqa: PLC0415 - see `_sdk`

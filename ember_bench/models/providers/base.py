@@ -14,7 +14,7 @@ from ember_bench.models.strand import TrialContext
 from ember_bench.models.types import Completion, SamplingParameters
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, SecretStr
 
     from ember_bench.documents import Document
     from ember_bench.models.batch.api import BatchApi
@@ -36,6 +36,7 @@ class Provider:
         replays: Its answers are old ones; asking costs nothing now, whatever it cost then.
         batches: It has a batch API (`mode: batch`).
         direct: It can be asked without an SDK (`transport: direct`).
+        streams: Its answers can come as streams (`stream: true`).
         card_options: The model of the `options` on cards; None takes any.
     """
 
@@ -44,11 +45,13 @@ class Provider:
     replays: ClassVar[bool] = False
     batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
+    streams: ClassVar[bool] = False
     card_options: ClassVar[type[BaseModel] | None] = None
 
     def __init__(self, model: ModelInfo) -> None:
-        if (problem := self.no_direct(model)) is not None:
-            raise ConfigError(problem)
+        for problem in (self.no_direct(model), self.no_stream(model)):
+            if problem is not None:
+                raise ConfigError(problem)
         self.model = model
         self._taken: set[Wanted] = set()
 
@@ -67,6 +70,25 @@ class Provider:
         """
         del trial
         return ""
+
+    def all_keys(self) -> tuple[SecretStr, ...]:
+        """Return the keys that the model may be asked with; none where it has no need of any.
+
+        Raises:
+            ConfigError: if one is missing.
+        """
+        return self.model.keys
+
+    def for_each_key(self) -> tuple[Provider, ...]:
+        """Return what asks the model with each of its keys; itself where there are not several.
+
+        Raises:
+            ConfigError: if a key is missing.
+        """
+        keys = self.all_keys()
+        if len(keys) < 2:
+            return (self,)
+        return tuple(type(self)(self.model.model_copy(update={"api_key": key})) for key in keys)
 
     def samples_needed(self, call: Call) -> int:
         """Return the number of samples that its item must have for `call` in every epoch.
@@ -177,6 +199,8 @@ class Provider:
             raise ConfigError(document.problem(no_batches(model), "mode"))
         if (problem := cls.no_direct(model)) is not None:
             raise ConfigError(document.problem(problem, "transport"))
+        if (problem := cls.no_stream(model)) is not None:
+            raise ConfigError(document.problem(problem, "stream"))
         if cls.card_options is not None and "options" in document.data:
             document.sub("options").parse(cls.card_options)
         return [model]
@@ -191,6 +215,17 @@ class Provider:
             return f"{model.model_id}: transport: direct: {name} is asked in its own way only"
         if model.mode == "batch":
             return f"{model.model_id}: transport: direct: batches are asked through the SDK"
+        return None
+
+    @classmethod
+    def no_stream(cls, model: ModelInfo) -> str | None:
+        """Return why answers cannot come as streams; None if they can, or need not."""
+        if not model.stream:
+            return None
+        if not cls.streams:
+            return f"{model.model_id}: stream: true: {model.provider_name} does not stream here"
+        if model.mode == "batch":
+            return f"{model.model_id}: stream: true: batches do not stream"
         return None
 
 

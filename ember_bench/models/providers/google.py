@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict
@@ -11,12 +12,19 @@ from pydantic import BaseModel, ConfigDict
 from ember_bench.errors import ConfigError
 from ember_bench.models.batch.google import GoogleBatches
 from ember_bench.models.providers.base import no_batches, provider
-from ember_bench.models.providers.http_provider import Address, Answer, WireProvider, was_sent
+from ember_bench.models.providers.http_provider import (
+    Address,
+    Answer,
+    WireProvider,
+    body_failure,
+)
 from ember_bench.models.transport.sdk_pool import connecting
 from ember_bench.models.wire import gemini
 from ember_bench.models.wire.adapting import body_of, bound_answer, read_options
+from ember_bench.models.wire.assembling import Assembler, GeminiAssembler
 from ember_bench.models.wire.counts import RESPONSE_COST
 from ember_bench.models.wire.failures import UnreadableError
+from ember_bench.models.wire.streaming import Stream
 
 if TYPE_CHECKING:
     from google.genai.client import Client
@@ -67,6 +75,7 @@ class Google(WireProvider["Client"]):
     key_variables: ClassVar[tuple[str, ...]] = KEY_VARIABLES
     url_variable: ClassVar[str] = URL_VARIABLE
     connect_seconds: ClassVar[float] = LONGEST_ANSWER_SECONDS
+    streams_elsewhere: ClassVar[bool] = True
 
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
@@ -97,12 +106,8 @@ class Google(WireProvider["Client"]):
             raise self._refusal(status, headers, body_of(response.content)) from None
         except errors.APIError as error:
             raise self._refusal(error.code, {}, error.details) from None
-        except httpx2.TimeoutException as error:
-            raise self._errors.timeout(sent=was_sent(error)) from None
-        except httpx2.DecodingError as error:
-            raise self._errors.malformed(str(error)) from None
         except httpx2.HTTPError as error:
-            raise self._errors.connection(error, sent=was_sent(error)) from None
+            raise body_failure(self._errors, httpx2, error) from None
         except ValueError as error:  # neither JSON nor, at times, text
             raise self._errors.malformed(f"not JSON: {error}") from None
         except UnreadableError as error:
@@ -138,13 +143,24 @@ class Google(WireProvider["Client"]):
         return gemini.refused_values(request.parameters)
 
     def _address(self) -> Address:
-        name = self.model.model_name
-        url = f"{(self._url or _OWN_URL).rstrip('/')}/{_API_VERSION}/{gemini.resource(name)}"
         headers = {
             "x-goog-api-key": self._key.get_secret_value(),
             "X-Server-Timeout": str(int(LONGEST_ANSWER_SECONDS)),
         }
-        return Address(f"{url}:generateContent", headers)
+        return Address(self._method_url("generateContent"), headers)
+
+    def _stream_url(self) -> str:
+        return f"{self._method_url('streamGenerateContent')}?alt=sse"
+
+    def _method_url(self, method: str) -> str:
+        resource = gemini.resource(self.model.model_name)
+        return f"{(self._url or _OWN_URL).rstrip('/')}/{_API_VERSION}/{resource}:{method}"
+
+    def _stream_fields(self) -> Sequence[Mapping[str, Any]]:
+        return ({},)  # the address says it
+
+    def _assembler(self) -> Assembler:
+        return GeminiAssembler()
 
     def _body(self, arguments: dict[str, Any]) -> Mapping[str, Any]:
         return gemini.body(arguments)
@@ -155,7 +171,11 @@ class Google(WireProvider["Client"]):
     def _refusal(self, status: int, headers: Mapping[str, str], body: Any) -> ProviderError:
         return gemini.refusal(self._errors, status, body, headers, body)
 
-    async def _ask(self, client: Client, arguments: dict[str, Any]) -> Answer:
+    async def _ask(
+        self, client: Client, arguments: dict[str, Any], stream: Stream | None
+    ) -> Answer:
+        if stream is not None:
+            return await self._ask_for_stream(client, arguments, stream)
         # The SDK reads what it knows and fails on what it does not; we read the body ourselves.
         arguments["config"]["should_return_http_response"] = True
         answer = await client.aio.models.generate_content(**arguments)
@@ -164,6 +184,19 @@ class Google(WireProvider["Client"]):
         headers = getattr(response, "headers", None) or {}
         return Answer(body.encode(), headers.get(RESPONSE_COST))
 
+    async def _ask_for_stream(
+        self, client: Client, arguments: dict[str, Any], stream: Stream
+    ) -> Answer:
+        token = _stream.set(stream)
+        try:
+            async for _ in await client.aio.models.generate_content_stream(**arguments):
+                pass
+        except _StreamReadError as read:
+            return read.answer
+        finally:
+            _stream.reset(token)
+        return Answer(b"", None, stream)
+
     def _connect(self) -> Client:
         import httpx2  # noqa: PLC0415 - see `explained`
         from google import genai  # noqa: PLC0415 - see `explained`
@@ -171,7 +204,7 @@ class Google(WireProvider["Client"]):
         # Left to itself, the SDK takes aiohttp where that is installed, and asks again by itself.
         self._http = httpx2.AsyncClient(
             **connecting(httpx2, self.model.max_concurrency),
-            event_hooks={"response": [bound_answer, _raise_for_status]},
+            event_hooks={"response": [bound_answer, _raise_for_status, _read_stream]},
         )
         return genai.Client(
             api_key=self._key.get_secret_value(),
@@ -204,6 +237,23 @@ class RefusedError(Exception):
     def __init__(self, response: Any) -> None:
         super().__init__(response.status_code)
         self.response = response
+
+
+# The one that is to read the answer to the current request.
+_stream: Final[ContextVar[Stream | None]] = ContextVar("stream", default=None)
+
+
+class _StreamReadError(Exception):
+    """A stream that was read before the SDK saw it; the SDK cannot read every one."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+async def _read_stream(response: Response) -> None:
+    if (stream := _stream.get()) is not None:
+        raise _StreamReadError(await Answer.of(response, stream))
 
 
 async def _raise_for_status(response: Response) -> None:

@@ -64,6 +64,7 @@ class GoogleLegacy(Google):
 
     batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
+    streams: ClassVar[bool] = False
     registered: ClassVar[str] = "google-legacy"
     card_options: ClassVar[type[BaseModel]] = GoogleLegacyOptions
 
@@ -78,7 +79,7 @@ class GoogleLegacy(Google):
             self._service = self._serve()
         service = self._service
         question = sdk.protos.GenerateContentRequest(self.arguments(call))
-        body = await _in_thread(lambda: self._ask(service, question))
+        body = await _in_thread(lambda: self._generate(service, question))
         try:
             return gemini.completion(body, stops=bool(call.request.parameters.stop))
         except UnreadableError as error:
@@ -150,7 +151,7 @@ class GoogleLegacy(Google):
         session.hooks["response"].append(_raise_for_status)
         return service
 
-    def _ask(self, service: Any, question: Any) -> Any:
+    def _generate(self, service: Any, question: Any) -> Any:
         """Return the answer's body, parsed; runs in a thread."""
         from requests import exceptions  # noqa: PLC0415 - comes with the SDK
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,22 +15,26 @@ from pydantic import BaseModel, SecretStr
 
 from ember_bench.errors import ProviderError
 from ember_bench.models.providers.base import Provider
+from ember_bench.models.providers.streaming import Streaming
+from ember_bench.models.transport.headers import tell
 from ember_bench.models.transport.http import Channel, NotSentError
+from ember_bench.models.transport.listening import listener
 from ember_bench.models.transport.reply import EncodingError
-from ember_bench.models.transport.sdk_pool import connecting
+from ember_bench.models.transport.sdk_pool import connecting, listen
 from ember_bench.models.wire import adapting
 from ember_bench.models.wire.adapting import (
     body_of,
     bound_answer,
     check_each,
     decoded,
-    find_key,
+    find_keys,
     find_url,
     read_options,
     secrets_of,
 )
 from ember_bench.models.wire.counts import RESPONSE_COST, dollars
 from ember_bench.models.wire.failures import UnreadableError, WireErrors
+from ember_bench.models.wire.streaming import Stream
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     from ember_bench.models.info import ModelInfo
     from ember_bench.models.strand import TrialContext
     from ember_bench.models.types import Completion
+    from ember_bench.models.wire.assembling import Assembler
 
 ClientT = TypeVar("ClientT")
 
@@ -60,17 +65,31 @@ class Answer(NamedTuple):
     """The answer to a request, as it came.
 
     Attributes:
-        content: The body.
+        content: The body; empty if a stream has it.
         cost: The price that a gateway states in a header.
+        stream: Has read the body, if a stream was asked for.
     """
 
     content: bytes
     cost: str | None
+    stream: Stream | None = None
 
     @classmethod
-    def of(cls, response: Any) -> Answer:
-        """Return the answer in a response of httpx or httpx2."""
-        return cls(response.content, response.headers.get(RESPONSE_COST))
+    async def of(cls, response: Any, stream: Stream | None) -> Answer:
+        """Return the answer in a response of httpx or httpx2, whose body a stream is to read."""
+        cost = response.headers.get(RESPONSE_COST)
+        if stream is None:
+            return cls(response.content, cost)
+        await listen(response, stream)
+        return cls(b"", cost, stream)
+
+    def body(self) -> Any:
+        """Return the body, parsed.
+
+        Raises:
+            UnreadableError: if it is no JSON, or a part of a stream.
+        """
+        return decoded(self.content) if self.stream is None else self.stream.body()
 
 
 class WireProvider(Provider, Generic[ClientT]):
@@ -79,11 +98,16 @@ class WireProvider(Provider, Generic[ClientT]):
     Both ways have one writer of requests and one reader of answers and errors, so they differ in
     nothing but in who carries the bytes.
 
+    Attributes:
+        streams_elsewhere: Streams have an address of their own, `_stream_url`.
+
     Raises:
         ConfigError: if an option is unknown or the server's address is none.
     """
 
     direct: ClassVar[bool] = True
+    streams: ClassVar[bool] = True
+    streams_elsewhere: ClassVar[bool] = False
     registered: ClassVar[str]
     card_options: ClassVar[type[BaseModel]]
     key_variables: ClassVar[tuple[str, ...]]
@@ -98,23 +122,47 @@ class WireProvider(Provider, Generic[ClientT]):
         self._errors = WireErrors(model.model_id, lambda: secrets_of(self._key, self._url))
         self._client: ClientT | None = None
         self._channel: Channel | None = None
+        self._streaming = Streaming(model, self._stream_fields(), elsewhere=self.streams_elsewhere)
         usual = "direct" if self.direct and self._url is not None else "sdk"
         self._is_direct = (model.transport or usual) == "direct"
 
     async def complete(self, call: Call) -> Completion:
-        """Ask once; the SDK's own retries are off."""
+        """Ask once; the SDK's own retries are off.
+
+        A server that refuses to stream is asked again at once, without.
+        """
+        streaming = self._streaming
+        while True:
+            fields = streaming.fields(call.request)
+            try:
+                return await self._complete(call, fields)
+            except ProviderError as error:
+                if fields is None or not streaming.refused(fields, error):
+                    raise
+
+    async def _complete(self, call: Call, fields: Mapping[str, Any] | None) -> Completion:
+        """Ask once: for a stream, with these fields, or for an answer in one piece."""
+        stream = None
         arguments = self.arguments(call)
+        if fields is not None:
+            stream = Stream(self._assembler(), listener())
+            arguments |= fields
         if self._is_direct:
-            answer = await self._post(arguments)
+            answer = await self._post(arguments, stream)
         else:
             client = self.connected()
             with self.explained():
-                answer = await self._ask(client, arguments)
+                answer = await self._ask(client, arguments, stream)
+        began = None if stream is None else stream.first_token_seconds
         try:
             stops = bool(call.request.parameters.stop)
-            completion = self._completion(decoded(answer.content), stops=stops)
+            completion = self._completion(answer.body(), stops=stops)
         except UnreadableError as error:
+            error.may_be_charged = error.may_be_charged or began is not None
             raise self._errors.unreadable(error) from None
+        if fields is not None and began is not None:
+            self._streaming.counted(fields, completion.usage)
+            completion = msgspec.structs.replace(completion, first_token_seconds=began)
         if completion.stated_usd is None and answer.cost is not None:
             return msgspec.structs.replace(completion, stated_usd=dollars(answer.cost))
         return completion
@@ -175,10 +223,18 @@ class WireProvider(Provider, Generic[ClientT]):
         if self._key and self._is_direct:
             self._open()
 
+    def all_keys(self) -> tuple[SecretStr, ...]:
+        """Return the keys that the model may be asked with.
+
+        Raises:
+            ConfigError: if there is none.
+        """
+        # Asked for when they are needed: stored answers can be had without one.
+        return find_keys(self.model, *self.key_variables, optional=self._url is not None)
+
     @cached_property
     def _key(self) -> SecretStr:
-        # Asked for when it is needed: stored answers can be had without one.
-        return find_key(self.model, *self.key_variables, optional=self._url is not None)
+        return self.all_keys()[0]
 
     def _find_url(self) -> str | None:
         """Return where the server is; None for the provider's own."""
@@ -197,13 +253,27 @@ class WireProvider(Provider, Generic[ClientT]):
         """Close the SDK's client."""
         raise NotImplementedError
 
-    async def _ask(self, client: ClientT, arguments: dict[str, Any]) -> Answer:
-        """Return the answer that the SDK gets."""
+    async def _ask(
+        self, client: ClientT, arguments: dict[str, Any], stream: Stream | None
+    ) -> Answer:
+        """Return the answer that the SDK gets; a stream, if there is one, is to read it."""
+        raise NotImplementedError
+
+    def _stream_fields(self) -> Sequence[Mapping[str, Any]]:
+        """Return what asks for a stream, beside all other arguments; the best comes first."""
+        return ({"stream": True},)
+
+    def _assembler(self) -> Assembler:
+        """Return what puts the events of a stream together."""
         raise NotImplementedError
 
     def _address(self) -> Address:
         """Return where the SDK would post requests, and the headers that it would send."""
         raise NotImplementedError
+
+    def _stream_url(self) -> str | None:
+        """Return where the SDK would post requests for streams, if that is elsewhere."""
+        return None
 
     def _body(self, arguments: dict[str, Any]) -> Mapping[str, Any]:
         """Return the body that the SDK makes of `arguments`."""
@@ -231,11 +301,17 @@ class WireProvider(Provider, Generic[ClientT]):
         """
         raise NotImplementedError
 
-    async def _post(self, arguments: dict[str, Any]) -> Answer:
+    async def _post(self, arguments: dict[str, Any], stream: Stream | None) -> Answer:
         """Return the answer that comes without the SDK."""
         channel = self._channel or self._open()
+        body = msgspec.json.encode(self._body(arguments))
         try:
-            reply = await channel.post(msgspec.json.encode(self._body(arguments)))
+            if stream is None:
+                reply = await channel.post(body)
+            else:
+                reply = await channel.post(body, stream, self._stream_url())
+            if reply.states_limits:
+                tell(reply.headers.items())
             content = reply.content
         except TimeoutError:  # only connecting has a limit
             raise self._errors.timeout(sent=False) from None
@@ -245,7 +321,9 @@ class WireProvider(Provider, Generic[ClientT]):
         except EncodingError as error:
             raise self._errors.malformed(str(error)) from None
         if 200 <= reply.status < 300:
-            return Answer(content, reply.header(RESPONSE_COST))
+            if stream is not None:
+                stream.feed(content)  # of a body that came packed
+            return Answer(content, reply.header(RESPONSE_COST), stream)
         raise self._refusal(reply.status, reply.headers, body_of(content))
 
     def _open(self) -> Channel:
@@ -263,10 +341,13 @@ class GeneratedProvider(WireProvider[ClientT]):
     def explained(self) -> Iterator[None]:
         """Make a `ProviderError` of whatever goes wrong between the SDK and the server."""
         sdk, errors = self._sdk()
+        library = library_of(sdk)
         try:
             yield
         except errors as error:
             raise self._explained(sdk, error) from None
+        except library.HTTPError as error:  # from the body of a stream
+            raise body_failure(self._errors, library, error) from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             # The SDK lets a body that is not JSON, or not text, through as it is.
             raise self._errors.malformed(f"not JSON: {error}") from None
@@ -300,11 +381,24 @@ def was_sent(error: BaseException | None) -> bool:
     return not names & {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"}
 
 
+def body_failure(errors: WireErrors, library: Any, error: Exception) -> ProviderError:
+    """Return the error of what httpx or httpx2 met, below an SDK or without it."""
+    if isinstance(error, library.TimeoutException):
+        return errors.timeout(sent=was_sent(error))
+    if isinstance(error, library.DecodingError):
+        return errors.malformed(str(error))
+    return errors.connection(error, sent=was_sent(error))
+
+
+def library_of(sdk: Any) -> ModuleType:
+    """Return the library below an SDK: httpx below OpenAI's 2.x, httpx2 below later ones."""
+    of = type(sdk.DEFAULT_CONNECTION_LIMITS)
+    return importlib.import_module(of.__module__.partition(".")[0])
+
+
 def pooled(sdk: Any, size: int) -> Any:
     """Return an HTTP client for an SDK with as many connections as there may be requests."""
-    # It is httpx in OpenAI's 2.x and httpx2 in later ones; the SDK's own limits tell which.
-    of = type(sdk.DEFAULT_CONNECTION_LIMITS)
-    library = importlib.import_module(of.__module__.partition(".")[0])
+    library = library_of(sdk)
     return sdk.DefaultAsyncHttpxClient(
         **connecting(library, size), event_hooks={"response": [bound_answer]}
     )

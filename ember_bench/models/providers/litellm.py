@@ -19,10 +19,11 @@ from pydantic import BaseModel, ConfigDict
 
 from ember_bench.errors import ConfigError
 from ember_bench.models.providers.base import Provider, provider
+from ember_bench.models.transport.headers import tell
 from ember_bench.models.wire import openai_chat
 from ember_bench.models.wire.adapting import (
     check_each,
-    find_key,
+    find_keys,
     find_url,
     read_options,
     require,
@@ -110,6 +111,7 @@ class LiteLLM(Provider):
                     max_retries=0,
                     drop_params=False,
                 )
+            tell((getattr(answer, "_response_headers", None) or {}).items())
             return openai_chat.completion(_body(answer), stops=bool(call.request.parameters.stop))
         except UnreadableError as error:
             raise self._errors.unreadable(error) from None
@@ -148,9 +150,9 @@ class LiteLLM(Provider):
     def _key(self) -> SecretStr | None:
         """The key, where it is not litellm that looks for it in the environment."""
         if self.model.key is not None:
-            return find_key(self.model)
+            return find_keys(self.model)[0]
         if self._url is not None and _missing_keys(self.model):
-            return find_key(self.model, optional=True)
+            return find_keys(self.model, optional=True)[0]
         return None
 
     def _secrets(self) -> Iterator[str]:

@@ -7,8 +7,7 @@ vLLM, Ollama, llama.cpp and most gateways speak chat completions: give the model
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from urllib.parse import quote, urlencode
 
@@ -19,7 +18,8 @@ from ember_bench.models.batch.openai import OpenAIBatches
 from ember_bench.models.providers.base import provider
 from ember_bench.models.providers.http_provider import Address, Answer, GeneratedProvider, pooled
 from ember_bench.models.wire import openai_chat, openai_responses
-from ember_bench.models.wire.adapting import custom_headers, find_key, find_url, read_options
+from ember_bench.models.wire.adapting import custom_headers, find_keys, find_url, read_options
+from ember_bench.models.wire.assembling import Assembler, ChatAssembler, ResponsesAssembler
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ember_bench.models.call import Call, Request
     from ember_bench.models.info import Feature, ModelInfo
     from ember_bench.models.types import Completion
+    from ember_bench.models.wire.streaming import Stream
 
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
 URL_VARIABLE: Final = "OPENAI_BASE_URL"
@@ -125,12 +126,16 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
             raise ConfigError(document.problem(_no_azure_batches(batched), "mode"))
         return models
 
-    @cached_property
-    def _key(self) -> SecretStr:
-        # Asked for when it is needed: stored answers can be had without one.
+    def all_keys(self) -> tuple[SecretStr, ...]:
+        """Return the keys that the model may be asked with.
+
+        Raises:
+            ConfigError: if there is none.
+        """
         if self._options.azure is not None:
-            return find_key(self.model, AZURE_KEY_VARIABLE)
-        return find_key(self.model, KEY_VARIABLE, optional=self._url is not None, hint=_ANY_SERVER)
+            return find_keys(self.model, AZURE_KEY_VARIABLE)
+        free = self._url is not None
+        return find_keys(self.model, KEY_VARIABLE, optional=free, hint=_ANY_SERVER)
 
     def _find_url(self) -> str | None:
         return _url(self.model, read_options(self.model, OpenAIOptions))
@@ -169,10 +174,21 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
 
         return openai, openai.OpenAIError
 
-    async def _ask(self, client: AsyncOpenAI, arguments: dict[str, Any]) -> Answer:
+    async def _ask(
+        self, client: AsyncOpenAI, arguments: dict[str, Any], stream: Stream | None
+    ) -> Answer:
         api = client.chat.completions if self._options.api == "chat" else client.responses
         answer: Any = await api.with_raw_response.create(**arguments)
-        return Answer.of(answer.http_response)
+        return await Answer.of(answer.http_response, stream)
+
+    def _stream_fields(self) -> Sequence[Mapping[str, Any]]:
+        if read_options(self.model, OpenAIOptions).api == "responses":
+            return super()._stream_fields()
+        # Without the option few servers count tokens; with it a few refuse the request.
+        return ({"stream": True, "stream_options": {"include_usage": True}}, {"stream": True})
+
+    def _assembler(self) -> Assembler:
+        return ResponsesAssembler() if self._options.api == "responses" else ChatAssembler()
 
     def _connect(self) -> AsyncOpenAI:
         import openai  # noqa: PLC0415 - see `_sdk`

@@ -6,20 +6,24 @@ used. Several processes may use one file.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
 import weakref
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from ember_bench.errors import StoreError
+import msgspec
+
+from ember_bench.errors import DamagedStoreError, StoreError
 from ember_bench.file_lock import FileLock
 from ember_bench.models.store.payments import Paid, Payment, Sums
 from ember_bench.models.store.sqlite import (
     is_damage,
+    is_undecodable,
     open_database,
     open_for_reading,
     opening,
@@ -34,10 +38,16 @@ from ember_bench.models.store.writer import (
     StoredCall,
     completion_of,
 )
-from ember_bench.models.types import Completion
+from ember_bench.models.types import Completion, Message
+
+_LOGGER: Final = logging.getLogger("ember_bench.store")
 
 _CALL_COLUMNS: Final = ("messages", "model", "role", "parameters", "epoch", "replica", "draw")
 
+_decode_messages = msgspec.json.Decoder(tuple[Message, ...]).decode
+
+# What the key of a damaged row begins with.
+_DAMAGED: Final = b"damaged:"
 # Misses from which on it pays to know the keys that are there.
 _FEW_MISSES: Final = 256
 _LOOK_AGAIN_SECONDS: Final = 0.05
@@ -93,7 +103,7 @@ class StoredAnswers:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._reader = open_for_reading(path, application_id=APPLICATION_ID, version=SCHEMA_VERSION)
+        self._reader = _open_for_reading(path)
 
     def get(self, key: bytes) -> Completion | None:
         """Return the stored answer of a call, or None.
@@ -101,30 +111,55 @@ class StoredAnswers:
         Raises:
             StoreError: if the file cannot be read any more.
         """
+        row = self._row(
+            f"SELECT {ANSWER_COLUMNS} FROM responses WHERE key = ?",  # noqa: S608 - ours
+            key,
+        )
+        if row is None:
+            return None
         try:
-            row = self._reader.execute(
-                f"SELECT {ANSWER_COLUMNS} FROM responses WHERE key = ?",  # noqa: S608 - ours
-                (key,),
-            ).fetchone()
-        except sqlite3.DatabaseError as error:
-            raise _unreadable(self.path, error) from error
-        return completion_of(row) if row is not None else None
+            return completion_of(row)
+        except ValueError:
+            self._found_damaged(key)
+            return None
 
     def calls(self, keys: Iterable[bytes]) -> dict[bytes, StoredCall]:
-        """Return the stored calls among `keys` with their prompts, for reports."""
+        """Return the stored calls among `keys` with their prompts, for reports.
+
+        Raises:
+            StoreError: if the file cannot be read any more.
+        """
         found = {}
         for key in keys:
-            row = self._reader.execute(
+            row = self._row(
                 f"SELECT {', '.join(_CALL_COLUMNS)}, {ANSWER_COLUMNS}"  # noqa: S608 - ours
                 " FROM responses JOIN prompts ON prompt = id WHERE key = ?",
-                (key,),
-            ).fetchone()
-            if row is not None:
-                fields = dict(zip(_CALL_COLUMNS, row, strict=False))
-                found[key] = StoredCall(
-                    key=key, completion=completion_of(row[len(_CALL_COLUMNS) :]), **fields
+                key,
+            )
+            if row is None:
+                continue
+            fields = dict(zip(_CALL_COLUMNS, row, strict=False))
+            with suppress(ValueError):
+                fields["messages"] = _readable(fields["messages"])
+                completion = completion_of(row[len(_CALL_COLUMNS) :])
+                found[key] = msgspec.convert(
+                    {"key": key, "completion": completion, **fields}, StoredCall
                 )
         return found
+
+    def _row(self, query: str, key: bytes) -> tuple[Any, ...] | None:
+        """Return the row of a call; None if there is none, or a text in it is not UTF-8."""
+        try:
+            row: tuple[Any, ...] | None = self._reader.execute(query, (key,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            if not is_undecodable(error):
+                raise _unreadable(self.path, error) from error
+            self._found_damaged(key)
+            return None
+        return row
+
+    def _found_damaged(self, key: bytes) -> None:
+        """Take the answer of a call for one that is not stored."""
 
     def close(self) -> None:
         """Close the file."""
@@ -158,6 +193,18 @@ class ResponseStore(StoredAnswers):
             raise
         self._keys = _KnownKeys(self._reader)
         self._writer = GroupCommit(path, self._keys.committed)
+
+    def _found_damaged(self, key: bytes) -> None:
+        """Put the row of a call aside under another key, so that a new answer has its place."""
+        _LOGGER.warning(
+            "%s: the answer of call %s is damaged; it is asked for again", self.path, key.hex()
+        )
+        try:
+            self._reader.execute(
+                "UPDATE OR REPLACE responses SET key = ? WHERE key = ?", (_DAMAGED + key, key)
+            )
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(self.path, error) from error
 
     def get(self, key: bytes) -> Completion | None:
         """Return the stored answer of a call, or None; raises as `StoredAnswers.get` does."""
@@ -221,7 +268,7 @@ class ResponseStore(StoredAnswers):
 
         A payment is durable in the same moment as the answer that it is for.
         """
-        reader = open_for_reading(self.path, application_id=APPLICATION_ID, version=SCHEMA_VERSION)
+        reader = _open_for_reading(self.path)
         with closing(reader):
             try:
                 row = reader.execute(
@@ -293,9 +340,27 @@ class _KnownKeys:
             self._read = max(self._read, number)
 
 
+def _readable(messages: object) -> str:
+    """Return a prompt as JSON; an empty one where it is damaged: the answer is worth showing."""
+    try:
+        if isinstance(messages, str):
+            _decode_messages(messages)
+            return messages
+    except msgspec.MsgspecError:
+        pass
+    return "[]"
+
+
 def _unreadable(path: Path, error: sqlite3.DatabaseError) -> StoreError:
-    hint = ""
-    if is_damage(error):
-        suspect(path)
-        hint = "; the same command again puts it aside and recovers what can be read"
-    return StoreError(f"{path}: cannot be read: {error}{hint}")
+    if not is_damage(error):
+        return StoreError(f"{path}: cannot be read: {error}")
+    suspect(path)
+    return DamagedStoreError(
+        f"{path}: cannot be read: {error}; the next run puts it aside and recovers what can be read"
+    )
+
+
+def _open_for_reading(path: Path) -> sqlite3.Connection:
+    return open_for_reading(
+        path, application_id=APPLICATION_ID, version=SCHEMA_VERSION, schema=SCHEMA
+    )

@@ -16,12 +16,11 @@ from typing import Any, Final
 
 import msgspec
 
-from ember_bench.errors import StoreError
+from ember_bench.errors import DamagedStoreError, StoreError
 from ember_bench.file_lock import FileLock
 from ember_bench.models.store.response_store import ResponseStore, lock_path
 from ember_bench.models.store.sqlite import (
     connect,
-    is_damage,
     needs_mending,
     open_database,
     opening,
@@ -73,9 +72,8 @@ def _mended(path: Path) -> tuple[ResponseStore, str | None]:
         try:
             if not needs_mending(path):
                 return ResponseStore(path), None
-        except StoreError as error:
-            if not is_damage(error.__cause__):
-                raise
+        except DamagedStoreError:
+            pass
     with _alone(path):
         aside = _replace(path, whole)
     store = ResponseStore(path)

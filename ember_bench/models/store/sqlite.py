@@ -8,10 +8,11 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from ember_bench.errors import StoreError
+from ember_bench.errors import DamagedStoreError, StoreError
 
 BUSY_SECONDS: Final = 60.0
 _AGAIN_SECONDS: Final = 0.01
@@ -23,7 +24,8 @@ def open_database(
     """Open a SQLite file of ours in WAL mode, or make it; refuse any other file.
 
     Raises:
-        StoreError: if it is not a database, not this kind of database, or of another version.
+        DamagedStoreError: if it is not a database, or one without all of its tables and columns.
+        StoreError: if it is another kind of database, or of another version.
     """
     with opening(path), ExitStack() as stack:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +36,7 @@ def open_database(
         stack.callback(connection.close)
         # Looked at before anything is changed: the file may be another program's.
         if _has_tables(connection):
-            _check(connection, path, application_id, version)
+            _check(connection, path, application_id, version, schema)
         _write_ahead(connection)
         connection.execute("BEGIN IMMEDIATE")  # two processes may both have found it empty
         if not _has_tables(connection):
@@ -43,17 +45,19 @@ def open_database(
             connection.execute(f"PRAGMA application_id = {application_id}")
             connection.execute(f"PRAGMA user_version = {version}")
         else:
-            _check(connection, path, application_id, version)
+            _check(connection, path, application_id, version, schema)
         connection.execute("COMMIT")
         stack.pop_all()
     return connection
 
 
-def open_for_reading(path: Path, *, application_id: int, version: int) -> sqlite3.Connection:
+def open_for_reading(
+    path: Path, *, application_id: int, version: int, schema: str
+) -> sqlite3.Connection:
     """Open a SQLite file of ours only to read it: nothing is made or changed.
 
     Raises:
-        StoreError: if it is not a database, not this kind of database, or of another version.
+        StoreError: as `open_database` does.
     """
     # Reading a file in WAL mode makes two more beside it, unless it is known to lie still.
     still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
@@ -61,15 +65,21 @@ def open_for_reading(path: Path, *, application_id: int, version: int) -> sqlite
     with opening(path), ExitStack() as stack:
         reader = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
         stack.callback(reader.close)
-        _check(reader, path, application_id, version)
+        _check(reader, path, application_id, version, schema)
         stack.pop_all()
     return reader
 
 
 def is_damage(error: BaseException | None) -> bool:
-    """Whether SQLite reports a damaged file, or one that is not a database."""
+    """Whether SQLite reports a damaged file, one that is not a database, or a text that is none."""
     # Its subclasses are about locks, full disks and mistakes of ours.
-    return type(error) is sqlite3.DatabaseError
+    return type(error) is sqlite3.DatabaseError or is_undecodable(error)
+
+
+def is_undecodable(error: BaseException | None) -> bool:
+    """Whether a row was read, and a text in it is not UTF-8."""
+    # Raised by Python, so that it has no code of SQLite's.
+    return isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorcode")
 
 
 def suspect(path: Path) -> None:
@@ -126,8 +136,11 @@ def opening(path: Path) -> Iterator[None]:
     """Make a `StoreError` of whatever hinders a file from being opened."""
     try:
         yield
+    except UnicodeDecodeError as error:  # a message of SQLite's that quotes what stands there
+        raise DamagedStoreError(f"{path}: cannot be opened: it is damaged") from error
     except (sqlite3.DatabaseError, OSError) as error:
-        raise StoreError(f"{path}: cannot be opened: {error}") from error
+        kind = DamagedStoreError if is_damage(error) else StoreError
+        raise kind(f"{path}: cannot be opened: {error}") from error
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
@@ -149,7 +162,9 @@ def _has_tables(connection: sqlite3.Connection) -> bool:
     return found > 0
 
 
-def _check(connection: sqlite3.Connection, path: Path, application_id: int, version: int) -> None:
+def _check(
+    connection: sqlite3.Connection, path: Path, application_id: int, version: int, schema: str
+) -> None:
     found_id = connection.execute("PRAGMA application_id").fetchone()[0]
     found_version = connection.execute("PRAGMA user_version").fetchone()[0]
     if found_id != application_id:
@@ -159,6 +174,25 @@ def _check(connection: sqlite3.Connection, path: Path, application_id: int, vers
             f"{path}: has schema version {found_version}, this version of ember-bench reads "
             f"{version}; use the version that wrote it, or another results folder"
         )
+    for table, columns in _tables(schema).items():
+        if _columns(connection, table) != columns:
+            raise DamagedStoreError(f"{path}: its table {table} is not there, or not whole")
+
+
+@cache
+def _tables(schema: str) -> dict[str, list[tuple[str, ...]]]:
+    """Return the columns of each table that a schema makes."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(schema)
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {name: _columns(connection, name) for (name,) in names.fetchall()}
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[tuple[str, ...]]:
+    """Return name, type, and place in the primary key of a table's columns."""
+    return connection.execute(
+        "SELECT name, type, pk FROM pragma_table_info(?)", (table,)
+    ).fetchall()
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -7,6 +7,7 @@ thousand calls in flight share a disk flush.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sqlite3
 import threading
@@ -83,6 +84,11 @@ CREATE TABLE IF NOT EXISTS doubts (
     unbounded INTEGER NOT NULL
 ) WITHOUT ROWID
 """
+
+_SUMS: Final = {
+    "payments": ("requests", "spend"),
+    "doubts": ("unpriced", "unanswered", "most", "unbounded"),
+}
 
 ANSWER_COLUMNS: Final = "text, finish_reason, usage, more, cost_usd, latency_seconds"
 
@@ -171,6 +177,7 @@ class GroupCommit:
         # The keys are random, so that beyond what one commit changes a larger cache saves nothing.
         self._connection.execute("PRAGMA cache_size = -8192")
         self._connection.execute(DOUBTS_SCHEMA)
+        _reset_damaged_sums(self._connection)
         self._prompts: dict[bytes, int] = {}
         self._failure: StoreError | None = None
         self._waiting: Batch = []
@@ -295,6 +302,15 @@ class GroupCommit:
         return new == len(rows)
 
 
+def _reset_damaged_sums(connection: sqlite3.Connection) -> None:
+    """Set to 0 what is no sum any more; the other sums of its account stay."""
+    for table, columns in _SUMS.items():
+        for column in columns:
+            damaged = f"WHERE typeof({column}) <> 'integer' OR {column} < 0"
+            if connection.execute(f"SELECT 1 FROM {table} {damaged}").fetchone():  # noqa: S608 - ours
+                connection.execute(f"UPDATE {table} SET {column} = 0 {damaged}")  # noqa: S608 - ours
+
+
 def _pay(connection: sqlite3.Connection, account: str, sums: Sums) -> None:
     connection.execute(
         "INSERT INTO payments VALUES (?, ?, ?) ON CONFLICT (account) DO UPDATE SET"
@@ -312,8 +328,21 @@ def _pay(connection: sqlite3.Connection, account: str, sums: Sums) -> None:
 
 
 def completion_of(row: Sequence[Any]) -> Completion:
-    """Return the answer in a row of `ANSWER_COLUMNS`."""
+    """Return the answer in a row of `ANSWER_COLUMNS`.
+
+    Raises:
+        ValueError: if what stands there is none: the row is damaged.
+    """
     text, finish_reason, usage, more, cost_usd, latency = row
+    if not (
+        isinstance(text, str)
+        and isinstance(finish_reason, str)
+        and isinstance(usage, str)
+        and isinstance(more, str | None)
+        and is_amount(cost_usd)
+        and is_amount(latency)
+    ):
+        raise ValueError("a column has a value that was not written there")
     rest = _decode_more(more) if more is not None else _NO_MORE
     return Completion(
         text,
@@ -324,15 +353,22 @@ def completion_of(row: Sequence[Any]) -> Completion:
         rest.tool_calls,
         rest.logprobs,
         rest.thoughts,
+        first_token_seconds=rest.first_token_seconds,
     )
 
 
+def is_amount(value: object) -> bool:
+    """Whether a value is a number of dollars or seconds, or None."""
+    return value is None or (isinstance(value, float) and 0 <= value < math.inf)
+
+
 class _More(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The parts of an answer that few have; rows of before have no thoughts."""
+    """The parts of an answer that few have; older rows end before the later of them."""
 
     tool_calls: tuple[ToolCall, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
     thoughts: str = ""
+    first_token_seconds: float | None = None
 
 
 _NO_MORE: Final = _More()
@@ -343,8 +379,8 @@ _decode_more = msgspec.json.Decoder(_More).decode
 def row_of(call: StoredCall, prompt: int, created: float) -> tuple[Any, ...]:
     """Return the row of the table of responses."""
     done, more = call.completion, None
-    if done.tool_calls or done.logprobs or done.thoughts:
-        rest = _More(done.tool_calls, done.logprobs, done.thoughts)
+    rest = _More(done.tool_calls, done.logprobs, done.thoughts, done.first_token_seconds)
+    if rest != _NO_MORE:
         more = msgspec.json.encode(rest).decode()
     return (
         call.key, prompt, call.model, call.role, call.parameters, call.epoch, call.replica,

@@ -12,8 +12,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import quote, urljoin, urlsplit
 
 from httptools import HttpParserError, HttpResponseParser
@@ -54,6 +53,17 @@ _MOST_HEAD_BYTES: Final = 2**18
 _MOST_AROUND_BYTE: Final = 16
 
 
+# An answer that has ended is not kept from the caller by a body that does not end.
+GRACE_SECONDS: Final = 0.5
+
+
+class Listener(Protocol):
+    """Reads the body of a success while it arrives."""
+
+    def feed(self, part: bytes) -> bool:
+        """Take the next bytes; return whether nothing that matters can follow."""
+
+
 class NotSentError(ConnectionError):
     """A request that did not reach the server: there was no connection."""
 
@@ -73,6 +83,9 @@ class _Connection(asyncio.Protocol):
         self._status = 0
         self._keep = False
         self._arrived: Any = None
+        self._listener: Listener | None = None
+        self._listens = False
+        self._ending: asyncio.TimerHandle | None = None
         self.idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -101,8 +114,14 @@ class _Connection(asyncio.Protocol):
         transport = self._transport
         return self._keep and not transport.is_closing() and not transport.get_write_buffer_size()
 
-    def ask(self, request: bytes) -> Answering:
-        """Send a request; the future is its answer, or a `ConnectionError`."""
+    def ask(self, request: bytes, listener: Listener | None = None) -> Answering:
+        """Send a request; the future is its answer, or a `ConnectionError`.
+
+        Args:
+            request: The whole of it.
+            listener: Is given the body of a success that is not packed; the answer's is empty then.
+        """
+        self._listener, self._listens = listener, False
         self._headers, self._body, self._status = [], [], 0
         self._size = self._received = 0
         self._keep = False
@@ -129,7 +148,7 @@ class _Connection(asyncio.Protocol):
             self._break(ConnectionError(f"not HTTP: {error}"))
             return
         if self._received > _MOST_HEAD_BYTES + _MOST_AROUND_BYTE * self._size:
-            self._break(ConnectionError(f"headers of more than {_MOST_HEAD_BYTES:,} bytes"))
+            self._break(_head_too_long())
 
     def on_message_begin(self) -> None:
         if self._answer is None:
@@ -140,14 +159,33 @@ class _Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._status = self._parser.get_status_code()
+        if self._received > _MOST_HEAD_BYTES and self._is_head_too_long():
+            return
+        if self._listener is not None:
+            self._listens = 200 <= self._status < 300 and not _is_packed(self._headers)
+            self._listen(self._listener, b"")
+
+    def _is_head_too_long(self) -> bool:
+        """Break a connection whose headers came together with the body, if they are too long."""
+        size = sum(len(name) + len(value) for name, value in self._headers)
+        if size > _MOST_HEAD_BYTES:
+            self._break(_head_too_long())
+        return size > _MOST_HEAD_BYTES
 
     def on_body(self, body: bytes) -> None:
         self._size += len(body)
         if self._size <= self._most_bytes:
-            self._body.append(body)
+            if self._listens and self._listener is not None:
+                self._listen(self._listener, body)
+            else:
+                self._body.append(body)
         else:
             self._body.clear()
             self._break(too_large(self._most_bytes))
+
+    def _listen(self, listener: Listener, part: bytes) -> None:
+        if listener.feed(part) and self._ending is None:
+            self._ending = asyncio.get_running_loop().call_later(GRACE_SECONDS, self._finish)
 
     def on_message_complete(self) -> None:
         if self._status < 200:  # "100 Continue" and the like: the answer is yet to come
@@ -171,16 +209,37 @@ class _Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         answer, self._answer = self._answer, None
+        self._forget_listener()
         reply = Reply(self._status, self._headers, b"".join(self._body), self._most_bytes)
         self._headers, self._body = [], []  # whatever else comes is no part of it
         if answer is not None and not answer.done():
             answer.set_result(reply)
 
     def _break(self, error: ConnectionError) -> None:
+        if self._ending is not None:
+            self._transport.abort()
+            self._finish()  # what broke came after the answer
+            return
         answer, self._answer = self._answer, None
+        self._forget_listener()
         self._transport.abort()
         if answer is not None and not answer.done():
             answer.set_exception(error)
+
+    def _forget_listener(self) -> None:
+        self._listener, self._listens = None, False
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
+
+
+def _head_too_long() -> ConnectionError:
+    return ConnectionError(f"headers of more than {_MOST_HEAD_BYTES:,} bytes")
+
+
+def _is_packed(headers: list[tuple[bytes, bytes]]) -> bool:
+    encodings = (value.strip() for name, value in headers if name.lower() == b"content-encoding")
+    return any(encoding.lower() not in (b"", b"identity") for encoding in encodings)
 
 
 def _why(error: Exception | None) -> str:
@@ -217,17 +276,31 @@ class Channel:
         self._slots = asyncio.Semaphore(size)
         self._idle: deque[_Connection] = deque()
         self._busy: set[_Connection] = set()
+        self._heads: dict[str, bytes] = {}
 
-    async def post(self, body: bytes) -> Reply:
+    async def post(
+        self, body: bytes, listener: Listener | None = None, url: str | None = None
+    ) -> Reply:
         """Send a body of JSON; return what the server answers.
 
         Redirects are followed on the same server only: another would be told the key.
 
+        Args:
+            body: What is sent.
+            listener: Is given the body of a success while it arrives, and then the reply has none.
+                A packed body stays in the reply.
+            url: Another address on the same server.
+
         Raises:
             OSError: if there is no connection, or it breaks; `TimeoutError` if it takes too long.
         """
-        reply = await self._exchange(self._head, body)
-        return reply if reply.status not in _MOVED else await self._follow(reply, body)
+        url = url or self._url
+        if (head := self._heads.get(url)) is None:
+            head = self._heads[url] = self._head_of(url)
+        reply = await self._exchange(head, body, listener)
+        if reply.status not in _MOVED:
+            return reply
+        return await self._follow(url, reply, body, listener)
 
     async def close(self) -> None:
         """Close the connections; whoever waits for an answer is told so."""
@@ -236,7 +309,7 @@ class Channel:
         self._idle.clear()
         await asyncio.sleep(0)  # in which they are
 
-    async def _exchange(self, head: bytes, body: bytes) -> Reply:
+    async def _exchange(self, head: bytes, body: bytes, listener: Listener | None) -> Reply:
         async with self._slots:
             connection = self._kept()
             if connection is None:
@@ -244,7 +317,8 @@ class Channel:
                 await self._connect(connection)
             self._busy.add(connection)
             try:
-                reply = await connection.ask(b"%b%d\r\n\r\n%b" % (head, len(body), body))
+                request = b"%b%d\r\n\r\n%b" % (head, len(body), body)
+                reply = await connection.ask(request, listener)
             except BaseException:
                 # A late answer to this request must not be the next one's.
                 connection.abort()
@@ -274,19 +348,16 @@ class Channel:
             connection.abort()
         return None
 
-    async def _follow(self, reply: Reply, body: bytes) -> Reply:
-        url = self._url
+    async def _follow(
+        self, url: str, reply: Reply, body: bytes, listener: Listener | None
+    ) -> Reply:
         for _ in range(_MOST_HOPS):
             where = _on_same_server(url, reply.headers.get("location", ""))
             if reply.status not in _MOVED or where is None:
                 break
             url = where
-            reply = await self._exchange(self._head_of(url), body)
+            reply = await self._exchange(self._head_of(url), body, listener)
         return reply
-
-    @cached_property
-    def _head(self) -> bytes:
-        return self._head_of(self._url)
 
     def _head_of(self, url: str) -> bytes:
         """Return a request up to the length of its body."""

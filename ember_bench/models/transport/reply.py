@@ -47,6 +47,11 @@ class Reply:
         return None
 
     @property
+    def states_limits(self) -> bool:
+        """Whether a header states a rate limit."""
+        return any(b"ratelimit" in name.lower() for name, _ in self._raw_headers)
+
+    @property
     def content(self) -> bytes:
         """The body, uncompressed.
 

@@ -11,10 +11,11 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.request import getproxies
 
-from ember_bench.models.transport.http import PROBES
+from ember_bench.models.transport.http import GRACE_SECONDS, PROBES, Listener
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -36,6 +37,31 @@ def connecting(library: ModuleType, size: int) -> dict[str, Any]:
         every = library.Limits(max_connections=size, max_keepalive_connections=size)
         return {"limits": every}
     return {"transport": Lanes(library, size)}
+
+
+async def listen(response: Any, listener: Listener) -> None:
+    """Give the body of a response of httpx or httpx2 to a listener while it arrives; close it.
+
+    Raises:
+        Exception: the library's, if the body does not end as it should.
+    """
+    try:
+        listener.feed(b"")
+        parts = aiter(response.aiter_bytes())
+        async for part in parts:
+            if listener.feed(part):
+                await _drain(parts, listener)
+                break
+    finally:
+        await response.aclose()
+
+
+async def _drain(parts: AsyncIterator[bytes], listener: Listener) -> None:
+    """Read on after the end of an answer, or its connection could not be used again."""
+    with suppress(Exception):  # whatever it is, it came after the answer
+        async with asyncio.timeout(GRACE_SECONDS):
+            async for part in parts:
+                listener.feed(part)
 
 
 class Lanes:

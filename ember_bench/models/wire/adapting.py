@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.models.info import ModelInfo
+from ember_bench.models.transport.headers import tell
 from ember_bench.models.types import Image, ToolCall
 from ember_bench.models.wire.failures import NO_KEY, MalformedError
 from ember_bench.secrets import redacted, remember
@@ -24,36 +25,42 @@ OptionsT = TypeVar("OptionsT", bound=BaseModel)
 MOST_BYTES: Final = 64 * 2**20
 
 
-def find_key(
+def find_keys(
     model: ModelInfo, *variables: str, optional: bool = False, hint: str = ""
-) -> SecretStr:
-    """Return the key to send: the model's, its provider's, or the first of `variables` that is set.
+) -> tuple[SecretStr, ...]:
+    """Return the keys to send: the model's, its provider's, or those of the environment.
 
     Args:
         model: Who is asked.
-        variables: Names in the environment.
+        variables: Names in the environment: the first one that is set has the key, or several with
+            commas between them.
         optional: Return `NO_KEY` where there is none, for servers that need none.
         hint: What else can be done about a missing key, after "set X in the environment".
 
     Raises:
-        ConfigError: if there is none, or it has characters that no key can have.
+        ConfigError: if there is none, or one has characters that no key can have.
     """
-    if model.key is not None:
-        key = model.key.get_secret_value().strip()
+    if model.keys:
+        given = [key.get_secret_value() for key in model.keys]
     else:
-        key = next((k for v in variables if (k := os.environ.get(v, "").strip())), "")
-    if not key:
+        given = next((k for v in variables if (k := _separated(os.environ.get(v, "")))), [])
+    keys = list(dict.fromkeys(key for each in given if (key := each.strip())))
+    if not keys:
         if not optional:
             raise ConfigError(
                 f"no key for {model.model_id}: set {' or '.join(variables)} in the environment"
                 f"{hint}"
             )
-        key = NO_KEY
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigError(f"the key for {model.model_id} has characters that no key can have")
-    if key != NO_KEY:
+        return (SecretStr(NO_KEY),)
+    for key in keys:
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError(f"the key for {model.model_id} has characters that no key can have")
         remember(key)
-    return SecretStr(key)
+    return tuple(map(SecretStr, keys))
+
+
+def _separated(value: str) -> list[str]:
+    return [key for part in value.split(",") if (key := part.strip())]
 
 
 def find_url(model: ModelInfo, *variables: str) -> str | None:
@@ -156,11 +163,14 @@ def body_of(content: bytes) -> Any:
 async def bound_answer(response: Any) -> None:
     """Keep an answer that does not end, or was packed to be huge, from filling the memory.
 
+    What its headers state of rate limits is passed on (`transport.headers`).
+
     A hook for the responses of a client of httpx or httpx2 (`event_hooks`). What is downloaded,
     such as the results of a batch, may have any size.
     """
     if response.request.method != "POST":
         return
+    tell(response.headers.items())
     whole = response.aiter_bytes
 
     async def bounded(*arguments: Any) -> AsyncIterator[bytes]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from ember_bench.errors import ProviderError
+from ember_bench.errors import NoAnswerError, ProviderError
 from ember_bench.models.types import UnusableAnswerError, Usage
 from ember_bench.models.wire.quota import is_spent
 
@@ -199,9 +199,8 @@ class WireErrors:
         Args:
             sent: Whether the request may have reached the server.
         """
-        return ProviderError(
-            self._message("no answer in time"), retryable=True, may_be_charged=sent
-        )
+        kind = NoAnswerError if sent else ProviderError
+        return kind(self._message("no answer in time"), retryable=True, may_be_charged=sent)
 
     def connection(self, error: BaseException, *, sent: bool = True) -> ProviderError:
         """Return the error of a connection that was not made, or broke.

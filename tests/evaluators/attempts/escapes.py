@@ -72,9 +72,10 @@ def attempt():
     return "LOOT" if "root" in open("/etc/passwd").read() else "no"
 """),
     "read the project": Escape("""
-import importlib.util
+import os, sys
 def attempt():
-    return "LOOT" if importlib.util.find_spec("ember_bench.experiment") else "no"
+    evaluators = os.path.dirname(os.path.dirname(sys.modules["_guest.wire"].__file__))
+    return "LOOT" if os.path.exists(evaluators + "/../experiment") else "no"
 """),
     "list the host's processes": Escape("""
 import os
@@ -234,16 +235,17 @@ def attempt():
     os.memfd_create("x")
     return "LOOT"
 """),
-    "find the judge's descriptors": Escape("""
+    "find more descriptors than the one to the judge": Escape("""
 import os
 def attempt():
+    found = 0
     for number in range(3, 256):
         try:
             os.fstat(number)
-            return "LOOT"
+            found += 1
         except OSError:
             pass
-    return "no"
+    return "LOOT" if found > 1 else "no"
 """, works_outside=False),
     "take a device away from the machine": Escape("""
 import os

@@ -214,8 +214,10 @@ def work():
     return itertools.repeat("x")
 """,
     "wait for the judge to speak": """
-import os
+import os, stat
 def work():
-    return os.read(0, 2**20)
+    for number in range(3, 64):
+        if stat.S_ISSOCK(os.fstat(number).st_mode):
+            return os.read(number, 2**20)
 """,
 }

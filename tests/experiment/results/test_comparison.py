@@ -11,9 +11,9 @@ import pytest
 
 from ember_bench import stats
 from ember_bench.errors import ConfigError
-from ember_bench.experiment.results.items import AskedItem, AskedItems
 from ember_bench.experiment.results.cells import CellData, CellResults
 from ember_bench.experiment.results.comparison import Group, Pair, compare, pair_up
+from ember_bench.experiment.results.items import AskedItem, AskedItems
 from ember_bench.experiment.results.summary import OUTCOMES, DatasetSummary
 
 DATASET = DatasetSummary("sums", "sums.jsonl", "r1", "d1", 8, "exact", "exact@1")
@@ -147,6 +147,31 @@ class TestNumbers:
         assert (second.p_adjusted, second.best_probability) == (None, None)
         assert first.best_probability == pytest.approx(1.0, abs=0.01)
 
+    def test_clusters_widen_the_cost_ratio(self) -> None:
+        costs = [1.0, 1.0, 3.0, 3.0, 2.0, 2.0, 5.0, 5.0]
+        widths = []
+        for clusters in (None, list("aabbccdd")):
+            a = cell("10101010", name="sums/a", cost=costs, clusters=clusters)
+            (found,) = compare([Pair(a, cell("10101010", clusters=clusters))]).pairs
+            assert found.cost_ratio is not None
+            assert found.cost_ratio.low is not None
+            assert found.cost_ratio.high is not None
+            widths.append(found.cost_ratio.high - found.cost_ratio.low)
+        assert widths[1] > widths[0]
+
+    def test_a_cell_is_not_better_for_the_failures_of_the_other(self) -> None:
+        (found,) = compare([Pair(cell("1" * 20), cell([1.0] * 8 + [None] * 12))]).pairs
+        assert found.difference.value == pytest.approx(0.6)
+        assert (found.sign, found.p_value, found.is_clear(0.95)) == (0, 1.0, False)
+        assert found.difference.low is not None
+        assert found.difference.low < 0
+
+    def test_a_large_family_draws_more_sign_patterns(self) -> None:
+        a, base = cell("1111", name="sums/a"), cell("0101")
+        pairs = pair_up([Group("x", [base], {}), Group("y", [a], {})])
+        assert pairs[0].n_draws == 10_000
+        assert Pair(a, base, family=1_000).n_draws == stats.draws_for_family(1_000) > 10_000
+
     def test_the_cost_ratio_is_of_the_items_that_both_finished(self) -> None:
         a = cell("1111", cost=[4.0, 4.4, 3.6, 4.0])
         b = cell("0000", cost=[1.0, 1.0, 1.2, 0.8])
@@ -208,6 +233,15 @@ class TestWhatIsComparable:
         )
         assert [pair.cell.cell for pair in table.pairs] == ["sums/a"]
         assert table.left_out == ["trip/sums/b and trip/sums/single"]
+
+    def test_a_cell_whose_trials_all_failed_is_left_out_as_not_measured(self) -> None:
+        base, broken = cell("0101"), cell([None] * 4, name="sums/b")
+        table = compare([Pair(cell("1111", name="sums/a"), base), Pair(broken, base)])
+        (left_out,) = table.left_out
+        assert left_out.startswith("trip/sums/b and trip/sums/single (")
+        assert "trip/sums/b was not measured, as all of its trials failed" in left_out
+        with pytest.raises(ConfigError, match="was not measured, as all of its trials failed"):
+            compare([Pair(broken, base)])
 
     def test_the_same_reason_is_given_once(self) -> None:
         other = dataset(evaluator_identity="exact@2")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import shutil
 import sqlite3
@@ -17,15 +16,15 @@ import numpy as np
 import orjson
 import pytest
 
+from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results import items as stored_items
 from ember_bench.experiment.results import rows
 from ember_bench.experiment.results.analysis import Analysis
-from ember_bench.experiment.results.items import AskedItem, AskedItems
 from ember_bench.experiment.results.cells import StoredCells
-from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.results.items import AskedItem, AskedItems
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.runner import trial_store
-from tests.support.workspace import Workspace, single, vote
+from tests.support.workspace import Workspace
 
 
 def path_of(workspace: Workspace) -> Path:

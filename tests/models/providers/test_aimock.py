@@ -12,6 +12,7 @@ import pytest
 
 from ember_bench.errors import ProviderError
 from ember_bench.models.types import Completion, Message, SamplingParameters, Usage
+from tests.models.providers.test_conformance import timeless
 from tests.models.providers.wires import Adapter
 from tests.models.providers.wires.asking import PASSING, QUESTION, REFUSED, WEATHER, ask
 from tests.support.aimock import VERSION, AIMock
@@ -39,7 +40,7 @@ class TestConversation:
     ) -> None:
         aimock.answer("capital", {"content": "Paris.", "usage": USAGE})
         messages = (Message("system", "Be brief."), *QUESTION)
-        completion = ask(adapter, aimock.url, messages)
+        completion = timeless(ask(adapter, aimock.url, messages))
         assert completion == Completion("Paris.", Usage(12, 3))
         [entry] = aimock.journal()
         assert entry["body"]["model"] == adapter.wire_model

@@ -55,26 +55,48 @@ def sent(body: Any) -> Fault:
     return Fault(200, json.dumps(body).encode("utf-8", "surrogatepass"), raw=True)
 
 
+def broken_stream(events: list[bytes], draw: random.Random) -> Fault:
+    """Return a stream with one event broken, left out, or sent twice."""
+    events, place = list(events), draw.randrange(len(events))
+    name, _, data = events[place].partition(b"data: ")
+    kind = draw.random()
+    if kind < 0.1:
+        del events[place]
+    elif kind < 0.2 or not data.startswith(b"{"):
+        events.insert(place, events[place])
+    else:
+        body = json.dumps(broken(json.loads(data), draw)).encode("utf-8", "surrogatepass")
+        events[place] = b"%bdata: %b\n\n" % (name, body)
+    return Fault(200, b"".join(events), raw=True)
+
+
+def broken_reply(adapter: Adapter, draw: random.Random) -> Fault:
+    whole = adapter.wire.answer(DONE)
+    if adapter.stream:
+        return broken_stream(list(adapter.wire.stream(whole)), draw)
+    return sent(broken(whole, draw))
+
+
 def test_it_is_an_answer_that_can_be_kept_or_an_error_of_the_provider(adapter: Adapter) -> None:
-    draw, whole = random.Random(adapter.name), adapter.wire.answer(DONE)
-    bodies = [broken(whole, draw) for _ in range(BODIES)]
+    draw = random.Random(adapter.name)
+    replies = [broken_reply(adapter, draw) for _ in range(BODIES)]
 
     async def ask(url: str) -> list[Completion]:
         info = adapter.info(url)
         provider, strand = provider_class(info.provider_name)(info), Strand(TrialContext())
         answers = []
-        for body in bodies:
+        for reply in replies:
             call = Call.place(Request(info, QUESTION), strand, "0", "")
             try:
                 answers.append(await provider.complete(call))
             except ProviderError:
                 pass
             except Exception as error:
-                raise AssertionError(f"escaped: {body}") from error
+                raise AssertionError(f"escaped: {reply.body!r}") from error
         await provider.close()
         return answers
 
-    with LoopbackServer(lambda asked: sent(bodies[asked.number])) as server:
+    with LoopbackServer(lambda asked: replies[asked.number]) as server:
         answers = asyncio.run(ask(server.url))
         assert server.count == BODIES
     assert 0 < len(answers) < BODIES

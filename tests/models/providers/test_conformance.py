@@ -78,16 +78,21 @@ def label(struct: msgspec.Struct) -> str:
 
 def hear(adapter: Adapter, messages: tuple[Message, ...] = QUESTION, **asked: Any) -> Heard:
     """Return what the server understood of a request."""
-    with LoopbackServer([json_reply(adapter.wire.answer(Completion("ok")))]) as server:
+    with LoopbackServer([adapter.reply(Completion("ok"))]) as server:
         assert ask(adapter, server.url, messages, **asked).text == "ok"
     [heard] = map(adapter.wire.heard, server.asked)
     return heard
 
 
 def answered(adapter: Adapter, completion: Completion) -> Completion:
-    """Return what the adapter makes of an answer."""
-    with LoopbackServer([json_reply(adapter.wire.answer(completion))]) as server:
-        return ask(adapter, server.url)
+    """Return what the adapter makes of an answer, but for when it began."""
+    with LoopbackServer([adapter.reply(completion)]) as server:
+        return timeless(ask(adapter, server.url))
+
+
+def timeless(completion: Completion) -> Completion:
+    """Return an answer without the time of its first token."""
+    return msgspec.structs.replace(completion, first_token_seconds=None)
 
 
 def failure(adapter: Adapter, fault: Fault) -> ProviderError:
@@ -165,7 +170,7 @@ class TestRequest:
     def test_the_model_is_asked_by_the_name_its_server_knows(self, adapter: Adapter) -> None:
         # What stands before the name says who is to be asked, where one SDK asks many.
         name = adapter.model.removesuffix(adapter.wire_model) + "some-other-name"
-        with LoopbackServer([json_reply(adapter.wire.answer(Completion("ok")))]) as server:
+        with LoopbackServer([adapter.reply(Completion("ok"))]) as server:
             info = adapter.info(server.url, model_name=name)
             ask_all(info, [Request(info, QUESTION)])
         assert adapter.wire.heard(server.asked[0]).model == "some-other-name"
@@ -270,7 +275,7 @@ class TestFaults:
     def test_an_answer_that_stops_in_the_middle_is_retryable(self, adapter: Adapter) -> None:
         whole = adapter.wire.answer(Completion("Paris is the capital of France.", Usage(7, 8)))
         for cut in range(1, len(json.dumps(whole)), 97):
-            assert failure(adapter, json_reply(whole, cut=cut)).retryable
+            assert failure(adapter, adapter.body_reply(whole, cut=cut)).retryable
 
     # The SDKs of the others read answers themselves.
     @pytest.mark.parametrize("adapter", [a for a in ADAPTERS if not a.extra], ids=lambda a: a.name)
@@ -304,7 +309,7 @@ class TestFaults:
             assert KEY not in "".join(traceback.format_exception(error)) + repr(error)
 
     def test_an_answer_after_a_fault_is_as_good_as_any(self, adapter: Adapter) -> None:
-        answer = json_reply(adapter.wire.answer(Completion("Paris.")))
+        answer = adapter.reply(Completion("Paris."))
         busy = Fault(503, adapter.wire.error(503, "busy"), raw=True)
         with LoopbackServer([Fault(RESET), busy, answer]) as server:
             for _ in range(2):
@@ -317,7 +322,7 @@ class TestConnections:
     def test_as_many_as_may_be_in_flight_and_no_more(self, adapter: Adapter) -> None:
         def slow(asked: Asked) -> Fault:
             text = adapter.wire.heard(asked).messages[-1].content
-            return json_reply(adapter.wire.answer(Completion(text)), delay=0.2)
+            return adapter.reply(Completion(text), delay=0.2)
 
         with LoopbackServer(slow) as server:
             info = adapter.info(server.url, max_concurrency=20)

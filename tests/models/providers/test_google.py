@@ -266,7 +266,9 @@ class TestSettings:
     ) -> None:
         monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
         monkeypatch.setenv("GOOGLE_GENAI_API_VERSION", "v1")
-        assert sent(QUESTION).path == "/v1beta/models/gemini-test:generateContent"
+        path, _, query = sent(QUESTION).path.partition("?")
+        assert path == "/v1beta/models/gemini-test:streamGenerateContent"
+        assert query == "alt=sse"
 
     def test_the_environments_server_is_asked_and_is_part_of_the_context(
         self, monkeypatch: pytest.MonkeyPatch

@@ -93,7 +93,7 @@ class TestRequest:
 
     def test_leaves_to_the_model_what_was_not_asked(self) -> None:
         with OpenAIServer() as server:
-            ask(model(server))
+            ask(model(server, stream=False))
         assert set(server.asked[0].body) == {"model", "messages"}
 
     def test_zero_is_not_the_same_as_not_asked(self) -> None:

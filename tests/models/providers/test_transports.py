@@ -27,9 +27,16 @@ from ember_bench.models.types import (
     ToolCall,
     Usage,
 )
-from tests.models.providers.test_conformance import PARAMETERS, PNG, REPLY, asked_for, label
+from tests.models.providers.test_conformance import (
+    PARAMETERS,
+    PNG,
+    REPLY,
+    asked_for,
+    label,
+    timeless,
+)
 from tests.models.providers.wires import KEY, Adapter
-from tests.models.providers.wires.adapters import DIRECT
+from tests.models.providers.wires.adapters import DIRECT, STREAMED
 from tests.models.providers.wires.asking import QUESTION, WEATHER, ask, ask_all
 from tests.support.loopback import Asked, Fault, LoopbackServer, Reply, json_reply
 
@@ -89,7 +96,11 @@ REPLIES: list[Fault] = [
 ]
 
 
-@pytest.fixture(params=DIRECT, ids=str)
+# As streams, too.
+WAYS = [*DIRECT, *(adapter for adapter in STREAMED if adapter.transport == "direct")]
+
+
+@pytest.fixture(params=WAYS, ids=str)
 def adapter(request: pytest.FixtureRequest) -> Adapter:
     chosen: Adapter = request.param
     return chosen
@@ -114,7 +125,7 @@ def _camel(name: str) -> str:
 
 def sent(adapter: Adapter, **asked: Any) -> Asked:
     """Return a request as it came over the wire."""
-    with LoopbackServer([json_reply(adapter.wire.answer(Completion("ok")))]) as server:
+    with LoopbackServer([adapter.reply(Completion("ok"))]) as server:
         ask(adapter, server.url, asked.pop("messages", QUESTION), **asked)
     return server.asked[0]
 
@@ -128,7 +139,7 @@ def outcome(adapter: Adapter, reply: Reply) -> Any:
     """Return what is made of an answer: a completion, or all that an error says."""
     with LoopbackServer([reply]) as server:
         try:
-            return ask(adapter, server.url)
+            return timeless(ask(adapter, server.url))
         except ProviderError as error:
             return (str(error), error.retryable, error.status, error.retry_after)
 
@@ -144,7 +155,7 @@ class TestRequests:
     @pytest.mark.parametrize(
         ("adapter", "parameters"),
         # Those that the API has a place for.
-        [(a, p) for a in DIRECT for p in PARAMETERS if not asked_for(p) & a.lacks],
+        [(a, p) for a in WAYS for p in PARAMETERS if not asked_for(p) & a.lacks],
         ids=lambda value: str(value) if isinstance(value, Adapter) else label(value),
     )
     def test_have_the_sdks_parameters(
@@ -169,7 +180,7 @@ class TestRequests:
     def test_go_to_servers_that_want_a_password_as_the_sdks_do(self, adapter: Adapter) -> None:
         found = []
         for each in both(adapter):
-            with LoopbackServer([json_reply(each.wire.answer(Completion("ok")))]) as server:
+            with LoopbackServer([each.reply(Completion("ok"))]) as server:
                 ask(each, server.url.replace("://", "://me:s%40cret@"))
             found.append((server.asked[0].path, said(server.asked[0].headers)))
         assert found[0] == found[1]
@@ -201,7 +212,7 @@ class TestAnswers:
     def test_are_the_same_completion(self, adapter: Adapter, completion: Completion) -> None:
         if completion.finish_reason == "refusal":
             completion = msgspec.structs.replace(completion, finish_reason=adapter.refusal)
-        reply = json_reply(adapter.wire.answer(completion))
+        reply = adapter.reply(completion)
         through_sdk, direct = (outcome(each, reply) for each in both(adapter))
         assert isinstance(direct, Completion)
         assert direct == through_sdk

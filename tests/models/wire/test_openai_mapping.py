@@ -116,7 +116,7 @@ class TestRequest:
         self, api: str, top: int, sent: dict[str, Any]
     ) -> None:
         (_,), (asked,) = ask(answer_of(api), api, parameters=SamplingParameters(top_logprobs=top))
-        known = ("model", "messages", "input", "store")
+        known = ("model", "messages", "input", "store", "stream", "stream_options")
         assert {k: v for k, v in asked.body.items() if k not in known} == sent
 
     def test_what_was_reasoned_before_a_tool_is_asked_for_and_given_back(self) -> None:

@@ -7,7 +7,7 @@ what came back" once, for every adapter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -18,7 +18,7 @@ from ember_bench.models.types import (
     SamplingParameters,
     ToolDefinition,
 )
-from tests.support.loopback import Asked
+from tests.support.loopback import Asked, Fault, json_reply
 
 UNASKED = SamplingParameters()
 KEY = "sk-secret-0123456789"
@@ -55,6 +55,9 @@ class Wire(Protocol):
     def answer(self, completion: Completion) -> Any:
         """Return the body of a good answer."""
 
+    def stream(self, body: Any) -> Iterator[bytes]:
+        """Yield the events that a server sends of the body of a good answer."""
+
     def error(self, status: int, message: str) -> Any:
         """Return the body of an answer of that status."""
 
@@ -82,6 +85,7 @@ class Adapter:
         judges_errors: Whether the SDK takes an error in an answer of status 200 for a 422.
         gives_thoughts: Whether the SDK tells thoughts from the answer.
         transport: Of the model.
+        stream: Of the model: whether its answers come as streams.
         extra: The package comes with an extra only, which CI has in an environment of its own.
     """
 
@@ -100,6 +104,7 @@ class Adapter:
     judges_errors: bool = False
     gives_thoughts: bool = True
     transport: Literal["direct", "sdk"] = "sdk"
+    stream: bool = False
     extra: bool = False
 
     def info(self, server: str, **fields: Any) -> ModelInfo:
@@ -110,10 +115,22 @@ class Adapter:
                 "provider": {"name": self.provider, "base_url": self.wire.base_url(server)},
                 "options": self.options,
                 "transport": self.transport,
+                "stream": self.stream,
                 "api_key": KEY,
                 **fields,
             }
         )
+
+    def reply(self, completion: Completion, **more: Any) -> Fault:
+        """Return what a server sends of an answer."""
+        return self.body_reply(self.wire.answer(completion), **more)
+
+    def body_reply(self, body: Any, **more: Any) -> Fault:
+        """Return what a server sends of the body of a good answer."""
+        if not self.stream:
+            return json_reply(body, **more)
+        events = b"".join(self.wire.stream(body))
+        return Fault(200, events, {"content-type": "text/event-stream"}, raw=True, **more)
 
     def __str__(self) -> str:
         return self.name

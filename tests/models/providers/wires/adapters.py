@@ -89,4 +89,10 @@ DIRECT = tuple(
     for adapter in THROUGH_SDKS
     if not adapter.extra and provider_class(adapter.provider).direct
 )
-ADAPTERS = (*THROUGH_SDKS, *DIRECT)
+# The same with answers that come as streams.
+STREAMED = tuple(
+    replace(adapter, name=f"{adapter.name}-streamed", stream=True)
+    for adapter in (*THROUGH_SDKS, *DIRECT)
+    if provider_class(adapter.provider).streams
+)
+ADAPTERS = (*THROUGH_SDKS, *DIRECT, *STREAMED)

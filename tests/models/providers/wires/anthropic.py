@@ -15,7 +15,7 @@ from ember_bench.models.types import (
     ToolDefinition,
     Usage,
 )
-from tests.models.providers.wires import Fields, Heard
+from tests.models.providers.wires import Fields, Heard, streams
 from tests.support.loopback import Asked
 
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
@@ -33,6 +33,7 @@ class MessagesWire:
         if version == "2026-10-21":
             gone = {"temperature", "top_p", "top_k"} & set(asked.body)
             assert not gone, f"Extra inputs are not permitted: {gone}"
+        body.take("stream")
         config, thinking = body.sub("output_config"), body.sub("thinking")
         thinks = thinking.take("type")
         assert thinks in (None, "enabled")
@@ -80,6 +81,9 @@ class MessagesWire:
             "stop_sequence": None,
             "usage": _usage(completion.usage),
         }
+
+    def stream(self, body: Any) -> Iterator[bytes]:
+        return streams.messages(body)
 
     def error(self, status: int, message: str) -> Any:
         return {"type": "error", "error": {"type": "api_error", "message": message}}

@@ -19,7 +19,7 @@ from ember_bench.models.types import (
     ToolDefinition,
     Usage,
 )
-from tests.models.providers.wires import Fields, Heard
+from tests.models.providers.wires import Fields, Heard, streams
 from tests.support.loopback import Asked
 
 REASONS = {
@@ -39,9 +39,11 @@ class GeminiWire:
         return server
 
     def heard(self, asked: Asked) -> Heard:
-        path = asked.path.partition("?")[0]
+        path, _, query = asked.path.partition("?")
         assert path.startswith("/v1beta/models/")
-        assert path.endswith(":generateContent")
+        assert path.endswith(":generateContent") or (
+            path.endswith(":streamGenerateContent") and "alt=sse" in query
+        )
         body = _fields(asked.body)
         config, system = _sub(body, "generationConfig"), _sub(body, "systemInstruction")
         thinking = _sub(config, "thinkingConfig")
@@ -61,7 +63,7 @@ class GeminiWire:
         assert config.take("responseMimeType") == ("application/json" if schema else None)
         messages = (m for turn in body.take("contents") for m in _messages(_fields(turn)))
         heard = Heard(
-            model=path.removeprefix("/v1beta/models/").removesuffix(":generateContent"),
+            model=path.removeprefix("/v1beta/models/").rpartition(":")[0],
             messages=(*([Message("system", "\n".join(texts))] if texts else ()), *messages),
             parameters=parameters,
             schema=schema,
@@ -94,6 +96,9 @@ class GeminiWire:
             "usageMetadata": _usage(completion.usage),
             "modelVersion": "test-model-2026",
         }
+
+    def stream(self, body: Any) -> Iterator[bytes]:
+        return streams.gemini(body)
 
     def error(self, status: int, message: str) -> Any:
         return {"error": {"code": status, "message": message, "status": "SOME_NAME"}}

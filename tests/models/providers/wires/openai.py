@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from typing import Any
 
 from ember_bench.models.types import (
@@ -13,7 +14,7 @@ from ember_bench.models.types import (
     ToolCall,
     ToolDefinition,
 )
-from tests.models.providers.wires import Fields, Heard
+from tests.models.providers.wires import Fields, Heard, streams
 from tests.support.loopback import Asked
 
 
@@ -26,6 +27,8 @@ class ChatWire:
     def heard(self, asked: Asked) -> Heard:
         assert asked.path == "/v1/chat/completions"
         body = Fields(asked.body)
+        if body.take("stream"):
+            assert body.take("stream_options") == {"include_usage": True}
         heard = Heard(
             model=body.take("model"),
             messages=tuple(map(_message, body.take("messages"))),
@@ -82,6 +85,9 @@ class ChatWire:
                 },
             },
         }
+
+    def stream(self, body: Any) -> Iterator[bytes]:
+        return streams.chat(body)
 
     def error(self, status: int, message: str) -> Any:
         return {"error": {"message": message, "type": "error", "param": None, "code": None}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 from ember_bench.models.types import (
@@ -13,7 +14,7 @@ from ember_bench.models.types import (
     ToolCall,
     ToolDefinition,
 )
-from tests.models.providers.wires import Fields, Heard
+from tests.models.providers.wires import Fields, Heard, streams
 from tests.models.providers.wires.openai import ChatWire
 from tests.support.loopback import Asked
 
@@ -46,6 +47,7 @@ class ResponsesWire:
         assert asked.path == "/v1/responses"
         body = Fields(asked.body)
         assert body.take("store") is False
+        body.take("stream")
         schema = _schema(body.sub("text").take("format"))
         wants_logprobs = body.take("include") == ["message.output_text.logprobs"]
         most = body.take("top_logprobs", 0)
@@ -87,6 +89,9 @@ class ResponsesWire:
                 "total_tokens": usage.total_tokens,
             },
         }
+
+    def stream(self, body: Any) -> Iterator[bytes]:
+        return streams.responses(body)
 
     def error(self, status: int, message: str) -> Any:
         return {"error": {"message": message, "type": "error", "param": None, "code": None}}

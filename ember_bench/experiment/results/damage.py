@@ -1,0 +1,111 @@
+"""Damage in a trial store that SQLite does not notice: values that cannot have been written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from ember_bench.experiment.results.description import Description
+from ember_bench.experiment.results.items import Select
+from ember_bench.experiment.results.summary import OUTCOMES
+from ember_bench.experiment.trial import CallEntry
+from ember_bench.models.store.writer import is_amount
+
+_decode_calls = msgspec.msgpack.Decoder(tuple[CallEntry, ...]).decode
+
+# A changed byte gives a column any type.
+_AMOUNT: Final = "({0} IS NULL OR (typeof({0}) = 'real' AND {0} >= 0 AND {0} < 9e999))"
+_COUNT: Final = "(typeof({0}) = 'integer' AND {0} >= 0)"
+_TEXT: Final = "typeof({0}) = 'text'"
+_MAYBE_TEXT: Final = "typeof({0}) IN ('text', 'null')"
+
+_COUNTS: Final = (
+    "cell", "item", "epoch", "calls_used", "calls_made", "input_tokens", "output_tokens",
+)  # fmt: skip
+_SOUND_TRIAL: Final = " AND ".join(
+    [
+        "item <= (SELECT max(id) FROM items)",
+        "typeof(fingerprint) = 'blob'",
+        f"outcome IN ({', '.join(map(repr, OUTCOMES))})",
+        "typeof(score) = 'real' AND score BETWEEN 0 AND 1",
+        "typeof(calls) = 'blob'",
+        _TEXT.format("explanation"),
+        *map(_MAYBE_TEXT.format, ("answer", "error")),
+        *map(_AMOUNT.format, ("cost_usd", "latency_seconds", "spend_usd")),
+        *map(_COUNT.format, _COUNTS),
+    ]
+)
+_SOUND_ITEM: Final = " AND ".join(
+    [
+        *map(_COUNT.format, ("place", "item")),
+        *map(_TEXT.format, ("dataset", "question", "target")),
+        *map(_MAYBE_TEXT.format, ("category", "cluster")),
+    ]
+)
+DAMAGED_TRIAL: Final = f"({_SOUND_TRIAL}) IS NOT TRUE"
+"""Condition of SQL: a row of the table `trials` has a value that cannot have been written there.
+
+SQLite cannot tell whether a text is UTF-8, and `calls` can be decoded.
+"""
+DAMAGED_RUN: Final = " OR ".join(
+    f"({column} >= 0 AND {column} < 9e999 AND typeof({column}) IN ('integer', 'real')) IS NOT TRUE"
+    for column in ("spend_usd", "calls_made", "calls_shared")
+)
+"""The same of a row of the table `runs`."""
+
+
+def decode_calls(column: bytes) -> tuple[CallEntry, ...]:
+    """Return the calls of a trial.
+
+    Raises:
+        ValueError: if they cannot have been written.
+    """
+    calls = _decode_calls(column)
+    for call in calls:
+        if not (is_amount(call.cost_usd) and is_amount(call.latency_seconds)):
+            raise ValueError("a cost or a duration is none")
+    return calls
+
+
+def are_readable(answer: bytes | None, explanation: bytes, error: bytes | None, calls: bytes) -> bool:
+    """Whether the texts of a trial, as bytes, are UTF-8, and its calls can be decoded."""
+    try:
+        for text in (answer, explanation, error):
+            if text is not None:
+                text.decode()
+        decode_calls(calls)
+    except ValueError:
+        return False
+    return True
+
+
+def damage(select: Select, description: Description) -> str | None:
+    """Return what is damaged in the tables of trials and items; None if nothing is."""
+    if count := _count(select, "trials", DAMAGED_TRIAL):
+        return f"{count:,} of its trials cannot be read"
+    if count := _count(select, "asked", f"({_SOUND_ITEM}) IS NOT TRUE"):
+        return f"{count:,} of its items cannot be read"
+    if not {cell.dataset for cell in description.cells} <= description.items.keys():
+        return "cells are of datasets that are not there"
+    ((most, count),) = select("SELECT ifnull(max(id), 0), count(*) FROM items")
+    if most != count:  # they are numbered in a row, and none is ever removed
+        return "items are missing"
+    for dataset in description.datasets:
+        fitting = _count(
+            select,
+            "asked JOIN items ON items.id = asked.item",
+            "asked.dataset = ? AND items.dataset = asked.dataset AND place < ?"
+            " AND typeof(items.item) = 'text' AND typeof(digest) = 'text'",
+            (dataset.name, dataset.items),
+        )
+        if dataset.name in description.asked and fitting != dataset.items:
+            return f"items of {dataset.name} are missing"
+    return None
+
+
+def _count(select: Select, table: str, where: str, values: Sequence[Any] = ()) -> int:
+    """Return the number of rows of a table for which a condition holds."""
+    ((count,),) = select(f"SELECT count(*) FROM {table} WHERE {where}", values)  # noqa: S608 - ours
+    return int(count)
