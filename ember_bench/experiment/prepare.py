@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -14,20 +12,20 @@ from typing import Any, Final
 
 import orjson
 
-from ember_bench.datasets import Dataset, Item, load_dataset
-from ember_bench.datasets.examples import Examples, load_pool
-from ember_bench.datasets.packed import hashed_order, pick, values_of
+from ember_bench.datasets import Item
+from ember_bench.datasets.packed import values_of
 from ember_bench.documents import Document
-from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
-from ember_bench.evaluators import load_evaluator
-from ember_bench.evaluators.base import Evaluator, RunsCode
+from ember_bench.errors import ConfigError, Problem
 from ember_bench.evaluators.kinds import evaluator_identity
-from ember_bench.experiment.cells import Cell, expand, find_baselines
+from ember_bench.experiment.baselines import find_baselines
+from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.edits import NO_EDITS, Edits
+from ember_bench.experiment.expansion import expand
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.forecast.samples_check import check_samples
 from ember_bench.experiment.questions import Questions
-from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, FewShotSpec, read_spec
+from ember_bench.experiment.reading import read_questions
+from ember_bench.experiment.spec import ExperimentSpec, read_spec
 from ember_bench.experiment.templates import misfits
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
@@ -35,7 +33,7 @@ from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Purse
-from ember_bench.registry import Cards, Kind
+from ember_bench.registry import Cards
 
 # Parts of a grid that change no result; examples are part of the cells.
 _NO_RESULT: Final[Any] = {
@@ -44,7 +42,6 @@ _NO_RESULT: Final[Any] = {
     "budget_usd": True,
     "datasets": {"__all__": {"few_shot"}},
 }
-_CHECKED_AT_ONCE: Final = 1_000
 _WRITTEN_AT_ONCE: Final = 5_000
 
 
@@ -199,7 +196,7 @@ def prepare(
             problems.append(document.problem(message, "datasets", index, "name"))
             continue
         try:
-            questions[entry.name] = _questions(
+            questions[entry.name] = read_questions(
                 entry, index, spec, document, cards, data_dir, unsafe_code=unsafe_code
             )
         except ConfigError as error:
@@ -234,85 +231,6 @@ def prepare(
     return replace(experiment, notes=found.notes)
 
 
-def _questions(
-    entry: DatasetSpec,
-    index: int,
-    spec: ExperimentSpec,
-    document: Document,
-    cards: Cards,
-    data_dir: Path | None,
-    *,
-    unsafe_code: bool,
-) -> Questions:
-    def at(*keys: Any) -> Any:
-        return document.at("datasets", index, *keys)
-
-    problems = _unknown("datasets", entry.name, cards, document.at("datasets", index, "name"))
-    if entry.evaluator is not None:
-        place = document.at("datasets", index, "evaluator")
-        problems += _unknown("evaluators", entry.evaluator, cards, place)
-    if problems:
-        raise ConfigError(*problems)
-    dataset = load_dataset(
-        entry.name,
-        cards,
-        data_dir=data_dir,
-        limit=entry.limit,
-        parameters=entry.parameters,
-        at=at,
-    )
-    if entry.evaluator is None:
-        card = cards.get("datasets", entry.name).document
-        if problems := _unknown("evaluators", dataset.evaluator, cards, card.at("evaluator")):
-            raise ConfigError(*problems)
-    evaluator = load_evaluator(entry.evaluator or dataset.evaluator, cards)
-    if isinstance(evaluator, RunsCode):
-        try:
-            evaluator = evaluator.confined(unsafe=unsafe_code)
-        except ConfigError as error:
-            message = f"dataset {dataset.name!r}: {error.problems[0].message}"
-            raise ConfigError(Problem(message, document.at("datasets", index))) from None
-    _check_targets(dataset, evaluator, document.at("datasets", index))
-    order = f"{dataset.digest} shuffled@1 {spec.seed}"
-    few_shot: tuple[Examples | None, ...] = (None,)
-    if entry.few_shot is not None:
-        few_shot = _examples(entry, entry.few_shot, dataset, document, index, cards, data_dir)
-    items = _shuffled(dataset.items, spec.seed)
-    return Questions(dataset, items, evaluator, order, few_shot)
-
-
-def _examples(
-    entry: DatasetSpec,
-    spec: FewShotSpec,
-    dataset: Dataset,
-    document: Document,
-    index: int,
-    cards: Cards,
-    data_dir: Path | None,
-) -> tuple[Examples, ...]:
-    """Return the examples of a dataset, one entry for each number of them."""
-    place = document.at("datasets", index, "few_shot")
-    try:
-        pool = load_pool(
-            entry.name,
-            spec.origin,
-            cards,
-            folder=document.path.parent,
-            data_dir=data_dir,
-            parameters=entry.parameters,
-        )
-    except ConfigError as error:
-        problems = (Problem(f"few_shot: {p.message}", p.location or place) for p in error.problems)
-        raise ConfigError(*problems) from None
-    examples = tuple(Examples(pool, k, spec.choose, spec.form, spec.seed) for k in spec.numbers)
-    most = max(examples, key=lambda found: found.k, default=None)
-    if most is None:
-        raise ConfigError(Problem("few_shot: the list of numbers is empty", place))
-    if most.k and (reason := most.missing(dataset.items)) is not None:
-        raise ConfigError(Problem(reason, place))
-    return examples
-
-
 def _prompt_problems(
     cells: Sequence[Cell], questions: Mapping[str, Questions], document: Document
 ) -> list[Problem]:
@@ -327,53 +245,6 @@ def _prompt_problems(
         for prompt, dataset in pairs
         for reason in misfits(prompt, questions[dataset].items)
     ]
-
-
-def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -> None:
-    """Check that each item's own target scores 1; else no answer to it could be right."""
-
-    def check(item: Item) -> None:
-        try:
-            score = evaluator.evaluate(item, item.target)
-        except ConfigError as error:
-            message = f"dataset {dataset.name!r}: {error.problems[0].message}"
-            raise ConfigError(Problem(message, location)) from None
-        if score.value < 1.0:
-            message = (
-                f"dataset {dataset.name!r}: evaluator {evaluator.name!r} does not accept item "
-                f"{item.id!r}'s own target, {item.target!r}"
-            )
-            if getattr(evaluator, "blocking", False):
-                message += f": {score.explanation}"  # what a look at the target does not tell
-            raise ConfigError(Problem(message, location))
-
-    if getattr(evaluator, "blocking", False):
-        items = iter(dataset.items)
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            # All at once would hold all items in memory.
-            while batch := list(itertools.islice(items, _CHECKED_AT_ONCE)):
-                for _ in threads.map(check, batch):
-                    pass
-    else:
-        for item in dataset.items:
-            check(item)
-
-
-def _unknown(kind: Kind, name: str, cards: Cards, location: Location) -> list[Problem]:
-    """Return the problem of a card's name; nothing if there is such a card."""
-    try:
-        cards.get(kind, name)
-    except UnknownNameError as error:
-        return [Problem(problem.message, location) for problem in error.problems]
-    return []
-
-
-def _shuffled(items: Sequence[Item], seed: int) -> Sequence[Item]:
-    """Return the items in an order that depends on the seed and each item's id alone.
-
-    So two experiments of one seed ask the items that they share in the same order.
-    """
-    return pick(items, hashed_order(f"{seed}/{id_}" for id_ in values_of(items, "id")))
 
 
 def _json(value: Any) -> bytes:

@@ -197,6 +197,7 @@ def graph_inputs(
         "answer_format": item.answer_format,
         "choices": item.choices,
         **({"turns": turns} if turns else {}),
+        **({"metadata": item.metadata} if item.metadata else {}),
     }
     normal = getattr(evaluator, "normal", None)
     return inputs if normal is None else {**inputs, "normalise": partial(normal, item)}

@@ -227,6 +227,6 @@ def _names(value: Any, at: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], s
                 yield from _names(entry, (*at, key))
             elif isinstance(entry, str) and entry.startswith("$"):
                 yield (*at, key), "parameter", entry[1:]
-            elif isinstance(entry, str):
+            elif isinstance(entry, str) and "{" not in entry:
                 yield (*at, key), "signature", entry
             # The fields of a signature contain no names.

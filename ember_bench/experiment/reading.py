@@ -1,0 +1,169 @@
+"""The questions of a grid, read and checked."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from ember_bench.datasets import Dataset, Item, load_dataset
+from ember_bench.datasets.examples import Examples, load_pool
+from ember_bench.datasets.packed import hashed_order, pick, values_of
+from ember_bench.documents import Document
+from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
+from ember_bench.evaluators import load_evaluator
+from ember_bench.evaluators.base import Evaluator, RunsCode
+from ember_bench.evaluators.by_record import ByRecord
+from ember_bench.experiment.questions import Questions
+from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, FewShotSpec
+from ember_bench.registry import Cards, Kind
+
+_CHECKED_AT_ONCE: Final = 1_000
+
+
+def read_questions(
+    entry: DatasetSpec,
+    index: int,
+    spec: ExperimentSpec,
+    document: Document,
+    cards: Cards,
+    data_dir: Path | None,
+    *,
+    unsafe_code: bool,
+) -> Questions:
+    """Return the questions of an entry of the grid's `datasets`, with their evaluator and examples.
+
+    Raises:
+        ConfigError: with every mistake at its place.
+    """
+
+    def at(*keys: Any) -> Any:
+        return document.at("datasets", index, *keys)
+
+    problems = _unknown("datasets", entry.name, cards, document.at("datasets", index, "name"))
+    if entry.evaluator is not None:
+        place = document.at("datasets", index, "evaluator")
+        problems += _unknown("evaluators", entry.evaluator, cards, place)
+    if problems:
+        raise ConfigError(*problems)
+    dataset = load_dataset(
+        entry.name,
+        cards,
+        data_dir=data_dir,
+        limit=entry.limit,
+        parameters=entry.parameters,
+        at=at,
+    )
+    if entry.evaluator is None:
+        card = cards.get("datasets", entry.name).document
+        if problems := _unknown("evaluators", dataset.evaluator, cards, card.at("evaluator")):
+            raise ConfigError(*problems)
+    evaluator = load_evaluator(entry.evaluator or dataset.evaluator, cards)
+    if entry.evaluator is None:
+        evaluator = _by_record(dataset, evaluator, cards)
+    if isinstance(evaluator, RunsCode):
+        try:
+            evaluator = evaluator.confined(unsafe=unsafe_code)
+        except ConfigError as error:
+            message = f"dataset {dataset.name!r}: {error.problems[0].message}"
+            raise ConfigError(Problem(message, document.at("datasets", index))) from None
+    _check_targets(dataset, evaluator, document.at("datasets", index))
+    order = f"{dataset.digest} shuffled@1 {spec.seed}"
+    few_shot: tuple[Examples | None, ...] = (None,)
+    if entry.few_shot is not None:
+        few_shot = _examples(entry, entry.few_shot, dataset, document, index, cards, data_dir)
+    items = _shuffled(dataset.items, spec.seed)
+    return Questions(dataset, items, evaluator, order, few_shot)
+
+
+def _by_record(dataset: Dataset, evaluator: Evaluator, cards: Cards) -> Evaluator:
+    """Return the evaluator of a dataset whose records may name evaluators of their own."""
+    names = sorted({item.evaluator for item in dataset.items if item.evaluator is not None})
+    if not names:
+        return evaluator
+    place = cards.get("datasets", dataset.name).document.at("fields", "evaluator")
+    if problems := [p for name in names for p in _unknown("evaluators", name, cards, place)]:
+        raise ConfigError(*problems)
+    return ByRecord(evaluator, {name: load_evaluator(name, cards) for name in names})
+
+
+def _examples(
+    entry: DatasetSpec,
+    spec: FewShotSpec,
+    dataset: Dataset,
+    document: Document,
+    index: int,
+    cards: Cards,
+    data_dir: Path | None,
+) -> tuple[Examples, ...]:
+    """Return the examples of a dataset, one entry for each number of them."""
+    place = document.at("datasets", index, "few_shot")
+    try:
+        pool = load_pool(
+            entry.name,
+            spec.origin,
+            cards,
+            folder=document.path.parent,
+            data_dir=data_dir,
+            parameters=entry.parameters,
+        )
+    except ConfigError as error:
+        problems = (Problem(f"few_shot: {p.message}", p.location or place) for p in error.problems)
+        raise ConfigError(*problems) from None
+    examples = tuple(Examples(pool, k, spec.choose, spec.form, spec.seed) for k in spec.numbers)
+    most = max(examples, key=lambda found: found.k, default=None)
+    if most is None:
+        raise ConfigError(Problem("few_shot: the list of numbers is empty", place))
+    if most.k and (reason := most.missing(dataset.items)) is not None:
+        raise ConfigError(Problem(reason, place))
+    return examples
+
+
+def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -> None:
+    """Check that each item's own target scores 1; else no answer to it could be right."""
+
+    def check(item: Item) -> None:
+        try:
+            score = evaluator.evaluate(item, item.target)
+        except ConfigError as error:
+            message = f"dataset {dataset.name!r}: {error.problems[0].message}"
+            raise ConfigError(Problem(message, location)) from None
+        if score.value < 1.0:
+            message = (
+                f"dataset {dataset.name!r}: evaluator {evaluator.name!r} does not accept item "
+                f"{item.id!r}'s own target, {item.target!r}"
+            )
+            if getattr(evaluator, "blocking", False):
+                message += f": {score.explanation}"  # what a look at the target does not tell
+            raise ConfigError(Problem(message, location))
+
+    if getattr(evaluator, "blocking", False):
+        items = iter(dataset.items)
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            # All at once would hold all items in memory.
+            while batch := list(itertools.islice(items, _CHECKED_AT_ONCE)):
+                for _ in threads.map(check, batch):
+                    pass
+    else:
+        for item in dataset.items:
+            check(item)
+
+
+def _unknown(kind: Kind, name: str, cards: Cards, location: Location) -> list[Problem]:
+    """Return the problem of a card's name; nothing if there is such a card."""
+    try:
+        cards.get(kind, name)
+    except UnknownNameError as error:
+        return [Problem(problem.message, location) for problem in error.problems]
+    return []
+
+
+def _shuffled(items: Sequence[Item], seed: int) -> Sequence[Item]:
+    """Return the items in an order that depends on the seed and each item's id alone.
+
+    So two experiments of one seed ask the items that they share in the same order.
+    """
+    return pick(items, hashed_order(f"{seed}/{id_}" for id_ in values_of(items, "id")))
