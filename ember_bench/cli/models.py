@@ -28,10 +28,13 @@ def check(
     from datetime import UTC, datetime
 
     from ember_bench.models.model_registry import ModelRegistry
-    from ember_bench.models.prices import PriceStatus, check_prices, price_list_version
+    from ember_bench.models.price_list import price_list_version
+    from ember_bench.models.prices import PriceStatus, check_prices
 
     today = datetime.now(UTC).date()
-    checks = check_prices(ModelRegistry.from_cards(), today)
+    registry = ModelRegistry.from_cards()
+    registry.check_cards()
+    checks = check_prices(registry, today)
     if as_json:
         put_json({"price_list": price_list_version(), "date": today, "models": checks})
     else:

@@ -100,8 +100,7 @@ class TrialStore(TrialRows):
                 self._describe()
                 self._check()
                 for items in self.description.items.values():
-                    for _ in items:
-                        pass  # each can be read
+                    items.check()
                 self._numbers = self._read_numbers()
                 self.done = self._keep_current(damaged)
                 row = self._db.execute("INSERT INTO runs (started) VALUES (?)", (started,))

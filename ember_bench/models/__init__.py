@@ -2,8 +2,9 @@
 
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Request
-from ember_bench.models.cost import LongPromptCost, ModelCost
+from ember_bench.models.cost import CostChange, LongPromptCost, ModelCost
 from ember_bench.models.info import ModelInfo, ProviderInfo, RateLimit
+from ember_bench.models.media import File, Image
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import Provider, provider
 from ember_bench.models.retry import RetryPolicy
@@ -13,7 +14,6 @@ from ember_bench.models.store.response_store import ResponseStore
 from ember_bench.models.strand import CallRecord
 from ember_bench.models.types import (
     Completion,
-    Image,
     Message,
     Response,
     ResponseFormat,
@@ -29,6 +29,8 @@ __all__ = [
     "Budget",
     "CallRecord",
     "Completion",
+    "CostChange",
+    "File",
     "Image",
     "LongPromptCost",
     "MemoryStore",

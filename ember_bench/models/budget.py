@@ -230,6 +230,13 @@ class Budget:
 
 
 def _exhausted(amount: int, accounts: Sequence[_Account]) -> BudgetExhaustedError:
+    too_small = [account for account in accounts if amount > account.cap]
+    if too_small:
+        caps = ", ".join(f"{account.name}: ${account.cap / _UNIT:.10g}" for account in too_small)
+        return BudgetExhaustedError(
+            f"one call reserves ${amount / _UNIT:.6f}, more than the budget ({caps}): give a "
+            "smaller max_tokens or raise the budget"
+        )
     return BudgetExhaustedError(
         f"no money left for a call that may cost ${amount / _UNIT:.6f} ("
         + "; ".join(map(str, accounts))

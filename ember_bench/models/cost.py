@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final, Self
 
 from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ember_bench.models.types import Usage
+
+# Names of the tier whose prices are on cards.
+_STANDARD_TIERS: Final = frozenset({"default", "standard", "standard_only"})
+# The server chooses the tier.
+_ANY_TIER: Final = "auto"
 
 
 class _Rates(BaseModel):
@@ -43,7 +50,7 @@ class _Rates(BaseModel):
 
     def known(self, usage: Usage) -> float:
         """Return the price of the tokens that are known, in US dollars."""
-        fresh, read, written, written_1h = self._input_rates
+        fresh, read, written, written_1h = self.input_rates
         cached, for_an_hour = usage.cached_input_tokens, usage.cache_write_1h_tokens
         shorter = usage.cache_write_tokens - for_an_hour
         rest = max(0, (usage.input_tokens or 0) - cached - usage.cache_write_tokens)
@@ -57,17 +64,17 @@ class _Rates(BaseModel):
 
     def is_known(self, usage: Usage) -> bool:
         """Whether the price of `usage` is known: an unknown count does no harm if it is free."""
-        return (usage.input_tokens is not None or not any(self._input_rates)) and (
+        return (usage.input_tokens is not None or not any(self.input_rates)) and (
             usage.output_tokens is not None or not self.output_cost_per_thousand
         )
 
     @property
     def dearest_input_per_thousand(self) -> float:
         """The most that input can cost, whatever the provider does with it."""
-        return max(self._input_rates)
+        return max(self.input_rates)
 
     @property
-    def _input_rates(self) -> tuple[float, float, float, float]:
+    def input_rates(self) -> tuple[float, float, float, float]:
         """Prices of fresh input, input from the cache, and input kept for 5 minutes or an hour."""
         fresh, written = self.input_cost_per_thousand, self.cache_write_cost_per_thousand
         written = fresh if written is None else written
@@ -82,11 +89,11 @@ class _Rates(BaseModel):
             written if written_1h is None else written_1h,
         )
 
-    def less(self, discount: float) -> Self:
-        """Return the price after a discount, a share of 1."""
+    def times(self, factor: float) -> Self:
+        """Return the prices multiplied by `factor`."""
         prices = {name: getattr(self, name) for name in _Rates.model_fields}
-        less = {name: p * (1 - discount) for name, p in prices.items() if p is not None}
-        return self.model_copy(update=less)
+        scaled = {name: p * factor for name, p in prices.items() if p is not None}
+        return self.model_copy(update=scaled)
 
 
 class LongPromptCost(_Rates):
@@ -104,21 +111,8 @@ class LongPromptCost(_Rates):
     input_tokens: int = Field(gt=0)
 
 
-class ModelCost(_Rates):
-    """A model's price.
-
-    Attributes:
-        input_cost_per_thousand: US dollars per 1,000 input tokens.
-        output_cost_per_thousand: US dollars per 1,000 output tokens.
-        cached_input_cost_per_thousand: US dollars per 1,000 input tokens that the provider had
-            cached; None charges them as any input token.
-        cache_write_cost_per_thousand: US dollars per 1,000 input tokens that the provider writes to
-            its cache, for five minutes
-            or as long as it likes; None charges them as any input token.
-        cache_write_1h_cost_per_thousand: The same for tokens that it keeps for one hour; None
-            charges them as those that are kept for less.
-        above: What requests with long prompts cost instead, the shortest first.
-    """
+class _Prices(_Rates):
+    """What requests cost, those with long prompts among them."""
 
     above: tuple[LongPromptCost, ...] = ()
 
@@ -187,7 +181,100 @@ class ModelCost(_Rates):
         reached = [tier for tier in self.above if usage.input_tokens > tier.input_tokens]
         return (reached[-1] if reached else self,)
 
-    def less(self, discount: float) -> Self:
-        """Return the price after a discount, a share of 1."""
-        above = tuple(tier.less(discount) for tier in self.above)
-        return super().less(discount).model_copy(update={"above": above})
+    def times(self, factor: float) -> Self:
+        """Return the prices multiplied by `factor`."""
+        above = tuple(tier.times(factor) for tier in self.above)
+        return super().times(factor).model_copy(update={"above": above})
+
+
+class CostChange(_Prices):
+    """The prices from a day on.
+
+    Attributes:
+        start: The first day, in UTC; `from` on a card.
+        input_cost_per_thousand: As `ModelCost` has it.
+        output_cost_per_thousand: The same.
+        cached_input_cost_per_thousand: The same.
+        cache_write_cost_per_thousand: The same.
+        cache_write_1h_cost_per_thousand: The same.
+        above: The same.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    start: date = Field(alias="from")
+
+
+class ModelCost(_Prices):
+    """A model's price.
+
+    Attributes:
+        input_cost_per_thousand: US dollars per 1,000 input tokens.
+        output_cost_per_thousand: US dollars per 1,000 output tokens.
+        cached_input_cost_per_thousand: US dollars per 1,000 input tokens that the provider had
+            cached; None charges them as any input token.
+        cache_write_cost_per_thousand: US dollars per 1,000 input tokens that the provider writes to
+            its cache, for five minutes
+            or as long as it likes; None charges them as any input token.
+        cache_write_1h_cost_per_thousand: The same for tokens that it keeps for one hour; None
+            charges them as those that are kept for less.
+        above: What requests with long prompts cost instead, the shortest first.
+        service_tiers: Factors on all prices by service tier: `{flex: 0.5, priority: 2}`.
+        changes: Prices that hold from a later day on, the earliest first.
+    """
+
+    service_tiers: Mapping[str, float] = Field(default_factory=dict)
+    changes: tuple[CostChange, ...] = ()
+
+    @field_validator("service_tiers")
+    @classmethod
+    def _are_factors(cls, value: Mapping[str, float]) -> Mapping[str, float]:
+        for tier, factor in value.items():
+            if not 0 <= factor < float("inf"):
+                raise ValueError(f"{tier}: expected a factor on the prices, found {factor:g}")
+        return value
+
+    @field_validator("changes")
+    @classmethod
+    def _in_order(cls, value: tuple[CostChange, ...]) -> tuple[CostChange, ...]:
+        days = [change.start for change in value]
+        if days != sorted(set(days)):
+            raise ValueError("give each day (`from`) once, the earliest first")
+        return value
+
+    def on(self, day: date) -> ModelCost:
+        """Return the price of a request that is made on `day` (UTC)."""
+        reached = [change for change in self.changes if change.start <= day]
+        if not reached:
+            return self
+        prices = {name: getattr(reached[-1], name) for name in _Prices.model_fields}
+        return self.model_copy(update={**prices, "changes": self.changes[len(reached) :]})
+
+    def at(self, asked: str | None, served: str | None = None) -> ModelCost | None:
+        """Return the price at a service tier; None if it is unknown.
+
+        Args:
+            asked: The tier that was asked for; None for the server's default.
+            served: The tier that the answer states. It is charged, if the card knows it.
+        """
+        known = served in _STANDARD_TIERS or served in self.service_tiers
+        tier = served if known else asked
+        if tier is None or tier in _STANDARD_TIERS or tier == _ANY_TIER:
+            return self
+        factor = self.service_tiers.get(tier)
+        return None if factor is None else self.times(factor)
+
+    def dearest(self, asked: str | None) -> ModelCost | None:
+        """Return the highest price that a request may be charged; None if it is unknown.
+
+        Args:
+            asked: The service tier that it asks for.
+        """
+        if asked == _ANY_TIER:
+            return self.times(max(1.0, *self.service_tiers.values(), 1.0))
+        return self.at(asked)
+
+    def times(self, factor: float) -> Self:
+        """Return the prices multiplied by `factor`."""
+        changes = tuple(change.times(factor) for change in self.changes)
+        return super().times(factor).model_copy(update={"changes": changes})

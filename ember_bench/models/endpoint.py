@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from datetime import date
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +19,7 @@ from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Call
 from ember_bench.models.limits import Gate, RateLimitWait, Refusals, Ticket, WindowHistory
-from ember_bench.models.paying import Ledger, Tab, Unkept
+from ember_bench.models.paying import Ledger, Tab, Unkept, utc_today
 from ember_bench.models.providers.base import Provider
 from ember_bench.models.retry import RATE_LIMITED, Deadline, RetryPolicy
 from ember_bench.models.transport.headers import LISTENER
@@ -52,6 +54,7 @@ class Endpoint:
         retry: When and how to ask again.
         budget: Caps on calls whose trial has no budget; None for none.
         batches: Where calls wait for their batch; None asks them one by one.
+        today: Today's date in UTC, by which prices change; injected in tests.
     """
 
     def __init__(
@@ -60,11 +63,13 @@ class Endpoint:
         retry: RetryPolicy,
         budget: Budget | None = None,
         batches: BatchQueue | None = None,
+        today: Callable[[], date] = utc_today,
     ) -> None:
         self.provider = provider
         self._retry = retry.of(provider.model)
         self._budget = budget
         self._batches = batches
+        self._today = today
         self._providers: tuple[Provider, ...] = ()
         self._gate = Gate(provider.model, clock=retry.clock)
         self._refusals = Refusals(provider.model.model_id, retry.clock)
@@ -102,7 +107,7 @@ class Endpoint:
             budget = self._budget if purse is None or purse.budget is None else purse.budget
             if self.provider.replays:
                 budget = None
-            tab = Tab(call, budget, ledger if ledger is not None else Unkept())
+            tab = Tab(call, budget, ledger if ledger is not None else Unkept(), self._today)
             try:
                 await tab.begin()
                 completion = await self._complete(call, tab)
@@ -142,9 +147,9 @@ class Endpoint:
             completion = await self._retry.run(
                 lambda deadline: self._watched(call, deadline, tab), self._gate.rest
             )
-        cost = call.request.model.charge(completion)
+        cost = tab.charge(completion)
         kept = _without_keys(_storable(completion))
-        return msgspec.structs.replace(kept, cost_usd=cost, stated_usd=None)
+        return msgspec.structs.replace(kept, cost_usd=cost, stated_usd=None, service_tier=None)
 
     async def _watched(self, call: Call, deadline: Deadline, tab: Tab) -> Completion:
         """Ask once, as `_attempt` does; count refusals for the rate limit."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final, Literal, Protocol, get_args
@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    ValidationInfo,
     field_serializer,
     field_validator,
     model_validator,
@@ -22,6 +23,8 @@ from pydantic import (
 from ember_bench import secrets
 from ember_bench.errors import did_you_mean
 from ember_bench.models.cost import ModelCost
+from ember_bench.models.extras import check_body, check_headers
+from ember_bench.models.price_list import listed, price_list_version
 from ember_bench.models.types import Usage
 
 Feature = Literal[
@@ -33,12 +36,35 @@ Feature = Literal[
     "reasoning_effort",
     "thinking_tokens",
     "top_logprobs",
+    "top_k",
+    "min_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "logit_bias",
+    "verbosity",
+    "tool_choice",
+    "parallel_tool_calls",
+    "server_tools",
+    "safety_settings",
+    "service_tier",
+    "cache",
+    "metadata",
+    "headers",
+    "extra_body",
     "system",
     "images",
+    "image_urls",
+    "image_detail",
+    "pdfs",
+    "audio",
+    "file_urls",
     "tools",
     "response_format",
 ]
 """Features of a request that some models do not support."""
+
+_LIST: Final = "list"
 
 FEATURES: Final[tuple[Feature, ...]] = get_args(Feature)
 
@@ -57,6 +83,10 @@ class Charged(Protocol):
     @property
     def stated_usd(self) -> float | None:
         """The price that the server stated."""
+
+    @property
+    def service_tier(self) -> str | None:
+        """The service tier that the server stated."""
 
 
 class RateLimit(BaseModel):
@@ -107,9 +137,11 @@ class ModelInfo(BaseModel):
         model_id: Unique, `provider:model`.
         model_name: The name the provider knows it by.
         provider: Who serves it; taken from `model_id` if not given.
-        cost: Its price; None if unknown, and then its costs are reported as unknown.
+        cost: Its price; None if unknown, and then its costs are reported as unknown. `list` takes
+            it from the price list genai-prices, by `base_url` and model.
         rate_limit: What the provider allows.
         context_tokens: Longest input and output together, in tokens.
+        max_output_tokens: Longest output, in tokens, thoughts included.
         price_source: Where `cost` was read.
         price_date: When it was read.
         mode: `batch` asks through the provider's batch API: cheaper, and answered within a day.
@@ -127,6 +159,11 @@ class ModelInfo(BaseModel):
             them; by default as `RetryPolicy` says.
         unsupported_parameters: What the model does not take, though its provider's API has a place
             for it (`FEATURES`); asking for it is an error before anything is sent.
+        reasoning_efforts: The values of `reasoning_effort` that the model takes; empty for any.
+        headers: HTTP headers of every request; `${NAME}` in a value is that variable of the
+            environment.
+        extra_body: Fields of the body of every request, as the API writes them; `${NAME}` as in
+            `headers`.
         options: What else the provider needs to know, such as a simulated model's skill.
         api_key: The key for this model, or several, to which requests are spread; else the
             provider's, else the environment's.
@@ -140,6 +177,7 @@ class ModelInfo(BaseModel):
     cost: ModelCost | None = None
     rate_limit: RateLimit = RateLimit()
     context_tokens: int | None = Field(default=None, gt=0)
+    max_output_tokens: int | None = Field(default=None, gt=0)
     price_source: str | None = None
     price_date: date | None = None
     mode: Literal["standard", "batch"] = "standard"
@@ -150,6 +188,9 @@ class ModelInfo(BaseModel):
     attempt_timeout_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     deadline_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     unsupported_parameters: tuple[Feature, ...] = ()
+    reasoning_efforts: tuple[str, ...] = ()
+    headers: dict[str, str] = Field(default_factory=dict)
+    extra_body: dict[str, Any] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
     api_key: SecretStr | tuple[SecretStr, ...] | None = None
 
@@ -161,12 +202,38 @@ class ModelInfo(BaseModel):
             raise ValueError("expected `provider:model`, such as `openai:gpt-4o`")
         return value
 
+    @field_validator(
+        "cost", mode="before", json_schema_input_type=ModelCost | Literal["list"] | None
+    )
+    @classmethod
+    def _from_list(cls, value: Any, info: ValidationInfo) -> Any:
+        provider, name = info.data.get("provider"), info.data.get("model_name")
+        if value != _LIST or provider is None or name is None:
+            return value
+        found = listed(provider.name.lower(), name, provider.base_url, datetime.now(UTC).date())
+        if found is None:
+            where = secrets.redacted(provider.base_url) if provider.base_url else provider.name
+            raise ValueError(f"{price_list_version()} has no price of {name!r} at {where}")
+        return found.cost
+
     @field_validator("unsupported_parameters", mode="before")
     @classmethod
     def _are_features(cls, value: Any) -> Any:
         for name in value if isinstance(value, list | tuple) else ():
             if name not in FEATURES:
                 raise ValueError(f"unknown parameter {name!r}{did_you_mean(str(name), FEATURES)}")
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, value: dict[str, str]) -> dict[str, str]:
+        check_headers(value)
+        return value
+
+    @field_validator("extra_body")
+    @classmethod
+    def _are_fields(cls, value: dict[str, Any]) -> dict[str, Any]:
+        check_body(value)
         return value
 
     @field_validator("api_key", mode="before")
@@ -200,6 +267,8 @@ class ModelInfo(BaseModel):
         data["model_name"] = data.get("model_name") or name or "?"
         if data.get("provider") is None:
             data["provider"] = {"name": provider or "?"}
+        if data.get("cost") == _LIST and data.get("price_source") is None:
+            data["price_source"] = price_list_version()
         return data
 
     @property
@@ -220,31 +289,40 @@ class ModelInfo(BaseModel):
             return ()
         return given if isinstance(given, tuple) else (given,)
 
-    @cached_property
-    def price(self) -> ModelCost | None:
-        """The price of a call: `cost`, less the discount for batches."""
-        if self.cost is None or self.mode == "standard":
-            return self.cost
-        return self.cost.less(self.batch_discount)
+    def price(self, day: date) -> ModelCost | None:
+        """Return the price of a call on `day` (UTC): `cost`, less the discount for batches."""
+        if self.cost is None:
+            return None
+        price = self.cost.on(day)
+        return price if self.mode == "standard" else price.times(1 - self.batch_discount)
 
-    def charge(self, answer: Charged) -> float | None:
+    def charge(self, answer: Charged, day: date, service_tier: str | None = None) -> float | None:
         """Return the price of an answer in US dollars; None if it is unknown.
 
         It is the exact price, if the provider knows it, else the price of the tokens, else the
         price that the server stated.
+
+        Args:
+            answer: The answer.
+            day: The day of the request, in UTC.
+            service_tier: The service tier that was asked for.
         """
         if (exact := answer.cost_usd) is not None:
             return exact
-        price = None if self.price is None else self.price.of(answer.usage)
-        return answer.stated_usd if price is None else price
+        price = self.price(day)
+        if price is not None:
+            price = price.at(service_tier, answer.service_tier)
+        usd = None if price is None else price.of(answer.usage)
+        return answer.stated_usd if usd is None else usd
 
     @cached_property
     def connection(self) -> Hashable:
         """Equal for models that one client may serve: the same in answers, key and limits."""
-        limits = (self.max_concurrency, self.rate_limit, self.unsupported_parameters)
+        taken = (self.unsupported_parameters, self.reasoning_efforts)
+        limits = (self.max_concurrency, self.rate_limit)
         seconds = (self.attempt_timeout_seconds, self.deadline_seconds)
         carried = (self.mode, self.transport, self.stream)
-        return (self.fingerprint, self.keys, *carried, *limits, *seconds)
+        return (self.fingerprint, self.keys, *carried, *taken, *limits, *seconds)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -259,6 +337,7 @@ class ModelInfo(BaseModel):
             self.provider_name,
             self.provider.base_url,
             self.options,
+            *([self.headers, self.extra_body] if self.headers or self.extra_body else []),
         )
         encoded = orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
         return sha256(encoded).hexdigest()[:32]

@@ -45,6 +45,15 @@ class ModelRegistry:
                 )
         return registry
 
+    def check_cards(self) -> None:
+        """See that all cards can be read.
+
+        Raises:
+            ConfigError: with each mistake's place in its card.
+        """
+        if problems := [problem for card in self._broken.values() for problem in card]:
+            raise ConfigError(*problems)
+
     def register_model(self, model: ModelInfo) -> None:
         """Add a model.
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime
 from typing import Protocol
 
 from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models.budget import Budget, Reservation
 from ember_bench.models.call import Call
+from ember_bench.models.info import Charged
 from ember_bench.models.store.payments import Payment
 from ember_bench.models.types import Completion, UnusableAnswerError, Usage
 from ember_bench.models.worst_case import bounds_usd, unbounded, worst_case_usd
@@ -63,25 +65,40 @@ class AccountLedger:
         await self._pay(Payment(self._account, usd, most_usd, answered))
 
 
+def utc_today() -> date:
+    """Return today's date in UTC, by which prices change."""
+    return datetime.now(UTC).date()
+
+
 class Tab:
     """The money of one call.
 
     Each request reserves the most that it can cost. An answer is paid, whether it can be used or
-    not: before the same question is asked again, the money for that is reserved anew.
+    not: before the same question is asked again, the money for that is reserved anew. The prices
+    are those of the day on which the request is made.
 
     Args:
         call: The call.
         budget: Caps on spending; None for none.
         ledger: Where payments for unusable answers are kept.
+        today: Today's date in UTC; injected in tests.
     """
 
-    __slots__ = ("_budget", "_call", "_ledger", "_reservation")
+    __slots__ = ("_budget", "_call", "_day", "_ledger", "_reservation", "_today")
 
-    def __init__(self, call: Call, budget: Budget | None, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        call: Call,
+        budget: Budget | None,
+        ledger: Ledger,
+        today: Callable[[], date] = utc_today,
+    ) -> None:
         self._call = call
         self._budget = budget
         self._ledger = ledger
         self._reservation: Reservation | None = None
+        self._today = today
+        self._day = today()
 
     async def begin(self) -> None:
         """Prepare the next request: see that its answer can be kept, and reserve its money.
@@ -92,6 +109,11 @@ class Tab:
             ConfigError: if a budget cannot be kept as nothing limits what the call costs.
         """
         self.check()
+        if (today := self._today()) != self._day:
+            self._day = today
+            if self._reservation is not None:  # made at another day's price
+                self._reservation.settle(0.0)
+                self._reservation = None
         if self._budget is not None and self._reservation is None:
             self._reservation = await self._reserve(self._budget)
 
@@ -110,13 +132,20 @@ class Tab:
             StoreError: if the payment could not be kept.
         """
         if isinstance(error, UnusableAnswerError):
-            cost = self._call.request.model.charge(error)
+            cost = self.charge(error)
             self._settle(error.usage, cost)
             self._call.trial.add_wasted(cost)
             await self._ledger.pay(cost, None, answered=True)
         elif error.may_be_charged:
-            most = worst_case_usd(self._call.request)
+            most = worst_case_usd(self._call.request, self._day)
             await self._ledger.pay(None, most, answered=False)
+
+    def charge(self, answer: Charged) -> float | None:
+        """Return the price of an answer in US dollars; None if it is unknown."""
+        request = self._call.request
+        if request.parameters.server_tools and answer.cost_usd is None:
+            return answer.stated_usd  # its tokens are not all that is charged
+        return request.model.charge(answer, self._day, request.parameters.service_tier)
 
     def settle(self, completion: Completion) -> None:
         """Pay for the answer; its cost is filled in, as far as it is known."""
@@ -133,16 +162,16 @@ class Tab:
             return
         if cost is None:
             # A server that does not count its tokens may charge for all that there can be.
-            least, most = bounds_usd(self._call.request, usage) or (0.0, None)
+            least, most = bounds_usd(self._call.request, usage, self._day) or (0.0, None)
             reservation.settle(most, known=least)
         else:
             reservation.settle(cost)
 
     async def _reserve(self, budget: Budget) -> Reservation:
         request, purse = self._call.request, self._call.trial.purse
-        most = worst_case_usd(request)
+        most = worst_case_usd(request, self._day)
         if most is None:
-            reason = unbounded(request.model, request.parameters.max_tokens)
+            reason = unbounded(request.model, request.parameters, self._day)
             raise ConfigError(
                 f"no budget can be kept: {reason or 'nothing limits what a call costs'}"
             )

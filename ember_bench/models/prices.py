@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from dataclasses import dataclass, fields
+from datetime import date
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from ember_bench.models import price_list
 from ember_bench.models.providers.base import provider_class
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo as ListedModel
-
-    from ember_bench.models.cost import LongPromptCost, ModelCost
+    from ember_bench.models.cost import CostChange, LongPromptCost, ModelCost
     from ember_bench.models.info import ModelInfo
 
-# litellm's names of providers -> those of the price list, where they differ.
-_LITELLM_PROVIDERS: Final = {
-    "bedrock": "aws",
-    "fireworks_ai": "fireworks",
-    "gemini": "google",
-    "together_ai": "together",
-    "vertex_ai": "google",
-    "xai": "x-ai",
-}
+# Factors of service tiers are rounded on the list.
+_TIER_TOLERANCE: Final = 0.01
 
 
 class PriceStatus(StrEnum):
@@ -40,26 +32,36 @@ class PriceStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TokenPrices:
-    """US dollars per million tokens of each kind."""
+    """US dollars per million tokens of each kind.
+
+    Attributes:
+        input: Fresh input.
+        cached_input: Input from the provider's cache.
+        output: Output.
+        cache_write: Input that goes into the cache.
+        cache_write_1h: Input that is kept there for one hour.
+    """
 
     input: float
     cached_input: float
     output: float
+    cache_write: float
+    cache_write_1h: float
 
     @classmethod
-    def of_card(cls, cost: ModelCost | LongPromptCost) -> TokenPrices:
-        """Return a card's prices; input that the provider had cached has one in any case."""
-        cached = cost.cached_input_cost_per_thousand
-        if cached is None:
-            cached = cost.input_cost_per_thousand
-        prices = (cost.input_cost_per_thousand, cached, cost.output_cost_per_thousand)
+    def of(cls, cost: ModelCost | LongPromptCost | CostChange) -> TokenPrices:
+        """Return a model's prices; those that are not given are those of any input."""
+        fresh, read, written, written_1h = cost.input_rates
+        prices = (fresh, read, cost.output_cost_per_thousand, written, written_1h)
         # Twelve digits are more than any price has, and fewer than a division leaves.
         return cls(*(float(f"{1000 * price:.12g}") for price in prices))
 
     def differing(self, other: TokenPrices) -> list[str]:
         """Return the names of the prices that `other` has otherwise."""
-        names = ("input", "cached_input", "output")
-        return [n for n in names if not math.isclose(getattr(self, n), getattr(other, n))]
+        return [n for n in KINDS if not math.isclose(getattr(self, n), getattr(other, n))]
+
+
+KINDS: Final = tuple(field.name for field in fields(TokenPrices))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +89,14 @@ class Listed:
         prices: On the day asked for; of short prompts, where long ones cost more.
         long_context: What long prompts cost, shortest first.
         changes: What is announced for later days.
+        service_tiers: Factors on all prices by service tier.
     """
 
     name: str
     prices: TokenPrices
     long_context: list[LongContext]
     changes: list[Change]
+    service_tiers: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +106,12 @@ class PriceCheck:
     Attributes:
         model: Its id.
         status: What came of it.
-        drifted: Which prices differ: `input`, `cached_input`, `output`, `long_context`.
+        drifted: What differs: a kind of token of `TokenPrices`, `long_context`, `changes`,
+            `service_tiers`.
         card: The card's prices; None if it has none.
-        card_long_context: What it says that long prompts cost, shortest first.
-        listed: The list's; None if it does not know the model, or was not asked.
+        card_long_context: Its prices of long prompts, shortest first.
+        card_changes: Its prices of later days.
+        listed: The list's; None if it does not know the model.
         price_date: When the card's prices were read.
         age_days: How long ago that is.
     """
@@ -115,6 +121,7 @@ class PriceCheck:
     drifted: list[str]
     card: TokenPrices | None
     card_long_context: list[LongContext]
+    card_changes: list[Change]
     listed: Listed | None
     price_date: date | None
     age_days: int | None
@@ -128,35 +135,19 @@ def check_prices(models: Iterable[ModelInfo], today: date) -> list[PriceCheck]:
     return [_checked(model, today) for model in models if _is_paid(model)]
 
 
-def price_list_version() -> str:
-    """Return the list's name and version, which dates its prices."""
-    import genai_prices  # noqa: PLC0415 - large, and only now is it needed
-
-    return f"genai-prices {genai_prices.__version__}"
-
-
 def listed(model: ModelInfo, day: date) -> Listed | None:
     """Return what the list says about `model` on `day`; None if it does not know it."""
-    from genai_prices import Usage, calc_price  # noqa: PLC0415 - see `price_list_version`
-
-    provider, name = _listed_name(model)
-    noon = datetime.combine(day, time(12), UTC)
-    try:
-        found = calc_price(
-            Usage(input_tokens=0, output_tokens=0),
-            name,
-            provider_id=provider,
-            genai_request_timestamp=noon,
-        )
-    except LookupError:
+    server = model.provider
+    found = price_list.listed(model.provider_name, model.model_name, server.base_url, day)
+    if found is None:
         return None
-    if (prices := _prices(found.model_price)) is None:
-        return None
+    cost = found.cost
     return Listed(
-        f"{found.provider.id}:{found.model.id}",
-        prices,
-        list(_long_context(found.model_price)),
-        list(_changes(found.model, day)),
+        found.name,
+        TokenPrices.of(cost),
+        _long_context(cost),
+        _changes(cost),
+        dict(cost.service_tiers),
     )
 
 
@@ -166,28 +157,51 @@ def _is_paid(model: ModelInfo) -> bool:
 
 
 def _checked(model: ModelInfo, today: date) -> PriceCheck:
-    card = TokenPrices.of_card(model.cost) if model.cost is not None else None
-    long = [
-        LongContext(tier.input_tokens, TokenPrices.of_card(tier))
-        for tier in (model.cost.above if model.cost is not None else ())
-    ]
-    own_server = model.provider.base_url is not None
-    found = None if own_server else listed(model, today)
+    cost = model.cost.on(today) if model.cost is not None else None
+    found = listed(model, today)
     drifted: list[str] = []
-    if own_server:
-        status = PriceStatus.OWN_SERVER
-    elif found is None:
-        status = PriceStatus.UNKNOWN
-    elif card is None:
+    if found is None:
+        own = model.provider.base_url is not None
+        status = PriceStatus.OWN_SERVER if own else PriceStatus.UNKNOWN
+    elif cost is None:
         status = PriceStatus.UNPRICED
     else:
-        drifted = card.differing(found.prices)
-        if not _are_same(long, found.long_context):
-            drifted.append("long_context")
+        drifted = list(_drifted(cost, found))
         status = PriceStatus.DRIFTED if drifted else PriceStatus.SAME
     read = model.price_date
-    age = None if read is None else (today - read).days
-    return PriceCheck(model.model_id, status, drifted, card, long, found, read, age)
+    return PriceCheck(
+        model.model_id,
+        status,
+        drifted,
+        TokenPrices.of(cost) if cost is not None else None,
+        _long_context(cost) if cost is not None else [],
+        _changes(cost) if cost is not None else [],
+        found,
+        read,
+        None if read is None else (today - read).days,
+    )
+
+
+def _drifted(cost: ModelCost, found: Listed) -> Iterator[str]:
+    """Yield the names of what the list has otherwise."""
+    yield from TokenPrices.of(cost).differing(found.prices)
+    if not _are_same(_long_context(cost), found.long_context):
+        yield "long_context"
+    if _changes(cost) != found.changes:
+        yield "changes"
+    for tier, factor in cost.service_tiers.items():
+        listed_factor = found.service_tiers.get(tier, factor)
+        if not math.isclose(factor, listed_factor, rel_tol=_TIER_TOLERANCE):
+            yield "service_tiers"
+            return
+
+
+def _long_context(cost: ModelCost) -> list[LongContext]:
+    return [LongContext(tier.input_tokens, TokenPrices.of(tier)) for tier in cost.above]
+
+
+def _changes(cost: ModelCost) -> list[Change]:
+    return [Change(change.start, TokenPrices.of(change)) for change in cost.changes]
 
 
 def _are_same(ours: Sequence[LongContext], theirs: Sequence[LongContext]) -> bool:
@@ -195,49 +209,3 @@ def _are_same(ours: Sequence[LongContext], theirs: Sequence[LongContext]) -> boo
         mine.over_tokens == other.over_tokens and not mine.prices.differing(other.prices)
         for mine, other in zip(ours, theirs, strict=True)
     )
-
-
-def _listed_name(model: ModelInfo) -> tuple[str, str]:
-    """Return the provider and the model as the list names them."""
-    if model.provider_name != "litellm":
-        return model.provider_name, model.model_name
-    provider, slash, name = model.model_name.partition("/")
-    # litellm takes a model without a provider for OpenAI's.
-    return (_LITELLM_PROVIDERS.get(provider, provider), name) if slash else ("openai", provider)
-
-
-def _prices(price: Any, over: int | None = None) -> TokenPrices | None:
-    """Return the prices of short prompts, or of those with more than `over` tokens.
-
-    None if input or output is not paid by the token.
-    """
-    sent, received = _rate(price, "input_mtok", over), _rate(price, "output_mtok", over)
-    if sent is None or received is None:
-        return None
-    cached = _rate(price, "cache_read_mtok", over)
-    return TokenPrices(sent, sent if cached is None else cached, received)
-
-
-def _rate(price: Any, name: str, over: int | None) -> float | None:
-    """Return one price: a number, or one that rises with the prompt's length."""
-    value = getattr(price, name, None)
-    if value is None or not hasattr(value, "tiers"):
-        return None if value is None else float(value)
-    reached = [tier.price for tier in value.tiers if over is not None and tier.start <= over]
-    return float(reached[-1] if reached else value.base)
-
-
-def _long_context(price: Any) -> Iterator[LongContext]:
-    tiers = getattr(getattr(price, "input_mtok", None), "tiers", ())
-    for start in sorted({tier.start for tier in tiers}):
-        if (prices := _prices(price, start)) is not None:
-            yield LongContext(start, prices)
-
-
-def _changes(model: ListedModel, day: date) -> Iterator[Change]:
-    if not isinstance(model.prices, list):
-        return
-    for later in model.prices:
-        start = getattr(later.constraint, "start_date", None)
-        if start is not None and start > day and (prices := _prices(later.prices)) is not None:
-            yield Change(start, prices)

@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-import base64
-import mimetypes
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
-from ember_bench.errors import ConfigError, ProviderError
+from ember_bench.errors import ProviderError
+from ember_bench.models.hashable import hashable
+from ember_bench.models.media import File, Image
 
-_MEDIA_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
+# Parameters that are numbers, and those that are JSON-like.
+_FLOATS: Final = (
+    "temperature",
+    "top_p",
+    "min_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+)
+_OBJECTS: Final = (
+    "logit_bias",
+    "server_tools",
+    "safety_settings",
+    "metadata",
+    "headers",
+    "extra_body",
+)
 
-
-class Image(msgspec.Struct, frozen=True, gc=False):
-    """A picture that is part of a prompt.
-
-    Attributes:
-        media_type: `image/png`, `image/jpeg`, `image/gif` or `image/webp`.
-        data: The file, in base64.
-    """
-
-    media_type: str
-    data: str
-
-    @classmethod
-    def read(cls, path: Path | str) -> Image:
-        """Return the picture in a file; its name's ending says what it is.
-
-        Raises:
-            ConfigError: if it cannot be read, or is of a kind that not every provider takes.
-        """
-        path = Path(path)
-        media_type = mimetypes.guess_type(path.name)[0] or "no known kind"
-        if media_type not in _MEDIA_TYPES:
-            kinds = ", ".join(kind.removeprefix("image/") for kind in _MEDIA_TYPES)
-            raise ConfigError(f"{path}: expected a picture ({kinds}), found {media_type}")
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot read it: {error.strerror}") from None
-        return cls(media_type, base64.b64encode(content).decode())
+TOOL_CHOICES: Final = ("auto", "none", "required")
+"""Values of `tool_choice` that are no tool's name."""
 
 
 class ToolDefinition(msgspec.Struct, frozen=True):
@@ -101,6 +89,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         images: Shown to the model before the text; only in a user's message.
         tool_calls: What the assistant asked for in this message.
         tool_call_id: Which of them a `tool` message answers.
+        files: Documents and sounds, given to the model before the text; only in a user's message.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -108,6 +97,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     images: tuple[Image, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    files: tuple[File, ...] = ()
 
     def __post_init__(self) -> None:
         """Take a text that was cut off as any other: encoders know no kinds of texts."""
@@ -116,14 +106,9 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class SamplingParameters(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Sampling parameters; None stands for the model's own default.
+    """Parameters of a request; None stands for the model's own default.
 
-    Attributes:
-        reasoning_effort: How long a reasoning model is to think: `low`, `medium`, `high`, or
-            another word that the model knows.
-        thinking_tokens: The most tokens it may think.
-        top_logprobs: How many of the likeliest tokens to give at each place of the answer, with
-            their log-probabilities; 0 gives those of the answer alone.
+    Each is part of the call's identity if it is given. `LMModuleConfig` describes them.
     """
 
     temperature: float | None = None
@@ -134,12 +119,38 @@ class SamplingParameters(msgspec.Struct, frozen=True, omit_defaults=True, gc=Fal
     reasoning_effort: str | None = None
     thinking_tokens: int | None = None
     top_logprobs: int | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
+    logit_bias: Mapping[str, float] | None = None
+    verbosity: str | None = None
+    tool_choice: str | None = None
+    parallel_tool_calls: bool | None = None
+    server_tools: tuple[Mapping[str, Any], ...] = ()
+    safety_settings: Mapping[str, str] | None = None
+    service_tier: str | None = None
+    cache: bool | None = None
+    metadata: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+    extra_body: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        """Make 1 and 1.0 the same temperature: they are written differently in a call key."""
-        for name in ("temperature", "top_p"):
+        """Make equal what is equal: 1 and 1.0 are written differently in a call key."""
+        for name in _FLOATS:
             if isinstance(value := getattr(self, name), int):
                 msgspec.structs.force_setattr(self, name, float(value))
+        if self.cache is False:
+            msgspec.structs.force_setattr(self, "cache", None)
+        if self.logit_bias:
+            bias = {token: float(value) for token, value in self.logit_bias.items()}
+            msgspec.structs.force_setattr(self, "logit_bias", bias)
+        for name in _OBJECTS:
+            if value := getattr(self, name):
+                msgspec.structs.force_setattr(self, name, hashable(value))
+            elif value == {}:
+                msgspec.structs.force_setattr(self, name, None)
 
 
 class ResponseFormat(msgspec.Struct, frozen=True):
@@ -203,6 +214,7 @@ class Completion(msgspec.Struct, frozen=True, gc=False):
         thoughts: The model's thoughts, if the API gives them apart from the answer.
         stated_usd: The price that the server itself stated (a gateway's `usage.cost`). It is the
             cost if the price list gives none.
+        service_tier: The service tier that the server stated. It decides the price.
         first_token_seconds: From the request to the first piece of the answer or of its thoughts;
             None if it did not come as a stream.
     """
@@ -216,6 +228,7 @@ class Completion(msgspec.Struct, frozen=True, gc=False):
     logprobs: tuple[TokenLogprob, ...] = ()
     thoughts: str = ""
     stated_usd: float | None = None
+    service_tier: str | None = None
     first_token_seconds: float | None = None
 
 
@@ -243,6 +256,7 @@ class UnusableAnswerError(ProviderError):
         self.usage = usage if usage is not None else Usage()
         self.cost_usd: float | None = None  # what the tokens cost is not known here
         self.stated_usd = stated_usd
+        self.service_tier: str | None = None  # that of the request is charged
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):

@@ -3,7 +3,7 @@
 An argument is plain data, or a mapping that stands for an object: another operator (`operator:
 ...`), a Python function (`callable: package.module:name`), an LM module (`lm_module: ...`) or a
 signature (`signature: ...`). A text `$name` is a parameter of the architecture around it; `$$` is
-a dollar sign.
+a dollar sign, and `${NAME}` stays as it is.
 """
 
 from __future__ import annotations
@@ -164,7 +164,8 @@ class Builder:
 
     def value(self, value: Any) -> Any:
         """Return the object that an argument stands for."""
-        if isinstance(value, str) and value.startswith("$"):
+        # `${NAME}` is a variable of the environment, and read when a request is sent.
+        if isinstance(value, str) and value.startswith("$") and not value.startswith("${"):
             return value[1:] if value.startswith("$$") else self._parameter(value[1:])
         if isinstance(value, list | tuple):
             return [self.value(entry) for entry in value]

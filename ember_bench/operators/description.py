@@ -51,7 +51,7 @@ def describe(value: Any) -> Any:
         case LMModule():
             described = {
                 "model": value.model.fingerprint,
-                "config": value.config.model_dump(mode="json", exclude={"model_name"}),
+                "config": value.config.describe(),
                 **user_code(value),
             }
         case Signature():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, cast
 
@@ -13,12 +13,13 @@ from ember_bench import bridge
 from ember_bench.errors import did_you_mean
 from ember_bench.models import interception
 from ember_bench.models.call import Request
+from ember_bench.models.extras import check_body, check_headers
 from ember_bench.models.info import ModelInfo
+from ember_bench.models.media import File, Image
 from ember_bench.models.model_registry import ModelRegistry, default_registry
 from ember_bench.models.schemas import response_format as format_of
 from ember_bench.models.service import ModelService
 from ember_bench.models.types import (
-    Image,
     Message,
     Response,
     ResponseFormat,
@@ -27,6 +28,12 @@ from ember_bench.models.types import (
 )
 
 _PARAMETERS = SamplingParameters.__struct_fields__
+
+# In a description also if they are not given: so it was when there were no others.
+_ALWAYS_DESCRIBED = frozenset(
+    {"temperature", "top_p", "max_tokens", "stop", "seed", "persona"}
+    | {"reasoning_effort", "thinking_tokens", "top_logprobs"}
+)
 
 Prompt = str | list[Message] | tuple[Message, ...]
 
@@ -42,9 +49,28 @@ class LMModuleConfig(BaseModel):
         stop: Texts at which the answer ends.
         seed: For models that can be seeded.
         reasoning_effort: Effort of a reasoning model: `low`, `medium`, `high`, or another word
-            that the model knows.
+            that the model knows (`reasoning_efforts` on its card).
         thinking_tokens: Maximum number of thinking tokens.
         top_logprobs: Number of most likely tokens to return at each position of the answer.
+        top_k: Number of most likely tokens to sample from.
+        min_p: Least probability of a token, relative to that of the likeliest.
+        frequency_penalty: Penalty on tokens by how often they occurred.
+        presence_penalty: Penalty on tokens that occurred.
+        repetition_penalty: Factor by which tokens that occurred become less likely; 1 is none.
+        logit_bias: Additions to the logits of tokens, by token id.
+        verbosity: Length of answers: `low`, `medium`, `high`.
+        tool_choice: `auto`, `none`, `required` (some tool must be called), or a tool's name.
+        parallel_tool_calls: Whether one answer may call several tools.
+        server_tools: Tools that the provider runs itself, such as `{type: web_search}`, as its API
+            writes them. What they cost is unknown.
+        safety_settings: Thresholds of Gemini's safety filters, by category.
+        service_tier: `flex`, `priority`, or another word that the provider knows.
+        cache: Whether the provider is to keep the prompt for later calls that begin as it does:
+            they pay less for it, and the first may pay more.
+        metadata: Labels that the provider keeps with the request.
+        headers: More HTTP headers; `${NAME}` in a value is that variable of the environment.
+        extra_body: More fields of the request's body, as the API writes them; `${NAME}` as in
+            `headers`.
         persona: System message.
     """
 
@@ -59,12 +85,46 @@ class LMModuleConfig(BaseModel):
     reasoning_effort: str | None = None
     thinking_tokens: int | None = Field(default=None, ge=0)
     top_logprobs: int | None = Field(default=None, ge=0)
+    top_k: int | None = Field(default=None, gt=0)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    frequency_penalty: float | None = Field(default=None, allow_inf_nan=False)
+    presence_penalty: float | None = Field(default=None, allow_inf_nan=False)
+    repetition_penalty: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    logit_bias: Mapping[str, float] | None = None
+    verbosity: str | None = None
+    tool_choice: str | None = None
+    parallel_tool_calls: bool | None = None
+    server_tools: tuple[Mapping[str, Any], ...] = ()
+    safety_settings: Mapping[str, str] | None = None
+    service_tier: str | None = None
+    cache: bool = False
+    metadata: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+    extra_body: Mapping[str, Any] | None = None
     persona: str | None = None
 
     @field_validator("model_name", mode="before")
     @classmethod
     def _from_enum(cls, value: Any) -> Any:
         return value.value if isinstance(value, Enum) else value
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, value: Mapping[str, str] | None) -> Mapping[str, str] | None:
+        check_headers(value or {})
+        return value
+
+    @field_validator("extra_body")
+    @classmethod
+    def _are_fields(cls, value: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        check_body(value or {})
+        return value
+
+    def describe(self) -> dict[str, Any]:
+        """Return what makes two modules of one model different, as JSON-like data."""
+        described = self.model_dump(mode="json", exclude={"model_name"})
+        given = self.model_dump(exclude_defaults=True)
+        return {n: v for n, v in described.items() if n in _ALWAYS_DESCRIBED or n in given}
 
     @property
     def parameters(self) -> SamplingParameters:
@@ -139,6 +199,7 @@ class LMModule:
         about: Sequence[str] = (),
         response_format: ResponseFormat | type[BaseModel] | None = None,
         images: Sequence[Image] = (),
+        files: Sequence[File] = (),
         tools: Sequence[ToolDefinition] = (),
         **overrides: Any,
     ) -> Request:
@@ -151,6 +212,7 @@ class LMModule:
             about: The candidate answers in the prompt, for simulated models.
             response_format: A schema for the answer, or a pydantic model of it.
             images: Placed before the prompt.
+            files: Documents and sounds, placed before the prompt.
             tools: Tools that the model may call, by `tool_calls` of the response.
             overrides: Sampling parameters for this call alone.
         """
@@ -165,7 +227,7 @@ class LMModule:
             response_format = format_of(response_format)
         return Request(
             self.model,
-            (*self._system, *_messages(prompt, images)),
+            (*self._system, *_messages(prompt, images, files)),
             parameters,
             response_format,
             role,
@@ -181,12 +243,16 @@ class LMModule:
         )
 
 
-def _messages(prompt: Prompt, images: Sequence[Image]) -> tuple[Message, ...]:
+def _messages(
+    prompt: Prompt, images: Sequence[Image], files: Sequence[File]
+) -> tuple[Message, ...]:
     # Not `isinstance`: a stand-in for a future answer raises an error if its class is read.
     if not issubclass(type(prompt), (list, tuple)):
-        return (Message("user", cast("str", prompt), tuple(images)),)
-    if images:
-        raise TypeError("in a conversation, images are part of its messages: Message(images=...)")
+        return (Message("user", cast("str", prompt), tuple(images), files=tuple(files)),)
+    if images or files:
+        raise TypeError(
+            "in a conversation, images and files are part of its messages: Message(images=...)"
+        )
     return tuple(cast("Sequence[Message]", prompt))
 
 

@@ -8,10 +8,17 @@ from rich.text import Text
 
 from ember_bench.drawing.number_format import UNDEFINED, count
 from ember_bench.drawing.text import one_line
-from ember_bench.models.prices import LongContext, PriceCheck, PriceStatus, TokenPrices
+from ember_bench.models.prices import (
+    KINDS,
+    Change,
+    LongContext,
+    PriceCheck,
+    PriceStatus,
+    TokenPrices,
+)
 from ember_bench.report.layout import flat
 
-_HEADING = ("model", "", "input", "cached", "output", "read on", "days ago")
+_HEADING = ("model", "", "input", "cached", "output", "written", "for 1 h", "read on", "days ago")
 
 
 def prices_table(checks: Sequence[PriceCheck], price_list: str) -> Text:
@@ -36,7 +43,7 @@ def prices_table(checks: Sequence[PriceCheck], price_list: str) -> Text:
 def _line(check: PriceCheck) -> list[str]:
     day = UNDEFINED if check.price_date is None else check.price_date.isoformat()
     age = UNDEFINED if check.age_days is None else f"{check.age_days:,}"
-    prices = [_price(check, name) for name in ("input", "cached_input", "output")]
+    prices = [_price(check, name) for name in KINDS]
     return [one_line(check.model), check.status.value, *prices, day, age]
 
 
@@ -54,8 +61,16 @@ def _notes(checks: Sequence[PriceCheck]) -> Iterator[str]:
         name, found = one_line(check.model), check.listed
         if found is None:
             continue
+        otherwise = "changes" in check.drifted or check.status is PriceStatus.UNPRICED
         for change in found.changes:
-            yield f"{name} from {change.start.isoformat()}: {_all(change.prices)}"
+            yield f"{name} {_from(change)}" + ("; the card says otherwise" if otherwise else "")
+        if otherwise and not found.changes:
+            yield from (
+                f"{name} {_from(change)}; the list does not" for change in check.card_changes
+            )
+        if "service_tiers" in check.drifted:
+            tiers = ", ".join(f"{tier} x {f:g}" for tier, f in found.service_tiers.items())
+            yield f"{name}: service tiers {tiers}; the card says otherwise"
         differs = "long_context" in check.drifted or check.status is PriceStatus.UNPRICED
         for long in found.long_context:
             yield f"{name} {_when(long)}" + ("; the card says otherwise" if differs else "")
@@ -63,6 +78,10 @@ def _notes(checks: Sequence[PriceCheck]) -> Iterator[str]:
             yield from (
                 f"{name} {_when(long)}; the list does not" for long in check.card_long_context
             )
+
+
+def _from(change: Change) -> str:
+    return f"from {change.start.isoformat()}: {_all(change.prices)}"
 
 
 def _when(long: LongContext) -> str:

@@ -111,7 +111,7 @@ def _model() -> Schema:
         properties["purpose"] = {"type": "string"}
         part["required"] = ["name", *(n for n in part.get("required", ()) if n != "model_id")]
         definitions["$defs"][reference] = part
-    for name in ("ModelCost", "LongPromptCost"):
+    for name in ("ModelCost", "LongPromptCost", "CostChange"):
         _add_prices_per_million(definitions["$defs"][name])
     recorded = {"properties": {"name": {"pattern": "^recorded:"}}, "required": ["name", "models"]}
     return {

@@ -142,6 +142,14 @@ class TestBadInput:
         assert "grid.yaml:" in err
         assert "nothing limits what an answer of counted:a costs: give max_tokens" in err
 
+    def test_what_affords_no_call_is_refused_before_the_run(
+        self, capped: Workspace, command: Command
+    ) -> None:
+        err = self.refused(capped, command, budget_usd=0.05)
+        assert "grid.yaml:" in err
+        assert "one call of counted:a reserves $0.20 for an answer of up to 200 tokens" in err
+        assert "more than $0.05: give a smaller max_tokens or raise the budget" in err
+
     def test_an_unknown_price_is_refused_before_the_run(
         self, capped: Workspace, command: Command
     ) -> None:

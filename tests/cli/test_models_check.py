@@ -66,9 +66,12 @@ def test_json_says_how_old_a_price_is_and_what_the_list_has(
     (mine,) = [m for m in result.json["models"] if m["model"] == "openai:o3-2025-04-16"]
     assert mine["price_date"] == "2025-06-01"
     assert mine["age_days"] > 500
-    assert mine["drifted"] == ["input", "output"]
-    assert mine["card"] == {"input": 10.0, "cached_input": 0.5, "output": 40.0}
-    assert mine["listed"]["prices"] == {"input": 2.0, "cached_input": 0.5, "output": 8.0}
+    assert mine["drifted"] == ["input", "output", "cache_write", "cache_write_1h"]
+    written = {"cache_write": 10.0, "cache_write_1h": 10.0}
+    assert mine["card"] == {"input": 10.0, "cached_input": 0.5, "output": 40.0} | written
+    written = {"cache_write": 2.0, "cache_write_1h": 2.0}
+    listed = {"input": 2.0, "cached_input": 0.5, "output": 8.0} | written
+    assert mine["listed"]["prices"] == listed
 
 
 def test_cards_that_cannot_be_compared_are_named(command: Command, here: Workspace) -> None:

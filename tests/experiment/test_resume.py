@@ -230,3 +230,14 @@ def test_a_damaged_trial_store_is_put_aside_and_its_trials_run_anew_for_free(
         assert re.search(r"trials\.db was damaged; it is trials\.db\.damaged-1 now", change)
         assert path.with_name("trials.db.damaged-1").exists()
     check_finished(workspace, ran, undisturbed)
+
+
+def test_trials_of_a_store_without_the_column_stated_are_taken_up(workspace: Workspace) -> None:
+    fill(workspace)
+    ran = workspace.run()
+    path = workspace.root / "results/trip/trials.db"
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("ALTER TABLE trials DROP COLUMN stated")
+    again = workspace.run()
+    assert again.changes == []
+    assert (again.progress.kept, again.progress.done) == (ran.progress.done, 0)

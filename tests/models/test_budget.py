@@ -160,8 +160,18 @@ class TestBudget:
 
     def test_who_is_turned_away_is_told_which_cap_and_what_was_spent(self) -> None:
         async def main() -> None:
-            with pytest.raises(BudgetExhaustedError, match=r"cell: \$0.000000 of \$0.1 spent"):
-                await Budget(cells_usd={"cell": 0.1}).reserve(0.2, "m", "cell")
+            budget = Budget(cells_usd={"cell": 0.1})
+            (await budget.reserve(0.06, "m", "cell")).settle(0.06)
+            with pytest.raises(BudgetExhaustedError, match=r"cell: \$0.060000 of \$0.1 spent"):
+                await budget.reserve(0.05, "m", "cell")
+
+        virtual.run(main())
+
+    def test_a_call_that_no_budget_of_that_size_affords_is_told_so(self) -> None:
+        async def main() -> None:
+            said = r"one call reserves \$20\.0+, more than the budget \(the run: \$10\)"
+            with pytest.raises(BudgetExhaustedError, match=said):
+                await Budget(run_usd=10.0).reserve(20.0, "m")
 
         virtual.run(main())
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ember_bench.models import (
+    File,
     Image,
     Message,
     ModelCost,
@@ -82,6 +83,36 @@ CHANGES_THE_ANSWER: dict[str, dict[str, Any]] = {
     "reasoning_effort": sampling(reasoning_effort="low"),
     "thinking_tokens": sampling(thinking_tokens=1_024),
     "top_logprobs": sampling(top_logprobs=5),
+    "top_k": sampling(top_k=5),
+    "min_p": sampling(min_p=0.1),
+    "frequency_penalty": sampling(frequency_penalty=0.5),
+    "presence_penalty": sampling(presence_penalty=0.5),
+    "repetition_penalty": sampling(repetition_penalty=1.1),
+    "logit_bias": sampling(logit_bias={"1": -100}),
+    "verbosity": sampling(verbosity="low"),
+    "tool_choice": sampling(tool_choice="required"),
+    "parallel_tool_calls": sampling(parallel_tool_calls=False),
+    "server_tools": sampling(server_tools=({"type": "web_search"},)),
+    "safety_settings": sampling(safety_settings={"HARM": "BLOCK_NONE"}),
+    "service_tier": sampling(service_tier="flex"),
+    "cache": sampling(cache=True),
+    "metadata": sampling(metadata={"user_id": "1"}),
+    "headers": sampling(headers={"X-Beta": "1"}),
+    "extra_body": sampling(extra_body={"thinking": {"type": "disabled"}}),
+    "card's headers": model(headers={"X-Beta": "1"}),
+    "card's extra body": model(extra_body={"a": 1}),
+    "detail of the image": {
+        "messages": (
+            MESSAGES[0],
+            Message("user", "question", (Image("image/png", "AA==", "low"),)),
+        )
+    },
+    "file": {
+        "messages": (
+            MESSAGES[0],
+            Message("user", "question", files=(File("application/pdf", "AA=="),)),
+        )
+    },
     "image": {
         "messages": (MESSAGES[0], Message("user", "question", (Image("image/png", "AA=="),)))
     },
@@ -105,6 +136,10 @@ CHANGES_NO_ANSWER: dict[str, dict[str, Any]] = {
     "key": {"model": ModelInfo(model_id="openai:m", options=MODEL.options, api_key="sk-1")},
     "the provider's key": model(provider=ProviderInfo(name="openai", default_api_key="sk-2")),
     "capitals in the provider": model(provider=ProviderInfo(name="OpenAI")),
+    "longest output": model(max_output_tokens=10),
+    "efforts that are taken": model(reasoning_efforts=("low",)),
+    "no cache": sampling(cache=False),
+    "no labels": sampling(metadata={}),
     "order of options": model(options={"b": 2, "a": 1}),
     "order within a schema": {
         "response_format": ResponseFormat(

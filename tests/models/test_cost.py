@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from ember_bench.errors import ProviderError
 from ember_bench.models import Completion, ModelCost, ModelInfo, Usage
@@ -104,28 +107,136 @@ class TestUnknownTokens:
             assert least == most == charged
 
 
+TODAY = date(2026, 11, 22)
+
+
 class TestCharge:
     MODEL = ModelInfo(model_id="openai:m", cost=PRICE)
     UNPRICED = ModelInfo(model_id="openai:m")
 
     def test_is_the_price_of_the_tokens(self) -> None:
         answer = Completion("ok", Usage(1000, 0), stated_usd=7.0)
-        assert self.MODEL.charge(answer) == pytest.approx(1.0)
+        assert self.MODEL.charge(answer, TODAY) == pytest.approx(1.0)
 
     def test_is_the_stated_one_where_the_card_has_none_or_the_tokens_are_unknown(self) -> None:
         answer = Completion("ok", Usage(1000, 0), stated_usd=7.0)
-        assert self.UNPRICED.charge(answer) == 7.0
-        assert self.MODEL.charge(Completion("ok", stated_usd=7.0)) == 7.0
+        assert self.UNPRICED.charge(answer, TODAY) == 7.0
+        assert self.MODEL.charge(Completion("ok", stated_usd=7.0), TODAY) == 7.0
 
     def test_is_the_exact_one_where_the_provider_knows_it(self) -> None:
         answer = Completion("ok", Usage(1000, 0), cost_usd=3.0, stated_usd=7.0)
-        assert self.MODEL.charge(answer) == 3.0
+        assert self.MODEL.charge(answer, TODAY) == 3.0
 
     def test_is_unknown_where_nobody_tells(self) -> None:
-        assert self.MODEL.charge(Completion("ok")) is None
-        assert self.UNPRICED.charge(Completion("ok", Usage(1000, 0))) is None
+        assert self.MODEL.charge(Completion("ok"), TODAY) is None
+        assert self.UNPRICED.charge(Completion("ok", Usage(1000, 0)), TODAY) is None
 
     def test_of_an_answer_that_cannot_be_used_is_that_of_any(self) -> None:
         error = UnusableAnswerError("no text in it", usage=Usage(1000, 500))
         assert isinstance(error, ProviderError)
-        assert self.MODEL.charge(error) == pytest.approx(3.0)
+        assert self.MODEL.charge(error, TODAY) == pytest.approx(3.0)
+
+
+class TestChanges:
+    COST = ModelCost.model_validate(
+        {
+            "input_cost_per_thousand": 1.0,
+            "output_cost_per_thousand": 2.0,
+            "service_tiers": {"flex": 0.5},
+            "changes": [
+                {
+                    "from": "2026-12-01",
+                    "input_cost_per_thousand": 2.0,
+                    "output_cost_per_thousand": 4.0,
+                },
+                {
+                    "from": "2027-02-01",
+                    "input_cost_per_million": 500,
+                    "output_cost_per_million": 1000,
+                },
+            ],
+        }
+    )
+
+    @pytest.mark.parametrize(
+        ("day", "usd"),
+        [
+            (date(2026, 11, 30), 3.0),
+            (date(2026, 12, 1), 6.0),
+            (date(2027, 1, 31), 6.0),
+            (date(2027, 2, 1), 1.5),
+            (date(2030, 1, 1), 1.5),
+        ],
+    )
+    def test_hold_from_their_day_on(self, day: date, usd: float) -> None:
+        model = ModelInfo(model_id="openai:m", cost=self.COST)
+        assert model.charge(Completion("ok", Usage(1000, 1000)), day) == pytest.approx(usd)
+        batch = model.model_copy(update={"mode": "batch"})
+        assert batch.charge(Completion("ok", Usage(1000, 1000)), day) == pytest.approx(usd / 2)
+
+    def test_of_later_days_stay_announced(self) -> None:
+        assert [c.start for c in self.COST.on(date(2026, 12, 1)).changes] == [date(2027, 2, 1)]
+
+    def test_keep_the_service_tiers(self) -> None:
+        flex = self.COST.on(date(2026, 12, 1)).at("flex")
+        assert flex is not None
+        assert flex.of(Usage(1000, 1000)) == pytest.approx(3.0)
+
+    @pytest.mark.parametrize("days", [("2027-01-01", "2026-01-01"), ("2027-01-01", "2027-01-01")])
+    def test_are_given_in_order_and_once(self, days: tuple[str, str]) -> None:
+        rates = {"input_cost_per_thousand": 1, "output_cost_per_thousand": 1}
+        changes = [rates | {"from": day} for day in days]
+        with pytest.raises(ValidationError, match="the earliest first"):
+            ModelCost.model_validate(rates | {"changes": changes})
+
+
+class TestServiceTiers:
+    MODEL = ModelInfo.model_validate(
+        {
+            "model_id": "openai:m",
+            "cost": {
+                "input_cost_per_thousand": 1.0,
+                "output_cost_per_thousand": 2.0,
+                "service_tiers": {"flex": 0.5, "priority": 2},
+            },
+        }
+    )
+
+    @pytest.mark.parametrize(
+        ("asked", "served", "usd"),
+        [
+            (None, None, 3.0),
+            ("flex", None, 1.5),
+            ("priority", None, 6.0),
+            ("default", None, 3.0),
+            ("auto", None, 3.0),
+            # The tier that served the request is charged.
+            ("priority", "default", 3.0),
+            ("auto", "priority", 6.0),
+            (None, "flex", 1.5),
+            # A word that the card does not know says nothing.
+            ("flex", "batch", 1.5),
+            ("scale", None, None),
+        ],
+    )
+    def test_multiply_the_price(
+        self, asked: str | None, served: str | None, usd: float | None
+    ) -> None:
+        answer = Completion("ok", Usage(1000, 1000), service_tier=served)
+        assert self.MODEL.charge(answer, TODAY, asked) == usd
+
+    @pytest.mark.parametrize(
+        ("asked", "usd"), [(None, 3.0), ("flex", 1.5), ("auto", 6.0), ("scale", None)]
+    )
+    def test_bound_what_is_reserved(self, asked: str | None, usd: float | None) -> None:
+        price = self.MODEL.price(TODAY)
+        assert price is not None
+        dearest = price.dearest(asked)
+        assert (dearest and dearest.of(Usage(1000, 1000))) == usd
+
+    @pytest.mark.parametrize("factor", [-1, float("inf"), float("nan")])
+    def test_are_factors(self, factor: float) -> None:
+        with pytest.raises(ValidationError, match="expected a factor"):
+            ModelCost(
+                input_cost_per_thousand=1, output_cost_per_thousand=1, service_tiers={"a": factor}
+            )

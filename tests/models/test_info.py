@@ -78,8 +78,8 @@ class TestCost:
         reached = [n for n in (tokens, 1_000, 5_000) if n <= tokens]
         assert most in [TIERED.of(Usage(n, answer)) for n in reached]
 
-    def test_less_a_discount_is_less_for_long_prompts_too(self) -> None:
-        half = TIERED.less(0.5)
+    def test_times_a_factor_is_more_or_less_for_long_prompts_too(self) -> None:
+        half = TIERED.times(0.5)
         for tokens in (500, 2_000, 6_000):
             usage = Usage(tokens, 10, 3)
             assert half.of(usage) == pytest.approx(TIERED.of(usage) / 2)
@@ -91,7 +91,8 @@ class TestCost:
 
     @pytest.mark.parametrize("lengths", [(2, 1), (1, 1)])
     def test_of_long_prompts_is_given_in_order_and_once(self, lengths: tuple[int, int]) -> None:
-        tiers = [PRICE.model_dump(exclude={"above"}) | {"input_tokens": n} for n in lengths]
+        rates = PRICE.model_dump(exclude={"above", "changes", "service_tiers"})
+        tiers = [rates | {"input_tokens": n} for n in lengths]
         with pytest.raises(ValidationError, match="the fewest first"):
             ModelCost.model_validate(PRICE.model_dump() | {"above": tiers})
 

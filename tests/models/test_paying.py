@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import date
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ember_bench.errors import BudgetExhaustedError, ProviderError, StoreError
 from ember_bench.models import (
     Budget,
+    Completion,
+    Message,
     ModelCost,
     ModelInfo,
     ModelRegistry,
     ModelService,
     ProviderInfo,
+    Request,
     ResponseStore,
     RetryPolicy,
+    SamplingParameters,
+    Usage,
 )
+from ember_bench.models.call import Call
+from ember_bench.models.paying import Tab, Unkept
 from ember_bench.models.store.memory import MemoryStore
 from ember_bench.models.store.payments import Accounts, Paid, Payment, Sums, sums_of
 from ember_bench.models.store.writer import GroupCommit
+from ember_bench.models.strand import Strand, TrialContext
 from tests.support.openai_server import Answer, Fault, OpenAIServer
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
@@ -127,6 +138,36 @@ class TestBudget:
             asked("openai:m", "One", max_tokens=50)
             with pytest.raises(BudgetExhaustedError, match=r"at most: \$0.000000 is known"):
                 asked("openai:m", "Two", max_tokens=50)
+
+
+class TestDay:
+    def test_of_a_request_decides_its_price_and_what_is_reserved_for_it(self) -> None:
+        """The price doubles at midnight, between two requests of one call."""
+        days = iter([date(2026, 11, 30), date(2026, 11, 30), date(2026, 12, 1)])
+        rates = {"input_cost_per_thousand": 1.0, "output_cost_per_thousand": 2.0}
+        dear = {"input_cost_per_thousand": 2.0, "output_cost_per_thousand": 4.0}
+        cost = rates | {"changes": [dear | {"from": "2026-12-01"}]}
+        model = ModelInfo.model_validate(
+            {"model_id": "openai:m", "context_tokens": 100, "cost": cost}
+        )
+        budget = Budget(run_usd=0.5)
+
+        async def main() -> None:
+            request = Request(model, (Message("user", "q"),), SamplingParameters(max_tokens=50))
+            call = Call.place(request, Strand(TrialContext()), "0", "")
+            tab = Tab(call, budget, Unkept(), lambda: next(days))
+            answer = Completion("ok", Usage(10, 20))
+            await tab.begin()
+            assert tab.charge(answer) == pytest.approx(0.05)
+            await tab.begin()
+            assert tab.charge(answer) == pytest.approx(0.10)
+            tab.settle(msgspec.structs.replace(answer, cost_usd=0.10))
+            tab.close()
+
+        asyncio.run(main())
+        # Nothing of the reservation at yesterday's price is left.
+        asyncio.run(budget.reserve(0.4, "openai:m"))
+        assert budget.reached == []
 
 
 class TestFullDisk:

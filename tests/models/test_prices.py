@@ -3,8 +3,10 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
+from pydantic import ValidationError
 
 from ember_bench.models import ModelCost, ModelInfo, ModelRegistry, ProviderInfo
+from ember_bench.models.price_list import price_list_version
 from ember_bench.models.prices import (
     LongContext,
     PriceCheck,
@@ -12,7 +14,6 @@ from ember_bench.models.prices import (
     TokenPrices,
     check_prices,
     listed,
-    price_list_version,
 )
 from ember_bench.models.providers.base import provider_class
 from ember_bench.registry import Cards, builtin_root
@@ -25,15 +26,18 @@ BEFORE_THE_CUT = date(2025, 6, 9)
 O3 = {"input": 2.0, "cached_input": 0.5, "output": 8.0}
 
 
-def model(
-    name: str = "openai:o3", prices: dict[str, float] | None = O3, **more: object
-) -> ModelInfo:
+def model(name: str = "openai:o3", paid: dict[str, float] | None = O3, **more: object) -> ModelInfo:
     cost = None
-    if prices is not None:
+    if paid is not None:
         cost = ModelCost.model_validate(
-            {f"{kind}_cost_per_million": price for kind, price in prices.items()}
+            {f"{kind}_cost_per_million": price for kind, price in paid.items()}
         )
     return ModelInfo.model_validate({"model_id": name, "cost": cost} | more)
+
+
+def prices(fresh: float, cached: float, output: float) -> TokenPrices:
+    """Return prices of a model that charges for writing to its cache as for any input."""
+    return TokenPrices(fresh, cached, output, fresh, fresh)
 
 
 def check(model: ModelInfo, today: date = TODAY) -> PriceCheck:
@@ -47,7 +51,7 @@ class TestACard:
         assert found.status is PriceStatus.SAME
         assert found.listed is not None
         assert found.listed.name == "openai:o3"
-        assert found.listed.prices == TokenPrices(**O3)
+        assert found.listed.prices == prices(*O3.values())
 
     @pytest.mark.parametrize("kind", ["input", "cached_input", "output"])
     def test_with_other_prices_of_long_prompts_has_drifted_in_them(self, kind: str) -> None:
@@ -68,22 +72,24 @@ class TestACard:
         assert found([(200_000, long | {kind: 1.0})]) == ["long_context"]
         assert found([(128_000, long)]) == found([]) == ["long_context"]
 
-    @pytest.mark.parametrize("kind", ["input", "cached_input", "output"])
+    @pytest.mark.parametrize("kind", ["cached_input", "output", "cache_write", "cache_write_1h"])
     def test_with_another_price_has_drifted_in_it(self, kind: str) -> None:
-        found = check(model(prices=O3 | {kind: 1.99}))
+        written = {"cache_write": 2.0, "cache_write_1h": 2.0}
+        found = check(model(paid=O3 | written | {kind: 1.99}))
         assert found.status is PriceStatus.DRIFTED
         assert found.drifted == [kind]
 
     def test_is_compared_with_the_prices_of_the_day(self) -> None:
-        assert check(model(), BEFORE_THE_CUT).drifted == ["input", "output"]
+        drifted = check(model(), BEFORE_THE_CUT).drifted
+        assert drifted == ["input", "output", "cache_write", "cache_write_1h", "changes"]
 
     def test_without_a_price_of_cached_input_pays_it_in_full(self) -> None:
-        found = check(model(prices={"input": 2.0, "output": 8.0}))
-        assert found.card == TokenPrices(2.0, 2.0, 8.0)
+        found = check(model(paid={"input": 2.0, "output": 8.0}))
+        assert found.card == prices(2.0, 2.0, 8.0)
         assert found.drifted == ["cached_input"]
 
     def test_without_prices_shows_those_of_the_list(self) -> None:
-        found = check(model(prices=None))
+        found = check(model(paid=None))
         assert (found.status, found.card, found.drifted) == (PriceStatus.UNPRICED, None, [])
         assert found.listed is not None
 
@@ -111,21 +117,94 @@ class TestACard:
         cost = ModelCost.model_validate(
             {"input_cost_per_million": 0.075, "output_cost_per_million": 4.4}
         )
-        assert TokenPrices.of_card(cost) == TokenPrices(0.075, 0.075, 4.4)
+        assert TokenPrices.of(cost) == prices(0.075, 0.075, 4.4)
+
+    def test_is_compared_in_what_it_announces(self) -> None:
+        announced = {"input": 0.75, "cached_input": 0.075, "output": 3.75}
+        doubled = {f"{kind}_cost_per_million": 2 * price for kind, price in announced.items()}
+        for start, drifted in [("2027-01-01", []), ("2027-01-02", ["changes"])]:
+            card = model("google:gemini-3.8-flash", announced)
+            assert card.cost is not None
+            cost = card.cost.model_dump() | {"changes": [doubled | {"from": start}]}
+            changed = card.model_copy(update={"cost": ModelCost.model_validate(cost)})
+            assert check(changed).drifted == drifted
+        # On the day itself the new price is the price.
+        cost = card.cost.model_dump() | {"changes": [doubled | {"from": "2027-01-01"}]}
+        changed = card.model_copy(update={"cost": ModelCost.model_validate(cost)})
+        assert check(changed, date(2027, 1, 1)).drifted == []
+
+    @pytest.mark.parametrize(("factor", "drifted"), [(0.5, []), (0.6, ["service_tiers"])])
+    def test_is_compared_in_the_service_tiers_that_it_has(
+        self, factor: float, drifted: list[str]
+    ) -> None:
+        card = model()
+        assert card.cost is not None
+        cost = card.cost.model_copy(update={"service_tiers": {"flex": factor, "mine": 3.0}})
+        assert check(card.model_copy(update={"cost": cost})).drifted == drifted
+
+    def test_of_a_server_that_the_list_knows_is_compared(self) -> None:
+        groq = {"name": "openai", "base_url": "https://api.groq.com/openai/v1"}
+        found = check(model("openai:llama-3.3-70b-versatile", provider=groq))
+        assert found.listed is not None
+        assert found.listed.name == "groq:llama-3.3-70b-versatile"
+        assert found.status is PriceStatus.DRIFTED
+
+
+class TestCostOfTheList:
+    @pytest.mark.parametrize(
+        ("server", "name"),
+        [
+            ("https://openrouter.ai/api/v1", "deepseek/deepseek-chat"),
+            ("https://api.together.xyz/v1", "meta-llama/Llama-3.3-70B-Instruct-Turbo"),
+            ("https://api.groq.com/openai/v1", "llama-3.3-70b-versatile"),
+            ("https://api.deepseek.com", "deepseek-chat"),
+            ("https://api.moonshot.ai/v1", "kimi-k2-0905-preview"),
+            (None, "o3"),
+        ],
+    )
+    def test_is_that_of_the_server_and_the_model(self, server: str | None, name: str) -> None:
+        card = {"name": "openai", "base_url": server}
+        info = ModelInfo.model_validate(
+            {"model_id": "openai:m", "model_name": name, "provider": card, "cost": "list"}
+        )
+        found = listed(info, date.today())
+        assert info.cost is not None
+        assert found is not None
+        assert TokenPrices.of(info.cost) == found.prices
+        assert info.price_source == price_list_version()
+
+    def test_that_has_none_is_a_mistake(self) -> None:
+        own = {"name": "openai", "base_url": "http://127.0.0.1:8000/v1"}
+        with pytest.raises(
+            ValidationError, match=r"has no price of 'm' at http://127\.0\.0\.1:8000"
+        ):
+            ModelInfo.model_validate({"model_id": "openai:m", "provider": own, "cost": "list"})
+
+    def test_has_all_that_is_charged(self) -> None:
+        opus, astra = (
+            ModelInfo.model_validate({"model_id": name, "cost": "list"}).cost
+            for name in ("anthropic:claude-opus-5-5", "openai:gpt-6-astra")
+        )
+        assert opus is not None
+        assert astra is not None
+        assert TokenPrices.of(opus) == TokenPrices(4.0, 0.2, 20.0, 5.0, 8.0)
+        assert astra.service_tiers == {"fast": 2.0, "flex": 0.5, "priority": 2.0}
+        [long] = astra.above
+        assert (long.input_tokens, TokenPrices.of(long).cache_write) == (272_000, 25.0)
 
 
 class TestTheList:
     def test_has_what_long_prompts_cost(self) -> None:
         found = listed(model("google:gemini-2.5-pro", provider={"name": "google"}), TODAY)
         assert found is not None
-        assert found.prices == TokenPrices(1.25, 0.125, 10.0)
-        assert found.long_context == [LongContext(200_000, TokenPrices(2.5, 0.25, 15.0))]
+        assert found.prices == prices(1.25, 0.125, 10.0)
+        assert found.long_context == [LongContext(200_000, prices(2.5, 0.25, 15.0))]
 
     def test_has_what_is_announced(self) -> None:
         found = listed(model("openai:o3"), BEFORE_THE_CUT)
         assert found is not None
         (change,) = found.changes
-        assert (change.start, change.prices) == (date(2025, 6, 10), TokenPrices(**O3))
+        assert (change.start, change.prices) == (date(2025, 6, 10), prices(*O3.values()))
 
     def test_knows_litellms_models_by_their_own_providers_names(self) -> None:
         litellm = ProviderInfo(name="litellm")

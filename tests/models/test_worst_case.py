@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -9,11 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ember_bench.models import Image, LongPromptCost, Message, ModelCost, ModelInfo, Request
+from ember_bench.models import (
+    Image,
+    LongPromptCost,
+    Message,
+    ModelCost,
+    ModelInfo,
+    ModelRegistry,
+    Request,
+)
+from ember_bench.models.providers.base import provider_class
 from ember_bench.models.types import ResponseFormat, SamplingParameters, ToolDefinition
-from ember_bench.models.worst_case import unbounded, worst_case_usd
+from ember_bench.models.worst_case import unaffordable, unbounded, worst_case_usd
+from ember_bench.registry import Cards, builtin_root
 from tests.support.models import scripted, simulated
 
+TODAY = date(2026, 11, 22)
 PRICE = ModelCost(input_cost_per_thousand=1.0, output_cost_per_thousand=2.0)
 
 
@@ -27,7 +39,7 @@ class TestWorstCase:
     def worst(self, text: str = "", model: ModelInfo = MODEL, **fields: Any) -> float | None:
         parameters = SamplingParameters(max_tokens=fields.pop("max_tokens", 100))
         message = Message("user", text, fields.pop("images", ()))
-        return worst_case_usd(Request(model, (message,), parameters, **fields))
+        return worst_case_usd(Request(model, (message,), parameters, **fields), TODAY)
 
     @given(st.text(max_size=300))
     def test_has_a_token_for_every_byte_and_the_longest_answer(self, text: str) -> None:
@@ -95,7 +107,68 @@ class TestWorstCase:
         assert 10 * 2.0 / 1000 <= worst <= (10 * 2.0 + 200) / 1000
 
     def test_why_it_is_unknown_is_said(self) -> None:
-        assert unbounded(self.MODEL, None) is None
-        price, length = unbounded(scripted(never), 5), unbounded(scripted(never, cost=PRICE), None)
+        five, unlimited = SamplingParameters(max_tokens=5), SamplingParameters()
+        assert unbounded(self.MODEL, unlimited, TODAY) is None
+        price = unbounded(scripted(never), five, TODAY)
+        length = unbounded(scripted(never, cost=PRICE), unlimited, TODAY)
         assert "price" in (price or "")
         assert "max_tokens" in (length or "")
+
+
+class TestOutputLimits:
+    """A budget reserves no more output than the model can write."""
+
+    def longest(self, model: ModelInfo, **parameters: Any) -> int | None:
+        request = Request(model, (), SamplingParameters(**parameters))
+        return provider_class(model.provider_name).longest_answer(request)
+
+    def test_are_the_cards_where_max_tokens_is_not_given_or_larger(self) -> None:
+        model = ModelInfo(model_id="openai:m", context_tokens=1_000_000, max_output_tokens=128_000)
+        assert self.longest(model) == 128_000
+        assert self.longest(model, max_tokens=500_000) == 128_000
+        assert self.longest(model, max_tokens=100) == 100
+
+    def test_are_what_anthropic_is_sent_where_max_tokens_is_not_given(self) -> None:
+        opus = ModelInfo(
+            model_id="anthropic:m", context_tokens=1_000_000, options={"max_tokens": 32_000}
+        )
+        assert self.longest(opus) == 32_000
+        assert self.longest(opus, thinking_tokens=2_000) == 34_000
+
+    def test_keep_a_call_of_the_dearest_built_in_models_affordable(self) -> None:
+        registry = ModelRegistry.from_cards(Cards([builtin_root()]))
+        for name in (
+            "anthropic:claude-opus-5-5",
+            "anthropic:claude-fable-5-2",
+            "openai:gpt-6.1-sol",
+        ):
+            assert unaffordable(registry.get(name), SamplingParameters(), TODAY, 10.0) is None
+
+
+class TestAffordable:
+    MODEL = ModelInfo.model_validate(
+        {
+            "model_id": "openai:m",
+            "context_tokens": 1_000_000,
+            "cost": {"input_cost_per_million": 4, "output_cost_per_million": 20},
+        }
+    )
+
+    def test_is_what_one_call_reserves(self) -> None:
+        said = unaffordable(self.MODEL, SamplingParameters(), TODAY, 10.0)
+        assert said is not None
+        assert (
+            "one call of openai:m reserves $20.00 for an answer of up to 1,000,000 tokens" in said
+        )
+        assert "more than $10: give a smaller max_tokens or raise the budget" in said
+        assert unaffordable(self.MODEL, SamplingParameters(max_tokens=32_000), TODAY, 1.0) is None
+
+    def test_is_no_call_with_tools_whose_price_nobody_knows(self) -> None:
+        searching = SamplingParameters(max_tokens=5, server_tools=({"type": "web_search"},))
+        assert "the price of the server_tools" in (unbounded(self.MODEL, searching, TODAY) or "")
+
+    def test_is_no_call_at_a_service_tier_whose_price_nobody_knows(self) -> None:
+        flex = SamplingParameters(max_tokens=5, service_tier="flex")
+        said = unbounded(self.MODEL, flex, TODAY)
+        assert said is not None
+        assert "service tier 'flex' is unknown (`cost.service_tiers` on its card)" in said

@@ -42,6 +42,7 @@ from ember_bench.operators import (
 from ember_bench.operators.base import operator_class
 from ember_bench.operators.cards import Builder, NodeCard, card_of
 from ember_bench.operators.fan_in import LMFanIn, Verifying
+from ember_bench.operators.lm import LMModuleConfig
 from ember_bench.operators.references import reference, resolve
 from ember_bench.registry import Cards, default_roots
 from tests.operators import networks
@@ -196,6 +197,29 @@ def test_a_card_is_loaded_by_a_program_that_has_imported_nothing_else(tmp_path: 
         check=True,
     )
     assert ran.stdout.split() == ["3", "3", "5"]
+
+
+def test_parameters_of_every_kind_are_saved_and_variables_of_the_environment_stay() -> None:
+    parameters: dict[str, Any] = {
+        "top_k": 5,
+        "logit_bias": {"7": -1.0},
+        "server_tools": [{"type": "web_search"}],
+        "headers": {"X-Team": "${TEAM_TOKEN}"},
+        "extra_body": {"a": {"b": ["$c", "${D}"]}},
+        "cache": True,
+    }
+    lm_module = LMModule(
+        LMModuleConfig(model_name="simulated:a", **parameters), service=serve(*MODELS)
+    )
+    saved = EnsembleOperator(lm_modules=[lm_module])
+    card = card_of(saved)
+    read = NodeCard.model_validate(yaml.safe_load(yaml.safe_dump(card.model_dump())))
+    loaded = Builder(service=serve(*MODELS)).operator(read)
+    assert loaded.lms[0].config == lm_module.config
+    written = {"operator": "EnsembleOperator", "lm_modules": [{"model": "a", **parameters}]}
+    written["lm_modules"][0]["extra_body"] = {"a": {"b": ["$$c", "${D}"]}}
+    by_hand = Builder(service=serve(*MODELS)).operator(NodeCard.model_validate(written))
+    assert by_hand.lms[0].parameters == lm_module.parameters
 
 
 def test_a_mapped_operator_is_saved_with_what_it_maps() -> None:

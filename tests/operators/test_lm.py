@@ -24,6 +24,7 @@ from ember_bench.models.call import Call
 from ember_bench.models.store.memory import MemoryStore
 from ember_bench.models.types import CutOff
 from ember_bench.operators import LMModule, LMModuleConfig
+from ember_bench.operators.cards import LMCard
 from ember_bench.operators.lm import ask_all, ask_requests
 from tests.support.models import module, modules, scripted, serve, simulated
 
@@ -58,6 +59,25 @@ class TestConfig:
     def test_has_the_sampling_parameters_and_no_others(self) -> None:
         config = LMModuleConfig(model_name="m", temperature=1, stop=["x"], persona="p", seed=4)
         assert config.parameters == SamplingParameters(1.0, None, None, ("x",), 4)
+
+    def test_takes_every_parameter_of_a_request(self) -> None:
+        own = {"model_name", "persona"}
+        assert set(LMModuleConfig.model_fields) - own == set(SamplingParameters.__struct_fields__)
+
+    def test_has_equals_on_cards(self) -> None:
+        own = {"model", "count", "sampling", "shared"}
+        fields = set(LMModuleConfig.model_fields) - {"model_name"}
+        assert set(LMCard.model_fields) - own == fields
+
+    def test_describes_only_the_later_parameters_that_are_given(self) -> None:
+        """Descriptions are part of identities: those of older modules stay as they were."""
+        plain = LMModuleConfig(model_name="m").describe()
+        assert set(plain) == {
+            "temperature", "top_p", "max_tokens", "stop", "seed", "persona",
+            "reasoning_effort", "thinking_tokens", "top_logprobs",
+        }  # fmt: skip
+        given = LMModuleConfig(model_name="m", top_k=5, cache=True).describe()
+        assert given == plain | {"top_k": 5, "cache": True}
 
     @pytest.mark.parametrize(
         "field", [{"temperature": -1}, {"top_p": 0}, {"top_p": 1.1}, {"max_tokens": 0}, {"topp": 1}]

@@ -9,7 +9,8 @@ from ember_bench.errors import Problem, did_you_mean
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.spec import BudgetSpec
 from ember_bench.models.budget import Budget
-from ember_bench.models.worst_case import unbounded
+from ember_bench.models.paying import utc_today
+from ember_bench.models.worst_case import unaffordable, unbounded
 
 
 def budget_problems(
@@ -37,7 +38,7 @@ def budget_problems(
             for name in spec.cells
             if name not in names
         ]  # fmt: skip
-    reasons = dict.fromkeys(_unbounded(spec, cells))
+    reasons = dict.fromkeys(_unkept(spec, cells))
     return problems + [document.problem(f"budget_usd: {r}", "budget_usd") for r in reasons]
 
 
@@ -51,13 +52,22 @@ def budget_of(spec: BudgetSpec | None, cells: Iterable[Cell]) -> Budget | None:
     return Budget(spec.run, spec.models, each or {})
 
 
-def _unbounded(spec: BudgetSpec, cells: Iterable[Cell]) -> Iterator[str]:
-    """Yield the reasons why the highest cost of a capped call is unknown in advance."""
+def _unkept(spec: BudgetSpec, cells: Iterable[Cell]) -> Iterator[str]:
+    """Yield the reasons why no call of a model can be made under the caps on it."""
+    today = utc_today()
     for cell in cells:
-        capped = spec.run is not None or isinstance(spec.cells, float)
-        capped = capped or (isinstance(spec.cells, dict) and cell.name in spec.cells)
         for lm in cell.graph.lm_modules():
-            if capped or lm.model.model_id in spec.models:
-                reason = unbounded(lm.model, lm.parameters.max_tokens)
-                if reason is not None:
-                    yield reason
+            caps = list(_caps(spec, cell.name, lm.model.model_id))
+            if not caps:
+                continue
+            asked = (lm.model, lm.parameters, today)
+            if reason := unbounded(*asked) or unaffordable(*asked, min(caps)):
+                yield reason
+
+
+def _caps(spec: BudgetSpec, cell: str, model_id: str) -> Iterator[float]:
+    """Yield the caps that hold for the calls of a cell to a model, in US dollars."""
+    cells = spec.cells.get(cell) if isinstance(spec.cells, dict) else spec.cells
+    for cap in (spec.run, cells, spec.models.get(model_id)):
+        if cap is not None:
+            yield cap

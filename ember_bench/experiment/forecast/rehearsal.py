@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
 from typing import Final, Protocol
 
@@ -23,6 +24,7 @@ from ember_bench.models import strand as strands
 from ember_bench.models.call import Call, Request
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.model_registry import ModelRegistry
+from ember_bench.models.paying import utc_today
 from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.providers.simulated import SimulatedOptions
 from ember_bench.models.service import ModelService
@@ -109,12 +111,19 @@ class Rehearsal(ModelService):
         registry: The models.
         known: Answers that are there already.
         plays: Whether recorded models answer with their recordings.
+        today: Today's date in UTC, by which prices change; injected in tests.
     """
 
     def __init__(
-        self, registry: ModelRegistry, known: KnownAnswers | None = None, *, plays: bool = True
+        self,
+        registry: ModelRegistry,
+        known: KnownAnswers | None = None,
+        *,
+        plays: bool = True,
+        today: Callable[[], date] = utc_today,
     ) -> None:
         super().__init__(registry)
+        self._day = today()
         self._known = known
         self._plays = plays
         self._providers: dict[str, Provider | None] = {}
@@ -171,7 +180,7 @@ class Rehearsal(ModelService):
             # Reading a file is no request, and gives the price of a call.
             recorded, known = True, await self._played(call, provider)
         if known is not None:
-            cost = model.charge(known)
+            cost = model.charge(known, self._day, call.request.parameters.service_tier)
             self._note(call, cost, cost, known=not recorded)
             thought, data = as_answer(known.text, known.finish_reason)
             return Response(data, model.model_id, known.usage, cost, 0.0, thoughts=thought)
@@ -198,8 +207,10 @@ class Rehearsal(ModelService):
 
     def _prices(self, request: Request, length: Length) -> tuple[float | None, float | None]:
         """Return the expected and the worst-case price of a call."""
-        cost, context = request.model.price, request.model.context_tokens
-        if cost is None:
+        cost, context = request.model.price(self._day), request.model.context_tokens
+        tier = request.parameters.service_tier
+        usual, dearest = (None, None) if cost is None else (cost.at(tier), cost.dearest(tier))
+        if usual is None or dearest is None:
             return None, None
         texts = [message.content for message in request.messages]
         inside = [
@@ -210,7 +221,7 @@ class Rehearsal(ModelService):
         ]
         sent = 1 + sum(map(len, texts)) // CHARACTERS_PER_TOKEN
         expected_in = sent + sum(answer.expected for answer in inside)
-        expected = cost.of(Usage(round(expected_in), round(length.expected)))
+        expected = usual.of(Usage(round(expected_in), round(length.expected)))
         # No tokeniser makes more tokens than there are bytes.
         most_in: int | None = sum(
             len(text.encode(errors="replace")) + _TOKENS_PER_MESSAGE for text in texts
@@ -221,7 +232,7 @@ class Rehearsal(ModelService):
             most_in = context if most_in is None else min(most_in, context)
         if most_in is None or length.most is None:
             return expected, None
-        return expected, cost.most(most_in, length.most)
+        return expected, dearest.most(most_in, length.most)
 
     def provider(self, model: ModelInfo) -> Provider | None:
         """Return the model's provider; None if its key is missing, which a plan does not need."""

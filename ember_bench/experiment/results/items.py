@@ -122,6 +122,11 @@ class AskedItems(Sequence[AskedItem]):
             raise IndexError(index)
         return self._page(place // _PAGE)[place % _PAGE]
 
+    def check(self) -> None:
+        """Read each item once and keep none; raises what reading raises."""
+        for page in range(-(-self._count // _PAGE)):
+            self._page.__wrapped__(page)
+
     def __iter__(self) -> Iterator[AskedItem]:
         for page in range(-(-self._count // _PAGE)):
             yield from self._page(page)

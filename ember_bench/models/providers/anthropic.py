@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ember_bench.models.batch.anthropic import AnthropicBatches
+from ember_bench.models.extras import expanded_headers, merged, with_headers
+from ember_bench.models.info import Feature
 from ember_bench.models.providers.base import provider
-from ember_bench.models.providers.http_provider import Address, Answer, GeneratedProvider, pooled
+from ember_bench.models.providers.generated_sdk import GeneratedProvider, known_to, pooled
+from ember_bench.models.providers.http_provider import Address, Answer
 from ember_bench.models.wire import anthropic_messages
 from ember_bench.models.wire.adapting import custom_headers, read_options
 from ember_bench.models.wire.assembling import Assembler, MessagesAssembler
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from ember_bench.errors import ProviderError
     from ember_bench.models.call import Call, Request
-    from ember_bench.models.info import Feature, ModelInfo
+    from ember_bench.models.info import ModelInfo
     from ember_bench.models.types import Completion
     from ember_bench.models.wire.streaming import Stream
 
@@ -34,9 +37,9 @@ _OWN_URL: Final = "https://api.anthropic.com"
 # ask for more than 21,333 tokens; shorter limits are the caller's.
 _LONGEST_ANSWER_SECONDS: Final = 3600.0
 
-# Only the older API has them, and the SDK no longer knows them.
-_SAMPLING: Final = ("temperature", "top_p")
+# Only it has `temperature`, `top_p` and `top_k`; the SDK no longer knows them.
 _OLD_API: Final = "2023-06-01"
+_SAMPLING: Final[tuple[Feature, ...]] = ("temperature", "top_p", "top_k")
 
 
 class AnthropicOptions(BaseModel):
@@ -90,9 +93,15 @@ class Anthropic(GeneratedProvider["AsyncAnthropic"]):
             ConfigError: if the API cannot take it.
         """
         options = self._options
-        return anthropic_messages.arguments(
+        body = anthropic_messages.arguments(
             call.request, options.max_tokens, options.reasoning_effort, options.thinking
         )
+        return merged(body, self._extra_body(call.request))
+
+    @classmethod
+    def default_max_tokens(cls, model: ModelInfo) -> int:
+        """Return the option `max_tokens`."""
+        return read_options(model, AnthropicOptions).max_tokens
 
     @classmethod
     def lacks(cls, model: ModelInfo) -> Mapping[Feature, str]:
@@ -102,7 +111,8 @@ class Anthropic(GeneratedProvider["AsyncAnthropic"]):
         advice = (
             f'leave it out, or, for Claude 4.6 and before, `options: {{api_version: "{_OLD_API}"}}`'
         )
-        return {**anthropic_messages.LACKS, "temperature": advice, "top_p": advice}
+        sampling = dict.fromkeys(_SAMPLING, advice)
+        return {**anthropic_messages.LACKS, **sampling}
 
     @classmethod
     def _refused_values(cls, request: Request) -> Iterator[str]:
@@ -132,10 +142,8 @@ class Anthropic(GeneratedProvider["AsyncAnthropic"]):
     async def _ask(
         self, client: AsyncAnthropic, arguments: dict[str, Any], stream: Stream | None
     ) -> Answer:
-        sampling = {name: arguments.pop(name) for name in _SAMPLING if name in arguments}
-        answer: Any = await client.messages.with_raw_response.create(
-            **arguments, extra_body=sampling or None
-        )
+        api = client.messages
+        answer: Any = await api.with_raw_response.create(**known_to(api.create, arguments))
         return await Answer.of(answer.http_response, stream)
 
     def _assembler(self) -> Assembler:
@@ -150,6 +158,9 @@ class Anthropic(GeneratedProvider["AsyncAnthropic"]):
             base_url=self._url,
             max_retries=0,
             timeout=anthropic.Timeout(_LONGEST_ANSWER_SECONDS, connect=connect, pool=None),
-            default_headers={"anthropic-version": self._options.api_version},
+            default_headers=with_headers(
+                {"anthropic-version": self._options.api_version},
+                expanded_headers(self.model.headers),
+            ),
             http_client=pooled(anthropic, self.model.max_concurrency),
         )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeVar
+
+import msgspec
 
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.models.call import Call, Request
 from ember_bench.models.info import FEATURES, Feature, ModelInfo
 from ember_bench.models.strand import TrialContext
-from ember_bench.models.types import Completion, SamplingParameters
+from ember_bench.models.types import TOOL_CHOICES, Completion, Message, SamplingParameters
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, SecretStr
@@ -36,6 +38,8 @@ class Provider:
         replays: Its answers are old ones; asking costs nothing now, whatever it cost then.
         batches: It has a batch API (`mode: batch`).
         direct: It can be asked without an SDK (`transport: direct`).
+        extras: It sends headers and fields of bodies that it does not know (`headers`,
+            `extra_body`).
         streams: Its answers can come as streams (`stream: true`).
         card_options: The model of the `options` on cards; None takes any.
     """
@@ -45,6 +49,7 @@ class Provider:
     replays: ClassVar[bool] = False
     batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
+    extras: ClassVar[bool] = False
     streams: ClassVar[bool] = False
     card_options: ClassVar[type[BaseModel] | None] = None
 
@@ -152,7 +157,7 @@ class Provider:
             f"{model.model_id} does not take {name}" + (f": {advice}" if advice else "")
             for name in features(request)
             if (advice := lacking.get(name)) is not None
-        ]
+        ] + list(_refused_effort(request))
 
     def refuse_unsupported(self, request: Request) -> None:
         """See that the model takes all that `request` asks for: nothing is dropped in silence.
@@ -162,7 +167,8 @@ class Provider:
         """
         wanted = Wanted.of(request)
         if wanted not in self._taken:
-            if problems := self.unsupported(request):
+            # Tools come with the requests of operators, so a choice is not checked before one.
+            if problems := [*self.unsupported(request), *_refused_choice(request)]:
                 raise ConfigError(*problems)
             if len(self._taken) >= _MOST_REMEMBERED:
                 self._taken.clear()
@@ -180,12 +186,18 @@ class Provider:
 
         What a budget reserves rests on it, so it must be a bound; None if nothing limits an answer.
         """
-        asked, context = request.parameters, request.model.context_tokens
-        if asked.max_tokens is None:
-            return context
+        asked, model = request.parameters, request.model
+        sent = asked.max_tokens if asked.max_tokens is not None else cls.default_max_tokens(model)
         # Some adapters add the thinking tokens to the answer's.
-        limit = asked.max_tokens + (asked.thinking_tokens or 0)
-        return limit if context is None else min(limit, context)
+        limit = None if sent is None else sent + (asked.thinking_tokens or 0)
+        bounds = (limit, model.max_output_tokens, model.context_tokens)
+        return min((bound for bound in bounds if bound is not None), default=None)
+
+    @classmethod
+    def default_max_tokens(cls, model: ModelInfo) -> int | None:
+        """Return the `max_tokens` that is sent for calls without one; None for none."""
+        del model
+        return None
 
     @classmethod
     def models_of(cls, document: Document) -> list[ModelInfo]:
@@ -199,11 +211,24 @@ class Provider:
             raise ConfigError(document.problem(no_batches(model), "mode"))
         if (problem := cls.no_direct(model)) is not None:
             raise ConfigError(document.problem(problem, "transport"))
+        for field, said in cls._card_problems(model):
+            if field[0] in document.data:
+                raise ConfigError(document.problem(said, *field))
         if (problem := cls.no_stream(model)) is not None:
             raise ConfigError(document.problem(problem, "stream"))
         if cls.card_options is not None and "options" in document.data:
             document.sub("options").parse(cls.card_options)
         return [model]
+
+    @classmethod
+    def _card_problems(cls, model: ModelInfo) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield the place and the message of each setting that the model cannot have."""
+        if not (cls.extras or cls.simulated or cls.replays):
+            for name in ("headers", "extra_body"):
+                yield (name,), f"{model.model_id}: {name}: {model.provider_name} cannot send them"
+        effort = model.options.get("reasoning_effort")
+        if isinstance(effort, str) and effort not in (model.reasoning_efforts or (effort,)):
+            yield ("options", "reasoning_effort"), _no_effort(model, effort)
 
     @classmethod
     def no_direct(cls, model: ModelInfo) -> str | None:
@@ -234,24 +259,72 @@ def no_batches(model: ModelInfo) -> str:
     return f"{model.model_id}: mode: batch: {model.provider_name} has no batch API here"
 
 
+def _no_effort(model: ModelInfo, effort: str) -> str:
+    known = ", ".join(model.reasoning_efforts)
+    return f"{model.model_id}: reasoning_effort: expected one of {known}; found {effort!r}"
+
+
+def _refused_effort(request: Request) -> Iterator[str]:
+    """Yield what is wrong with an effort that the model does not take."""
+    effort, model = request.parameters.reasoning_effort, request.model
+    if effort is not None and model.reasoning_efforts and effort not in model.reasoning_efforts:
+        yield _no_effort(model, effort)
+
+
+def _refused_choice(request: Request) -> Iterator[str]:
+    """Yield what is wrong with a choice between tools."""
+    asked, model = request.parameters, request.model
+    if (choice := asked.tool_choice) is None:
+        return
+    names = [tool.name for tool in request.tools]
+    if not names and not asked.server_tools:
+        yield f"{model.model_id}: tool_choice: there are no tools to choose from"
+    elif choice not in TOOL_CHOICES and choice not in names:
+        known = ", ".join([*TOOL_CHOICES, *names])
+        yield f"{model.model_id}: tool_choice: expected one of {known}; found {choice!r}"
+
+
 class Wanted(NamedTuple):
-    """The features that a request uses beside its messages."""
+    """What a request uses.
+
+    Attributes:
+        parameters: Its parameters.
+        of_messages: The features that its messages need.
+        tools: The names of its tools.
+        response_format: Whether the answer has a schema.
+    """
 
     parameters: SamplingParameters
-    system: bool
-    images: bool
-    tools: bool
+    of_messages: frozenset[Feature]
+    tools: tuple[str, ...]
     response_format: bool
 
     @classmethod
     def of(cls, request: Request) -> Wanted:
         """Return what `request` asks for."""
-        system = images = False
+        needed: set[Feature] = set()
         for message in request.messages:
-            system = system or message.role == "system"
-            images = images or bool(message.images)
+            if message.role == "system":
+                needed.add("system")
+            if message.images or message.files:
+                needed.update(_media(message))
+        tools = tuple([tool.name for tool in request.tools]) if request.tools else ()
         structured = request.response_format is not None
-        return cls(request.parameters, system, images, bool(request.tools), structured)
+        return cls(request.parameters, frozenset(needed), tools, structured)
+
+
+def _media(message: Message) -> Iterator[Feature]:
+    """Yield the features that the images and files of a message need."""
+    for image in message.images:
+        yield "images"
+        if image.is_url:
+            yield "image_urls"
+        if image.detail is not None:
+            yield "image_detail"
+    for file in message.files:
+        yield "pdfs" if file.is_pdf else "audio"
+        if file.is_url:
+            yield "file_urls"
 
 
 def features(request: Request) -> list[Feature]:
@@ -259,16 +332,12 @@ def features(request: Request) -> list[Feature]:
 
     A parameter that is left to the model's default is not asked for.
     """
-    wanted, asked = Wanted.of(request), request.parameters
-    return [
-        name
-        for name in FEATURES
-        if (
-            getattr(wanted, name)
-            if name in Wanted._fields
-            else getattr(asked, name) is not None and getattr(asked, name) != ()
-        )
-    ]
+    wanted = Wanted.of(request)
+    asked = msgspec.structs.asdict(wanted.parameters)
+    used = {name for name, value in asked.items() if value is not None and value != ()}
+    used |= {name for name in ("tools", "response_format") if getattr(wanted, name)}
+    used |= wanted.of_messages
+    return [name for name in FEATURES if name in used]
 
 
 _BUILT_IN: Final = {

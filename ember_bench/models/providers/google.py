@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ember_bench.errors import ConfigError
 from ember_bench.models.batch.google import GoogleBatches
+from ember_bench.models.extras import expanded_headers
 from ember_bench.models.providers.base import no_batches, provider
 from ember_bench.models.providers.http_provider import (
     Address,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from ember_bench.errors import ProviderError
     from ember_bench.models.call import Call, Request
-    from ember_bench.models.info import ModelInfo
+    from ember_bench.models.info import Feature, ModelInfo
     from ember_bench.models.types import Completion
 
 # In the order in which the SDK looks.
@@ -70,6 +71,7 @@ class Google(WireProvider["Client"]):
     """
 
     batches: ClassVar[bool] = True
+    batch_extras: ClassVar[bool] = False
     registered: ClassVar[str] = "google"
     card_options: ClassVar[type[BaseModel]] = GoogleOptions
     key_variables: ClassVar[tuple[str, ...]] = KEY_VARIABLES
@@ -125,18 +127,33 @@ class Google(WireProvider["Client"]):
             "system_instruction": gemini.system(request),
             "seed": call.seed,
             "thinking_config": self._thinking(request),
-            "tools": _tools(request),
+            **gemini.choices(request),
             # Nothing is to be called, or asked again, behind our back.
             "automatic_function_calling": {"disable": True},
         }
         if (wanted := request.response_format) is not None:
             config["response_mime_type"] = "application/json"
             config["response_json_schema"] = wanted.json_schema
+        if extra := self._extra_body(request):
+            config["http_options"] = {"extra_body": extra}
         return {
             "model": request.model.model_name,
             "contents": gemini.contents(request),
             "config": {name: value for name, value in config.items() if value is not None},
         }
+
+    @classmethod
+    def lacks(cls, model: ModelInfo) -> Mapping[Feature, str]:
+        """Return what the API has no place for."""
+        del model
+        return gemini.LACKS
+
+    def _with_headers(
+        self, arguments: dict[str, Any], headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        config = arguments["config"]
+        options = {**config.get("http_options", {}), "headers": headers}
+        return {**arguments, "config": {**config, "http_options": options}}
 
     @classmethod
     def _refused_values(cls, request: Request) -> Iterator[str]:
@@ -212,6 +229,7 @@ class Google(WireProvider["Client"]):
             http_options=genai.types.HttpOptions(
                 base_url=self._url,
                 api_version=_API_VERSION,
+                headers=expanded_headers(self.model.headers),
                 timeout=int(LONGEST_ANSWER_SECONDS * 1000),
                 httpx_async_client=self._http,
             ),
@@ -260,11 +278,3 @@ async def _raise_for_status(response: Response) -> None:
     if response.status_code >= 300:
         await response.aread()
         raise RefusedError(response)
-
-
-def _tools(request: Request) -> list[dict[str, Any]] | None:
-    declared = [
-        {"name": t.name, "description": t.description, "parameters_json_schema": t.json_schema}
-        for t in request.tools
-    ]
-    return [{"function_declarations": declared}] if declared else None

@@ -38,9 +38,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LACKS: Final[Mapping[Feature, str]] = dict.fromkeys(
-    ("seed", "reasoning_effort", "thinking_tokens"), "ask through `google:`"
-)
+_LACKS: Final[Mapping[Feature, str]] = {
+    **dict.fromkeys(
+        (
+            "seed",
+            "reasoning_effort",
+            "thinking_tokens",
+            "tool_choice",
+            "server_tools",
+            "safety_settings",
+            "service_tier",
+            "headers",
+            "extra_body",
+            "image_urls",
+            "file_urls",
+        ),
+        "ask through `google:`",
+    ),
+    **gemini.LACKS,
+}
 _AS_THE_API_WRITES: Final = {
     "preserving_proto_field_name": False,
     "use_integers_for_enums": False,
@@ -64,6 +80,7 @@ class GoogleLegacy(Google):
 
     batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
+    extras: ClassVar[bool] = False
     streams: ClassVar[bool] = False
     registered: ClassVar[str] = "google-legacy"
     card_options: ClassVar[type[BaseModel]] = GoogleLegacyOptions

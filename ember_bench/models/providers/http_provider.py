@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
@@ -14,17 +12,17 @@ import msgspec
 from pydantic import BaseModel, SecretStr
 
 from ember_bench.errors import ProviderError
+from ember_bench.models.extras import expanded, expanded_headers, merged, with_headers
 from ember_bench.models.providers.base import Provider
 from ember_bench.models.providers.streaming import Streaming
 from ember_bench.models.transport.headers import tell
 from ember_bench.models.transport.http import Channel, NotSentError
 from ember_bench.models.transport.listening import listener
 from ember_bench.models.transport.reply import EncodingError
-from ember_bench.models.transport.sdk_pool import connecting, listen
+from ember_bench.models.transport.sdk_pool import listen
 from ember_bench.models.wire import adapting
 from ember_bench.models.wire.adapting import (
     body_of,
-    bound_answer,
     check_each,
     decoded,
     find_keys,
@@ -37,8 +35,6 @@ from ember_bench.models.wire.failures import UnreadableError, WireErrors
 from ember_bench.models.wire.streaming import Stream
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from ember_bench.models.call import Call, Request
     from ember_bench.models.info import ModelInfo
     from ember_bench.models.strand import TrialContext
@@ -106,6 +102,8 @@ class WireProvider(Provider, Generic[ClientT]):
     """
 
     direct: ClassVar[bool] = True
+    extras: ClassVar[bool] = True
+    batch_extras: ClassVar[bool] = True
     streams: ClassVar[bool] = True
     streams_elsewhere: ClassVar[bool] = False
     registered: ClassVar[str]
@@ -147,10 +145,13 @@ class WireProvider(Provider, Generic[ClientT]):
         if fields is not None:
             stream = Stream(self._assembler(), listener())
             arguments |= fields
+        headers = expanded_headers(call.request.parameters.headers or {})
         if self._is_direct:
-            answer = await self._post(arguments, stream)
+            answer = await self._post(arguments, headers, stream)
         else:
             client = self.connected()
+            if headers:
+                arguments = self._with_headers(arguments, headers)
             with self.explained():
                 answer = await self._ask(client, arguments, stream)
         began = None if stream is None else stream.first_token_seconds
@@ -203,6 +204,14 @@ class WireProvider(Provider, Generic[ClientT]):
     def unsupported(cls, request: Request) -> list[str]:
         """Return what cannot be had, and values that the API refuses."""
         problems = super().unsupported(request)
+        asked, model = request.parameters, request.model
+        if model.mode == "batch":
+            if asked.headers:
+                problems.append(
+                    f"{model.model_id}: headers: give them on the card of a batch model"
+                )
+            if not cls.batch_extras and (asked.extra_body or model.extra_body):
+                problems.append(f"{model.model_id}: extra_body: not in batches of this provider")
         return problems or [f"{request.model.model_id}: {p}" for p in cls._refused_values(request)]
 
     @classmethod
@@ -220,6 +229,8 @@ class WireProvider(Provider, Generic[ClientT]):
         Raises:
             ConfigError: if it has no key, or no way to its server.
         """
+        expanded(self.model.extra_body)
+        expanded_headers(self.model.headers)
         if self._key and self._is_direct:
             self._open()
 
@@ -267,6 +278,23 @@ class WireProvider(Provider, Generic[ClientT]):
         """Return what puts the events of a stream together."""
         raise NotImplementedError
 
+    def _extra_body(self, request: Request) -> dict[str, Any]:
+        """Return the fields that the card and the request add to the body.
+
+        Raises:
+            ConfigError: if a variable that they name is not set.
+        """
+        asked = request.parameters.extra_body or {}
+        if not (asked or self.model.extra_body):
+            return {}
+        return merged(expanded(self.model.extra_body), expanded(asked))
+
+    def _with_headers(
+        self, arguments: dict[str, Any], headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Return the SDK's arguments with the headers of one request."""
+        return {**arguments, "extra_headers": headers}
+
     def _address(self) -> Address:
         """Return where the SDK would post requests, and the headers that it would send."""
         raise NotImplementedError
@@ -301,15 +329,17 @@ class WireProvider(Provider, Generic[ClientT]):
         """
         raise NotImplementedError
 
-    async def _post(self, arguments: dict[str, Any], stream: Stream | None) -> Answer:
+    async def _post(
+        self, arguments: dict[str, Any], headers: Mapping[str, str], stream: Stream | None
+    ) -> Answer:
         """Return the answer that comes without the SDK."""
         channel = self._channel or self._open()
         body = msgspec.json.encode(self._body(arguments))
         try:
             if stream is None:
-                reply = await channel.post(body)
+                reply = await channel.post(body, headers=headers)
             else:
-                reply = await channel.post(body, stream, self._stream_url())
+                reply = await channel.post(body, stream, self._stream_url(), headers)
             if reply.states_limits:
                 tell(reply.headers.items())
             content = reply.content
@@ -330,49 +360,9 @@ class WireProvider(Provider, Generic[ClientT]):
         to = self._address()
         size = self.model.max_concurrency
         most = adapting.MOST_BYTES
-        self._channel = Channel(to.url, to.headers, size, self.connect_seconds, most)
+        headers = with_headers(to.headers, expanded_headers(self.model.headers))
+        self._channel = Channel(to.url, headers, size, self.connect_seconds, most)
         return self._channel
-
-
-class GeneratedProvider(WireProvider[ClientT]):
-    """Asks through OpenAI's or Anthropic's SDK: one generator wrote both, and their errors."""
-
-    @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Make a `ProviderError` of whatever goes wrong between the SDK and the server."""
-        sdk, errors = self._sdk()
-        library = library_of(sdk)
-        try:
-            yield
-        except errors as error:
-            raise self._explained(sdk, error) from None
-        except library.HTTPError as error:  # from the body of a stream
-            raise body_failure(self._errors, library, error) from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            # The SDK lets a body that is not JSON, or not text, through as it is.
-            raise self._errors.malformed(f"not JSON: {error}") from None
-        except UnreadableError as error:
-            raise self._errors.unreadable(error) from None
-
-    @classmethod
-    def _sdk(cls) -> tuple[ModuleType, type[Exception]]:
-        """Import the SDK: return it, and the class of all its errors."""
-        raise NotImplementedError
-
-    async def _disconnect(self, client: Any) -> None:
-        await client.close()
-
-    def _explained(self, sdk: Any, error: Any) -> ProviderError:
-        if isinstance(error, sdk.APITimeoutError):
-            return self._errors.timeout(sent=was_sent(error.__cause__))
-        if isinstance(error, sdk.APIConnectionError):
-            return self._errors.connection(error, sent=was_sent(error.__cause__))
-        if isinstance(error, sdk.APIStatusError):
-            response = error.response
-            return self._refusal(response.status_code, response.headers, body_of(response.content))
-        if isinstance(error, sdk.APIResponseValidationError):
-            return self._errors.malformed(str(error))
-        return self._errors.other(error)
 
 
 def was_sent(error: BaseException | None) -> bool:
@@ -388,17 +378,3 @@ def body_failure(errors: WireErrors, library: Any, error: Exception) -> Provider
     if isinstance(error, library.DecodingError):
         return errors.malformed(str(error))
     return errors.connection(error, sent=was_sent(error))
-
-
-def library_of(sdk: Any) -> ModuleType:
-    """Return the library below an SDK: httpx below OpenAI's 2.x, httpx2 below later ones."""
-    of = type(sdk.DEFAULT_CONNECTION_LIMITS)
-    return importlib.import_module(of.__module__.partition(".")[0])
-
-
-def pooled(sdk: Any, size: int) -> Any:
-    """Return an HTTP client for an SDK with as many connections as there may be requests."""
-    library = library_of(sdk)
-    return sdk.DefaultAsyncHttpxClient(
-        **connecting(library, size), event_hooks={"response": [bound_answer]}
-    )

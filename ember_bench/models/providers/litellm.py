@@ -53,9 +53,30 @@ _NAMES: Final[Mapping[Feature, str]] = {
     "reasoning_effort": "reasoning_effort",
     "thinking_tokens": "thinking",
     "top_logprobs": "logprobs",
+    "top_k": "top_k",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+    "logit_bias": "logit_bias",
+    "verbosity": "verbosity",
+    "tool_choice": "tool_choice",
+    "parallel_tool_calls": "parallel_tool_calls",
+    "service_tier": "service_tier",
     "tools": "tools",
     "response_format": "response_format",
 }
+
+# It drops them, keeps them for itself, or does not say which providers take them.
+_LACKS: Final[tuple[Feature, ...]] = (
+    "min_p",
+    "repetition_penalty",
+    "server_tools",
+    "safety_settings",
+    "metadata",
+    "cache",
+    "headers",
+    "extra_body",
+    "file_urls",
+)
 
 # "litellm.RateLimitError: RateLimitError: OpenAIException - slow down": the server said the end.
 _PREFIX: Final = re.compile(r"^litellm\.\w+: (?:[\w ]+: )?(?:\w+Exception - )?")
@@ -134,7 +155,8 @@ class LiteLLM(Provider):
             ConfigError: if it does not know that, or is not installed.
         """
         known = set(_supported(model))
-        return {feature: "" for feature, name in _NAMES.items() if name not in known}
+        missing = [feature for feature, name in _NAMES.items() if name not in known]
+        return dict.fromkeys((*missing, *_LACKS), "")
 
     @classmethod
     def check(cls, models: Iterable[ModelInfo]) -> None:

@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ember_bench.errors import ConfigError
 from ember_bench.models.batch.openai import OpenAIBatches
+from ember_bench.models.extras import expanded_headers, merged
 from ember_bench.models.providers.base import provider
-from ember_bench.models.providers.http_provider import Address, Answer, GeneratedProvider, pooled
+from ember_bench.models.providers.generated_sdk import GeneratedProvider, known_to, pooled
+from ember_bench.models.providers.http_provider import Address, Answer
 from ember_bench.models.wire import openai_chat, openai_responses
 from ember_bench.models.wire.adapting import custom_headers, find_keys, find_url, read_options
 from ember_bench.models.wire.assembling import Assembler, ChatAssembler, ResponsesAssembler
@@ -107,15 +109,20 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
     def arguments(self, call: Call) -> dict[str, Any]:
         """Return the body of the request for `call`, as the API has it."""
         options = self._options
+        effort = options.reasoning_effort
         if options.api == "responses":
-            return openai_responses.arguments(call.request, options.reasoning_effort)
-        return openai_chat.arguments(call, options.max_tokens_field, options.reasoning_effort)
+            body = openai_responses.arguments(call.request, effort)
+        else:
+            body = openai_chat.arguments(call, options.max_tokens_field, effort)
+        return merged(body, self._extra_body(call.request))
 
     @classmethod
     def lacks(cls, model: ModelInfo) -> Mapping[Feature, str]:
         """Return what the API that the model is asked through has no place for."""
-        spoken = read_options(model, OpenAIOptions).api
-        return openai_responses.LACKS if spoken == "responses" else openai_chat.LACKS
+        options = read_options(model, OpenAIOptions)
+        if options.api == "responses":
+            return openai_responses.LACKS
+        return openai_chat.LACKS if _is_other_server(model, options) else openai_chat.OPENAI_LACKS
 
     @classmethod
     def models_of(cls, document: Document) -> list[ModelInfo]:
@@ -144,9 +151,11 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
     def _refused_values(cls, request: Request) -> Iterator[str]:
         """Yield what OpenAI would answer with 400; other servers have bounds of their own."""
         model = request.model
-        if read_options(model, OpenAIOptions).azure is None and find_url(model, URL_VARIABLE):
+        options = read_options(model, OpenAIOptions)
+        if _is_other_server(model, options):
             return iter(())
-        return openai_chat.refused_values(request.parameters)
+        chat = options.api == "chat"
+        return openai_chat.refused_values(request.parameters, chat=chat)
 
     def _address(self) -> Address:
         key, options = self._key.get_secret_value(), self._options
@@ -178,7 +187,7 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         self, client: AsyncOpenAI, arguments: dict[str, Any], stream: Stream | None
     ) -> Answer:
         api = client.chat.completions if self._options.api == "chat" else client.responses
-        answer: Any = await api.with_raw_response.create(**arguments)
+        answer: Any = await api.with_raw_response.create(**known_to(api.create, arguments))
         return await Answer.of(answer.http_response, stream)
 
     def _stream_fields(self) -> Sequence[Mapping[str, Any]]:
@@ -195,20 +204,31 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
 
         http_client = pooled(openai, self.model.max_concurrency)
         key = self._key.get_secret_value()
+        headers = expanded_headers(self.model.headers)
         if self._options.azure is not None and self._url is not None:
             client = openai.AsyncAzureOpenAI(
                 api_key=key,
                 azure_endpoint=self._url,
                 api_version=self._options.azure.api_version,
                 max_retries=0,
+                default_headers=headers,
                 http_client=http_client,
             )
             # 2.x prefers AZURE_OPENAI_AD_TOKEN to the key that it is given.
             client._azure_ad_token = None
             return client
         return openai.AsyncOpenAI(
-            api_key=key, base_url=self._url, max_retries=0, http_client=http_client
+            api_key=key,
+            base_url=self._url,
+            max_retries=0,
+            default_headers=headers,
+            http_client=http_client,
         )
+
+
+def _is_other_server(model: ModelInfo, options: OpenAIOptions) -> bool:
+    """Whether neither OpenAI nor Azure serves the model."""
+    return options.azure is None and find_url(model, URL_VARIABLE) is not None
 
 
 def _account() -> Mapping[str, str]:

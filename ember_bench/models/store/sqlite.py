@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from ember_bench.errors import DamagedStoreError, StoreError
 
@@ -175,12 +175,23 @@ def _check(
             f"{version}; use the version that wrote it, or another results folder"
         )
     for table, columns in _tables(schema).items():
-        if _columns(connection, table) != columns:
+        found = _columns(connection, table)
+        # A column that may be empty may have been added since the file was made.
+        if found != columns[: len(found)] or any(column.needed for column in columns[len(found) :]):
             raise DamagedStoreError(f"{path}: its table {table} is not there, or not whole")
 
 
+class _Column(NamedTuple):
+    """A column of a table, with its place in the primary key, from 1; 0 if it is no part of it."""
+
+    name: str
+    type: str
+    key: int
+    needed: bool
+
+
 @cache
-def _tables(schema: str) -> dict[str, list[tuple[str, ...]]]:
+def _tables(schema: str) -> dict[str, list[_Column]]:
     """Return the columns of each table that a schema makes."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(schema)
@@ -188,11 +199,10 @@ def _tables(schema: str) -> dict[str, list[tuple[str, ...]]]:
         return {name: _columns(connection, name) for (name,) in names.fetchall()}
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> list[tuple[str, ...]]:
-    """Return name, type, and place in the primary key of a table's columns."""
-    return connection.execute(
-        "SELECT name, type, pk FROM pragma_table_info(?)", (table,)
-    ).fetchall()
+def _columns(connection: sqlite3.Connection, table: str) -> list[_Column]:
+    """Return the columns of a table, none if it is not there."""
+    asked = 'SELECT name, type, pk, pk OR "notnull" FROM pragma_table_info(?)'
+    return [_Column(*row) for row in connection.execute(asked, (table,))]
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -8,7 +8,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from typing import Final, NamedTuple, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ember_bench.errors import ConfigError
@@ -174,3 +174,12 @@ def _proxy(origin: Origin) -> tuple[Origin | None, Mapping[str, str]]:
     given = parts.username is not None or parts.password is not None
     credentials = {"Proxy-Authorization": basic(parts.username, parts.password)} if given else {}
     return Origin.of(url), credentials
+
+
+def on_same_server(url: str, location: str) -> str | None:
+    """Return where a redirect leads; None if that is another server, or nowhere."""
+    try:
+        where = urljoin(url, location)
+        return where if Origin.of(where) == Origin.of(url) else None
+    except ValueError:  # no address at all
+        return None

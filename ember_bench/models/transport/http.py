@@ -13,11 +13,12 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from httptools import HttpParserError, HttpResponseParser
 
-from ember_bench.models.transport.connecting import Connector, Origin, basic
+from ember_bench.models.extras import with_headers
+from ember_bench.models.transport.connecting import Connector, Origin, basic, on_same_server
 from ember_bench.models.transport.reply import Reply, too_large
 
 if TYPE_CHECKING:
@@ -279,7 +280,11 @@ class Channel:
         self._heads: dict[str, bytes] = {}
 
     async def post(
-        self, body: bytes, listener: Listener | None = None, url: str | None = None
+        self,
+        body: bytes,
+        listener: Listener | None = None,
+        url: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Send a body of JSON; return what the server answers.
 
@@ -290,17 +295,19 @@ class Channel:
             listener: Is given the body of a success while it arrives, and then the reply has none.
                 A packed body stays in the reply.
             url: Another address on the same server.
+            headers: Of this request, beside those of every one.
 
         Raises:
             OSError: if there is no connection, or it breaks; `TimeoutError` if it takes too long.
         """
         url = url or self._url
-        if (head := self._heads.get(url)) is None:
+        head = self._head_of(url, headers) if headers else self._heads.get(url)
+        if head is None:
             head = self._heads[url] = self._head_of(url)
         reply = await self._exchange(head, body, listener)
         if reply.status not in _MOVED:
             return reply
-        return await self._follow(url, reply, body, listener)
+        return await self._follow(url, reply, body, listener, headers)
 
     async def close(self) -> None:
         """Close the connections; whoever waits for an answer is told so."""
@@ -349,17 +356,22 @@ class Channel:
         return None
 
     async def _follow(
-        self, url: str, reply: Reply, body: bytes, listener: Listener | None
+        self,
+        url: str,
+        reply: Reply,
+        body: bytes,
+        listener: Listener | None,
+        headers: Mapping[str, str] | None,
     ) -> Reply:
         for _ in range(_MOST_HOPS):
-            where = _on_same_server(url, reply.headers.get("location", ""))
+            where = on_same_server(url, reply.headers.get("location", ""))
             if reply.status not in _MOVED or where is None:
                 break
             url = where
-            reply = await self._exchange(self._head_of(url), body, listener)
+            reply = await self._exchange(self._head_of(url, headers), body, listener)
         return reply
 
-    def _head_of(self, url: str) -> bytes:
+    def _head_of(self, url: str, more: Mapping[str, str] | None = None) -> bytes:
         """Return a request up to the length of its body."""
         parts = urlsplit(url)
         target = quote(
@@ -375,18 +387,10 @@ class Channel:
             **connector.headers,
             **self._headers,
         }
+        headers = with_headers(headers, more or {})
         own = urlsplit(self._url)
         if own.username is not None or own.password is not None:
             headers["Authorization"] = basic(own.username, own.password)
         lines = [f"POST {connector.target(target)} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join([*lines, "Content-Length: "]).encode()
-
-
-def _on_same_server(url: str, location: str) -> str | None:
-    """Return where a redirect leads; None if that is another server, or nowhere."""
-    try:
-        where = urljoin(url, location)
-        return where if Origin.of(where) == Origin.of(url) else None
-    except ValueError:  # no address at all
-        return None

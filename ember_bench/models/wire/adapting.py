@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -15,14 +16,19 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.transport.headers import tell
-from ember_bench.models.types import Image, ToolCall
+from ember_bench.models.types import SamplingParameters, ToolCall
 from ember_bench.models.wire.failures import NO_KEY, MalformedError
 from ember_bench.secrets import redacted, remember
+
+if TYPE_CHECKING:
+    from ember_bench.models.call import Request
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
 # Of an answer, unpacked: with pictures or log-probabilities some have a few millions.
 MOST_BYTES: Final = 64 * 2**20
+
+_MOST_PENALTY: Final = 2.0
 
 
 def find_keys(
@@ -185,9 +191,29 @@ async def bound_answer(response: Any) -> None:
     response.aiter_bytes = bounded
 
 
-def data_url(image: Image) -> str:
-    """Return an image as a URL that holds it (RFC 2397)."""
-    return f"data:{image.media_type};base64,{image.data}"
+def refused_penalties(asked: SamplingParameters) -> Iterator[str]:
+    """Yield penalties that OpenAI and Google would answer with 400."""
+    for name in ("frequency_penalty", "presence_penalty"):
+        value = getattr(asked, name)
+        if value is not None and abs(value) > _MOST_PENALTY:
+            yield f"{name}: between -2 and 2, found {value:g}"
+
+
+def cache_key(request: Request) -> str | None:
+    """Return the key by which OpenAI sends prompts that begin alike to one cache.
+
+    It is a digest of the model, the system's messages and the tools; None if no cache is wanted.
+    """
+    if not request.parameters.cache:
+        return None
+    system = [message.content for message in request.messages if message.role == "system"]
+    prefix = (request.model.model_name, system, request.tools)
+    return f"ember-{blake2b(msgspec.json.encode(prefix), digest_size=12).hexdigest()}"
+
+
+def whole(number: float) -> float:
+    """Return a whole number as an `int`, which some APIs insist on."""
+    return int(number) if number.is_integer() else number
 
 
 def tool_arguments(call: ToolCall, model_id: str) -> dict[str, Any]:

@@ -20,9 +20,26 @@ if TYPE_CHECKING:
     from ember_bench.errors import ProviderError
     from ember_bench.models.call import Request
     from ember_bench.models.info import Feature
+    from ember_bench.models.media import File, Image
     from ember_bench.models.types import ResponseFormat, SamplingParameters, ToolDefinition
 
-LACKS: Final[Mapping[Feature, str]] = {"seed": "", "top_logprobs": ""}
+LACKS: Final[Mapping[Feature, str]] = {
+    "seed": "",
+    "top_logprobs": "",
+    "min_p": "",
+    "frequency_penalty": "",
+    "presence_penalty": "",
+    "repetition_penalty": "",
+    "logit_bias": "",
+    "verbosity": "use reasoning_effort",
+    "safety_settings": "",
+    "image_detail": "",
+    "audio": "",
+}
+
+_MARK: Final[Mapping[str, str]] = {"type": "ephemeral"}  # kept for five minutes
+_TIERS: Final = ("auto", "standard_only")
+_TOOL_CHOICES: Final[Mapping[str, str]] = {"auto": "auto", "none": "none", "required": "any"}
 
 # The API's own bounds.
 _LEAST_THINKING_TOKENS: Final = 1024
@@ -47,6 +64,10 @@ def refused_values(asked: SamplingParameters) -> Iterator[str]:
     """Yield what the API would answer with 400."""
     if asked.temperature is not None and asked.temperature > _MOST_TEMPERATURE:
         yield f"temperature: at most {_MOST_TEMPERATURE:g}, found {asked.temperature:g}"
+    if asked.service_tier is not None and asked.service_tier not in _TIERS:
+        yield f"service_tier: expected one of {', '.join(_TIERS)}; found {asked.service_tier!r}"
+    if asked.metadata is not None and set(asked.metadata) != {"user_id"}:
+        yield "metadata: expected `user_id` alone"
     if (thinking := asked.thinking_tokens) is not None:
         if thinking < _LEAST_THINKING_TOKENS:
             yield f"thinking_tokens: at least {_LEAST_THINKING_TOKENS}, found {thinking}"
@@ -80,13 +101,18 @@ def arguments(
         "format": _format(request.model.model_id, request.response_format),
     }
     fields: dict[str, Any] = {
-        "system": system or None,
+        "system": _system(system, cached=bool(asked.cache)),
         "temperature": asked.temperature,
         "top_p": asked.top_p,
+        "top_k": asked.top_k,
         "stop_sequences": list(asked.stop) or None,
+        "service_tier": asked.service_tier,
+        "metadata": asked.metadata,
+        "cache_control": _MARK if asked.cache else None,  # at the end of the prompt
         "thinking": _thinking(request, thinking),
         "output_config": _given(config) or None,
-        "tools": [_tool(tool) for tool in request.tools] or None,
+        "tools": [*map(_tool, request.tools), *asked.server_tools] or None,
+        "tool_choice": _tool_choice(asked),
     }
     return {
         "model": request.model.model_name,
@@ -138,12 +164,30 @@ def _format(model_id: str, wanted: ResponseFormat | None) -> dict[str, Any] | No
     return {"type": "json_schema", "schema": schema}
 
 
+def _system(text: str, *, cached: bool) -> str | list[dict[str, Any]] | None:
+    # Prompts with the same system instruction share what stands before this mark.
+    if text and cached:
+        return [{"type": "text", "text": text, "cache_control": _MARK}]
+    return text or None
+
+
 def _tool(tool: ToolDefinition) -> dict[str, Any]:
     return {
         "name": tool.name,
         "description": tool.description,
         "input_schema": tool.json_schema,
     }
+
+
+def _tool_choice(asked: SamplingParameters) -> dict[str, Any] | None:
+    choice, parallel = asked.tool_choice, asked.parallel_tool_calls
+    if choice is None and parallel is None:
+        return None
+    kind = _TOOL_CHOICES.get(choice or "auto")
+    written: dict[str, Any] = {"type": kind} if kind else {"type": "tool", "name": choice}
+    if parallel is not None and kind != "none":
+        written["disable_parallel_tool_use"] = not parallel
+    return written
 
 
 def _turns(request: Request) -> Iterator[dict[str, Any]]:
@@ -168,15 +212,18 @@ def _turns(request: Request) -> Iterator[dict[str, Any]]:
         yield {"role": "user", "content": results}
 
 
+def _source(media: Image | File) -> dict[str, Any]:
+    if media.is_url:
+        return {"type": "url", "url": media.data}
+    return {"type": "base64", "media_type": media.media_type, "data": media.data}
+
+
 def _content(message: Message, model_id: str) -> str | list[dict[str, Any]]:
-    if not message.images and not message.tool_calls:
+    if not (message.images or message.files or message.tool_calls):
         return message.content
     blocks: list[dict[str, Any]] = [
-        {
-            "type": "image",
-            "source": {"type": "base64", "media_type": image.media_type, "data": image.data},
-        }
-        for image in message.images
+        *({"type": "image", "source": _source(image)} for image in message.images),
+        *({"type": "document", "source": _source(file)} for file in message.files),
     ]
     said = [{"type": "text", "text": message.content}] if message.content else []
     for call in message.tool_calls:
@@ -199,7 +246,8 @@ def completion(answer: Any) -> Completion:
         UnreadableError: if there is no answer in it.
     """
     usage = field(answer, "usage")
-    return metered(anthropic_usage(usage), stated_usd(usage), lambda: _completion(answer))
+    tier = field(usage, "service_tier")
+    return metered(anthropic_usage(usage), stated_usd(usage), lambda: _completion(answer), tier)
 
 
 def _completion(answer: Any) -> Completion:

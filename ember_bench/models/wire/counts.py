@@ -197,13 +197,16 @@ def dollars(value: Any, most: float = _MOST_USD) -> float | None:
     return price if math.isfinite(price) and 0 <= price <= most else None
 
 
-def metered(usage: Usage, price: float | None, read: Callable[[], Completion]) -> Completion:
+def metered(
+    usage: Usage, price: float | None, read: Callable[[], Completion], tier: Any = None
+) -> Completion:
     """Return the answer that `read` returns, with its usage and its stated price.
 
     Args:
         usage: Tokens that the body reports.
         price: The price that it states.
         read: Reads the rest of the body.
+        tier: The service tier that the body states; it may be of any type.
 
     Raises:
         UnreadableError: if there is no answer; it has usage and price, as they are charged.
@@ -215,7 +218,10 @@ def metered(usage: Usage, price: float | None, read: Callable[[], Completion]) -
         raise
     is_empty = not (completion.text or completion.tool_calls or completion.thoughts)
     return msgspec.structs.replace(
-        completion, usage=_credible(usage, is_empty=is_empty), stated_usd=price
+        completion,
+        usage=_credible(usage, is_empty=is_empty),
+        stated_usd=price,
+        service_tier=tier if isinstance(tier, str) else None,
     )
 
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.errors import ConfigError
+from ember_bench.models.extras import merged
 from ember_bench.models.types import Completion, TokenLogprob, ToolCall
-from ember_bench.models.wire.adapting import tool_arguments
+from ember_bench.models.wire.adapting import refused_penalties, tool_arguments
 from ember_bench.models.wire.contents import stated_error
 from ember_bench.models.wire.counts import field, gemini_usage, metered, stated_usd
 from ember_bench.models.wire.endings import Endings
@@ -23,10 +24,26 @@ from ember_bench.models.wire.failures import MalformedError, WireErrors, stated_
 if TYPE_CHECKING:
     from ember_bench.errors import ProviderError
     from ember_bench.models.call import Request
+    from ember_bench.models.info import Feature
+    from ember_bench.models.media import File, Image
     from ember_bench.models.types import Message, SamplingParameters
+
+LACKS: Final[Mapping[Feature, str]] = {
+    "min_p": "",
+    "repetition_penalty": "use frequency_penalty",
+    "logit_bias": "",
+    "verbosity": "",
+    "parallel_tool_calls": "",
+    "metadata": "",
+    "cache": "Gemini decides by itself",
+    "image_detail": "",
+}
+
+_TOOL_MODES: Final[Mapping[str, str]] = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 # The API's own bounds.
 _MOST_STOPS: Final = 5
+_TIERS: Final = ("standard", "flex", "priority")
 _MOST_TEMPERATURE: Final = 2.0
 _MOST_LOGPROBS: Final = 20
 _MOST_SEED: Final = 2**31 - 1
@@ -73,6 +90,9 @@ def refused_values(asked: SamplingParameters) -> Iterator[str]:
         yield f"stop: at most {_MOST_STOPS} texts, found {len(asked.stop)}"
     if (asked.top_logprobs or 0) > _MOST_LOGPROBS:
         yield f"top_logprobs: at most {_MOST_LOGPROBS}, found {asked.top_logprobs}"
+    yield from refused_penalties(asked)
+    if asked.service_tier is not None and asked.service_tier not in _TIERS:
+        yield f"service_tier: expected one of {', '.join(_TIERS)}; found {asked.service_tier!r}"
     if abs(asked.seed or 0) > _MOST_SEED:
         yield f"seed: at most {_MOST_SEED}, found {asked.seed}"
     if asked.reasoning_effort is not None and asked.thinking_tokens is not None:
@@ -84,12 +104,41 @@ def sampling(asked: SamplingParameters) -> dict[str, Any]:
     fields = {
         "temperature": asked.temperature,
         "top_p": asked.top_p,
+        "top_k": asked.top_k,
+        "frequency_penalty": asked.frequency_penalty,
+        "presence_penalty": asked.presence_penalty,
         "max_output_tokens": asked.max_tokens,
         "stop_sequences": list(asked.stop) or None,
         "response_logprobs": None if asked.top_logprobs is None else True,
         "logprobs": asked.top_logprobs or None,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def choices(request: Request) -> dict[str, Any]:
+    """Return what a request asks for beside sampling, as the config of google-genai has it."""
+    asked = request.parameters
+    declared = [
+        {"name": t.name, "description": t.description, "parameters_json_schema": t.json_schema}
+        for t in request.tools
+    ]
+    own = [{"function_declarations": declared}] if declared else []
+    safety = (asked.safety_settings or {}).items()
+    fields = {
+        "tools": [*asked.server_tools, *own] or None,  # in the order in which the SDK sends them
+        "tool_config": _tool_config(asked.tool_choice),
+        "safety_settings": [{"category": c, "threshold": t} for c, t in safety] or None,
+        "service_tier": asked.service_tier,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _tool_config(choice: str | None) -> dict[str, Any] | None:
+    if choice is None:
+        return None
+    if (mode := _TOOL_MODES.get(choice)) is not None:
+        return {"function_calling_config": {"mode": mode}}
+    return {"function_calling_config": {"mode": "ANY", "allowed_function_names": [choice]}}
 
 
 def system(request: Request) -> str | None:
@@ -137,18 +186,27 @@ def body(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body of the request that google-genai makes of `arguments`, in the API's names."""
     config = dict(arguments["config"])
     config.pop("automatic_function_calling", None)  # the SDK's own
+    options = config.pop("http_options", None) or {}
     written: dict[str, Any] = {"contents": [_turn(turn) for turn in arguments["contents"]]}
     if (instruction := config.pop("system_instruction", None)) is not None:
         written["systemInstruction"] = {"parts": [{"text": instruction}], "role": "user"}
     if (tools := config.pop("tools", None)) is not None:
         written["tools"] = [
             {"functionDeclarations": [_renamed(each) for each in tool["function_declarations"]]}
+            if "function_declarations" in tool
+            else tool
             for tool in tools
         ]
+    if (chosen := config.pop("tool_config", None)) is not None:
+        calling = _renamed(chosen["function_calling_config"])
+        written["toolConfig"] = {"functionCallingConfig": calling}
+    for name in ("safety_settings", "service_tier"):
+        if name in config:
+            written[_CAMEL[name]] = config.pop(name)
     if (thinking := config.get("thinking_config")) is not None:
         config["thinking_config"] = _renamed(thinking)
     # Without any of it the SDK sends an empty one.
-    return {**written, "generationConfig": _renamed(config)}
+    return merged({**written, "generationConfig": _renamed(config)}, options.get("extra_body", {}))
 
 
 def _turn(turn: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,6 +217,8 @@ def _part(part: Mapping[str, Any]) -> dict[str, Any]:
     written = dict(part)
     if (data := part.get("inline_data")) is not None:
         written["inline_data"] = _renamed({**data, "data": _base64(data["data"])})
+    if (data := part.get("file_data")) is not None:
+        written["file_data"] = _renamed(data)
     if (signature := part.get("thought_signature")) is not None:
         written["thought_signature"] = _base64(signature)
     return _renamed(written)
@@ -191,16 +251,22 @@ def _result(message: Message, names: Mapping[str | None, str], model_id: str) ->
 
 
 def _parts(message: Message, model_id: str, signed: bool) -> Iterator[dict[str, Any]]:
-    for image in message.images:
-        data = base64.b64decode(image.data)
-        yield {"inline_data": {"mime_type": image.media_type, "data": data}}
-    if message.content or not (message.images or message.tool_calls):
+    yield from map(_media, message.images)
+    yield from map(_media, message.files)
+    if message.content or not (message.images or message.files or message.tool_calls):
         yield {"text": message.content}
     for call in message.tool_calls:
         call_id, signature = _split_id(call.id)
         function = {**call_id, "name": call.name, "args": tool_arguments(call, model_id)}
         thought = {"thought_signature": signature} if signed and signature else {}
         yield {"function_call": function, **thought}
+
+
+def _media(media: Image | File) -> dict[str, Any]:
+    if media.is_url:
+        return {"file_data": {"mime_type": media.media_type, "file_uri": media.data}}
+    data = base64.b64decode(media.data)
+    return {"inline_data": {"mime_type": media.media_type, "data": data}}
 
 
 def _split_id(call_id: str) -> tuple[dict[str, str], bytes]:

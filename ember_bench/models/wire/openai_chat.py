@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from ember_bench.models.media import AUDIO
 from ember_bench.models.schemas import is_strict
-from ember_bench.models.types import Completion, TokenLogprob, ToolCall
-from ember_bench.models.wire.adapting import data_url
+from ember_bench.models.types import TOOL_CHOICES, Completion, TokenLogprob, ToolCall
+from ember_bench.models.wire.adapting import cache_key, refused_penalties, whole
 from ember_bench.models.wire.contents import content, stated_error, written_thoughts
 from ember_bench.models.wire.counts import field, metered, openai_usage, stated_usd
 from ember_bench.models.wire.endings import Endings
@@ -19,9 +21,27 @@ if TYPE_CHECKING:
     from ember_bench.errors import ProviderError
     from ember_bench.models.call import Call
     from ember_bench.models.info import Feature
+    from ember_bench.models.media import File, Image
     from ember_bench.models.types import Message, SamplingParameters, ToolDefinition
 
-LACKS: Final[Mapping[Feature, str]] = {"thinking_tokens": "use reasoning_effort"}
+LACKS: Final[Mapping[Feature, str]] = {
+    "thinking_tokens": "use reasoning_effort",
+    "safety_settings": "",
+    "file_urls": "",
+    "cache": "the server decides by itself; where it has a field for that, use extra_body",
+}
+
+OPENAI_LACKS: Final[Mapping[Feature, str]] = {
+    "thinking_tokens": "use reasoning_effort",
+    "safety_settings": "",
+    "file_urls": "use `options: {api: responses}`",
+    "top_k": "",
+    "min_p": "",
+    "repetition_penalty": "use frequency_penalty",
+    "server_tools": "use `options: {api: responses}`",
+    "metadata": "OpenAI takes it with answers that it stores; use `options: {api: responses}`",
+}
+"""What OpenAI and Azure lack, of what other servers of chat completions take."""
 
 ENDINGS: Final = Endings(
     ours={
@@ -74,12 +94,20 @@ _MOST_STOPS: Final = 4
 _MOST_TOP_LOGPROBS: Final = 20
 
 
-def refused_values(asked: SamplingParameters) -> Iterator[str]:
-    """Yield what OpenAI would answer with 400."""
+def refused_values(asked: SamplingParameters, *, chat: bool = True) -> Iterator[str]:
+    """Yield what OpenAI would answer with 400.
+
+    Args:
+        asked: The parameters.
+        chat: Whether chat completions are asked, and not responses.
+    """
     if asked.temperature is not None and asked.temperature > _MOST_TEMPERATURE:
         yield f"temperature: at most {_MOST_TEMPERATURE:g}, found {asked.temperature:g}"
     if len(asked.stop) > _MOST_STOPS:
         yield f"stop: at most {_MOST_STOPS} texts, found {len(asked.stop)}"
+    yield from refused_penalties(asked)
+    if chat and asked.reasoning_effort == "pro":
+        yield "reasoning_effort: `pro` needs `options: {api: responses}`"
     if asked.top_logprobs is not None and asked.top_logprobs > _MOST_TOP_LOGPROBS:
         yield f"top_logprobs: at most {_MOST_TOP_LOGPROBS}, found {asked.top_logprobs}"
 
@@ -96,13 +124,25 @@ def arguments(call: Call, max_tokens_field: str, reasoning_effort: str | None) -
     fields: dict[str, Any] = {
         "temperature": asked.temperature,
         "top_p": asked.top_p,
+        "top_k": asked.top_k,
+        "min_p": asked.min_p,
+        "frequency_penalty": asked.frequency_penalty,
+        "presence_penalty": asked.presence_penalty,
+        "repetition_penalty": asked.repetition_penalty,
+        "logit_bias": _bias(asked),
+        "verbosity": asked.verbosity,
+        "service_tier": asked.service_tier,
+        "metadata": asked.metadata,
+        "prompt_cache_key": cache_key(request),
         max_tokens_field: asked.max_tokens,
         "stop": list(asked.stop) or None,
         "seed": call.seed,
         "reasoning_effort": asked.reasoning_effort or reasoning_effort,
         "logprobs": None if asked.top_logprobs is None else True,
         "top_logprobs": asked.top_logprobs or None,
-        "tools": [_tool(tool) for tool in request.tools] or None,
+        "tools": [*map(_tool, request.tools), *asked.server_tools] or None,
+        "tool_choice": _tool_choice(asked.tool_choice),
+        "parallel_tool_calls": asked.parallel_tool_calls,
     }
     if (wanted := request.response_format) is not None:
         schema = wanted.json_schema
@@ -119,10 +159,8 @@ def arguments(call: Call, max_tokens_field: str, reasoning_effort: str | None) -
 
 def _message(message: Message) -> dict[str, Any]:
     written: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.images:
-        parts: list[dict[str, Any]] = [
-            {"type": "image_url", "image_url": {"url": data_url(image)}} for image in message.images
-        ]
+    if message.images or message.files:
+        parts = [*map(_image, message.images), *map(_file, message.files)]
         if message.content:
             parts.append({"type": "text", "text": message.content})
         written["content"] = parts
@@ -139,6 +177,30 @@ def _message(message: Message) -> dict[str, Any]:
     if message.tool_call_id is not None:
         written["tool_call_id"] = message.tool_call_id
     return written
+
+
+def _image(image: Image) -> dict[str, Any]:
+    detail = {} if image.detail is None else {"detail": image.detail}
+    return {"type": "image_url", "image_url": {"url": image.url, **detail}}
+
+
+def _file(file: File) -> dict[str, Any]:
+    if file.is_pdf:
+        return {"type": "file", "file": {"filename": file.name, "file_data": file.url}}
+    written = {"data": file.data, "format": AUDIO.get(file.media_type, file.media_type)}
+    return {"type": "input_audio", "input_audio": written}
+
+
+def _bias(asked: SamplingParameters) -> dict[str, float] | None:
+    if asked.logit_bias is None:
+        return None
+    return {token: whole(bias) for token, bias in asked.logit_bias.items()}
+
+
+def _tool_choice(choice: str | None) -> str | dict[str, Any] | None:
+    if choice is None or choice in TOOL_CHOICES:
+        return choice
+    return {"type": "function", "function": {"name": choice}}
 
 
 def _tool(tool: ToolDefinition) -> dict[str, Any]:
@@ -163,7 +225,9 @@ def completion(answer: Any, *, stops: bool = False) -> Completion:
         UnreadableError: if there is no answer in it.
     """
     usage = field(answer, "usage")
-    return metered(openai_usage(usage), stated_usd(usage), lambda: _completion(answer, stops))
+    tier = field(answer, "service_tier")
+    read = partial(_completion, answer, stops)
+    return metered(openai_usage(usage), stated_usd(usage), read, tier)
 
 
 def _completion(answer: Any, stops: bool) -> Completion:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ember_bench.models.schemas import is_strict
-from ember_bench.models.types import Completion, TokenLogprob, ToolCall
-from ember_bench.models.wire.adapting import data_url
+from ember_bench.models.types import TOOL_CHOICES, Completion, TokenLogprob, ToolCall
+from ember_bench.models.wire.adapting import cache_key
 from ember_bench.models.wire.contents import content, joined, stated_error, written_thoughts
 from ember_bench.models.wire.counts import field, metered, openai_usage, stated_usd
 from ember_bench.models.wire.endings import Endings
@@ -20,13 +20,23 @@ from ember_bench.models.wire.thoughts import id_with, split_id
 if TYPE_CHECKING:
     from ember_bench.models.call import Request
     from ember_bench.models.info import Feature
-    from ember_bench.models.types import Message
+    from ember_bench.models.media import File, Image
+    from ember_bench.models.types import Message, ToolDefinition
 
 LACKS: Final[Mapping[Feature, str]] = {
     "thinking_tokens": "use reasoning_effort",
     "stop": "use `options: {api: chat}`",
     "seed": "use `options: {api: chat}`",
+    **dict.fromkeys(
+        ("top_k", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty"),
+        "use `options: {api: chat}`, if the server takes it there",
+    ),
+    "logit_bias": "use `options: {api: chat}`",
+    "safety_settings": "",
+    "audio": "use `options: {api: chat}`",
 }
+
+_PRO: Final = "pro"
 
 ENDINGS: Final = Endings(
     ours={
@@ -52,7 +62,12 @@ def arguments(request: Request, reasoning_effort: str | None) -> dict[str, Any]:
         "temperature": asked.temperature,
         "top_p": asked.top_p,
         "max_output_tokens": asked.max_tokens,
-        "reasoning": {"effort": effort} if effort is not None else None,
+        "reasoning": _reasoning(effort),
+        "service_tier": asked.service_tier,
+        "metadata": asked.metadata,
+        "prompt_cache_key": cache_key(request),
+        "tool_choice": _tool_choice(asked.tool_choice),
+        "parallel_tool_calls": asked.parallel_tool_calls,
         "top_logprobs": asked.top_logprobs or None,
     }
     included = ["message.output_text.logprobs"] if asked.top_logprobs is not None else []
@@ -60,27 +75,17 @@ def arguments(request: Request, reasoning_effort: str | None) -> dict[str, Any]:
         # To be given back with the tools' results; a model that does not reason refuses it.
         included.append("reasoning.encrypted_content")
     fields["include"] = included or None
-    if request.tools:
-        fields["tools"] = [
-            {
-                "type": "function",
-                "name": tool.name,
-                "description": tool.description,
-                "parameters": tool.json_schema,
-                "strict": is_strict(tool.json_schema),
-            }
-            for tool in request.tools
-        ]
+    fields["tools"] = [*map(_tool, request.tools), *asked.server_tools] or None
+    text: dict[str, Any] = {} if asked.verbosity is None else {"verbosity": asked.verbosity}
     if (wanted := request.response_format) is not None:
         schema = wanted.json_schema
-        fields["text"] = {
-            "format": {
-                "type": "json_schema",
-                "name": wanted.name,
-                "schema": schema,
-                "strict": is_strict(schema),
-            }
+        text["format"] = {
+            "type": "json_schema",
+            "name": wanted.name,
+            "schema": schema,
+            "strict": is_strict(schema),
         }
+    fields["text"] = text or None
     return {
         "model": request.model.model_name,
         "input": [item for message in request.messages for item in _items(message)],
@@ -88,6 +93,38 @@ def arguments(request: Request, reasoning_effort: str | None) -> dict[str, Any]:
         "store": False,
         **{name: value for name, value in fields.items() if value is not None},
     }
+
+
+def _reasoning(effort: str | None) -> dict[str, str] | None:
+    if effort is None:
+        return None
+    # More work on the same question, at an effort that is another setting.
+    return {"mode": effort} if effort == _PRO else {"effort": effort}
+
+
+def _tool(tool: ToolDefinition) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.json_schema,
+        "strict": is_strict(tool.json_schema),
+    }
+
+
+def _tool_choice(choice: str | None) -> str | dict[str, Any] | None:
+    if choice is None or choice in TOOL_CHOICES:
+        return choice
+    return {"type": "function", "name": choice}
+
+
+def _image(image: Image) -> dict[str, Any]:
+    return {"type": "input_image", "image_url": image.url, "detail": image.detail or "auto"}
+
+
+def _file(file: File) -> dict[str, Any]:
+    where = {"file_url": file.data} if file.is_url else {"file_data": file.url}
+    return {"type": "input_file", "filename": file.name, **where}
 
 
 def _items(message: Message) -> Iterator[dict[str, Any]]:
@@ -110,11 +147,8 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
             "call_id": split_id(message.tool_call_id or "")[0],
             "output": message.content,
         }
-    elif message.images:
-        parts: list[dict[str, Any]] = [
-            {"type": "input_image", "image_url": data_url(image), "detail": "auto"}
-            for image in message.images
-        ]
+    elif message.images or message.files:
+        parts = [*map(_image, message.images), *map(_file, message.files)]
         if message.content:
             parts.append({"type": "input_text", "text": message.content})
         yield {"role": message.role, "content": parts}
@@ -132,7 +166,8 @@ def completion(answer: Any) -> Completion:
         UnreadableError: if there is no answer in it.
     """
     usage = field(answer, "usage")
-    return metered(openai_usage(usage), stated_usd(usage), lambda: _completion(answer))
+    tier = field(answer, "service_tier")
+    return metered(openai_usage(usage), stated_usd(usage), lambda: _completion(answer), tier)
 
 
 def _completion(answer: Any) -> Completion:

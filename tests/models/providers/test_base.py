@@ -10,6 +10,7 @@ import pytest
 from ember_bench.errors import ConfigError
 from ember_bench.models import (
     Completion,
+    File,
     Image,
     Message,
     ModelInfo,
@@ -26,7 +27,32 @@ from ember_bench.models.providers import base
 from tests.support.models import module, serve
 
 USER = Message("user", "q")
-ALL = SamplingParameters(0.0, 1.0, 1, ("x",), 0, "low", 0, 0)
+ALL = SamplingParameters(
+    temperature=0.0,
+    top_p=1.0,
+    max_tokens=1,
+    stop=("x",),
+    seed=0,
+    reasoning_effort="low",
+    thinking_tokens=0,
+    top_logprobs=0,
+    top_k=1,
+    min_p=0.0,
+    frequency_penalty=0.0,
+    presence_penalty=0.0,
+    repetition_penalty=1.0,
+    logit_bias={"1": 0.0},
+    verbosity="low",
+    tool_choice="auto",
+    parallel_tool_calls=False,
+    server_tools=({},),
+    safety_settings={"a": "b"},
+    service_tier="flex",
+    cache=True,
+    metadata={"a": "b"},
+    headers={"X-A": "b"},
+    extra_body={"a": "b"},
+)
 
 
 @provider("picky")
@@ -56,7 +82,15 @@ def picky(*features: Feature) -> ModelInfo:
 def wanting_all(model: ModelInfo) -> Request:
     return Request(
         model,
-        (Message("system", "s"), Message("user", "q", (Image("image/png", ""),))),
+        (
+            Message("system", "s"),
+            Message(
+                "user",
+                "q",
+                (Image("image/png", "https://example.org/a.png", "low"),),
+                files=(File("application/pdf", "https://example.org/a.pdf"), File("audio/wav", "")),
+            ),
+        ),
         ALL,
         ResponseFormat("R", {}),
         tools=(ToolDefinition("t", "", {}),),

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ember_bench.models.providers.http_provider import pooled
+from ember_bench.models.providers.generated_sdk import pooled
 from ember_bench.models.transport import sdk_pool
 from ember_bench.models.transport.sdk_pool import Lanes, connecting
 from tests.models.transport.channel import model, one_by_one

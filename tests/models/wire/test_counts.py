@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ember_bench.models.types import Completion, Usage
+from ember_bench.models.wire import anthropic_messages, openai_chat, openai_responses
 from ember_bench.models.wire.counts import (
     anthropic_usage,
     count,
@@ -226,6 +228,41 @@ class TestMetered:
         self, text: str, reported: Usage, usage: Usage
     ) -> None:
         assert metered(reported, None, lambda: Completion(text)).usage == usage
+
+
+@pytest.mark.parametrize(
+    ("read", "body"),
+    [
+        (
+            openai_chat.completion,
+            {"choices": [{"message": {"content": "ok"}}], "service_tier": "flex"},
+        ),
+        (
+            openai_responses.completion,
+            {
+                "output": [{"type": "message", "content": [{"type": "output_text", "text": "ok"}]}],
+                "service_tier": "flex",
+            },
+        ),
+        (
+            anthropic_messages.completion,
+            {
+                "content": [{"type": "text", "text": "ok"}],
+                "stop_reason": "end_turn",
+                "usage": {"service_tier": "flex"},
+            },
+        ),
+    ],
+)
+def test_the_service_tier_that_an_answer_states_is_read(
+    read: Callable[[Any], Completion], body: dict[str, Any]
+) -> None:
+    assert read(body).service_tier == "flex"
+
+
+@pytest.mark.parametrize("tier", [None, 7, ["flex"]])
+def test_a_service_tier_that_is_no_text_is_none(tier: Any) -> None:
+    assert metered(Usage(), None, lambda: Completion("ok"), tier).service_tier is None
 
 
 def test_the_first_name_that_has_a_count_is_taken() -> None:
