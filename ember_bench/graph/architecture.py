@@ -124,8 +124,13 @@ class Architecture:
             ConfigError: if an operator rejects its arguments, with the place in the card.
         """
         graph = NoNGraphData()
+        implied = {
+            name: parameters[name]
+            for name, parameter in self.card.parameters.items()
+            if isinstance(parameter, ImpliedParameter) and name in parameters
+        }
         absent = dict.fromkeys(self.card.parameters)
-        builder = Builder({**absent, **parameters}, service, self.cards)
+        builder = Builder({**absent, **parameters}, service, self.cards, implied)
         # For each node of the card, the nodes of the graph whose outputs it stands for.
         ends: dict[str, list[str]] = {}
         for name, node in self.card.graph.items():
@@ -178,7 +183,11 @@ def load_architecture(name: str, cards: Cards) -> Architecture:
     source = cards.get("architectures", name)
     card = source.document.parse(ArchitectureCard)
     implied = implied_parameters(_open_fields(source.document.data["graph"]))
-    card = card.model_copy(update={"parameters": {**implied, **card.parameters}})
+    parameters = {
+        **card.parameters,
+        **{n: p for n, p in implied.items() if n not in card.parameters},
+    }
+    card = card.model_copy(update={"parameters": parameters})
     if problems := list(_unknown_names(source.document, card, cards)):
         raise ConfigError(*problems)
     return Architecture(card, source, cards)

@@ -96,6 +96,8 @@ class Builder:
         parameters: By name.
         service: The service of the LM modules; by default one for the registries in force.
         cards: The known signatures; by default those of the built-in registry.
+        implied: Values of implied parameters, for LM modules with `sampling`. A parameter on the
+            architecture's own card may have the name of a sampling parameter and is none.
     """
 
     def __init__(
@@ -103,10 +105,12 @@ class Builder:
         parameters: Mapping[str, Any] | None = None,
         service: ModelService | None = None,
         cards: Cards | None = None,
+        implied: Mapping[str, Any] | None = None,
     ) -> None:
         self.parameters = parameters or {}
         self.service = service
         self.cards = cards or builtin_cards()
+        self.implied = implied or {}
         self._shared: dict[str, list[LMModule]] = {}
 
     def operator(self, node: NodeCard) -> Operator:
@@ -133,7 +137,7 @@ class Builder:
         models, count = fields.pop("model"), fields.pop("count", 1)
         fields = {name: value for name, value in fields.items() if value is not None}
         if card.sampling is not None:
-            implied = sampling_values(self.parameters, card.sampling)
+            implied = sampling_values(self.implied, card.sampling)
             fields = {k: v for k, v in implied.items() if k not in given} | fields
         config = [
             LMModuleConfig(model_name=model, **fields)

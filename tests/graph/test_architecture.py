@@ -236,6 +236,15 @@ class TestSweep:
         assert list(sweep(ParameterCard(type=kind), value)) == swept
 
 
+def test_a_parameter_on_the_card_is_no_sampling_parameter_of_that_name(tmp_path: Path) -> None:
+    card = CARD.replace("  k: {", "  seed: {type: int, default: 3}\n  k: {")
+    card = card.replace("count: $k}", 'count: $k, sampling: ""}')
+    found = load(tmp_path, card)
+    graph = found.build(found.check({"model": "simulated:a", "max_tokens": 7}), SERVICE)
+    assert {lm.parameters.seed for lm in graph.lm_modules()} == {None}
+    assert {lm.parameters.max_tokens for lm in graph.lm_modules()} == {7}
+
+
 @pytest.mark.parametrize(
     ("default", "message"),
     [
