@@ -51,6 +51,7 @@ def write_card(
         "provider": {"name": "openai", "base_url": base_url},
         "cost": {"input_cost_per_million": 1.0, "output_cost_per_million": 2.0},
         "max_concurrency": max_concurrency,
+        "stream": False,  # the server cannot
         **options,
     }
     models = folder / "registry" / "models"

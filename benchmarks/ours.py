@@ -15,8 +15,8 @@ from pathlib import Path
 
 from benchmarks import grids
 from benchmarks.peers.measured import Job, Measurement, cpu_seconds, serve_jobs
-from ember_bench.cli._progress import Lines
 from ember_bench.experiment.runner import Progress
+from ember_bench.running.progress import Lines
 from ember_bench.running.session import Options, open_experiment, run_experiment
 
 

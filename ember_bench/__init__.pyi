@@ -1,3 +1,7 @@
+from .datasets import (
+    Dataset as Dataset,
+    Item as Item,
+)
 from .errors import (
     ConfigError as ConfigError,
     EmberBenchError as EmberBenchError,
@@ -59,6 +63,16 @@ from .operators import (
     load_operator as load_operator,
     parallel as parallel,
     save_operator as save_operator,
+)
+from .running.study import (
+    Study as Study,
+    arun as arun,
+    load_results as load_results,
+    run as run,
+)
+from .running.study_spec import (
+    architecture as architecture,
+    single as single,
 )
 
 __version__: str

@@ -36,7 +36,7 @@ class Document:
     """A parsed YAML mapping and the position of each of its keys and values.
 
     Attributes:
-        path: The file it was read from.
+        path: The file it was read from; the name of one that was made in Python.
         data: Plain Python data.
         marks: Path of keys -> (line, column), counted from 1. A mapping key's position is that
             of the key, a list entry's that of the entry.
@@ -47,7 +47,12 @@ class Document:
     marks: dict[tuple[Key, ...], tuple[int, int]] = field(repr=False)
 
     def at(self, *keys: Key) -> Location:
-        """Return the position of `keys`, or of the nearest parent that stands in the file."""
+        """Return the position of `keys`, or of the nearest parent that stands in the file.
+
+        A document that was not read from a text has no positions, but its path.
+        """
+        if not self.marks:
+            return Location(self.path)
         for end in range(len(keys), -1, -1):
             if (mark := self.marks.get(tuple(keys[:end]))) is not None:
                 return Location(self.path, *mark)

@@ -145,6 +145,8 @@ class LooseCode:
                 described = repr(value)
             case Path():
                 described = str(value)
+            case _ if _tells_itself(value):
+                described = self._value(value.describe())
             case _:
                 described = self._object(value)
         return described
@@ -156,6 +158,11 @@ class LooseCode:
         if isinstance(state, dict):
             return [kind, self._value(state)]
         return [kind, _THIS_PROCESS, id(value)]
+
+
+def _tells_itself(value: Any) -> bool:
+    """Return whether a value is an LM module or an operator: their state changes with use."""
+    return hasattr(value, "describe") and any(map(is_built_in, type(value).__mro__))
 
 
 def _is_compiled(thing: Any, name: str) -> bool:

@@ -180,10 +180,22 @@ class TestCodeWithoutAFile:
         source = self.SOURCE.replace("PROMPT = 'a'", "PROMPT = object()")
         assert self.code(source, monkeypatch) != self.code(source, monkeypatch)
 
+    def test_an_lm_module_that_it_names_counts_by_model_and_parameters_and_not_by_its_use(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        source = self.SOURCE.replace(
+            "PROMPT = 'a'",
+            "from ember_bench import LMModule, LMModuleConfig\n"
+            "PROMPT = LMModule(LMModuleConfig(model_name='simulated:small', temperature=0.5))\n"
+            "PROMPT('Hello.')",
+        )
+        assert self.code(source, monkeypatch) == self.code(source, monkeypatch)
+        other = source.replace("0.5", "0.6")
+        assert self.code(source, monkeypatch) != self.code(other, monkeypatch)
+
 
 def test_a_registrys_file_is_called_by_its_place_in_the_registry(tmp_path: Path) -> None:
-    from ember_bench.operators.operator_classes import operator_class
-
+    from ember_bench.operators.base import operator_class
     from ember_bench.registry import Cards
 
     names = []

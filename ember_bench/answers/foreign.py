@@ -25,18 +25,7 @@ _BEGINNING: Final = (
 _DIRECT: Final = rf"{_BEGINNING})"
 _DIRECT_NATIVE: Final = rf"{_BEGINNING}|[{NATIVE}](?!\w))"
 # A letter of a word, with the marks that are not letters by themselves.
-_IN_WORD: Final = r"[^\s\d.,:;!?()\[\]{{}}\"'*=]"
-_SPACED: Final = (
-    rf"{{noun}}{_IN_WORD}{{{{0,4}}}}(?P<gap>(?:[ \t]+{_IN_WORD}{{{{1,20}}}}){{{{0,3}}}}?)"
-    r"[ \t\"'*_`\u00bb\u201d\u2019\])]{{0,9}}"
-    r"(?:{colon}|[\u2013\u2014-](?=[ \t])|(?<=[ \t*_])(?:{verbs})(?![^\W\d_]){bare})"
-    r"[ \t*_]*[:\uff1a]?"
-)
-_UNSPACED: Final = (
-    r"{noun}[\u3011\u300d\u300f\"'*_ \t]{{0,9}}(?P<gap>[^\s\d.:,\u3002\uff1a\uff0c]{{0,12}}?)"
-    r"[ \t*_\"']{{0,9}}"
-    r"(?:{colon}|{verbs}{bare})[ \t*_\"'\u3001\uff0c]*[:\uff1a]?"
-)
+_IN_WORD: Final = r"[^\s\d.,:;!?()\[\]{}\"'*=]"
 _PICK = re.compile(
     rf"(?:{'|'.join(PICKS)})[:\uff1a\s*]*(?:\u9009\u9879|\u9078\u9805)?(?={_DIRECT})"
 )
@@ -47,6 +36,24 @@ _FILLER = re.compile(
     r"(?=[(\[*\"\u201c]*(?:[A-Z](?![\w'\u2019])|[" + NATIVE + r"](?!\w)))"
 )
 _SENTENCE = re.compile(r"[\u3002\uff01\uff1f\u0964\u06d4]")
+
+
+def _spaced(noun: str, verbs: str, directly: str) -> str:
+    """Return the pattern of a statement in a language that puts spaces between words."""
+    return (
+        rf"{noun}{_IN_WORD}{{0,4}}(?P<gap>(?:[ \t]+{_IN_WORD}{{1,20}}){{0,3}}?)"
+        rf"[ \t\"'*_`\u00bb\u201d\u2019\])]{{0,9}}"
+        rf"(?:{_COLON}|[\u2013\u2014-](?=[ \t])|(?<=[ \t*_])(?:{verbs})(?![^\W\d_]){directly})"
+        r"[ \t*_]*[:\uff1a]?"
+    )
+
+
+def _unspaced(noun: str, verbs: str, directly: str) -> str:
+    """Return the pattern of a statement in a language without spaces."""
+    return (
+        rf"{noun}[\u3011\u300d\u300f\"'*_ \t]{{0,9}}(?P<gap>[^\s\d.:,\u3002\uff1a\uff0c]{{0,12}}?)"
+        rf"[ \t*_\"']{{0,9}}(?:{_COLON}|{verbs}{directly})[ \t*_\"'\u3001\uff0c]*[:\uff1a]?"
+    )
 
 
 def _key(noun: str) -> str:
@@ -76,12 +83,8 @@ def _pattern(noun: str) -> tuple[re.Pattern[str], frozenset[str], bool]:
         if spaced
         else rf"|(?<={re.escape(noun[-1])}|[\s*\u3011\u300d])(?={_DIRECT})"
     )
-    written = (_SPACED if spaced else _UNSPACED).format(
-        noun=re.escape(noun),
-        colon=_COLON,
-        verbs="|".join(verbs) or r"(?!)",
-        bare=directly if bare else "",
-    )
+    write = _spaced if spaced else _unspaced
+    written = write(re.escape(noun), "|".join(verbs) or r"(?!)", directly if bare else "")
     negations = frozenset(word for one in sharing for word in one.negations)
     return re.compile(written, re.IGNORECASE), negations, spaced
 

@@ -92,8 +92,14 @@ _OPENING = re.compile(rf"\\(?:{_PRINTED})\s?\{{?")
 # Of JSON inside JSON.
 _LINE_BREAK = re.compile(r"\\n(?![a-z])")
 _SPACE = re.compile(r"\\[,;:> ()\[\]]|~(?=[A-Za-z\\])")
-_ARGUMENT: Final = r"(?:\{{\s?(?P<{0}>[-+]?[0-9][0-9.,]{{0,40}}+)\s?\}}|\s?(?P<{0}1>[0-9]))"
-_FRACTION = re.compile(rf"\\[dtc]?frac\s?{_ARGUMENT.format('a')}\s?{_ARGUMENT.format('b')}")
+
+
+def _argument(name: str) -> str:
+    """Return the pattern of a number as an argument of LaTeX, with or without braces."""
+    return rf"(?:\{{\s?(?P<{name}>[-+]?[0-9][0-9.,]{{0,40}}+)\s?\}}|\s?(?P<{name}1>[0-9]))"
+
+
+_FRACTION = re.compile(rf"\\[dtc]?frac\s?{_argument('a')}\s?{_argument('b')}")
 _GROUP = re.compile(r"(?<![\^_A-Za-z}\]\\])(?<![0-9] )\{([0-9.,]{1,60})\}")
 _DEGREES = re.compile(r"\^\s?(?:\{\s?\\(?:circ|degree)\s?\}|\\(?:circ|degree)(?![A-Za-z]))")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ember_bench.cli._output import say
+from ember_bench.running.messages import say
 
 
 def warn_of_unsafe_code() -> None:

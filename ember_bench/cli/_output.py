@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
+
+from ember_bench.running.messages import say
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -26,15 +28,6 @@ class Status(IntEnum):
     FAILURES = 1
     BAD_INPUT = 2
     STOPPED = 3
-
-
-def say(message: str) -> None:
-    """Print a message."""
-    from ember_bench.drawing.text import clean
-    from ember_bench.secrets import without_secrets
-
-    with suppress(OSError):
-        print(clean(without_secrets(message)), file=sys.stderr, flush=True)
 
 
 def fail(error: EmberBenchError) -> None:

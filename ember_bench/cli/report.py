@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
-from ember_bench.cli._output import put, say
-
-if TYPE_CHECKING:
-    from ember_bench.experiment.results.attribution import ChoiceSummary
-    from ember_bench.running.find_results import Named
+from ember_bench.cli._output import put
 
 _HTML: Final = "html"
 _TABLES: Final = ("md", "csv", "parquet", "latex")
-_NO_GRAPHS: Final = (
-    "How well nodes choose, and votes of fewer candidates, are left out: that takes the grid as it"
-    " was run with its registry and answers, or a report that was written where they are."
-)
 
 
 def report(
@@ -52,6 +43,8 @@ def report(
     """Write an experiment's report: one HTML file, which needs no network."""
     from ember_bench.cli.export import export
     from ember_bench.errors import ConfigError, UnknownNameError
+    from ember_bench.running.find_results import ResultsReader
+    from ember_bench.running.html_reports import write_html_report
 
     if form not in (_HTML, *_TABLES):
         raise UnknownNameError("format", form, (_HTML, *_TABLES))
@@ -60,70 +53,11 @@ def report(
             raise ConfigError(f"--open goes with --format html, not with {form}")
         export(name, form=form, what="cells", output=output, results=results)
         return
-    path = _write_html(name, results, output, data_dir, graphs=graphs, trials=trials)
+    with ResultsReader(results) as reader:
+        named = reader.get(name)
+        path = write_html_report(named, output, graphs=graphs, trials=trials, data_dir=data_dir)
     put(str(path))
     if show:
         import webbrowser
 
         webbrowser.open(path.resolve().as_uri())
-
-
-def _write_html(
-    name: str,
-    results: Path,
-    output: Path | None,
-    data_dir: Path | None,
-    *,
-    graphs: bool,
-    trials: int | None,
-) -> Path:
-    from contextlib import ExitStack
-
-    from ember_bench.cli.export import opened
-    from ember_bench.models.store.response_store import StoredAnswers
-    from ember_bench.report.html_contents import MOST_TRIALS, Contents
-    from ember_bench.report.html_report import html_report
-    from ember_bench.running.find_results import ResultsReader
-    from ember_bench.running.places import RESPONSES
-
-    with ResultsReader(results) as reader, ExitStack() as stack:
-        named = reader.get(name)
-        folder = named.rows.path.parent
-        answers = None
-        notes: list[str] = []
-        choices: Mapping[str, Sequence[ChoiceSummary]] = {}
-        if (folder.parent / RESPONSES).is_file():
-            answers = StoredAnswers(folder.parent / RESPONSES)
-            stack.callback(answers.close)
-        else:
-            say(f"{folder.parent / RESPONSES}: is not there, so prompts and answers are left out")
-        if graphs:
-            choices, notes = _choices(named, data_dir)
-        contents = Contents(
-            named.rows,
-            {cell.name for cell in named.cells},
-            answers,
-            choices,
-            notes,
-            trials=MOST_TRIALS if trials is None else trials,
-        )
-        page = html_report(contents)
-        path = folder / "report.html" if output is None else output
-        with opened(path) as file:
-            file.write(page.encode())
-    return path
-
-
-def _choices(
-    named: Named, data_dir: Path | None
-) -> tuple[Mapping[str, Sequence[ChoiceSummary]], list[str]]:
-    """Return the choices of nodes by cell; or a note on why they are unknown."""
-    from ember_bench.errors import EmberBenchError
-    from ember_bench.running.node_choices import attributed
-
-    try:
-        return attributed(named, data_dir), []
-    except EmberBenchError as error:
-        reason = str(error).splitlines()[0]
-        say(f"without how well nodes choose, which takes the grid: {reason}")
-        return {}, [_NO_GRAPHS]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ember_bench.cli._output import Status, say
+from ember_bench.cli._output import Status
+from ember_bench.running.messages import say
 
 if TYPE_CHECKING:
     from ember_bench.experiment.prepare import Experiment
@@ -78,10 +79,10 @@ def _run(
     experiment: Experiment, stored: StoredTrials, options: Options, *, quiet: bool
 ) -> tuple[Outcome, int]:
     """Score the stored trials; return the outcome and the number of trials left out."""
-    from ember_bench.cli._progress import listener
     from ember_bench.engines import LocalEngine
     from ember_bench.experiment.rescoring import Rescoring
     from ember_bench.running import session
+    from ember_bench.running.progress import listener
 
     rescoring = Rescoring(LocalEngine(), stored, experiment)
     told = listener(simulated=any(c.simulated for c in experiment.cells), quiet=quiet)

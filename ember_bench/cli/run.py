@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ember_bench.cli._output import Status, columns, put_json, put_text, say
+from ember_bench.cli._output import Status, columns, put_json, put_text
 from ember_bench.cli._pilot import Limit, Models, Values
+from ember_bench.running.messages import say
 
 if TYPE_CHECKING:
     from ember_bench.experiment.edits import Edits
@@ -68,10 +69,8 @@ def run(
         say(f"stopped; to continue: {again}")
         raise typer.Exit(Status.STOPPED) from None
     print_outcome(outcome, options, as_json=as_json, quiet=quiet)
-    for cap in outcome.budget_reached:
-        say(f"budget reached: {cap}")
-    if waiting := outcome.calls_in_batches:
-        say(f"{waiting:,} calls are in providers' batches; whoever asks for them next waits on")
+    for remark in outcome.remarks:
+        say(remark)
     if outcome.stopped:
         say(f"stopped early; to continue: {again}")
         raise typer.Exit(Status.STOPPED)
@@ -93,10 +92,10 @@ def _run(
     edits: Edits,
 ) -> Outcome:
     from ember_bench.cli._code import warn_of_unsafe_code
-    from ember_bench.cli._progress import listener
     from ember_bench.running import session
     from ember_bench.running.find_grids import find_grid
     from ember_bench.running.places import use_data_dir
+    from ember_bench.running.progress import listener
 
     if data_dir is not None:
         use_data_dir(data_dir)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ember_bench.cli._output import put, put_json, say
+from ember_bench.cli._output import put, put_json
+from ember_bench.running.messages import say
 
 
 def schema(

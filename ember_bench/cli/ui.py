@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ember_bench.cli._output import say
+from ember_bench.running.messages import say
 
 
 def ui(

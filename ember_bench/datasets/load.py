@@ -4,40 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ember_bench.code_identity import code_of
 from ember_bench.datasets import generated
 from ember_bench.datasets.cards import DatasetCard, GeneratedSource, parse_card
 from ember_bench.datasets.dataset import Dataset
-from ember_bench.datasets.item_reader import ItemReader
-from ember_bench.datasets.packed import PackedItems, hashed_order, pick, values_of
-from ember_bench.datasets.records import (
-    ABSENT,
-    MissingFieldError,
-    Record,
-    RecordError,
-    Records,
-    as_text,
-    lookup,
-)
-from ember_bench.datasets.sources import Opening, record_sources
-from ember_bench.errors import (
-    ConfigError,
-    Location,
-    Problem,
-    did_you_mean,
-)
+from ember_bench.datasets.packed import PackedItems
+from ember_bench.datasets.reading import read_items
+from ember_bench.errors import ConfigError, Location, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ember_bench.datasets.item import Item
     from ember_bench.documents import Document
     from ember_bench.registry import Card, Cards
-
-_MOST_PROBLEMS: Final = 10
-_MOST_VALUES: Final = 50
 
 
 def load_dataset(
@@ -79,9 +61,7 @@ def load_dataset(
         raise ConfigError(Problem(message, where("parameters")))
     else:
         loaded = _read(card, document, data_dir)
-    if limit is None or limit >= len(loaded):
-        return loaded
-    return replace(loaded, items=_sample(loaded.items, limit))
+    return loaded if limit is None else loaded.sample(limit)
 
 
 def read_card(card: Card) -> DatasetCard:
@@ -143,102 +123,16 @@ def _as_asked(items: Iterable[Item], card: DatasetCard) -> Iterator[Item]:
 
 
 def _read(card: DatasetCard, document: Document, data_dir: Path | None) -> Dataset:
-    wanted = frozenset(path for paths in card.field_paths.values() for path in paths)
-    name, options = card.source.given
-    source = record_sources()[name]
-    opening = Opening(name, card.name, document, wanted, card.available_from, data_dir)
-    records = source.open(options, opening)
-    items = _items(card, document, records)
+    read = read_items(card, document, data_dir)
     return Dataset(
         card.name,
-        items,
+        read.items,
         card.evaluator,
-        records.source,
-        records.revision,
+        read.source,
+        read.revision,
         card.licence,
-        code_of(source.open),
+        read.code,
     )
-
-
-def _items(card: DatasetCard, document: Document, records: Records) -> tuple[Item, ...]:
-    """Return the items made of the records, or raise with what is wrong and where."""
-    reader, watch = ItemReader(card), _Watch(card, document)
-    items: list[Item] = []
-    first_at: dict[str, int] = {}
-    problems: list[Problem] = []
-    for index, (number, record) in enumerate(records.rows):
-        try:
-            watch.look(record)
-            if not reader.selects(record):
-                continue
-            item = reader.item(index, record)
-            if (twin := first_at.setdefault(item.id, number)) != number:
-                raise RecordError(f"duplicate id {item.id!r}: {records.unit} {twin} has it already")
-            items.append(item)
-            if len(items) == card.first:
-                break
-        except MissingFieldError as error:
-            if index == 0:
-                raise ConfigError(watch.unknown(error.path, "fields", error.key)) from None
-            problems.append(records.locate(number, str(error)))
-        except RecordError as error:
-            problems.append(records.locate(number, str(error)))
-        if len(problems) == _MOST_PROBLEMS:
-            raise ConfigError(*problems, f"{records.source}: and perhaps more")
-    if problems := problems + watch.never_seen():
-        raise ConfigError(*problems)
-    if not items:
-        raise ConfigError(watch.nothing_selected(records.source))
-    return tuple(items)
-
-
-class _Watch:
-    """Notices fields that a card names but no record has: most likely misspelt."""
-
-    def __init__(self, card: DatasetCard, document: Document) -> None:
-        self._document = document
-        self._where = card.where
-        self._missing = {
-            (*keys, path): (keys, path)
-            for keys, paths in card.field_paths.items()
-            for path in paths
-        }
-        self._known: dict[str, None] = {}
-        self._values: dict[str, dict[str, None]] = {name: {} for name in card.where}
-
-    def look(self, record: Record) -> None:
-        if self._missing:
-            self._known |= dict.fromkeys(map(str, record))
-            for entry, (_, path) in list(self._missing.items()):
-                if lookup(record, path) is not ABSENT:
-                    del self._missing[entry]
-        for name, values in self._values.items():
-            if len(values) < _MOST_VALUES:
-                values.setdefault(as_text(lookup(record, name), name))
-
-    def unknown(self, path: str, *keys: str) -> Problem:
-        near = did_you_mean(path, self._known)
-        return self._document.problem(f"the records have no field {path!r}{near}", *keys)
-
-    def never_seen(self) -> list[Problem]:
-        if not self._known:
-            return []
-        return [self.unknown(path, *keys) for keys, path in self._missing.values()]
-
-    def nothing_selected(self, source: str) -> Problem:
-        if not any(self._values.values()):
-            return self._document.problem(f"{source} has no records", "source")
-        parts = [
-            f"{name} is {' or '.join(repr(as_text(v, name)) for v in values)}"
-            + did_you_mean(as_text(values[0], name), self._values[name])
-            for name, values in self._where.items()
-        ]
-        message = f"no record of {source} has " + " and ".join(parts)
-        return self._document.problem(message, "where")
-
-
-def _sample(items: Sequence[Item], limit: int) -> Sequence[Item]:
-    return pick(items, sorted(hashed_order(values_of(items, "id"))[:limit]))
 
 
 def _at(document: Document, *keys: str) -> Callable[..., Location]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ember_bench.models.recorded.data_dir import AvailableFrom
 
 # Modules of the built-in sources.
-_BUILT_IN: Final = {"hub": "hub", "file": "local", "data": "local"}
+_BUILT_IN: Final = {"hub": "hub", "file": "local", "data": "local", "records": "inline"}
 GENERATED: Final = "generated"
 """The key of a card's source for items that a generator makes."""
 

@@ -19,9 +19,10 @@ def find_baselines(cells: list[Cell], spec: ExperimentSpec, document: Document) 
         for cell in cells:
             first.setdefault(cell.dataset, cell)
         return first
+    labelled = any(cell.label == spec.baseline.name for cell in cells)
     found: dict[str, Cell] = {}
     for cell in cells:
-        if not _fits(cell, spec.baseline):
+        if not _fits(cell, spec.baseline, by_label=labelled and not spec.baseline.parameters):
             continue
         if cell.dataset in found:
             message = (
@@ -38,7 +39,7 @@ def find_baselines(cells: list[Cell], spec: ExperimentSpec, document: Document) 
 def _no_baseline(cells: list[Cell], baseline: BaselineSpec, document: Document) -> Problem:
     names = {cell.architecture.name for cell in cells}
     if baseline.name not in names:
-        hint = did_you_mean(baseline.name, names)
+        hint = did_you_mean(baseline.name, names | {cell.label for cell in cells})
         message = f"baseline: no cell of the grid has the architecture {baseline.name!r}{hint}"
         return document.problem(message, "baseline", "name")
     known = {
@@ -56,7 +57,9 @@ def _no_baseline(cells: list[Cell], baseline: BaselineSpec, document: Document) 
     return document.problem(message, "baseline")
 
 
-def _fits(cell: Cell, baseline: BaselineSpec) -> bool:
+def _fits(cell: Cell, baseline: BaselineSpec, *, by_label: bool) -> bool:
+    if by_label:
+        return cell.label == baseline.name
     return cell.architecture.name == baseline.name and all(
         (name in cell.parameters or name in cell.architecture.card.parameters)
         and value in (cell.parameters.get(name), cell.written.get(name, cell.parameters.get(name)))

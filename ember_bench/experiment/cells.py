@@ -16,6 +16,7 @@ from ember_bench.graph.architecture import Architecture
 from ember_bench.graph.data import NoNGraphData, PreparedGraph
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
+from ember_bench.models.service import ModelService
 from ember_bench.models.types import Message
 from ember_bench.operators.description import code_in
 
@@ -31,6 +32,7 @@ class Cell:
         architecture: Its architecture.
         parameters: All parameters, defaults included.
         graph: The network, built.
+        service: Makes its calls.
         epochs: Number of trials of each item.
         prompt: Template of the questions, in place of the dataset card's prompt; None for that.
         examples: Solved examples before each question.
@@ -43,6 +45,7 @@ class Cell:
     architecture: Architecture
     parameters: dict[str, Any]
     graph: NoNGraphData
+    service: ModelService
     epochs: int
     prompt: Prompt | None = None
     examples: Examples | None = None
@@ -82,12 +85,14 @@ class Cell:
     @cached_property
     def replayed(self) -> bool:
         """Whether all of its models are recordings."""
-        return all(provider_class(model.provider_name).replays for model in self.models)
+        return bool(self.models) and all(
+            provider_class(model.provider_name).replays for model in self.models
+        )
 
     @cached_property
     def prepared(self) -> PreparedGraph:
         """The network, ready to be run."""
-        return PreparedGraph(self.graph)
+        return PreparedGraph(self.graph, self.service)
 
     @cached_property
     def parts(self) -> dict[str, str]:

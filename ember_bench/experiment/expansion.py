@@ -13,15 +13,15 @@ from ember_bench.datasets.examples import Examples
 from ember_bench.datasets.prompts import Prompt
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
+from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell, json_digest
 from ember_bench.experiment.spec import ArchitectureSpec, ExperimentSpec
 from ember_bench.experiment.templates import Template, read_template, shortened
-from ember_bench.graph.architecture import Architecture, ArchitectureCard, load_architecture
+from ember_bench.graph.architecture import Architecture, ArchitectureHead
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService
 from ember_bench.operators.parameters import PROMPT, ImpliedParameter, sweep
-from ember_bench.registry import Cards
 
 _LONG_LIST = 3
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -34,7 +34,7 @@ _SHOTS: Final = f"{{{FEW_SHOT}}}"
 def expand(
     spec: ExperimentSpec,
     document: Document,
-    cards: Cards,
+    catalogue: Catalogue,
     service: ModelService,
     few_shot: Mapping[str, Sequence[Examples | None]] | None = None,
 ) -> list[Cell]:
@@ -43,7 +43,7 @@ def expand(
     Args:
         spec: The grid.
         document: Its file, for the places of mistakes.
-        cards: The registries in force.
+        catalogue: Has what it names.
         service: The service of the LM modules.
         few_shot: The examples of cells on a dataset, one cell for each; None for no examples.
 
@@ -55,7 +55,7 @@ def expand(
     drafts: list[_Draft] = []
     for index, entry in enumerate(spec.architectures):
         try:
-            drafts += _Expansion(entry, index, document, cards, service).drafts()
+            drafts += _Expansion(entry, index, document, catalogue, service).drafts()
         except ConfigError as error:
             problems += error.problems
     placed = [
@@ -83,6 +83,7 @@ class _Draft:
     architecture: Architecture
     parameters: dict[str, Any]
     graph: NoNGraphData
+    service: ModelService
     prompt: Prompt | None
     written: Mapping[str, Any]
 
@@ -102,6 +103,7 @@ class _Draft:
             architecture=self.architecture,
             parameters=parameters,
             graph=self.graph,
+            service=self.service,
             epochs=epochs,
             prompt=self.prompt,
             examples=examples if examples is not None and examples.k else None,
@@ -117,16 +119,16 @@ class _Expansion:
         entry: ArchitectureSpec,
         index: int,
         document: Document,
-        cards: Cards,
+        catalogue: Catalogue,
         service: ModelService,
     ) -> None:
         self.entry = entry
         self.at: tuple[str | int, ...] = ("architectures", index)
         self.document = document
-        self.cards = cards
+        self.cards = catalogue.cards
         self.service = service
         try:
-            self.architecture = load_architecture(entry.name, cards)
+            self.architecture = catalogue.architecture(entry.name)
         except UnknownNameError as error:
             raise ConfigError(document.problem(str(error), *self.at, "name")) from None
         self.parameters = _with_lists(entry.parameters, self.architecture.card)
@@ -256,6 +258,7 @@ class _Expansion:
             architecture=self.architecture,
             parameters=parameters,
             graph=graph,
+            service=self.service,
             prompt=next(
                 (Prompt.for_items(t.text) for n, t in templates.items() if self._is_prompt(n)), None
             ),
@@ -270,7 +273,7 @@ class _Expansion:
         return _PLACEHOLDER.sub(lambda name: shown.get(name[1], name[0]), self.entry.label or "")
 
 
-def _with_lists(given: Mapping[str, Any], card: ArchitectureCard) -> dict[str, Any]:
+def _with_lists(given: Mapping[str, Any], card: ArchitectureHead) -> dict[str, Any]:
     """Return the parameters of a grid, with lists in the place of single entries (`one`)."""
     lists = {p.one: name for name, p in card.parameters.items() if p.one is not None}
     found: dict[str, Any] = {}

@@ -18,6 +18,7 @@ from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.baselines import find_baselines
+from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.expansion import expand
@@ -50,7 +51,7 @@ class Experiment:
     """An experiment, ready to run.
 
     Attributes:
-        path: The grid file.
+        path: The grid file; None for a study.
         cells: In grid order.
         questions: Datasets with their items, by the dataset's name.
         baselines: The cell that the others are compared with, by name of the dataset.
@@ -60,7 +61,7 @@ class Experiment:
         notes: Sentences to be told before it runs.
     """
 
-    path: Path
+    path: Path | None
     spec: ExperimentSpec
     document: Document
     cells: list[Cell]
@@ -75,6 +76,11 @@ class Experiment:
     def name(self) -> str:
         """The experiment's name."""
         return self.spec.name
+
+    @property
+    def origin(self) -> str:
+        """The grid file, or the study, as messages name it."""
+        return f"the study {self.name}" if self.path is None else str(self.path)
 
     @cached_property
     def models(self) -> list[ModelInfo]:
@@ -187,6 +193,44 @@ def prepare(
     spec = spec.scored_by(evaluators or {})
     if budget_usd is not None:
         spec = spec.capped_at(budget_usd)
+    return assemble(
+        spec,
+        document,
+        Catalogue(cards),
+        service,
+        path=path,
+        data_dir=data_dir,
+        asks=asks,
+        unsafe_code=unsafe_code,
+    )
+
+
+def assemble(
+    spec: ExperimentSpec,
+    document: Document,
+    catalogue: Catalogue,
+    service: ModelService,
+    *,
+    path: Path | None = None,
+    data_dir: Path | None = None,
+    asks: bool = True,
+    unsafe_code: bool = False,
+) -> Experiment:
+    """Find everything that a grid names, and check it; makes no call.
+
+    Args:
+        spec: The grid.
+        document: The places of its parts.
+        catalogue: Has what it names.
+        service: The service of the experiment's LM modules; its registry has the models.
+        path: The grid file; None for a study.
+        data_dir: The folder of recorded data.
+        asks: Whether models are going to be asked, so that their keys must be there.
+        unsafe_code: Run model-written code without a sandbox where there is none.
+
+    Raises:
+        ConfigError: with every mistake at its place.
+    """
     problems: list[Problem] = []
     questions: dict[str, Questions] = {}
     named = [entry.name for entry in spec.datasets]
@@ -197,7 +241,7 @@ def prepare(
             continue
         try:
             questions[entry.name] = read_questions(
-                entry, index, spec, document, cards, data_dir, unsafe_code=unsafe_code
+                entry, index, spec, document, catalogue, data_dir, unsafe_code=unsafe_code
             )
         except ConfigError as error:
             problems += error.problems
@@ -205,7 +249,7 @@ def prepare(
     baselines: dict[str, Cell] = {}
     try:
         few_shot = {name: found.few_shot for name, found in questions.items()}
-        cells = expand(spec, document, cards, service, few_shot)
+        cells = expand(spec, document, catalogue, service, few_shot)
         baselines = find_baselines(cells, spec, document)
         problems += budget_problems(spec.budget_usd, document, cells)
         problems += _prompt_problems(cells, questions, document)
@@ -222,7 +266,7 @@ def prepare(
         return experiment
     found = check_samples(
         service.registry,
-        lambda other: expand(spec, document, cards, other, few_shot),
+        lambda other: expand(spec, document, catalogue, other, few_shot),
         questions,
         excluded=spec.failures == "excluded",
     )

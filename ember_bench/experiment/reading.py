@@ -9,17 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from ember_bench.datasets import Dataset, Item, load_dataset
+from ember_bench.datasets import Dataset, Item
 from ember_bench.datasets.examples import Examples, load_pool
 from ember_bench.datasets.packed import hashed_order, pick, values_of
 from ember_bench.documents import Document
-from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
-from ember_bench.evaluators import load_evaluator
+from ember_bench.errors import ConfigError, Location, Problem
 from ember_bench.evaluators.base import Evaluator, RunsCode
 from ember_bench.evaluators.by_record import ByRecord
+from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, FewShotSpec
-from ember_bench.registry import Cards, Kind
 
 _CHECKED_AT_ONCE: Final = 1_000
 
@@ -29,7 +28,7 @@ def read_questions(
     index: int,
     spec: ExperimentSpec,
     document: Document,
-    cards: Cards,
+    catalogue: Catalogue,
     data_dir: Path | None,
     *,
     unsafe_code: bool,
@@ -40,54 +39,49 @@ def read_questions(
         ConfigError: with every mistake at its place.
     """
 
-    def at(*keys: Any) -> Any:
+    def at(*keys: Any) -> Location:
         return document.at("datasets", index, *keys)
 
-    problems = _unknown("datasets", entry.name, cards, document.at("datasets", index, "name"))
+    problems = catalogue.unknown("datasets", entry.name, at("name"))
     if entry.evaluator is not None:
-        place = document.at("datasets", index, "evaluator")
-        problems += _unknown("evaluators", entry.evaluator, cards, place)
+        problems += catalogue.unknown("evaluators", entry.evaluator, at("evaluator"))
     if problems:
         raise ConfigError(*problems)
-    dataset = load_dataset(
-        entry.name,
-        cards,
-        data_dir=data_dir,
-        limit=entry.limit,
-        parameters=entry.parameters,
-        at=at,
-    )
+    dataset = catalogue.dataset(entry, data_dir, at)
     if entry.evaluator is None:
-        card = cards.get("datasets", entry.name).document
-        if problems := _unknown("evaluators", dataset.evaluator, cards, card.at("evaluator")):
+        place = catalogue.place_of_evaluator(entry.name, at())
+        if problems := catalogue.unknown("evaluators", dataset.evaluator, place):
             raise ConfigError(*problems)
-    evaluator = load_evaluator(entry.evaluator or dataset.evaluator, cards)
+    evaluator = catalogue.evaluator(entry.evaluator or dataset.evaluator)
     if entry.evaluator is None:
-        evaluator = _by_record(dataset, evaluator, cards)
+        evaluator = _by_record(dataset, evaluator, catalogue, at())
     if isinstance(evaluator, RunsCode):
         try:
             evaluator = evaluator.confined(unsafe=unsafe_code)
         except ConfigError as error:
             message = f"dataset {dataset.name!r}: {error.problems[0].message}"
-            raise ConfigError(Problem(message, document.at("datasets", index))) from None
-    _check_targets(dataset, evaluator, document.at("datasets", index))
+            raise ConfigError(Problem(message, at())) from None
+    _check_targets(dataset, evaluator, at())
     order = f"{dataset.digest} shuffled@1 {spec.seed}"
     few_shot: tuple[Examples | None, ...] = (None,)
     if entry.few_shot is not None:
-        few_shot = _examples(entry, entry.few_shot, dataset, document, index, cards, data_dir)
+        few_shot = _examples(entry, entry.few_shot, dataset, document, index, catalogue, data_dir)
     items = _shuffled(dataset.items, spec.seed)
     return Questions(dataset, items, evaluator, order, few_shot)
 
 
-def _by_record(dataset: Dataset, evaluator: Evaluator, cards: Cards) -> Evaluator:
+def _by_record(
+    dataset: Dataset, evaluator: Evaluator, catalogue: Catalogue, entry: Location
+) -> Evaluator:
     """Return the evaluator of a dataset whose records may name evaluators of their own."""
     names = sorted({item.evaluator for item in dataset.items if item.evaluator is not None})
     if not names:
         return evaluator
-    place = cards.get("datasets", dataset.name).document.at("fields", "evaluator")
-    if problems := [p for name in names for p in _unknown("evaluators", name, cards, place)]:
+    place = catalogue.place_of_evaluator(dataset.name, entry)
+    problems = [p for name in names for p in catalogue.unknown("evaluators", name, place)]
+    if problems:
         raise ConfigError(*problems)
-    return ByRecord(evaluator, {name: load_evaluator(name, cards) for name in names})
+    return ByRecord(evaluator, {name: catalogue.evaluator(name) for name in names})
 
 
 def _examples(
@@ -96,20 +90,13 @@ def _examples(
     dataset: Dataset,
     document: Document,
     index: int,
-    cards: Cards,
+    catalogue: Catalogue,
     data_dir: Path | None,
 ) -> tuple[Examples, ...]:
     """Return the examples of a dataset, one entry for each number of them."""
     place = document.at("datasets", index, "few_shot")
     try:
-        pool = load_pool(
-            entry.name,
-            spec.origin,
-            cards,
-            folder=document.path.parent,
-            data_dir=data_dir,
-            parameters=entry.parameters,
-        )
+        pool = _pool(entry, spec, catalogue, document, data_dir)
     except ConfigError as error:
         problems = (Problem(f"few_shot: {p.message}", p.location or place) for p in error.problems)
         raise ConfigError(*problems) from None
@@ -120,6 +107,29 @@ def _examples(
     if most.k and (reason := most.missing(dataset.items)) is not None:
         raise ConfigError(Problem(reason, place))
     return examples
+
+
+def _pool(
+    entry: DatasetSpec,
+    spec: FewShotSpec,
+    catalogue: Catalogue,
+    document: Document,
+    data_dir: Path | None,
+) -> Sequence[Item]:
+    """Return the solved items that examples are taken from."""
+    own = catalogue.datasets.get(entry.name)
+    if own is None:
+        return load_pool(
+            entry.name,
+            spec.origin,
+            catalogue.cards,
+            folder=document.path.parent,
+            data_dir=data_dir,
+            parameters=entry.parameters,
+        )
+    if spec.origin is not None:
+        raise ConfigError("`from` needs a dataset with a card")
+    return own.items
 
 
 def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -> None:
@@ -150,15 +160,6 @@ def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -
     else:
         for item in dataset.items:
             check(item)
-
-
-def _unknown(kind: Kind, name: str, cards: Cards, location: Location) -> list[Problem]:
-    """Return the problem of a card's name; nothing if there is such a card."""
-    try:
-        cards.get(kind, name)
-    except UnknownNameError as error:
-        return [Problem(problem.message, location) for problem in error.problems]
-    return []
 
 
 def _shuffled(items: Sequence[Item], seed: int) -> Sequence[Item]:

@@ -46,10 +46,10 @@ class Rescoring:
         self.changed = total - self.kept
         if not self.kept:
             raise ConfigError(
-                f"{stored.path}: none of its {total:,} trials is of {experiment.path} as it is"
+                f"{stored.path}: none of its {total:,} trials is of {experiment.origin} as it is"
                 " now: run the grid first"
                 if total
-                else f"{stored.path}: has no trial of {experiment.path}"
+                else f"{stored.path}: has no trial of {experiment.origin}"
             )
 
     async def run(

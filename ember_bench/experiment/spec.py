@@ -97,7 +97,7 @@ class BaselineSpec(_Spec):
     """The cell that every other one of its dataset is compared with."""
 
     name: str
-    """Name of the architecture."""
+    """Name of the architecture; or, without parameters, the label of one cell."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """As many of its parameters as it takes to tell it from other cells."""
 

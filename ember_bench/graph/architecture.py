@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,11 +43,8 @@ class GraphNodeCard(NodeCard):
     A node that names this one as an input receives the outputs of the last."""
 
 
-class ArchitectureCard(_Card):
-    """A card of `registry/architectures/`.
-
-    In the graph, a value `$name` stands for the parameter of that name; `$$` is a dollar sign.
-    """
+class ArchitectureHead(_Card):
+    """The fields of an architecture card beside its graph."""
 
     name: str
     purpose: str
@@ -57,6 +55,14 @@ class ArchitectureCard(_Card):
     """Whether it uses the target, so that it is an oracle (an upper limit) and not a system."""
     parameters: dict[str, ParameterCard] = Field(default_factory=dict)
     """Its own parameters; `prompt` and those of `sampling` are implied."""
+
+
+class ArchitectureCard(ArchitectureHead):
+    """A card of `registry/architectures/`.
+
+    In the graph, a value `$name` stands for the parameter of that name; `$$` is a dollar sign.
+    """
+
     graph: dict[str, GraphNodeCard] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -75,13 +81,14 @@ class ArchitectureCard(_Card):
         return self
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """An architecture card, to be built with parameters."""
+class Architecture(ABC):
+    """A parameterised graph.
 
-    card: ArchitectureCard
-    source: Card
-    cards: Cards
+    Attributes:
+        card: Its name and parameters.
+    """
+
+    card: ArchitectureHead
 
     @property
     def name(self) -> str:
@@ -116,6 +123,23 @@ class Architecture:
             except ValueError as error:
                 raise ValueError(f"{name}: {error} (found {value!r})") from None
         return {name: checked[name] for name in self.card.parameters if name in checked}
+
+    @abstractmethod
+    def build(self, parameters: Mapping[str, Any], service: ModelService) -> NoNGraphData:
+        """Return the graph for checked `parameters`, with LM modules of `service`.
+
+        Raises:
+            ConfigError: if the graph cannot be built with these parameters.
+        """
+
+
+@dataclass(frozen=True)
+class CardArchitecture(Architecture):
+    """An architecture card, to be built with parameters."""
+
+    card: ArchitectureCard
+    source: Card
+    cards: Cards
 
     def build(self, parameters: Mapping[str, Any], service: ModelService) -> NoNGraphData:
         """Return the graph for checked `parameters`, with LM modules of `service`.
@@ -174,7 +198,7 @@ def _add_nodes(
     return inputs
 
 
-def load_architecture(name: str, cards: Cards) -> Architecture:
+def load_architecture(name: str, cards: Cards) -> CardArchitecture:
     """Return the architecture on the card `name`.
 
     Raises:
@@ -190,7 +214,7 @@ def load_architecture(name: str, cards: Cards) -> Architecture:
     card = card.model_copy(update={"parameters": parameters})
     if problems := list(_unknown_names(source.document, card, cards)):
         raise ConfigError(*problems)
-    return Architecture(card, source, cards)
+    return CardArchitecture(card, source, cards)
 
 
 def _open_fields(value: Any) -> Iterator[tuple[str, str]]:

@@ -14,8 +14,10 @@ from ember_bench.graph.dispatch import Dependencies, Outcome, run_all
 from ember_bench.graph.scheduler import run_operator
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
+from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.operators.base import Inputs, Operator, merge_inputs, operator
+from ember_bench.operators.lm import service_in_force
 
 # `outer/inner` is a node of a graph in a graph; `0@node` is the replica of an LM module.
 _SIGNS: Final = ("/", "@")
@@ -152,10 +154,16 @@ _runs_outside: weakref.WeakKeyDictionary[NoNGraphData, int] = weakref.WeakKeyDic
 
 
 class PreparedGraph:
-    """A snapshot of a graph, ready for many runs."""
+    """A snapshot of a graph, ready for many runs.
 
-    def __init__(self, graph: NoNGraphData) -> None:
+    Args:
+        graph: The graph.
+        service: Makes the calls of all LM modules during a run; None for the modules' own.
+    """
+
+    def __init__(self, graph: NoNGraphData, service: ModelService | None = None) -> None:
         self.graph = graph
+        self.service = service
         self.nodes = list(graph)
         self.modules = {node.name: _modules(node.operator) for node in self.nodes}
         places = {node.name: index for index, node in enumerate(self.nodes)}
@@ -175,7 +183,13 @@ class PreparedGraph:
             number = _runs_outside.get(self.graph, 0)
             _runs_outside[self.graph] = number + 1
             outer = Strand(TrialContext(epoch=number))
-        return _Execution(self, inputs, outer).run()
+        if self.service is None:
+            return _Execution(self, inputs, outer).run()
+        token = service_in_force.set(self.service)
+        try:
+            return _Execution(self, inputs, outer).run()
+        finally:
+            service_in_force.reset(token)
 
     def replicas(self, outer: Strand) -> dict[str, dict[int, str]]:
         """Return the replica of every LM module in every node, as a part of `outer`."""

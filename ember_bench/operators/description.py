@@ -49,11 +49,7 @@ def describe(value: Any) -> Any:
         case Tree():
             described = value.describe()
         case LMModule():
-            described = {
-                "model": value.model.fingerprint,
-                "config": value.config.describe(),
-                **user_code(value),
-            }
+            described = {**value.describe(), **user_code(value)}
         case Signature():
             described = _describe_signature(value)
         case Enum():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from enum import Enum
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -36,6 +37,11 @@ _ALWAYS_DESCRIBED = frozenset(
 )
 
 Prompt = str | list[Message] | tuple[Message, ...]
+
+service_in_force: Final[ContextVar[ModelService | None]] = ContextVar(
+    "ember_bench_service", default=None
+)
+"""The service that answers all LM modules of a trial, also those that a user's code made."""
 
 
 class LMModuleConfig(BaseModel):
@@ -138,7 +144,8 @@ class LMModule:
     Args:
         config: The model and its parameters.
         model_registry: The known models; by default the cards of the registries in force.
-        service: Makes the calls; by default a service for the registry, without a store.
+        service: Makes the calls; by default a service for the registry, without a store. In an
+            experiment the service of the experiment makes them.
 
     Raises:
         UnknownNameError: if the registry has no such model.
@@ -155,11 +162,23 @@ class LMModule:
             # Not `or`: an empty registry is falsy.
             service = _service_for(default_registry() if model_registry is None else model_registry)
         self.config = config
-        self.service = service
+        self._service = service
         known = service.registry if model_registry is None else model_registry
         self.model: ModelInfo = known.get(config.model_name)
         self.parameters = config.parameters
         self._system = (Message("system", config.persona),) if config.persona else ()
+
+    def describe(self) -> dict[str, Any]:
+        """Return, as JSON-like data, everything that can change its answers."""
+        return {
+            "model": self.model.fingerprint,
+            "config": self.config.describe(),
+        }
+
+    @property
+    def service(self) -> ModelService:
+        """The service that makes the calls."""
+        return service_in_force.get() or self._service
 
     def __call__(self, prompt: Prompt, **kwargs: Any) -> str:
         """Return the model's answer; the arguments are those of `generate_response`."""

@@ -32,18 +32,19 @@ Part = Tree | LMModule
 def parts(tree: Tree) -> Iterator[tuple[str, Part]]:
     """Yield the parts in the attributes of `tree`, with their paths."""
     for name, value in vars(tree).items():
-        yield from _parts_of(name, value)
+        yield from parts_in(name, value)
 
 
-def _parts_of(name: str, value: Any) -> Iterator[tuple[str, Part]]:
+def parts_in(name: str, value: Any) -> Iterator[tuple[str, Part]]:
+    """Yield the parts in a value, also in containers, with their paths; `name` is the value's."""
     if isinstance(value, Part):
         yield name, value
     elif isinstance(value, list | tuple):
         for index, entry in enumerate(value):
-            yield from _parts_of(f"{name}.{index}", entry)
+            yield from parts_in(f"{name}.{index}", entry)
     elif isinstance(value, dict):
         for key, entry in value.items():
-            yield from _parts_of(f"{name}.{key}", entry)
+            yield from parts_in(f"{name}.{key}", entry)
 
 
 def walk(root: TreeT) -> Iterator[tuple[str, TreeT]]:

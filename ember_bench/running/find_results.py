@@ -131,6 +131,11 @@ def grid_of(rows: StoredTrials) -> Path:
         ConfigError: if it is not there.
     """
     name = rows.description.name
+    if not rows.description.grid:
+        raise ConfigError(
+            f"{name}: is a study that was run in Python, and this takes its graphs, which only"
+            " Python has; run it from there"
+        )
     for path in (Path(rows.description.grid), *grids().values()):
         try:
             if path.is_file() and read_spec(path)[0].name == name:

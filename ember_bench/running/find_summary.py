@@ -24,13 +24,18 @@ def find_summary(name: str, results: Path) -> ExperimentSummary | None:
     """
     for folder in (results / name, Path(name)):
         if (folder / SUMMARY).is_file():
-            return _read_summary(folder / SUMMARY)
+            return read_summary(folder / SUMMARY)
     spec, _ = read_spec(find_grid(name))
     path = results / spec.name / SUMMARY
-    return _read_summary(path) if path.is_file() else None
+    return read_summary(path) if path.is_file() else None
 
 
-def _read_summary(path: Path) -> ExperimentSummary:
+def read_summary(path: Path) -> ExperimentSummary:
+    """Return the summary in a file.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
     try:
         return msgspec.json.decode(path.read_bytes(), type=ExperimentSummary)
     except (OSError, msgspec.MsgspecError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from ember_bench.errors import EmberBenchError
+from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.attribution import ChoiceSummary, attribute
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.files import write
@@ -30,10 +31,19 @@ class _Kept(msgspec.Struct, frozen=True):
     choices: list[ChoiceSummary]
 
 
-def attributed(named: Named, data_dir: Path | None) -> Mapping[str, Sequence[ChoiceSummary]]:
+def attributed(
+    named: Named,
+    data_dir: Path | None,
+    experiment: Callable[[], Experiment] | None = None,
+) -> Mapping[str, Sequence[ChoiceSummary]]:
     """Return the choices of nodes by the cell's name.
 
     If the graphs cannot be run, earlier results of the same trials are used.
+
+    Args:
+        named: The cells.
+        data_dir: The folder of recorded data.
+        experiment: Opens the experiment offline; by default its grid is looked for.
 
     Raises:
         EmberBenchError: if there are no earlier results either; it names what is missing.
@@ -47,7 +57,7 @@ def attributed(named: Named, data_dir: Path | None) -> Mapping[str, Sequence[Cho
         if (kept := everything.get(name)) is not None and kept.trials == print_
     }
     try:
-        found = _found(named, data_dir)
+        found = _found(named, data_dir, experiment)
     except EmberBenchError:
         if not known:
             raise
@@ -58,7 +68,9 @@ def attributed(named: Named, data_dir: Path | None) -> Mapping[str, Sequence[Cho
     return known | found
 
 
-def _found(named: Named, data_dir: Path | None) -> dict[str, list[ChoiceSummary]]:
+def _found(
+    named: Named, data_dir: Path | None, opened: Callable[[], Experiment] | None
+) -> dict[str, list[ChoiceSummary]]:
     """Run the graphs on stored answers.
 
     Raises:
@@ -68,7 +80,7 @@ def _found(named: Named, data_dir: Path | None) -> dict[str, list[ChoiceSummary]
         use_data_dir(data_dir)
     folder = named.rows.path.parent
     answered(folder.name, folder.parent)
-    experiment = open_experiment(grid_of(named.rows), offline=True)
+    experiment = opened() if opened else open_experiment(grid_of(named.rows), offline=True)
     wanted = {cell.name for cell in named.cells}
     store = ResponseStore(folder.parent / RESPONSES)
     experiment.service.attach(store)

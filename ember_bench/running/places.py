@@ -16,6 +16,9 @@ TRIALS: Final = "trials.db"
 SUMMARY: Final = "summary.json"
 """The summary of an experiment, beside its trial store."""
 
+STUDY: Final = "study.yaml"
+"""The grid that a study is, beside its summary."""
+
 
 def use_data_dir(folder: Path) -> None:
     """Look up recorded data in `folder` from now on.

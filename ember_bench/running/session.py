@@ -5,21 +5,22 @@
 <results>/<experiment>/trials.db     the trial store
 <results>/<experiment>/summary.json  what the experiment found
 <results>/<experiment>/summary.md    the same, to read
+<results>/<experiment>/study.yaml    the grid of a study, if it is logged
 <results>/<experiment>/run.log       what the limits did, if they did anything
 """
 
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
+import yaml
 
 from ember_bench.engines import LocalEngine, run_loop
 from ember_bench.errors import ConfigError, EmberBenchError, StoreError
@@ -38,8 +39,9 @@ from ember_bench.registry import Cards, default_roots
 from ember_bench.report import markdown
 from ember_bench.running.artifacts import sampled, trial_batches, write_report
 from ember_bench.running.interpreter import tuned
-from ember_bench.running.places import RESPONSES, SUMMARY
+from ember_bench.running.places import RESPONSES, STUDY, SUMMARY
 from ember_bench.running.run_log import run_log
+from ember_bench.running.stopping import Stop, stoppable
 from ember_bench.running.waits import told_of_waits
 from ember_bench.tracking import Curves, Logged, Tracker, TrackingError, is_logged, unfinished
 from ember_bench.tracking.uris import default_uri, sqlite_path, unusable
@@ -88,6 +90,16 @@ class Outcome:
     log_error: str | None
     budget_reached: tuple[str, ...] = ()
     calls_in_batches: int = 0
+
+    @property
+    def remarks(self) -> list[str]:
+        """What else is to be said of its end, as sentences."""
+        found = [f"budget reached: {cap}" for cap in self.budget_reached]
+        if waiting := self.calls_in_batches:
+            found.append(
+                f"{waiting:,} calls are in providers' batches; whoever asks for them next waits on"
+            )
+        return found
 
 
 class RunStoppedError(EmberBenchError):
@@ -163,10 +175,12 @@ def run_experiment(
     options: Options,
     listener: Listener | None = None,
     engine: Engine | None = None,
+    stop: Stop | None = None,
 ) -> Outcome:
     """Run the missing trials of an experiment, summarise all of them, and log the summary.
 
-    SIGINT and SIGTERM stop it early, in order; a second SIGINT at once. No answer is lost.
+    SIGINT and SIGTERM stop it early, in order; a second SIGINT at once. No answer is lost. Outside
+    the main thread, which alone gets signals, `stop` does the same.
 
     Raises:
         ConfigError: if MLflow cannot use the tracking URI.
@@ -178,7 +192,9 @@ def run_experiment(
     uri = options.tracking_uri if options.mlflow else None
     if uri is not None and (problem := unusable(uri)) is not None:
         raise ConfigError(f"--tracking-uri: {problem}")
-    session = _Session(experiment, options, listener or Listener(), engine or LocalEngine())
+    session = _Session(
+        experiment, options, listener or Listener(), engine or LocalEngine(), stop or Stop()
+    )
     with locked(session.folder):
         return session.run()
 
@@ -187,12 +203,18 @@ class _Session:
     """A run that holds the experiment's folder."""
 
     def __init__(
-        self, experiment: Experiment, options: Options, listener: Listener, engine: Engine
+        self,
+        experiment: Experiment,
+        options: Options,
+        listener: Listener,
+        engine: Engine,
+        stop: Stop,
     ) -> None:
         self.experiment = experiment
         self.engine = engine
         self.options = options
         self.listener = listener
+        self.stop = stop
         self.folder = options.results / experiment.name
 
     def run(self) -> Outcome:
@@ -238,7 +260,7 @@ class _Session:
         abandon = True
         try:
             waits = told_of_waits(self.experiment.service, self.listener.waiting)
-            with _signals(run, self.listener), self._interpreter():
+            with stoppable(run, self.listener.stopping, self.stop), self._interpreter():
                 async with waits:
                     progress = await run.trials()
                 abandon = False
@@ -296,7 +318,7 @@ class _Session:
             logged = tracker.log(
                 summary,
                 markdown=text,
-                grid=self.experiment.path,
+                grid=self._grid_file(),
                 trials=lambda cell: trial_batches(store, cell),
                 files=[self.folder / SUMMARY, self.folder / "summary.md", *report],
                 price_date=self._price_date(),
@@ -309,42 +331,20 @@ class _Session:
         store.note(_LOGGED, msgspec.json.encode(logged).decode())
         return logged, None
 
+    def _grid_file(self) -> Path:
+        """Return the grid file; that of a study is written to its folder."""
+        if self.experiment.path is not None:
+            return self.experiment.path
+        path = self.folder / STUDY
+        spec = self.experiment.spec.model_dump(mode="json", exclude_defaults=True)
+        text = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=100)
+        _write(path, f"# A study that was run in Python.\n{text}".encode())
+        return path
+
     def _price_date(self) -> str | None:
         """Return the day of the oldest price."""
         dates = [model.price_date for model in self.experiment.models if model.price_date]
         return min(dates).isoformat() if dates else None
-
-
-@contextmanager
-def _signals(run: Run, listener: Listener) -> Iterator[None]:
-    """Let SIGINT and SIGTERM stop `run`, and a second SIGINT the task that runs it."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-
-    def stop() -> None:
-        if not run.stop.is_set():
-            run.stop.set()
-            # A call may wait for half an hour, a batch for a day; the next run takes them up.
-            run.experiment.service.wind_down()
-            listener.stopping()
-
-    def interrupt() -> None:
-        if run.stop.is_set() and task is not None:
-            task.cancel()
-        stop()
-
-    handlers = {signal.SIGINT: interrupt, signal.SIGTERM: stop}
-    before = {number: signal.getsignal(number) for number in handlers}
-    # Only a program's main thread gets signals, and on Windows no event loop does.
-    with suppress(ValueError, RuntimeError):
-        for number, handler in handlers.items():
-            loop.add_signal_handler(number, handler)
-    try:
-        yield
-    finally:
-        with suppress(NotImplementedError):
-            for number, handler_before in before.items():
-                if loop.remove_signal_handler(number):
-                    signal.signal(number, handler_before)
 
 
 def _kept(store: TrialStore) -> int:

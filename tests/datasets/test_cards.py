@@ -26,13 +26,16 @@ def problems(rest: str) -> list[str]:
         (FIELDS, "quiz.yaml:1:1: missing field 'source'"),
         (
             "source: {}\n" + FIELDS,
-            "quiz.yaml:4:1: source: expected exactly one of hub, file, data, generated; found none",
+            (
+                "quiz.yaml:4:1: source: expected exactly one of hub, file, data, records, "
+                "generated; found none"
+            ),
         ),
         (
             "source: {file: a.csv, data: b.csv}\n" + FIELDS,
             (
-                "quiz.yaml:4:1: source: expected exactly one of hub, file, data, generated; "
-                "found file and data"
+                "quiz.yaml:4:1: source: expected exactly one of hub, file, data, records, "
+                "generated; found file and data"
             ),
         ),
         (

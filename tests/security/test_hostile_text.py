@@ -17,8 +17,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 from rich.text import Text
 
-from ember_bench.cli._output import put, put_json, put_text, say
-from ember_bench.cli._progress import Alive
+from ember_bench.cli._output import put, put_json, put_text
 from ember_bench.drawing.accuracy_page import accuracy_page
 from ember_bench.drawing.text import clean, clean_json, escape_markdown, one_line
 from ember_bench.errors import SignatureError
@@ -29,6 +28,8 @@ from ember_bench.models import ModelInfo, ModelRegistry
 from ember_bench.operators import EnsembleOperator, Function, LMModule, LMModuleConfig
 from ember_bench.operators.signature import Signature
 from ember_bench.report import markdown, table
+from ember_bench.running.messages import say
+from ember_bench.running.progress import Alive
 from ember_bench.tracking.fields import cell_tags, escaped_markdown, experiment_tags
 from tests.cli.conftest import Command
 from tests.support.workspace import Workspace, single

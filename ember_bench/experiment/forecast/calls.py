@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from ember_bench.experiment.forecast.rehearsal import (
 from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import provider_class
+from ember_bench.models.service import ModelService
 from ember_bench.registry import Cards
 
 # The structure of calls shows on a few items. The answers that are stored already do not.
@@ -97,9 +98,7 @@ def forecast(
     unsafe_code: bool = False,
     edits: Edits = NO_EDITS,
 ) -> Forecast:
-    """Return the plan of a grid; makes no call and writes nothing.
-
-    The cells' graphs run on some items with a stand-in for the models, once for each `Cast`.
+    """Return the plan of a grid, see `forecast_of`.
 
     Args:
         path: The grid file.
@@ -113,23 +112,47 @@ def forecast(
     Raises:
         ConfigError: with every mistake in the grid at its place.
     """
+
+    def opening(service: ModelService) -> Experiment:
+        return prepare(
+            path,
+            cards,
+            service,
+            data_dir=data_dir,
+            asks=False,
+            unsafe_code=unsafe_code,
+            edits=edits,
+        )
+
+    return forecast_of(opening, registry, known)
+
+
+def forecast_of(
+    opening: Callable[[ModelService], Experiment],
+    registry: ModelRegistry,
+    known: KnownAnswers | None = None,
+) -> Forecast:
+    """Return the plan of an experiment; makes no call and writes nothing.
+
+    The cells' graphs run on some items with a stand-in for the models, once for each `Cast`.
+
+    Args:
+        opening: Returns the experiment, whose calls the given service makes.
+        registry: The models.
+        known: Answers that are there already.
+
+    Raises:
+        ConfigError: as `opening`.
+    """
     rehearsal = Rehearsal(registry, known)
-    experiment = prepare(
-        path,
-        cards,
-        rehearsal,
-        data_dir=data_dir,
-        asks=False,
-        unsafe_code=unsafe_code,
-        edits=edits,
-    )
+    experiment = opening(rehearsal)
     counted = asyncio.run(_Rehearsed(experiment, rehearsal, exact=known is not None).run())
     cells = [_cell(experiment, index, counted) for index in range(len(experiment.cells))]
     expected = [cell.expected_usd for cell in cells]
     worst = [cell.worst_usd for cell in cells]
     return Forecast(
         name=experiment.name,
-        grid=str(path),
+        grid="" if experiment.path is None else str(experiment.path),
         simulated=any(cell.simulated for cell in cells),
         cells=cells,
         trials=len(experiment),

@@ -15,11 +15,23 @@ from ember_bench.models.store.writer import is_amount
 
 _decode_calls = msgspec.msgpack.Decoder(tuple[CallEntry, ...]).decode
 
+
 # A changed byte gives a column any type.
-_AMOUNT: Final = "({0} IS NULL OR (typeof({0}) = 'real' AND {0} >= 0 AND {0} < 9e999))"
-_COUNT: Final = "(typeof({0}) = 'integer' AND {0} >= 0)"
-_TEXT: Final = "typeof({0}) = 'text'"
-_MAYBE_TEXT: Final = "typeof({0}) IN ('text', 'null')"
+def _is_amount(column: str) -> str:
+    return f"({column} IS NULL OR (typeof({column}) = 'real' AND {column} >= 0 AND {column} < 9e999))"
+
+
+def _is_count(column: str) -> str:
+    return f"(typeof({column}) = 'integer' AND {column} >= 0)"
+
+
+def _is_text(column: str) -> str:
+    return f"typeof({column}) = 'text'"
+
+
+def _may_be_text(column: str) -> str:
+    return f"typeof({column}) IN ('text', 'null')"
+
 
 _COUNTS: Final = (
     "cell", "item", "epoch", "calls_used", "calls_made", "input_tokens", "output_tokens",
@@ -31,17 +43,17 @@ _SOUND_TRIAL: Final = " AND ".join(
         f"outcome IN ({', '.join(map(repr, OUTCOMES))})",
         "typeof(score) = 'real' AND score BETWEEN 0 AND 1",
         "typeof(calls) = 'blob'",
-        _TEXT.format("explanation"),
-        *map(_MAYBE_TEXT.format, ("answer", "error")),
-        *map(_AMOUNT.format, ("cost_usd", "latency_seconds", "spend_usd")),
-        *map(_COUNT.format, _COUNTS),
+        _is_text("explanation"),
+        *map(_may_be_text, ("answer", "error")),
+        *map(_is_amount, ("cost_usd", "latency_seconds", "spend_usd")),
+        *map(_is_count, _COUNTS),
     ]
 )
 _SOUND_ITEM: Final = " AND ".join(
     [
-        *map(_COUNT.format, ("place", "item")),
-        *map(_TEXT.format, ("dataset", "question", "target")),
-        *map(_MAYBE_TEXT.format, ("category", "cluster")),
+        *map(_is_count, ("place", "item")),
+        *map(_is_text, ("dataset", "question", "target")),
+        *map(_may_be_text, ("category", "cluster")),
     ]
 )
 DAMAGED_TRIAL: Final = f"({_SOUND_TRIAL}) IS NOT TRUE"

@@ -70,7 +70,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     """An experiment, as `ExperimentSummary` has it, without results.
 
     Attributes:
-        grid: Its file, as the user named it.
+        grid: Its file, as the user named it; "" for a study.
         baseline: The architecture that the grid names as baseline; None if it names none.
         baselines: Name of the cell that others are compared with, by dataset.
         cells: In grid order.
@@ -177,7 +177,7 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
     dates = {model.price_date.isoformat() for model in experiment.models if model.price_date}
     return Description(
         name=experiment.name,
-        grid=str(experiment.path),
+        grid="" if experiment.path is None else str(experiment.path),
         digest=experiment.digest,
         version=__version__,
         seed=spec.seed,

@@ -125,6 +125,11 @@ class TestAnswers:
         put(store, call(1, answer))
         assert store.get(call(1).key) == answer
 
+    def test_with_the_time_of_their_first_token_come_back(self, store: ResponseStore) -> None:
+        answer = Completion("4", Usage(3, 1), latency_seconds=2.0, first_token_seconds=0.5)
+        put(store, call(1, answer))
+        assert store.get(call(1).key) == answer
+
     @pytest.mark.parametrize(
         "usage",
         [Usage(), Usage(3, None), Usage(None, 1), Usage(0, 0), Usage(9, 1, 3, 0, 6, 0, 0, 2)],
@@ -141,6 +146,7 @@ class TestAnswers:
         found = store.get(call(1).key)
         assert found is not None
         assert (found.usage, found.cost_usd, found.thoughts) == (Usage(3, None), 0.5, "")
+        assert found.first_token_seconds is None
         assert found.tool_calls == (ToolCall("a", "f", "{}"),)
 
     def test_with_tool_calls_and_log_probabilities_come_back(self, store: ResponseStore) -> None:

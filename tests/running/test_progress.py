@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TextColumn
 
-from ember_bench.cli._progress import Alive, Lines
 from ember_bench.experiment.runner import Progress
 from ember_bench.models.limits import RateLimitWait
+from ember_bench.running.progress import Alive, Lines, Notebook
 
 WAIT = RateLimitWait("openai:x", seconds=7.0, left=12.0)
 LINE = "openai:x: waiting for its rate limit (429), 12 s more"
@@ -52,3 +53,45 @@ class TestTheBar:
         assert LINE in bar.tasks[0].description
         alive.waiting([])
         assert "429" not in bar.tasks[0].description
+
+
+class Display:
+    """Keeps what was shown, and what it was updated with."""
+
+    def __init__(self) -> None:
+        self.shown: list[dict[str, str]] = []
+
+    def __call__(self, data: dict[str, str], **options: Any) -> Display:
+        assert options == {"raw": True, "display_id": True}
+        self.shown.append(data)
+        return self
+
+    def update(self, data: dict[str, str], **options: Any) -> None:
+        self.shown.append(data)
+
+
+def test_a_bar_is_updated_in_its_place_and_at_most_four_times_a_second() -> None:
+    display, now = Display(), [0.0]
+    bar = Notebook(simulated=True, display=display, clock=lambda: now[0])
+    bar.started(Progress(10, 2, []))
+    for second in (0.1, 0.2, 0.3, 0.4):
+        now[0] = second
+        bar.progressed(Progress(10, 2, [], done=3, calls_made=3, spend_usd=0.5))
+    now[0] = 1.0
+    bar.waiting([WAIT])
+    assert display.shown[-1]["text/plain"].endswith(LINE)
+    bar.finished()
+    texts = [data["text/plain"] for data in display.shown]
+    assert texts[0].startswith("2/10 trials, 0 calls made")
+    told = "5/10 trials, 3 calls made, 0 shared, spend $0.500 (simulated)"
+    assert texts[1:] == [told, f"{told}; {LINE}", told]
+    assert '<progress value="5" max="10">' in display.shown[-1]["text/html"]
+
+
+def test_nothing_is_shown_where_nothing_is_left_to_do() -> None:
+    display = Display()
+    bar = Notebook(simulated=False, display=display)
+    bar.started(Progress(10, 10, []))
+    bar.progressed(Progress(10, 10, []))
+    bar.finished()
+    assert display.shown == []

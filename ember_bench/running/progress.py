@@ -1,4 +1,4 @@
-"""The progress of a run: a bar in a terminal, else a line now and then."""
+"""The progress of a run: a bar in a terminal or a notebook, else a line now and then."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from html import escape
+from typing import Any, Final
 
-from ember_bench.cli._output import say
+import rich.console
+import rich.progress
+
 from ember_bench.drawing.number_format import count, dollars, duration
 from ember_bench.drawing.text import clean
 from ember_bench.experiment.runner import Progress
 from ember_bench.models.limits import RateLimitWait
+from ember_bench.running.messages import say
 from ember_bench.running.session import Listener
 from ember_bench.secrets import without_secrets
-
-if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
 
 _EVERY_SECONDS: Final = 10.0
 _REFRESHES_PER_SECOND: Final = 4
@@ -142,8 +142,8 @@ class Alive(Announcer):
 
     def __init__(self, *, simulated: bool) -> None:
         super().__init__(simulated=simulated)
-        self._bar: Bar | None = None
-        self._task: TaskID | None = None
+        self._bar: rich.progress.Progress | None = None
+        self._task: rich.progress.TaskID | None = None
         self._progress: Progress | None = None
         self._waits: Sequence[RateLimitWait] = ()
         self._began = time.monotonic()
@@ -153,15 +153,11 @@ class Alive(Announcer):
         super().started(progress)
         if progress.kept == progress.scheduled:
             return
-        from rich.console import Console
-        from rich.progress import BarColumn, SpinnerColumn, TextColumn
-        from rich.progress import Progress as Bar
-
-        self._bar = Bar(
-            SpinnerColumn(),
-            BarColumn(bar_width=20),
-            TextColumn("{task.description}", markup=False),
-            console=Console(stderr=True, markup=False, highlight=False, emoji=False),
+        self._bar = rich.progress.Progress(
+            rich.progress.SpinnerColumn(),
+            rich.progress.BarColumn(bar_width=20),
+            rich.progress.TextColumn("{task.description}", markup=False),
+            console=rich.console.Console(stderr=True, markup=False, highlight=False, emoji=False),
             refresh_per_second=_REFRESHES_PER_SECOND,
             transient=True,
         )
@@ -175,6 +171,7 @@ class Alive(Announcer):
     def progressed(self, progress: Progress) -> None:
         """Move the bar."""
         super().progressed(progress)
+        self._progress = progress
         if self._bar is not None and self._task is not None:
             done = progress.kept + progress.done
             self._bar.update(self._task, completed=done, description=self._description(progress))
@@ -215,11 +212,92 @@ class Alive(Announcer):
         return "  ".join(parts)
 
 
+class Notebook(Announcer):
+    """A bar below the cell of a notebook, which is updated in its place.
+
+    Args:
+        simulated: Whether money is only simulated.
+        display: `IPython.display.display`.
+        clock: Seconds; injected in tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        simulated: bool,
+        display: Callable[..., Any],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(simulated=simulated)
+        self._display, self._clock = display, clock
+        self._shown: Any = None
+        self._last = clock()
+        self._progress: Progress | None = None
+        self._waits: Sequence[RateLimitWait] = ()
+
+    def started(self, progress: Progress) -> None:
+        """Show the bar, if there is anything to wait for."""
+        if progress.kept < progress.scheduled:
+            self._show(progress)
+
+    def progressed(self, progress: Progress) -> None:
+        """Move the bar, if it is time."""
+        super().progressed(progress)
+        self._progress = progress
+        if self._is_time():
+            self._show(progress)
+
+    def waiting(self, waits: Sequence[RateLimitWait]) -> None:
+        """Show the waits beside the bar, if it is time."""
+        self._waits = waits
+        if self._progress is not None and self._is_time():
+            self._show(self._progress)
+
+    def finished(self) -> None:
+        """Show the last state."""
+        self._waits = ()
+        if self._progress is not None and self._progress.done:
+            self._show(self._progress)
+
+    def note(self, message: str) -> None:
+        """Print a line below the bar."""
+        say(message)
+
+    def _is_time(self) -> bool:
+        return self._clock() - self._last >= 1 / _REFRESHES_PER_SECOND
+
+    def _show(self, progress: Progress) -> None:
+        self._last = self._clock()
+        done = progress.kept + progress.done
+        text = f"{done:,}/{progress.scheduled:,} trials, {self.numbers(progress)}"
+        if self._waits:
+            text += f"; {clean(self.waits(self._waits))}"
+        html = f'<progress value="{done}" max="{progress.scheduled}"></progress> {escape(text)}'
+        shown = {"text/html": html, "text/plain": text}
+        if self._shown is None:
+            self._shown = self._display(shown, raw=True, display_id=True)
+        else:
+            self._shown.update(shown, raw=True)
+
+
 def listener(*, simulated: bool, quiet: bool) -> Listener:
-    """Return the listener that shows the progress of a run."""
+    """Return the listener that shows the progress of a command's run."""
     if quiet:
         return Listener()
     return Alive(simulated=simulated) if sys.stderr.isatty() else Lines(simulated=simulated)
+
+
+def python_listener(*, simulated: bool, quiet: bool) -> Listener:
+    """Return the listener for a run in Python: nothing is shown but in a terminal or notebook."""
+    if quiet:
+        return Listener()
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    if shell is not None and hasattr(shell, "kernel"):
+        from IPython.display import display  # noqa: PLC0415 - there only in a notebook
+
+        return Notebook(simulated=simulated, display=display)
+    return Alive(simulated=simulated) if sys.stderr.isatty() else Listener()
 
 
 def _left(progress: Progress, seconds: float) -> float | None:

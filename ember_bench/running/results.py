@@ -1,0 +1,282 @@
+"""Results in Python: frames, comparisons and reports of one experiment."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, cast
+
+from ember_bench.errors import ConfigError
+from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.results import comparison
+from ember_bench.experiment.results.analysis import Analysis
+from ember_bench.experiment.results.summary import (
+    ComparisonTable,
+    Correction,
+    ExperimentSummary,
+    RunSummary,
+)
+from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.report.comparison_table import comparison_table
+from ember_bench.report.summary_table import table
+from ember_bench.report.summary_text import Section, captions, sections, status
+from ember_bench.report.table_formats import Kind, Table
+from ember_bench.report.tidy import choices_table, members_table, tidy
+from ember_bench.running.apart import run_apart
+from ember_bench.running.find_results import Named, ResultsReader, find_results
+from ember_bench.running.find_summary import read_summary
+from ember_bench.running.html_reports import write_html_report
+from ember_bench.running.node_choices import attributed
+from ember_bench.running.places import RESPONSES, SUMMARY
+from ember_bench.tracking import Logged
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Stored = Literal["cells", "trials", "calls", "nodes"]
+What = Stored | Literal["choices", "members"]
+
+_DTYPES: Final[dict[Kind, str]] = {
+    "text": "object", "integer": "Int64", "number": "float64", "flag": "boolean",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False)
+class Results:
+    """The results of one experiment, in its folder.
+
+    Tables are read from the folder when they are asked for the first time.
+
+    Attributes:
+        folder: The folder of its files.
+        summary: Everything that the table of cells says.
+        budget_reached: The caps of the budget that ended the run early, as text.
+        logged: Its runs in MLflow; None if this run logged nothing.
+        log_error: The error of logging; None without one.
+    """
+
+    folder: Path
+    summary: ExperimentSummary
+    budget_reached: tuple[str, ...] = ()
+    logged: Logged | None = None
+    log_error: str | None = None
+    reopen: Callable[[], Experiment] | None = field(default=None, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.summary.name
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trial was done; running the same again does the rest."""
+        return self.summary.run.status == "complete"
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """A row for each cell: accuracy in [0, 1], US dollars, seconds; see `docs/export.md`."""
+        return self.frame("cells")
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """A row for each trial: score in [0, 1], US dollars, seconds, tokens."""
+        return self.frame("trials")
+
+    @cached_property
+    def calls(self) -> pd.DataFrame:
+        """A row for each call of each trial: US dollars, seconds, tokens."""
+        return self.frame("calls")
+
+    def frame(self, what: What, *, texts: bool = False) -> pd.DataFrame:
+        """Return a tidy table, as `ember-bench export` writes it.
+
+        Args:
+            what: A row for each cell, trial, call, node of a graph, choice of a node, or member of
+                a choice. The last two run the graphs on stored answers.
+            texts: With calls: also what the models answered.
+        """
+        # Graphs run on an event loop, and there may be one in this thread.
+        return run_apart(lambda: self._frame(what, texts=texts))
+
+    def _frame(self, what: What, *, texts: bool) -> pd.DataFrame:
+        with ResultsReader(self.folder.parent) as reader, ExitStack() as stack:
+            named = reader.get(self.folder.name)
+            if what in ("choices", "members"):
+                of_graphs = choices_table if what == "choices" else members_table
+                return _frame(of_graphs(named.rows, attributed(named, None, self.reopen)))
+            answers = None
+            if texts:
+                answers = StoredAnswers(self.folder.parent / RESPONSES)
+                stack.callback(answers.close)
+            return _frame(tidy(named.rows, cast("Stored", what), _names(named), answers))
+
+    def compare(
+        self,
+        cell: str,
+        baseline: str | None = None,
+        *,
+        correction: Correction = "holm",
+        anyway: bool = False,
+        flips: int = 5,
+    ) -> Compared:
+        """Compare a cell with another one on the items that both have, as `ember-bench compare`.
+
+        Args:
+            cell: Its label or name; one that stands for several cells compares each.
+            baseline: The cell that it is compared with; by default the experiment's baseline.
+            correction: For several comparisons: `holm`, or `bh` (Benjamini-Hochberg).
+            anyway: Compare also what is not comparable.
+            flips: Number of items won, and of items lost, to show for each comparison.
+
+        Raises:
+            UnknownNameError: if there is no such cell.
+            ConfigError: if they cannot be compared.
+        """
+        names = [cell] if baseline is None else [baseline, cell]
+        with ResultsReader(self.folder.parent) as reader:
+            groups = [reader.group(f"{self.folder.name}/{name}") for name in names]
+            pairs = comparison.pair_up([group for group in groups if group is not None])
+            found = comparison.compare(pairs, correction=correction, anyway=anyway)
+        return Compared(found, flips)
+
+    def report(
+        self,
+        path: Path | str | None = None,
+        *,
+        graphs: bool = True,
+        trials: int | None = None,
+    ) -> Path:
+        """Write the report as one HTML file, as `ember-bench report`; return the file.
+
+        Args:
+            path: The file; by default `report.html` beside the results.
+            graphs: Run the graphs on stored answers: how well nodes choose.
+            trials: Maximum number of trials on the page; 0 for all.
+        """
+        target = None if path is None else Path(path)
+
+        def write() -> Path:
+            with ResultsReader(self.folder.parent) as reader:
+                return write_html_report(
+                    reader.get(self.folder.name),
+                    target,
+                    graphs=graphs,
+                    trials=trials,
+                    experiment=self.reopen,
+                )
+
+        return run_apart(write)
+
+    def __repr__(self) -> str:
+        """Return the table of cells."""
+        return table(self.summary, shutil.get_terminal_size((100, 24)).columns).plain
+
+    def _repr_html_(self) -> str:
+        """Return the table of cells for a notebook."""
+        parts = [_section(section) for section in sections(self.summary)]
+        notes = "".join(f"<div>{escape(caption)}</div>" for caption in captions(self.summary))
+        state = "" if self.complete else " (unfinished)"
+        ending = f"<b>{escape(self.name)}{state}: {escape(status(self.summary))}</b>"
+        return f'<div>{"".join(parts)}<div style="opacity:.7">{notes}</div>{ending}</div>'
+
+
+@dataclass(frozen=True, repr=False)
+class Compared:
+    """Comparisons of cells with their baselines.
+
+    Attributes:
+        table: The comparisons, with the items that were won and lost.
+        flips: Number of these that are shown for each comparison.
+    """
+
+    table: ComparisonTable
+    flips: int
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """A row for each comparison: differences of accuracy in [-1, 1], p-values."""
+        columns: list[tuple[str, Kind]] = [
+            ("cell", "text"), ("baseline", "text"), ("items", "integer"),
+            ("difference", "number"), ("difference_low", "number"), ("difference_high", "number"),
+            ("wins", "integer"), ("losses", "integer"), ("test", "text"), ("p_value", "number"),
+            ("p_adjusted", "number"), ("best_probability", "number"),
+        ]  # fmt: skip
+        rows = [
+            (
+                pair.cell.cell, pair.baseline.cell, pair.items,
+                pair.difference.value, pair.difference.low, pair.difference.high,
+                pair.wins, pair.losses, pair.test, pair.p_value,
+                pair.p_adjusted, pair.best_probability,
+            )
+            for pair in self.table.pairs
+        ]  # fmt: skip
+        return _frame(Table(columns, rows))
+
+    def __repr__(self) -> str:
+        """Return the table of comparisons."""
+        width = shutil.get_terminal_size((100, 24)).columns
+        return comparison_table(self.table, width, flips=self.flips).plain
+
+    def _repr_html_(self) -> str:
+        """Return the table of comparisons for a notebook."""
+        return f"<pre>{escape(comparison_table(self.table, None, flips=self.flips).plain)}</pre>"
+
+
+def load_results(path: Path | str) -> Results:
+    """Return the results in a folder; of a run that was killed, those of the trials that are done.
+
+    Args:
+        path: The folder of an experiment (`results/capitals`), or its name in `results`.
+
+    Raises:
+        ConfigError: if there are none; lists near matches.
+        StoreError: if they cannot be read.
+    """
+    if (trials := find_results(str(path), Path("results"))) is None:
+        folder = Path(path)
+        raise ConfigError(ResultsReader(folder.parent).missing(folder.name))
+    folder = trials.parent
+    if (folder / SUMMARY).is_file():
+        return Results(folder, read_summary(folder / SUMMARY))
+    with ResultsReader(folder.parent) as reader:
+        rows = reader.get(folder.name).rows
+        return Results(folder, Analysis(rows).summary(RunSummary.partial()))
+
+
+def _names(named: Named) -> set[str]:
+    return {cell.name for cell in named.cells}
+
+
+def _frame(found: Table) -> pd.DataFrame:
+    import pandas as pd  # noqa: PLC0415 - heavy
+
+    rows = list(found.rows)
+    columns = {
+        name: pd.Series([row[place] for row in rows], dtype=_DTYPES[kind])
+        for place, (name, kind) in enumerate(found.columns)
+    }
+    return pd.DataFrame(columns)
+
+
+def _section(section: Section) -> str:
+    """Return the cells of a dataset as an HTML table."""
+    headings = ["cell", *(entry.heading for entry in section.rows[0].entries)]
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
+    body = "".join(
+        "<tr><td>"
+        + escape(" ".join([row.label, *(f"({note})" for note in row.notes)]))
+        + "</td>"
+        + "".join(f"<td>{escape(entry.value)}</td>" for entry in row.entries)
+        + "</tr>"
+        for row in section.rows
+    )
+    footers = "".join(f"<div>{escape(footer)}</div>" for footer in section.footers)
+    return (
+        f"<b>{escape(section.title)}</b>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{footers}"
+    )

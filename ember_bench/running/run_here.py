@@ -1,0 +1,89 @@
+"""Runs in Python: an experiment is opened and run beside whatever loop the caller has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from ember_bench.experiment.prepare import Experiment
+from ember_bench.running.apart import await_apart, run_apart
+from ember_bench.running.find_grids import find_grid
+from ember_bench.running.messages import say
+from ember_bench.running.places import use_data_dir
+from ember_bench.running.progress import python_listener
+from ember_bench.running.results import Results
+from ember_bench.running.session import Options, open_experiment, run_experiment
+from ember_bench.running.stopping import Stop
+from ember_bench.running.study_spec import RunOptions
+
+Opening = Callable[[RunOptions], Experiment]
+"""Opens an experiment; `offline`, `budget_usd` and `unsafe_code` count."""
+
+
+def open_grid(grid: str, options: RunOptions) -> Experiment:
+    """Return the experiment of a grid, by name or path."""
+    return open_experiment(
+        find_grid(grid),
+        offline=options.get("offline", False),
+        unsafe_code=options.get("unsafe_code", False),
+        budget_usd=options.get("budget_usd"),
+    )
+
+
+def run_here(opening: Opening, options: RunOptions) -> Results:
+    """Run an experiment and wait for it.
+
+    Raises:
+        KeyboardInterrupt: if the caller was interrupted; the run has ended in order by then.
+    """
+    stop = Stop()
+    return run_apart(lambda: _run(opening, options, stop), stop.ask)
+
+
+async def arun_here(opening: Opening, options: RunOptions) -> Results:
+    """Run an experiment beside the running loop; see `run_here`.
+
+    Raises:
+        CancelledError: if the awaiting task was cancelled; the run has ended in order by then.
+    """
+    stop = Stop()
+    return await await_apart(lambda: _run(opening, options, stop), stop.ask)
+
+
+def _run(opening: Opening, options: RunOptions, stop: Stop) -> Results:
+    if (data_dir := options.get("data_dir")) is not None:
+        use_data_dir(Path(data_dir))
+    experiment = opening(options)
+    if (in_flight := options.get("in_flight")) is not None:
+        spec = experiment.spec.model_copy(update={"in_flight": in_flight})
+        experiment = replace(experiment, spec=spec)
+    quiet = options.get("quiet", False)
+    if not quiet:
+        for note in experiment.notes:
+            say(f"warning: {note}")
+    simulated = any(cell.simulated for cell in experiment.cells)
+    outcome = run_experiment(
+        experiment,
+        Options(
+            results=Path(options.get("results", "results")),
+            tracking_uri=options.get("tracking_uri"),
+            mlflow=options.get("mlflow", True),
+            traces=options.get("traces", 0),
+        ),
+        python_listener(simulated=simulated, quiet=quiet),
+        stop=stop,
+    )
+    if outcome.log_error:
+        say(f"warning: {outcome.log_error}")
+    if not quiet:
+        for remark in outcome.remarks:
+            say(remark)
+    return Results(
+        outcome.folder,
+        outcome.summary,
+        outcome.budget_reached,
+        outcome.logged,
+        outcome.log_error,
+        lambda: opening({**options, "offline": True}),
+    )
