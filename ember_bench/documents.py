@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import copy
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -27,6 +28,8 @@ _TOO_MANY = 10**MAX_DIGITS
 _TOO_LARGE = f"a whole number has at most {MAX_DIGITS} digits"
 _INTEGER = "tag:yaml.org,2002:int"
 _LONGEST_SHOWN = 100
+# An invalid part takes its parent with it, and so on; grids are no deeper.
+_MOST_PASSES = 5
 # Fields whose value no message repeats.
 _SECRET: Final = frozenset({"api_key", "default_api_key", "base_url"})
 
@@ -71,6 +74,57 @@ class Document:
         marks = {p[depth:]: mark for p, mark in self.marks.items() if p[:depth] == keys}
         return Document(self.path, data, marks)
 
+    def without(self, *keys: Key) -> Document:
+        """Return the document without the part at `keys`, if there is one; positions are kept."""
+        data = copy.deepcopy(self.data)
+        parent: Any = data
+        try:
+            for key in keys[:-1]:
+                parent = parent[key]
+            del parent[keys[-1]]
+        except (LookupError, TypeError):
+            return self
+        marks = {}
+        for place, mark in self.marks.items():
+            if place[: len(keys)] != keys:
+                marks[_moved(place, keys)] = mark
+        return Document(self.path, data, marks)
+
+    def parse_most(self, model: type[ModelT]) -> tuple[ModelT | None, Document, list[Problem]]:
+        """Validate what is valid, so that further mistakes in it can be found.
+
+        Returns:
+            The model of the document without its invalid parts, or None if too little is left;
+            the document without them; the problems that `parse` would raise.
+        """
+        left, problems = self, None
+        for _ in range(_MOST_PASSES):
+            try:
+                return model.model_validate(left.data), left, problems or []
+            except ValidationError as error:
+                errors = error.errors()
+            # Later passes only find what is missing because its invalid content was left out.
+            if problems is None:
+                problems = [self._explain(found, model) for found in errors]
+            left = left._without_invalid(errors)
+        return None, left, problems or []
+
+    def _without_invalid(self, errors: Sequence[Any]) -> Document:
+        left = self
+        # From the end, so that the number of an entry in a list stays right.
+        for found in sorted(errors, key=lambda e: tuple(map(_sortable, e["loc"])), reverse=True):
+            keys = found["loc"][:-1] if found["type"] == "missing" else found["loc"]
+            if place := left._existing(keys):
+                left = left.without(*place)
+        return left
+
+    def _existing(self, keys: Sequence[Key]) -> tuple[Key, ...]:
+        """Return the keys up to the part that stands in the file."""
+        place = tuple(keys)
+        while place and place not in self.marks:
+            place = place[:-1]
+        return place
+
     def parse(self, model: type[ModelT]) -> ModelT:
         """Validate the document as `model`.
 
@@ -92,9 +146,26 @@ class Document:
         if error["type"] == "missing":
             return self.problem(f"missing field {where!r}", *loc[:-1])
         message = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "string_pattern_mismatch":  # a regular expression explains nothing
+            message = "it has characters that are not allowed here, or too many or too few"
         hidden = isinstance(error["input"], dict | list) or not _SECRET.isdisjoint(loc)
         found = "" if hidden else f" (found {_short(error['input'])})"
         return self.problem(f"{where}: {message}{found}" if where else message, *loc)
+
+
+def _moved(place: tuple[Key, ...], removed: tuple[Key, ...]) -> tuple[Key, ...]:
+    """Return the keys of a part after an entry of a list was removed before it."""
+    depth, last = len(removed) - 1, removed[-1]
+    if len(place) <= depth or place[:depth] != removed[:-1]:
+        return place
+    key = place[depth]
+    if not (isinstance(key, int) and isinstance(last, int) and key > last):
+        return place
+    return (*place[:depth], key - 1, *place[depth + 1 :])
+
+
+def _sortable(key: Key) -> tuple[int, str]:
+    return (key, "") if isinstance(key, int) else (-1, key)
 
 
 def read_document(path: Path) -> Document:
@@ -134,6 +205,36 @@ def parse_document(text: str, path: Path) -> Document:
     if not isinstance(data, dict):
         raise ConfigError(Problem(f"expected a mapping, found {_name(data)}", Location(path, 1, 1)))
     return Document(path, data, builder.marks)
+
+
+def yaml_text(data: Mapping[str, Any], *, compact: bool = False) -> str:
+    """Return data as YAML, with its keys in their order and texts of several lines as they are.
+
+    Args:
+        data: Plain data.
+        compact: Write lists and mappings of scalars in one line, as people write cards.
+    """
+    text: str = yaml.dump(
+        dict(data),
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=96,
+        default_flow_style=None if compact else False,
+    )
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks."""
+
+
+def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _represent)
 
 
 class _Builder:

@@ -53,15 +53,29 @@ class ConfigError(EmberBenchError):
 
 
 class UnknownNameError(ConfigError, KeyError):
-    """A name that nothing is registered under; the message lists near matches."""
+    """A name that nothing is registered under.
+
+    Args:
+        kind: The kind of thing that the name should stand for.
+        name: The name.
+        known: Names of that kind; the message lists near matches.
+        location: The place of the name.
+        hint: What to do about it, in place of near matches.
+    """
 
     def __init__(
-        self, kind: str, name: str, known: Iterable[str], location: Location | None = None
+        self,
+        kind: str,
+        name: str,
+        known: Iterable[str],
+        location: Location | None = None,
+        hint: str = "",
     ) -> None:
         self.kind, self.name = kind, name
         names = tuple(known)
-        self._made_of = (kind, name, names, location)
-        super().__init__(Problem(f"unknown {kind} {name!r}{did_you_mean(name, names)}", location))
+        self._made_of = (kind, name, names, location, hint)
+        ending = f"; {hint}" if hint else did_you_mean(name, names)
+        super().__init__(Problem(f"unknown {kind} {name!r}{ending}", location))
 
     def __reduce__(self) -> tuple[type[UnknownNameError], tuple[Any, ...], dict[str, Any]]:
         """Be made again in another process from what this was made of, not from its message."""

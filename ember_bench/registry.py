@@ -12,10 +12,11 @@ code with the decorators that the built-ins use.
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -32,6 +33,16 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 _SHOWN: Final = 3
 _NAME: Final = re.compile(r"""^name:[ \t]*["']?([^\s"'#]+)""", re.MULTILINE)
+
+_YAML: Final = "**/*.y*ml"
+_TELLING: Final[Mapping[Kind, Sequence[str]]] = {
+    "models": (),
+    "datasets": ("source",),
+    "evaluators": ("kind",),
+    "architectures": ("graph",),
+    "signatures": ("prompt_template",),
+}
+"""Keys that every card of a kind has."""
 
 # What a card carries for the registry itself, not for its kind.
 ENVELOPE: Final = ("override",)
@@ -112,7 +123,8 @@ class Cards:
         cards = self.all(kind)
         if name in cards:
             return cards[name]
-        unknown = UnknownNameError(kind.removesuffix("s"), name, cards, location)
+        hint = misplaced(self.roots, kind, name)
+        unknown = UnknownNameError(kind.removesuffix("s"), name, cards, location, hint)
         if broken:
             raise ConfigError(*unknown.problems, *self.problems(kind)[:_SHOWN])
         raise unknown
@@ -161,7 +173,7 @@ class _Layers:
     def add(self, root: Path, kind: Kind) -> None:
         """Put the cards of one kind in a registry on top."""
         here: dict[str, Card] = {}
-        for path in sorted((root / kind).glob("**/*.y*ml")):
+        for path in sorted((root / kind).glob(_YAML)):
             try:
                 card = _read_card(path, kind, root)
             except ConfigError as error:
@@ -208,6 +220,39 @@ class _Layers:
             self.cards[kind] = dict(sorted(usable.items()))
             self.broken[kind] = dict(sorted(broken.items()))
         return self
+
+
+def misplaced(roots: Sequence[Path], kind: Kind, name: str) -> str:
+    """Return a hint at a card of the name in a folder that is not read; "" if there is none.
+
+    Args:
+        roots: The registries in force.
+        kind: The kind of the card that is missing.
+        name: Its name.
+    """
+    # A folder in the singular, or a card outside any folder or registry, is a common mistake.
+    near = ("", kind, kind.removesuffix("s"))
+    for root in [root.resolve() for root in reversed(roots)]:
+        found = [*root.glob(_YAML), *(p for f in near for p in (root.parent / f).glob("*.y*ml"))]
+        for path in sorted(found):
+            inside = path.is_relative_to(root / kind)
+            if not inside and name in (path.stem, _name_of(path)) and _looks_like(path, kind):
+                return f"there is {_shown(path)}, but {kind} are read from {_shown(root / kind)}"
+    return ""
+
+
+def _shown(path: Path) -> str:
+    """Return a path, relative to the working directory if it is in it."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _looks_like(path: Path, kind: Kind) -> bool:
+    """Whether a file has the keys that tell cards of this kind from others."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return all(re.search(rf"^{key}:", text, re.MULTILINE) for key in _TELLING[kind])
 
 
 def _contradiction(cards: Sequence[BrokenCard]) -> Problem:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, settings
@@ -273,3 +273,47 @@ def test_an_integer_that_python_cannot_write_is_one_mistake(number: str) -> None
     with pytest.raises(ConfigError) as caught:
         parse_document(f"a: 1\nb: [{number}]\n", Path("x.yaml"))
     assert str(caught.value) == "x.yaml:2:5: a whole number has at most 300 digits"
+
+
+def test_a_pattern_is_never_shown() -> None:
+    class Named(BaseModel):
+        name: Annotated[str, Field(pattern="^[a-z]{3}$")]
+
+    with pytest.raises(ConfigError, match=r"name: it has characters that are not allowed") as said:
+        parse_document("name: Ab", Path("card.yaml")).parse(Named)
+    assert "[a-z]" not in str(said.value)
+
+
+def test_an_entry_of_a_list_is_left_out_and_the_places_of_others_stay() -> None:
+    document = parse_document("of:\n- {a: 1}\n- {a: 2}\n- {a: 3}\n", Path("card.yaml"))
+    left = document.without("of", 1)
+    assert left.data == {"of": [{"a": 1}, {"a": 3}]}
+    assert [left.at("of", i, "a").line for i in range(2)] == [2, 4]
+    assert document.without("of", 7) is document
+    assert document.without("nowhere", "a") is document
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    a: int
+    b: int = 0
+
+
+class _Whole(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    of: list[_Entry]
+    n: int = 1
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "count"),
+    [
+        ("of: [{a: 1}]", {"of": [{"a": 1, "b": 0}], "n": 1}, 0),
+        ("of: [{a: x}, {b: 2}, {a: 3, b: y}]\nn: z\nm: 1", {"of": [{"a": 3, "b": 0}], "n": 1}, 5),
+        ("n: 1", None, 1),
+    ],
+)
+def test_what_is_valid_is_parsed(text: str, left: Any, count: int) -> None:
+    parsed, _, problems = parse_document(text, Path("card.yaml")).parse_most(_Whole)
+    assert len(problems) == count
+    assert (parsed.model_dump() if parsed is not None else None) == left

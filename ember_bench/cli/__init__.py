@@ -15,28 +15,129 @@ import typer
 from ember_bench import __version__
 from ember_bench.cli._group import LOOK, Later, LazyGroup, announce
 
+_RUN: Final = "Run"
+_READ: Final = "Read"
+_MAINTAIN: Final = "Maintain"
+
 COMMANDS: Final = {
-    "run": Later("run:run", "Run a grid, or what is missing of it, and print its table of cells."),
+    "new": Later(
+        "new:new",
+        "Write a study, a card, or code of your own from a template.",
+        _RUN,
+        (
+            "ember-bench new dataset sums.csv --yes",
+            "ember-bench new study pilot --dataset sums --model simulated:small",
+            "ember-bench new model openai:mine --base-url http://127.0.0.1:8000/v1",
+        ),
+    ),
+    "run": Later(
+        "run:run",
+        "Run a grid, or what is missing of it, and print its table of cells.",
+        _RUN,
+        (
+            "ember-bench run quickstart",
+            "ember-bench run pilot.yaml --budget-usd 2",
+            "ember-bench run pilot.yaml --offline --json",
+        ),
+    ),
     "plan": Later(
         "plan:plan",
         "Print a grid's cells, calls and cost; ask no model, write nothing.",
+        _RUN,
+        (
+            "ember-bench plan quickstart",
+            "ember-bench plan pilot.yaml --json",
+            "ember-bench plan pilot.yaml --show-prompt 3",
+        ),
         alone={"--show-prompt": 1},
     ),
-    "list": Later("list:list_names", "Print names and what they stand for."),
-    "show": Later("show:show", "Print an experiment's table again, or what a card says."),
-    "compare": Later("compare:compare", "Compare cells on the items that both have."),
-    "export": Later("export:export", "Write an experiment's results as a table."),
+    "list": Later(
+        "list:list_names",
+        "Print names and what they stand for.",
+        _READ,
+        ("ember-bench list", "ember-bench list architectures"),
+    ),
+    "show": Later(
+        "show:show",
+        "Print an experiment's table again, or what a card says.",
+        _READ,
+        (
+            "ember-bench show quickstart",
+            "ember-bench show vote",
+            "ember-bench show archon --svg archon.svg",
+        ),
+    ),
+    "compare": Later(
+        "compare:compare",
+        "Compare cells on the items that both have.",
+        _READ,
+        (
+            "ember-bench compare quickstart",
+            "ember-bench compare before after --report changes.html",
+        ),
+    ),
+    "export": Later(
+        "export:export",
+        "Write an experiment's results as a table.",
+        _READ,
+        (
+            "ember-bench export quickstart --what trials --output trials.csv",
+            "ember-bench export quickstart --format latex",
+        ),
+    ),
     "report": Later(
-        "report:report", "Write an experiment's report: one HTML file, which needs no network."
+        "report:report",
+        "Write an experiment's report: one HTML file, which needs no network.",
+        _READ,
+        ("ember-bench report quickstart --open", "ember-bench report quickstart --format md"),
     ),
     "rescore": Later(
         "rescore:rescore",
         "Score what is stored of an experiment again; asks no model, and changes no results.",
+        _READ,
+        (
+            "ember-bench rescore quickstart",
+            "ember-bench rescore quickstart --evaluator arithmetic=numeric_match_1_percent",
+        ),
     ),
-    "ui": Later("ui:ui", "Open MLflow on the runs of a results folder, until Ctrl-C."),
-    "schema": Later("schema:schema", "Print the JSON Schema of a grid or card, for editors."),
-    "models": Later("models:models", "Look after model cards."),
+    "ui": Later(
+        "ui:ui",
+        "Open MLflow on the runs of a results folder, until Ctrl-C.",
+        _READ,
+        ("ember-bench ui", "ember-bench ui --results results --port 5001"),
+    ),
+    "schema": Later(
+        "schema:schema",
+        "Print the JSON Schema of a grid or card, for editors.",
+        _MAINTAIN,
+        ("ember-bench schema dataset", "ember-bench schema grid pilot.yaml"),
+    ),
+    "models": Later(
+        "models:models", "Look after model cards.", _MAINTAIN, ("ember-bench models check",)
+    ),
+    "datasets": Later(
+        "datasets:datasets",
+        "Look after datasets.",
+        _MAINTAIN,
+        ("ember-bench datasets check arithmetic", "ember-bench datasets check sums.csv --json"),
+    ),
 }
+_START: Final = """\
+Measure networks of LM calls: which one buys how much accuracy for how much money?
+
+A first experiment, without a key or a network:
+
+  ember-bench run quickstart
+  ember-bench report quickstart --open
+
+A study of your own, from a file of questions and answers (CSV, JSONL, Parquet):
+
+  ember-bench new dataset FILE
+  ember-bench new study NAME
+  ember-bench plan NAME
+  ember-bench run NAME
+
+All commands: ember-bench --help"""
 
 
 class _Commands(LazyGroup):
@@ -47,8 +148,9 @@ app = typer.Typer(
     name="ember-bench",
     cls=_Commands,
     help="Measure networks of LM calls: which one buys how much accuracy for how much money?",
-    no_args_is_help=True,
-    **LOOK,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    **{**LOOK, "add_completion": True},
 )
 announce(app, COMMANDS)
 
@@ -61,6 +163,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -69,6 +172,8 @@ def _options(
     ] = False,
 ) -> None:
     del version
+    if context.invoked_subcommand is None:
+        typer.echo(_START)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

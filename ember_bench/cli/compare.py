@@ -17,9 +17,9 @@ def compare(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="A [B ...]",
-            help="Experiments, cells (EXPERIMENT/CELL) or MLflow runs (runs:/RUN); the first is "
-            "what the others are compared with.",
+            metavar="NAME",
+            help="Experiments, cells (EXPERIMENT/CELL) or MLflow runs (runs:/RUN); the first one "
+            "is the baseline.",
         ),
     ],
     results: Annotated[Path, typer.Option(help="The results folder to look in.")] = Path("results"),
@@ -27,10 +27,13 @@ def compare(
         str | None, typer.Option(help="MLflow's store [RESULTS/mlflow.db].")
     ] = None,
     correction: Annotated[
-        str, typer.Option(help="For many comparisons: holm, or bh (Benjamini-Hochberg).")
+        str,
+        typer.Option(
+            metavar="[holm|bh]", help="For many comparisons; bh is Benjamini and Hochberg's."
+        ),
     ] = "holm",
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Compare also what is not comparable.")
+        bool, typer.Option("--anyway", help="Compare despite different evaluators or data.")
     ] = False,
     flips: Annotated[
         int | None,

@@ -22,13 +22,21 @@ _GRAPHS: Final = ("choices", "members")
 
 
 def export(
-    name: Annotated[str, typer.Argument(help="An experiment, or cells of it (EXPERIMENT/CELL).")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="EXPERIMENT", help="An experiment, or cells of it (EXPERIMENT/CELL)."
+        ),
+    ],
     form: Annotated[
-        str, typer.Option("--format", help="csv, jsonl, parquet, md or latex.")
+        str,
+        typer.Option("--format", metavar="[csv|jsonl|parquet|md|latex]", help="The form of it."),
     ] = "csv",
     what: Annotated[
         str,
-        typer.Option(help="A row for each of: cells, trials, calls, nodes, choices, members."),
+        typer.Option(
+            metavar="[cells|trials|calls|nodes|choices|members]", help="A row for each of these."
+        ),
     ] = "cells",
     output: Annotated[Path | None, typer.Option(help="The file to write [stdout].")] = None,
     texts: Annotated[

@@ -13,8 +13,9 @@ def list_names(
     kind: Annotated[
         str | None,
         typer.Argument(
+            metavar="KIND",
             help="models, datasets, evaluators, architectures, signatures or experiments; "
-            "by default all."
+            "by default all.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the names as JSON.")] = False,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ember_bench.cli._group import LOOK, Group
+from ember_bench.cli._group import LOOK, Command, Group, examples
 from ember_bench.cli._output import Status, put_json, put_text
 
 models = typer.Typer(cls=Group, no_args_is_help=True, **LOOK)
@@ -17,7 +17,11 @@ def _models() -> None:
     """Look after model cards."""
 
 
-@models.command("check")
+@models.command(
+    "check",
+    cls=Command,
+    epilog=examples("ember-bench models check", "ember-bench models check --json"),
+)
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:

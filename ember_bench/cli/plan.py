@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def plan(
-    grid: Annotated[str, typer.Argument(help="A grid file, or the name of one (`list`).")],
+    grid: Annotated[
+        str, typer.Argument(metavar="GRID", help="A grid file, or the name of one (`list`).")
+    ],
     results: Annotated[
         Path, typer.Option(help="The results folder whose stored answers count.")
     ] = Path("results"),

@@ -14,14 +14,24 @@ _TABLES: Final = ("md", "csv", "parquet", "latex")
 
 
 def report(
-    name: Annotated[str, typer.Argument(help="An experiment, or cells of it (EXPERIMENT/CELL).")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="EXPERIMENT", help="An experiment, or cells of it (EXPERIMENT/CELL)."
+        ),
+    ],
     results: Annotated[Path, typer.Option(help="The results folder to look in.")] = Path("results"),
     output: Annotated[
         Path | None,
         typer.Option(help="The file to write [report.html beside the results; tables: stdout]."),
     ] = None,
     form: Annotated[
-        str, typer.Option("--format", help="html; or the table of cells: md, csv, parquet, latex.")
+        str,
+        typer.Option(
+            "--format",
+            metavar="[html|md|csv|parquet|latex]",
+            help="A page, or the table of cells in another form.",
+        ),
     ] = _HTML,
     graphs: Annotated[
         bool,

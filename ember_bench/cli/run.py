@@ -16,40 +16,71 @@ if TYPE_CHECKING:
     from ember_bench.experiment.edits import Edits
     from ember_bench.running.session import Options, Outcome
 
+_ASKING = "Models and money"
+_STORED = "Results"
+_SHOWN = "Output"
+
 
 def run(
     context: typer.Context,
-    grid: Annotated[str, typer.Argument(help="A grid file, or the name of one (`list`).")],
-    results: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("results"),
+    grid: Annotated[
+        str, typer.Argument(metavar="GRID", help="A grid file, or the name of one (`list`).")
+    ],
+    results: Annotated[
+        Path, typer.Option(rich_help_panel=_STORED, help="The folder to write to.")
+    ] = Path("results"),
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where recorded data is [EMBER_BENCH_DATA].")
+        Path | None,
+        typer.Option(rich_help_panel=_ASKING, help="Where recorded data is [EMBER_BENCH_DATA]."),
     ] = None,
     tracking_uri: Annotated[
-        str | None, typer.Option(help="MLflow's store [RESULTS/mlflow.db].")
+        str | None,
+        typer.Option(rich_help_panel=_STORED, help="MLflow's store [RESULTS/mlflow.db]."),
     ] = None,
-    mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Log to MLflow.")] = True,
+    mlflow: Annotated[
+        bool, typer.Option("--mlflow/--no-mlflow", rich_help_panel=_STORED, help="Log to MLflow.")
+    ] = True,
     traces: Annotated[
-        int, typer.Option(min=0, max=10_000, help="Log so many trials as MLflow traces.")
+        int,
+        typer.Option(
+            min=0, max=10_000, rich_help_panel=_STORED, help="Log so many trials as MLflow traces."
+        ),
     ] = 0,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Ask no model: use stored answers only.")
+        bool,
+        typer.Option(
+            "--offline", rich_help_panel=_ASKING, help="Ask no model: use stored answers only."
+        ),
     ] = False,
     in_flight: Annotated[
-        int | None, typer.Option(min=1, max=100_000, help="Trials under way at once.")
+        int | None,
+        typer.Option(min=1, max=100_000, rich_help_panel=_ASKING, help="Trials under way at once."),
     ] = None,
     budget_usd: Annotated[
         float | None,
-        typer.Option(min=1e-9, help="The most that this run may spend, in US dollars."),
+        typer.Option(
+            min=1e-9,
+            rich_help_panel=_ASKING,
+            help="The most that this run may spend, in US dollars.",
+        ),
     ] = None,
     unsafe_code: Annotated[
         bool,
-        typer.Option("--unsafe-code", help="Run model-written code even without a sandbox."),
+        typer.Option(
+            "--unsafe-code",
+            rich_help_panel=_ASKING,
+            help="Run model-written code even without a sandbox.",
+        ),
     ] = False,
     limit: Limit = None,
     model: Models = None,
     values: Values = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", rich_help_panel=_SHOWN, help="Print the summary as JSON.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", rich_help_panel=_SHOWN, help="Show no progress.")
+    ] = False,
 ) -> None:
     """Run a grid, or what is missing of it, and print its table of cells."""
     from ember_bench.experiment.edits import Edits

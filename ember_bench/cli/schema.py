@@ -15,8 +15,9 @@ def schema(
     kind: Annotated[
         str | None,
         typer.Argument(
+            metavar="KIND",
             help="grid, model, dataset, evaluator, architecture or signature; "
-            "by default the kinds are listed."
+            "by default the kinds are listed.",
         ),
     ] = None,
     files: Annotated[

@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="An experiment, or a card's name.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An experiment, or a card's name.")],
     kind: Annotated[
-        str | None, typer.Option(help="Which kind, where a name is in several.")
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="Kind of the name, if it has several: experiment, model, dataset, evaluator, "
+            "architecture or signature.",
+        ),
     ] = None,
     results: Annotated[Path, typer.Option(help="The results folder to look in.")] = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,

@@ -69,7 +69,9 @@ class GeneratedSource(_Part):
     """Items made by a registered generator."""
 
     generator: Text
+    """Name of the generator."""
     parameters: dict[str, Any] = Field(default_factory=dict)
+    """Its parameters; a grid may replace them."""
 
 
 class Source(_Part):
@@ -79,6 +81,7 @@ class Source(_Part):
     """
 
     generated: GeneratedSource | None = None
+    """Items that a registered generator makes."""
 
     @model_validator(mode="after")
     def _one(self) -> Source:
@@ -106,22 +109,27 @@ class Fields(_Part):
     id: Names | None = None
     """Several fields are joined by `/`; without any, the id is the record's number, from 0."""
     question: Text | None = None
-    """Required unless there are `messages`."""
+    """The question, which the prompt contains; required unless there are `messages`."""
     messages: Text | None = None
     """A list of messages with `role` and `content`; the last one, a user's, is the question."""
     system: Text | None = None
     """The system message before the question."""
     target: Text
+    """The right answer; a list holds several, all equally right."""
     alternatives: Names | None = None
+    """Other answers that are as right as the target."""
     choices: Names | None = None
     """One field that holds a list, or one field for each choice."""
     labels: Text | None = None
     """A list, the label of each choice, for `target_is: label`."""
     category: Text | None = None
+    """The group of the item in reports."""
     cluster: Text | None = None
+    """Items of one cluster (of one passage, for example) depend on each other."""
     difficulty: Text | None = None
+    """A number from 0 to 1; simulated models are right less often on difficult items."""
     metadata: Names | None = None
-    """Fields that prompts and graphs may use."""
+    """Fields that the item keeps, and that prompts and graphs may use."""
     answer_format: Text | None = None
     """The answer format of each record; where it is empty, that of the card. Records of a format
     other than `choice` need no choices."""
@@ -142,8 +150,11 @@ class DatasetCard(_Part):
     """A dataset card."""
 
     name: Text
+    """The dataset's name in grids."""
     purpose: Text
+    """Its purpose, in one line."""
     source: Source
+    """The source of the records or items."""
     available_from: AvailableFrom | None = None
     """Required with `data:`."""
     fields: Fields | None = None
@@ -162,9 +173,13 @@ class DatasetCard(_Part):
     prompt: Text | None = None
     """May have `{question}`, `{choices}`, and the names of fields in `metadata`."""
     answer_format: Text | None = None
+    """The way in which answers are read; by default `choice` with choices, else `text`."""
     evaluator: Text
+    """Name of the evaluator card that scores it, unless a grid names another."""
     licence: Text | None = None
+    """Licence of the data, as an SPDX identifier if there is one."""
     citation: Text | None = None
+    """The publication to cite."""
 
     @model_validator(mode="wrap")
     @classmethod

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ember_bench.datasets import local
 from ember_bench.datasets.records import Record, Records
@@ -24,15 +25,30 @@ if TYPE_CHECKING:
     from datasets import DatasetBuilder
 
 
+_REPOSITORY: Final = r"^[\w.-]+(/[\w.-]+)?$"
+
+
+def _is_repository(value: str) -> str:
+    if re.fullmatch(_REPOSITORY, value) is None:
+        raise ValueError("expected a repository as the hub names it, such as openai/gsm8k")
+    return value
+
+
 class HubSource(BaseModel):
     """A split of a dataset repository on the Hugging Face hub, at one commit."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    repository: Annotated[Text, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")]
+    repository: Annotated[
+        Text, AfterValidator(_is_repository), Field(json_schema_extra={"pattern": _REPOSITORY})
+    ]
+    """Its name on the hub, such as `openai/gsm8k`."""
     config: Text | None = None
+    """Its configuration, if it has several."""
     split: Text
+    """The split, such as `test`."""
     revision: Commit
+    """The commit, 40 hexadecimal digits."""
 
 
 @record_source("hub", HubSource)

@@ -1,4 +1,4 @@
-"""Records of local files: JSON Lines, JSON, CSV (each also gzipped) and Parquet."""
+"""Records of local files: JSON Lines, JSON, CSV, TSV (each also gzipped) and Parquet."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dataclasses import replace
 from functools import partial
 from hashlib import file_digest
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, BinaryIO, Final, Literal, NoReturn, cast
+from typing import Annotated, Any, BinaryIO, Final, Literal, NoReturn, cast, get_args
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from ember_bench.datasets.records import Record, Records
 from ember_bench.datasets.sources import Opening, record_source
@@ -28,61 +28,92 @@ _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 Rows = Iterator[tuple[int, Record]]
 
 
-def open_records(path: Path, *, wanted: frozenset[str] = frozenset()) -> Records:
-    """Return the records of the file, which is read as they are asked for.
+Delimiter = Literal[",", ";", "\t", "|"]
+DELIMITERS: Final[tuple[Delimiter, ...]] = get_args(Delimiter)
+
+
+class FileOptions(BaseModel):
+    """A file of records; a path alone stands for `path`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Text
+    """A path that ends in `.jsonl`, `.json`, `.csv`, `.tsv` (each also with `.gz`) or `.parquet`.
+    """
+    delimiter: Delimiter | None = None
+    """The character between the columns of a CSV file; by default a comma, in `.tsv` a tab."""
+
+
+def open_records(
+    path: Path, *, wanted: frozenset[str] = frozenset(), delimiter: Delimiter | None = None
+) -> Records:
+    """Return the records of a file, which is read while they are iterated.
 
     Args:
-        path: Its ending says what it holds.
+        path: The ending of its name says its format.
         wanted: The fields that matter; of a Parquet file no other column is read.
+        delimiter: The character between the columns of a CSV file.
 
     Raises:
         ConfigError: here or while reading, with the line, if the file cannot be read.
     """
     read = _reader(path)
+    if delimiter is not None and read not in (_csv, _tsv):
+        raise _fail(path, "`delimiter` is for CSV files")
     try:
         with path.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise _fail(path, _unreadable(path, error)) from None
-    rows = read(path, wanted) if read is _parquet else read(path)
-    unit: Literal["line", "record"] = "line" if read in (_jsonl, _csv) else "record"
+    rows = read(path, wanted) if delimiter is None else _csv(path, wanted, delimiter)
+    unit: Literal["line", "record"] = "line" if read in (_jsonl, _csv, _tsv) else "record"
     return Records(path.name, f"sha256:{digest}", rows, unit, partial(_locate, path, unit))
 
 
-def _inside(value: str) -> str:
-    path = PurePosixPath(value)
+def _inside(options: FileOptions) -> FileOptions:
+    path = PurePosixPath(options.path)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError("expected a path inside the data directory")
-    return value
+    return options
 
 
-@record_source("file", Text)
-def open_file(relative: str, opening: Opening) -> Records:
+def _path_alone(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
+_File = Annotated[
+    FileOptions, BeforeValidator(_path_alone, json_schema_input_type=Text | FileOptions)
+]
+
+
+@record_source("file", _File)
+def open_file(options: FileOptions, opening: Opening) -> Records:
     """A path relative to the card.
 
     Raises:
         ConfigError: if there is no such file, or it cannot be read.
     """
-    path = opening.folder / relative
+    path = opening.folder / options.path
     if not path.is_file():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         near = did_you_mean(path.name, siblings) if siblings else "; nor is there such a folder"
         raise ConfigError(opening.problem(f"there is no file {path}{near}"))
-    return open_records(path, wanted=opening.wanted)
+    return open_records(path, wanted=opening.wanted, delimiter=options.delimiter)
 
 
-@record_source("data", Annotated[Text, AfterValidator(_inside)])
-def open_data(relative: str, opening: Opening) -> Records:
+@record_source("data", Annotated[_File, AfterValidator(_inside)])
+def open_data(options: FileOptions, opening: Opening) -> Records:
     """A path relative to the data directory.
 
     Raises:
         DataMissingError: if the file is not on this machine; says where to get it.
         ConfigError: if it cannot be read.
     """
-    folder = opening.data_dir or recorded_data.data_dir()
+    relative, folder = options.path, opening.data_dir or recorded_data.data_dir()
     if folder is None or not (folder / relative).is_file():
         raise DataMissingError(opening.problem(_missing(relative, folder, opening)))
-    return replace(open_records(folder / relative, wanted=opening.wanted), source=relative)
+    records = open_records(folder / relative, wanted=opening.wanted, delimiter=options.delimiter)
+    return replace(records, source=relative)
 
 
 def _missing(relative: str, folder: Path | None, opening: Opening) -> str:
@@ -94,7 +125,7 @@ def _missing(relative: str, folder: Path | None, opening: Opening) -> str:
     return f"{message} Give the folder that has {relative} in it with --data-dir or {variable}."
 
 
-def _reader(path: Path) -> Callable[..., Rows]:
+def _reader(path: Path) -> Callable[[Path, frozenset[str]], Rows]:
     suffixes = [s.lower() for s in path.suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
@@ -154,17 +185,20 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _jsonl(path: Path) -> Rows:
+def _jsonl(path: Path, _: frozenset[str]) -> Rows:
     for number, line in _lines(path):
         if not line.strip():
             continue
-        record = _loads(line, path, number)
+        # With its end, an object that breaks off would be reported on the next line.
+        record = _loads(line.rstrip("\r\n"), path, number, " (each line holds one whole object)")
         if not isinstance(record, dict):
-            raise _fail(path, f"expected a JSON object, found {_json_kind(record)}", number)
+            found = _json_kind(record)
+            hint = "; a file with one array is named .json" if isinstance(record, list) else ""
+            raise _fail(path, f"expected a JSON object, found {found}{hint}", number)
         yield number, record
 
 
-def _json(path: Path) -> Rows:
+def _json(path: Path, _: frozenset[str]) -> Rows:
     data = _loads("".join(line for _, line in _lines(path)), path, 1)
     if not isinstance(data, list):
         raise _fail(path, f"expected a JSON array of objects, found {_json_kind(data)}")
@@ -175,12 +209,12 @@ def _json(path: Path) -> Rows:
         yield number, record
 
 
-def _loads(text: str, path: Path, line: int) -> Any:
+def _loads(text: str, path: Path, line: int, hint: str = "") -> Any:
     # Not orjson: it turns integers past 64 bits into floats, and a target must stay exact.
     try:
         return json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        what = f"not valid JSON: {error.msg}"
+        what = f"not valid JSON: {error.msg}{hint}"
         raise _fail(path, what, line + error.lineno - 1, error.colno) from None
     except ValueError as error:
         raise _fail(path, f"not valid JSON: {error}", line) from None
@@ -192,15 +226,21 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _csv(path: Path) -> Rows:
+def _tsv(path: Path, wanted: frozenset[str]) -> Rows:
+    return _csv(path, wanted, "\t")
+
+
+def _csv(path: Path, wanted: frozenset[str], delimiter: Delimiter = ",") -> Rows:
     # The limit is one per process; a model's output may be longer than its 131,072 characters.
     csv.field_size_limit(max(csv.field_size_limit(), min(sys.maxsize, 2**31 - 1)))
-    reader = csv.reader((line for _, line in _lines(path)), strict=True)
+    reader = csv.reader((line for _, line in _lines(path)), delimiter=delimiter, strict=True)
     line = 1
     try:
         header = next(reader, None)
         if not header:
             raise _fail(path, "expected a header with the names of the columns", 1)
+        if len(header) == 1 and wanted and wanted.isdisjoint(header):
+            _check_delimiter(path, header[0], delimiter)
         if twins := sorted({name for name in header if header.count(name) > 1}):
             raise _fail(path, "two columns have one name: " + ", ".join(map(repr, twins)), 1)
         line = reader.line_num + 1
@@ -215,7 +255,38 @@ def _csv(path: Path) -> Rows:
         raise _fail(path, f"not valid CSV: {error}", line) from None
 
 
-def _parquet(path: Path, wanted: frozenset[str] = frozenset()) -> Rows:
+def _check_delimiter(path: Path, header: str, delimiter: Delimiter) -> None:
+    """Refuse a file whose columns have another delimiter than the one that it is read with.
+
+    Raises:
+        ConfigError: naming the delimiter.
+    """
+    if (other := _most_frequent(header)) is not None:
+        what = (
+            f"the columns are separated by {other!r}, not by {delimiter!r}; "
+            f"write in the card `{{path: {path.name}, delimiter: {json.dumps(other)}}}`"
+        )
+        raise _fail(path, what, 1)
+
+
+def other_delimiter(path: Path) -> Delimiter | None:
+    """Return the delimiter in the header of a CSV file without commas; None for any other file.
+
+    Raises:
+        ConfigError: if the file cannot be read.
+    """
+    if _reader(path) is not _csv:
+        return None
+    header = next((line for _, line in _lines(path)), "")
+    return None if "," in header else _most_frequent(header)
+
+
+def _most_frequent(header: str) -> Delimiter | None:
+    found = max(DELIMITERS, key=header.count)
+    return found if found in header else None
+
+
+def _parquet(path: Path, wanted: frozenset[str]) -> Rows:
     import pyarrow  # noqa: PLC0415 - costs 0.1 s, and few datasets need it
     from pyarrow import parquet  # noqa: PLC0415
 
@@ -240,12 +311,22 @@ def _json_kind(value: Any) -> str:
     return names.get(type(value).__name__, "a number or a truth value")
 
 
-_READERS: Final[dict[str, Callable[..., Rows]]] = {
+_READERS: Final[dict[str, Callable[[Path, frozenset[str]], Rows]]] = {
     ".jsonl": _jsonl,
     ".ndjson": _jsonl,
     ".json": _json,
     ".csv": _csv,
+    ".tsv": _tsv,
     ".parquet": _parquet,
     ".pq": _parquet,
 }
-_ENDINGS: Final = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".csv", ".csv.gz", ".parquet")
+_ENDINGS: Final = (
+    ".jsonl",
+    ".jsonl.gz",
+    ".json",
+    ".json.gz",
+    ".csv",
+    ".csv.gz",
+    ".tsv",
+    ".parquet",
+)

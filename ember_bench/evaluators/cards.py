@@ -84,8 +84,8 @@ def card_model(kind: EvaluatorKind) -> type[BaseModel]:
         f"{kind.cls.__name__}Card",
         __config__=ConfigDict(extra="forbid"),
         __doc__=kind.cls.__doc__,
-        name=(str, Field(min_length=1)),
-        kind=(str, ...),
-        purpose=(str, ""),
+        name=(str, Field(min_length=1, description="Its name in dataset cards and grids.")),
+        kind=(str, Field(description="The kind of evaluators that it is one of.")),
+        purpose=(str, Field("", description="Its purpose, in one line.")),
         **parameters,
     )

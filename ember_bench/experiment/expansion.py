@@ -19,6 +19,7 @@ from ember_bench.experiment.spec import ArchitectureSpec, ExperimentSpec
 from ember_bench.experiment.templates import Template, read_template, shortened
 from ember_bench.graph.architecture import Architecture, ArchitectureHead
 from ember_bench.graph.data import NoNGraphData
+from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService
 from ember_bench.operators.parameters import PROMPT, ImpliedParameter, sweep
@@ -28,7 +29,24 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 FEW_SHOT: Final = "few_shot"
 """The parameter of a cell with its number of examples, if its dataset has examples."""
+Shots = Mapping[str, Sequence[Examples | None]]
 _SHOTS: Final = f"{{{FEW_SHOT}}}"
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """A grid expanded, as far as it is valid.
+
+    Attributes:
+        cells: Its cells, dataset by dataset, in the order in which it names them.
+        models: Every known model that it names, once, also in parts that are invalid.
+        problems: Every unknown name, wrong parameter and duplicate cell, each at its place in the
+            grid.
+    """
+
+    cells: list[Cell]
+    models: list[ModelInfo]
+    problems: list[Problem]
 
 
 def expand(
@@ -36,9 +54,27 @@ def expand(
     document: Document,
     catalogue: Catalogue,
     service: ModelService,
-    few_shot: Mapping[str, Sequence[Examples | None]] | None = None,
+    few_shot: Shots | None = None,
 ) -> list[Cell]:
-    """Return the cells of a grid, dataset by dataset, in the order in which it names them.
+    """Return the cells of a grid; the arguments are those of `expand_most`.
+
+    Raises:
+        ConfigError: with the problems of its expansion.
+    """
+    expansion = expand_most(spec, document, catalogue, service, few_shot)
+    if expansion.problems:
+        raise ConfigError(*expansion.problems)
+    return expansion.cells
+
+
+def expand_most(
+    spec: ExperimentSpec,
+    document: Document,
+    catalogue: Catalogue,
+    service: ModelService,
+    few_shot: Shots | None = None,
+) -> Expansion:
+    """Expand the valid parts of a grid.
 
     Args:
         spec: The grid.
@@ -46,16 +82,14 @@ def expand(
         catalogue: Has what it names.
         service: The service of the LM modules.
         few_shot: The examples of cells on a dataset, one cell for each; None for no examples.
-
-    Raises:
-        ConfigError: with every unknown name, wrong parameter and duplicate cell, each at its
-            place in the grid.
     """
     problems: list[Problem] = []
     drafts: list[_Draft] = []
+    models: dict[str, ModelInfo] = {}
     for index, entry in enumerate(spec.architectures):
         try:
-            drafts += _Expansion(entry, index, document, catalogue, service).drafts()
+            expander = _Expander(entry, index, document, catalogue, service, models)
+            drafts += expander.drafts()
         except ConfigError as error:
             problems += error.problems
     placed = [
@@ -67,9 +101,9 @@ def expand(
     ]
     problems += [*_unknown_datasets(spec, document), *_twins(placed, document)]
     problems += _unsupported(drafts, document)
-    if problems:
-        raise ConfigError(*problems)
-    return [cell for _, cell in placed]
+    cells = [cell for _, cell in placed]
+    models |= {model.model_id: model for cell in cells for model in cell.models}
+    return Expansion(cells, [*models.values()], problems)
 
 
 @dataclass(frozen=True)
@@ -111,7 +145,7 @@ class _Draft:
         )
 
 
-class _Expansion:
+class _Expander:
     """Expands one entry of the grid's `architectures`."""
 
     def __init__(
@@ -121,8 +155,10 @@ class _Expansion:
         document: Document,
         catalogue: Catalogue,
         service: ModelService,
+        models: dict[str, ModelInfo],
     ) -> None:
         self.entry = entry
+        self.models = models
         self.at: tuple[str | int, ...] = ("architectures", index)
         self.document = document
         self.cards = catalogue.cards
@@ -187,7 +223,8 @@ class _Expansion:
         problems = []
         for index, model in enumerate(models):
             try:
-                self.service.registry.get(model)
+                found = self.service.registry.get(model)
+                self.models[found.model_id] = found
             except ConfigError as error:
                 place = (*at, index) if parameter.type == "models" else at
                 # A mistake in the model's card stands there, not in the grid.

@@ -21,12 +21,12 @@ from ember_bench.experiment.baselines import find_baselines
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.edits import NO_EDITS, Edits
-from ember_bench.experiment.expansion import expand
+from ember_bench.experiment.expansion import expand, expand_most
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.forecast.samples_check import check_samples
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.reading import read_questions
-from ember_bench.experiment.spec import ExperimentSpec, read_spec
+from ember_bench.experiment.spec import ExperimentSpec, read_most
 from ember_bench.experiment.templates import misfits
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
@@ -189,7 +189,9 @@ def prepare(
     Raises:
         ConfigError: with every mistake at its place.
     """
-    spec, document = read_spec(path, edits)
+    spec, document, problems = read_most(path, edits)
+    if spec is None:
+        raise ConfigError(*problems)
     spec = spec.scored_by(evaluators or {})
     if budget_usd is not None:
         spec = spec.capped_at(budget_usd)
@@ -202,6 +204,7 @@ def prepare(
         data_dir=data_dir,
         asks=asks,
         unsafe_code=unsafe_code,
+        problems=problems,
     )
 
 
@@ -215,6 +218,7 @@ def assemble(
     data_dir: Path | None = None,
     asks: bool = True,
     unsafe_code: bool = False,
+    problems: Sequence[Problem] = (),
 ) -> Experiment:
     """Find everything that a grid names, and check it; makes no call.
 
@@ -227,11 +231,13 @@ def assemble(
         data_dir: The folder of recorded data.
         asks: Whether models are going to be asked, so that their keys must be there.
         unsafe_code: Run model-written code without a sandbox where there is none.
+        problems: Mistakes in the parts of the grid that the spec is without.
 
     Raises:
         ConfigError: with every mistake at its place.
     """
-    problems: list[Problem] = []
+    complete = not problems
+    problems = [*problems]
     questions: dict[str, Questions] = {}
     named = [entry.name for entry in spec.datasets]
     for index, entry in enumerate(spec.datasets):
@@ -245,23 +251,22 @@ def assemble(
             )
         except ConfigError as error:
             problems += error.problems
-    cells: list[Cell] = []
+    few_shot = {name: found.few_shot for name, found in questions.items()}
+    expansion = expand_most(spec, document, catalogue, service, few_shot)
+    cells = expansion.cells
     baselines: dict[str, Cell] = {}
-    try:
-        few_shot = {name: found.few_shot for name, found in questions.items()}
-        cells = expand(spec, document, catalogue, service, few_shot)
-        baselines = find_baselines(cells, spec, document)
+    if complete and not expansion.problems:
+        try:
+            baselines = find_baselines(cells, spec, document)
+        except ConfigError as error:
+            problems += error.problems
         problems += budget_problems(spec.budget_usd, document, cells)
-        problems += _prompt_problems(cells, questions, document)
-    except ConfigError as error:
-        problems += error.problems
+    problems += _prompt_problems(cells, questions, document)
+    problems += [*expansion.problems, *_unready(expansion.models, asks=asks)]
     if problems:
         raise ConfigError(*problems)
     budget = budget_of(spec.budget_usd, cells)
     experiment = Experiment(path, spec, document, cells, questions, baselines, service, budget)
-    for provider in dict.fromkeys(provider_class(m.provider_name) for m in experiment.models):
-        if asks or provider.instant:
-            provider.check(experiment.models)
     if not any(provider_class(model.provider_name).replays for model in experiment.models):
         return experiment
     found = check_samples(
@@ -273,6 +278,16 @@ def assemble(
     if found.problems:
         raise ConfigError(*(document.problem(text, "architectures") for text in found.problems))
     return replace(experiment, notes=found.notes)
+
+
+def _unready(models: Sequence[ModelInfo], *, asks: bool) -> Iterator[Problem]:
+    """Yield a problem for each model that cannot be asked: its key is missing, for example."""
+    for provider in dict.fromkeys(provider_class(model.provider_name) for model in models):
+        if asks or provider.instant:
+            try:
+                provider.check(models)
+            except ConfigError as error:
+                yield from error.problems
 
 
 def _prompt_problems(

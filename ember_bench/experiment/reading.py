@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +17,9 @@ from ember_bench.evaluators.by_record import ByRecord
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, FewShotSpec
+from ember_bench.experiment.target_check import target_problems
 
-_CHECKED_AT_ONCE: Final = 1_000
+_TARGETS_NAMED: Final = 5
 
 
 def read_questions(
@@ -45,9 +44,12 @@ def read_questions(
     problems = catalogue.unknown("datasets", entry.name, at("name"))
     if entry.evaluator is not None:
         problems += catalogue.unknown("evaluators", entry.evaluator, at("evaluator"))
+    try:
+        dataset = catalogue.dataset(entry, data_dir, at)
+    except ConfigError as error:
+        raise ConfigError(*dict.fromkeys((*problems, *error.problems))) from None
     if problems:
         raise ConfigError(*problems)
-    dataset = catalogue.dataset(entry, data_dir, at)
     if entry.evaluator is None:
         place = catalogue.place_of_evaluator(entry.name, at())
         if problems := catalogue.unknown("evaluators", dataset.evaluator, place):
@@ -133,33 +135,14 @@ def _pool(
 
 
 def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -> None:
-    """Check that each item's own target scores 1; else no answer to it could be right."""
+    """Check that each item's own target scores 1; else no answer to it could be right.
 
-    def check(item: Item) -> None:
-        try:
-            score = evaluator.evaluate(item, item.target)
-        except ConfigError as error:
-            message = f"dataset {dataset.name!r}: {error.problems[0].message}"
-            raise ConfigError(Problem(message, location)) from None
-        if score.value < 1.0:
-            message = (
-                f"dataset {dataset.name!r}: evaluator {evaluator.name!r} does not accept item "
-                f"{item.id!r}'s own target, {item.target!r}"
-            )
-            if getattr(evaluator, "blocking", False):
-                message += f": {score.explanation}"  # what a look at the target does not tell
-            raise ConfigError(Problem(message, location))
-
-    if getattr(evaluator, "blocking", False):
-        items = iter(dataset.items)
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            # All at once would hold all items in memory.
-            while batch := list(itertools.islice(items, _CHECKED_AT_ONCE)):
-                for _ in threads.map(check, batch):
-                    pass
-    else:
-        for item in dataset.items:
-            check(item)
+    Raises:
+        ConfigError: with a problem for each of the first items that fail.
+    """
+    found = [*itertools.islice(target_problems(dataset, evaluator), _TARGETS_NAMED)]
+    if found:
+        raise ConfigError(*(Problem(message, location) for message in found))
 
 
 def _shuffled(items: Sequence[Item], seed: int) -> Sequence[Item]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -10,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from ember_bench.datasets.examples import Choice, Form
 from ember_bench.documents import Document, read_document
+from ember_bench.errors import Problem
 from ember_bench.experiment.edits import NO_EDITS, Edits
 
 MOST: Final = 2**53
@@ -22,11 +24,13 @@ NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 _TAKEN: Final = ("responses.db", "mlflow.db", "mlartifacts")
 
 
-def reserved(name: str) -> str | None:
+def wrong_name(name: str) -> str | None:
     """Return why no experiment can have this name; None if one can.
 
     Results folders hold files of their own, and what SQLite keeps beside those.
     """
+    if re.fullmatch(NAME, name) is None:
+        return "expected up to 100 letters (A to Z), digits, `.`, `_` and `-`, not `._-` first"
     lowered = name.lower()  # some file systems ignore case
     for taken in _TAKEN:
         if lowered == taken or lowered.startswith((f"{taken}-", f"{taken}.")):
@@ -132,7 +136,7 @@ _ArchitectureEntry = Annotated[
 class ExperimentSpec(_Spec):
     """A grid: datasets x architectures x their parameters."""
 
-    name: str = Field(pattern=NAME)
+    name: str = Field(json_schema_extra={"pattern": NAME})
     """Names the results folder and the MLflow experiment: letters, digits and `._-`."""
     purpose: str = ""
     """What the experiment is for."""
@@ -158,7 +162,7 @@ class ExperimentSpec(_Spec):
     @field_validator("name")
     @classmethod
     def _free(cls, value: str) -> str:
-        if (reason := reserved(value)) is not None:
+        if (reason := wrong_name(value)) is not None:
             raise ValueError(reason)
         return value
 
@@ -180,6 +184,29 @@ class ExperimentSpec(_Spec):
             for entry in self.datasets
         ]
         return self.model_copy(update={"datasets": datasets})
+
+
+def read_most(
+    path: Path, edits: Edits = NO_EDITS
+) -> tuple[ExperimentSpec | None, Document, list[Problem]]:
+    """Read the valid parts of a grid, so that all mistakes can be reported at once.
+
+    Args:
+        path: The grid file.
+        edits: Changes of what it says.
+
+    Returns:
+        The grid without its invalid parts, or None if too little is left; its document; the
+        problems of the parts that are left out.
+
+    Raises:
+        ConfigError: if the file cannot be read.
+    """
+    spec, document, problems = edits.applied(read_document(path)).parse_most(ExperimentSpec)
+    if spec is None and "name" not in document.data:
+        named = Document(path, {**document.data, "name": "unnamed"}, document.marks)
+        spec, document, _ = named.parse_most(ExperimentSpec)
+    return spec, document, problems
 
 
 def read_spec(path: Path, edits: Edits = NO_EDITS) -> tuple[ExperimentSpec, Document]:

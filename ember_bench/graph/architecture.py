@@ -47,6 +47,7 @@ class ArchitectureHead(_Card):
     """The fields of an architecture card beside its graph."""
 
     name: str
+    """Its name in grids; by default the file's."""
     purpose: str
     """Its purpose, in one line."""
     paper: str = ""
@@ -54,7 +55,8 @@ class ArchitectureHead(_Card):
     oracle: bool = False
     """Whether it uses the target, so that it is an oracle (an upper limit) and not a system."""
     parameters: dict[str, ParameterCard] = Field(default_factory=dict)
-    """Its own parameters; `prompt` and those of `sampling` are implied."""
+    """Its parameters, by name; a grid gives and sweeps them. `prompt` and those of `sampling` are
+    implied."""
 
 
 class ArchitectureCard(ArchitectureHead):
@@ -64,6 +66,7 @@ class ArchitectureCard(ArchitectureHead):
     """
 
     graph: dict[str, GraphNodeCard] = Field(min_length=1)
+    """Its nodes, by name; the last one gives the answer."""
 
     @model_validator(mode="after")
     def _references_are_known(self) -> ArchitectureCard:

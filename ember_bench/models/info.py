@@ -95,7 +95,9 @@ class RateLimit(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tokens_per_minute: int | None = Field(default=None, gt=0)
+    """The most tokens in a minute, of prompts and answers."""
     requests_per_minute: int | None = Field(default=None, gt=0)
+    """The most requests in a minute."""
 
 
 class ProviderInfo(BaseModel):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem, UnknownNameError
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
-from ember_bench.registry import Cards
+from ember_bench.registry import Cards, misplaced
 
 _SHOWN: Final = 3
 
@@ -25,6 +26,7 @@ class ModelRegistry:
     def __init__(self) -> None:
         self._models: dict[str, ModelInfo] = {}
         self._broken: dict[str, tuple[Problem, ...]] = {}
+        self._roots: Sequence[Path] = ()
 
     @classmethod
     def from_cards(cls, cards: Cards | None = None) -> ModelRegistry:
@@ -34,6 +36,7 @@ class ModelRegistry:
         """
         registry = cls()
         cards = cards or Cards()
+        registry._roots = cards.roots
         registry._broken = {name: card.problems for name, card in cards.broken("models").items()}
         for card in cards.all("models").values():
             try:
@@ -87,7 +90,8 @@ class ModelRegistry:
             raise ConfigError(f"{name!r} is the name of several models: {ids}; give the whole id")
         if not namesakes:
             names = {m.model_name for m in self} if ":" not in name else set()
-            unknown = UnknownNameError("model", name, {*self._models, *names})
+            hint = misplaced(self._roots, "models", name)
+            unknown = UnknownNameError("model", name, {*self._models, *names}, hint=hint)
             # The model's card may be among those whose name is unreadable.
             hints = [first for first, *_ in self._broken.values()]
             raise ConfigError(*unknown.problems, *hints[:_SHOWN]) if hints else unknown

@@ -9,6 +9,7 @@ from typing import Any
 from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, Operator, operator
 from ember_bench.operators.candidates import Ties, candidates_of, count, leaders, settle
+from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature
 
 Confidence = Callable[[str, Inputs], float]
@@ -54,7 +55,7 @@ class CascadeOperator(Operator):
         super().__init__(signature=Signature())
         self.stages = list(stages)
         self.agreement = agreement
-        self.confidence = confidence
+        self.confidence = None if confidence is None else called(confidence, "confidence")
         self.threshold = threshold
         self.answer_format = answer_format
         self.ties: Ties = ties

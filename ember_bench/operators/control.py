@@ -9,6 +9,7 @@ from typing import Any
 from ember_bench.errors import SignatureError, did_you_mean
 from ember_bench.operators.base import OUTPUT, Inputs, Operator, operator
 from ember_bench.operators.lm import LMModule
+from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature
 
 _ROUTE = re.compile(r"route[*_ \t]*[:\uff1a]([^\n]*)", re.IGNORECASE)
@@ -34,7 +35,7 @@ class Branch(Operator):
         otherwise: Operator | None = None,
     ) -> None:
         super().__init__()
-        self.predicate = predicate
+        self.predicate = called(predicate, "predicate")
         self.then = then
         self.otherwise = otherwise
 
@@ -85,7 +86,7 @@ class Router(Operator):
             if name not in routes:
                 raise ValueError(f"unknown route {name!r}{did_you_mean(name, routes)}")
         self.routes = dict(routes)
-        self.by = by
+        self.by = None if by is None else called(by, "by")
         self.purposes = None if purposes is None else dict(purposes)
         # A model may name no known route; a function must.
         self.default = next(iter(routes)) if default is None and by is None else default

@@ -14,6 +14,7 @@ from ember_bench.models.tasks import run_coroutine
 from ember_bench.models.types import ToolDefinition
 from ember_bench.operators.base import OUTPUT, Inputs, Operator, operator
 from ember_bench.operators.lm import LMModule
+from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature
 
 
@@ -32,8 +33,9 @@ class Function(Operator):
     """
 
     def __init__(self, function: Callable[..., Any], *, output: str = OUTPUT) -> None:
-        if isinstance(function, Operator | LMModule) or not callable(function):
+        if isinstance(function, Operator | LMModule):
             raise TypeError(f"expected a Python function, found {function!r}")
+        called(function, "function")
         try:
             parameters = inspect.signature(function).parameters.values()
         except ValueError:  # some built-ins

@@ -16,6 +16,7 @@ from ember_bench.operators.candidates import Candidate, Ties, candidates_of, lea
 from ember_bench.operators.fan_in import LMFanIn, numbered
 from ember_bench.operators.lm import LMModule, ask_requests
 from ember_bench.operators.mapping import parallel
+from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature
 
 Score = Callable[[str, Inputs], float]
@@ -163,7 +164,7 @@ class BestOf(LMFanIn):
         if score is not None:
             signature = signature or Signature(required_inputs=["responses"])
         super().__init__(lm_modules=lm_modules, answer_format=answer_format, signature=signature)
-        self.score = score
+        self.score = None if score is None else called(score, "score")
         self.ties: Ties = ties
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ember_bench.operators.candidates import read_answer
 from ember_bench.operators.fan_in import as_responses, numbered, says_yes
 from ember_bench.operators.lm import LMModule, ask_all, ask_requests
 from ember_bench.operators.mapping import parallel
+from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature, builtin_signature
 
 
@@ -91,7 +92,7 @@ class SelfRefine(_Revising):
         super().__init__(
             lm_modules=lm_modules, rounds=rounds, answer_format=answer_format, signature=signature
         )
-        self.stop = stop
+        self.stop = called(stop, "stop")
         self.critique_signature = critique_signature or builtin_signature("critique")
         self.refine_signature = refine_signature or builtin_signature("refine")
 

@@ -23,6 +23,7 @@ from ember_bench.errors import ConfigError, UnknownNameError
 _WRAP: Final = "write a function that calls it, and name that"
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+ValueT = TypeVar("ValueT")
 
 _registered: Final[dict[str, Callable[..., Any]]] = {}
 # Code beside a registry's cards is imported under a name that differs between machines.
@@ -88,10 +89,31 @@ def resolve(name: str) -> Any:
             found = getattr(found, attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{name}: cannot be imported: {error}") from None
+    if not callable(found):
+        raise ConfigError(f"{name}: expected a function, found a {type(found).__name__}")
     home = getattr(found, "__module__", None)
     if not isinstance(home, str) or _package(home) != package:
         raise ConfigError(f"{name}: is not defined in {package}; {_WRAP}")
     return found
+
+
+def called(value: ValueT, name: str) -> ValueT:
+    """Return `value`, an argument that is called, if it can be.
+
+    Args:
+        value: The argument.
+        name: Its name, for the message.
+
+    Raises:
+        TypeError: if it cannot be called; says how a card names a function.
+    """
+    if callable(value):
+        return value
+    given = value if isinstance(value, str) and value else "package.module:function"
+    raise TypeError(
+        f"{name}: expected a function, found {value!r}; a card names one as "
+        f"`{name}: {{callable: {given}}}`"
+    )
 
 
 def _package(module: str) -> str:

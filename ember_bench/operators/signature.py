@@ -141,9 +141,13 @@ class SignatureFields(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     required_inputs: list[str] = Field(default_factory=list)
+    """Names of the inputs that must be given."""
     prompt_template: str | None = None
+    """The prompt; `{name}` stands for an input."""
     structured_output: str | None = None
+    """Import path of the pydantic model of the outputs."""
     input_model: str | None = None
+    """Import path of the pydantic model of the inputs."""
 
     @classmethod
     def of(cls, signature: Signature) -> SignatureFields:
@@ -179,8 +183,11 @@ class SignatureCard(SignatureFields):
     """A card of `registry/signatures/`."""
 
     name: str
+    """Its name; by default the file's."""
     purpose: str = ""
+    """Its purpose, in one line."""
     prompt_template: str
+    """The prompt; `{name}` stands for an input."""
 
     @model_validator(mode="after")
     def _is_well_formed(self) -> SignatureCard:

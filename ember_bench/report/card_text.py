@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ember_bench.datasets.generated import get_generator
 from ember_bench.datasets.load import read_card
+from ember_bench.documents import yaml_text
 from ember_bench.drawing.text import clean
 from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.spec import ExperimentSpec
@@ -56,20 +55,7 @@ def grid_facts(spec: ExperimentSpec, path: Path) -> Facts:
 def card_text(facts: Facts) -> str:
     """Return facts as YAML, in their order, without the Mermaid source."""
     shown = {name: fact for name, fact in facts.items() if name != "mermaid"}
-    text: str = yaml.dump(shown, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=96)
-    return clean(text.rstrip())
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as they are."""
-
-
-def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
-
-
-_Dumper.add_representer(str, _represent)
+    return clean(yaml_text(shown).rstrip())
 
 
 def _head(card: Card, kind: Kind) -> Facts:

@@ -31,8 +31,11 @@ def names_of(kind: str | None, cards: Cards) -> dict[str, list[dict[str, Any]]]:
         UnknownNameError: if there is no such kind.
     """
     known = (*KINDS, _EXPERIMENTS)
-    if kind is not None and kind not in known:
-        raise UnknownNameError("kind", kind, known)
+    plural = {name.removesuffix("s"): name for name in known} | {name: name for name in known}
+    if kind is not None:
+        if kind not in plural:
+            raise UnknownNameError("kind", kind, known)
+        kind = plural[kind]
     found: dict[str, list[dict[str, Any]]] = {
         name: list(_card_entries(name, cards)) for name in KINDS if kind in (None, name)
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Final
 
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.experiment.prepare import Experiment
-from ember_bench.experiment.spec import NAME, read_spec, reserved
+from ember_bench.experiment.spec import read_spec, wrong_name
 from ember_bench.registry import Cards, default_roots
 from ember_bench.running.find_grids import find_grid
 from ember_bench.running.find_results import ResultsReader, answered, grid_of
@@ -136,8 +135,6 @@ def _renamed(experiment: Experiment, name: str) -> Experiment:
     """
     if name == experiment.name:
         raise ConfigError(f"--as {name}: has the results that are scored anew; take another name")
-    if not re.fullmatch(NAME, name):
-        raise ConfigError(f"--as {name}: letters, digits and `._-` only, and no more than 100")
-    if (reason := reserved(name)) is not None:
+    if (reason := wrong_name(name)) is not None:
         raise ConfigError(f"--as {name}: {reason}")
     return replace(experiment, spec=experiment.spec.model_copy(update={"name": name}))

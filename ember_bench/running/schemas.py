@@ -82,8 +82,10 @@ def _evaluator() -> Schema:
     parts: list[Schema] = []
     for kind, model in models.items():
         reference = found[model, "validation"]["$ref"].rpartition("/")[2]
-        part = _as_card(definitions["$defs"][reference])
-        part["properties"]["kind"] = {"const": kind}
+        part = _as_card(
+            _with_attributes(definitions["$defs"][reference], EVALUATOR_KINDS[kind].cls)
+        )
+        part["properties"]["kind"] |= {"const": kind}
         definitions["$defs"][reference] = part
         parts.append({
             "if": {"properties": {"kind": {"const": kind}}},
@@ -103,12 +105,15 @@ def _model() -> Schema:
     found, definitions = models_json_schema(
         [(ModelInfo, "validation"), (RecordedSet, "validation")]
     )
+    for nested in (*_models_in(ModelInfo), *_models_in(RecordedSet)):
+        part = definitions["$defs"][nested.__name__]
+        definitions["$defs"][nested.__name__] = _with_own_descriptions(part, nested)
     for model in (ModelInfo, RecordedSet):
         reference = found[model, "validation"]["$ref"].rpartition("/")[2]
         part = _as_card(_with_descriptions(definitions["$defs"][reference], model))
         properties = part["properties"]
         properties["name"] = properties.pop("model_id") | {"title": "Name"}
-        properties["purpose"] = {"type": "string"}
+        properties["purpose"] = {"type": "string", "description": "Its purpose, in one line."}
         part["required"] = ["name", *(n for n in part.get("required", ()) if n != "model_id")]
         definitions["$defs"][reference] = part
     for name in ("ModelCost", "LongPromptCost", "CostChange"):
@@ -144,7 +149,8 @@ def _add_prices_per_million(schema: Schema) -> None:
     prices = [name for name in schema["properties"] if name.endswith("_per_thousand")]
     for name in prices:
         per_million = name.replace("thousand", "million")
-        schema["properties"][per_million] = {"type": "number", "minimum": 0}
+        about = f"`{name}` for 1,000,000 tokens; only one of the two is given."
+        schema["properties"][per_million] = {"type": "number", "minimum": 0, "description": about}
         if name in schema.get("required", ()):
             schema["required"].remove(name)
             either = [{"required": [name]}, {"required": [per_million]}]
@@ -174,6 +180,18 @@ def _with_own_descriptions(schema: Schema, model: type[BaseModel]) -> Schema:
         for name, part in schema.get("properties", {}).items()
     }
     return schema | ({"properties": properties} if properties else {})
+
+
+def _with_attributes(schema: Schema, cls: type) -> Schema:
+    """Return the schema with the entries below `Attributes:` of a class and its bases."""
+    texts: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        texts |= attribute_texts(base.__doc__ or "")
+    properties = {
+        name: {"description": texts[name]} | part if name in texts else part
+        for name, part in schema["properties"].items()
+    }
+    return schema | {"properties": properties}
 
 
 def _models_in(model: type[BaseModel]) -> Iterator[type[BaseModel]]:

@@ -31,9 +31,9 @@ def test_one_kind_as_json(command: Command, sums: Workspace) -> None:
 
 
 def test_an_unknown_kind_lists_near_matches(command: Command, here: Workspace) -> None:
-    result = command("list", "model")
+    result = command("list", "modles")
     assert result.status == 2
-    assert "unknown kind 'model'; did you mean 'models'?" in result.err
+    assert "unknown kind 'modles'; did you mean 'models'" in result.err
 
 
 def test_broken_cards_are_named_and_break_only_what_needs_them(

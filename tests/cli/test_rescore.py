@@ -251,7 +251,7 @@ def test_datasets_may_have_evaluators_of_their_own(command: Command, sums: Works
         (("--evaluator", "numeric_mach"), "unknown evaluator 'numeric_mach'; did you mean"),
         (("--evaluator", f"sum={LOOSE}"), "unknown dataset 'sum'; did you mean 'sums'"),
         (("--as", "trip"), "--as trip: has the results that are scored anew"),
-        (("--as", "a/b"), "--as a/b: letters, digits"),
+        (("--as", "a/b"), "--as a/b: expected up to 100 letters"),
         (("--results", "nowhere"), "there are no results of it"),
     ],
 )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from ember_bench.datasets import load_dataset
 from ember_bench.datasets.local import open_records
+from ember_bench.documents import parse_document
 from ember_bench.errors import ConfigError
+from ember_bench.registry import Card, Cards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -238,3 +242,49 @@ def test_memory_does_not_grow_with_the_file(big: Callable[[int], Path]) -> None:
         tracemalloc.stop()
     assert count == 50_000
     assert peak < 2**20
+
+
+def card_of(source: str, path: Path) -> Card:
+    text = f"""name: quiz
+purpose: p
+source: {{file: {source}}}
+fields: {{question: q, target: t}}
+evaluator: exact_match
+"""
+    return Card("datasets", "quiz", parse_document(text, path / "quiz.yaml"), path)
+
+
+def test_a_semicolon_file_is_told_to_say_its_delimiter(tmp_path: Path) -> None:
+    (tmp_path / "quiz.csv").write_text("q;t\nWho, then?;me\n")
+    with pytest.raises(ConfigError, match=r"quiz\.csv:1: the columns are separated by ';'") as said:
+        load_dataset(card_of("quiz.csv", tmp_path), Cards())
+    told = re.findall("`(.*)`", str(said.value))[0]
+    assert told == '{path: quiz.csv, delimiter: ";"}'
+    (item,) = load_dataset(card_of(told, tmp_path), Cards())
+    assert (item.question, item.target) == ("Who, then?", "me")
+
+
+def test_tsv_has_tabs(tmp_path: Path) -> None:
+    (tmp_path / "quiz.tsv").write_text("q\tt\nWho; or, what?\tme\n")
+    assert read(tmp_path / "quiz.tsv") == [(2, {"q": "Who; or, what?", "t": "me"})]
+
+
+def test_a_delimiter_is_for_csv_files(tmp_path: Path) -> None:
+    (tmp_path / "quiz.jsonl").write_text("{}\n")
+    with pytest.raises(ConfigError, match="`delimiter` is for CSV files"):
+        open_records(tmp_path / "quiz.jsonl", delimiter=";")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_a_json_line_that_breaks_off_is_reported_on_its_line(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "quiz.jsonl"
+    path.write_bytes(('{"a": 1}\n{"a": 2' + end).encode())
+    with pytest.raises(ConfigError, match=r"quiz\.jsonl:2:8: not valid JSON: .*one whole object"):
+        read(path)
+
+
+def test_an_array_in_a_jsonl_file_is_told_the_right_name(tmp_path: Path) -> None:
+    path = tmp_path / "quiz.jsonl"
+    path.write_text('[{"a": 1}]\n')
+    with pytest.raises(ConfigError, match=r"quiz\.jsonl:1: .* one array is named \.json"):
+        read(path)

@@ -328,3 +328,105 @@ def test_missing_recordings_are_told_with_where_to_get_them(
     message = "\n".join(map(str, problems(workspace)))
     assert "github.com/x/y" in message
     assert "set/a.jsonl" in message
+
+
+def told(workspace: Workspace) -> list[str]:
+    """Return the problems, each with its place in the grid."""
+    return [f"{place(p) if p.location else '-'} {p.message}" for p in problems(workspace)]
+
+
+def test_mistakes_of_all_layers_are_said_at_once(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    workspace.model("openai:gpt-x")
+    grid = GRID.replace("name: trip", "name: a trip\nepoch: 3").replace("[1, 3]", "[1, many]")
+    grid = grid.replace("counted:a", "openai:gpt-x").replace("  - name: sums", "  - name: suns")
+    workspace.write("grid.yaml", grid.replace("datasets:", "datasets:\n  - limit: 3"))
+    found = told(workspace)
+    for said in (
+        "1:1 name: expected up to 100 letters",
+        "2:1 unknown field 'epoch'; did you mean 'epochs'?",
+        "4:5 missing field 'datasets.0.name'",
+        "5:5 unknown dataset 'suns'; did you mean 'sums'?",
+        "11:14 k: expected a whole number (found 'many')",
+        "- no key for openai:gpt-x",
+    ):
+        assert [message for message in found if message.startswith(said)], said
+    assert len(found) == 6
+
+
+def test_a_missing_key_is_not_hidden_by_another_mistake(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    workspace.model("openai:gpt-x")
+    text = GRID.replace("counted:a", "openai:gpt-x").replace("k: [1, 3]", "kk: 1")
+    workspace.write("grid.yaml", text)
+    first, second = told(workspace)
+    assert first.startswith("9:7 unknown parameter 'kk'")
+    assert "no key for openai:gpt-x" in second
+
+
+def test_a_wrong_evaluator_does_not_hide_what_is_wrong_in_the_data(workspace: Workspace) -> None:
+    workspace.edit("registry/datasets/sums.jsonl", '"answer": "8"', '"answer": ""')
+    workspace.write("grid.yaml", GRID.replace("name: sums", "name: sums\n    evaluator: exakt"))
+    first, second = problems(workspace)
+    assert "unknown evaluator 'exakt'" in first.message
+    assert "the target (field 'answer') is empty" in second.message
+
+
+def test_each_target_that_its_evaluator_refuses_is_named(workspace: Workspace) -> None:
+    for old in ("8", "16"):
+        workspace.edit(
+            "registry/datasets/sums.jsonl", f'"answer": "{old}"', f'"answer": "{old} or 9"'
+        )
+    workspace.write("grid.yaml", GRID)
+    found = [problem.message for problem in problems(workspace)]
+    assert ["'8 or 9'" in found[0], "'16 or 9'" in found[1]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["registry/dataset/quiz.yaml", "registry/quiz.yaml", "datasets/quiz.yaml", "quiz.yaml"],
+)
+def test_a_card_in_the_wrong_folder_is_found(workspace: Workspace, path: str) -> None:
+    card = {"name": "quiz", "purpose": "p", "source": {"file": "quiz.csv"}, "evaluator": "x"}
+    file = workspace.write(path, card)
+    workspace.write("grid.yaml", GRID.replace("name: sums", "name: quiz"))
+    (problem,) = problems(workspace)
+    assert problem.message == (
+        f"unknown dataset 'quiz'; there is {file}, but datasets are read from "
+        f"{workspace.root / 'registry/datasets'}"
+    )
+    assert place(problem) == "3:5"
+
+
+def test_a_model_card_in_the_wrong_folder_is_found(workspace: Workspace) -> None:
+    file = workspace.write("registry/model/mine.yaml", {"name": "openai:mine"})
+    workspace.write("grid.yaml", GRID.replace("counted:a", "openai:mine"))
+    (problem,) = problems(workspace)
+    assert f"unknown model 'openai:mine'; there is {file}" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        (
+            "pick",
+            "by: expected a function, found 'pick'; a card names one as `by: {callable: pick}`",
+        ),
+        ({"callable": f"{__name__}:GRID"}, f"{__name__}:GRID: expected a function, found a str"),
+    ],
+)
+def test_a_by_that_cannot_be_called(workspace: Workspace, by: Any, said: str) -> None:
+    answer = {"operator": "EnsembleOperator", "lm_modules": [{"model": "$model"}]}
+    node = {"operator": "Router", "arguments": {"by": by, "routes": {"one": answer}}}
+    card = {"purpose": "p", "parameters": {"model": {"type": "model"}}, "graph": {"route": node}}
+    workspace.write("registry/architectures/mine.yaml", card)
+    workspace.grid(architectures=[{"name": "mine", "parameters": {"model": "counted:a"}}])
+    (problem,) = problems(workspace)
+    assert problem.message == said
+    assert str(problem.location).endswith("registry/architectures/mine.yaml:6:3")

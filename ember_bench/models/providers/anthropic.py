@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,7 +15,7 @@ from ember_bench.models.providers.base import provider
 from ember_bench.models.providers.generated_sdk import GeneratedProvider, known_to, pooled
 from ember_bench.models.providers.http_provider import Address, Answer
 from ember_bench.models.wire import anthropic_messages
-from ember_bench.models.wire.adapting import custom_headers, read_options
+from ember_bench.models.wire.adapting import custom_headers, read_options, version_advice
 from ember_bench.models.wire.assembling import Assembler, MessagesAssembler
 
 if TYPE_CHECKING:
@@ -117,6 +118,11 @@ class Anthropic(GeneratedProvider["AsyncAnthropic"]):
     @classmethod
     def _refused_values(cls, request: Request) -> Iterator[str]:
         return anthropic_messages.refused_values(request.parameters)
+
+    def _advice(self, status: int) -> str:
+        if status != HTTPStatus.NOT_FOUND:
+            return ""
+        return version_advice(self._url, "v1", given=False)
 
     def _address(self) -> Address:
         headers = {

@@ -117,7 +117,9 @@ class WireProvider(Provider, Generic[ClientT]):
         super().__init__(model)
         read_options(model, self.card_options)
         self._url = self._find_url()
-        self._errors = WireErrors(model.model_id, lambda: secrets_of(self._key, self._url))
+        self._errors = WireErrors(
+            model.model_id, lambda: secrets_of(self._key, self._url), self._advice
+        )
         self._client: ClientT | None = None
         self._channel: Channel | None = None
         self._streaming = Streaming(model, self._stream_fields(), elsewhere=self.streams_elsewhere)
@@ -246,6 +248,11 @@ class WireProvider(Provider, Generic[ClientT]):
     @cached_property
     def _key(self) -> SecretStr:
         return self.all_keys()[0]
+
+    def _advice(self, status: int) -> str:
+        """Return how to correct the model's card after an HTTP status; "" if nothing is known."""
+        del status
+        return ""
 
     def _find_url(self) -> str | None:
         """Return where the server is; None for the provider's own."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from urllib.parse import quote, urlencode
 
@@ -20,7 +21,13 @@ from ember_bench.models.providers.base import provider
 from ember_bench.models.providers.generated_sdk import GeneratedProvider, known_to, pooled
 from ember_bench.models.providers.http_provider import Address, Answer
 from ember_bench.models.wire import openai_chat, openai_responses
-from ember_bench.models.wire.adapting import custom_headers, find_keys, find_url, read_options
+from ember_bench.models.wire.adapting import (
+    custom_headers,
+    find_keys,
+    find_url,
+    read_options,
+    version_advice,
+)
 from ember_bench.models.wire.assembling import Assembler, ChatAssembler, ResponsesAssembler
 
 if TYPE_CHECKING:
@@ -143,6 +150,11 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
             return find_keys(self.model, AZURE_KEY_VARIABLE)
         free = self._url is not None
         return find_keys(self.model, KEY_VARIABLE, optional=free, hint=_ANY_SERVER)
+
+    def _advice(self, status: int) -> str:
+        if status != HTTPStatus.NOT_FOUND or self._options.azure is not None:
+            return ""
+        return version_advice(self._url, "v1", given=True)
 
     def _find_url(self) -> str | None:
         return _url(self.model, read_options(self.model, OpenAIOptions))

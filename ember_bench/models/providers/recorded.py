@@ -70,8 +70,11 @@ class RecordedSet(BaseModel):
     files: Files
     """In the data directory, or beside the card; `{model}` stands for the model."""
     fields: Fields
+    """The meaning of the fields of a record."""
     models: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """Names of the models in the recording."""
     available_from: AvailableFrom | None = None
+    """The public repository of the files."""
     recorded_as: Text = "{model}"
     """The content of the model field, if it is not the name alone."""
     where: dict[str, str | int | float | bool] = Field(default_factory=dict)

@@ -34,8 +34,11 @@ class AvailableFrom(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     repository: Text
+    """Its address."""
     commit: Commit
+    """The commit that has the files, 40 hexadecimal digits."""
     licence: Text | None = None
+    """Licence of the files."""
     note: Text | None = None
     """Changes to the repository's files before use."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -27,6 +28,7 @@ OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
 # Of an answer, unpacked: with pictures or log-probabilities some have a few millions.
 MOST_BYTES: Final = 64 * 2**20
+_VERSION: Final = re.compile(r"/v\d")
 
 _MOST_PENALTY: Final = 2.0
 
@@ -83,6 +85,25 @@ def find_url(model: ModelInfo, *variables: str) -> str | None:
             f"found {redacted(url)!r}"
         )
     return url
+
+
+def version_advice(url: str | None, version: str, *, given: bool) -> str:
+    """Return how to correct an address at which the server has no API; "" if it seems right.
+
+    Args:
+        url: The address that the model, or the environment, gives.
+        version: The version in the API's paths, such as `v1`.
+        given: Whether `url` is to end in the version; else it is added to `url`.
+    """
+    if url is None:
+        return ""
+    ends = urlsplit(url).path.rstrip("/").endswith(f"/{version}")
+    if given and not ends and not _VERSION.search(urlsplit(url).path):
+        return f"base_url has no /{version}: is it {redacted(url.rstrip('/'))}/{version}?"
+    if not given and ends:
+        right = redacted(url.rstrip("/").removesuffix(f"/{version}"))
+        return f"base_url ends in /{version}, which is added to it: is it {right}?"
+    return ""
 
 
 def _is_http(url: str) -> bool:

@@ -163,11 +163,18 @@ class WireErrors:
     Args:
         model_id: Begins every message.
         secrets: Return the texts that must not be seen; called when there is an error.
+        advice: Returns what to change after an HTTP status; "" if nothing is known.
     """
 
-    def __init__(self, model_id: str, secrets: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self,
+        model_id: str,
+        secrets: Callable[[], Iterable[str]],
+        advice: Callable[[int], str] = lambda _: "",
+    ) -> None:
         self._model_id = model_id
         self._secrets = secrets
+        self._advice = advice
 
     def status(
         self,
@@ -186,8 +193,10 @@ class WireErrors:
             body: The whole body, which may say that a quota is spent: then waiting does not help.
         """
         passes = is_retryable(status) and not is_spent([said, body])
+        advice = self._without_secrets(self._advice(status))
+        message = self._message(f"HTTP {status}: ", said)
         return ProviderError(
-            self._message(f"HTTP {status}: ", said),
+            f"{message}; {advice}" if advice else message,
             retryable=passes,
             status=status,
             retry_after=retry_after(headers or {}, time.time()),

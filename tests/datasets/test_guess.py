@@ -1,0 +1,147 @@
+"""The card that is guessed for a file of records gives the items that a person would expect."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from ember_bench.datasets import Item, load_dataset
+from ember_bench.datasets.guess import Chosen, guess_card
+from ember_bench.documents import Document
+from ember_bench.errors import ConfigError
+from ember_bench.registry import Card, Cards
+
+
+def items(path: Path, chosen: Chosen | None = None) -> list[Item]:
+    """Return the items of the guessed card."""
+    document = Document(
+        path.parent / "card.yaml", guess_card(path, chosen).card("x", path.name), {}
+    )
+    return list(load_dataset(Card("datasets", "x", document, path.parent), Cards()))
+
+
+def written(folder: Path, name: str, content: Any) -> Path:
+    path = folder / name
+    if isinstance(content, str):
+        path.write_text(content)
+    elif name.endswith(".parquet"):
+        parquet.write_table(pyarrow.Table.from_pylist(content), path)
+    else:
+        path.write_text("".join(json.dumps(record) + "\n" for record in content))
+    return path
+
+
+RECORDS = [
+    ([{"question": "1 + 1?", "answer": 2}, {"question": "2 + 2?", "answer": 4}], "number"),
+    ([{"Query": "Red?", "Gold": "yes"}, {"Query": "Blue?", "Gold": "No"}], "yes_no"),
+    ([{"prompt": "Factors of 6?", "target": "2, 3"}], "integers"),
+    ([{"text": "Capital of France?", "label": "Paris"}, {"text": "1 + 1?", "label": "2"}], "text"),
+    ([{"q": "Half of 1?", "a": "1/2"}], "number"),
+    ([{"sentence": "A long one, the question.", "verdict": "Paris"}], "text"),
+]
+
+
+@pytest.mark.parametrize(("records", "form"), RECORDS)
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_question_target_and_format(
+    records: list[dict[str, Any]], form: str, kind: str, tmp_path: Path
+) -> None:
+    found = items(written(tmp_path, f"x.{kind}", records))
+    question, target = records[0].values()
+    assert found[0].question.startswith(question)
+    assert "`Answer: X`" in found[0].question
+    assert (found[0].target, found[0].answer_format) == (str(target), form)
+
+
+CHOICES = [
+    ({"choices": ["u", "v", "w"], "answer": "B"}, "letter"),
+    ({"choices": ["u", "v", "w"], "answer": 1}, "index"),
+    ({"choices": ["u", "v", "w"], "answer": "v"}, "text"),
+    ({"choices": ["u", "v", "w"], "answer": [False, True, False]}, "flags"),
+    ({"choices": {"text": ["u", "v", "w"], "label": ["1", "2", "3"]}, "answerKey": "2"}, "label"),
+    ({"A": "u", "B": "v", "C": "w", "answer": "B"}, "letter in columns"),
+    ({"option_1": "u", "option_2": "v", "option_3": "w", "correct": "v"}, "numbered columns"),
+    ({"choice_a": "u", "choice_b": "v", "choice_c": "w", "target": "b"}, "small letters"),
+]
+
+
+@pytest.mark.parametrize(("record", "_name"), CHOICES, ids=[name for _, name in CHOICES])
+def test_choices_and_what_the_target_says(
+    record: dict[str, Any], _name: str, tmp_path: Path
+) -> None:
+    (item,) = items(written(tmp_path, "x.jsonl", [{"question": "Which?", **record}]))
+    assert item.choices == ("u", "v", "w")
+    assert item.target == "B"
+    assert "B) v" in item.question
+
+
+def test_an_id_is_unique_and_a_category_may_repeat(tmp_path: Path) -> None:
+    rows = "id,nr,question,answer,subject\na,1,x,1,s\na,2,y,2,s\n"
+    guess = guess_card(written(tmp_path, "x.csv", rows))
+    assert guess.fields == {"question": "question", "target": "answer", "category": "subject"}
+    rows = rows.replace("\na,2", "\nb,2")
+    assert guess_card(written(tmp_path, "x.csv", rows)).fields["id"] == "id"
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_a_csv_file_with_another_delimiter(delimiter: str, tmp_path: Path) -> None:
+    path = written(
+        tmp_path, "x.csv", "question;answer\nOne, or two?;Paris\n".replace(";", delimiter)
+    )
+    (item,) = items(path)
+    assert item.question.startswith("One, or two?")
+    assert guess_card(path).card("x", "x.csv")["source"]["file"]["delimiter"] == delimiter
+
+
+def test_a_target_that_is_text_and_index_is_doubtful(tmp_path: Path) -> None:
+    record = {"question": "1?", "options": ["0", "1"], "answer": "1"}
+    guess = guess_card(written(tmp_path, "x.jsonl", [record]))
+    assert guess.rest["target_is"] == "text"
+    assert "target_is: index" in guess.doubts[0]
+
+
+def test_fields_that_are_named_are_not_guessed(tmp_path: Path) -> None:
+    path = written(tmp_path, "x.csv", "question,answer,hint,best\nWhat?,a,because,b\n")
+    (item,) = items(path, Chosen(question="hint", target="best"))
+    assert (item.question.splitlines()[0], item.target) == ("because", "b")
+    with pytest.raises(ConfigError, match="no field 'beast'; did you mean 'best'"):
+        guess_card(path, Chosen(target="beast"))
+
+
+def test_a_target_that_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
+    path = written(tmp_path, "x.csv", "question,one,two\nWhat?,a,b\n")
+    with pytest.raises(ConfigError, match="Give --target FIELD, one of: question, one, two"):
+        guess_card(path)
+
+
+def test_a_file_without_records(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no records"):
+        guess_card(written(tmp_path, "x.csv", "question,answer\n"))
+
+
+@pytest.mark.parametrize("kind", ["columns", "list"])
+def test_numbers_choices_and_free_text_in_one_file(kind: str, tmp_path: Path) -> None:
+    if kind == "columns":
+        rows = "question,A,B,answer\n1 + 1?,,,2\nWhich?,red,blue,blue\nCapital of France?,,,Paris\n"
+        path = written(tmp_path, "x.csv", rows)
+    else:
+        asked = [("1 + 1?", None, 2), ("Which?", ["red", "blue"], "blue"), ("Who?", [], "Ada")]
+        named = [{"question": q, "options": o, "answer": a} for q, o, a in asked]
+        path = written(tmp_path, "x.jsonl", named)
+    found = items(path)
+    assert [item.target for item in found][:2] == ["2", "blue"]
+    assert {item.answer_format for item in found} == {"text"}
+    assert found[1].question.startswith("Which?\n\nred\nblue\n\nEnd with")
+    assert "red" not in found[0].question
+    assert "compared as texts" in guess_card(path).doubts[0]
+
+
+def test_letters_among_items_without_choices_are_refused(tmp_path: Path) -> None:
+    rows = "question,A,B,answer\n1 + 1?,,,2\nWhich?,red,blue,B\n"
+    with pytest.raises(ConfigError, match="the target 'B' is not the text of one of its choices"):
+        guess_card(written(tmp_path, "x.csv", rows))
