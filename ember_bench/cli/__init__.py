@@ -44,7 +44,12 @@ COMMANDS: Final = {
         "plan:plan",
         "Print a grid's cells, calls and cost; ask no model, write nothing.",
         _RUN,
-        ("ember-bench plan quickstart", "ember-bench plan pilot.yaml --json"),
+        (
+            "ember-bench plan quickstart",
+            "ember-bench plan pilot.yaml --json",
+            "ember-bench plan pilot.yaml --show-prompt 3",
+        ),
+        alone={"--show-prompt": 1},
     ),
     "list": Later(
         "list:list_names",

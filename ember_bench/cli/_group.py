@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, ClassVar, Final
 
@@ -31,12 +31,14 @@ class Later:
         summary: Its line in the group's help: what its own help begins with.
         section: The heading above that line.
         examples: Command lines, which end its own help.
+        alone: Options whose number may be left out, and the number that they stand for then.
     """
 
     home: str
     summary: str
     section: str = "Commands"
     examples: tuple[str, ...] = ()
+    alone: Mapping[str, int] = field(default_factory=dict)
 
     def load(self, name: str) -> Any:
         """Import it, and return it as typer runs it."""
@@ -51,6 +53,15 @@ class Later:
         if self.examples:
             command.epilog = examples(*self.examples)
         return command
+
+    def completed(self, arguments: Sequence[str]) -> list[str]:
+        """Return the arguments with the numbers that were left out."""
+        completed: list[str] = []
+        for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
+            completed.append(argument)
+            if argument in self.alone and not following.isdecimal():
+                completed.append(str(self.alone[argument]))
+        return completed
 
 
 def examples(*lines: str) -> str:
@@ -129,7 +140,8 @@ class LazyGroup(Group):
         """Import the command that is named; for a wrong name, suggest a near one."""
         name, command, rest = super().resolve_command(ctx, args)
         if name is not None:
-            command = self.commands_by_name[name].load(name)
+            later = self.commands_by_name[name]
+            command, rest = later.load(name), later.completed(rest)
         return name, command, rest
 
 

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ember_bench.cli._output import columns, put_json, put_text
+from ember_bench.cli._pilot import Limit, Models, Values
 
 if TYPE_CHECKING:
+    from ember_bench.experiment.edits import Edits
     from ember_bench.experiment.forecast.calls import Forecast
+    from ember_bench.models.model_registry import ModelRegistry
+    from ember_bench.registry import Cards
 
 
 def plan(
@@ -27,10 +31,28 @@ def plan(
         bool,
         typer.Option("--unsafe-code", help="Run the targets' code even without a sandbox."),
     ] = False,
+    limit: Limit = None,
+    model: Models = None,
+    values: Values = None,
+    show_prompt: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1000,
+            metavar="[N]",
+            help="Print what each cell asks about N items instead (1 without a number).",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Print a grid's cells, calls and cost; ask no model, write nothing."""
-    found = _forecast(grid, results, data_dir, unsafe_code=unsafe_code)
+    from ember_bench.experiment.edits import Edits
+
+    edits = Edits.parse(limit, model or (), values or ())
+    if show_prompt is not None:
+        _print_prompts(grid, show_prompt, data_dir, edits, unsafe_code=unsafe_code, as_json=as_json)
+        return
+    found = _forecast(grid, results, data_dir, edits, unsafe_code=unsafe_code)
     if as_json:
         put_json(found)
         return
@@ -39,16 +61,55 @@ def plan(
     put_text(plan_table(found, columns()))
 
 
-def _forecast(grid: str, results: Path, data_dir: Path | None, *, unsafe_code: bool) -> Forecast:
+def _print_prompts(
+    grid: str,
+    number: int,
+    data_dir: Path | None,
+    edits: Edits,
+    *,
+    unsafe_code: bool,
+    as_json: bool,
+) -> None:
+    from ember_bench.experiment.forecast.rehearsal import Rehearsal
+    from ember_bench.experiment.forecast.shown_prompts import show_prompts
+    from ember_bench.experiment.prepare import prepare
+    from ember_bench.report.prompts_text import prompts_text
+
+    path, cards, registry = _opened(grid, data_dir, unsafe_code=unsafe_code)
+    rehearsal = Rehearsal(registry)
+    experiment = prepare(path, cards, rehearsal, asks=False, unsafe_code=unsafe_code, edits=edits)
+    shown = show_prompts(experiment, rehearsal, number)
+    if as_json:
+        put_json(shown)
+    else:
+        put_text(prompts_text(shown))
+
+
+def _forecast(
+    grid: str, results: Path, data_dir: Path | None, edits: Edits, *, unsafe_code: bool
+) -> Forecast:
     from contextlib import closing, nullcontext
 
-    from ember_bench.cli._code import warn_of_unsafe_code
     from ember_bench.experiment.forecast.calls import forecast
-    from ember_bench.models.model_registry import ModelRegistry
     from ember_bench.models.store.response_store import StoredAnswers
+    from ember_bench.running.places import RESPONSES
+
+    path, cards, registry = _opened(grid, data_dir, unsafe_code=unsafe_code)
+    stored = results / RESPONSES
+    known = closing(StoredAnswers(stored)) if stored.is_file() else nullcontext()
+    with known as answers:
+        return forecast(path, cards, registry, known=answers, unsafe_code=unsafe_code, edits=edits)
+
+
+def _opened(
+    grid: str, data_dir: Path | None, *, unsafe_code: bool
+) -> tuple[Path, Cards, ModelRegistry]:
+    """Return the grid's file, the registries in force and their models."""
+    from ember_bench.cli._code import warn_of_unsafe_code
+    from ember_bench.models.model_registry import ModelRegistry
     from ember_bench.registry import Cards, default_roots
     from ember_bench.running.find_grids import find_grid
-    from ember_bench.running.places import RESPONSES, use_data_dir
+    from ember_bench.running.places import use_data_dir
 
     if data_dir is not None:
         use_data_dir(data_dir)
@@ -56,8 +117,4 @@ def _forecast(grid: str, results: Path, data_dir: Path | None, *, unsafe_code: b
         warn_of_unsafe_code()
     path = find_grid(grid)
     cards = Cards(default_roots(path))
-    registry = ModelRegistry.from_cards(cards)
-    stored = results / RESPONSES
-    known = closing(StoredAnswers(stored)) if stored.is_file() else nullcontext()
-    with known as answers:
-        return forecast(path, cards, registry, known=answers, unsafe_code=unsafe_code)
+    return path, cards, ModelRegistry.from_cards(cards)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ember_bench.cli._output import Status, columns, put_json, put_text
+from ember_bench.cli._pilot import Limit, Models, Values
 from ember_bench.running.messages import say
 
 if TYPE_CHECKING:
+    from ember_bench.experiment.edits import Edits
     from ember_bench.running.session import Options, Outcome
 
 _ASKING = "Models and money"
@@ -70,6 +72,9 @@ def run(
             help="Run model-written code even without a sandbox.",
         ),
     ] = False,
+    limit: Limit = None,
+    model: Models = None,
+    values: Values = None,
     as_json: Annotated[
         bool, typer.Option("--json", rich_help_panel=_SHOWN, help="Print the summary as JSON.")
     ] = False,
@@ -78,12 +83,16 @@ def run(
     ] = False,
 ) -> None:
     """Run a grid, or what is missing of it, and print its table of cells."""
+    from ember_bench.experiment.edits import Edits
     from ember_bench.running.session import Options, RunStoppedError
 
     again = f"ember-bench {shlex.join(context.obj)}"
     options = Options(results, tracking_uri, mlflow, traces, dedicated=True)
+    edits = Edits.parse(limit, model or (), values or ())
     try:
-        outcome = _run(grid, options, data_dir, offline, in_flight, budget_usd, unsafe_code, quiet)
+        outcome = _run(
+            grid, options, data_dir, offline, in_flight, budget_usd, unsafe_code, quiet, edits
+        )
     except RunStoppedError as error:
         say(f"{error}; to continue: {again}")
         raise typer.Exit(Status.STOPPED) from None
@@ -111,6 +120,7 @@ def _run(
     budget_usd: float | None,
     unsafe_code: bool,
     quiet: bool,
+    edits: Edits,
 ) -> Outcome:
     from ember_bench.cli._code import warn_of_unsafe_code
     from ember_bench.running import session
@@ -128,6 +138,7 @@ def _run(
         in_flight=in_flight,
         unsafe_code=unsafe_code,
         budget_usd=budget_usd,
+        edits=edits,
     )
     for note in experiment.notes:
         say(f"warning: {note}")

@@ -108,8 +108,12 @@ class Fields(_Part):
 
     id: Names | None = None
     """Several fields are joined by `/`; without any, the id is the record's number, from 0."""
-    question: Text
-    """The question, which the prompt contains."""
+    question: Text | None = None
+    """The question, which the prompt contains; required unless there are `messages`."""
+    messages: Text | None = None
+    """A list of messages with `role` and `content`; the last one, a user's, is the question."""
+    system: Text | None = None
+    """The system message before the question."""
     target: Text
     """The right answer; a list holds several, all equally right."""
     alternatives: Names | None = None
@@ -125,7 +129,18 @@ class Fields(_Part):
     difficulty: Text | None = None
     """A number from 0 to 1; simulated models are right less often on difficult items."""
     metadata: Names | None = None
-    """Fields that the item keeps, and that the prompt may contain."""
+    """Fields that the item keeps, and that prompts and graphs may use."""
+    answer_format: Text | None = None
+    """The answer format of each record; where it is empty, that of the card. Records of a format
+    other than `choice` need no choices."""
+    evaluator: Text | None = None
+    """The evaluator of each record; where it is empty, that of the card."""
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Fields:
+        if (self.question is None) == (self.messages is None):
+            raise ValueError("expected exactly one of question, messages")
+        return self
 
 
 TargetIs = Literal["answer", "index", "text", "label", "flags"]

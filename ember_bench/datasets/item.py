@@ -25,6 +25,10 @@ class Item:
         cluster: Items of one cluster (say, of one passage) are not independent of each other.
         difficulty: In [0, 1], where the dataset knows it; simulated models heed it.
         metadata: Anything else the dataset carries, JSON-like.
+        bare: The question without the instructions of the dataset card's prompt; None if it is
+            `question` itself. It is no part of the content: `question` contains it.
+        evaluator: The name of the evaluator card that scores it; None for the dataset's.
+        turns: (role, content) of the messages before the question.
     """
 
     id: str
@@ -37,6 +41,9 @@ class Item:
     cluster: str | None = None
     difficulty: float | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    bare: str | None = None
+    evaluator: str | None = None
+    turns: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -44,5 +51,7 @@ class Item:
         content = (
             self.id, self.question, self.target, self.alternatives, self.choices,
             self.answer_format, self.category, self.cluster, self.difficulty, self.metadata,
+            # Only where they are: what has none is the item that it was without such fields.
+            *([self.evaluator, self.turns] if self.evaluator or self.turns else []),
         )  # fmt: skip
         return sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ember_bench.datasets.cards import DatasetCard, Fields
 from ember_bench.datasets.item import Item
-from ember_bench.datasets.prompts import LETTERS
+from ember_bench.datasets.prompts import LETTERS, Prompt
 from ember_bench.datasets.records import (
     ABSENT,
     MissingFieldError,
@@ -19,12 +19,14 @@ from ember_bench.datasets.records import (
     RecordError,
     as_text,
     flattened,
+    listed,
     lookup,
     short,
     type_name,
 )
 from ember_bench.datasets.splitmix import SplitMix
 
+_ROLES: Final = ("system", "user", "assistant")
 _TRUTHS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -36,9 +38,9 @@ class ItemReader:
             raise ValueError(f"card {card.name!r} maps no fields")
         self._card, self._fields = card, card.fields
         self._prompt = card.parsed_prompt
-        self._format = card.answer_format or ("choice" if card.fields.choices else "text")
         self._pattern = re.compile(card.target_pattern) if card.target_pattern else None
-        self._truths = ("no", "yes") if self._format == "yes_no" else ("false", "true")
+        self._plain = Prompt.parse("{question}")
+        self._truths = ("false", "true")
         self._where = {
             name: {as_text(v, name) for v in values} for name, values in card.where.items()
         }
@@ -57,19 +59,22 @@ class ItemReader:
         """
         fields = self._fields
         id_ = self._id(index, record, fields)
-        choices = self._choices(record, fields)
+        answer_format = self._answer_format(record, fields)
+        self._truths = ("no", "yes") if answer_format == "yes_no" else ("false", "true")
+        choices = self._choices(record, fields) if self._has_choices(record, fields) else ()
         targets = self._targets(record, fields, choices)
         if self._card.shuffle_choices:
             choices, targets = _shuffle(id_, choices, targets)
+        *turns, (_, bare) = self._messages(record, fields)
+        prompt = self._prompt if choices or self._card.prompt is not None else self._plain
+        question = prompt.render(bare, choices, self._shown(record))
         item = Item(
             id=id_,
-            question=self._prompt.render(
-                self._text(record, fields.question, "question"), choices, self._shown(record)
-            ),
+            question=question,
             target=targets[0],
             alternatives=(*targets[1:], *self._alternatives(record, fields, targets)),
             choices=choices,
-            answer_format=self._format,
+            answer_format=answer_format,
             category=self._optional(record, fields.category, "category"),
             cluster=self._optional(record, fields.cluster, "cluster"),
             difficulty=_difficulty(self._optional(record, fields.difficulty, "difficulty")),
@@ -78,6 +83,9 @@ class ItemReader:
                 for name in fields.metadata or ()
                 if (value := lookup(record, name)) is not ABSENT
             },
+            bare=None if bare == question else bare,
+            evaluator=self._optional(record, fields.evaluator, "evaluator"),
+            turns=tuple(turns),
         )
         try:
             # Needed in any case, and the one place where text that no file can hold shows up.
@@ -91,15 +99,41 @@ class ItemReader:
             return str(index)
         return "/".join(self._text(record, name, "id") for name in fields.id)
 
+    def _answer_format(self, record: Record, fields: Fields) -> str:
+        default = self._card.answer_format or ("choice" if fields.choices else "text")
+        return self._optional(record, fields.answer_format, "answer_format") or default
+
+    def _has_choices(self, record: Record, fields: Fields) -> bool:
+        """Return whether the record must have choices; a mixed dataset has some that have none."""
+        if fields.choices is None:
+            return False
+        if fields.answer_format is None or self._answer_format(record, fields) == "choice":
+            return True
+        return any(lookup(record, path) not in (ABSENT, None, "", []) for path in fields.choices)
+
+    def _messages(self, record: Record, fields: Fields) -> list[tuple[str, str]]:
+        """Return (role, content) of the messages; the last is the question."""
+        said: list[tuple[str, str]] = []
+        if (system := self._optional(record, fields.system, "system")) is not None:
+            said.append(("system", system))
+        if fields.messages is None:
+            return [*said, ("user", self._text(record, fields.question or "", "question"))]
+        value = lookup(record, fields.messages)
+        if value is ABSENT:
+            raise MissingFieldError(fields.messages, "messages")
+        said += messages_of(value)
+        if said[-1][0] != "user":
+            raise RecordError("messages: the last one must be a user's")
+        return said
+
     def _shown(self, record: Record) -> dict[str, str]:
-        """Return the metadata that the prompt shows, of a list an entry to a line."""
+        """Return the metadata that the prompt shows."""
         shown = {}
         for path in self._prompt.metadata:
             value = lookup(record, path)
             if value is ABSENT:
                 raise MissingFieldError(path, "metadata")
-            entries = value if isinstance(value, list | tuple) else [value]
-            shown[path] = "\n".join(as_text(entry, path) for entry in entries)
+            shown[path] = listed(value, path)
         return shown
 
     def _text(self, record: Record, path: str, key: str) -> str:
@@ -191,6 +225,23 @@ class ItemReader:
         if None in truths or len(truths) != count or truths.count(True) != 1:
             raise RecordError(f"expected {count} flags, one of them true, found {short(flags)}")
         return truths.index(True)
+
+
+def messages_of(value: Any) -> list[tuple[str, str]]:
+    """Return (role, content) of the messages of a record.
+
+    Raises:
+        RecordError: if it is not a list of messages.
+    """
+    if not isinstance(value, list | tuple) or not value:
+        raise RecordError(f"messages: expected a list of messages, found {type_name(value)}")
+    said = []
+    for entry in value:
+        role = entry.get("role") if isinstance(entry, Mapping) else None
+        if role not in _ROLES:
+            raise RecordError(f"messages: expected a role of {', '.join(_ROLES)}; found {role!r}")
+        said.append((str(role), as_text(entry.get("content"), "messages")))
+    return said
 
 
 def json_like(value: Any) -> Any:

@@ -115,7 +115,8 @@ def _as_asked(items: Iterable[Item], card: DatasetCard) -> Iterator[Item]:
     for item in items:
         made = item
         if card.prompt is not None:
-            made = replace(made, question=prompt.render(made.question))
+            asked = prompt.render(made.question)
+            made = replace(made, question=asked, bare=made.question)
         if form is not None:
             made = replace(made, answer_format=form)
         yield made

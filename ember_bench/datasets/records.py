@@ -99,6 +99,16 @@ def as_text(value: Any, what: str, *, truths: tuple[str, str] = ("false", "true"
     raise RecordError(f"{what}: expected text or a number, found {type_name(value)}")
 
 
+def listed(value: Any, what: str) -> str:
+    """Return a scalar, or the scalars of a list an entry to a line, as text.
+
+    Raises:
+        RecordError: if there is anything else in it.
+    """
+    entries = value if isinstance(value, list | tuple) else [value]
+    return "\n".join(as_text(entry, what) for entry in entries)
+
+
 def short(value: Any) -> str:
     """Return a value for a message, at most 80 characters long."""
     shown = repr(value)

@@ -1,29 +1,24 @@
-"""Expansion of a grid into cells."""
+"""Cells: the points of a grid."""
 
 from __future__ import annotations
 
-import itertools
 import json
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
-from ember_bench.documents import Document
-from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
-from ember_bench.experiment.catalogue import Catalogue
-from ember_bench.experiment.spec import ArchitectureSpec, BaselineSpec, ExperimentSpec
-from ember_bench.graph.architecture import Architecture, sweep
+from ember_bench.datasets import Item
+from ember_bench.datasets.examples import Examples, solution
+from ember_bench.datasets.prompts import Prompt
+from ember_bench.graph.architecture import Architecture
 from ember_bench.graph.data import NoNGraphData, PreparedGraph
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService
+from ember_bench.models.types import Message
 from ember_bench.operators.description import code_in
-
-_LONG_LIST = 3
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -39,6 +34,9 @@ class Cell:
         graph: The network, built.
         service: Makes its calls.
         epochs: Number of trials of each item.
+        prompt: Template of the questions, in place of the dataset card's prompt; None for that.
+        examples: Solved examples before each question.
+        written: Those of its parameters that the grid names and that are read from elsewhere.
     """
 
     name: str
@@ -49,6 +47,29 @@ class Cell:
     graph: NoNGraphData
     service: ModelService
     epochs: int
+    prompt: Prompt | None = None
+    examples: Examples | None = None
+    written: Mapping[str, Any] = field(default_factory=dict)
+
+    def ask(self, item: Item) -> tuple[str, tuple[Message, ...]]:
+        """Return the question that the graph is asked, and the turns of conversation before it."""
+        query, turns = self._rendered(item), _messages(item.turns)
+        if self.examples is None:
+            return query, turns
+        solved = [(self._rendered(e), solution(e)) for e in self.examples.before(item)]
+        if self.examples.form == "text":
+            return "\n\n".join([*map("\n".join, solved), query]), turns
+        examples = [
+            message
+            for asked, answer in solved
+            for message in (Message("user", asked), Message("assistant", answer))
+        ]
+        # Behind the system messages and before the item's own conversation.
+        first = sum(message.role == "system" for message in turns)
+        return query, (*turns[:first], *examples, *turns[first:])
+
+    def _rendered(self, item: Item) -> str:
+        return item.question if self.prompt is None else self.prompt.render_item(item)
 
     @cached_property
     def models(self) -> list[ModelInfo]:
@@ -79,12 +100,13 @@ class Cell:
         models = {m.model_id: _content(m) for m in self.models}
         replays = any(provider_class(model.provider_name).replays for model in self.models)
         return {
-            "parameters": _digest(self.parameters),
-            "models": _digest(models),
+            "parameters": json_digest(self.parameters),
+            "models": json_digest(models),
             "graph": self._graph_digest(),
-            **({"code": _digest(self.code)} if self.code else {}),
+            **({"code": json_digest(self.code)} if self.code else {}),
+            **({"examples": self.examples.digest} if self.examples is not None else {}),
             # Recorded samples are dealt out by it.
-            **({"epochs": _digest(self.epochs)} if replays else {}),
+            **({"epochs": json_digest(self.epochs)} if replays else {}),
         }
 
     @cached_property
@@ -103,340 +125,25 @@ class Cell:
             described = described.replace(model.fingerprint, model.model_id)
         for name, digest in self.code.items():
             described = described.replace(json.dumps(digest), json.dumps(name))
-        return _digest(described)
+        return json_digest(described)
 
     @cached_property
     def digest(self) -> str:
         """Changes with anything that can change its outputs."""
-        return _digest(self.parts)
+        return json_digest(self.parts)
 
 
-@dataclass(frozen=True)
-class Expansion:
-    """A grid expanded, as far as it is valid.
-
-    Attributes:
-        cells: Its cells, dataset by dataset, in the order in which it names them.
-        models: Every known model that it names, once, also in parts that are invalid.
-        problems: Every unknown name, wrong parameter and duplicate cell, each at its place in the
-            grid.
-    """
-
-    cells: list[Cell]
-    models: list[ModelInfo]
-    problems: list[Problem]
-
-
-def expand(
-    spec: ExperimentSpec, document: Document, catalogue: Catalogue, service: ModelService
-) -> list[Cell]:
-    """Return the cells of a grid.
-
-    Raises:
-        ConfigError: with the problems of its expansion.
-    """
-    expansion = expand_most(spec, document, catalogue, service)
-    if expansion.problems:
-        raise ConfigError(*expansion.problems)
-    return expansion.cells
-
-
-def expand_most(
-    spec: ExperimentSpec, document: Document, catalogue: Catalogue, service: ModelService
-) -> Expansion:
-    """Expand the valid parts of a grid."""
-    problems: list[Problem] = []
-    drafts: list[_Draft] = []
-    models: dict[str, ModelInfo] = {}
-    for index, entry in enumerate(spec.architectures):
-        try:
-            expander = _Expander(entry, index, document, catalogue, service, models)
-            drafts += expander.drafts()
-        except ConfigError as error:
-            problems += error.problems
-    placed = [
-        (draft, draft.on(dataset, spec.epochs))
-        for dataset in dict.fromkeys(dataset.name for dataset in spec.datasets)
-        for draft in drafts
-        if draft.datasets is None or dataset in draft.datasets
-    ]
-    problems += [*_unknown_datasets(spec, document), *_twins(placed, document)]
-    problems += _unsupported(drafts, document)
-    cells = [cell for _, cell in placed]
-    models |= {model.model_id: model for cell in cells for model in cell.models}
-    return Expansion(cells, [*models.values()], problems)
-
-
-def find_baselines(cells: list[Cell], spec: ExperimentSpec, document: Document) -> dict[str, Cell]:
-    """Return the baseline of each dataset: the cell that the grid names, else the first.
-
-    Raises:
-        ConfigError: if the grid's `baseline` fits no cell, or several.
-    """
-    if spec.baseline is None:
-        first: dict[str, Cell] = {}
-        for cell in cells:
-            first.setdefault(cell.dataset, cell)
-        return first
-    labelled = any(cell.label == spec.baseline.name for cell in cells)
-    found: dict[str, Cell] = {}
-    for cell in cells:
-        if not _fits(cell, spec.baseline, by_label=labelled and not spec.baseline.parameters):
-            continue
-        if cell.dataset in found:
-            message = (
-                f"baseline: fits both {found[cell.dataset].name} and {cell.name}; "
-                "name more parameters"
-            )
-            raise ConfigError(document.problem(message, "baseline"))
-        found[cell.dataset] = cell
-    if not found:
-        raise ConfigError(_no_baseline(cells, spec.baseline, document))
-    return found
-
-
-def _no_baseline(cells: list[Cell], baseline: BaselineSpec, document: Document) -> Problem:
-    names = {cell.architecture.name for cell in cells}
-    if baseline.name not in names:
-        hint = did_you_mean(baseline.name, names | {cell.label for cell in cells})
-        message = f"baseline: no cell of the grid has the architecture {baseline.name!r}{hint}"
-        return document.problem(message, "baseline", "name")
-    known = {n for c in cells if c.architecture.name == baseline.name for n in c.parameters}
-    for name in baseline.parameters:
-        if name not in known:
-            hint = did_you_mean(name, known)
-            message = f"baseline: unknown parameter {name!r} of {baseline.name}{hint}"
-            return document.problem(message, "baseline", "parameters", name)
-    message = f"baseline: no cell of the grid is {baseline.name!r} with these parameters"
-    return document.problem(message, "baseline")
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """A cell before it is put on a dataset; `at` is its place in the grid."""
-
-    at: tuple[str | int, ...]
-    short_name: str
-    label: str
-    datasets: list[str] | None
-    architecture: Architecture
-    parameters: dict[str, Any]
-    graph: NoNGraphData
-    service: ModelService
-
-    def on(self, dataset: str, epochs: int) -> Cell:
-        return Cell(
-            name=f"{dataset}/{self.short_name}",
-            label=self.label,
-            dataset=dataset,
-            architecture=self.architecture,
-            parameters=self.parameters,
-            graph=self.graph,
-            service=self.service,
-            epochs=epochs,
-        )
-
-
-class _Expander:
-    """Expands one entry of the grid's `architectures`."""
-
-    def __init__(
-        self,
-        entry: ArchitectureSpec,
-        index: int,
-        document: Document,
-        catalogue: Catalogue,
-        service: ModelService,
-        models: dict[str, ModelInfo],
-    ) -> None:
-        self.entry = entry
-        self.models = models
-        self.at: tuple[str | int, ...] = ("architectures", index)
-        self.document = document
-        self.service = service
-        try:
-            self.architecture = catalogue.architecture(entry.name)
-        except UnknownNameError as error:
-            raise ConfigError(document.problem(str(error), *self.at, "name")) from None
-
-    def drafts(self) -> list[_Draft]:
-        self._check_values()
-        axes = {
-            name: sweep(self.architecture.card.parameters[name], value)
-            for name, value in self.entry.parameters.items()
-        }
-        return [
-            self._draft(dict(zip(axes, point, strict=True)))
-            for point in itertools.product(*axes.values())
-        ]
-
-    def _check_values(self) -> None:
-        """Check each value by itself, where its place is known.
-
-        Raises:
-            ConfigError: with all that is wrong.
-        """
-        card, problems = self.architecture.card, []
-        for name, value in self.entry.parameters.items():
-            at = (*self.at, "parameters", name)
-            if name not in card.parameters:
-                hint = did_you_mean(name, card.parameters)
-                message = f"unknown parameter {name!r} of {card.name}{hint}"
-                problems.append(self.document.problem(message, *at))
-                continue
-            values = sweep(card.parameters[name], value)
-            if not values:
-                problems.append(self.document.problem(f"{name}: the list is empty", *at))
-            for index, entry in enumerate(values):
-                # A list that is swept is returned as it is.
-                place = (*at, index) if values is value else at
-                problems += self._check_value(name, entry, place)
-        problems += self._check_label()
-        for name, parameter in card.parameters.items():
-            if parameter.required and name not in self.entry.parameters:
-                message = f"missing parameter {name!r} of {card.name} ({parameter.type})"
-                problems.append(self.document.problem(message, *self.at, "parameters"))
-        if problems:
-            raise ConfigError(*problems)
-
-    def _check_value(self, name: str, value: Any, at: tuple[str | int, ...]) -> list[Problem]:
-        parameter = self.architecture.card.parameters[name]
-        try:
-            checked = parameter.check(value)
-        except ValueError as error:
-            return [self.document.problem(f"{name}: {error} (found {value!r})", *at)]
-        models = checked if parameter.type == "models" else [checked]
-        if parameter.type not in ("model", "models") or checked is None:
-            return []
-        problems = []
-        for index, model in enumerate(models):
-            try:
-                found = self.service.registry.get(model)
-                self.models[found.model_id] = found
-            except ConfigError as error:
-                place = (*at, index) if parameter.type == "models" else at
-                # A mistake in the model's card stands there, not in the grid.
-                problems += [
-                    p if p.location else self.document.problem(p.message, *place)
-                    for p in error.problems
-                ]
-        return problems
-
-    def _check_label(self) -> list[Problem]:
-        known = self.architecture.card.parameters
-        return [
-            self.document.problem(
-                f"label: unknown parameter {{{name}}}{did_you_mean(name, known)}", *self.at, "label"
-            )
-            for name in _PLACEHOLDER.findall(self.entry.label or "")
-            if name not in known
-        ]
-
-    def _draft(self, given: dict[str, Any]) -> _Draft:
-        parameters = self.architecture.check(given)
-        try:
-            graph = self.architecture.build(parameters, self.service)
-        except UnknownNameError as error:
-            raise ConfigError(self.document.problem(str(error), *self.at)) from None
-        # As they were checked, so that 1 and 1.0 are one value of a number.
-        short_name = self._short_name({name: parameters[name] for name in given})
-        label = short_name if self.entry.label is None else self._label(parameters)
-        return _Draft(
-            self.at,
-            short_name,
-            label,
-            self.entry.datasets,
-            self.architecture,
-            parameters,
-            graph,
-            self.service,
-        )
-
-    def _short_name(self, given: Mapping[str, Any]) -> str:
-        inside = ", ".join(f"{name}={_shown(value)}" for name, value in given.items())
-        return f"{self.entry.name}({inside})" if inside else self.entry.name
-
-    def _label(self, parameters: Mapping[str, Any]) -> str:
-        return _PLACEHOLDER.sub(lambda name: _shown(parameters[name[1]]), self.entry.label or "")
-
-
-def _shown(value: Any) -> str:
-    """Return a parameter as names show it; long lists by number and digest, which is unique."""
-    if isinstance(value, list):
-        if len(value) > _LONG_LIST:
-            return f"[{len(value)}: {_digest(value)[:6]}]"
-        return "[" + ", ".join(map(str, value)) + "]"
-    if value is None or isinstance(value, float):
-        return json.dumps(value).removesuffix(".0")
-    return str(value)
-
-
-def _unknown_datasets(spec: ExperimentSpec, document: Document) -> list[Problem]:
-    names = {dataset.name for dataset in spec.datasets}
-    return [
-        document.problem(
-            f"unknown dataset {name!r} in this grid{did_you_mean(name, names)}",
-            "architectures", i, "datasets", j,
-        )
-        for i, entry in enumerate(spec.architectures)
-        for j, name in enumerate(entry.datasets or [])
-        if name not in names
-    ]  # fmt: skip
-
-
-def _twins(placed: list[tuple[_Draft, Cell]], document: Document) -> Iterator[Problem]:
-    """Yield a problem for each entry whose cell is named, or labelled, like an earlier one."""
-    seen: set[tuple[str, str]] = set()
-    told: set[tuple[str | int, ...]] = set()
-    for draft, cell in placed:
-        names = (("cell", cell.name), ("label", f"{cell.dataset}/{cell.label}"))
-        twin = next((name for name in names if name in seen), None)
-        if twin is not None and draft.at not in told:
-            told.add(draft.at)
-            yield document.problem(f"duplicate {twin[0]} {twin[1]!r}", *draft.at)
-        seen.update(names)
-
-
-def _unsupported(drafts: list[_Draft], document: Document) -> list[Problem]:
-    """Return the parameters that the models of LM modules do not accept, once in an entry."""
-    found: dict[Problem, None] = {}
-    for draft in drafts:
-        for lm in draft.graph.lm_modules():
-            try:
-                messages = provider_class(lm.model.provider_name).unsupported(lm.request(""))
-            except ConfigError as error:
-                messages = [problem.message for problem in error.problems]
-            for message in messages:
-                found[document.problem(message + _way_out(message, draft), *draft.at)] = None
-    return list(found)
-
-
-def _way_out(message: str, draft: _Draft) -> str:
-    """Return how to leave a parameter to the model, if the architecture has a way."""
-    words = message.replace(":", " ").split()
-    nulls = [
-        f"`{name}: null`"
-        for name, parameter in draft.architecture.card.parameters.items()
-        if parameter.optional and draft.parameters[name] is not None
-        if name.rpartition("_")[2] in words
-    ]
-    return f"; give {' or '.join(nulls)}" if nulls else ""
-
-
-def _fits(cell: Cell, baseline: BaselineSpec, *, by_label: bool) -> bool:
-    if by_label:
-        return cell.label == baseline.name
-    return cell.architecture.name == baseline.name and all(
-        name in cell.parameters and cell.parameters[name] == value
-        for name, value in baseline.parameters.items()
-    )
+def _messages(turns: Sequence[tuple[str, str]]) -> tuple[Message, ...]:
+    # The reader of items has checked the roles.
+    return tuple(Message(cast("Any", role), content) for role, content in turns)
 
 
 def _content(model: ModelInfo) -> str:
     return f"{model.fingerprint}/{provider_class(model.provider_name).content(model)}"
 
 
-def _digest(content: Any) -> str:
+def json_digest(content: Any) -> str:
+    """Return a hex digest of JSON-like content."""
     # The standard library's, as it takes numbers of any size.
     encoded = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return sha256(encoded.encode()).hexdigest()[:32]

@@ -12,19 +12,22 @@ from typing import Any, Final
 
 import orjson
 
-from ember_bench.datasets import Dataset, Item
-from ember_bench.datasets.packed import hashed_order, pick, values_of
+from ember_bench.datasets import Item
+from ember_bench.datasets.packed import values_of
 from ember_bench.documents import Document
-from ember_bench.errors import ConfigError, Location, Problem
-from ember_bench.evaluators.base import Evaluator, RunsCode
+from ember_bench.errors import ConfigError, Problem
 from ember_bench.evaluators.kinds import evaluator_identity
+from ember_bench.experiment.baselines import find_baselines
 from ember_bench.experiment.catalogue import Catalogue
-from ember_bench.experiment.cells import Cell, expand, expand_most, find_baselines
+from ember_bench.experiment.cells import Cell
+from ember_bench.experiment.edits import NO_EDITS, Edits
+from ember_bench.experiment.expansion import expand, expand_most
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.forecast.samples_check import check_samples
 from ember_bench.experiment.questions import Questions
-from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, read_most
-from ember_bench.experiment.target_check import target_problems
+from ember_bench.experiment.reading import read_questions
+from ember_bench.experiment.spec import ExperimentSpec, read_most
+from ember_bench.experiment.templates import misfits
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
 from ember_bench.models.info import ModelInfo
@@ -33,7 +36,13 @@ from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Purse
 from ember_bench.registry import Cards
 
-_TARGETS_NAMED: Final = 5
+# Parts of a grid that change no result; examples are part of the cells.
+_NO_RESULT: Final[Any] = {
+    "in_flight": True,
+    "purpose": True,
+    "budget_usd": True,
+    "datasets": {"__all__": {"few_shot"}},
+}
 _WRITTEN_AT_ONCE: Final = 5_000
 
 
@@ -82,7 +91,7 @@ class Experiment:
     @cached_property
     def digest(self) -> str:
         """Changes with anything that can change a result or its analysis."""
-        spec = self.spec.model_dump(mode="json", exclude={"in_flight", "purpose", "budget_usd"})
+        spec = self.spec.model_dump(mode="json", exclude=_NO_RESULT)
         content = sha256()
         datasets = {
             name: itertools.chain(
@@ -162,6 +171,7 @@ def prepare(
     unsafe_code: bool = False,
     evaluators: Mapping[str, str] | None = None,
     budget_usd: float | None = None,
+    edits: Edits = NO_EDITS,
 ) -> Experiment:
     """Read a grid and everything that it names; makes no call.
 
@@ -174,11 +184,12 @@ def prepare(
         unsafe_code: Run model-written code without a sandbox where there is none.
         evaluators: Evaluators in place of the grid's, by dataset.
         budget_usd: The most that a run may spend, in place of the grid's value.
+        edits: Changes of what the grid says.
 
     Raises:
         ConfigError: with every mistake at its place.
     """
-    spec, document, problems = read_most(path)
+    spec, document, problems = read_most(path, edits)
     if spec is None:
         raise ConfigError(*problems)
     spec = spec.scored_by(evaluators or {})
@@ -235,12 +246,13 @@ def assemble(
             problems.append(document.problem(message, "datasets", index, "name"))
             continue
         try:
-            questions[entry.name] = _questions(
+            questions[entry.name] = read_questions(
                 entry, index, spec, document, catalogue, data_dir, unsafe_code=unsafe_code
             )
         except ConfigError as error:
             problems += error.problems
-    expansion = expand_most(spec, document, catalogue, service)
+    few_shot = {name: found.few_shot for name, found in questions.items()}
+    expansion = expand_most(spec, document, catalogue, service, few_shot)
     cells = expansion.cells
     baselines: dict[str, Cell] = {}
     if complete and not expansion.problems:
@@ -249,6 +261,7 @@ def assemble(
         except ConfigError as error:
             problems += error.problems
         problems += budget_problems(spec.budget_usd, document, cells)
+    problems += _prompt_problems(cells, questions, document)
     problems += [*expansion.problems, *_unready(expansion.models, asks=asks)]
     if problems:
         raise ConfigError(*problems)
@@ -258,7 +271,7 @@ def assemble(
         return experiment
     found = check_samples(
         service.registry,
-        lambda other: expand(spec, document, catalogue, other),
+        lambda other: expand(spec, document, catalogue, other, few_shot),
         questions,
         excluded=spec.failures == "excluded",
     )
@@ -277,61 +290,20 @@ def _unready(models: Sequence[ModelInfo], *, asks: bool) -> Iterator[Problem]:
                 yield from error.problems
 
 
-def _questions(
-    entry: DatasetSpec,
-    index: int,
-    spec: ExperimentSpec,
-    document: Document,
-    catalogue: Catalogue,
-    data_dir: Path | None,
-    *,
-    unsafe_code: bool,
-) -> Questions:
-    def at(*keys: Any) -> Location:
-        return document.at("datasets", index, *keys)
-
-    problems = catalogue.unknown("datasets", entry.name, at("name"))
-    if entry.evaluator is not None:
-        problems += catalogue.unknown("evaluators", entry.evaluator, at("evaluator"))
-    try:
-        dataset = catalogue.dataset(entry, data_dir, at)
-    except ConfigError as error:
-        raise ConfigError(*dict.fromkeys((*problems, *error.problems))) from None
-    if problems:
-        raise ConfigError(*problems)
-    if entry.evaluator is None:
-        place = catalogue.place_of_evaluator(entry.name, at())
-        if problems := catalogue.unknown("evaluators", dataset.evaluator, place):
-            raise ConfigError(*problems)
-    evaluator = catalogue.evaluator(entry.evaluator or dataset.evaluator)
-    if isinstance(evaluator, RunsCode):
-        try:
-            evaluator = evaluator.confined(unsafe=unsafe_code)
-        except ConfigError as error:
-            message = f"dataset {dataset.name!r}: {error.problems[0].message}"
-            raise ConfigError(Problem(message, at())) from None
-    _check_targets(dataset, evaluator, at())
-    order = f"{dataset.digest} shuffled@1 {spec.seed}"
-    return Questions(dataset, _shuffled(dataset.items, spec.seed), evaluator, order)
-
-
-def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -> None:
-    """Check that each item's own target scores 1; else no answer to it could be right.
-
-    Raises:
-        ConfigError: with a problem for each of the first items that fail.
-    """
-    found = [*itertools.islice(target_problems(dataset, evaluator), _TARGETS_NAMED)]
-    if found:
-        raise ConfigError(*(Problem(message, location) for message in found))
-
-
-def _shuffled(items: Sequence[Item], seed: int) -> Sequence[Item]:
-    """Return the items in an order that depends on the seed and each item's id alone.
-
-    So two experiments of one seed ask the items that they share in the same order.
-    """
-    return pick(items, hashed_order(f"{seed}/{id_}" for id_ in values_of(items, "id")))
+def _prompt_problems(
+    cells: Sequence[Cell], questions: Mapping[str, Questions], document: Document
+) -> list[Problem]:
+    """Return why prompts of the grid do not fit the datasets that they are for."""
+    pairs = {
+        (cell.prompt, cell.dataset): None
+        for cell in cells
+        if cell.prompt is not None and cell.dataset in questions
+    }
+    return [
+        document.problem(f"prompt: dataset {dataset!r}: {reason}", "architectures")
+        for prompt, dataset in pairs
+        for reason in misfits(prompt, questions[dataset].items)
+    ]
 
 
 def _json(value: Any) -> bytes:

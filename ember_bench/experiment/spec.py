@@ -9,8 +9,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from ember_bench.datasets.examples import Choice, Form
 from ember_bench.documents import Document, read_document
 from ember_bench.errors import Problem
+from ember_bench.experiment.edits import NO_EDITS, Edits
 
 MOST: Final = 2**53
 """Larger whole numbers are not the same in every reader of JSON."""
@@ -36,8 +38,35 @@ def wrong_name(name: str) -> str | None:
     return None
 
 
+Shots = Annotated[int, Field(ge=0, le=1000, strict=True)]
+
+
 class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FewShotSpec(_Spec):
+    """Solved examples before each question."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    k: list[Shots] | Shots
+    """The number of examples; a list is swept. Fewer examples are the first of more."""
+    origin: str | None = Field(default=None, alias="from")
+    """A file of records like the dataset's, relative to the grid, or a split of a dataset on the
+    hub; by default the dataset itself. An item is never an example for itself."""
+    choose: Choice = "fixed"
+    """`fixed`: the same ones for all items; `random`: drawn for each item; `by_category`: drawn
+    for each item among those of its category. All cells have the same ones."""
+    form: Form = Field(default="text", alias="as")
+    """`text`: in the question; `chat`: as turns of a conversation before it."""
+    seed: int | None = Field(default=None, ge=0, le=MOST, strict=True)
+    """Seed of the draws; without one, fixed examples are the first of their source."""
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of examples, each once."""
+        return list(dict.fromkeys(self.k if isinstance(self.k, list) else [self.k]))
 
 
 class DatasetSpec(_Spec):
@@ -51,6 +80,8 @@ class DatasetSpec(_Spec):
     """Parameters of a generated dataset."""
     evaluator: str | None = None
     """Name of a card in `registry/evaluators/`; by default the dataset's own."""
+    few_shot: FewShotSpec | None = None
+    """Solved examples before each question."""
 
 
 class ArchitectureSpec(_Spec):
@@ -155,8 +186,14 @@ class ExperimentSpec(_Spec):
         return self.model_copy(update={"datasets": datasets})
 
 
-def read_most(path: Path) -> tuple[ExperimentSpec | None, Document, list[Problem]]:
+def read_most(
+    path: Path, edits: Edits = NO_EDITS
+) -> tuple[ExperimentSpec | None, Document, list[Problem]]:
     """Read the valid parts of a grid, so that all mistakes can be reported at once.
+
+    Args:
+        path: The grid file.
+        edits: Changes of what it says.
 
     Returns:
         The grid without its invalid parts, or None if too little is left; its document; the
@@ -165,18 +202,22 @@ def read_most(path: Path) -> tuple[ExperimentSpec | None, Document, list[Problem
     Raises:
         ConfigError: if the file cannot be read.
     """
-    spec, document, problems = read_document(path).parse_most(ExperimentSpec)
+    spec, document, problems = edits.applied(read_document(path)).parse_most(ExperimentSpec)
     if spec is None and "name" not in document.data:
         named = Document(path, {**document.data, "name": "unnamed"}, document.marks)
         spec, document, _ = named.parse_most(ExperimentSpec)
     return spec, document, problems
 
 
-def read_spec(path: Path) -> tuple[ExperimentSpec, Document]:
+def read_spec(path: Path, edits: Edits = NO_EDITS) -> tuple[ExperimentSpec, Document]:
     """Read a grid; the document tells where each part of it stood.
+
+    Args:
+        path: The grid file.
+        edits: Changes of what it says.
 
     Raises:
         ConfigError: with each mistake at its line and column.
     """
-    document = read_document(path)
+    document = edits.applied(read_document(path))
     return document.parse(ExperimentSpec), document

@@ -161,7 +161,7 @@ def run_trial(
     score, stated = Score(0.0, None, ""), None
     outcome: Outcome = "error"
     try:
-        outputs = cell.prepared.run(graph_inputs(item, evaluator))
+        outputs = cell.prepared.run(graph_inputs(item, evaluator, cell))
         output = outputs[cell.graph.output]
         score = _score(evaluator, item, output)
         stated = states_answer(item, output, score)
@@ -181,17 +181,23 @@ def run_trial(
     return _result(trial, identity, outcome, score, error, strand, stated)
 
 
-def graph_inputs(item: Item, evaluator: Evaluator | None = None) -> dict[str, Any]:
+def graph_inputs(
+    item: Item, evaluator: Evaluator | None = None, cell: Cell | None = None
+) -> dict[str, Any]:
     """Return the inputs of a graph for an item.
 
     Args:
-        item: What is asked.
+        item: The item.
         evaluator: If it `Normalises`, the graph's votes count as the same what it does.
+        cell: Its prompt and examples make the question.
     """
-    inputs = {
-        "query": item.question,
+    query, turns = (item.question, ()) if cell is None else cell.ask(item)
+    inputs: dict[str, Any] = {
+        "query": query,
         "answer_format": item.answer_format,
         "choices": item.choices,
+        **({"turns": turns} if turns else {}),
+        **({"metadata": item.metadata} if item.metadata else {}),
     }
     normal = getattr(evaluator, "normal", None)
     return inputs if normal is None else {**inputs, "normalise": partial(normal, item)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ember_bench.documents import Document, Key
 from ember_bench.errors import (
@@ -21,67 +21,18 @@ from ember_bench.graph.data import NoNGraphData
 from ember_bench.models.service import ModelService
 from ember_bench.operators.base import operator_class
 from ember_bench.operators.cards import Builder, NodeCard
+from ember_bench.operators.parameters import (
+    LISTS,
+    ImpliedParameter,
+    ParameterCard,
+    implied_parameters,
+    sampling_fields,
+)
 from ember_bench.registry import Card, Cards
-
-ParameterType = Literal["model", "models", "int", "float", "bool", "str"]
-LISTS = ("models",)
 
 
 class _Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ParameterCard(_Card):
-    """One parameter of an architecture."""
-
-    type: ParameterType
-    """Type of the values; `model` is an id in the model registry, `models` a list of ids."""
-    default: Any = None
-    """The default value; without one, the parameter is required unless it is `optional`."""
-    optional: bool = False
-    """Whether the value may be `null`, which is also the default if there is no other."""
-    minimum: float | None = None
-    """Minimum of a number, or of the length of a list."""
-    maximum: float | None = None
-    """Maximum of a number, or of the length of a list."""
-    choices: list[str] | None = None
-    """The allowed texts."""
-    purpose: str = ""
-    """Its effect, in one line."""
-
-    @property
-    def required(self) -> bool:
-        """Whether a value must be given."""
-        return self.default is None and not self.optional
-
-    def check(self, value: Any) -> Any:
-        """Return `value`, converted to the parameter's type.
-
-        Raises:
-            ValueError: naming the expected values.
-        """
-        if value is None and self.optional:
-            return None
-        if self.type == "models":
-            return self._check_models(value)
-        checked = _check_scalar(self.type, value)
-        if self.choices is not None and checked not in self.choices:
-            raise ValueError(f"expected one of {', '.join(self.choices)}")
-        if self.type in ("int", "float"):
-            self._check_range(checked, "")
-        return checked
-
-    def _check_models(self, value: Any) -> list[str]:
-        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-            raise ValueError("expected a list of models")
-        self._check_range(len(value), " models")
-        return value
-
-    def _check_range(self, number: float, unit: str) -> None:
-        if self.minimum is not None and number < self.minimum:
-            raise ValueError(f"must be at least {self.minimum:g}{unit}")
-        if self.maximum is not None and number > self.maximum:
-            raise ValueError(f"must be at most {self.maximum:g}{unit}")
 
 
 class GraphNodeCard(NodeCard):
@@ -104,7 +55,8 @@ class ArchitectureHead(_Card):
     oracle: bool = False
     """Whether it uses the target, so that it is an oracle (an upper limit) and not a system."""
     parameters: dict[str, ParameterCard] = Field(default_factory=dict)
-    """Its parameters, by name; a grid gives and sweeps them."""
+    """Its parameters, by name; a grid gives and sweeps them. `prompt` and those of `sampling` are
+    implied."""
 
 
 class ArchitectureCard(ArchitectureHead):
@@ -115,6 +67,21 @@ class ArchitectureCard(ArchitectureHead):
 
     graph: dict[str, GraphNodeCard] = Field(min_length=1)
     """Its nodes, by name; the last one gives the answer."""
+
+    @model_validator(mode="after")
+    def _references_are_known(self) -> ArchitectureCard:
+        for name, parameter in self.parameters.items():
+            if (reference := parameter.refers_to) is None:
+                continue
+            other, index = self.parameters.get(reference[0]), reference[1]
+            if other is None:
+                hint = did_you_mean(reference[0], self.parameters)
+                raise ValueError(f"default of {name}: unknown parameter ${reference[0]}{hint}")
+            if other.refers_to is not None:
+                raise ValueError(f"default of {name}: ${reference[0]} has such a default itself")
+            if index is not None and other.type not in LISTS:
+                raise ValueError(f"default of {name}: ${reference[0]} is no list")
+        return self
 
 
 class Architecture(ABC):
@@ -132,7 +99,7 @@ class Architecture(ABC):
         return self.card.name
 
     def check(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all parameters, with defaults.
+        """Return all parameters, with defaults; without implied ones that have no value.
 
         Raises:
             ValueError: naming the parameter, the expected values and near matches.
@@ -142,18 +109,23 @@ class Architecture(ABC):
                 hint = did_you_mean(name, self.card.parameters)
                 raise ValueError(f"unknown parameter {name!r}{hint}")
         checked: dict[str, Any] = {}
-        for name, parameter in self.card.parameters.items():
+        # Those whose defaults are the values of others come last.
+        ordered = sorted(self.card.parameters.items(), key=lambda p: p[1].refers_to is not None)
+        for name, parameter in ordered:
             value = parameters.get(name, parameter.default)
+            if name not in parameters and (reference := parameter.refers_to) is not None:
+                value = _referred(name, reference, checked)
             if value is None:
                 if parameter.required:
                     raise ValueError(f"missing parameter {name!r} ({parameter.type})")
-                checked[name] = None
+                if not isinstance(parameter, ImpliedParameter):
+                    checked[name] = None
                 continue
             try:
                 checked[name] = parameter.check(value)
             except ValueError as error:
                 raise ValueError(f"{name}: {error} (found {value!r})") from None
-        return checked
+        return {name: checked[name] for name in self.card.parameters if name in checked}
 
     @abstractmethod
     def build(self, parameters: Mapping[str, Any], service: ModelService) -> NoNGraphData:
@@ -179,7 +151,13 @@ class CardArchitecture(Architecture):
             ConfigError: if an operator rejects its arguments, with the place in the card.
         """
         graph = NoNGraphData()
-        builder = Builder(parameters, service, self.cards)
+        implied = {
+            name: parameters[name]
+            for name, parameter in self.card.parameters.items()
+            if isinstance(parameter, ImpliedParameter) and name in parameters
+        }
+        absent = dict.fromkeys(self.card.parameters)
+        builder = Builder({**absent, **parameters}, service, self.cards, implied)
         # For each node of the card, the nodes of the graph whose outputs it stands for.
         ends: dict[str, list[str]] = {}
         for name, node in self.card.graph.items():
@@ -191,6 +169,17 @@ class CardArchitecture(Architecture):
                 problem = self.source.document.problem(str(error), "graph", name)
                 raise ConfigError(problem) from error
         return graph
+
+
+def _referred(name: str, reference: tuple[str, int | None], checked: Mapping[str, Any]) -> Any:
+    """Return the value of another parameter, or an entry of it, as the default of `name`."""
+    other, index = reference
+    value = checked.get(other)
+    if index is None or value is None:
+        return value
+    if index >= len(value):
+        raise ValueError(f"{name}: {other!r} has no entry {index + 1} that could be its default")
+    return value[index]
 
 
 def _add_nodes(
@@ -220,41 +209,27 @@ def load_architecture(name: str, cards: Cards) -> CardArchitecture:
     """
     source = cards.get("architectures", name)
     card = source.document.parse(ArchitectureCard)
+    implied = implied_parameters(_open_fields(source.document.data["graph"]))
+    parameters = {
+        **card.parameters,
+        **{n: p for n, p in implied.items() if n not in card.parameters},
+    }
+    card = card.model_copy(update={"parameters": parameters})
     if problems := list(_unknown_names(source.document, card, cards)):
         raise ConfigError(*problems)
     return CardArchitecture(card, source, cards)
 
 
-def sweep(parameter: ParameterCard, value: Any) -> Sequence[Any]:
-    """Return the values of a parameter in a grid: the entries of a list, or a single value.
-
-    For a parameter that is itself a list, only a list of lists has several values.
-    """
-    if not isinstance(value, list):
-        return [value]
-    if parameter.type in LISTS:
-        return value if value and all(isinstance(entry, list) for entry in value) else [value]
-    return value
-
-
-def _check_scalar(kind: ParameterType, value: Any) -> Any:
-    # In Python a bool is an int, but `k: true` is a mistake.
-    if kind == "int" and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if kind == "float" and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if kind == "bool" and isinstance(value, bool):
-        return value
-    if kind in ("str", "model") and isinstance(value, str):
-        return value
-    expected = {
-        "int": "a whole number",
-        "float": "a number",
-        "bool": "true or false",
-        "str": "text",
-        "model": "a model, `provider:model`",
-    }
-    raise ValueError(f"expected {expected[kind]}")
+def _open_fields(value: Any) -> Iterator[tuple[str, str]]:
+    """Yield (prefix, field) for the fields that LM modules with `sampling` leave open."""
+    if isinstance(value, list):
+        for entry in value:
+            yield from _open_fields(entry)
+    elif isinstance(value, dict):
+        if "model" in value and isinstance(prefix := value.get("sampling"), str):
+            yield from ((prefix, field) for field in sampling_fields() if field not in value)
+        for entry in value.values():
+            yield from _open_fields(entry)
 
 
 def _unknown_names(document: Document, card: ArchitectureCard, cards: Cards) -> Iterator[Problem]:
@@ -286,6 +261,8 @@ def _names(value: Any, at: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], s
                 yield (*at, key), "operator", entry
             elif key != "signature" or not ("operator" in value or len(value) == 1):
                 yield from _names(entry, (*at, key))
-            elif isinstance(entry, str):
+            elif isinstance(entry, str) and entry.startswith("$"):
+                yield (*at, key), "parameter", entry[1:]
+            elif isinstance(entry, str) and "{" not in entry:
                 yield (*at, key), "signature", entry
             # The fields of a signature contain no names.

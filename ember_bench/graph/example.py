@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ember_bench.graph.architecture import Architecture, ParameterCard
+from ember_bench.graph.architecture import Architecture
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.graph.describe import describe_graph
 from ember_bench.graph.diagrams import to_mermaid, to_svg
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
+from ember_bench.operators.parameters import ParameterCard
 
 _PROVIDER: Final = "simulated:"
 # Number of models in an example list, unless its minimum is higher.
 _FEW: Final = 2
-_LEAST: Final = {"int": 1, "float": 0.0, "bool": False}
+_PLAIN: Final[dict[str, Any]] = {
+    "int": 1,
+    "float": 0.0,
+    "bool": False,
+    "texts": [],
+    "mapping": {},
+    "mappings": [],
+    "signature": "{query}",
+}
 
 
 def diagram_of(architecture: Architecture) -> str:
@@ -45,7 +54,11 @@ def example_graph(architecture: Architecture) -> NoNGraphData:
     `simulated:$models.1`, `simulated:$models.2` and so on.
     """
     parameters = architecture.card.parameters
-    given = {name: _stand_in(name, p) for name, p in parameters.items() if p.required}
+    given = {
+        name: _stand_in(name, p)
+        for name, p in parameters.items()
+        if p.required or p.refers_to is not None
+    }
     registry = ModelRegistry()
     for name, parameter in parameters.items():
         value = given.get(name, parameter.default)
@@ -57,15 +70,14 @@ def example_graph(architecture: Architecture) -> NoNGraphData:
 
 def _stand_in(name: str, parameter: ParameterCard) -> Any:
     """Return a value for a parameter that has no default."""
-    if parameter.type == "model":
-        return f"{_PROVIDER}${name}"
     if parameter.type == "models":
         count = max(_FEW, int(parameter.minimum or 0))
         count = min(count, int(parameter.maximum)) if parameter.maximum is not None else count
         return [f"{_PROVIDER}${name}.{number}" for number in range(1, count + 1)]
-    if parameter.type == "str":
-        return parameter.choices[0] if parameter.choices else f"${name}"
-    least = _LEAST[parameter.type]
-    if parameter.type == "bool" or parameter.minimum is None:
-        return least
-    return type(least)(parameter.minimum)
+    if parameter.type in ("int", "float") and parameter.minimum is not None:
+        return type(_PLAIN[parameter.type])(parameter.minimum)
+    if parameter.choices:
+        return parameter.choices[0]
+    if parameter.type in _PLAIN:
+        return _PLAIN[parameter.type]
+    return f"{_PROVIDER}${name}" if parameter.type == "model" else f"${name}"

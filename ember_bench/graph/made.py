@@ -9,12 +9,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias, cast
 
 from ember_bench.errors import ConfigError, Problem, did_you_mean
-from ember_bench.graph.architecture import (
-    Architecture,
-    ArchitectureHead,
-    ParameterCard,
-    ParameterType,
-)
+from ember_bench.graph.architecture import Architecture, ArchitectureHead
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.graph.notation.build import build_graph
 from ember_bench.models.service import ModelService
@@ -22,6 +17,7 @@ from ember_bench.operators.answer_function import AnswerFunction
 from ember_bench.operators.base import Operator
 from ember_bench.operators.fan_out import EnsembleOperator
 from ember_bench.operators.lm import LMModule
+from ember_bench.operators.parameters import ParameterCard, ParameterType
 
 Network: TypeAlias = Operator | LMModule | str | Sequence[str] | Callable[..., Any]
 """A graph or another operator, one LM module, compact notation, or a function of an item's

@@ -16,13 +16,14 @@ from ember_bench.code_identity import qualified_name
 from ember_bench.errors import ConfigError, SignatureError, UnknownNameError
 from ember_bench.models import interception
 from ember_bench.models.tasks import in_thread, run_coroutine
+from ember_bench.models.types import Message
 from ember_bench.operators.description import (
     describe,
     describe_attribute,
     describe_format,
     user_code,
 )
-from ember_bench.operators.lm import LMModule
+from ember_bench.operators.lm import LMModule, Prompt
 from ember_bench.operators.plan import ExecutionPlan
 from ember_bench.operators.signature import Signature, builtin_signature
 from ember_bench.operators.tree import Tree, parts, replaced, walk
@@ -212,6 +213,12 @@ class Operator(Tree):
         if signature is None:
             raise SignatureError(f"{type(self).__name__} has no signature, and so no prompt")
         return signature.render(inputs)
+
+    def _with_turns(self, inputs: Inputs) -> Prompt:
+        """Return the prompt of the signature, behind the `turns` of conversation before it."""
+        prompt = self._prompt(inputs)
+        turns = inputs.get("turns")
+        return [*turns, Message("user", prompt)] if turns else prompt
 
     def _run(self, inputs: Inputs) -> Any:
         if self.blocking:

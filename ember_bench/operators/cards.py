@@ -12,16 +12,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from ember_bench.docstrings import attribute_texts
 from ember_bench.documents import read_document
 from ember_bench.errors import ConfigError, EmberBenchError, UnknownNameError
 from ember_bench.models.service import ModelService
 from ember_bench.operators.base import Operator, operator_class
 from ember_bench.operators.lm import LMModule, LMModuleConfig
+from ember_bench.operators.parameters import sampling_values
 from ember_bench.operators.references import reference, resolve
 from ember_bench.operators.signature import (
     Signature,
@@ -40,6 +42,23 @@ class _Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_CardT = TypeVar("_CardT", bound=_Card)
+
+
+def _with_sampling_parameters(card: type[_CardT]) -> type[_CardT]:
+    """Return the model of a card with a field for each of `LMModuleConfig` but the model's name."""
+    fields: dict[str, Any] = {
+        name: (Any, Field(default=info.default, description=texts[name]))
+        for texts in (attribute_texts(LMModuleConfig.__doc__ or ""),)
+        for name, info in LMModuleConfig.model_fields.items()
+        if name != "model_name"
+    }
+    return create_model(
+        card.__name__, __base__=card, __doc__=card.__doc__, __module__=card.__module__, **fields
+    )
+
+
+@_with_sampling_parameters
 class LMCard(_Card):
     """LM modules of a node: `count` of them for each model."""
 
@@ -47,56 +66,9 @@ class LMCard(_Card):
     """A model id, or a list of them."""
     count: Any = 1
     """The number of LM modules per model."""
-    temperature: Any = None
-    """Sampling temperature; by default the provider's."""
-    top_p: Any = None
-    """Nucleus sampling: the share of probability that tokens are drawn from."""
-    max_tokens: Any = None
-    """The most tokens of an answer."""
-    stop: Any = ()
-    """Texts that end an answer."""
-    seed: Any = None
-    """Seed of the draws, for models that take one."""
-    reasoning_effort: Any = None
-    """Effort of reasoning: `low`, `medium`, `high`, or another word that the model knows."""
-    thinking_tokens: Any = None
-    """The most tokens of thoughts."""
-    top_logprobs: Any = None
-    """Number of the likeliest tokens whose log-probabilities are given at each place."""
-    top_k: Any = None
-    """Number of the likeliest tokens that one is drawn from."""
-    min_p: Any = None
-    """Least probability of a token, as a share of the likeliest one's."""
-    frequency_penalty: Any = None
-    """Penalty for each time that a token has come before."""
-    presence_penalty: Any = None
-    """Penalty for a token that has come before."""
-    repetition_penalty: Any = None
-    """Factor against tokens that have come before."""
-    logit_bias: Any = None
-    """Amounts added to the logits of tokens, by token id."""
-    verbosity: Any = None
-    """Length of answers: `low`, `medium` or `high`."""
-    tool_choice: Any = None
-    """Whether, or which, tool must be called."""
-    parallel_tool_calls: Any = None
-    """Whether several tools may be called at once."""
-    server_tools: Any = ()
-    """Tools that the provider runs."""
-    safety_settings: Any = None
-    """Thresholds of Gemini's filters, by category."""
-    service_tier: Any = None
-    """Tier of service, such as `flex` or `priority`."""
-    cache: Any = False
-    """Whether the provider is asked to cache the prompt."""
-    metadata: Any = None
-    """Labels that the provider keeps with the request."""
-    headers: Any = None
-    """Further HTTP headers; `${NAME}` stands for a variable of the environment."""
-    extra_body: Any = None
-    """Further fields of the request's body."""
-    persona: Any = None
-    """Text in front of the prompt."""
+    sampling: str | None = None
+    """Sampling parameters that are not given here are parameters of the architecture, by their
+    names behind this text: `""` for `top_p`, `judge_` for `judge_top_p`."""
     shared: str | None = None
     """Cards with the same text here are one LM module in several places."""
 
@@ -111,7 +83,8 @@ class NodeCard(_Card):
     lm_modules: list[LMCard] | None = None
     """Its LM modules."""
     signature: str | SignatureFields | None = None
-    """Name of a card in `registry/signatures/`, or its fields; by default the operator's own."""
+    """Name of a card in `registry/signatures/`, its fields, a template (any text with a `{`), or
+    `$name` of a parameter; by default the operator's own."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Other arguments of the operator; a mapping with `operator` in it becomes an operator."""
 
@@ -123,6 +96,8 @@ class Builder:
         parameters: By name.
         service: The service of the LM modules; by default one for the registries in force.
         cards: The known signatures; by default those of the built-in registry.
+        implied: Values of implied parameters, for LM modules with `sampling`. A parameter on the
+            architecture's own card may have the name of a sampling parameter and is none.
     """
 
     def __init__(
@@ -130,10 +105,12 @@ class Builder:
         parameters: Mapping[str, Any] | None = None,
         service: ModelService | None = None,
         cards: Cards | None = None,
+        implied: Mapping[str, Any] | None = None,
     ) -> None:
         self.parameters = parameters or {}
         self.service = service
         self.cards = cards or builtin_cards()
+        self.implied = implied or {}
         self._shared: dict[str, list[LMModule]] = {}
 
     def operator(self, node: NodeCard) -> Operator:
@@ -155,8 +132,13 @@ class Builder:
         """Return the LM modules that a card describes."""
         if card.shared is not None and card.shared in self._shared:
             return self._shared[card.shared]
-        fields = {k: self.value(v) for k, v in card.model_dump(exclude={"shared"}).items()}
-        models, count = fields.pop("model"), fields.pop("count")
+        given = card.model_dump(exclude={"shared", "sampling"}, exclude_defaults=True)
+        fields = {name: self.value(value) for name, value in given.items()}
+        models, count = fields.pop("model"), fields.pop("count", 1)
+        fields = {name: value for name, value in fields.items() if value is not None}
+        if card.sampling is not None:
+            implied = sampling_values(self.implied, card.sampling)
+            fields = {k: v for k, v in implied.items() if k not in given} | fields
         config = [
             LMModuleConfig(model_name=model, **fields)
             for model in (models if isinstance(models, list) else [models])
@@ -167,9 +149,22 @@ class Builder:
             self._shared[card.shared] = modules
         return modules
 
-    def signature(self, card: str | SignatureFields) -> Signature:
-        """Return the signature of this name, or with these fields."""
-        return signature_from_card(card, self.cards) if isinstance(card, str) else card.signature()
+    def signature(self, card: str | Mapping[str, Any] | SignatureFields) -> Signature | None:
+        """Return the signature of this name, of a parameter, or with this template or fields.
+
+        None stands for the operator's own.
+        """
+        if isinstance(card, SignatureFields):
+            return card.signature()
+        if isinstance(card, Mapping):
+            return SignatureFields.model_validate(card).signature()
+        if card.startswith("$") and "{" not in card:
+            value = self._parameter(card[1:])
+            return None if value is None else self.signature(value)
+        if "{" in card:
+            template = SignatureFields(prompt_template=card)
+            return template.signature()
+        return signature_from_card(card, self.cards)
 
     def value(self, value: Any) -> Any:
         """Return the object that an argument stands for."""

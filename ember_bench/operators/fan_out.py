@@ -39,13 +39,13 @@ class EnsembleOperator(Operator):
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Call all LM modules."""
-        prompt = self._prompt(inputs)
+        prompt = self._with_turns(inputs)
         responses = ask_all([(lm, prompt) for lm in self.lms], role=self.role)
         return {"responses": [response.data for response in responses]}
 
     def to_plan(self, inputs: Inputs) -> ExecutionPlan:
         """Return a task for each LM module."""
-        prompt = self._prompt(inputs)
+        prompt = self._with_turns(inputs)
         tasks = [
             Task(f"response.{index}", lm, (prompt,), {"role": self.role})
             for index, lm in enumerate(self.lms)

@@ -275,7 +275,7 @@ def _messages(
     return tuple(cast("Sequence[Message]", prompt))
 
 
-def ask_all(calls: Sequence[tuple[LMModule, str]], **kwargs: Any) -> list[Response]:
+def ask_all(calls: Sequence[tuple[LMModule, Prompt]], **kwargs: Any) -> list[Response]:
     """Call several LM modules at the same time; the responses are in the order of `calls`.
 
     Args:

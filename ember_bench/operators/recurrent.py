@@ -44,7 +44,7 @@ class _Revising(Operator):
         """Revise the given drafts at the same time, or write one first."""
         drafts = inputs.get("responses")
         if drafts is None:
-            drafts = [self.lms[0](self._prompt(inputs), role="generate")]
+            drafts = [self.lms[0](self._with_turns(inputs), role="generate")]
         revised = parallel([partial(self._revise, inputs, draft) for draft in drafts])
         outputs = as_responses([text for text, _ in revised], inputs, self.answer_format)
         return {**outputs, "rounds": [rounds for _, rounds in revised]}
@@ -198,7 +198,7 @@ class Debate(Operator):
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Run all rounds; within a round all agents answer at the same time."""
-        prompt = self._prompt(inputs)
+        prompt = self._with_turns(inputs)
         said = ask_all([(lm, prompt) for lm in self.lms], role=self.role)
         responses = [response.data for response in said]
         for _ in range(1, self.rounds):

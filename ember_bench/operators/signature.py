@@ -81,25 +81,31 @@ class Signature(BaseModel):
     def render(self, inputs: Mapping[str, Any]) -> str:
         """Return the prompt with the inputs inserted.
 
+        A name that is no input may be that of a field in the input `metadata`: of a list, an entry
+        to a line.
+
         Raises:
             SignatureError: if there is no template, or an input that it names is missing.
         """
         if self.prompt_template is None:
             raise SignatureError(f"{type(self).__name__} has no prompt_template")
+        pieces = _pieces(self.prompt_template)
         try:
-            return "".join(
-                [
-                    text if name is None else str(inputs[name])
-                    for text, name in _pieces(self.prompt_template)
-                ]
-            )
+            return "".join([text if name is None else str(inputs[name]) for text, name in pieces])
         except KeyError:
-            for name in self.placeholders:
-                if name not in inputs:
-                    raise SignatureError(
-                        f"missing input {name!r}, which the prompt template names"
-                    ) from None
-            raise
+            missing = [name for name in self.placeholders if name not in inputs]
+            if not missing:
+                raise
+        found = inputs.get("metadata")
+        fields: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
+        for name in missing:
+            if name not in fields:
+                raise SignatureError(f"missing input {name!r}, which the prompt template names")
+        return self.render({**inputs, **{name: _listed(fields[name]) for name in missing}})
+
+
+def _listed(value: Any) -> str:
+    return "\n".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 @lru_cache(maxsize=1024)

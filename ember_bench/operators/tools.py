@@ -64,7 +64,7 @@ class ToolUser(Operator):
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Call the model, run the tools that it calls, and repeat."""
-        messages = [Message("user", self._prompt(inputs))]
+        messages = [*inputs.get("turns", ()), Message("user", self._prompt(inputs))]
         tools = [tool.definition for tool in self.tools]
         called: list[dict[str, str]] = []
         for done in range(self.rounds + 1):

@@ -11,9 +11,10 @@ from ember_bench.documents import yaml_text
 from ember_bench.drawing.text import clean
 from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.spec import ExperimentSpec
-from ember_bench.graph.architecture import Architecture, ParameterCard, load_architecture
+from ember_bench.graph.architecture import Architecture, load_architecture
 from ember_bench.graph.example import diagram_of, mermaid_of
 from ember_bench.models.model_registry import ModelRegistry
+from ember_bench.operators.parameters import ImpliedParameter, ParameterCard
 from ember_bench.registry import Card, Cards, Kind
 
 Facts = dict[str, Any]
@@ -34,7 +35,10 @@ def card_facts(kind: Any, name: str, cards: Cards) -> Facts:
     if kind == "architectures":
         architecture = load_architecture(name, cards)
         parameters = architecture.card.parameters
-        facts["parameters"] = {n: _parameter(p) for n, p in parameters.items()}
+        implied = [n for n, p in parameters.items() if isinstance(p, ImpliedParameter)]
+        own = {n: _parameter(p) for n, p in parameters.items() if n not in implied}
+        facts["parameters"] = own
+        facts["more_parameters"] = implied
         facts |= _diagrams(architecture)
         facts["graph"] = facts.pop("graph")  # the diagrams come first
     if kind == "datasets":
@@ -44,7 +48,7 @@ def card_facts(kind: Any, name: str, cards: Cards) -> Facts:
 
 def grid_facts(spec: ExperimentSpec, path: Path) -> Facts:
     """Return the facts about a grid."""
-    asked = spec.model_dump(mode="json", exclude_defaults=True)
+    asked = spec.model_dump(mode="json", exclude_defaults=True, by_alias=True)
     return {"name": spec.name, "card": "experiment", "file": str(path)} | asked
 
 

@@ -15,10 +15,11 @@ from ember_bench.evaluators.base import Evaluator
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.prepare import Experiment, assemble
 from ember_bench.experiment.spec import ExperimentSpec
-from ember_bench.graph.architecture import Architecture, load_architecture, sweep
+from ember_bench.graph.architecture import Architecture, load_architecture
 from ember_bench.graph.made import made_architecture, parameters_of
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
+from ember_bench.operators.parameters import sweep
 from ember_bench.registry import Cards, default_roots
 from ember_bench.running.study_spec import Entry, RunOptions, StudySpec
 

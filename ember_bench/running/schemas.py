@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from ember_bench.datasets.cards import dataset_card_model
+from ember_bench.docstrings import attribute_texts
 from ember_bench.errors import UnknownNameError
 from ember_bench.evaluators.cards import card_model
 from ember_bench.evaluators.kinds import KINDS as EVALUATOR_KINDS
@@ -190,7 +191,7 @@ def _with_attributes(schema: Schema, cls: type) -> Schema:
     """Return the schema with the entries below `Attributes:` of a class and its bases."""
     texts: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        texts |= _attributes(base.__doc__ or "")
+        texts |= attribute_texts(base.__doc__ or "")
     properties = {
         name: {"description": texts[name]} | part if name in texts else part
         for name, part in schema["properties"].items()
@@ -222,7 +223,7 @@ def _field_texts(model: type[BaseModel]) -> Mapping[str, str]:
     # The parameters of LM modules are documented once.
     texts = _attributes(LMModuleConfig.__doc__ or "") if model is LMCard else {}
     for cls in reversed([c for c in model.__mro__ if issubclass(c, BaseModel) and c != BaseModel]):
-        texts |= _attributes(cls.__doc__ or "")
+        texts |= attribute_texts(cls.__doc__ or "")
         (parsed,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
         body = parsed.body if isinstance(parsed, ast.ClassDef) else []
         for field, text in pairwise(body):
@@ -230,20 +231,6 @@ def _field_texts(model: type[BaseModel]) -> Mapping[str, str]:
                 match text:
                     case ast.Expr(ast.Constant(str(said))):
                         texts[field.target.id] = " ".join(said.split())
-    return texts
-
-
-def _attributes(docstring: str) -> dict[str, str]:
-    """Return the entries below `Attributes:` in a docstring, by name."""
-    lines = inspect.cleandoc(docstring).partition("\nAttributes:\n")[2].splitlines()
-    texts: dict[str, str] = {}
-    name = ""
-    for line in lines:
-        if line.startswith("        ") and name:
-            texts[name] += f" {line.strip()}"
-        elif line.startswith("    ") and ": " in line:
-            name, _, text = line.strip().partition(": ")
-            texts[name] = text
     return texts
 
 

@@ -24,6 +24,7 @@ import yaml
 
 from ember_bench.engines import LocalEngine, run_loop
 from ember_bench.errors import ConfigError, EmberBenchError, StoreError
+from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.lock import locked
 from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.experiment.results.summary import ExperimentSummary
@@ -135,6 +136,7 @@ def open_experiment(
     unsafe_code: bool = False,
     evaluators: Mapping[str, str] | None = None,
     budget_usd: float | None = None,
+    edits: Edits = NO_EDITS,
 ) -> Experiment:
     """Read a grid and check all that it needs; without writing or requests.
 
@@ -145,6 +147,7 @@ def open_experiment(
         unsafe_code: Run model-written code without a sandbox where there is none.
         evaluators: Evaluators in place of the grid's, by dataset.
         budget_usd: The most that a run may spend, in place of the grid's value.
+        edits: Changes of what the grid says.
 
     Raises:
         ConfigError: with every mistake at its place.
@@ -159,6 +162,7 @@ def open_experiment(
         unsafe_code=unsafe_code,
         evaluators=evaluators,
         budget_usd=budget_usd,
+        edits=edits,
     )
     if in_flight is not None:
         spec = experiment.spec.model_copy(update={"in_flight": in_flight})

@@ -37,7 +37,7 @@ NAMES = [name for names in SECTIONS.values() for name in names]
         (["-h"], set()),
         (["--version"], set()),
         (["rnu"], set()),
-        (["run", "--help"], {"ember_bench.cli.run"}),
+        (["run", "--help"], {"ember_bench.cli.run", "ember_bench.cli._pilot"}),
         (["models", "check", "--help"], {"ember_bench.cli.models"}),
     ],
 )

@@ -218,3 +218,28 @@ def test_an_experiment_has_the_same_digest_however_it_is_run(workspace: Workspac
     assert workspace.experiment().digest == digest
     workspace.grid(failures="excluded")
     assert workspace.experiment().digest != digest
+
+
+def test_one_model_is_enough_for_an_architecture_of_many_roles(lab: Workspace) -> None:
+    lab.grid(architectures=[{"name": "ensemble_judge", "parameters": {"model": "counted:a"}}])
+    (cell,) = lab.experiment().cells
+    assert cell.name == "sums/ensemble_judge(models=[counted:a])"
+    assert (cell.parameters["models"], cell.parameters["judge"]) == (["counted:a"], "counted:a")
+
+
+def test_one_model_may_be_swept_where_a_list_is_due(lab: Workspace) -> None:
+    lab.grid(architectures=[{"name": "ensemble_vote", "parameters": {"model": TWO_MODELS}}])
+    found = [cell.parameters["models"] for cell in lab.experiment().cells]
+    assert found == [["counted:a"], ["counted:b"]]
+
+
+def test_a_default_that_is_another_parameter_makes_the_cell_that_names_both(lab: Workspace) -> None:
+    given = {"models": TWO_MODELS, "judge": "counted:a"}
+    lab.grid(
+        architectures=[
+            {"name": "ensemble_judge", "parameters": {"models": TWO_MODELS}},
+            {"name": "ensemble_judge", "parameters": given},
+        ]
+    )
+    short, long = lab.experiment().cells
+    assert short.digest == long.digest

@@ -7,7 +7,8 @@ import pytest
 
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.graph import execute
-from ember_bench.graph.architecture import Architecture, ParameterCard, load_architecture, sweep
+from ember_bench.graph.architecture import Architecture, load_architecture
+from ember_bench.operators.parameters import ParameterCard, sweep
 from ember_bench.registry import Cards, builtin_root
 from tests.support.models import Subject, in_trial, serve, simulated
 
@@ -233,3 +234,56 @@ class TestSweep:
         self, kind: Any, value: Any, swept: list[Any]
     ) -> None:
         assert list(sweep(ParameterCard(type=kind), value)) == swept
+
+
+def test_a_parameter_on_the_card_is_no_sampling_parameter_of_that_name(tmp_path: Path) -> None:
+    card = CARD.replace("  k: {", "  seed: {type: int, default: 3}\n  k: {")
+    card = card.replace("count: $k}", 'count: $k, sampling: ""}')
+    found = load(tmp_path, card)
+    graph = found.build(found.check({"model": "simulated:a", "max_tokens": 7}), SERVICE)
+    assert {lm.parameters.seed for lm in graph.lm_modules()} == {None}
+    assert {lm.parameters.max_tokens for lm in graph.lm_modules()} == {7}
+
+
+@pytest.mark.parametrize(
+    ("default", "message"),
+    [
+        ("$model", "default of judge: unknown parameter $model; did you mean 'models'?"),
+        ("$k.1", "default of judge: $k is no list"),
+        ("$judge", "default of judge: $judge has such a default itself"),
+    ],
+)
+def test_a_default_names_a_parameter_that_can_give_it(
+    tmp_path: Path, default: str, message: str
+) -> None:
+    card = REFERRING.replace("$models.1", default)
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, card)
+    assert message in str(caught.value)
+
+
+def test_a_default_may_be_an_entry_of_another_parameter(tmp_path: Path) -> None:
+    found = load(tmp_path, REFERRING)
+    assert found.check({"models": ["a", "b"]})["judge"] == "a"
+    assert found.check({"models": ["a", "b"], "judge": "b"})["judge"] == "b"
+    second = load(tmp_path, REFERRING.replace("$models.1", "$models.2"))
+    with pytest.raises(ValueError, match="judge: 'models' has no entry 2"):
+        second.check({"models": ["a"]})
+
+
+REFERRING = """\
+name: mine
+purpose: A test.
+parameters:
+  judge: {type: model, default: $models.1}
+  models: {type: models}
+  k: {type: int, default: 1}
+graph:
+  ensemble:
+    operator: EnsembleOperator
+    lm_modules: [{model: $models, count: $k}]
+  judge:
+    operator: JudgeBasedOperator
+    inputs: [ensemble]
+    lm_modules: [{model: $judge}]
+"""

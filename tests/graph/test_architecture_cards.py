@@ -14,6 +14,8 @@ from ember_bench.graph.architecture import Architecture, load_architecture
 from ember_bench.graph.data import PreparedGraph
 from ember_bench.graph.example import diagram_of, example_graph
 from ember_bench.models import ModelRegistry
+from ember_bench.operators.lm import LMModuleConfig
+from ember_bench.operators.parameters import ImpliedParameter
 from ember_bench.registry import Cards, builtin_root
 from tests.support.models import in_trial, serve, simulated
 from tests.support.workspace import Workspace
@@ -48,12 +50,28 @@ def test_a_card_says_what_it_is_for_and_where_it_comes_from(name: str) -> None:
 def test_every_parameter_has_a_type_a_range_and_a_purpose(name: str) -> None:
     for parameter, card in architecture(name).card.parameters.items():
         assert card.purpose, parameter
-        if card.type in ("int", "float"):
+        if isinstance(card, ImpliedParameter):
+            assert card.default is None, parameter
+        elif card.type in ("int", "float"):
             assert card.default is not None, parameter
             assert card.minimum is not None, parameter
             assert card.maximum is not None, parameter
         if card.default is not None:
             assert card.check(card.default) == card.default
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_sampling_parameter_of_the_answers_and_the_prompt_can_be_given(name: str) -> None:
+    fields = {*LMModuleConfig.model_fields} - {"model_name", "persona"}
+    # The number of fused answers of archon has the name of a sampling parameter.
+    taken = {"top_k"} if name == "archon" else set()
+    implied = {
+        parameter
+        for parameter, card in architecture(name).card.parameters.items()
+        if isinstance(card, ImpliedParameter)
+    }
+    own = {"temperature"} | taken
+    assert (fields | {"system", "prompt"}) - own <= implied
 
 
 @pytest.mark.parametrize("name", NAMES)

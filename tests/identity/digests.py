@@ -43,6 +43,7 @@ from tests.identity.internals import (
     Architecture,
     Call,
     Experiment,
+    ImpliedParameter,
     Strand,
     TrialContext,
     answer_format_names,
@@ -119,6 +120,8 @@ def _parameters(architecture: Architecture, *, other: bool) -> dict[str, Any]:
     """Return small simulated models for its models, and the defaults or other values."""
     given: dict[str, Any] = {}
     for name, parameter in architecture.card.parameters.items():
+        if isinstance(parameter, ImpliedParameter):
+            continue
         if parameter.type == "models":
             given[name] = list(MODELS)
         elif parameter.type == "model":

@@ -9,11 +9,13 @@ from ember_bench.graph.architecture import Architecture, load_architecture
 from ember_bench.models.call import Call
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.operators.base import operator_class
+from ember_bench.operators.parameters import ImpliedParameter
 
 __all__ = [
     "Architecture",
     "Call",
     "Experiment",
+    "ImpliedParameter",
     "Strand",
     "TrialContext",
     "answer_format_names",

@@ -65,7 +65,7 @@ class TestConfig:
         assert set(LMModuleConfig.model_fields) - own == set(SamplingParameters.__struct_fields__)
 
     def test_has_equals_on_cards(self) -> None:
-        own = {"model", "count", "shared"}
+        own = {"model", "count", "sampling", "shared"}
         fields = set(LMModuleConfig.model_fields) - {"model_name"}
         assert set(LMCard.model_fields) - own == fields
 

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from ember_bench import bridge
+from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.forecast.rehearsal import (
     ASSUMED_OUTPUT_TOKENS,
     CHARACTERS_PER_TOKEN,
@@ -95,6 +96,7 @@ def forecast(
     known: KnownAnswers | None = None,
     data_dir: Path | None = None,
     unsafe_code: bool = False,
+    edits: Edits = NO_EDITS,
 ) -> Forecast:
     """Return the plan of a grid, see `forecast_of`.
 
@@ -105,13 +107,22 @@ def forecast(
         known: Answers that are there already.
         data_dir: The folder of recorded data.
         unsafe_code: Run the targets' code without a sandbox where there is none.
+        edits: Changes of what the grid says.
 
     Raises:
         ConfigError: with every mistake in the grid at its place.
     """
 
     def opening(service: ModelService) -> Experiment:
-        return prepare(path, cards, service, data_dir=data_dir, asks=False, unsafe_code=unsafe_code)
+        return prepare(
+            path,
+            cards,
+            service,
+            data_dir=data_dir,
+            asks=False,
+            unsafe_code=unsafe_code,
+            edits=edits,
+        )
 
     return forecast_of(opening, registry, known)
 

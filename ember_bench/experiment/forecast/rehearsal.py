@@ -44,6 +44,11 @@ _MARKS: Final = 0xFFFD
 _MARK: Final = re.compile(f"[{chr(_FIRST_MARK)}-{chr(_FIRST_MARK + _MARKS)}]")
 
 
+def without_marks(text: str) -> str:
+    """Return a prompt without the marks that stand for whole answers."""
+    return re.sub(f"{_MARK.pattern}\n?", "", text)
+
+
 class Cast(Enum):
     """The kinds of answers of the stand-in."""
 
@@ -141,7 +146,7 @@ class Rehearsal(ModelService):
         strand = Strand(TrialContext(about, epoch, epochs=cell.epochs))
         token = strands.current.set(strand)
         try:
-            cell.prepared.run(graph_inputs(subject, questions.evaluator))
+            cell.prepared.run(graph_inputs(subject, questions.evaluator, cell))
         except Exception:  # counted, and said in the plan
             self.unfinished += 1
         finally:

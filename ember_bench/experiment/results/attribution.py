@@ -159,7 +159,7 @@ def observe(experiment: Experiment, trial: Trial) -> dict[str, Any] | None:
     strand = Strand(TrialContext(subject, trial.epoch, epochs=cell.epochs))
     token = strands.current.set(strand)
     try:
-        return cell.prepared.run(graph_inputs(item, questions.evaluator))
+        return cell.prepared.run(graph_inputs(item, questions.evaluator, cell))
     except Exception:  # it failed when it was run, too, or its answers are gone
         return None
     finally:

@@ -1,0 +1,17 @@
+"""Options that edit a grid for one run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many items of each dataset.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="OLD=NEW", help="A model in place of one of the grid's."),
+]
+Values = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="A value in the grid, as in epochs=3 (YAML)."),
+]

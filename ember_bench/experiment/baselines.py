@@ -1,0 +1,67 @@
+"""The baseline of each dataset."""
+
+from __future__ import annotations
+
+from ember_bench.documents import Document
+from ember_bench.errors import ConfigError, Problem, did_you_mean
+from ember_bench.experiment.cells import Cell
+from ember_bench.experiment.spec import BaselineSpec, ExperimentSpec
+
+
+def find_baselines(cells: list[Cell], spec: ExperimentSpec, document: Document) -> dict[str, Cell]:
+    """Return the baseline of each dataset: the cell that the grid names, else the first.
+
+    Raises:
+        ConfigError: if the grid's `baseline` fits no cell, or several.
+    """
+    if spec.baseline is None:
+        first: dict[str, Cell] = {}
+        for cell in cells:
+            first.setdefault(cell.dataset, cell)
+        return first
+    labelled = any(cell.label == spec.baseline.name for cell in cells)
+    found: dict[str, Cell] = {}
+    for cell in cells:
+        if not _fits(cell, spec.baseline, by_label=labelled and not spec.baseline.parameters):
+            continue
+        if cell.dataset in found:
+            message = (
+                f"baseline: fits both {found[cell.dataset].name} and {cell.name}; "
+                "name more parameters"
+            )
+            raise ConfigError(document.problem(message, "baseline"))
+        found[cell.dataset] = cell
+    if not found:
+        raise ConfigError(_no_baseline(cells, spec.baseline, document))
+    return found
+
+
+def _no_baseline(cells: list[Cell], baseline: BaselineSpec, document: Document) -> Problem:
+    names = {cell.architecture.name for cell in cells}
+    if baseline.name not in names:
+        hint = did_you_mean(baseline.name, names | {cell.label for cell in cells})
+        message = f"baseline: no cell of the grid has the architecture {baseline.name!r}{hint}"
+        return document.problem(message, "baseline", "name")
+    known = {
+        name
+        for cell in cells
+        if cell.architecture.name == baseline.name
+        for name in (*cell.architecture.card.parameters, *cell.parameters)
+    }
+    for name in baseline.parameters:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            message = f"baseline: unknown parameter {name!r} of {baseline.name}{hint}"
+            return document.problem(message, "baseline", "parameters", name)
+    message = f"baseline: no cell of the grid is {baseline.name!r} with these parameters"
+    return document.problem(message, "baseline")
+
+
+def _fits(cell: Cell, baseline: BaselineSpec, *, by_label: bool) -> bool:
+    if by_label:
+        return cell.label == baseline.name
+    return cell.architecture.name == baseline.name and all(
+        (name in cell.parameters or name in cell.architecture.card.parameters)
+        and value in (cell.parameters.get(name), cell.written.get(name, cell.parameters.get(name)))
+        for name, value in baseline.parameters.items()
+    )

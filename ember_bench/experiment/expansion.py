@@ -1,0 +1,390 @@
+"""Expansion of a grid into cells."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ember_bench.datasets.examples import Examples
+from ember_bench.datasets.prompts import Prompt
+from ember_bench.documents import Document
+from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
+from ember_bench.experiment.catalogue import Catalogue
+from ember_bench.experiment.cells import Cell, json_digest
+from ember_bench.experiment.spec import ArchitectureSpec, ExperimentSpec
+from ember_bench.experiment.templates import Template, read_template, shortened
+from ember_bench.graph.architecture import Architecture, ArchitectureHead
+from ember_bench.graph.data import NoNGraphData
+from ember_bench.models.info import ModelInfo
+from ember_bench.models.providers.base import provider_class
+from ember_bench.models.service import ModelService
+from ember_bench.operators.parameters import PROMPT, ImpliedParameter, sweep
+
+_LONG_LIST = 3
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+FEW_SHOT: Final = "few_shot"
+"""The parameter of a cell with its number of examples, if its dataset has examples."""
+Shots = Mapping[str, Sequence[Examples | None]]
+_SHOTS: Final = f"{{{FEW_SHOT}}}"
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """A grid expanded, as far as it is valid.
+
+    Attributes:
+        cells: Its cells, dataset by dataset, in the order in which it names them.
+        models: Every known model that it names, once, also in parts that are invalid.
+        problems: Every unknown name, wrong parameter and duplicate cell, each at its place in the
+            grid.
+    """
+
+    cells: list[Cell]
+    models: list[ModelInfo]
+    problems: list[Problem]
+
+
+def expand(
+    spec: ExperimentSpec,
+    document: Document,
+    catalogue: Catalogue,
+    service: ModelService,
+    few_shot: Shots | None = None,
+) -> list[Cell]:
+    """Return the cells of a grid; the arguments are those of `expand_most`.
+
+    Raises:
+        ConfigError: with the problems of its expansion.
+    """
+    expansion = expand_most(spec, document, catalogue, service, few_shot)
+    if expansion.problems:
+        raise ConfigError(*expansion.problems)
+    return expansion.cells
+
+
+def expand_most(
+    spec: ExperimentSpec,
+    document: Document,
+    catalogue: Catalogue,
+    service: ModelService,
+    few_shot: Shots | None = None,
+) -> Expansion:
+    """Expand the valid parts of a grid.
+
+    Args:
+        spec: The grid.
+        document: Its file, for the places of mistakes.
+        catalogue: Has what it names.
+        service: The service of the LM modules.
+        few_shot: The examples of cells on a dataset, one cell for each; None for no examples.
+    """
+    problems: list[Problem] = []
+    drafts: list[_Draft] = []
+    models: dict[str, ModelInfo] = {}
+    for index, entry in enumerate(spec.architectures):
+        try:
+            expander = _Expander(entry, index, document, catalogue, service, models)
+            drafts += expander.drafts()
+        except ConfigError as error:
+            problems += error.problems
+    placed = [
+        (draft, draft.on(dataset, spec.epochs, examples))
+        for dataset in dict.fromkeys(dataset.name for dataset in spec.datasets)
+        for draft in drafts
+        if draft.datasets is None or dataset in draft.datasets
+        for examples in (few_shot or {}).get(dataset, (None,))
+    ]
+    problems += [*_unknown_datasets(spec, document), *_twins(placed, document)]
+    problems += _unsupported(drafts, document)
+    cells = [cell for _, cell in placed]
+    models |= {model.model_id: model for cell in cells for model in cell.models}
+    return Expansion(cells, [*models.values()], problems)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A cell before it is put on a dataset; `at` is its place in the grid."""
+
+    at: tuple[str | int, ...]
+    short_name: str
+    label: str
+    datasets: list[str] | None
+    architecture: Architecture
+    parameters: dict[str, Any]
+    graph: NoNGraphData
+    service: ModelService
+    prompt: Prompt | None
+    written: Mapping[str, Any]
+
+    def on(self, dataset: str, epochs: int, examples: Examples | None) -> Cell:
+        parameters, name, label = self.parameters, self.short_name, self.label
+        if examples is not None:
+            parameters = {**parameters, FEW_SHOT: examples.k}
+            name = _with_shots(name, examples.k)
+            if _SHOTS in label:
+                label = label.replace(_SHOTS, str(examples.k))
+            else:
+                label = name if label == self.short_name else f"{label}, {examples.k} examples"
+        return Cell(
+            name=f"{dataset}/{name}",
+            label=label,
+            dataset=dataset,
+            architecture=self.architecture,
+            parameters=parameters,
+            graph=self.graph,
+            service=self.service,
+            epochs=epochs,
+            prompt=self.prompt,
+            examples=examples if examples is not None and examples.k else None,
+            written=self.written,
+        )
+
+
+class _Expander:
+    """Expands one entry of the grid's `architectures`."""
+
+    def __init__(
+        self,
+        entry: ArchitectureSpec,
+        index: int,
+        document: Document,
+        catalogue: Catalogue,
+        service: ModelService,
+        models: dict[str, ModelInfo],
+    ) -> None:
+        self.entry = entry
+        self.models = models
+        self.at: tuple[str | int, ...] = ("architectures", index)
+        self.document = document
+        self.cards = catalogue.cards
+        self.service = service
+        try:
+            self.architecture = catalogue.architecture(entry.name)
+        except UnknownNameError as error:
+            raise ConfigError(document.problem(str(error), *self.at, "name")) from None
+        self.parameters = _with_lists(entry.parameters, self.architecture.card)
+
+    def drafts(self) -> list[_Draft]:
+        self._check_values()
+        axes = {
+            name: sweep(self.architecture.card.parameters[name], value)
+            for name, value in self.parameters.items()
+        }
+        return [
+            self._draft(dict(zip(axes, point, strict=True)))
+            for point in itertools.product(*axes.values())
+        ]
+
+    def _check_values(self) -> None:
+        """Check each value by itself, where its place is known.
+
+        Raises:
+            ConfigError: with all that is wrong.
+        """
+        card, problems = self.architecture.card, []
+        for name, value in self.parameters.items():
+            at = (*self.at, "parameters", name)
+            if name not in card.parameters:
+                hint = did_you_mean(name, card.parameters)
+                message = f"unknown parameter {name!r} of {card.name}{hint}"
+                problems.append(self.document.problem(message, *at))
+                continue
+            values = sweep(card.parameters[name], value)
+            if not values:
+                problems.append(self.document.problem(f"{name}: the list is empty", *at))
+            for index, entry in enumerate(values):
+                # A list that is swept is returned as it is.
+                place = (*at, index) if values is value else at
+                problems += self._check_value(name, entry, place)
+        problems += self._check_label()
+        for name, parameter in card.parameters.items():
+            if parameter.required and name not in self.parameters:
+                message = f"missing parameter {name!r} of {card.name} ({parameter.type})"
+                problems.append(self.document.problem(message, *self.at, "parameters"))
+        if problems:
+            raise ConfigError(*problems)
+
+    def _check_value(self, name: str, value: Any, at: tuple[str | int, ...]) -> list[Problem]:
+        parameter = self.architecture.card.parameters[name]
+        try:
+            checked = parameter.check(value)
+        except ValueError as error:
+            return [self.document.problem(f"{name}: {error} (found {value!r})", *at)]
+        if parameter.type == "signature" and checked is not None:
+            return self._check_template(name, checked, at)
+        models = checked if parameter.type == "models" else [checked]
+        if parameter.type not in ("model", "models") or checked is None:
+            return []
+        problems = []
+        for index, model in enumerate(models):
+            try:
+                found = self.service.registry.get(model)
+                self.models[found.model_id] = found
+            except ConfigError as error:
+                place = (*at, index) if parameter.type == "models" else at
+                # A mistake in the model's card stands there, not in the grid.
+                problems += [
+                    p if p.location else self.document.problem(p.message, *place)
+                    for p in error.problems
+                ]
+        return problems
+
+    def _check_template(
+        self, name: str, value: str | dict[str, Any], at: tuple[str | int, ...]
+    ) -> list[Problem]:
+        try:
+            template = self._template(value)
+            if self._is_prompt(name):
+                Prompt.for_items(template.text)
+        except ValueError as error:
+            return [self.document.problem(f"{name}: {error} (found {value!r})", *at)]
+        except ConfigError as error:
+            return list(error.problems)
+        return []
+
+    def _template(self, value: str | dict[str, Any]) -> Template:
+        return read_template(value, self.document.path.parent, self.cards)
+
+    def _is_prompt(self, name: str) -> bool:
+        """Return whether a parameter is the question's template, and not one of the card's own."""
+        parameter = self.architecture.card.parameters[name]
+        return name == PROMPT and isinstance(parameter, ImpliedParameter)
+
+    def _check_label(self) -> list[Problem]:
+        known = (*self.architecture.card.parameters, FEW_SHOT)
+        return [
+            self.document.problem(
+                f"label: unknown parameter {{{name}}}{did_you_mean(name, known)}", *self.at, "label"
+            )
+            for name in _PLACEHOLDER.findall(self.entry.label or "")
+            if name not in known
+        ]
+
+    def _draft(self, given: dict[str, Any]) -> _Draft:
+        card = self.architecture.card
+        templates = {
+            name: self._template(value)
+            for name, value in given.items()
+            if card.parameters[name].type == "signature" and value is not None
+        }
+        contents = {name: template.content for name, template in templates.items()}
+        parameters = self.architecture.check({**given, **contents})
+        try:
+            graph = self.architecture.build(parameters, self.service)
+        except UnknownNameError as error:
+            raise ConfigError(self.document.problem(str(error), *self.at)) from None
+        # As they were checked, so that 1 and 1.0 are one value of a number.
+        shown = {name: _shown(parameters.get(name)) for name in card.parameters}
+        shown |= {
+            name: shortened(str(value))
+            for name, value in parameters.items()
+            if isinstance(card.parameters[name], ImpliedParameter) and isinstance(value, str)
+        }
+        shown |= {name: template.short for name, template in templates.items()}
+        short_name = self._short_name({name: shown[name] for name in given})
+        return _Draft(
+            at=self.at,
+            short_name=short_name,
+            label=short_name if self.entry.label is None else self._label(shown),
+            datasets=self.entry.datasets,
+            architecture=self.architecture,
+            parameters=parameters,
+            graph=graph,
+            service=self.service,
+            prompt=next(
+                (Prompt.for_items(t.text) for n, t in templates.items() if self._is_prompt(n)), None
+            ),
+            written={name: given[name] for name in templates},
+        )
+
+    def _short_name(self, shown: Mapping[str, str]) -> str:
+        inside = ", ".join(f"{name}={value}" for name, value in shown.items())
+        return f"{self.entry.name}({inside})" if inside else self.entry.name
+
+    def _label(self, shown: Mapping[str, str]) -> str:
+        return _PLACEHOLDER.sub(lambda name: shown.get(name[1], name[0]), self.entry.label or "")
+
+
+def _with_lists(given: Mapping[str, Any], card: ArchitectureHead) -> dict[str, Any]:
+    """Return the parameters of a grid, with lists in the place of single entries (`one`)."""
+    lists = {p.one: name for name, p in card.parameters.items() if p.one is not None}
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in card.parameters or (of := lists.get(name)) is None or of in given:
+            found[name] = value
+        else:
+            found[of] = [[entry] for entry in value] if isinstance(value, list) else [value]
+    return found
+
+
+def _with_shots(name: str, k: int) -> str:
+    """Return the short name of a cell with its number of examples."""
+    return f"{name[:-1]}, {FEW_SHOT}={k})" if name.endswith(")") else f"{name}({FEW_SHOT}={k})"
+
+
+def _shown(value: Any) -> str:
+    """Return a parameter as names show it; long lists by number and digest, which is unique."""
+    if isinstance(value, list):
+        if len(value) > _LONG_LIST:
+            return f"[{len(value)}: {json_digest(value)[:6]}]"
+        return "[" + ", ".join(map(str, value)) + "]"
+    if value is None or isinstance(value, float):
+        return json.dumps(value).removesuffix(".0")
+    return str(value)
+
+
+def _unknown_datasets(spec: ExperimentSpec, document: Document) -> list[Problem]:
+    names = {dataset.name for dataset in spec.datasets}
+    return [
+        document.problem(
+            f"unknown dataset {name!r} in this grid{did_you_mean(name, names)}",
+            "architectures", i, "datasets", j,
+        )
+        for i, entry in enumerate(spec.architectures)
+        for j, name in enumerate(entry.datasets or [])
+        if name not in names
+    ]  # fmt: skip
+
+
+def _twins(placed: list[tuple[_Draft, Cell]], document: Document) -> Iterator[Problem]:
+    """Yield a problem for each entry whose cell is named, or labelled, like an earlier one."""
+    seen: set[tuple[str, str]] = set()
+    told: set[tuple[str | int, ...]] = set()
+    for draft, cell in placed:
+        names = (("cell", cell.name), ("label", f"{cell.dataset}/{cell.label}"))
+        twin = next((name for name in names if name in seen), None)
+        if twin is not None and draft.at not in told:
+            told.add(draft.at)
+            yield document.problem(f"duplicate {twin[0]} {twin[1]!r}", *draft.at)
+        seen.update(names)
+
+
+def _unsupported(drafts: list[_Draft], document: Document) -> list[Problem]:
+    """Return the parameters that the models of LM modules do not accept, once in an entry."""
+    found: dict[Problem, None] = {}
+    for draft in drafts:
+        for lm in draft.graph.lm_modules():
+            try:
+                messages = provider_class(lm.model.provider_name).unsupported(lm.request(""))
+            except ConfigError as error:
+                messages = [problem.message for problem in error.problems]
+            for message in messages:
+                found[document.problem(message + _way_out(message, draft), *draft.at)] = None
+    return list(found)
+
+
+def _way_out(message: str, draft: _Draft) -> str:
+    """Return how to leave a parameter to the model, if the architecture has a way."""
+    words = message.replace(":", " ").split()
+    nulls = [
+        f"`{name}: null`"
+        for name, parameter in draft.architecture.card.parameters.items()
+        if parameter.optional and draft.parameters.get(name) is not None
+        if any(name == word or name.endswith(f"_{word}") for word in words)
+    ]
+    return f"; give {' or '.join(nulls)}" if nulls else ""

@@ -1,0 +1,153 @@
+"""The questions of a grid, read and checked."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ember_bench.datasets import Dataset, Item
+from ember_bench.datasets.examples import Examples, load_pool
+from ember_bench.datasets.packed import hashed_order, pick, values_of
+from ember_bench.documents import Document
+from ember_bench.errors import ConfigError, Location, Problem
+from ember_bench.evaluators.base import Evaluator, RunsCode
+from ember_bench.evaluators.by_record import ByRecord
+from ember_bench.experiment.catalogue import Catalogue
+from ember_bench.experiment.questions import Questions
+from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, FewShotSpec
+from ember_bench.experiment.target_check import target_problems
+
+_TARGETS_NAMED: Final = 5
+
+
+def read_questions(
+    entry: DatasetSpec,
+    index: int,
+    spec: ExperimentSpec,
+    document: Document,
+    catalogue: Catalogue,
+    data_dir: Path | None,
+    *,
+    unsafe_code: bool,
+) -> Questions:
+    """Return the questions of an entry of the grid's `datasets`, with their evaluator and examples.
+
+    Raises:
+        ConfigError: with every mistake at its place.
+    """
+
+    def at(*keys: Any) -> Location:
+        return document.at("datasets", index, *keys)
+
+    problems = catalogue.unknown("datasets", entry.name, at("name"))
+    if entry.evaluator is not None:
+        problems += catalogue.unknown("evaluators", entry.evaluator, at("evaluator"))
+    try:
+        dataset = catalogue.dataset(entry, data_dir, at)
+    except ConfigError as error:
+        raise ConfigError(*dict.fromkeys((*problems, *error.problems))) from None
+    if problems:
+        raise ConfigError(*problems)
+    if entry.evaluator is None:
+        place = catalogue.place_of_evaluator(entry.name, at())
+        if problems := catalogue.unknown("evaluators", dataset.evaluator, place):
+            raise ConfigError(*problems)
+    evaluator = catalogue.evaluator(entry.evaluator or dataset.evaluator)
+    if entry.evaluator is None:
+        evaluator = _by_record(dataset, evaluator, catalogue, at())
+    if isinstance(evaluator, RunsCode):
+        try:
+            evaluator = evaluator.confined(unsafe=unsafe_code)
+        except ConfigError as error:
+            message = f"dataset {dataset.name!r}: {error.problems[0].message}"
+            raise ConfigError(Problem(message, at())) from None
+    _check_targets(dataset, evaluator, at())
+    order = f"{dataset.digest} shuffled@1 {spec.seed}"
+    few_shot: tuple[Examples | None, ...] = (None,)
+    if entry.few_shot is not None:
+        few_shot = _examples(entry, entry.few_shot, dataset, document, index, catalogue, data_dir)
+    items = _shuffled(dataset.items, spec.seed)
+    return Questions(dataset, items, evaluator, order, few_shot)
+
+
+def _by_record(
+    dataset: Dataset, evaluator: Evaluator, catalogue: Catalogue, entry: Location
+) -> Evaluator:
+    """Return the evaluator of a dataset whose records may name evaluators of their own."""
+    names = sorted({item.evaluator for item in dataset.items if item.evaluator is not None})
+    if not names:
+        return evaluator
+    place = catalogue.place_of_evaluator(dataset.name, entry)
+    problems = [p for name in names for p in catalogue.unknown("evaluators", name, place)]
+    if problems:
+        raise ConfigError(*problems)
+    return ByRecord(evaluator, {name: catalogue.evaluator(name) for name in names})
+
+
+def _examples(
+    entry: DatasetSpec,
+    spec: FewShotSpec,
+    dataset: Dataset,
+    document: Document,
+    index: int,
+    catalogue: Catalogue,
+    data_dir: Path | None,
+) -> tuple[Examples, ...]:
+    """Return the examples of a dataset, one entry for each number of them."""
+    place = document.at("datasets", index, "few_shot")
+    try:
+        pool = _pool(entry, spec, catalogue, document, data_dir)
+    except ConfigError as error:
+        problems = (Problem(f"few_shot: {p.message}", p.location or place) for p in error.problems)
+        raise ConfigError(*problems) from None
+    examples = tuple(Examples(pool, k, spec.choose, spec.form, spec.seed) for k in spec.numbers)
+    most = max(examples, key=lambda found: found.k, default=None)
+    if most is None:
+        raise ConfigError(Problem("few_shot: the list of numbers is empty", place))
+    if most.k and (reason := most.missing(dataset.items)) is not None:
+        raise ConfigError(Problem(reason, place))
+    return examples
+
+
+def _pool(
+    entry: DatasetSpec,
+    spec: FewShotSpec,
+    catalogue: Catalogue,
+    document: Document,
+    data_dir: Path | None,
+) -> Sequence[Item]:
+    """Return the solved items that examples are taken from."""
+    own = catalogue.datasets.get(entry.name)
+    if own is None:
+        return load_pool(
+            entry.name,
+            spec.origin,
+            catalogue.cards,
+            folder=document.path.parent,
+            data_dir=data_dir,
+            parameters=entry.parameters,
+        )
+    if spec.origin is not None:
+        raise ConfigError("`from` needs a dataset with a card")
+    return own.items
+
+
+def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -> None:
+    """Check that each item's own target scores 1; else no answer to it could be right.
+
+    Raises:
+        ConfigError: with a problem for each of the first items that fail.
+    """
+    found = [*itertools.islice(target_problems(dataset, evaluator), _TARGETS_NAMED)]
+    if found:
+        raise ConfigError(*(Problem(message, location) for message in found))
+
+
+def _shuffled(items: Sequence[Item], seed: int) -> Sequence[Item]:
+    """Return the items in an order that depends on the seed and each item's id alone.
+
+    So two experiments of one seed ask the items that they share in the same order.
+    """
+    return pick(items, hashed_order(f"{seed}/{id_}" for id_ in values_of(items, "id")))
