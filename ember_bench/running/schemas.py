@@ -24,8 +24,6 @@ from ember_bench.experiment.spec import ExperimentSpec
 from ember_bench.graph.architecture import ArchitectureCard
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.recorded import RecordedSet
-from ember_bench.operators.cards import LMCard
-from ember_bench.operators.lm import LMModuleConfig
 from ember_bench.operators.signature import SignatureCard
 from ember_bench.registry import ENVELOPE
 
@@ -220,8 +218,7 @@ def _parts(annotation: Any) -> Iterator[Any]:
 @cache
 def _field_texts(model: type[BaseModel]) -> Mapping[str, str]:
     """Return the text that stands below each field of a model and of its bases."""
-    # The parameters of LM modules are documented once.
-    texts = _attributes(LMModuleConfig.__doc__ or "") if model is LMCard else {}
+    texts: dict[str, str] = {}
     for cls in reversed([c for c in model.__mro__ if issubclass(c, BaseModel) and c != BaseModel]):
         texts |= attribute_texts(cls.__doc__ or "")
         (parsed,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
