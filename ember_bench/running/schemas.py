@@ -174,7 +174,11 @@ def _with_descriptions(schema: Schema, model: type[BaseModel]) -> Schema:
 
 
 def _with_own_descriptions(schema: Schema, model: type[BaseModel]) -> Schema:
-    texts = _field_texts(model)
+    fields = model.model_fields
+    texts = {
+        (fields[name].alias or name) if name in fields else name: text
+        for name, text in _field_texts(model).items()
+    }
     properties = {
         name: part | ({"description": texts[name]} if name in texts else {})
         for name, part in schema.get("properties", {}).items()
