@@ -174,11 +174,10 @@ def _with_descriptions(schema: Schema, model: type[BaseModel]) -> Schema:
 
 
 def _with_own_descriptions(schema: Schema, model: type[BaseModel]) -> Schema:
-    fields = model.model_fields
-    texts = {
-        (fields[name].alias or name) if name in fields else name: text
-        for name, text in _field_texts(model).items()
-    }
+    texts = dict(_field_texts(model))
+    for field, info in model.model_fields.items():
+        if info.alias is not None and field in texts:
+            texts[info.alias] = texts[field]
     properties = {
         name: part | ({"description": texts[name]} if name in texts else {})
         for name, part in schema.get("properties", {}).items()

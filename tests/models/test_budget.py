@@ -244,3 +244,24 @@ class TestBudget:
     def test_a_cap_is_a_number_of_dollars(self, usd: float) -> None:
         with pytest.raises(ConfigError, match="budget_usd"):
             Budget(usd)
+
+
+@pytest.mark.parametrize(
+    ("usd", "known", "said"),
+    [
+        (0.25, None, "$0.250000 of $1 spent"),
+        (0.25, 0.25, "$0.250000 of $1 spent"),
+        (0.25, 0.1, "$0.250000 of $1 spent, at most: $0.100000 is known"),
+        (None, 0.1, "$0.500000 of $1 spent, at most: $0.100000 is known"),
+        (None, None, "$0.500000 of $1 spent, at most: $0.000000 is known"),
+    ],
+)
+def test_what_is_not_known_of_a_cost_is_told_beside_its_worst_case(
+    usd: float | None, known: float | None, said: str
+) -> None:
+    budget = Budget(run_usd=1.0)
+    virtual.run(budget.reserve(0.5, "m")).settle(usd, known=known)
+    with pytest.raises(BudgetExhaustedError) as caught:
+        virtual.run(budget.reserve(0.9, "m"))
+    assert said in str(caught.value)
+    assert ("is known" in said) == ("is known" in str(caught.value))

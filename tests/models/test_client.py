@@ -16,7 +16,7 @@ from ember_bench.models.strand import Purse, Strand, TrialContext
 from ember_bench.models.types import Completion
 from tests.support import virtual
 from tests.support.limited import a_call, endpoint
-from tests.support.models import scripted
+from tests.support.models import scripted, simulated
 
 PRICE = ModelCost(input_cost_per_thousand=1.0, output_cost_per_thousand=1.0)
 
@@ -96,3 +96,11 @@ def test_one_request_answers_all(usd: float) -> None:
     found = virtual.run(main())
     assert requests == 1
     assert [stored for _, stored in found] == [False, True, True, True, True]
+
+
+def test_an_answer_is_new_money_unless_it_was_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(endpoint(simulated()), None, Accounts(), offline=False)
+    answer = Completion("answer", cost_usd=0.5)
+    assert client.spend(answer) == 0.5
+    monkeypatch.setattr(type(client.provider), "replays", True)
+    assert client.spend(answer) == 0.0

@@ -20,8 +20,8 @@ from ember_bench.models import (
     Request,
 )
 from ember_bench.models.providers.base import provider_class
-from ember_bench.models.types import ResponseFormat, SamplingParameters, ToolDefinition
-from ember_bench.models.worst_case import unaffordable, unbounded, worst_case_usd
+from ember_bench.models.types import ResponseFormat, SamplingParameters, ToolDefinition, Usage
+from ember_bench.models.worst_case import bounds_usd, unaffordable, unbounded, worst_case_usd
 from ember_bench.registry import Cards, builtin_root
 from tests.support.models import scripted, simulated
 
@@ -96,6 +96,11 @@ class TestWorstCase:
         assert self.worst(model=scripted(never)) is None
         assert self.worst(model=scripted(never, cost=PRICE), max_tokens=None) is None
 
+    def test_is_nothing_for_an_answer_that_was_recorded(self) -> None:
+        model = ModelInfo(model_id="recorded:set/m", cost=PRICE)
+        assert self.worst("q", model=model) == 0.0
+        assert unbounded(model, None, TODAY) is None
+
     def test_is_nothing_for_what_costs_nothing(self) -> None:
         free = ModelCost(input_cost_per_thousand=0, output_cost_per_thousand=0)
         assert self.worst(model=scripted(never, cost=free), max_tokens=None) == 0
@@ -105,6 +110,12 @@ class TestWorstCase:
         worst = self.worst("q", model=model)
         assert worst is not None
         assert 10 * 2.0 / 1000 <= worst <= (10 * 2.0 + 200) / 1000
+
+    def test_bounds_are_unknown_without_a_price_or_a_limit(self) -> None:
+        request = Request(scripted(never, context_tokens=100), (), SamplingParameters())
+        assert bounds_usd(request, Usage(1, None), TODAY) is None
+        request = Request(scripted(never, cost=PRICE), (), SamplingParameters())
+        assert bounds_usd(request, Usage(1, None), TODAY) is None
 
     def test_why_it_is_unknown_is_said(self) -> None:
         five, unlimited = SamplingParameters(max_tokens=5), SamplingParameters()

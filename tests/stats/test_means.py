@@ -3,6 +3,8 @@ import pytest
 from scipy import stats
 
 from ember_bench.stats import cluster_mean, standard_error, t_interval
+from ember_bench.stats.clusters import cluster_sums, robust_error
+from ember_bench.stats.means import error_parts
 
 from .coverage import simulated_coverage
 
@@ -33,3 +35,25 @@ def test_t_interval_of_clusters_is_the_cluster_robust_one():
     )
     assert t_interval(x, clusters=["p"] * 40) is None
     assert t_interval([], clusters=[]) is None
+
+
+def test_parts_of_an_error_sum_to_that_of_independent_items():
+    x = np.array([0.0, 1.0, 3.0])
+    parts = error_parts(x[:, np.newaxis], None)
+    assert parts is not None
+    assert parts.standard_error == pytest.approx(np.std(x, ddof=1) / np.sqrt(3))
+    assert error_parts(x[:2, np.newaxis], None) is not None
+    assert error_parts(x[:1, np.newaxis], None) is None
+
+
+def test_parts_of_an_error_sum_to_that_of_clusters():
+    rng = np.random.default_rng(2)
+    x, passages = rng.normal(size=(40, 2)), rng.integers(0, 8, 40)
+    parts = error_parts(x, passages)
+    sums, sizes = cluster_sums(x, passages)
+    error, dof = robust_error(sums[:, 0] - sizes * x[:, 0].mean(), sizes)
+    assert parts is not None
+    assert parts.standard_error == pytest.approx(error)
+    assert parts.dof == pytest.approx(dof)
+    assert error_parts(x, [0, 1] * 20) is not None
+    assert error_parts(x, [0] * 40) is None

@@ -86,9 +86,6 @@ _OUTCOME: Final = " ".join(
 FloatArray = npt.NDArray[np.float64]
 
 
-
-
-
 class ItemNumbers:
     """The numbers that the items of a dataset have in the table of items.
 
@@ -199,17 +196,16 @@ class TrialRows:
     @property
     def tells_stated(self) -> bool:
         """Whether the table of trials has the column `stated`; stores of before do without."""
-        columns = self._db.execute("SELECT name FROM pragma_table_info('trials')")
-        return ("stated",) in columns.fetchall()
+        return ("stated",) in self._select("SELECT name FROM pragma_table_info('trials')")
 
     def never_stated(self, cell: int) -> bool:
         """Return whether a cell has answers of which it is known, and none was stated."""
         if not self.tells_stated:
             return False
-        known, stated = self._db.execute(
+        ((known, stated),) = self._select(
             "SELECT count(stated), total(stated) FROM trials WHERE cell = ? AND epoch < ?",
             (self._cell_ids[cell], self.description.epochs),
-        ).fetchone()
+        )
         return known > 0 and not stated
 
     def all_totals(self) -> RunTotals:
@@ -366,15 +362,16 @@ class StoredTrials(TrialRows):
         stored = self.fact(DESCRIPTION)
         if stored is None:
             raise StoreError(f"{self.path}: does not say what it is of; run its grid once more")
-        if self.fact(DESCRIPTION_DIGEST) not in (None, digest_of(stored)):
-            raise self._damaged("the description of its experiment is not what was written")
         try:
-            return decode(stored, self._select)
+            description = decode(stored, self._select)
         except msgspec.MsgspecError as error:
             raise StoreError(
                 f"{self.path}: was written by another version of ember-bench: {error}; run its "
                 "grid once more"
             ) from None
+        if self.fact(DESCRIPTION_DIGEST) not in (None, digest_of(stored)):
+            raise self._damaged("the description of its experiment is not what was written")
+        return description
 
 
 _FINGERPRINT: Final = ("fingerprint",)

@@ -593,10 +593,21 @@ class TestForeignFiles:
 
 class TestReports:
     def test_read_calls_with_their_prompts(self, store: ResponseStore) -> None:
-        calls = [call(n, Completion(str(n)), messages=f"[{n}]") for n in (1, 2)]
+        prompt = '[{"role":"user","content":"question %d"}]'
+        calls = [call(n, Completion(str(n)), messages=prompt % n) for n in (1, 2)]
         put(store, *calls)
         wanted = [calls[1].key, b"missing", calls[0].key]
         assert store.calls(wanted) == {c.key: c for c in calls}
+
+    @pytest.mark.parametrize("prompt", ["[", '{"role": 1}', '[{"role":"nobody","content":""}]'])
+    def test_have_the_answer_without_a_prompt_that_is_damaged(
+        self, store: ResponseStore, prompt: str
+    ) -> None:
+        asked = call(1, messages=prompt)
+        put(store, asked)
+        assert store.calls([asked.key]) == {
+            asked.key: msgspec.structs.replace(asked, messages="[]")
+        }
 
 
 class TestStoredAnswers:
