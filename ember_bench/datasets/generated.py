@@ -61,7 +61,7 @@ def generator(name: str) -> Callable[[MakeItemT], MakeItemT]:
 
 def generators() -> dict[str, Generator]:
     """Return every registered generator by name."""
-    for module in ("generators", "network_flows"):
+    for module in ("builtin_generators", "network_flows"):
         import_module(f"ember_bench.datasets.{module}")
     return dict(sorted(_generators.items()))
 

@@ -43,14 +43,22 @@ _EVALUATORS: Final[Mapping[str, str]] = {
     "integers": "integers",
     "text": "quasi_exact_match",
 }
-_ENDING: Final = "End with a line of the form `Answer: X`, where X is {}."
-# Without such a line, an answer has to be searched for in the text.
+
+
+def _prompt(answer: str, choices: str = "") -> str:
+    """Return a prompt that asks for a line which states the answer.
+
+    Without such a line, an answer has to be searched for in the text.
+    """
+    return f"{{question}}\n\n{choices}End with a line of the form `Answer: X`, where X is {answer}."
+
+
 _PROMPTS: Final[Mapping[str, str]] = {
-    "choice": "{question}\n\n{choices}\n\n" + _ENDING.format("the letter of the right choice"),
-    "yes_no": "{question}\n\n" + _ENDING.format("yes or no"),
-    "number": "{question}\n\n" + _ENDING.format("a number"),
-    "integers": "{question}\n\n" + _ENDING.format("a list of whole numbers"),
-    "text": "{question}\n\n" + _ENDING.format("the answer in as few words as possible"),
+    "choice": _prompt("the letter of the right choice", "{choices}\n\n"),
+    "yes_no": _prompt("yes or no"),
+    "number": _prompt("a number"),
+    "integers": _prompt("a list of whole numbers"),
+    "text": _prompt("the answer in as few words as possible"),
 }
 
 

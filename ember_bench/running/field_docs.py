@@ -114,7 +114,7 @@ def _type(part: Schema, kind: str) -> str:
     for key in ("anyOf", "oneOf"):
         if key in part:
             return " or ".join(dict.fromkeys(_type(option, kind) for option in part[key]))
-    bounds = [text.format(f"{part[key]:,}") for key, text in _BOUNDS.items() if key in part]
+    bounds = [text.replace("{}", f"{part[key]:,}") for key, text in _BOUNDS.items() if key in part]
     return " ".join([_plain_type(part, kind), *bounds])
 
 

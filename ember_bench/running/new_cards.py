@@ -100,7 +100,7 @@ def new_study(
     }
     path = GRIDS / f"{name}.yaml"
     Document(path, grid, {}).parse(ExperimentSpec)
-    _write({path: _HEAD.format(name=name) + yaml_text(grid, compact=True)})
+    _write({path: _HEAD.replace("{name}", name) + yaml_text(grid, compact=True)})
     _attach("grid", path)
     return path
 

@@ -96,7 +96,7 @@ def test_a_card_that_cannot_be_read_is_the_reason_why_a_row_was_not_measured(
     for row in rows:
         assert (row.value, row.met) == ("not measured", None)
         assert row.because == "ember-bench, direct failed, see below"
-    assert "bench.yaml:9:1" in found.failures[0].reason
+    assert "bench.yaml:10:1" in found.failures[0].reason
 
 
 def test_a_program_that_does_not_come_back_is_given_up_and_ended(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from ember_bench.datasets import Dataset, Item, SplitMix, generator
+from ember_bench.datasets.builtin_generators import _is_prime
 from ember_bench.datasets.generated import check_parameters, generate, get_generator
-from ember_bench.datasets.generators import _is_prime
 from ember_bench.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:

@@ -73,6 +73,8 @@ class FaultyServer(OpenAIServer):
         self.times: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         """How often each call was answered in full."""
+        self.billed = 0
+        """Number of answers with usage that cannot be used."""
         self.before_reply: Callable[[], None] = lambda: None
         """Called on the server's thread with each request that has come."""
 
@@ -82,6 +84,7 @@ class FaultyServer(OpenAIServer):
             before = self.times[call]
             self.times[call] += 1
             if (wrong := fault(asked, before)) is not None:
+                self.billed += isinstance(wrong, Answer)
                 return wrong
             self.answered[call] += 1
             return right_or_wrong(asked)

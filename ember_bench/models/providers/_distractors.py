@@ -104,7 +104,8 @@ def _integers(target: str, _: Sequence[str]) -> Iterator[str]:
 
 
 def _texts(target: str, _: Sequence[str]) -> Iterator[str]:
-    wrong = f"not {target.strip()}"
+    # "not x" would say what the answer is not.
+    wrong = f"another {target.strip()}"
     yield wrong
     yield from (f"{wrong} ({number})" for number in count(2))
 

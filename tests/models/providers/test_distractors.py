@@ -60,7 +60,7 @@ def test_as_many_as_exist_the_same_every_time(target: tuple[str, str], n: int) -
         ("number", "1/3", ["4/3", "-2/3", "7/3"]),
         ("choice", "B", ["C", "D", "A"]),
         ("integers", "101,103", ["101,105", "101,107", "101,109"]),
-        ("text", "Paris", ["not Paris", "not Paris (2)", "not Paris (3)"]),
+        ("text", "Paris", ["another Paris", "another Paris (2)", "another Paris (3)"]),
         # A format of the user's is imitated by the shape of its target.
         ("zeroeval_gsm8k", "# 18", ["19", "17", "20"]),
         ("llmdrift_prime", "No", ["yes"]),
