@@ -113,7 +113,7 @@ class CellSummary(msgspec.Struct, frozen=True):
         latency_seconds: Mean critical path over the calls of a trial that did not fail.
         latency_p50: Median of the latency of trials, with its order-statistic interval.
         latency_p95: 95th percentile of the same; no interval if there are too few trials.
-        calls: Calls used by its trials.
+        calls: Calls of its trials, those whose answers could not be used included.
         calls_made: Those of them for which a request was made by this cell.
         calls_shared: Those that another cell or an earlier run had made.
         input_tokens: Tokens sent in `calls`.
