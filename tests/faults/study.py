@@ -179,8 +179,7 @@ def comparable(summary: ExperimentSummary) -> Any:
     return kept(msgspec.to_builtins(summary) | {"run": None})
 
 
-# Answers that cannot be used are calls of a trial too.
-_VOLATILE = ("calls", "digest", "latency", "spend_usd")
+_VOLATILE = ("calls_made", "digest", "calls_shared", "latency", "spend_usd")
 
 # Fixed in CI, where a change is judged by what it changed; elsewhere new moments are looked for.
 SEED_VARIABLE = "EMBER_BENCH_KILL_SEED"
