@@ -14,6 +14,7 @@ from ember_bench.running.messages import say
 if TYPE_CHECKING:
     from ember_bench.experiment.prepare import Experiment
     from ember_bench.experiment.results.rows import StoredTrials
+    from ember_bench.running.rescore import Scoring, Source
     from ember_bench.running.session import Options, Outcome
 
 
@@ -32,6 +33,17 @@ def rescore(
             help="What scores, of one dataset or of all; again for another [as the grid says].",
         ),
     ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Model that judges, if the evaluator asks one."),
+    ] = None,
+    budget_usd: Annotated[
+        float | None,
+        typer.Option(metavar="USD", min=0, help="The most that judges may cost."),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask no judge: its verdicts must be stored.")
+    ] = False,
     into: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="The new results [NAME.rescored].")
     ] = None,
@@ -51,28 +63,54 @@ def rescore(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
-    """Score what is stored of an experiment again; asks no model, and changes no results."""
+    """Score what is stored of an experiment again; asks no model but judges, and changes no results."""
     from ember_bench.cli._code import warn_of_unsafe_code
     from ember_bench.experiment.results.rows import StoredTrials
     from ember_bench.running import session
     from ember_bench.running.places import use_data_dir
-    from ember_bench.running.rescore import find_source, rescored
+    from ember_bench.running.rescore import Scoring, find_source, rescored
 
     if data_dir is not None:
         use_data_dir(data_dir)
     if unsafe_code:
         warn_of_unsafe_code()
     source = find_source(name, results)
-    experiment = rescored(source, evaluator or (), into, unsafe_code=unsafe_code)
+    scoring = Scoring(evaluator or (), judge, into, offline, unsafe_code, budget_usd or None)
+    experiment = rescored(source, scoring)
     options = session.Options(source.results, tracking_uri, mlflow, dedicated=True)
     stored = StoredTrials(source.trials)
     try:
+        _announce(source, scoring, experiment, stored)
         outcome, changed = _run(experiment, stored, options, quiet=quiet)
     finally:
         stored.close()
     after = outcome.summary.name
     names = source.name, after if source.results == results else str(source.results / after)
     _print(outcome, options, changed, names, as_json=as_json, quiet=quiet)
+
+
+def _announce(
+    source: Source, scoring: Scoring, experiment: Experiment, stored: StoredTrials
+) -> None:
+    """Say what judges will be asked, and what that costs.
+
+    Raises:
+        ConfigError: if it costs money, and nobody has said how much.
+    """
+    from ember_bench.errors import ConfigError
+    from ember_bench.evaluators.base import judge_models
+    from ember_bench.models.providers.base import costs_money
+    from ember_bench.report.forecast_table import evaluation_line
+    from ember_bench.running.rescore import planned
+
+    judges = [m for asked in experiment.questions.values() for m in judge_models(asked.evaluator)]
+    if not judges:
+        return
+    plan = planned(source, scoring, stored)
+    say(evaluation_line(plan))
+    paid = plan.made.high and plan.worst_usd != 0 and not scoring.offline
+    if paid and any(map(costs_money, judges)) and experiment.budget is None:
+        raise ConfigError("judges cost money: give --budget-usd USD, the most that they may cost")
 
 
 def _run(
@@ -111,6 +149,8 @@ def _print(
         say(f"{changed:,} stored trials are left out: their graph, model or item has changed since")
     if not quiet:
         say(f"what changed: ember-bench compare {' '.join(map(shlex.quote, names))} --anyway")
+    for remark in outcome.remarks:
+        say(remark)
     if outcome.stopped:
         raise typer.Exit(Status.STOPPED)
     if failed := outcome.summary.failed:

@@ -10,6 +10,7 @@ A card names its `kind` and that kind's parameters:
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import MISSING, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
@@ -20,9 +21,12 @@ from ember_bench.answers.formats import get_answer_format
 from ember_bench.errors import ConfigError, UnknownNameError
 
 # The built-in kinds register themselves.
+from ember_bench.evaluators import cascaded as _cascaded
 from ember_bench.evaluators import choice as _choice
 from ember_bench.evaluators import exact as _exact
+from ember_bench.evaluators import judged as _judged
 from ember_bench.evaluators import numeric as _numeric
+from ember_bench.evaluators import preferred as _preferred
 from ember_bench.evaluators import python_tests as _python_tests
 from ember_bench.evaluators.kinds import KINDS, EvaluatorKind
 
@@ -36,6 +40,10 @@ BUILT_IN = (
     _numeric.NumericMatch,
     _choice.MultipleChoice,
     _python_tests.PythonTests,
+    _judged.Judged,
+    _judged.Rubric,
+    _preferred.Preferred,
+    _cascaded.Cascade,
 )
 
 
@@ -58,7 +66,10 @@ def load_evaluator(card: str | Card, cards: Cards) -> Evaluator:
         del parameters[field]
     if form := parameters.get("answer_format"):
         get_answer_format(form, document.at("answer_format"))
-    return kind.cls(**parameters)
+    found = kind.cls(**parameters)
+    if isinstance(found, _judged.JudgeCard):
+        found.check_points(document.at())
+    return found
 
 
 def _kind(document: Document) -> EvaluatorKind:
@@ -71,12 +82,18 @@ def _kind(document: Document) -> EvaluatorKind:
     return KINDS[name]
 
 
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return Field(default_factory=field.default_factory)
+    return ... if field.default is MISSING else field.default
+
+
 @cache
 def card_model(kind: EvaluatorKind) -> type[BaseModel]:
     """Return what a card of `kind` may say, for validation and for editors' JSON Schema."""
     hints = get_type_hints(kind.cls, include_extras=True)
     parameters: dict[str, Any] = {
-        field.name: (hints[field.name], ... if field.default is MISSING else field.default)
+        field.name: (hints[field.name], _default(field))
         for field in fields(cast("Any", kind.cls))
         if field.name != "name"
     }

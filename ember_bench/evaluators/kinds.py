@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
 
 from ember_bench.answers.formats import (
     BUILT_IN_FORMATS,
@@ -17,7 +17,7 @@ from ember_bench.answers.formats import (
 )
 from ember_bench.code_identity import code_digest, is_built_in
 from ember_bench.errors import ConfigError
-from ember_bench.evaluators.base import Evaluator, Score
+from ember_bench.evaluators.base import Evaluator, Judge, Score, judges_of, without_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,8 +76,12 @@ def evaluator(kind: str, *, version: int = 1) -> Callable[[type[EvaluatorT]], ty
     return register
 
 
-def parameter_identity(evaluator: Evaluator) -> str:
+def parameter_identity(evaluator: Evaluator, *, given: bool = False) -> str:
     """Return kind, version and every parameter that scores, as one readable line.
+
+    Args:
+        evaluator: The evaluator.
+        given: Only the parameters that are not as by default, so that the kind can have new ones.
 
     Raises:
         TypeError: if the evaluator's class is not registered.
@@ -88,7 +92,7 @@ def parameter_identity(evaluator: Evaluator) -> str:
     parameters = {
         name: _plain(getattr(evaluator, name))
         for name in _field_names(type(evaluator))
-        if name not in _UNSCORED
+        if name not in _UNSCORED and not (given and _is_default(evaluator, name))
     }
     kind = registered[0]
     versions = " ".join([f"{kind.name}@{kind.version}", *_built_in_bases(type(evaluator))])
@@ -141,6 +145,16 @@ class StandIn:
         """The scoring evaluator's `normal`, if it has one."""
         return getattr(self.evaluator, "normal", None)
 
+    @property
+    def without_models(self) -> Evaluator:
+        """What stands in for the scoring evaluator where no model is to be asked."""
+        return without_models(self.evaluator)
+
+    @property
+    def judges(self) -> tuple[Judge, ...]:
+        """The scoring evaluator's judges."""
+        return judges_of(self.evaluator)
+
     def evaluate(self, item: Item, output: str) -> Score:
         """Score `output`."""
         return self.evaluator.evaluate(item, output)
@@ -156,6 +170,13 @@ def _built_in_bases(cls: type[Any]) -> Iterator[str]:
             yield versions[base]
         elif base is AnswerEvaluator:
             yield f"answer_evaluator@{ANSWER_EVALUATOR_VERSION}"
+
+
+def _is_default(evaluator: Evaluator, name: str) -> bool:
+    field = next(f for f in fields(cast("Any", evaluator)) if f.name == name)
+    if field.default_factory is not MISSING:
+        return bool(getattr(evaluator, name) == field.default_factory())
+    return field.default is not MISSING and getattr(evaluator, name) == field.default
 
 
 def _field_names(cls: type[Any]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from ember_bench.datasets import Item
 from ember_bench.datasets.packed import values_of
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem
+from ember_bench.evaluators.base import judge_models
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.baselines import find_baselines
 from ember_bench.experiment.catalogue import Catalogue
@@ -24,6 +25,7 @@ from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.expansion import expand, expand_most
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.forecast.samples_check import check_samples
+from ember_bench.experiment.judging import Judges
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.reading import read_questions
 from ember_bench.experiment.spec import ExperimentSpec, read_most
@@ -41,7 +43,8 @@ _NO_RESULT: Final[Any] = {
     "in_flight": True,
     "purpose": True,
     "budget_usd": True,
-    "datasets": {"__all__": {"few_shot"}},
+    # The evaluator's identity has its judge.
+    "datasets": {"__all__": {"few_shot", "judge"}},
 }
 _WRITTEN_AT_ONCE: Final = 5_000
 
@@ -84,9 +87,20 @@ class Experiment:
 
     @cached_property
     def models(self) -> list[ModelInfo]:
-        """Every model that is called, once."""
+        """Every model that is called, once; those of judges last."""
         found = {model.model_id: model for cell in self.cells for model in cell.models}
+        for questions in self.questions.values():
+            found |= {model.model_id: model for model in judge_models(questions.evaluator)}
         return list(found.values())
+
+    def judges_of(self, cell: Cell) -> list[ModelInfo]:
+        """Return the models that judge the outputs of `cell`."""
+        return judge_models(self.questions[cell.dataset].evaluator)
+
+    def is_simulated(self, cell: Cell) -> bool:
+        """Whether an answer of `cell` or a verdict on it is from a simulated model."""
+        judges = self.judges_of(cell)
+        return cell.simulated or any(provider_class(m.provider_name).simulated for m in judges)
 
     @cached_property
     def digest(self) -> str:
@@ -168,8 +182,10 @@ def prepare(
     *,
     data_dir: Path | None = None,
     asks: bool = True,
+    asks_judges: bool | None = None,
     unsafe_code: bool = False,
     evaluators: Mapping[str, str] | None = None,
+    judge: str | None = None,
     budget_usd: float | None = None,
     edits: Edits = NO_EDITS,
 ) -> Experiment:
@@ -181,8 +197,10 @@ def prepare(
         service: The service of the experiment's LM modules; its registry has the models.
         data_dir: The folder of recorded data.
         asks: Whether models are going to be asked, so that their keys must be there.
+        asks_judges: The same of the models that judge; None for as the others.
         unsafe_code: Run model-written code without a sandbox where there is none.
         evaluators: Evaluators in place of the grid's, by dataset.
+        judge: The model that judges, in place of the grid's.
         budget_usd: The most that a run may spend, in place of the grid's value.
         edits: Changes of what the grid says.
 
@@ -192,7 +210,7 @@ def prepare(
     spec, document, problems = read_most(path, edits)
     if spec is None:
         raise ConfigError(*problems)
-    spec = spec.scored_by(evaluators or {})
+    spec = spec.scored_by(evaluators or {}, judge)
     if budget_usd is not None:
         spec = spec.capped_at(budget_usd)
     return assemble(
@@ -203,6 +221,7 @@ def prepare(
         path=path,
         data_dir=data_dir,
         asks=asks,
+        asks_judges=asks_judges,
         unsafe_code=unsafe_code,
         problems=problems,
     )
@@ -217,6 +236,7 @@ def assemble(
     path: Path | None = None,
     data_dir: Path | None = None,
     asks: bool = True,
+    asks_judges: bool | None = None,
     unsafe_code: bool = False,
     problems: Sequence[Problem] = (),
 ) -> Experiment:
@@ -230,6 +250,7 @@ def assemble(
         path: The grid file; None for a study.
         data_dir: The folder of recorded data.
         asks: Whether models are going to be asked, so that their keys must be there.
+        asks_judges: The same of the models that judge; None for as the others.
         unsafe_code: Run model-written code without a sandbox where there is none.
         problems: Mistakes in the parts of the grid that the spec is without.
 
@@ -247,7 +268,14 @@ def assemble(
             continue
         try:
             questions[entry.name] = read_questions(
-                entry, index, spec, document, catalogue, data_dir, unsafe_code=unsafe_code
+                entry,
+                index,
+                spec,
+                document,
+                catalogue,
+                data_dir,
+                Judges(catalogue, service, entry.judge),
+                unsafe_code=unsafe_code,
             )
         except ConfigError as error:
             problems += error.problems
@@ -260,9 +288,13 @@ def assemble(
             baselines = find_baselines(cells, spec, document)
         except ConfigError as error:
             problems += error.problems
-        problems += budget_problems(spec.budget_usd, document, cells)
+        evaluators = {name: found.evaluator for name, found in questions.items()}
+        asking = cells if asks or not asks_judges else ()
+        problems += budget_problems(spec.budget_usd, document, cells, evaluators, asking)
     problems += _prompt_problems(cells, questions, document)
+    judges = [model for found in questions.values() for model in judge_models(found.evaluator)]
     problems += [*expansion.problems, *_unready(expansion.models, asks=asks)]
+    problems += _unready(judges, asks=asks if asks_judges is None else asks_judges)
     if problems:
         raise ConfigError(*problems)
     budget = budget_of(spec.budget_usd, cells)

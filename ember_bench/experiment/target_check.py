@@ -10,7 +10,7 @@ from typing import Final
 
 from ember_bench.datasets import Dataset, Item
 from ember_bench.errors import ConfigError
-from ember_bench.evaluators.base import Evaluator
+from ember_bench.evaluators.base import Evaluator, scored, without_models
 
 _CHECKED_AT_ONCE: Final = 1_000
 
@@ -22,11 +22,12 @@ def target_problems(dataset: Dataset, evaluator: Evaluator) -> Iterator[str]:
         dataset: The items.
         evaluator: The evaluator that scores them.
     """
+    evaluator = without_models(evaluator)
     blocking = getattr(evaluator, "blocking", False)
 
     def check(item: Item) -> str | None:
         try:
-            score = evaluator.evaluate(item, item.target)
+            score = scored(evaluator, item, item.target)
         except ConfigError as error:
             return f"dataset {dataset.name!r}: {error.problems[0].message}"
         if score.value >= 1.0:

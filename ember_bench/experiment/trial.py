@@ -15,13 +15,15 @@ import msgspec
 from ember_bench import bridge
 from ember_bench.answers.formats import get_answer_format, parse
 from ember_bench.datasets.item import Item
-from ember_bench.errors import EmberBenchError, StoreError
-from ember_bench.evaluators.base import Evaluator, Score
+from ember_bench.errors import EmberBenchError, StoreError, UnjudgedError
+from ember_bench.evaluators.base import Evaluator, Score, scored, without_models
 from ember_bench.evaluators.kinds import evaluator_identity
+from ember_bench.experiment import evaluation
 from ember_bench.experiment.cells import Cell
+from ember_bench.experiment.evaluation import Evaluation
 from ember_bench.experiment.results.summary import Outcome
 from ember_bench.models import strand as strands
-from ember_bench.models.strand import Purse, Strand, TrialContext
+from ember_bench.models.strand import CallRecord, Purse, Strand, TrialContext
 from ember_bench.secrets import without_secrets
 
 # Part of every fingerprint: raise it when the harness gives other results for the same inputs.
@@ -66,8 +68,8 @@ class ItemSubject:
         return self._item.difficulty
 
     def accepts(self, text: str) -> bool:
-        """Whether the evaluator gives `text` full marks."""
-        return self._evaluator.evaluate(self._item, text).value >= 1.0
+        """Whether the evaluator gives `text` full marks, as far as can be told without a model."""
+        return scored(without_models(self._evaluator), self._item, text).value >= 1.0
 
 
 class Trial(msgspec.Struct, frozen=True, gc=False):
@@ -98,6 +100,25 @@ class CallEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     made: bool
 
 
+class EvaluationResult(msgspec.Struct, frozen=True):
+    """What the judges of a trial were asked, and what that cost.
+
+    Attributes:
+        cost_usd: Cost of all calls, shared ones included; None if a price is unknown.
+        latency_seconds: Critical path over the calls' durations; None if one is unknown.
+        spend_usd: Cost of the requests made by this trial, as far as it is known.
+        verdicts: The judges' answers, as they were read.
+        wasted_calls: Requests whose answers could not be used, beside `calls`.
+    """
+
+    cost_usd: float | None
+    latency_seconds: float | None
+    spend_usd: float
+    calls: tuple[CallEntry, ...]
+    verdicts: tuple[str, ...] = ()
+    wasted_calls: int = 0
+
+
 class TrialResult(msgspec.Struct, frozen=True):
     """The result of a trial.
 
@@ -111,6 +132,7 @@ class TrialResult(msgspec.Struct, frozen=True):
         wasted_calls: Requests whose answers could not be used, beside `calls`.
         stated: Whether the response states its answer as the format wants; else it was guessed at.
             None if the answer is not one that a format read out of one response.
+        evaluation: The calls of its evaluator's judges, which are no part of any other field.
     """
 
     trial: Trial
@@ -126,6 +148,27 @@ class TrialResult(msgspec.Struct, frozen=True):
     calls: tuple[CallEntry, ...]
     wasted_calls: int = 0
     stated: bool | None = None
+    evaluation: EvaluationResult | None = None
+
+    @property
+    def all_calls(self) -> tuple[CallEntry, ...]:
+        """The calls of the architecture, and those of the judges."""
+        return self.calls if self.evaluation is None else self.calls + self.evaluation.calls
+
+
+def counts_of(calls: Sequence[CallEntry], wasted: int) -> tuple[int, int, int, int]:
+    """Return the number of calls, the requests among them, and their tokens sent and received.
+
+    Args:
+        calls: The calls.
+        wasted: Requests beside them, whose answers could not be used.
+    """
+    made, input_tokens, output_tokens = wasted, 0, 0
+    for entry in calls:
+        made += entry.made
+        input_tokens += entry.input_tokens or 0
+        output_tokens += entry.output_tokens or 0
+    return len(calls) + wasted, made, input_tokens, output_tokens
 
 
 def fingerprint(cell: Cell, item: Item, evaluator: Evaluator, epoch: int) -> bytes:
@@ -157,13 +200,14 @@ def run_trial(
     context = TrialContext(subject, trial.epoch, purse=purse, epochs=cell.epochs)
     strand = Strand(context)
     token = strands.current.set(strand)
+    judged = Evaluation(purse)
     error: str | None = None
     score, stated = Score(0.0, None, ""), None
     outcome: Outcome = "error"
     try:
         outputs = cell.prepared.run(graph_inputs(item, evaluator, cell))
         output = outputs[cell.graph.output]
-        score = _score(evaluator, item, output)
+        score = _score(evaluator, item, output, judged)
         stated = states_answer(item, output, score)
         outcome = score.outcome
     except StoreError:
@@ -174,11 +218,16 @@ def run_trial(
         error = _describe(raised)  # something inside was cancelled; nobody cancelled the trial
     except Exception as raised:  # a failed trial is a result, shown and counted
         error = _describe(raised)
+        if judged.failed or isinstance(raised, UnjudgedError):
+            outcome = "unjudged"
     finally:
         strands.current.reset(token)
     if purse.exhausted:  # also if an operator made something of the error
         return None
-    return _result(trial, identity, outcome, score, error, strand, stated)
+    result = _result(trial, identity, outcome, score, error, strand, stated)
+    if not judged.calls and not judged.wasted_calls:
+        return result
+    return msgspec.structs.replace(result, evaluation=_evaluated(judged))
 
 
 def graph_inputs(
@@ -203,11 +252,15 @@ def graph_inputs(
     return inputs if normal is None else {**inputs, "normalise": partial(normal, item)}
 
 
-def _score(evaluator: Evaluator, item: Item, output: Any) -> Score:
+def _score(evaluator: Evaluator, item: Item, output: Any, judged: Evaluation) -> Score:
     """Score, and let other trials go on meanwhile if the evaluator takes its time."""
-    if getattr(evaluator, "blocking", False):
-        return bridge.wait(bridge.compute(score_output, evaluator, item, output))
-    return score_output(evaluator, item, output)
+    token = evaluation.current.set(judged)
+    try:
+        if getattr(evaluator, "blocking", False):
+            return bridge.wait(bridge.compute(score_output, evaluator, item, output))
+        return score_output(evaluator, item, output)
+    finally:
+        evaluation.current.reset(token)
 
 
 def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
@@ -220,9 +273,9 @@ def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
         EmberBenchError: if there is nothing to score.
     """
     if not isinstance(output, Mapping):
-        return evaluator.evaluate(item, _text(output))
+        return scored(evaluator, item, _text(output))
     if len(answers := output.get("answers", ())) > 1:
-        scores = [evaluator.evaluate(item, answer) for answer in answers]
+        scores = [scored(evaluator, item, answer) for answer in answers]
         if output.get("credit") == "best":
             return max(scores, key=lambda score: score.value)
         value = math.fsum(score.value for score in scores) / len(scores)
@@ -231,14 +284,14 @@ def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
     if "final_answer" in output:
         if output["final_answer"] is None:
             return Score(0.0, None, "no answer could be read out of any response")
-        return evaluator.evaluate(item, _text(output["final_answer"]))
+        return scored(evaluator, item, _text(output["final_answer"]))
     responses = output.get("responses", ())
     if len(responses) != 1:
         fields = ", ".join(map(repr, output)) or "nothing"
         raise EmberBenchError(
             f"the last node gives no `final_answer` and not one response; it gives {fields}"
         )
-    return evaluator.evaluate(item, responses[0])
+    return scored(evaluator, item, responses[0])
 
 
 def states_answer(item: Item, output: Any, score: Score) -> bool | None:
@@ -272,30 +325,8 @@ def _result(
     strand: Strand,
     stated: bool | None,
 ) -> TrialResult:
-    calls = strand.trial.calls
-    if len(calls) > 1:
-        calls = sorted(calls, key=lambda call: (call.started, call.node, call.key))
-    costs, spends, entries = [], [], []
-    latency: float | None = strand.clock
-    for call in calls:
-        if call.latency_seconds is None:
-            latency = None
-        costs.append(call.cost_usd)
-        spends.append(call.spend_usd)
-        entries.append(
-            CallEntry(
-                call.key,
-                call.model_id,
-                call.node,
-                call.role,
-                call.started,
-                call.latency_seconds,
-                call.cost_usd,
-                call.usage.input_tokens,
-                call.usage.output_tokens,
-                not call.stored,
-            )
-        )
+    calls = _in_order(strand.trial.calls)
+    costs = [call.cost_usd for call in calls]
     return TrialResult(
         trial=trial,
         fingerprint=identity,
@@ -307,11 +338,52 @@ def _result(
         error=error,
         # fsum is exact, so the order in which calls ended does not change the last digit.
         cost_usd=None if None in costs else math.fsum(cast("list[float]", costs)),
-        latency_seconds=latency,
-        spend_usd=math.fsum([*spends, strand.trial.wasted_usd]),
-        calls=tuple(entries),
+        latency_seconds=_latency(calls, strand.clock),
+        spend_usd=math.fsum([*(call.spend_usd for call in calls), strand.trial.wasted_usd]),
+        calls=_entries(calls),
         wasted_calls=strand.trial.wasted_calls,
         stated=stated,
+    )
+
+
+def _evaluated(judged: Evaluation) -> EvaluationResult:
+    calls = _in_order(judged.calls)
+    costs = [call.cost_usd for call in calls]
+    return EvaluationResult(
+        cost_usd=None if None in costs else math.fsum(cast("list[float]", costs)),
+        latency_seconds=_latency(calls, judged.clock),
+        spend_usd=math.fsum([*(call.spend_usd for call in calls), judged.wasted_usd]),
+        calls=_entries(calls),
+        verdicts=tuple(judged.verdicts),
+        wasted_calls=judged.wasted_calls,
+    )
+
+
+def _in_order(calls: list[CallRecord]) -> list[CallRecord]:
+    if len(calls) < 2:  # noqa: PLR2004
+        return calls
+    return sorted(calls, key=lambda call: (call.started, call.node, call.key))
+
+
+def _latency(calls: list[CallRecord], clock: float) -> float | None:
+    return None if any(call.latency_seconds is None for call in calls) else clock
+
+
+def _entries(calls: list[CallRecord]) -> tuple[CallEntry, ...]:
+    return tuple(
+        CallEntry(
+            call.key,
+            call.model_id,
+            call.node,
+            call.role,
+            call.started,
+            call.latency_seconds,
+            call.cost_usd,
+            call.usage.input_tokens,
+            call.usage.output_tokens,
+            not call.stored,
+        )
+        for call in calls
     )
 
 

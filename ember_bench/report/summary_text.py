@@ -89,7 +89,12 @@ def problems(summary: ExperimentSummary) -> list[str]:
             f" {'; '.join(guessed)}. Look at some responses before the accuracy."
         )
     if failed := summary.failed:
+        unjudged = sum(cell.outcomes.get("unjudged", 0) for cell in summary.cells)
         scored = "count as wrong" if summary.failures == "wrong" else "are left out"
+        if unjudged == failed:
+            scored = "are left out, as a judge gave no verdict"
+        elif unjudged:
+            scored += f" ({unjudged:,} without a judge's verdict are left out)"
         # Labels and messages may have commas of their own.
         why = "; ".join(
             f"{reason.trials:,} x {reason.message}" for reason in summary.failure_reasons
@@ -129,6 +134,12 @@ def captions(summary: ExperimentSummary) -> list[str]:
             " it had when it was made, so costs of different dates are not strictly comparable."
         )
     lines += _about_differences(cells)
+    if any(c.outcomes.get("unjudged") for c in cells):
+        lines.append(
+            "Unjudged: a judge failed, or could not be understood; such trials have no score, and"
+            " beside their number stands the accuracy if all of them were wrong, and if all were"
+            " right."
+        )
     if any(c.outcomes.get("error") for c in cells):
         scored = "count as wrong" if summary.failures == "wrong" else "are left out"
         lines.append(
@@ -255,6 +266,11 @@ def _notes(cell: CellSummary, summary: ExperimentSummary) -> Iterator[str]:
             f"{count(errors, 'error')}:"
             f" {percent(cell.accuracy_worst)} to {percent(cell.accuracy_best)}"
         )
+    if unjudged := cell.outcomes.get("unjudged", 0):
+        yield (
+            f"{unjudged:,} unjudged:"
+            f" {percent(cell.accuracy_worst)} to {percent(cell.accuracy_best)}"
+        )
     if cell.unpriced and not cell.replayed:
         yield f"cost unknown in {count(cell.unpriced, 'trial')}"
     if cell.never_stated:
@@ -289,7 +305,7 @@ def _title(dataset: DatasetSummary, summary: ExperimentSummary) -> str:
 
 def _footers(cells: list[CellSummary]) -> Iterator[str]:
     totals = {name: sum(cell.outcomes.get(name, 0) for cell in cells) for name in OUTCOMES}
-    if any(totals[name] for name in ("error", "unparsed", "skipped")):
+    if any(totals[name] for name in ("error", "unparsed", "skipped", "unjudged")):
         yield "outcomes: " + ", ".join(f"{n:,} {name}" for name, n in totals.items() if n)
     for cell in cells:
         if cell.pass_at_k:

@@ -62,7 +62,7 @@ def _run(opening: Opening, options: RunOptions, stop: Stop) -> Results:
     if not quiet:
         for note in experiment.notes:
             say(f"warning: {note}")
-    simulated = any(cell.simulated for cell in experiment.cells)
+    simulated = any(map(experiment.is_simulated, experiment.cells))
     outcome = run_experiment(
         experiment,
         Options(
