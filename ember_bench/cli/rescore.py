@@ -63,7 +63,7 @@ def rescore(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
-    """Score what is stored of an experiment again; asks no model but judges, and changes no results."""
+    """Score what is stored of an experiment again; ask no model but judges, change no results."""
     from ember_bench.cli._code import warn_of_unsafe_code
     from ember_bench.experiment.results.rows import StoredTrials
     from ember_bench.running import session

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 from ember_bench.errors import ConfigError
 from ember_bench.evaluators.base import Evaluator, Judge, Score, judges_of
-from ember_bench.evaluators.kinds import evaluator, evaluator_identity, parameter_identity
+from ember_bench.evaluators.kinds import (
+    evaluator,
+    evaluator_identity,
+    parameter_identity,
+    shorten,
+)
 
 if TYPE_CHECKING:
     from ember_bench.datasets.item import Item
@@ -47,7 +52,10 @@ class Cascade:
         Raises:
             ConfigError: always.
         """
-        raise ConfigError(f"evaluator {self.name!r} asks models: it scores in experiments only")
+        raise ConfigError(
+            f"evaluator {self.name!r} asks models: it scores item {item.id!r} in experiments only,"
+            f" not the output {shorten(output)} by itself"
+        )
 
 
 @dataclass(frozen=True)

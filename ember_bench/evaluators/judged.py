@@ -1,8 +1,8 @@
 """Evaluators that ask models: a judge reads the output and gives a verdict, which has a score.
 
-A card says what is asked and what each verdict is worth. Who is asked is a network of LM calls like
-any other, which an experiment builds (`experiment.judging`): its answers are read in an answer
-format, so that a vote, a debate or a cascade of judges decides on a verdict as it does on an answer.
+A card says what is asked and what each verdict is worth. Who is asked is a network of LM calls
+like any other, which an experiment builds (`experiment.judging`): its answers are read in an answer
+format, so that a vote, a debate or a cascade of judges decides on a verdict as on an answer.
 """
 
 from __future__ import annotations
@@ -98,7 +98,10 @@ class JudgeCard(ABC):
         Raises:
             ConfigError: always.
         """
-        raise ConfigError(f"evaluator {self.name!r} asks models: it scores in experiments only")
+        raise ConfigError(
+            f"evaluator {self.name!r} asks models: it scores item {item.id!r} in experiments only,"
+            f" not the output {shorten(output)} by itself"
+        )
 
     @property
     def judge_parameters(self) -> tuple[str, dict[str, Any]]:

@@ -20,7 +20,7 @@ from ember_bench.errors import ConfigError
 from ember_bench.evaluators.base import Evaluator, Judge, Score, judges_of, without_models
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from ember_bench.datasets.item import Item
 
@@ -151,7 +151,7 @@ class StandIn:
         return without_models(self.evaluator)
 
     @property
-    def judges(self) -> tuple[Judge, ...]:
+    def judges(self) -> Sequence[Judge]:
         """The scoring evaluator's judges."""
         return judges_of(self.evaluator)
 

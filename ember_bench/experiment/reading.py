@@ -62,7 +62,9 @@ def read_questions(
             evaluator = _by_record(dataset, evaluator, catalogue, judges, at())
     except ConfigError as error:
         place = at("evaluator") if entry.evaluator is not None else at()
-        raise ConfigError(*(Problem(p.message, p.location or place) for p in error.problems)) from error
+        raise ConfigError(
+            *(Problem(p.message, p.location or place) for p in error.problems)
+        ) from error
     if entry.judge is not None and not judges_of(evaluator):
         message = f"judge: evaluator {evaluator.name!r} asks no model"
         raise ConfigError(Problem(message, at("judge")))

@@ -179,9 +179,7 @@ class ExperimentSpec(_Spec):
         budget = (self.budget_usd or BudgetSpec()).model_copy(update={"run": usd})
         return self.model_copy(update={"budget_usd": budget})
 
-    def scored_by(
-        self, evaluators: Mapping[str, str], judge: str | None = None
-    ) -> ExperimentSpec:
+    def scored_by(self, evaluators: Mapping[str, str], judge: str | None = None) -> ExperimentSpec:
         """Return the grid with the evaluators of some datasets, by name, replaced.
 
         Args:

@@ -360,7 +360,7 @@ def _evaluated(judged: Evaluation) -> EvaluationResult:
 
 
 def _in_order(calls: list[CallRecord]) -> list[CallRecord]:
-    if len(calls) < 2:  # noqa: PLR2004
+    if len(calls) < 2:
         return calls
     return sorted(calls, key=lambda call: (call.started, call.node, call.key))
 

@@ -39,7 +39,7 @@ from ember_bench.experiment.results.summary import (
 from ember_bench.report.comparison_table import pair_values
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis, front, front_probabilities
-from ember_bench.report.summary_text import sections
+from ember_bench.report.summary_text import UNCHECKED, Section, sections
 
 _CURVES: Final = (
     "Dots are cells that were run. Broken lines are expected from stored draws: over all choices of"
@@ -80,8 +80,20 @@ def cells_section(contents: Contents, dataset: DatasetSummary) -> Html:
             tag("div", *charts, class_="charts"),
             table(headings, rows, caption=f"Cells on {dataset.name}{contents.simulated(dataset)}"),
             *(tag("p", footer, class_="facts") for footer in section.footers),
+            *_evaluations(section, f"Judging cells on {dataset.name}{contents.simulated(dataset)}"),
         ]
     )
+
+
+def _evaluations(section: Section, caption: str) -> list[Html]:
+    """Return the table of what judges took; nothing if none was asked."""
+    if not (judged := section.evaluations):
+        return []
+    headings = ["cell", "judge", *(entry.heading for entry in judged[0].entries)]
+    rows: list[list[Content]] = [
+        [row.label, ", ".join(row.notes), *(entry.value for entry in row.entries)] for row in judged
+    ]
+    return [table(headings, rows, caption=caption), tag("p", UNCHECKED, class_="facts")]
 
 
 def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ember_bench.drawing.text import escape_markdown
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.report.summary_text import Row, Section, captions, problems, sections, status
@@ -22,14 +24,21 @@ def markdown(summary: ExperimentSummary) -> str:
 
 
 def _section(section: Section) -> list[str]:
-    headings = ["cell", "", *(entry.heading for entry in section.rows[0].entries)]
+    parts = [f"## {escape_markdown(section.title)}", _table("cell", section.rows)]
+    parts += map(escape_markdown, section.footers)
+    if section.evaluations:
+        parts.append(_table("evaluation", section.evaluations))
+    return parts
+
+
+def _table(name: str, rows: Sequence[Row]) -> str:
+    headings = [name, "", *(entry.heading for entry in rows[0].entries)]
     lines = [
         _line([escape_markdown(heading) for heading in headings]),
         _line(["---", "---", *["---:"] * (len(headings) - 2)]),
-        *(_line(_values(row)) for row in section.rows),
+        *(_line(_values(row)) for row in rows),
     ]
-    parts = [f"## {escape_markdown(section.title)}", "\n".join(lines)]
-    return [*parts, *map(escape_markdown, section.footers)]
+    return "\n".join(lines)
 
 
 def _values(row: Row) -> list[str]:

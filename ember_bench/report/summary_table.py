@@ -8,6 +8,7 @@ the cell's name stands above.
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import Final
 
 from rich.text import Text
@@ -15,7 +16,7 @@ from rich.text import Text
 from ember_bench.drawing.text import one_line, width
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.report.layout import Block, Line, flat, named
-from ember_bench.report.summary_text import Section, captions, problems, sections, status
+from ember_bench.report.summary_text import Row, Section, captions, problems, sections, status
 
 _LONGEST_LINE: Final = 100
 
@@ -37,12 +38,29 @@ def table(summary: ExperimentSummary, columns: int | None) -> Text:
         text.append(heading + "\n", style="dim")
         text.append("\n".join(rows) + "\n")
         text.append("".join(f"{one_line(footer)}\n" for footer in section.footers))
+        if section.evaluations:
+            heading, *rows = _plain(section.evaluations, columns)
+            text.append(heading + "\n", style="dim")
+            text.append("\n".join(rows) + "\n")
         text.append("\n")
     for caption in captions(summary):
         text.append(textwrap.fill(caption, room, subsequent_indent="  ") + "\n", style="dim")
     state = "" if summary.run.status == "complete" else " (unfinished)"
     ending = f"{one_line(summary.name)}{state}: {status(summary)}"
     return text.append("\n" + (textwrap.fill(ending, room) if columns else ending), style="bold")
+
+
+def _plain(rows: Sequence[Row], columns: int | None) -> list[str]:
+    """Return the rows of the table of evaluations, the heading first."""
+    names = [("evaluation", ""), *((one_line(r.label), ", ".join(r.notes)) for r in rows)]
+    values = [
+        [entry.heading for entry in rows[0].entries],
+        *([entry.value for entry in row.entries] for row in rows),
+    ]
+    lines = flat([[*name, *line] for name, line in zip(names, values, strict=True)], left=2)
+    if columns is None or max(map(width, lines)) <= columns:
+        return lines
+    return named(names, [[line] for line in values], columns)
 
 
 def _layout(section: Section, columns: int | None) -> list[str]:

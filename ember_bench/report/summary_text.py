@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec import UNSET
+
 from ember_bench.drawing import number_format
 from ember_bench.drawing.number_format import UNDEFINED, count, dollars, interval, percent
 from ember_bench.experiment.results.summary import (
@@ -19,6 +21,12 @@ from ember_bench.experiment.results.summary import (
 SIMULATED: Final = (
     "Simulated: answers, prices and times were made up by simulated models; such figures say"
     " nothing about real ones."
+)
+
+
+UNCHECKED: Final = (
+    "The judge is unchecked: no item has a human label, so how often its verdicts are right is"
+    " unknown."
 )
 
 
@@ -58,11 +66,13 @@ class Section:
         title: Names the dataset and its items.
         footers: Counts of outcomes, if not all are right or wrong; and pass@k, if there are several
             epochs.
+        evaluations: What judging the cells took, of those whose judges were asked anything.
     """
 
     title: str
     rows: tuple[Row, ...]
     footers: tuple[str, ...]
+    evaluations: tuple[Row, ...] = ()
 
 
 def sections(summary: ExperimentSummary) -> list[Section]:
@@ -74,7 +84,8 @@ def sections(summary: ExperimentSummary) -> list[Section]:
             continue
         baseline = _baseline(cells)
         rows = tuple(_row(cell, summary, is_baseline=cell.name == baseline) for cell in cells)
-        found.append(Section(_title(dataset, summary), rows, tuple(_footers(cells))))
+        title, footers = _title(dataset, summary), tuple(_footers(cells))
+        found.append(Section(title, rows, footers, tuple(_evaluations(cells, summary.level))))
     return found
 
 
@@ -134,6 +145,12 @@ def captions(summary: ExperimentSummary) -> list[str]:
             " it had when it was made, so costs of different dates are not strictly comparable."
         )
     lines += _about_differences(cells)
+    if any(c.evaluation is not UNSET for c in cells):
+        lines.append(
+            "Evaluation: the calls of judges, their cost and their critical path, which are no part"
+            " of a cell's own. Equal outputs share one verdict."
+        )
+        lines.append(UNCHECKED)
     if any(c.outcomes.get("unjudged") for c in cells):
         lines.append(
             "Unjudged: a judge failed, or could not be understood; such trials have no score, and"
@@ -219,6 +236,24 @@ def _row(cell: CellSummary, summary: ExperimentSummary, *, is_baseline: bool) ->
         Entry("Holm p", p_value),
     )
     return Row(cell.label, tuple(_notes(cell, summary)), entries)
+
+
+def _evaluations(cells: Sequence[CellSummary], level: float) -> Iterator[Row]:
+    """Yield what judging cells took."""
+    heading = f"[{100 * level:g} %]"
+    for cell in cells:
+        if (judged := cell.evaluation) is UNSET:
+            continue
+        entries = (
+            Entry("judge calls", f"{judged.calls:,}"),
+            Entry("made", f"{judged.calls_made:,}"),
+            Entry("shared", f"{judged.calls_shared:,}"),
+            Entry("cost/item", dollars(_value(judged.cost_per_item))),
+            Entry(heading, interval(judged.cost_per_item, "dollars")),
+            Entry("latency s", number_format.seconds(_value(judged.latency_seconds))),
+            Entry("spend", dollars(judged.spend_usd)),
+        )
+        yield Row(cell.label, (", ".join(judged.models),), entries)
 
 
 def _compared(cell: CellSummary, *, is_baseline: bool) -> tuple[str, str, str]:

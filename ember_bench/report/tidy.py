@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
+from msgspec import UNSET
 
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.attribution import ChoiceSummary
@@ -131,6 +132,8 @@ def _cells(rows: TrialRows, chosen: list[CellDescription]) -> Table:
     found = [cell for cell in Analysis(rows).cells() if cell.name in names]
     parameters = dict.fromkeys(name for cell in found for name in cell.parameters)
     records = [_cell_record(cell, parameters) for cell in found]
+    if any(cell.evaluation is not UNSET for cell in found):
+        records = [r | _evaluation_record(c) for r, c in zip(records, found, strict=True)]
     return _from_records(records)
 
 
@@ -181,7 +184,7 @@ def _cell_record(cell: CellSummary, parameters: Mapping[str, None]) -> Record:
         "measured": ("flag", cell.measured),
         "scheduled": ("integer", cell.scheduled),
         "items": ("integer", cell.items),
-        **{name: ("integer", cell.outcomes[name]) for name in OUTCOMES},
+        **{name: ("integer", cell.outcomes[name]) for name in OUTCOMES if name != "unjudged"},
         **_estimate("accuracy", cell.accuracy),
         "accuracy_worst": ("number", cell.accuracy_worst),
         "accuracy_best": ("number", cell.accuracy_best),
@@ -205,6 +208,20 @@ def _cell_record(cell: CellSummary, parameters: Mapping[str, None]) -> Record:
         "sign": ("integer", compared.sign if compared else None),
         "shared_draws": ("flag", compared.shared_draws if compared else None),
         "same_calls": ("flag", compared.same_calls if compared else None),
+    }
+
+
+def _evaluation_record(cell: CellSummary) -> Record:
+    """Return what judges took, where any cell of the table has some."""
+    judged = None if cell.evaluation is UNSET else cell.evaluation
+    return {
+        "unjudged": ("integer", cell.outcomes.get("unjudged", 0)),
+        "evaluation_models": ("text", ", ".join(judged.models) if judged else None),
+        "evaluation_calls_used": ("integer", judged.calls if judged else None),
+        "evaluation_calls_made": ("integer", judged.calls_made if judged else None),
+        **_estimate("evaluation_cost_usd_per_item", judged.cost_per_item if judged else None),
+        **_estimate("evaluation_latency_seconds", judged.latency_seconds if judged else None),
+        "evaluation_spend_usd": ("number", judged.spend_usd if judged else None),
     }
 
 

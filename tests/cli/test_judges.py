@@ -49,9 +49,7 @@ def made() -> int:
     return sum(counted.requests().values())
 
 
-def test_a_judge_is_planned_asked_once_and_found_again(
-    command: Command, judged: Workspace
-) -> None:
+def test_a_judge_is_planned_asked_once_and_found_again(command: Command, judged: Workspace) -> None:
     plan = command("plan", "grid.yaml", "--json").json
     (line,) = plan["evaluations"]
     assert line["label"] == "evaluation by graded_by_reference"
@@ -135,7 +133,7 @@ def test_a_judge_that_cannot_be_understood_gives_no_score(
     assert cell["accuracy_worst"] == pytest.approx(0.9)
     assert cell["calls"] == 10
     assert cell["cost_per_item"]["value"] == pytest.approx(0.03)
-    assert "no verdict can be read" in result.out
+    assert "left out, as a judge gave no verdict" in result.out
 
 
 def test_a_judge_that_fails_is_asked_again_by_the_next_run(

@@ -41,7 +41,7 @@ def test_a_card_gives_its_kind_its_parameters(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "purpose: x": ":1:1: kind: expected one of cascade, exact_match, judged, multiple_choice, numeric",
+    "purpose: x": ":1:1: kind: expected one of cascade, exact_match, judged, multiple_choice",
     "kind: [exact_match]": ":1:1: kind: expected one of cascade, exact_match",
     "kind: exact_mach": ":1:1: unknown evaluator kind 'exact_mach'; did you mean 'exact_match'",
     "kind: exact_match\nignore_cse: true": (

@@ -321,9 +321,7 @@ def numbers_of(tallies: Sequence[Tally], scale: float) -> dict[str, Any]:
         "expected_usd": None
         if None in expected
         else _range([e * scale for e in expected if e is not None]),
-        "worst_usd": None
-        if None in worst
-        else max(w for w in worst if w is not None) * scale,
+        "worst_usd": None if None in worst else max(w for w in worst if w is not None) * scale,
     }
 
 

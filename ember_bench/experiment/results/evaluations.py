@@ -114,6 +114,15 @@ def _row(found: EvaluationResult) -> Sequence[object]:
     )  # fmt: skip
 
 
+def evaluation_calls(select: Select, place: Place) -> bytes:
+    """Return the calls of the judges of one trial as they are stored; of none if none was asked."""
+    if next(iter(select(_KNOWN, ())), None) is not None:
+        query = "SELECT calls FROM evaluations WHERE cell = ? AND item = ? AND epoch = ?"
+        for (calls,) in select(query, place):
+            return bytes(calls)
+    return _encode_calls(())
+
+
 def read_evaluations(
     select: Select, cell: int, epochs: int, indices: npt.NDArray[np.intc]
 ) -> Evaluations | None:
@@ -149,4 +158,8 @@ def read_evaluations(
         verdicts = Counter(chain.from_iterable(said))
     except msgspec.MsgspecError as error:
         raise DamagedStoreError(f"verdicts in the trial store cannot be read: {error}") from error
-    return Evaluations(items[asked], *kept[1:], verdicts=dict(sorted(verdicts.items())))
+    _, cost, latency, spend, calls, made, sent, received = kept
+    counts = dict(sorted(verdicts.items()))
+    return Evaluations(
+        items[asked], cost, latency, spend, calls, made, sent, received, counts
+    )

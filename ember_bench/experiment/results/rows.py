@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ember_bench.errors import DamagedStoreError, StoreError
 from ember_bench.experiment.results.damage import damage, decode_calls
 from ember_bench.experiment.results.description import Description, decode, digest_of
-from ember_bench.experiment.results.evaluations import Evaluations, read_evaluations
+from ember_bench.experiment.results.evaluations import Evaluations, evaluation_calls, read_evaluations
 from ember_bench.experiment.results.run_totals import RunTotals
 from ember_bench.experiment.results.summary import FAILED, OUTCOMES
 from ember_bench.experiment.trial import CallEntry
@@ -180,6 +180,11 @@ class TrialRows:
             (self._cell_ids[cell], self._numbers[cell].stored[item], epoch),
         )
         return next((self._calls_in(calls) for (calls,) in rows), None)
+
+    def evaluation_calls(self, cell: int, item: int, epoch: int) -> tuple[CallEntry, ...]:
+        """Return the calls of the judges of one trial."""
+        place = (self._cell_ids[cell], self._numbers[cell].stored[item], epoch)
+        return self._calls_in(evaluation_calls(self._select, place))
 
     def all_calls(
         self, cell: int, *, first: int | None = None
