@@ -203,9 +203,7 @@ class Judged(JudgeCard):
             scores 0 and counts as unparsed.
     """
 
-    verdicts: Mapping[str, _Points | None] = field(
-        default_factory=lambda: {"correct": 1.0, "incorrect": 0.0}
-    )
+    verdicts: Mapping[str, _Points | None] = field(kw_only=True)
 
     @property
     def points(self) -> Mapping[str, float | None]:

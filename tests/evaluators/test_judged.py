@@ -186,7 +186,7 @@ class TestCascade:
         one, other = self.cascade(), self.cascade()
         assert one.identity == other.identity
         loose = CascadeOf(one.card, ExactMatch("exact_match", ignore_case=True), one.second)
-        judged = CascadeOf(one.card, one.first, by(Judged("other", "t")))
+        judged = CascadeOf(one.card, one.first, by(Judged("other", "t", verdicts=GRADES.verdicts)))
         assert len({one.identity, loose.identity, judged.identity}) == 3
 
 
@@ -205,12 +205,15 @@ def test_where_no_model_is_asked_the_target_decides(wrap: object) -> None:
 def test_the_identity_has_card_prompt_and_judge() -> None:
     one = by(GRADES)
     others = [
-        by(Judged("grades", "s")),
+        by(Judged("grades", "s", verdicts={"correct": 1.0, "incorrect": 0.0})),
         by(GRADES, prompt="{query}"),
         JudgedBy(GRADES, PROMPT, Told([], identity="another")),
     ]
     assert len({one.identity, *(other.identity for other in others)}) == 4
     assert by(Judged("renamed", "s", verdicts=GRADES.verdicts)).identity == one.identity
+
+
+MINE = {"name": "mine", "kind": "judged", "signature": "s", "verdicts": {"yes": 1, "no": 0}}
 
 
 @pytest.mark.parametrize(
@@ -227,7 +230,7 @@ def test_mistakes_in_a_card_stand_at_their_place(
 ) -> None:
     path = tmp_path / "evaluators" / "mine.yaml"
     path.parent.mkdir()
-    path.write_text(yaml.safe_dump({"name": "mine", "kind": "judged", "signature": "s"} | card))
+    path.write_text(yaml.safe_dump({**MINE, **card}))
     with pytest.raises(ConfigError) as caught:
         load_evaluator("mine", Cards([tmp_path]))
     assert message in str(caught.value)

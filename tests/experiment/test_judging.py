@@ -16,7 +16,12 @@ from ember_bench.registry import Cards, builtin_root
 from ember_bench.stats import clopper_pearson_interval
 from tests.support.workspace import Ran, Workspace, run, single
 
-RIGHT = {"name": "right", "kind": "judged", "signature": "grade_by_reference"}
+RIGHT = {
+    "name": "right",
+    "kind": "judged",
+    "signature": "grade_by_reference",
+    "verdicts": {"correct": 1, "incorrect": 0},
+}
 
 
 @pytest.fixture
