@@ -78,7 +78,9 @@ def test_the_interval_holds_the_value_and_has_a_width(pairs):
 def table(prior, recall):
     """Shares of targets and answers: mistakes are spread over the other labels and no label."""
     n = len(prior)
-    shares = np.repeat(np.array(prior)[:, None] * (1 - np.array(recall)[:, None]) / n, n + 1, axis=1)
+    shares = np.repeat(
+        np.array(prior)[:, None] * (1 - np.array(recall)[:, None]) / n, n + 1, axis=1
+    )
     shares[range(n), range(n)] = np.array(prior) * recall
     return shares
 
