@@ -7,14 +7,18 @@ from typing import Final
 
 from ember_bench.models.thoughts import split_thoughts
 
-_NUMBER: Final = r"(?P<{name}>\d+(?:\.\d+)?|\.\d+)\s*(?P<{name}_unit>%|/\s*100?\b|percent)?"
+
+def _number(name: str) -> str:
+    """Return a pattern for a number and its unit, as groups of this name."""
+    return rf"(?P<{name}>\d+(?:\.\d+)?|\.\d+)\s*(?P<{name}_unit>%|/\s*100?\b|percent)?"
+
+
 _STATED: Final = re.compile(
     r"\b(?:confidence|probability)(?:\s+(?:level|score|that\s+[\w\s]{1,40}))?"
-    r"[\"'*_\s>]*(?:is|of|[:=])?[\"'*_\s]*" + _NUMBER.format(name="after")
-    + r"|" + _NUMBER.format(name="before")
-    + r"[*_]*\s+(?:confident|sure|certain)\b",
+    rf"[\"'*_\s>]*(?:is|of|[:=])?[\"'*_\s]*{_number('after')}"
+    rf"|{_number('before')}[*_]*\s+(?:confident|sure|certain)\b",
     re.IGNORECASE,
-)  # fmt: skip
+)
 
 
 def stated_confidence(text: str) -> float | None:
