@@ -47,6 +47,8 @@ ANSWER_EVALUATOR_VERSION: Final = 1
 FUNCTION_EVALUATOR_VERSION: Final = 1
 """Changes with how `FunctionEvaluator` scores."""
 
+_OPEN: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
 # Separates an evaluator's identity from its code's digest.
 _CODE: Final = " code@"
 # Names a card, changes no score.
@@ -147,12 +149,23 @@ class FunctionEvaluator:
 
 def _as_class(function: FunctionType) -> type[FunctionEvaluator]:
     """Make a dataclass of a function, with its further parameters as fields."""
-    hints = get_type_hints(function, include_extras=True)
-    parts: list[Any] = []
-    for name, parameter in [*inspect.signature(function).parameters.items()][2:]:
-        required = parameter.default is inspect.Parameter.empty
-        kind = hints.get(name, Any)
-        parts.append((name, kind) if required else (name, kind, field(default=parameter.default)))
+    parameters = [*inspect.signature(function).parameters.values()]
+    more = {parameter.name: parameter for parameter in parameters[2:]}
+    if len(parameters) < 2 or "name" in more or any(p.kind in _OPEN for p in parameters):
+        raise TypeError(
+            f"{function.__qualname__}: a function that scores takes (item, output) and the"
+            " parameters of its cards, each with a name of its own, which is not 'name'"
+        )
+    # Only these: the types of item and output may be imported for type checkers alone.
+    stated = {name: function.__annotations__.get(name, Any) for name in more}
+    holder = type("Parameters", (), {"__annotations__": stated})
+    hints = get_type_hints(holder, function.__globals__, include_extras=True)
+    parts: list[Any] = [
+        (name, hints[name])
+        if parameter.default is inspect.Parameter.empty
+        else (name, hints[name], field(default=parameter.default))
+        for name, parameter in more.items()
+    ]
     return make_dataclass(
         "".join(part.capitalize() for part in function.__name__.split("_")),
         parts,

@@ -91,3 +91,42 @@ def test_a_score_outside_its_range_is_refused() -> None:
 
     with pytest.raises(ValueError, match=r"t: a score lies in \[0, 1\], not 7"):
         seven("t").evaluate(ITEM, "x")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda item: True,
+        lambda item, output, *more: True,
+        lambda item, output, **more: True,
+        lambda item, output, name: True,
+    ],
+)
+def test_a_function_that_cannot_be_called_so_is_refused(function: Any) -> None:
+    with pytest.raises(TypeError, match=r"a function that scores takes \(item, output\)"):
+        evaluator("test_refused")(function)
+
+
+ANNOTATED = """
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ember_bench.evaluators import evaluator
+
+if TYPE_CHECKING:
+    from ember_bench.datasets import Item
+
+
+@evaluator("test_annotated")
+def annotated(item: Item, output: str, times: int = 1) -> bool:
+    return output.count(item.target) >= times
+"""
+
+
+def test_the_item_may_be_annotated_for_type_checkers_alone(tmp_path: Path) -> None:
+    (tmp_path / "evaluators").mkdir()
+    (tmp_path / "annotated.py").write_text(ANNOTATED)
+    (tmp_path / "evaluators" / "mine.yaml").write_text("kind: test_annotated\ntimes: 2\n")
+    mine = load_evaluator("mine", Cards([tmp_path]))
+    assert mine.evaluate(ITEM, "Paris").outcome == "wrong"
