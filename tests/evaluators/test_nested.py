@@ -10,16 +10,20 @@ import pytest
 from ember_bench.datasets.item import Item
 from ember_bench.errors import ConfigError
 from ember_bench.evaluators import Combined, ExactMatch, StatedConfidence, load_evaluator
-from ember_bench.registry import Cards, builtin_root
+from ember_bench.registry import Cards
 
 ITEM = Item("1", "?", "Paris", answer_format="text")
 
 
+KINDS = ("exact_match", "includes", "numeric_match", "math_equivalence")
+
+
 def load(folder: Path, **cards: str) -> Any:
+    """Load the first of some cards, which may name cards of `KINDS` and each other."""
     (folder / "evaluators").mkdir()
-    for name, text in cards.items():
+    for name, text in ({kind: f"kind: {kind}\n" for kind in KINDS} | cards).items():
         (folder / "evaluators" / f"{name}.yaml").write_text(text)
-    return load_evaluator(next(iter(cards)), Cards([builtin_root(), folder]))
+    return load_evaluator(next(iter(cards)), Cards([folder]))
 
 
 RULES = {"mean": (3 * 1 + 1 * 0) / 4, "all": 0.0, "any": 1.0}
