@@ -12,6 +12,7 @@ import msgspec
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.models.call import Call, Request
 from ember_bench.models.info import FEATURES, Feature, ModelInfo
+from ember_bench.models.presets import PRESETS
 from ember_bench.models.strand import TrialContext
 from ember_bench.models.types import TOOL_CHOICES, Completion, Message, SamplingParameters
 
@@ -353,7 +354,13 @@ _providers: dict[str, type[Provider]] = {}
 
 
 def provider(name: str) -> Callable[[ProviderT], ProviderT]:
-    """Register a `Provider` class under `name`, the part of a model id before the colon."""
+    """Register a `Provider` class under `name`, the part of a model id before the colon.
+
+    Raises:
+        ConfigError: if a preset has that name.
+    """
+    if name.lower() in PRESETS:
+        raise ConfigError(f"@provider({name!r}): a preset has this name; choose another")
 
     def register(cls: ProviderT) -> ProviderT:
         _providers[name.lower()] = cls

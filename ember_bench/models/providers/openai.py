@@ -12,11 +12,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from urllib.parse import quote, urlencode
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from ember_bench.errors import ConfigError
 from ember_bench.models.batch.openai import OpenAIBatches
-from ember_bench.models.extras import expanded_headers, merged
+from ember_bench.models.extras import check_body, expanded_headers, merged
 from ember_bench.models.providers.base import provider
 from ember_bench.models.providers.generated_sdk import GeneratedProvider, known_to, pooled
 from ember_bench.models.providers.http_provider import Address, Answer
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ember_bench.errors import ProviderError
     from ember_bench.models.call import Call, Request
     from ember_bench.models.info import Feature, ModelInfo
-    from ember_bench.models.types import Completion
+    from ember_bench.models.types import Completion, SamplingParameters
     from ember_bench.models.wire.streaming import Stream
 
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
@@ -53,6 +53,10 @@ _ANY_SERVER: Final = (
     " (or, for a server of your own that needs none, `provider: {name: openai, base_url: ...}` "
     "in the model's card)"
 )
+
+
+Renamed = Literal["reasoning_effort", "repetition_penalty", "seed", "thinking_tokens"]
+"""Parameters that servers have under names of their own."""
 
 
 class AzureOptions(BaseModel):
@@ -74,6 +78,8 @@ class OpenAIOptions(BaseModel):
         api: Which of OpenAI's two APIs is spoken. Few other servers know `responses`.
         max_tokens_field: What chat completions call `max_tokens`. OpenAI's reasoning models take
             `max_completion_tokens` only; most other servers know the older name only.
+        fields: What chat completions of a server call other parameters, if not as OpenAI does:
+            `{seed: random_seed}`. A dot leads into an object.
         reasoning_effort: For calls that do not give theirs; None leaves it to the model.
         azure: For models that Azure serves.
     """
@@ -82,8 +88,18 @@ class OpenAIOptions(BaseModel):
 
     api: Literal["chat", "responses"] = "chat"
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    fields: dict[Renamed, str] = Field(default_factory=dict)
     reasoning_effort: str | None = None
     azure: AzureOptions | None = None
+
+    @field_validator("fields")
+    @classmethod
+    def _are_free(cls, value: dict[Renamed, str]) -> dict[Renamed, str]:
+        for place in value.values():
+            if not all(parts := place.split(".")):
+                raise ValueError(f"expected a name, or several with dots between, found {place!r}")
+            check_body({parts[0]: None})
+        return value
 
 
 @provider("openai")
@@ -121,6 +137,7 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
             body = openai_responses.arguments(call.request, effort)
         else:
             body = openai_chat.arguments(call, options.max_tokens_field, effort)
+            body = _renamed(body, call.request.parameters, options.fields)
         return merged(body, self._extra_body(call.request))
 
     @classmethod
@@ -129,7 +146,9 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         options = read_options(model, OpenAIOptions)
         if options.api == "responses":
             return openai_responses.LACKS
-        return openai_chat.LACKS if _is_other_server(model, options) else openai_chat.OPENAI_LACKS
+        other = _is_other_server(model, options)
+        lacking = openai_chat.LACKS if other else openai_chat.OPENAI_LACKS
+        return {name: advice for name, advice in lacking.items() if name not in options.fields}
 
     @classmethod
     def models_of(cls, document: Document) -> list[ModelInfo]:
@@ -236,6 +255,21 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
             default_headers=headers,
             http_client=http_client,
         )
+
+
+def _renamed(
+    body: dict[str, Any], asked: SamplingParameters, names: Mapping[Renamed, str]
+) -> dict[str, Any]:
+    """Return the body of chat completions with the names that its server has."""
+    for name, place in names.items():
+        # Chat completions have no name for it, so it is not in the body.
+        value = asked.thinking_tokens if name == "thinking_tokens" else body.pop(name, None)
+        if value is not None:
+            outer, *inner = place.split(".")
+            for part in reversed(inner):
+                value = {part: value}
+            body = merged(body, {outer: value})
+    return body
 
 
 def _is_other_server(model: ModelInfo, options: OpenAIOptions) -> bool:
