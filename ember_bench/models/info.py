@@ -111,6 +111,8 @@ class ProviderInfo(BaseModel):
         base_url: Where the provider's API is, if not at its usual place.
         key_variable: The variable of the environment that holds the key, if it is not the
             provider's usual one; the key is then required.
+        credentials: `entra` for Microsoft Entra's default credential in place of a key, for models
+            that Azure serves.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -119,6 +121,7 @@ class ProviderInfo(BaseModel):
     default_api_key: SecretStr | None = None
     base_url: str | None = None
     key_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$")
+    credentials: Literal["entra"] | None = None
 
     @field_validator("default_api_key", "base_url")
     @classmethod
@@ -340,7 +343,7 @@ class ModelInfo(BaseModel):
         limits = (self.max_concurrency, self.rate_limit)
         seconds = (self.attempt_timeout_seconds, self.deadline_seconds)
         carried = (self.mode, self.transport, self.stream)
-        keys = (self.keys, self.provider.key_variable)
+        keys = (self.keys, self.provider.key_variable, self.provider.credentials)
         return (self.fingerprint, keys, *carried, *taken, *limits, *seconds)
 
     @cached_property

@@ -163,6 +163,12 @@ PRESETS: Final[Mapping[str, Preset]] = {
         key_variable="TOGETHER_API_KEY",
         priced=True,
     ),
+    "vertex": Preset(
+        source="https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
+        provider="google",
+        options={"vertex": {"location": "global"}},
+        priced=True,
+    ),
     "vllm": Preset(
         source="https://docs.vllm.ai/en/latest/serving/openai_compatible_server",
         base_url="http://127.0.0.1:8000/v1",

@@ -39,6 +39,15 @@ class Bearer:
         self._fetched: Fetched = ("", 0.0)
         self._renewing = asyncio.Lock()
 
+    def check(self) -> None:
+        """See that there is a token, before any request.
+
+        Raises:
+            ConfigError: if there are no credentials, or they are refused.
+        """
+        self._fetched = self._fetch()
+        remember(self._fetched[0])
+
     async def token(self) -> str:
         """Return the token.
 

@@ -18,6 +18,7 @@ from ember_bench.errors import ConfigError
 from ember_bench.models.batch.openai import OpenAIBatches
 from ember_bench.models.extras import check_body, expanded_headers, merged
 from ember_bench.models.providers.base import provider
+from ember_bench.models.providers.credentials import Bearer, entra_bearer
 from ember_bench.models.providers.generated_sdk import GeneratedProvider, known_to, pooled
 from ember_bench.models.providers.http_provider import Address, Answer
 from ember_bench.models.wire import openai_chat, openai_responses
@@ -114,6 +115,7 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
     registered: ClassVar[str] = "openai"
     card_options: ClassVar[type[BaseModel]] = OpenAIOptions
     connect_seconds: ClassVar[float] = 5.0
+    entra: ClassVar[bool] = True
 
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
@@ -165,6 +167,8 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         Raises:
             ConfigError: if there is none.
         """
+        if self._bearer is not None:
+            return super().all_keys()
         if self._options.azure is not None:
             return find_keys(self.model, AZURE_KEY_VARIABLE)
         free = self._url is not None
@@ -174,6 +178,9 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         if status != HTTPStatus.NOT_FOUND or self._options.azure is not None:
             return ""
         return version_advice(self._url, "v1", given=True)
+
+    def _find_bearer(self) -> Bearer | None:
+        return entra_bearer() if self.model.provider.credentials == "entra" else None
 
     def _find_url(self) -> str | None:
         return _url(self.model, read_options(self.model, OpenAIOptions))
@@ -189,16 +196,17 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         return openai_chat.refused_values(request.parameters, chat=chat)
 
     def _address(self) -> Address:
-        key, options = self._key.get_secret_value(), self._options
+        options = self._options
+        key = self._key.get_secret_value() if self._bearer is None else None
         spoken = "responses" if options.api == "responses" else "chat/completions"
         if options.azure is not None and self._url is not None:
             deployment = quote(self.model.model_name, safe="")
             place = "" if options.api == "responses" else f"deployments/{deployment}/"
             version = urlencode({"api-version": options.azure.api_version})
             url = f"{self._url.rstrip('/')}/openai/{place}{spoken}?{version}"
-            return Address(url, {"api-key": key, **_account()})
+            return Address(url, {**({"api-key": key} if key else {}), **_account()})
         url = f"{(self._url or _OWN_URL).rstrip('/')}/{spoken}"
-        return Address(url, {"Authorization": f"Bearer {key}", **_account()})
+        return Address(url, {**({"Authorization": f"Bearer {key}"} if key else {}), **_account()})
 
     def _completion(self, body: Any, *, stops: bool) -> Completion:
         if self._options.api == "responses":
@@ -234,11 +242,13 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         import openai  # noqa: PLC0415 - see `_sdk`
 
         http_client = pooled(openai, self.model.max_concurrency)
+        token = None if self._bearer is None else self._bearer.token
         key = self._key.get_secret_value()
         headers = expanded_headers(self.model.headers)
         if self._options.azure is not None and self._url is not None:
             client = openai.AsyncAzureOpenAI(
-                api_key=key,
+                api_key=key if token is None else None,
+                azure_ad_token_provider=token,
                 azure_endpoint=self._url,
                 api_version=self._options.azure.api_version,
                 max_retries=0,
@@ -249,7 +259,7 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
             client._azure_ad_token = None
             return client
         return openai.AsyncOpenAI(
-            api_key=key,
+            api_key=token or key,
             base_url=self._url,
             max_retries=0,
             default_headers=headers,

@@ -174,7 +174,7 @@ class TestClouds:
         self, no_cloud: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         vertex = model("vertex_ai/gemini-3.8-flash")
-        with pytest.raises(ConfigError, match="litellm:vertex_ai.*Google's credentials"):
+        with pytest.raises(ConfigError, match=r"litellm:vertex_ai.*Google's credentials"):
             LiteLLM.check([vertex])
         file = tmp_path / "adc.json"
         fields = {"client_id": "a", "client_secret": "b", "refresh_token": "c"}
