@@ -45,6 +45,11 @@ class Preset:
     prefix: str = ""
     priced: bool = False
 
+    @property
+    def is_sold(self) -> bool:
+        """Whether the server is somebody's who charges, and not the user's own."""
+        return self.key_variable is not None
+
 
 PRESETS: Final[Mapping[str, Preset]] = {
     "azure": Preset(
@@ -72,6 +77,8 @@ PRESETS: Final[Mapping[str, Preset]] = {
         unsupported=(
             *_OF_OTHER_SERVERS,
             "seed",
+            "frequency_penalty",  # taken, and without effect
+            "presence_penalty",
             "logit_bias",
             "verbosity",
             "parallel_tool_calls",
