@@ -175,14 +175,20 @@ def test_a_provider_cannot_take_the_name_of_a_preset() -> None:
         provider("groq")(Provider)
 
 
-def test_the_page_names_them_all() -> None:
-    row = re.compile(r"^\| `([a-z]+)` \| (.*?) \| (.*?) \|", re.MULTILINE)
-    table = DOCS.read_text("utf-8").partition("## Presets")[2].partition("\n## ")[0]
-    rows = {name: (where, key) for name, where, key in row.findall(table)}
-    assert {*rows} == {*PRESETS}
-    for name, (where, key) in rows.items():
-        preset = PRESETS[name]
-        if preset.base_url is not None:
-            assert where == f"`{preset.base_url}`"
-        assert key == (f"`{preset.key_variable}`" if preset.key_variable else key)
-        assert preset.key_variable is None or preset.key_variable in key
+def test_the_page_has_them_all() -> None:
+    page = DOCS.read_text("utf-8").partition("## Presets")[2].partition("\n## ")[0]
+    lines = [line.strip("|").split("|") for line in page.splitlines() if line.count("|") == 6]
+    _, _, *rows = [[cell.strip() for cell in line] for line in lines]
+    assert [name.strip("`") for name, *_ in rows] == [*PRESETS]
+    for name, server, key, requests, prices in rows:
+        preset = PRESETS[name.strip("`")]
+        assert preset.base_url is None or server == f"`{preset.base_url}`"
+        assert preset.key_variable is None or key == f"`{preset.key_variable}`"
+        said, _, lacking = requests.partition("no `")
+        assert re.findall(r"`(\w+)`", f"`{lacking}") == [*preset.unsupported]
+        names = preset.options.get("fields", {})
+        assert dict(re.findall(r"`(\w+)` is `([\w.]+)`", said)) == names
+        if "max_tokens_field" in preset.options:
+            assert f"`{preset.options['max_tokens_field']}`" in said
+        assert ("responses" in said) == (preset.options.get("api") == "responses")
+        assert (prices == "price list") == preset.priced
