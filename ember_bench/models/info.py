@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 from datetime import UTC, date, datetime
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, Final, Literal, Protocol, get_args
+from typing import Annotated, Any, Final, Literal, Protocol, get_args
 
 import orjson
 from pydantic import (
@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationInfo,
+    WithJsonSchema,
     field_serializer,
     field_validator,
     model_validator,
@@ -66,6 +67,7 @@ Feature = Literal[
 """Features of a request that some models do not support."""
 
 _LIST: Final = "list"
+_PRESET_SCHEMA: Final = {"anyOf": [{"type": "string", "enum": [*PRESETS]}, {"type": "null"}]}
 
 FEATURES: Final[tuple[Feature, ...]] = get_args(Feature)
 
@@ -184,7 +186,7 @@ class ModelInfo(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     model_id: str
-    preset: str | None = None
+    preset: Annotated[str | None, WithJsonSchema(_PRESET_SCHEMA)] = None
     model_name: str = ""
     provider: ProviderInfo = None  # type: ignore[assignment]  # filled by _complete
     cost: ModelCost | None = None

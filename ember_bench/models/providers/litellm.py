@@ -193,7 +193,8 @@ class LiteLLM(Provider):
         """The key, where it is not litellm that looks for it in the environment."""
         if self.model.key is not None or self.model.provider.key_variable is not None:
             return find_keys(self.model)[0]
-        if self._url is not None and _missing_keys(self.model):
+        needs_key = _served_by(self.model) in _NEEDS  # at any address
+        if self._url is not None and not needs_key and _missing_keys(self.model):
             return find_keys(self.model, optional=True)[0]
         return None
 

@@ -16,7 +16,7 @@ import pytest
 
 from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models.call import Call, Request
-from ember_bench.models.info import ModelInfo
+from ember_bench.models.info import ModelInfo, ProviderInfo
 from ember_bench.models.providers.litellm import LiteLLM
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.types import Completion, Message, SamplingParameters, Usage
@@ -151,7 +151,10 @@ class TestClouds:
         assert "no key for watsonx:ibm/granite-4: set WATSONX_API_KEY or WATSONX_TOKEN" in problem()
         no_cloud.setenv("WATSONX_APIKEY", "k")
         assert "WATSONX_URL or WATSONX_API_BASE and WATSONX_PROJECT_ID or" in problem()
-        no_cloud.setenv("WATSONX_URL", "https://us-south.ml.cloud.ibm.com")
+        at_its_address = {"name": "litellm", "base_url": "https://us-south.ml.cloud.ibm.com"}
+        with pytest.raises(ConfigError, match="set WATSONX_PROJECT_ID or WATSONX_SPACE_ID in the"):
+            LiteLLM.check([watsonx.model_copy(update={"provider": ProviderInfo(**at_its_address)})])
+        no_cloud.setenv("WATSONX_URL", at_its_address["base_url"])
         assert "set WATSONX_PROJECT_ID or WATSONX_SPACE_ID in the environment" in problem()
         no_cloud.setenv("WATSONX_PROJECT_ID", "p")
         LiteLLM.check([watsonx])
