@@ -48,6 +48,14 @@ class Bearer:
         self._fetched = self._fetch()
         remember(self._fetched[0])
 
+    async def headers(self) -> dict[str, str]:
+        """Return the header that has the token.
+
+        Raises:
+            ConfigError: as `token` does.
+        """
+        return {"Authorization": f"Bearer {await self.token()}"}
+
     async def token(self) -> str:
         """Return the token.
 

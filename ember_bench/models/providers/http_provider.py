@@ -353,8 +353,7 @@ class WireProvider(Provider, Generic[ClientT]):
         channel = self._channel or self._open()
         body = msgspec.json.encode(self._body(arguments))
         if self._bearer is not None:
-            authorization = {"Authorization": f"Bearer {await self._bearer.token()}"}
-            headers = with_headers(authorization, headers)
+            headers = with_headers(await self._bearer.headers(), headers)
         try:
             if stream is None:
                 reply = await channel.post(body, headers=headers)
