@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from ember_bench.cli._output import put
+from ember_bench.cli._table import Columns, Datasets, Sort, Top, view_of
 
 _HTML: Final = "html"
 _TABLES: Final = ("md", "csv", "parquet", "latex")
@@ -17,7 +18,7 @@ def report(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="EXPERIMENT", help="An experiment, or cells of it (EXPERIMENT/CELL)."
+            metavar="EXPERIMENT", help="An experiment, or systems of it (EXPERIMENT/SYSTEM)."
         ),
     ],
     results: Annotated[Path, typer.Option(help="The results folder to look in.")] = Path("results"),
@@ -30,7 +31,7 @@ def report(
         typer.Option(
             "--format",
             metavar="[html|md|csv|parquet|latex]",
-            help="A page, or the table of cells in another form.",
+            help="A page, or the table of systems in another form.",
         ),
     ] = _HTML,
     graphs: Annotated[
@@ -49,10 +50,15 @@ def report(
         Path | None, typer.Option(help="Where recorded data is [EMBER_BENCH_DATA].")
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    columns: Columns = None,
+    sort: Sort = None,
+    top: Top = None,
+    datasets: Datasets = None,
 ) -> None:
     """Write an experiment's report: one HTML file, which needs no network."""
     from ember_bench.cli.export import export
     from ember_bench.errors import ConfigError, UnknownNameError
+    from ember_bench.report.columns import USUAL
     from ember_bench.running.find_results import ResultsReader
     from ember_bench.running.html_reports import write_html_report
 
@@ -61,8 +67,22 @@ def report(
     if form != _HTML:
         if show:
             raise ConfigError(f"--open goes with --format html, not with {form}")
-        export(name, form=form, what="cells", output=output, results=results)
+        export(
+            name,
+            form=form,
+            output=output,
+            results=results,
+            columns=columns,
+            sort=sort,
+            top=top,
+            datasets=datasets,
+        )
         return
+    if view_of(columns, sort, top, datasets) != USUAL:
+        raise ConfigError(
+            "--columns, --sort, --top and --dataset choose from the table of systems: give"
+            " --format md or latex"
+        )
     with ResultsReader(results) as reader:
         named = reader.get(name)
         path = write_html_report(named, output, graphs=graphs, trials=trials, data_dir=data_dir)
