@@ -81,8 +81,8 @@ def view_of(
     from ember_bench.report.comparison_table import comparison_columns
     from ember_bench.report.system_columns import system_columns
 
-    names = [name.strip() for name in (columns or "").split(",") if name.strip()]
-    view = View(names, sort, top, datasets or (), by)
+    names = tuple(name.strip() for name in (columns or "").split(",") if name.strip())
+    view = View(names, sort, top, tuple(datasets or ()), by)
     if pairs:
         view.check(comparison_columns(1.0))
     else:

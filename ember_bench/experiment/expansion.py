@@ -41,11 +41,13 @@ class Expansion:
         models: Every known model that it names, once, also in parts that are invalid.
         problems: Every unknown name, wrong parameter and duplicate cell, each at its place in the
             grid.
+        merged: Number of cells that are the same as earlier ones and left out.
     """
 
     cells: list[Cell]
     models: list[ModelInfo]
     problems: list[Problem]
+    merged: int = 0
 
 
 def expand(
@@ -54,13 +56,15 @@ def expand(
     catalogue: Catalogue,
     service: ModelService,
     few_shot: Shots | None = None,
+    *,
+    merge: bool = False,
 ) -> list[Cell]:
     """Return the cells of a grid; the arguments are those of `expand_most`.
 
     Raises:
         ConfigError: with the problems of its expansion.
     """
-    expansion = expand_most(spec, document, catalogue, service, few_shot)
+    expansion = expand_most(spec, document, catalogue, service, few_shot, merge=merge)
     if expansion.problems:
         raise ConfigError(*expansion.problems)
     return expansion.cells
@@ -72,6 +76,8 @@ def expand_most(
     catalogue: Catalogue,
     service: ModelService,
     few_shot: Shots | None = None,
+    *,
+    merge: bool = False,
 ) -> Expansion:
     """Expand the valid parts of a grid.
 
@@ -81,6 +87,7 @@ def expand_most(
         catalogue: Has what it names.
         service: The service of the LM modules.
         few_shot: The examples of cells on a dataset, one cell for each; None for no examples.
+        merge: Leave out cells that are the same as earlier ones; else these are mistakes.
     """
     problems: list[Problem] = []
     drafts: list[_Draft] = []
@@ -100,11 +107,14 @@ def expand_most(
         for shots in [(few_shot or {}).get(dataset, (None,))]
         for examples in shots
     ]
+    number = len(placed)
+    if merge:
+        placed = [*{cell.name: (draft, cell) for draft, cell in reversed(placed)}.values()][::-1]
     problems += [*_unknown_datasets(spec, document), *_twins(placed, document)]
     problems += _unsupported(drafts, document)
     cells = [cell for _, cell in placed]
     models |= {model.model_id: model for cell in cells for model in cell.models}
-    return Expansion(cells, [*models.values()], problems)
+    return Expansion(cells, [*models.values()], problems, number - len(placed))
 
 
 @dataclass(frozen=True)

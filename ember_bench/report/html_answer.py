@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from ember_bench.drawing.number_format import (
+    Unit,
     count,
-    dollars,
     interval,
     p_value,
     percent,
@@ -147,7 +147,12 @@ def _accuracy(cell: CellSummary) -> str:
 
 
 def _cost(cell: CellSummary) -> str:
-    return f" at {dollars(cell.cost_per_item.value)} an item" if cell.cost_per_item else ""
+    if cell.cost_per_item is None:
+        return ""
+    cost = cell.cost_per_item.value
+    unit = Unit.of([cost])
+    per = "an item" if unit.items == 1 else f"per {unit.name} items"
+    return f" at ${unit.dollars(cost)} {per}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -323,8 +323,8 @@ def _notes(cell: CellSummary, summary: ExperimentSummary) -> Iterator[str]:
         yield "not measured"
     if cell.simulated and not _all_simulated(summary):
         yield "simulated"
-    if cell.oracle:
-        yield "oracle"
+    if cell.oracle and cell.comparison is None:
+        yield "oracle"  # else the result says it
     found = cell.comparison
     if found is not None and found.shared_draws and not found.same_calls:
         yield SHARED

@@ -89,7 +89,7 @@ def verdict(sign: int, *, same: bool, clear: bool, oracle: bool) -> str:
     if same:
         return SAME
     if oracle:
-        return "upper limit"
+        return "oracle"
     if not clear:
         return UNCLEAR
     return BETTER if sign > 0 else WORSE

@@ -24,8 +24,8 @@ RUN = ("run", "grid.yaml", "--no-mlflow")
 def test_a_run_prints_its_table_and_writes_its_files(command: Command, sums: Workspace) -> None:
     result = command(*RUN)
     assert result.status == 0
-    assert "single(model=counted:a)" in result.out
-    assert "10 trials, 10 in this run; 10 calls made, 0 shared" in result.out
+    assert "\nsingle " in result.out
+    assert "10 trials, 10 in this run; 10 new calls, 0 reused" in result.out
     files = {p.relative_to(sums.root / "results") for p in sums.root.glob("results/**/*")}
     assert {str(file) for file in files} == {
         "responses.db", "trip", "trip/trials.db", "trip/summary.json", "trip/summary.md",
