@@ -1,4 +1,4 @@
-"""Options that runs and what is like them have in common."""
+"""Arguments and options that several commands have."""
 
 from __future__ import annotations
 
@@ -61,3 +61,14 @@ Json = Annotated[
     bool, typer.Option("--json", rich_help_panel=_SHOWN, help="Print the summary as JSON.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", rich_help_panel=_SHOWN, help="Show no progress.")]
+
+Experiment = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXPERIMENT", help="An experiment, or systems of it (EXPERIMENT/SYSTEM)."
+    ),
+]
+LookIn = Annotated[Path, typer.Option("--results", help="The results folder to look in.")]
+Recorded = Annotated[
+    Path | None, typer.Option("--data-dir", help="Where recorded data is [EMBER_BENCH_DATA].")
+]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from ember_bench.cli._output import put_json, put_text, width
-from ember_bench.cli._run_options import TrackingUri
+from ember_bench.cli._run_options import LookIn, TrackingUri
 from ember_bench.cli._table import Datasets, PairColumns, Sort, Top, view_of
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ Report = Annotated[
 
 def compare(
     names: Names,
-    results: Annotated[Path, typer.Option(help="The results folder to look in.")] = Path("results"),
+    results: LookIn = Path("results"),
     tracking_uri: TrackingUri = None,
     correction: Correction = "holm",
     anyway: Anyway = False,

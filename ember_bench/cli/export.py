@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 
 import typer
 
+from ember_bench.cli._run_options import Experiment, LookIn
 from ember_bench.cli._table import Columns, Datasets, Sort, Top, view_of
 
 if TYPE_CHECKING:
@@ -25,12 +26,7 @@ _GRAPHS: Final = ("choices", "members")
 
 
 def export(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="EXPERIMENT", help="An experiment, or systems of it (EXPERIMENT/SYSTEM)."
-        ),
-    ],
+    name: Experiment,
     form: Annotated[
         str,
         typer.Option("--format", metavar="[csv|jsonl|parquet|md|latex]", help="The form of it."),
@@ -45,7 +41,7 @@ def export(
     texts: Annotated[
         bool, typer.Option("--texts", help="With calls: also what the models answered.")
     ] = False,
-    results: Annotated[Path, typer.Option(help="The results folder to look in.")] = Path("results"),
+    results: LookIn = Path("results"),
     data_dir: Annotated[
         Path | None,
         typer.Option(help="With choices and members: where recorded data is [EMBER_BENCH_DATA]."),

@@ -8,47 +8,45 @@ from typing import Annotated, Final
 import typer
 
 from ember_bench.cli._output import put
+from ember_bench.cli._run_options import Experiment, LookIn, Recorded
 from ember_bench.cli._table import Columns, Datasets, Sort, Top, view_of
 
 _HTML: Final = "html"
 _TABLES: Final = ("md", "csv", "parquet", "latex")
 
 
+Output = Annotated[
+    Path | None,
+    typer.Option(help="The file to write [report.html beside the results; tables: stdout]."),
+]
+Form = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="[html|md|csv|parquet|latex]",
+        help="A page, or the table of systems in another form.",
+    ),
+]
+Graphs = Annotated[
+    bool,
+    typer.Option(help="Run the graphs on stored answers, if the grid is there: how nodes choose."),
+]
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="How many trials the page lists at most; 0 for all [20,000: first items]."
+    ),
+]
+
+
 def report(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="EXPERIMENT", help="An experiment, or systems of it (EXPERIMENT/SYSTEM)."
-        ),
-    ],
-    results: Annotated[Path, typer.Option(help="The results folder to look in.")] = Path("results"),
-    output: Annotated[
-        Path | None,
-        typer.Option(help="The file to write [report.html beside the results; tables: stdout]."),
-    ] = None,
-    form: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="[html|md|csv|parquet|latex]",
-            help="A page, or the table of systems in another form.",
-        ),
-    ] = _HTML,
-    graphs: Annotated[
-        bool,
-        typer.Option(
-            help="Run the graphs on stored answers, if the grid is there: how nodes choose."
-        ),
-    ] = True,
-    trials: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="How many trials the page lists at most; 0 for all [20,000: first items]."
-        ),
-    ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where recorded data is [EMBER_BENCH_DATA].")
-    ] = None,
+    name: Experiment,
+    results: LookIn = Path("results"),
+    output: Output = None,
+    form: Form = _HTML,
+    graphs: Graphs = True,
+    trials: Trials = None,
+    data_dir: Recorded = None,
     show: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     columns: Columns = None,
     sort: Sort = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ember_bench.cli._output import put, put_json, put_text, width
+from ember_bench.cli._run_options import LookIn
 from ember_bench.cli._table import By, Columns, Datasets, Sort, Top, view_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def show(
             "architecture or signature.",
         ),
     ] = None,
-    results: Annotated[Path, typer.Option(help="The results folder to look in.")] = Path("results"),
+    results: LookIn = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     svg: Annotated[
         Path | None, typer.Option(help="Write an architecture's diagram to this file.")

@@ -17,7 +17,7 @@ from ember_bench.datasets.packed import values_of
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.evaluators.kinds import evaluator_identity
-from ember_bench.experiment.baselines import find_baselines
+from ember_bench.experiment.baselines import find_baselines, unnamed_baseline
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.edits import NO_EDITS, Edits
@@ -243,19 +243,8 @@ def assemble(
     """
     complete = not problems
     problems = [*problems]
-    questions: dict[str, Questions] = {}
-    named = [entry.name for entry in spec.datasets]
-    for index, entry in enumerate(spec.datasets):
-        if entry.name in named[:index]:
-            message = f"duplicate dataset {entry.name!r}"
-            problems.append(document.problem(message, "datasets", index, "name"))
-            continue
-        try:
-            questions[entry.name] = read_questions(
-                entry, index, spec, document, catalogue, data_dir, unsafe_code=unsafe_code
-            )
-        except ConfigError as error:
-            problems += error.problems
+    questions, unread = _read_all(spec, document, catalogue, data_dir, unsafe_code=unsafe_code)
+    problems += unread
     few_shot = {name: found.few_shot for name, found in questions.items()}
     merge = bool(edits.models)  # two models may have become one
     expansion = expand_most(spec, document, catalogue, service, few_shot, merge=merge)
@@ -267,6 +256,8 @@ def assemble(
         except ConfigError as error:
             problems += error.problems
         problems += budget_problems(spec.budget_usd, document, cells)
+    else:
+        problems += unnamed_baseline(spec, document)
     problems += _prompt_problems(cells, questions, document)
     problems += [*expansion.problems, *_unready(expansion.models, asks=asks)]
     if problems:
@@ -289,6 +280,32 @@ def assemble(
     if found.problems:
         raise ConfigError(*(document.problem(text, "architectures") for text in found.problems))
     return replace(experiment, notes=(*notes, *found.notes))
+
+
+def _read_all(
+    spec: ExperimentSpec,
+    document: Document,
+    catalogue: Catalogue,
+    data_dir: Path | None,
+    *,
+    unsafe_code: bool,
+) -> tuple[dict[str, Questions], list[Problem]]:
+    """Return the questions of each dataset that can be read, and what is wrong with the others."""
+    questions: dict[str, Questions] = {}
+    problems: list[Problem] = []
+    named = [entry.name for entry in spec.datasets]
+    for index, entry in enumerate(spec.datasets):
+        if entry.name in named[:index]:
+            message = f"duplicate dataset {entry.name!r}"
+            problems.append(document.problem(message, "datasets", index, "name"))
+            continue
+        try:
+            questions[entry.name] = read_questions(
+                entry, index, spec, document, catalogue, data_dir, unsafe_code=unsafe_code
+            )
+        except ConfigError as error:
+            problems += error.problems
+    return questions, problems
 
 
 def _unready(models: Sequence[ModelInfo], *, asks: bool) -> Iterator[Problem]:

@@ -94,6 +94,16 @@ def test_an_architecture_shows_its_diagram(command: Command, here: Workspace) ->
 
 
 @pytest.mark.parametrize("name", Cards([builtin_root()]).all("architectures"))
+def test_every_architecture_shows_a_use_that_can_be_pasted(
+    command: Command, here: Workspace, name: str
+) -> None:
+    use = command("show", name, "--json").json["use"]
+    here.write("pasted.yaml", "name: pasted\ndatasets: [arithmetic]\n" + use)
+    (cell,) = command("plan", "pasted.yaml", "--limit", "1", "--json").json["cells"]
+    assert cell["label"] == name
+
+
+@pytest.mark.parametrize("name", Cards([builtin_root()]).all("architectures"))
 def test_every_architecture_is_drawn(command: Command, here: Workspace, name: str) -> None:
     assert command("show", name, "--svg", "picture.svg").status == 0
     picture = ElementTree.parse("picture.svg")

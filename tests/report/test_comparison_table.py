@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from ember_bench.drawing.text import width
-from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Quantity, Side
 from ember_bench.errors import UnknownNameError
+from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Quantity, Side
 from ember_bench.report.columns import View
 from ember_bench.report.comparison_table import comparison_table
 

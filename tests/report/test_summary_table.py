@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from ember_bench.drawing.text import width
+from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     ExperimentSummary,
     FailureReason,
     Quantity,
 )
-from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.report import markdown, table
 from ember_bench.report.columns import View
 from tests.tracking.summaries import cell, summary
@@ -100,11 +100,11 @@ def test_what_all_have_in_common_is_said_once() -> None:
     ],
 )
 def test_costs_have_one_unit_that_suits_the_least(cost: float, heading: str, shown: str) -> None:
-    costs = {name: Quantity(cost, cost, cost, "t") for name in ("cost_per_item", "cost_per_correct")}
+    costs = {
+        name: Quantity(cost, cost, cost, "t") for name in ("cost_per_item", "cost_per_correct")
+    }
     expensive = Quantity(20 * cost, cost, cost, "t")
-    found = summary(
-        cell(0, **costs), cell(1, cost_per_item=expensive, cost_per_correct=expensive)
-    )
+    found = summary(cell(0, **costs), cell(1, cost_per_item=expensive, cost_per_correct=expensive))
     view = View(columns=("cost",))
     assert plain(found, None, view).splitlines()[1].split()[-1] == heading
     assert row(found, "single", view).endswith(f" {shown}")
