@@ -100,7 +100,7 @@ def test_the_whole_experiment_is_logged(
     assert sorted(batch["item"]) == sorted(f"sums-{i}" for i in range(10))
     assert set(batch["calls"]) == {1}
     assert made.logged["grid"] == Path("grid.yaml")
-    assert "| cell |" in made.logged["markdown"]
+    assert "| system |" in made.logged["markdown"]
     assert [p.name for p in made.logged["files"]] == ["summary.json", "summary.md", "report.html"]
 
 
