@@ -36,7 +36,7 @@ from ember_bench.report.system_columns import SAME, verdict
 _LONGEST_LINE: Final = 100
 _LONGEST_ANSWER: Final = 40
 _LONGEST_WORDS: Final = 10
-_NAMES: Final = {"holm": "Holm's", "bh": "Benjamini and Hochberg's"}
+_NAMES: Final = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
 _USUAL: Final = (
     "accuracy", "baseline", "difference", "items", "won", "lost", "result", "p", "cost", "best",
 )  # fmt: skip
@@ -268,7 +268,7 @@ def captions(table: ComparisonTable) -> Iterator[str]:
     yield (
         "Difference: accuracy minus the baseline's in points, on the items that both have, with the"
         f" {100 * table.level:g} % interval of this one comparison; p is two-sided"
-        f" ({'; '.join(names[test] for test in tests)}), adj. p with"
+        f" ({'; '.join(names[test] for test in tests)}), adj. p with the"
         f" {_NAMES[table.correction]} correction over {family}{left_out(oracles, same)}. Better,"
         f" worse: adj. p is below {1 - table.level:.2g}."
     )

@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 import pytest
 
 from ember_bench.graph.architecture import load_architecture
-from ember_bench.graph.architecture import load_architecture
 from ember_bench.graph.example import shortest_use
 from ember_bench.registry import Cards, builtin_root
 from tests.cli.conftest import Command
