@@ -113,7 +113,9 @@ def comparison_table(
             text.append(_flips(pair, flips, several=several))
     room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
     lines = "\n".join(
-        textwrap.fill(with_mark(caption, columns), room, subsequent_indent="  ")
+        textwrap.fill(
+            with_mark(caption, columns), room, subsequent_indent="  ", break_on_hyphens=False
+        )
         for caption in captions(table)
     )
     return text.append(lines, style="dim")
