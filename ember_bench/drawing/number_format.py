@@ -120,15 +120,12 @@ class Unit:
 
 
 def interval(estimate: Quantity | None, show: str) -> str:
-    """Return `[low, high]`; `show` is `percent`, `points` or `dollars`."""
+    """Return `[low, high]`; `show` is `percent` or `points`."""
     if estimate is None:
         return ""
     low, high = estimate.low, estimate.high
     if low is None or high is None:
         return f"[{UNDEFINED}]"
-    if show == "dollars":
-        decimals = _cents(estimate.value)
-        return f"[{low:,.{decimals}f}, {high:,.{decimals}f}]"
     written = points if show == "points" else percent
     return f"[{written(low)}, {written(high)}]"
 
