@@ -101,8 +101,11 @@ def test_failed_trials_are_exit_status_1(command: Command, sums: Workspace) -> N
 
 
 def test_offline_asks_nobody(command: Command, sums: Workspace) -> None:
-    assert command(*RUN, "--offline").status == 1
+    result = command(*RUN, "--offline")
+    assert result.status == 1
     assert not counted.requests()
+    # The same command would fail in the same way.
+    assert "--offline" not in result.err.partition("to try them again:")[2].splitlines()[0]
     command(*RUN)
     assert command(*RUN, "--offline").status == 0
 
