@@ -108,7 +108,7 @@ def _run(
 def _end(outcome: Outcome, changed: int, names: tuple[str, str], *, quiet: bool) -> None:
     """Say what to open next; exit with the status of the outcome."""
     if changed:
-        say(f"{changed:,} stored trials are left out: their graph, model or item has changed")
+        say(f"{changed:,} stored trials are left out: their graph, model or item has changed since")
     if not quiet:
         say(f"what changed: ember-bench compare {' '.join(map(shlex.quote, names))} --anyway")
     if outcome.stopped:
