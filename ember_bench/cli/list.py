@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ember_bench.cli._output import columns, put_json, put_text
+from ember_bench.cli._output import put_json, put_text, width
 
 
 def list_names(
@@ -30,4 +30,4 @@ def list_names(
         return
     from ember_bench.report.name_table import names_table
 
-    put_text(names_table(found, columns()))
+    put_text(names_table(found, width()))

@@ -17,7 +17,7 @@ from ember_bench.datasets.packed import values_of
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.evaluators.kinds import evaluator_identity
-from ember_bench.experiment.baselines import find_baselines
+from ember_bench.experiment.baselines import find_baselines, unnamed_baseline
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.edits import NO_EDITS, Edits
@@ -59,6 +59,7 @@ class Experiment:
         budget: Caps on what a run spends; None for none.
         account: Account of the response store that requests are paid on.
         notes: Sentences to be told before it runs.
+        edits: Changes of what its file says.
     """
 
     path: Path | None
@@ -71,6 +72,7 @@ class Experiment:
     budget: Budget | None = None
     account: str = ""
     notes: tuple[str, ...] = ()
+    edits: Edits = NO_EDITS
 
     @property
     def name(self) -> str:
@@ -205,6 +207,7 @@ def prepare(
         asks=asks,
         unsafe_code=unsafe_code,
         problems=problems,
+        edits=edits,
     )
 
 
@@ -219,6 +222,7 @@ def assemble(
     asks: bool = True,
     unsafe_code: bool = False,
     problems: Sequence[Problem] = (),
+    edits: Edits = NO_EDITS,
 ) -> Experiment:
     """Find everything that a grid names, and check it; makes no call.
 
@@ -232,13 +236,63 @@ def assemble(
         asks: Whether models are going to be asked, so that their keys must be there.
         unsafe_code: Run model-written code without a sandbox where there is none.
         problems: Mistakes in the parts of the grid that the spec is without.
+        edits: Changes of what the file says, which the grid has already.
 
     Raises:
         ConfigError: with every mistake at its place.
     """
     complete = not problems
     problems = [*problems]
+    questions, unread = _read_all(spec, document, catalogue, data_dir, unsafe_code=unsafe_code)
+    problems += unread
+    few_shot = {name: found.few_shot for name, found in questions.items()}
+    merge = bool(edits.models)  # two models may have become one
+    expansion = expand_most(spec, document, catalogue, service, few_shot, merge=merge)
+    cells = expansion.cells
+    baselines: dict[str, Cell] = {}
+    if complete and not expansion.problems:
+        try:
+            baselines = find_baselines(cells, spec, document)
+        except ConfigError as error:
+            problems += error.problems
+        problems += budget_problems(spec.budget_usd, document, cells)
+    else:
+        problems += unnamed_baseline(spec, document)
+    problems += _prompt_problems(cells, questions, document)
+    problems += [*expansion.problems, *_unready(expansion.models, asks=asks)]
+    if problems:
+        raise ConfigError(*problems)
+    budget = budget_of(spec.budget_usd, cells)
+    notes: tuple[str, ...] = ()
+    if merged := expansion.merged:
+        notes = (f"--model: cells that are the same as others now are left out: {merged:,}",)
+    experiment = Experiment(
+        path, spec, document, cells, questions, baselines, service, budget, notes=notes, edits=edits
+    )
+    if not any(provider_class(model.provider_name).replays for model in experiment.models):
+        return experiment
+    found = check_samples(
+        service.registry,
+        lambda other: expand(spec, document, catalogue, other, few_shot, merge=merge),
+        questions,
+        excluded=spec.failures == "excluded",
+    )
+    if found.problems:
+        raise ConfigError(*(document.problem(text, "architectures") for text in found.problems))
+    return replace(experiment, notes=(*notes, *found.notes))
+
+
+def _read_all(
+    spec: ExperimentSpec,
+    document: Document,
+    catalogue: Catalogue,
+    data_dir: Path | None,
+    *,
+    unsafe_code: bool,
+) -> tuple[dict[str, Questions], list[Problem]]:
+    """Return the questions of each dataset that can be read, and what is wrong with the others."""
     questions: dict[str, Questions] = {}
+    problems: list[Problem] = []
     named = [entry.name for entry in spec.datasets]
     for index, entry in enumerate(spec.datasets):
         if entry.name in named[:index]:
@@ -251,33 +305,7 @@ def assemble(
             )
         except ConfigError as error:
             problems += error.problems
-    few_shot = {name: found.few_shot for name, found in questions.items()}
-    expansion = expand_most(spec, document, catalogue, service, few_shot)
-    cells = expansion.cells
-    baselines: dict[str, Cell] = {}
-    if complete and not expansion.problems:
-        try:
-            baselines = find_baselines(cells, spec, document)
-        except ConfigError as error:
-            problems += error.problems
-        problems += budget_problems(spec.budget_usd, document, cells)
-    problems += _prompt_problems(cells, questions, document)
-    problems += [*expansion.problems, *_unready(expansion.models, asks=asks)]
-    if problems:
-        raise ConfigError(*problems)
-    budget = budget_of(spec.budget_usd, cells)
-    experiment = Experiment(path, spec, document, cells, questions, baselines, service, budget)
-    if not any(provider_class(model.provider_name).replays for model in experiment.models):
-        return experiment
-    found = check_samples(
-        service.registry,
-        lambda other: expand(spec, document, catalogue, other, few_shot),
-        questions,
-        excluded=spec.failures == "excluded",
-    )
-    if found.problems:
-        raise ConfigError(*(document.problem(text, "architectures") for text in found.problems))
-    return replace(experiment, notes=found.notes)
+    return questions, problems
 
 
 def _unready(models: Sequence[ModelInfo], *, asks: bool) -> Iterator[Problem]:

@@ -92,7 +92,8 @@ class ArchitectureSpec(_Spec):
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Its parameters; the product of all lists gives the cells."""
     label: str | None = None
-    """How it is called in tables; `{parameter}` stands for a value."""
+    """Label of its cells in tables; `{parameter}` stands for a value. By default the
+    architecture, and what tells its cells apart."""
     datasets: list[str] | None = Field(default=None, min_length=1)
     """Only on these datasets; by default on all."""
 

@@ -30,7 +30,7 @@ def nodes_section(contents: Contents, dataset: DatasetSummary, number: int) -> H
     return joined(
         [
             tag("h3", "What each node takes and gives"),
-            tag("p", "Of each architecture, the most accurate cell; per trial.", class_="facts"),
+            tag("p", "Of each architecture, the most accurate system; per trial.", class_="facts"),
             *parts,
         ]
     )
@@ -106,7 +106,7 @@ def _nodes_table(nodes: Sequence[NodeSummary], label: str) -> Html:
 
 
 def _choices_table(choices: Sequence[ChoiceSummary], label: str) -> Html:
-    headings = ["node", "accuracy", "of those given", "best possible", "gap", "way recovered",
+    headings = ["node", "accuracy", "of those given", "best possible", "gap", "gap closed",
                 "right accepted", "wrong accepted", "right refused", "wrong refused"]  # fmt: skip
     rows = [
         [

@@ -1,10 +1,10 @@
-"""The table of cells as Markdown: `summary.md`, and the page of the MLflow run."""
+"""The table of systems as Markdown: `summary.md`, and the page of the MLflow run."""
 
 from __future__ import annotations
 
 from ember_bench.drawing.text import escape_markdown
 from ember_bench.experiment.results.summary import ExperimentSummary
-from ember_bench.report.summary_text import Row, Section, captions, problems, sections, status
+from ember_bench.report.summary_text import Row, Section, problems, status, tables
 
 
 def markdown(summary: ExperimentSummary) -> str:
@@ -15,14 +15,15 @@ def markdown(summary: ExperimentSummary) -> str:
     state = "" if summary.run.status == "complete" else "Unfinished: "
     parts = [title, *(f"**{escape_markdown(problem)}**" for problem in problems(summary))]
     parts.append(state + escape_markdown(status(summary)) + ".")
-    for section in sections(summary):
+    found = tables(summary)
+    for section in found.sections:
         parts += _section(section)
-    parts.append("\n".join(f"- {escape_markdown(line)}" for line in captions(summary)))
+    parts.append("\n".join(f"- {escape_markdown(line)}" for line in found.captions))
     return "\n\n".join(parts) + "\n"
 
 
 def _section(section: Section) -> list[str]:
-    headings = ["cell", "", *(entry.heading for entry in section.rows[0].entries)]
+    headings = ["system", "", *section.headings]
     lines = [
         _line([escape_markdown(heading) for heading in headings]),
         _line(["---", "---", *["---:"] * (len(headings) - 2)]),
@@ -33,7 +34,7 @@ def _section(section: Section) -> list[str]:
 
 
 def _values(row: Row) -> list[str]:
-    texts = [row.label, ", ".join(row.notes), *(entry.value for entry in row.entries)]
+    texts = [row.label, ", ".join(row.notes), *row.values]
     return [escape_markdown(text) for text in texts]
 
 

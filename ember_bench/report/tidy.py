@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -19,7 +20,8 @@ from ember_bench.experiment.results.summary import (
     RunSummary,
 )
 from ember_bench.models.types import Completion
-from ember_bench.report.summary_text import sections
+from ember_bench.report.columns import USUAL, View
+from ember_bench.report.summary_text import tables
 from ember_bench.report.table_formats import Kind, Table
 
 What = Literal["cells", "trials", "calls", "nodes"]
@@ -279,17 +281,18 @@ def _parameter(value: Any) -> str | None:
     return msgspec.json.encode(value).decode()
 
 
-def printed(rows: TrialRows, cells: Collection[str]) -> Table:
-    """Return the table of cells as it is read, for a paper: values as texts, with intervals."""
+def printed(rows: TrialRows, cells: Collection[str], view: View = USUAL) -> Table:
+    """Return the table of systems as it is read, for a paper: values as texts, with intervals."""
     # The table shows nothing of the run.
     summary = Analysis(rows).summary(RunSummary.partial()).only(cells)
-    found = sections(summary)
-    headings = [entry.heading for entry in found[0].rows[0].entries] if found else []
-    columns: list[tuple[str, Kind]] = [("dataset", "text"), ("cell", "text"), ("", "text")]
-    columns += [(heading, "number") for heading in headings]
+    found = tables(summary, replace(view, by=None)).sections
+    headings = found[0].headings if found else ()
+    columns: list[tuple[str, Kind]] = [("dataset", "text"), ("system", "text"), ("", "text")]
+    columns += [(heading, "text" if heading == "result" else "number") for heading in headings]
+    names = [dataset.name for dataset in summary.datasets if view.shows(dataset.name)]
     lines = [
-        (dataset.name, row.label, ", ".join(row.notes), *(entry.value for entry in row.entries))
-        for dataset, section in zip(summary.datasets, found, strict=True)
+        (dataset, row.label, ", ".join(row.notes), *row.values)
+        for dataset, section in zip(names, found, strict=True)
         for row in section.rows
     ]
     return Table(columns, lines)

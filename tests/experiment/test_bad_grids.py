@@ -257,6 +257,28 @@ def test_a_wrong_baseline_is_told_with_the_rest(workspace: Workspace) -> None:
     assert [place(p) for p in problems(workspace)] == ["3:5", "10:1"]
 
 
+def test_a_baseline_that_names_nothing_is_told_with_wrong_architectures(
+    workspace: Workspace,
+) -> None:
+    wrong = {"name": "vote", "parameters": {"model": "counted:a", "kk": 1}}
+    workspace.grid(architectures=["single", wrong], baseline={"name": "singel"})
+    messages = [problem.message for problem in problems(workspace)]
+    assert "unknown parameter 'kk' of vote; did you mean 'k'?" in messages
+    assert any(
+        said.startswith("baseline: no cell of the grid has the architecture 'singel'; did you mean")
+        for said in messages
+    )
+
+
+@pytest.mark.parametrize("name", ["vote", "vote kk=1", "mine"])
+def test_a_baseline_that_may_be_right_is_not_told_with_them(
+    workspace: Workspace, name: str
+) -> None:
+    wrong = {"name": "vote", "parameters": {"model": "counted:a", "kk": 1}}
+    workspace.grid(architectures=[wrong, {**wrong, "label": "mine"}], baseline={"name": name})
+    assert not any("baseline" in problem.message for problem in problems(workspace))
+
+
 # --- cards ----------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from ember_bench import __version__
 from ember_bench.evaluators.kinds import evaluator_identity
+from ember_bench.experiment.edits import Edits
 from ember_bench.experiment.results.items import AskedItems, Select
 from ember_bench.experiment.results.summary import (
     CellSummary,
@@ -71,6 +72,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
 
     Attributes:
         grid: Its file, as the user named it; "" for a study.
+        edits: Changes of what the file says, if it is a pilot.
         baseline: The architecture that the grid names as baseline; None if it names none.
         baselines: Name of the cell that others are compared with, by dataset.
         cells: In grid order.
@@ -94,6 +96,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     cells: list[CellDescription]
     asked: dict[str, str]
     price_dates: list[str] = []
+    edits: Edits | None = None
     items: Mapping[str, AskedItems] = {}
 
     @cached_property
@@ -201,6 +204,7 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
         cells=[_cell(cell) for cell in experiment.cells],
         asked={name: asked.identity for name, asked in experiment.questions.items()},
         price_dates=sorted({*earlier_dates, *dates}),
+        edits=experiment.edits or None,
     )
 
 

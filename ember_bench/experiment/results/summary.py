@@ -93,7 +93,7 @@ class CellSummary(msgspec.Struct, frozen=True):
 
     Attributes:
         name: Unique in the experiment: dataset, architecture and the parameters given.
-        label: For people: as the grid says, else the name without the dataset.
+        label: For people: as the grid says, else what tells it from the other cells.
         dataset: Name of the dataset.
         architecture: Name of the architecture.
         parameters: All of its parameters, defaults included.
