@@ -25,7 +25,7 @@ from ember_bench.models.providers.google import (
 )
 from ember_bench.models.wire import gemini
 from ember_bench.models.wire.adapting import body_of, require
-from ember_bench.models.wire.failures import UnreadableError
+from ember_bench.models.wire.failures import BlockedError, UnreadableError
 from ember_bench.models.wire.gemini_schema import SchemaError, openapi_schema
 
 if TYPE_CHECKING:
@@ -96,9 +96,11 @@ class GoogleLegacy(Google):
             self._service = self._serve()
         service = self._service
         question = sdk.protos.GenerateContentRequest(self.arguments(call))
-        body = await _in_thread(lambda: self._generate(service, question))
         try:
+            body = await _in_thread(lambda: self._generate(service, question))
             return gemini.completion(body, stops=bool(call.request.parameters.stop))
+        except BlockedError as blocked:
+            return blocked.completion
         except UnreadableError as error:
             raise self._errors.unreadable(error) from None
 

@@ -31,7 +31,7 @@ from ember_bench.models.wire.adapting import (
     secrets_of,
 )
 from ember_bench.models.wire.counts import RESPONSE_COST, dollars
-from ember_bench.models.wire.failures import UnreadableError, WireErrors
+from ember_bench.models.wire.failures import BlockedError, UnreadableError, WireErrors
 from ember_bench.models.wire.streaming import Stream
 
 if TYPE_CHECKING:
@@ -129,13 +129,16 @@ class WireProvider(Provider, Generic[ClientT]):
     async def complete(self, call: Call) -> Completion:
         """Ask once; the SDK's own retries are off.
 
-        A server that refuses to stream is asked again at once, without.
+        A server that refuses to stream is asked again at once, without. A prompt that a content
+        filter blocks is an answer without text.
         """
         streaming = self._streaming
         while True:
             fields = streaming.fields(call.request)
             try:
                 return await self._complete(call, fields)
+            except BlockedError as blocked:
+                return blocked.completion
             except ProviderError as error:
                 if fields is None or not streaming.refused(fields, error):
                     raise

@@ -30,7 +30,7 @@ from ember_bench.models.wire.adapting import (
     secrets_of,
 )
 from ember_bench.models.wire.counts import field
-from ember_bench.models.wire.failures import UnreadableError, WireErrors, plain
+from ember_bench.models.wire.failures import BlockedError, UnreadableError, WireErrors, plain
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -138,7 +138,10 @@ class LiteLLM(Provider):
             raise self._errors.unreadable(error) from None
         except Exception as error:
             # Its errors have no class in common, nor has what it stumbles over in an answer.
-            raise self._explained(error) from None
+            explained = self._explained(error)
+            if isinstance(explained, BlockedError):
+                return explained.completion
+            raise explained from None
 
     def arguments(self, call: Call) -> dict[str, Any]:
         """Return what litellm's `completion` takes for `call`."""
@@ -198,7 +201,8 @@ class LiteLLM(Provider):
             return self._errors.malformed("", said)
         if headers is None and status == 408:
             return self._errors.timeout()
-        body = [getattr(error, name, None) for name in ("code", "type", "body", "message")]
+        body = {name: getattr(error, name, None) for name in ("code", "type", "body", "message")}
+        body["error"] = {"type": type(error).__name__}  # content filters have one of their own
         return self._errors.status(status, said, headers, body=body)
 
 
