@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +20,7 @@ from ember_bench.models.providers.http_provider import (
     WireProvider,
     body_failure,
 )
+from ember_bench.models.schemas import recursive_reference
 from ember_bench.models.transport.sdk_pool import connecting
 from ember_bench.models.wire import gemini
 from ember_bench.models.wire.adapting import body_of, bound_answer, read_options
@@ -47,6 +49,9 @@ _API_VERSION: Final = "v1beta"
 
 # The API's own; shorter limits are the caller's.
 LONGEST_ANSWER_SECONDS: Final = 600.0
+# The server ends a stream after as long as it is told, however much of it there is.
+_SERVER_TIMEOUT: Final = "X-Server-Timeout"
+_LONGEST_STREAM_SECONDS: Final = 3600.0
 
 
 class GoogleOptions(BaseModel):
@@ -132,8 +137,14 @@ class Google(WireProvider["Client"]):
             "automatic_function_calling": {"disable": True},
         }
         if (wanted := request.response_format) is not None:
+            schema = wanted.json_schema
+            if (reference := recursive_reference(schema, required=True)) is not None:
+                raise ConfigError(
+                    f"{self.model.model_id}: the schema {wanted.name!r} refers to itself "
+                    f"({reference}), which Gemini takes only in properties that are not required"
+                )
             config["response_mime_type"] = "application/json"
-            config["response_json_schema"] = wanted.json_schema
+            config["response_json_schema"] = schema
         if extra := self._extra_body(request):
             config["http_options"] = {"extra_body": extra}
         return {
@@ -162,7 +173,7 @@ class Google(WireProvider["Client"]):
     def _address(self) -> Address:
         headers = {
             "x-goog-api-key": self._key.get_secret_value(),
-            "X-Server-Timeout": str(int(LONGEST_ANSWER_SECONDS)),
+            _SERVER_TIMEOUT: str(int(LONGEST_ANSWER_SECONDS)),
         }
         return Address(self._method_url("generateContent"), headers)
 
@@ -175,6 +186,10 @@ class Google(WireProvider["Client"]):
 
     def _stream_fields(self) -> Sequence[Mapping[str, Any]]:
         return ({},)  # the address says it
+
+    def _stream_headers(self) -> Mapping[str, str]:
+        seconds = max(_LONGEST_STREAM_SECONDS, self.model.deadline_seconds or 0.0)
+        return {_SERVER_TIMEOUT: str(math.ceil(seconds))}
 
     def _assembler(self) -> Assembler:
         return GeminiAssembler()

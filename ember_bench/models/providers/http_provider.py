@@ -151,6 +151,8 @@ class WireProvider(Provider, Generic[ClientT]):
             stream = Stream(self._assembler(), listener())
             arguments |= fields
         headers = expanded_headers(call.request.parameters.headers or {})
+        if stream is not None:
+            headers = with_headers(self._stream_headers(), headers)
         if self._is_direct:
             answer = await self._post(arguments, headers, stream)
         else:
@@ -279,6 +281,10 @@ class WireProvider(Provider, Generic[ClientT]):
     ) -> Answer:
         """Return the answer that the SDK gets; a stream, if there is one, is to read it."""
         raise NotImplementedError
+
+    def _stream_headers(self) -> Mapping[str, str]:
+        """Return the headers of requests for streams, beside those of every request."""
+        return {}
 
     def _stream_fields(self) -> Sequence[Mapping[str, Any]]:
         """Return what asks for a stream, beside all other arguments; the best comes first."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.errors import ConfigError
-from ember_bench.models.schemas import is_free_form
+from ember_bench.models.schemas import is_free_form, recursive_reference
 from ember_bench.models.types import Completion, Message, ToolCall
 from ember_bench.models.wire.adapting import tool_arguments
 from ember_bench.models.wire.contents import joined, stated_error, written_thoughts
@@ -159,6 +159,11 @@ def _format(model_id: str, wanted: ResponseFormat | None) -> dict[str, Any] | No
         raise ConfigError(
             f"{model_id}: the schema {wanted.name!r} has an object with properties of any name, "
             "which Anthropic's structured output cannot have"
+        )
+    if (reference := recursive_reference(wanted.json_schema)) is not None:
+        raise ConfigError(
+            f"{model_id}: the schema {wanted.name!r} refers to itself ({reference}), which "
+            "Anthropic's structured output cannot have"
         )
     try:
         # Closes the objects, and says in words what the API does not enforce, such as bounds.
