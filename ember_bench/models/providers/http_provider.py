@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 
 from ember_bench.errors import ProviderError
 from ember_bench.models.extras import expanded, expanded_headers, merged, with_headers
-from ember_bench.models.providers.base import Provider
+from ember_bench.models.providers.base import EXTRAS, Provider
 from ember_bench.models.providers.streaming import Streaming
 from ember_bench.models.transport.headers import tell
 from ember_bench.models.transport.http import Channel, NotSentError
@@ -102,7 +102,7 @@ class WireProvider(Provider, Generic[ClientT]):
     """
 
     direct: ClassVar[bool] = True
-    extras: ClassVar[bool] = True
+    extras: ClassVar[frozenset[str]] = EXTRAS
     batch_extras: ClassVar[bool] = True
     streams: ClassVar[bool] = True
     streams_elsewhere: ClassVar[bool] = False

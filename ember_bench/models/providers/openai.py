@@ -14,13 +14,13 @@ from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from ember_bench.errors import ConfigError, ProviderError
+from ember_bench.errors import ConfigError
 from ember_bench.models.batch.openai import OpenAIBatches
 from ember_bench.models.extras import expanded_headers, merged
 from ember_bench.models.providers.base import provider
 from ember_bench.models.providers.generated_sdk import GeneratedProvider, known_to, pooled
 from ember_bench.models.providers.http_provider import Address, Answer
-from ember_bench.models.wire import chat_tools, openai_chat, openai_responses
+from ember_bench.models.wire import openai_chat, openai_responses
 from ember_bench.models.wire.adapting import (
     custom_headers,
     find_keys,
@@ -29,6 +29,7 @@ from ember_bench.models.wire.adapting import (
     version_advice,
 )
 from ember_bench.models.wire.assembling import Assembler, ChatAssembler, ResponsesAssembler
+from ember_bench.models.wire.chat_tools import ReturnedThoughts
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from ember_bench.documents import Document
+    from ember_bench.errors import ProviderError
     from ember_bench.models.call import Call, Request
     from ember_bench.models.info import Feature, ModelInfo
     from ember_bench.models.types import Completion
@@ -101,18 +103,11 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
         self._options = read_options(model, OpenAIOptions)
-        self._returns_thoughts = True
+        self._thoughts = ReturnedThoughts()
 
     async def _complete(self, call: Call, fields: Mapping[str, Any] | None) -> Completion:
-        """Ask once; again, without thoughts, a server that does not want them back."""
-        returned = self._returns_thoughts and chat_tools.has_thoughts(call.request)
-        try:
-            return await super()._complete(call, fields)
-        except ProviderError as error:
-            if not (returned and chat_tools.refuses_thoughts(error)):
-                raise
-        self._returns_thoughts = False
-        return await super()._complete(call, fields)
+        asked = super()._complete
+        return await self._thoughts.ask(call.request, lambda: asked(call, fields))
 
     def batch_api(self) -> OpenAIBatches:
         """Return what submits batches of calls.
@@ -131,7 +126,7 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         if options.api == "responses":
             body = openai_responses.arguments(call.request, effort)
         else:
-            returned = self._returns_thoughts
+            returned = self._thoughts.wanted
             body = openai_chat.arguments(call, options.max_tokens_field, effort, thoughts=returned)
         return merged(body, self._extra_body(call.request))
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ember_bench.errors import ProviderError
 from ember_bench.models.types import ToolCall
 from ember_bench.models.wire.contents import parted_thoughts, written_thoughts
 from ember_bench.models.wire.counts import field
@@ -20,9 +21,8 @@ from ember_bench.models.wire.failures import MalformedError
 from ember_bench.models.wire.thoughts import id_with, split_id
 
 if TYPE_CHECKING:
-    from ember_bench.errors import ProviderError
     from ember_bench.models.call import Request
-    from ember_bench.models.types import Message
+    from ember_bench.models.types import Completion, Message
 
 # In a message: DeepSeek's and vLLM's, OpenRouter's, Ollama's, litellm's.
 _THOUGHTS: Final = (
@@ -55,13 +55,33 @@ _REFUSED_THOUGHTS: Final = re.compile(
 )
 
 
-def has_thoughts(request: Request) -> bool:
-    """Whether a tool was called after some thinking, which goes back with the tool's result."""
+class ReturnedThoughts:
+    """Whether one server is given thoughts back: until it says that it knows no field for them.
+
+    Attributes:
+        wanted: Whether the next request has them.
+    """
+
+    def __init__(self) -> None:
+        self.wanted = True
+
+    async def ask(self, request: Request, ask: Callable[[], Awaitable[Completion]]) -> Completion:
+        """Return what `ask` returns; asks again, without thoughts, where they are refused."""
+        returned = self.wanted and _has_thoughts(request)
+        try:
+            return await ask()
+        except ProviderError as error:
+            if not (returned and _refuses_thoughts(error)):
+                raise
+        self.wanted = False
+        return await ask()
+
+
+def _has_thoughts(request: Request) -> bool:
     return any(split_id(call.id)[1] for m in request.messages for call in m.tool_calls)
 
 
-def refuses_thoughts(error: ProviderError) -> bool:
-    """Whether a server says that it knows no field for thoughts in the messages it is sent."""
+def _refuses_thoughts(error: ProviderError) -> bool:
     return error.status in (400, 422) and _REFUSED_THOUGHTS.search(str(error)) is not None
 
 
