@@ -217,6 +217,7 @@ def _node(node: NodeSummary) -> Record:
         "models": ("text", ", ".join(node.models)),
         "calls_per_trial": ("number", node.calls),
         "cost_usd_per_trial": ("number", node.cost_usd),
+        "uncached_usd_per_trial": ("number", node.uncached_usd),
         "input_tokens_per_trial": ("number", node.input_tokens),
         "output_tokens_per_trial": ("number", node.output_tokens),
         "latency_seconds_per_trial": ("number", node.latency_seconds),
