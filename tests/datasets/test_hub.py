@@ -151,6 +151,21 @@ def test_a_config_names_its_own_files(hub: FakeHub, load: Load) -> None:
     assert "needs a `config`: one of easy, hard" in none
 
 
+def test_several_configs_are_read_one_after_the_other_and_named(hub: FakeHub, load: Load) -> None:
+    configs = "".join(
+        f"- config_name: {name}\n  data_files: [{{split: test, path: {name}.jsonl}}]\n"
+        for name in ("b", "a")
+    )
+    files = {"README.md": f"---\nconfigs:\n{configs}---\n", "a.jsonl": jsonl(ROWS[:1])}
+    sha = hub.commit("org/subjects", files | {"b.jsonl": jsonl([*ROWS[1:], {"id": "x"}])})
+    fields = {"id": ["config", "id"], "question": "question", "target": "answer"}
+    loaded = load("org/subjects", sha, config=["a"], fields=fields)
+    assert [item[0] for item in loaded["items"]] == ["a/q0"]
+    assert loaded["source"] == "hub org/subjects (test)"
+    error = load("org/subjects", sha, config=["a", "b"], fields=fields)["error"]
+    assert "record 5 of org/subjects (b, test): the target (field 'answer') is empty" in error
+
+
 def test_mbpps_card_fits_what_the_hub_has(hub: FakeHub, load: Load) -> None:
     files = "data_files: [{split: test, path: s.jsonl}]"
     readme = f"---\nconfigs:\n- config_name: sanitized\n  {files}\n---\n"
