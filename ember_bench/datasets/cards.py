@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from ember_bench.datasets.prompts import Prompt
+from ember_bench.datasets.prompts import LETTERS, Prompt
 from ember_bench.datasets.sources import GENERATED, RecordSource, record_sources
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.models.recorded.data_dir import AvailableFrom, Text
@@ -152,6 +152,7 @@ _OF_RECORDS: Final = (
     "target_separator",
     "empty_target",
     "choices_pattern",
+    "options",
     "target_is",
     "shuffle_choices",
 )
@@ -183,6 +184,8 @@ class DatasetCard(_Part):
     """The target of records whose target is empty, such as `unanswerable`."""
     choices_pattern: Annotated[str, AfterValidator(_compiles)] | None = None
     """A regular expression; its group is the choice."""
+    options: Annotated[tuple[Text, ...], Field(min_length=2, max_length=len(LETTERS))] | None = None
+    """The choices of every item, such as the labels of a classification, if no field has them."""
     target_is: TargetIs = "answer"
     """What the target field holds: the answer itself (of a choice: its letter), or of the right
     choice the index from 0, the position from 1, the text, the label, or one true flag among false
@@ -227,8 +230,13 @@ class DatasetCard(_Part):
         """The card's prompt, or the plain question, followed by the choices if there are any."""
         if self.prompt is not None:
             return Prompt.parse(self.prompt, _metadata(self.fields))
-        has_choices = self.fields is not None and self.fields.choices is not None
-        return Prompt.parse("{question}\n\n{choices}" if has_choices else "{question}")
+        return Prompt.parse("{question}\n\n{choices}" if self.has_choices else "{question}")
+
+    @property
+    def has_choices(self) -> bool:
+        """Whether there are choices, in records or for every item."""
+        in_records = self.fields is not None and self.fields.choices is not None
+        return in_records or self.options is not None
 
     @property
     def field_paths(self) -> Mapping[tuple[str, ...], tuple[str, ...]]:
@@ -299,7 +307,9 @@ def _contradictions(card: DatasetCard, document: Document) -> list[Problem]:
 
 def _check_choices(card: DatasetCard, wrong: Callable[..., None]) -> None:
     """Say what does not go with the choices, or with their absence."""
-    has_choices = card.fields is not None and card.fields.choices is not None
+    has_choices = card.has_choices
+    if card.options is not None and card.fields is not None and card.fields.choices is not None:
+        wrong("the choices are either `options` or a field", "options")
     if card.prompt is not None and card.parsed_prompt.uses("choices") != has_choices:
         wrong(
             "the prompt has no {choices}, but `fields` has choices: a model would not see them"

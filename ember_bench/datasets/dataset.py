@@ -77,6 +77,7 @@ class Dataset:
         target_separator: str | None = None,
         empty_target: str | None = None,
         choices_pattern: str | None = None,
+        options: Sequence[str] | None = None,
         **fields: str | Sequence[str],
     ) -> Dataset:
         """Return the dataset of records that a program has, as a card would describe them.
@@ -98,6 +99,7 @@ class Dataset:
             target_separator: As on a card.
             empty_target: As on a card.
             choices_pattern: As on a card.
+            options: As on a card.
             fields: Other `fields` of a card: `id` (by default the row's number from 0), `choices`,
                 `alternatives`, `labels`, `category`, `cluster`, `difficulty`, `metadata`.
 
@@ -120,6 +122,7 @@ class Dataset:
             "target_separator": target_separator,
             "empty_target": empty_target,
             "choices_pattern": choices_pattern,
+            "options": list(options) if options is not None else None,
             "first": first,
         }
         card = {key: value for key, value in card.items() if value is not None}

@@ -101,13 +101,13 @@ class ItemReader:
         return "/".join(self._text(record, name, "id") for name in fields.id)
 
     def _answer_format(self, record: Record, fields: Fields) -> str:
-        default = self._card.answer_format or ("choice" if fields.choices else "text")
+        default = self._card.answer_format or ("choice" if self._card.has_choices else "text")
         return self._optional(record, fields.answer_format, "answer_format") or default
 
     def _has_choices(self, record: Record, fields: Fields) -> bool:
         """Return whether the record must have choices; a mixed dataset has some that have none."""
         if fields.choices is None:
-            return False
+            return self._card.options is not None
         if fields.answer_format is None or self._answer_format(record, fields) == "choice":
             return True
         return any(lookup(record, path) not in (ABSENT, None, "", []) for path in fields.choices)
@@ -165,7 +165,7 @@ class ItemReader:
 
     def _choices(self, record: Record, fields: Fields) -> tuple[str, ...]:
         if fields.choices is None:
-            return ()
+            return self._card.options or ()
         if len(fields.choices) > 1:
             return self._cut(self._text(record, path, "choices") for path in fields.choices)
         (path,) = fields.choices

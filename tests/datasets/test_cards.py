@@ -122,6 +122,10 @@ def problems(rest: str) -> list[str]:
             "quiz.yaml:5:1: `choices_pattern` needs `choices` in `fields`",
         ),
         (
+            "source: {file: a.csv}\noptions: [a, b]\n" + CHOICES,
+            "quiz.yaml:5:1: the choices are either `options` or a field",
+        ),
+        (
             "source: {file: a.csv}\nempty_target: none\n" + CHOICES,
             "quiz.yaml:5:1: a right choice is never empty; `empty_target` is for other targets",
         ),

@@ -180,6 +180,23 @@ def test_mbpps_card_fits_what_the_hub_has(hub: FakeHub, load: Load) -> None:
     assert metadata == {name: MBPP[name] for name in ("test_list", "test_imports")}
 
 
+def test_squads_card_fits_what_the_hub_has(hub: FakeHub, load: Load) -> None:
+    answers = [{"text": ["France"], "answer_start": [3]}, {"text": [], "answer_start": []}]
+    rows = [
+        {"id": f"56{n}", "title": "Normans", "context": "In France.", "question": "Where?"}
+        | {"answers": answer}
+        for n, answer in enumerate(answers)
+    ]
+    sha = hub.commit("org/squad", {"validation.jsonl": jsonl(rows)})
+    card = yaml.safe_load((builtin_root() / "datasets/squad_2.yaml").read_text())
+    same = {key: card[key] for key in ("fields", "prompt", "empty_target", "evaluator")}
+    loaded = load("org/squad", sha, split="validation", **same)["items"]
+    assert [(id_, target) for id_, _, target, *_ in loaded] == [
+        ("560", "France"),
+        ("561", "unanswerable"),
+    ]
+
+
 def test_what_the_hub_does_not_have_is_said(hub: FakeHub, load: Load) -> None:
     sha = hub.commit("org/there", {"test.jsonl": jsonl(ROWS)})
     assert "dataset 'org/not-there' is not on the hub" in load("org/not-there", sha)["error"]

@@ -202,6 +202,14 @@ def test_choices_are_cut_out_by_their_pattern() -> None:
     assert message == "the choice '(A)red' does not match `choices_pattern`"
 
 
+def test_the_choices_of_a_classification_stand_on_the_card() -> None:
+    labels = ["SUPPORTS", "REFUTES", "NOT ENOUGH INFO"]
+    record = {"id": 1, "q": "It rains.", "a": "NOT ENOUGH INFO"}
+    item = read(record, options=labels, target_is="text")
+    assert (item.target, item.choices, item.answer_format) == ("C", tuple(labels), "choice")
+    assert item.question == "It rains.\n\nA) SUPPORTS\nB) REFUTES\nC) NOT ENOUGH INFO"
+
+
 @pytest.mark.parametrize(
     ("answer_format", "target"), [("yes_no", "yes"), ("text", "true"), ("exact", "true")]
 )
