@@ -18,6 +18,7 @@ from typing import NamedTuple
 import pytest
 
 from ember_bench.datasets import load_dataset, read_card
+from ember_bench.datasets.suites import load_suite
 from ember_bench.evaluators import load_evaluator
 from ember_bench.graph.architecture import load_architecture
 from ember_bench.models import ModelRegistry
@@ -109,6 +110,7 @@ def check_file(path: Path, folder: Path) -> None:
     load = {
         "models": lambda _: ModelRegistry.from_cards(cards),
         "datasets": lambda name: check_dataset_card(name, cards),
+        "suites": lambda name: load_suite(name, cards),
         "evaluators": lambda name: load_evaluator(name, cards),
         "architectures": lambda name: load_architecture(name, cards),
         "signatures": lambda name: signature_from_card(name, cards),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +14,7 @@ import orjson
 
 from ember_bench.datasets import Item
 from ember_bench.datasets.packed import values_of
+from ember_bench.datasets.suites import Suite
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.evaluators.kinds import evaluator_identity
@@ -27,6 +28,7 @@ from ember_bench.experiment.forecast.samples_check import check_samples
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.reading import read_questions
 from ember_bench.experiment.spec import ExperimentSpec, read_most
+from ember_bench.experiment.suites import without_suites
 from ember_bench.experiment.templates import misfits
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
@@ -41,7 +43,7 @@ _NO_RESULT: Final[Any] = {
     "in_flight": True,
     "purpose": True,
     "budget_usd": True,
-    "datasets": {"__all__": {"few_shot"}},
+    "datasets": {"__all__": {"few_shot", "suite"}},
 }
 _WRITTEN_AT_ONCE: Final = 5_000
 
@@ -59,6 +61,7 @@ class Experiment:
         budget: Caps on what a run spends; None for none.
         account: Account of the response store that requests are paid on.
         notes: Sentences to be told before it runs.
+        suites: Datasets of it that are reported as one.
     """
 
     path: Path | None
@@ -71,6 +74,7 @@ class Experiment:
     budget: Budget | None = None
     account: str = ""
     notes: tuple[str, ...] = ()
+    suites: tuple[Suite, ...] = ()
 
     @property
     def name(self) -> str:
@@ -106,6 +110,8 @@ class Experiment:
             "datasets": _json_object(datasets),
             "spec": [_json(spec)],
         }
+        if self.suites:
+            members["suites"] = [_json([asdict(suite) for suite in self.suites])]
         for piece in _json_object(members):
             content.update(piece)
         return content.hexdigest()[:32]
@@ -140,6 +146,7 @@ class Experiment:
             cells=cells,
             questions={name: q for name, q in self.questions.items() if name in datasets},
             baselines=baselines,
+            suites=tuple(suite for suite in self.suites if datasets.issuperset(suite.datasets)),
         )
 
     def trials(self) -> Iterator[Trial]:
@@ -192,7 +199,8 @@ def prepare(
     spec, document, problems = read_most(path, edits)
     if spec is None:
         raise ConfigError(*problems)
-    spec = spec.scored_by(evaluators or {})
+    listed = without_suites(spec, document, cards)
+    spec = listed.spec.scored_by(evaluators or {})
     if budget_usd is not None:
         spec = spec.capped_at(budget_usd)
     return assemble(
@@ -204,7 +212,9 @@ def prepare(
         data_dir=data_dir,
         asks=asks,
         unsafe_code=unsafe_code,
-        problems=problems,
+        problems=[*problems, *listed.problems],
+        suites=listed.suites,
+        places=listed.places,
     )
 
 
@@ -219,6 +229,8 @@ def assemble(
     asks: bool = True,
     unsafe_code: bool = False,
     problems: Sequence[Problem] = (),
+    suites: tuple[Suite, ...] = (),
+    places: Sequence[int] | None = None,
 ) -> Experiment:
     """Find everything that a grid names, and check it; makes no call.
 
@@ -232,6 +244,8 @@ def assemble(
         asks: Whether models are going to be asked, so that their keys must be there.
         unsafe_code: Run model-written code without a sandbox where there is none.
         problems: Mistakes in the parts of the grid that the spec is without.
+        suites: Datasets of it that are reported as one.
+        places: Index of each dataset's entry in the document; by default that in the spec.
 
     Raises:
         ConfigError: with every mistake at its place.
@@ -240,8 +254,9 @@ def assemble(
     problems = [*problems]
     questions: dict[str, Questions] = {}
     named = [entry.name for entry in spec.datasets]
-    for index, entry in enumerate(spec.datasets):
-        if entry.name in named[:index]:
+    for number, entry in enumerate(spec.datasets):
+        index = number if places is None else places[number]
+        if entry.name in named[:number]:
             message = f"duplicate dataset {entry.name!r}"
             problems.append(document.problem(message, "datasets", index, "name"))
             continue
@@ -266,7 +281,9 @@ def assemble(
     if problems:
         raise ConfigError(*problems)
     budget = budget_of(spec.budget_usd, cells)
-    experiment = Experiment(path, spec, document, cells, questions, baselines, service, budget)
+    experiment = Experiment(
+        path, spec, document, cells, questions, baselines, service, budget, suites=suites
+    )
     if not any(provider_class(model.provider_name).replays for model in experiment.models):
         return experiment
     found = check_samples(

@@ -15,6 +15,7 @@ from rich.text import Text
 from ember_bench.drawing.text import one_line, width
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.report.layout import Block, Line, flat, named
+from ember_bench.report.suite_text import suite_lines
 from ember_bench.report.summary_text import Section, captions, problems, sections, status
 
 _LONGEST_LINE: Final = 100
@@ -38,6 +39,8 @@ def table(summary: ExperimentSummary, columns: int | None) -> Text:
         text.append("\n".join(rows) + "\n")
         text.append("".join(f"{one_line(footer)}\n" for footer in section.footers))
         text.append("\n")
+    for line in suite_lines(summary, columns):
+        text.append((textwrap.fill(line, room) if columns else line) + "\n")
     for caption in captions(summary):
         text.append(textwrap.fill(caption, room, subsequent_indent="  ") + "\n", style="dim")
     state = "" if summary.run.status == "complete" else " (unfinished)"

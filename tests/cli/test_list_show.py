@@ -16,7 +16,7 @@ from tests.support.workspace import Workspace
 def test_everything_is_listed_with_what_it_is_for(command: Command, here: Workspace) -> None:
     result = command("list")
     assert result.status == 0
-    for kind in ("models", "datasets", "evaluators", "architectures", "signatures", "experiments"):
+    for kind in ("models", "datasets", "suites", "evaluators", "architectures", "signatures", "experiments"):
         assert f"{kind}\n" in result.out
     assert re.search(r"\n  vote +Majority vote over k answers of one model\.\n", result.out)
     assert "\n  quickstart" in result.out

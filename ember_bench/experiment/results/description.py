@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ember_bench import __version__
+from ember_bench.datasets.suites import Suite
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.results.items import AskedItems, Select
 from ember_bench.experiment.results.summary import (
@@ -78,6 +79,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         price_dates: Days on which the prices of its models were read, those of earlier runs
             included.
         items: In the order in which they are asked, by dataset.
+        suites: Datasets that are reported as one.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     asked: dict[str, str]
     price_dates: list[str] = []
     items: Mapping[str, AskedItems] = {}
+    suites: list[Suite] = []
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -201,6 +204,7 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
         cells=[_cell(cell) for cell in experiment.cells],
         asked={name: asked.identity for name, asked in experiment.questions.items()},
         price_dates=sorted({*earlier_dates, *dates}),
+        suites=list(experiment.suites),
     )
 
 
