@@ -12,14 +12,14 @@ from ember_bench.drawing.text import escape_markdown, one_line, width
 from ember_bench.experiment.results.summary import ExperimentSummary, Quantity, SuiteSummary
 from ember_bench.report.layout import flat
 
-_HEADINGS: Final = ("system", "", "macro", "micro", "macro difference", "micro difference")
+HEADINGS: Final = ("system", "", "macro", "micro", "macro difference", "micro difference")
 
 
 def suite_lines(summary: ExperimentSummary, columns: int | None) -> list[str]:
     """Return the tables of all suites for a terminal of so many columns; None for any width."""
     lines: list[str] = []
-    for title, rows in _tables(summary):
-        table = flat([_HEADINGS, *rows], left=2)
+    for title, rows in suite_tables(summary):
+        table = flat([HEADINGS, *rows], left=2)
         if columns is not None and max(map(width, table)) > columns:
             table = [line for row in rows for line in _tall(row)]
         lines += [one_line(title), *table, ""]
@@ -29,9 +29,9 @@ def suite_lines(summary: ExperimentSummary, columns: int | None) -> list[str]:
 def suite_markdown(summary: ExperimentSummary) -> list[str]:
     """Return the tables of all suites as paragraphs of Markdown."""
     parts: list[str] = []
-    for title, rows in _tables(summary):
+    for title, rows in suite_tables(summary):
         body = ["| --- | --- | ---: | ---: | ---: | ---: |", *(_markdown(row) for row in rows)]
-        parts += [f"## {escape_markdown(title)}", "\n".join([_markdown(_HEADINGS), *body])]
+        parts += [f"## {escape_markdown(title)}", "\n".join([_markdown(HEADINGS), *body])]
     return parts + ([escape_markdown(caption(summary))] if parts else [])
 
 
@@ -44,8 +44,8 @@ def caption(summary: ExperimentSummary) -> str:
     )
 
 
-def _tables(summary: ExperimentSummary) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
-    """Yield the title of each suite, and its rows."""
+def suite_tables(summary: ExperimentSummary) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    """Yield the title of each suite, and its rows with the columns `HEADINGS`."""
     for name, group in groupby(summary.suites, attrgetter("suite")):
         rows = list(group)
         known = next((row for row in rows if not row.missing), None)
@@ -89,7 +89,7 @@ def _difference(found: Quantity | None) -> str:
 def _tall(row: Sequence[str]) -> Iterator[str]:
     label, notes, *values = row
     yield one_line(f"{label} ({notes})" if notes else label)
-    for heading, value in zip(_HEADINGS[2:], values, strict=True):
+    for heading, value in zip(HEADINGS[2:], values, strict=True):
         if value:
             yield f"  {heading}: {value}"
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,14 +11,18 @@ from ember_bench import stats
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.summary import ExperimentSummary, SuiteSummary
 from ember_bench.report.markdown import markdown
+from ember_bench.report.suite_text import HEADINGS, suite_tables
 from ember_bench.report.summary_table import table
+from ember_bench.report.tidy import tidy
+from ember_bench.running.find_results import ResultsReader
+from ember_bench.running.html_reports import write_html_report
+from ember_bench.tracking.fields import experiment_metrics
 from tests.support.workspace import Workspace, single
 
 FEW, MANY = 4, 12
 
 
-@pytest.fixture
-def suite(workspace: Workspace) -> Workspace:
+def made(workspace: Workspace) -> Workspace:
     """Two datasets as a suite, and two recorded models: one right on some of each, one on all."""
     workspace.sums(FEW, "few", kind="few")
     workspace.sums(MANY, "many", kind=lambda i: "odd" if i % 2 else "even")
@@ -34,12 +39,28 @@ def suite(workspace: Workspace) -> Workspace:
     return workspace
 
 
+@pytest.fixture
+def suite(workspace: Workspace) -> Workspace:
+    return made(workspace)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("suites")
+
+
+@pytest.fixture(scope="module")
+def summary(folder: Path) -> ExperimentSummary:
+    return made(Workspace(folder)).run().summary
+
+
 def rows(workspace: Workspace) -> list[SuiteSummary]:
     return workspace.run().summary.suites
 
 
-def test_a_suite_is_its_datasets_and_a_row_for_each_system(suite: Workspace) -> None:
-    summary = suite.run().summary
+def test_a_suite_is_its_datasets_and_a_row_for_each_system(
+    summary: ExperimentSummary,
+) -> None:
     assert [dataset.name for dataset in summary.datasets] == ["few", "many"]
     some, every = summary.suites
     assert (some.suite, some.strata, some.items) == ("both", 2, FEW + MANY)
@@ -57,8 +78,10 @@ def test_a_suite_is_its_datasets_and_a_row_for_each_system(suite: Workspace) -> 
     assert some.macro_difference is None  # it is the baseline
 
 
-def test_the_intervals_are_those_of_the_statistics(suite: Workspace) -> None:
-    some, every = rows(suite)
+def test_the_intervals_are_those_of_the_statistics(
+    summary: ExperimentSummary,
+) -> None:
+    some, every = summary.suites
     scores = [1, 1, 1, 0, *[1] * 6, *[0] * 6]
     strata = ["few"] * FEW + ["many"] * MANY
     for average in ("macro", "micro"):
@@ -129,8 +152,9 @@ def test_cells_with_the_baselines_calls_have_no_interval(suite: Workspace) -> No
     assert (same.macro_difference.value, same.macro_difference.low) == (0, None)
 
 
-def test_the_tables_show_the_averages(suite: Workspace) -> None:
-    summary = suite.run().summary
+def test_the_tables_show_the_averages(
+    summary: ExperimentSummary,
+) -> None:
     text = table(summary, None)
     assert isinstance(text, Text)
     for shown in (text.plain, table(summary, 60).plain, markdown(summary)):
@@ -140,8 +164,37 @@ def test_the_tables_show_the_averages(suite: Workspace) -> None:
     assert "| baseline |" in markdown(summary)
 
 
-def test_the_summary_is_read_back_as_it_was_written(suite: Workspace) -> None:
-    summary = suite.run().summary
+def test_the_report_and_mlflow_have_the_averages(
+    summary: ExperimentSummary,
+) -> None:
+    metrics = experiment_metrics(summary)
+    found = {key: value for key, value in metrics.items() if key.startswith("suites/")}
+    values = [value for key, value in found.items() if key.endswith("/macro")]
+    assert values == [pytest.approx(0.625), 1]
+    assert len(found) == 6 + 12  # two averages with bounds; the second with differences
+    for title, rows in suite_tables(summary):
+        assert title == "suite both: 16 items in 2 strata"
+        assert all(len(row) == len(HEADINGS) for row in rows)
+
+
+def test_the_averages_are_exported(summary: ExperimentSummary, folder: Path) -> None:
+    with ResultsReader(folder / "results") as reader:
+        named = reader.get("trip")
+        written = tidy(named.rows, "suites", [cell.name for cell in summary.cells])
+        part = tidy(named.rows, "suites", [cell.name for cell in summary.cells[:1]])
+        page = write_html_report(named, folder / "page.html", graphs=False).read_text()
+    assert "suite both: 16 items in 2 strata" in page
+    names = [name for name, _ in written.columns]
+    some, every = written.rows
+    assert some[names.index("macro")] == pytest.approx(0.625)
+    assert some[names.index("macro_difference")] is None
+    assert every[names.index("micro_difference")] == pytest.approx(7 / 16)
+    assert list(part.rows) == []
+
+
+def test_the_summary_is_read_back_as_it_was_written(
+    summary: ExperimentSummary,
+) -> None:
     assert msgspec.json.decode(msgspec.json.encode(summary), type=ExperimentSummary) == summary
     cells = [cell.name for cell in summary.cells if cell.dataset == "few"]
     assert summary.only(cells).suites == []
