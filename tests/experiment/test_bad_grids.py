@@ -98,7 +98,7 @@ def test_the_grid_is_right_as_it_is(workspace: Workspace) -> None:
         # missing
         ("name: trip\n", "", "1:1", ["missing field 'name'"]),
         ("      model: counted:a\n", "", "7:5", ["missing parameter 'model' of vote (model)"]),
-        ("  - name: sums", "  - limit: 3", "3:5", ["datasets.0: expected exactly one of name, suite"]),
+        ("  - name: sums", "  - limit: 3", "3:5", ["datasets.0: expected exactly one of"]),
         # duplicates
         ("  - name: sums", "  - sums\n  - sums", "4:5", ["duplicate dataset 'sums'"]),
         ("[1, 3]", "[1, 3, 1]", "5:5", ["duplicate cell", "vote(model=counted:a, k=1)"]),
