@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -9,7 +10,7 @@ from ember_bench.errors import ConfigError
 from ember_bench.models.interception import Ban, banned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ember_bench.datasets.item import Item
     from ember_bench.models.info import ModelInfo
@@ -140,12 +141,13 @@ def without_models(evaluator: Evaluator) -> Evaluator:
     return evaluator
 
 
-def scored(evaluator: Evaluator, item: Item, output: str) -> Score:
-    """Score an output.
+@contextmanager
+def asks_no_model(evaluator: Evaluator) -> Iterator[None]:
+    """Watch that an evaluator asks no model while it scores.
 
     Raises:
-        ConfigError: if the evaluator asks a model that is none of its judges: such calls have no
-            price, no store, and no place in a plan.
+        ConfigError: if it asks a model that is none of its judges: such calls have no price, no
+            store, and no place in a plan.
     """
     ban = Ban(
         f"evaluator {evaluator.name!r} asks a model by itself, where nothing counts, stores or pays"
@@ -154,7 +156,7 @@ def scored(evaluator: Evaluator, item: Item, output: str) -> Score:
     )
     token = banned.set(ban)
     try:
-        score = evaluator.evaluate(item, output)
+        yield
     except Exception as error:
         if ban.broken:
             raise ConfigError(ban.reason) from error
@@ -163,4 +165,13 @@ def scored(evaluator: Evaluator, item: Item, output: str) -> Score:
         banned.reset(token)
     if ban.broken:
         raise ConfigError(ban.reason)
-    return score
+
+
+def scored(evaluator: Evaluator, item: Item, output: str) -> Score:
+    """Score an output.
+
+    Raises:
+        ConfigError: if the evaluator asks a model that is none of its judges.
+    """
+    with asks_no_model(evaluator):
+        return evaluator.evaluate(item, output)

@@ -4,35 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from ember_bench.errors import ConfigError
-from ember_bench.evaluators.base import Evaluator, Judge, Score, judges_of
-from ember_bench.evaluators.kinds import (
-    evaluator,
-    evaluator_identity,
-    parameter_identity,
-    shorten,
-)
+from ember_bench.evaluators.base import Evaluator, Score, without_models
+from ember_bench.evaluators.judged import needs_judge
+from ember_bench.evaluators.kinds import evaluator
+from ember_bench.evaluators.nested import NestedEvaluator
 
 if TYPE_CHECKING:
     from ember_bench.datasets.item import Item
+    from ember_bench.documents import Document
 
 
 @evaluator("cascade", version=1)
 @dataclass(frozen=True)
-class Cascade:
+class Cascade(NestedEvaluator):
     """An evaluator that computes, and one that asks a judge about what the first leaves open.
 
     Attributes:
-        name: The card's name.
         first: Name of the evaluator that computes.
         judge: Name of the evaluator that asks models.
         leaves_open: The outcomes of the first that the judge decides on.
     """
 
-    name: str
     first: str
     judge: str
     leaves_open: Sequence[Literal["wrong", "partial", "unparsed"]] = (
@@ -41,71 +36,31 @@ class Cascade:
         "unparsed",
     )
 
-    @property
-    def identity(self) -> str:
-        """The card alone; the evaluator's identity names those of both."""
-        return parameter_identity(self, given=True)
-
-    def evaluate(self, item: Item, output: str) -> Score:
-        """Refuse: only an experiment has the models.
+    def check_parts(self, document: Document) -> None:
+        """Refuse a first evaluator that asks models, and a judge that asks none.
 
         Raises:
-            ConfigError: always.
+            ConfigError: at the field of the card.
         """
-        raise ConfigError(
-            f"evaluator {self.name!r} asks models: it scores item {item.id!r} in experiments only,"
-            f" not the output {shorten(output)} by itself"
-        )
+        if needs_judge(self.evaluators[self.first]):
+            message = f"evaluator {self.name!r}: its `first` asks models, too"
+            raise ConfigError(document.problem(message, "first"))
+        if not needs_judge(self.evaluators[self.judge]):
+            message = f"evaluator {self.name!r}: its `judge` asks no model"
+            raise ConfigError(document.problem(message, "judge"))
 
-
-@dataclass(frozen=True)
-class CascadeOf:
-    """A cascade whose evaluators are found.
-
-    Attributes:
-        card: What it is made of.
-        first: The evaluator that computes.
-        second: The evaluator that asks models.
-    """
-
-    card: Cascade
-    first: Evaluator
-    second: Evaluator
-
-    @property
-    def name(self) -> str:
-        """The card's name."""
-        return self.card.name
-
-    @cached_property
-    def identity(self) -> str:
-        """The card, and both evaluators."""
-        both = " | ".join(map(evaluator_identity, (self.first, self.second)))
-        return f"{self.card.identity} {both}"
-
-    @property
-    def blocking(self) -> bool:
-        """Whether the first takes its time."""
-        return getattr(self.first, "blocking", False)
-
-    @property
-    def judges(self) -> Sequence[Judge]:
-        """The judges of the second."""
-        return judges_of(self.second)
+    def named(self) -> Sequence[str]:
+        """Return the names of both."""
+        return [self.first, self.judge]
 
     @property
     def without_models(self) -> Evaluator:
         """The first."""
-        return self.first
-
-    def normal(self, item: Item, answer: str) -> str:
-        """Return the same text for all answers that the first takes for the same."""
-        normal = getattr(self.first, "normal", None)
-        return answer if normal is None else normal(item, answer)
+        return without_models(self.evaluators[self.first])
 
     def evaluate(self, item: Item, output: str) -> Score:
         """Score `output`; ask the judge if that leaves it open."""
-        score = self.first.evaluate(item, output)
-        if score.outcome not in self.card.leaves_open:
+        score = self.evaluators[self.first].evaluate(item, output)
+        if score.outcome not in self.leaves_open:
             return score
-        return self.second.evaluate(item, output)
+        return self.evaluators[self.judge].evaluate(item, output)

@@ -22,6 +22,7 @@ from ember_bench.errors import ConfigError, Location, Problem, UnjudgedError
 from ember_bench.evaluators.base import Evaluator, Judge, Score
 from ember_bench.evaluators.exact import ExactMatch
 from ember_bench.evaluators.kinds import evaluator, parameter_identity, shorten
+from ember_bench.evaluators.nested import NestedEvaluator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -280,6 +281,13 @@ class Rubric(JudgeCard):
             for criterion, verdict in zip(weights, verdicts, strict=True)
         )
         return Score(min(1.0, value / total), answer, f"The judge says: {said}.")
+
+
+def needs_judge(evaluator: Evaluator) -> bool:
+    """Whether an evaluator, or one that it rests on, is a card whose judge is not found yet."""
+    if isinstance(evaluator, NestedEvaluator):
+        return any(map(needs_judge, evaluator.evaluators.values()))
+    return isinstance(evaluator, JudgeCard)
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from ember_bench import bridge
 from ember_bench.answers.formats import parse_answer
 from ember_bench.datasets import Item
 from ember_bench.errors import ConfigError, EmberBenchError, UnjudgedError
-from ember_bench.evaluators.base import Evaluator, judges_of
-from ember_bench.evaluators.cascaded import Cascade, CascadeOf
+from ember_bench.evaluators.base import Evaluator
 from ember_bench.evaluators.exact import ExactMatch
-from ember_bench.evaluators.judged import JudgeCard, JudgedBy
+from ember_bench.evaluators.judged import JudgeCard, JudgedBy, needs_judge
 from ember_bench.evaluators.kinds import shorten
+from ember_bench.evaluators.nested import NestedEvaluator
 from ember_bench.experiment import evaluation
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import content_of_model, json_digest
@@ -153,19 +153,10 @@ class Judges:
         """
         if isinstance(evaluator, JudgeCard):
             return self._judged(evaluator)
-        if isinstance(evaluator, Cascade):
-            first, second = map(self._named, (evaluator.first, evaluator.judge))
-            if judges_of(first):
-                raise ConfigError(f"evaluator {evaluator.name!r}: its `first` asks models, too")
-            if not judges_of(second):
-                raise ConfigError(f"evaluator {evaluator.name!r}: its `judge` asks no model")
-            return CascadeOf(evaluator, first, second)
-        return evaluator
-
-    def _named(self, name: str) -> Evaluator:
-        if problems := self.catalogue.unknown("evaluators", name, None):
-            raise ConfigError(*problems)
-        return self.found(self.catalogue.evaluator(name))
+        if not isinstance(evaluator, NestedEvaluator) or not needs_judge(evaluator):
+            return evaluator
+        parts = {name: self.found(part) for name, part in evaluator.evaluators.items()}
+        return evaluator.with_evaluators(parts)
 
     def _judged(self, card: JudgeCard) -> JudgedBy:
         if self.model is not None and card.architecture is None:

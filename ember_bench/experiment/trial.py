@@ -20,10 +20,11 @@ from ember_bench.evaluators.base import Evaluator, Score, scored, without_models
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment import evaluation
 from ember_bench.experiment.cells import Cell
-from ember_bench.experiment.evaluation import Evaluation
+from ember_bench.experiment.evaluation import Evaluation, EvaluationResult, evaluated
 from ember_bench.experiment.results.summary import Outcome
+from ember_bench.experiment.trial_calls import CallEntry, critical_path, entries, in_order
 from ember_bench.models import strand as strands
-from ember_bench.models.strand import CallRecord, Purse, Strand, TrialContext
+from ember_bench.models.strand import Purse, Strand, TrialContext
 from ember_bench.secrets import without_secrets
 
 # Part of every fingerprint: raise it when the harness gives other results for the same inputs.
@@ -85,40 +86,6 @@ class Trial(msgspec.Struct, frozen=True, gc=False):
     epoch: int
 
 
-class CallEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One call of a trial, as its row keeps it; the key finds prompt and answer in the store."""
-
-    key: bytes
-    model: str
-    node: str
-    role: str
-    started: float
-    latency_seconds: float | None
-    cost_usd: float | None
-    input_tokens: int | None
-    output_tokens: int | None
-    made: bool
-
-
-class EvaluationResult(msgspec.Struct, frozen=True):
-    """What the judges of a trial were asked, and what that cost.
-
-    Attributes:
-        cost_usd: Cost of all calls, shared ones included; None if a price is unknown.
-        latency_seconds: Critical path over the calls' durations; None if one is unknown.
-        spend_usd: Cost of the requests made by this trial, as far as it is known.
-        verdicts: The judges' answers, as they were read.
-        wasted_calls: Requests whose answers could not be used, beside `calls`.
-    """
-
-    cost_usd: float | None
-    latency_seconds: float | None
-    spend_usd: float
-    calls: tuple[CallEntry, ...]
-    verdicts: tuple[str, ...] = ()
-    wasted_calls: int = 0
-
-
 class TrialResult(msgspec.Struct, frozen=True):
     """The result of a trial.
 
@@ -154,21 +121,6 @@ class TrialResult(msgspec.Struct, frozen=True):
     def all_calls(self) -> tuple[CallEntry, ...]:
         """The calls of the architecture, and those of the judges."""
         return self.calls if self.evaluation is None else self.calls + self.evaluation.calls
-
-
-def counts_of(calls: Sequence[CallEntry], wasted: int) -> tuple[int, int, int, int]:
-    """Return the number of calls, the requests among them, and their tokens sent and received.
-
-    Args:
-        calls: The calls.
-        wasted: Requests beside them, whose answers could not be used.
-    """
-    made, input_tokens, output_tokens = wasted, 0, 0
-    for entry in calls:
-        made += entry.made
-        input_tokens += entry.input_tokens or 0
-        output_tokens += entry.output_tokens or 0
-    return len(calls) + wasted, made, input_tokens, output_tokens
 
 
 def fingerprint(cell: Cell, item: Item, evaluator: Evaluator, epoch: int) -> bytes:
@@ -227,7 +179,7 @@ def run_trial(
     result = _result(trial, identity, outcome, score, error, strand, stated)
     if not judged.calls and not judged.wasted_calls:
         return result
-    return msgspec.structs.replace(result, evaluation=_evaluated(judged))
+    return msgspec.structs.replace(result, evaluation=evaluated(judged))
 
 
 def graph_inputs(
@@ -325,7 +277,7 @@ def _result(
     strand: Strand,
     stated: bool | None,
 ) -> TrialResult:
-    calls = _in_order(strand.trial.calls)
+    calls = in_order(strand.trial.calls)
     costs = [call.cost_usd for call in calls]
     return TrialResult(
         trial=trial,
@@ -338,52 +290,11 @@ def _result(
         error=error,
         # fsum is exact, so the order in which calls ended does not change the last digit.
         cost_usd=None if None in costs else math.fsum(cast("list[float]", costs)),
-        latency_seconds=_latency(calls, strand.clock),
+        latency_seconds=critical_path(calls, strand.clock),
         spend_usd=math.fsum([*(call.spend_usd for call in calls), strand.trial.wasted_usd]),
-        calls=_entries(calls),
+        calls=entries(calls),
         wasted_calls=strand.trial.wasted_calls,
         stated=stated,
-    )
-
-
-def _evaluated(judged: Evaluation) -> EvaluationResult:
-    calls = _in_order(judged.calls)
-    costs = [call.cost_usd for call in calls]
-    return EvaluationResult(
-        cost_usd=None if None in costs else math.fsum(cast("list[float]", costs)),
-        latency_seconds=_latency(calls, judged.clock),
-        spend_usd=math.fsum([*(call.spend_usd for call in calls), judged.wasted_usd]),
-        calls=_entries(calls),
-        verdicts=tuple(judged.verdicts),
-        wasted_calls=judged.wasted_calls,
-    )
-
-
-def _in_order(calls: list[CallRecord]) -> list[CallRecord]:
-    if len(calls) < 2:
-        return calls
-    return sorted(calls, key=lambda call: (call.started, call.node, call.key))
-
-
-def _latency(calls: list[CallRecord], clock: float) -> float | None:
-    return None if any(call.latency_seconds is None for call in calls) else clock
-
-
-def _entries(calls: list[CallRecord]) -> tuple[CallEntry, ...]:
-    return tuple(
-        CallEntry(
-            call.key,
-            call.model_id,
-            call.node,
-            call.role,
-            call.started,
-            call.latency_seconds,
-            call.cost_usd,
-            call.usage.input_tokens,
-            call.usage.output_tokens,
-            not call.stored,
-        )
-        for call in calls
     )
 
 

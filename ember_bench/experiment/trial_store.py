@@ -36,7 +36,8 @@ from ember_bench.experiment.results.rows import (
 )
 from ember_bench.experiment.results.run_totals import RunTotals, keep_paid
 from ember_bench.experiment.results.summary import FAILED
-from ember_bench.experiment.trial import Trial, TrialResult, counts_of, fingerprint
+from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
+from ember_bench.experiment.trial_calls import counts_of
 from ember_bench.models.store.payments import Paid
 from ember_bench.models.store.sqlite import (
     is_damage,

@@ -1,12 +1,12 @@
-"""The table of cells as Markdown: `summary.md`, and the page of the MLflow run."""
+"""The table of systems as Markdown: `summary.md`, and the page of the MLflow run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ember_bench.drawing.text import escape_markdown
 from ember_bench.experiment.results.summary import ExperimentSummary
-from ember_bench.report.summary_text import Row, Section, captions, problems, sections, status
+from ember_bench.report.sections import Row, Section
+from ember_bench.report.suite_text import suite_markdown
+from ember_bench.report.summary_text import problems, status, tables
 
 
 def markdown(summary: ExperimentSummary) -> str:
@@ -17,32 +17,27 @@ def markdown(summary: ExperimentSummary) -> str:
     state = "" if summary.run.status == "complete" else "Unfinished: "
     parts = [title, *(f"**{escape_markdown(problem)}**" for problem in problems(summary))]
     parts.append(state + escape_markdown(status(summary)) + ".")
-    for section in sections(summary):
+    found = tables(summary)
+    for section in found.sections:
         parts += _section(section)
-    parts.append("\n".join(f"- {escape_markdown(line)}" for line in captions(summary)))
+    parts += suite_markdown(summary)
+    parts.append("\n".join(f"- {escape_markdown(line)}" for line in found.captions))
     return "\n\n".join(parts) + "\n"
 
 
 def _section(section: Section) -> list[str]:
-    parts = [f"## {escape_markdown(section.title)}", _table("cell", section.rows)]
-    parts += map(escape_markdown, section.footers)
-    if section.evaluations:
-        parts.append(_table("evaluation", section.evaluations))
-    return parts
-
-
-def _table(name: str, rows: Sequence[Row]) -> str:
-    headings = [name, "", *(entry.heading for entry in rows[0].entries)]
+    headings = ["system", "", *section.headings]
     lines = [
         _line([escape_markdown(heading) for heading in headings]),
         _line(["---", "---", *["---:"] * (len(headings) - 2)]),
-        *(_line(_values(row)) for row in rows),
+        *(_line(_values(row)) for row in section.rows),
     ]
-    return "\n".join(lines)
+    parts = [f"## {escape_markdown(section.title)}", "\n".join(lines)]
+    return [*parts, *map(escape_markdown, section.footers)]
 
 
 def _values(row: Row) -> list[str]:
-    texts = [row.label, ", ".join(row.notes), *(entry.value for entry in row.entries)]
+    texts = [row.label, ", ".join(row.notes), *row.values]
     return [escape_markdown(text) for text in texts]
 
 

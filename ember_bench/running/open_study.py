@@ -184,7 +184,7 @@ def _label(label: str, swept: Sequence[str]) -> str:
     """Return a label with a placeholder for each swept parameter, unless it has some itself."""
     if not swept or _PLACEHOLDER.search(label):
         return label
-    return f"{label}({', '.join(f'{name}={{{name}}}' for name in swept)})"
+    return f"{label} {', '.join(f'{name}={{{name}}}' for name in swept)}"
 
 
 def _values(value: Any) -> Sequence[Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ember_bench.errors import ConfigError, UnknownNameError
+from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.forecast.calls import CellForecast
 from ember_bench.experiment.forecast.rehearsal import Rehearsal
 from ember_bench.experiment.forecast.rescored import evaluation_forecast
@@ -16,6 +17,7 @@ from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.experiment.rescoring import fitting_trials
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.spec import read_spec, wrong_name
+from ember_bench.experiment.suites import without_suites
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.registry import Cards, default_roots
@@ -36,12 +38,14 @@ class Source:
         grid: The grid file.
         trials: The trial store.
         cells: The dataset of each cell by the cell's name; None for all cells of the grid.
+        edits: Changes of the grid, if it was run as a pilot.
     """
 
     name: str
     grid: Path
     trials: Path
     cells: Mapping[str, str] | None
+    edits: Edits = NO_EDITS
 
     @property
     def results(self) -> Path:
@@ -55,13 +59,15 @@ def find_source(name: str, results: Path) -> Source:
     Raises:
         ConfigError: if there are none, or their answers are missing.
     """
+    edits = NO_EDITS
     try:
         grid = find_grid(name)
     except ConfigError:
         with ResultsReader(results) as reader:
             if (named := reader.find(name)) is None:
                 raise
-            grid, folder = grid_of(named.rows), named.rows.path.parent
+            grid, edits = grid_of(named.rows)
+            folder = named.rows.path.parent
             of_all = len(named.cells) == len(named.rows.description.cells)
             cells = None if of_all else {cell.name: cell.dataset for cell in named.cells}
     else:
@@ -69,7 +75,7 @@ def find_source(name: str, results: Path) -> Source:
     trials = answered(folder.name, folder.parent)
     if cells is None:
         name = folder.name if folder.parent == results else str(folder)
-    return Source(name, grid, trials, cells)
+    return Source(name, grid, trials, cells, edits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +113,9 @@ def rescored(source: Source, scoring: Scoring) -> Experiment:
         evaluators=_evaluators(scoring.evaluators, _datasets(source), source.grid),
         judge=scoring.judge,
         budget_usd=scoring.budget_usd,
+        edits=source.edits,
     )
-    name = read_spec(source.grid)[0].name
-    experiment = _renamed(experiment, scoring.into or name + _SUFFIX)
+    experiment = _renamed(experiment, scoring.into or experiment.name + _SUFFIX)
     if source.cells is None:
         return experiment
     if not any(cell.name in source.cells for cell in experiment.cells):
@@ -135,6 +141,7 @@ def planned(source: Source, scoring: Scoring, stored: StoredTrials) -> CellForec
             unsafe_code=scoring.unsafe_code,
             evaluators=_evaluators(scoring.evaluators, _datasets(source), source.grid),
             judge=scoring.judge,
+            edits=source.edits,
         )
         if source.cells is not None:
             experiment = experiment.only(source.cells)
@@ -143,8 +150,9 @@ def planned(source: Source, scoring: Scoring, stored: StoredTrials) -> CellForec
 
 
 def _datasets(source: Source) -> list[str]:
-    spec, _ = read_spec(source.grid)
-    names = [entry.name for entry in spec.datasets]
+    spec, document = read_spec(source.grid, source.edits)
+    listed = without_suites(spec, document, Cards(default_roots(source.grid)))
+    names = [entry.name for entry in listed.spec.datasets]
     return [name for name in names if source.cells is None or name in source.cells.values()]
 
 

@@ -9,6 +9,12 @@ from .bootstrap import (
     bootstrap_means as bootstrap_means,
     enough_to_rank as enough_to_rank,
 )
+from .calibration import (
+    accuracy_at_coverage as accuracy_at_coverage,
+    auroc as auroc,
+    brier_score as brier_score,
+    expected_calibration_error as expected_calibration_error,
+)
 from .clusters import (
     ClusteredMean as ClusteredMean,
     ItemMeans as ItemMeans,
@@ -44,6 +50,11 @@ from .intervals import (
     standard_error as standard_error,
     wilson_interval as wilson_interval,
 )
+from .labels import (
+    balanced_accuracy as balanced_accuracy,
+    macro_f1 as macro_f1,
+    matthews_correlation as matthews_correlation,
+)
 from .latency import quantile as quantile
 from .means import t_interval as t_interval
 from .multiplicity import (
@@ -72,7 +83,9 @@ from .pareto import (
 )
 from .passk import (
     mean_pass_at_k as mean_pass_at_k,
+    mean_pass_hat_k as mean_pass_hat_k,
     pass_at_k as pass_at_k,
+    pass_hat_k as pass_hat_k,
 )
 from .permutation import (
     McNemar as McNemar,
@@ -103,6 +116,10 @@ from .sequential import (
 from .shares import (
     critical_path as critical_path,
     share as share,
+)
+from .strata import (
+    stratified_difference as stratified_difference,
+    stratified_score as stratified_score,
 )
 from .vote_fit import (
     VoteFit as VoteFit,

@@ -13,7 +13,8 @@ from ember_bench import bridge
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.attribution import observe
 from ember_bench.experiment.results.rows import TrialRows
-from ember_bench.experiment.trial import CallEntry, Trial
+from ember_bench.experiment.trial import Trial
+from ember_bench.experiment.trial_calls import CallEntry
 from ember_bench.models.store.response_store import ResponseStore
 from ember_bench.tracking.messages import TracedCall, TracedNode, TracedTrial
 

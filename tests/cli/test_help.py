@@ -37,7 +37,10 @@ NAMES = [name for names in SECTIONS.values() for name in names]
         (["-h"], set()),
         (["--version"], set()),
         (["rnu"], set()),
-        (["run", "--help"], {"ember_bench.cli.run", "ember_bench.cli._pilot"}),
+        (
+            ["run", "--help"],
+            {f"ember_bench.cli.{m}" for m in ("run", "_pilot", "_run_options", "_table")},
+        ),
         (["models", "check", "--help"], {"ember_bench.cli.models"}),
     ],
 )

@@ -162,7 +162,7 @@ class TestRescoring:
     ) -> None:
         refused = command(*self.RESCORE)
         assert refused.status == 2
-        assert "10 to make; expected cost $" in refused.err
+        assert "10 new calls; expected cost $" in refused.err
         assert "--budget-usd" in refused.err
         assert made() == 10
 

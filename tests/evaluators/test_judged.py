@@ -17,12 +17,13 @@ from ember_bench.evaluators import ExactMatch
 from ember_bench.evaluators.base import Evaluator, judges_of, scored, without_models
 from ember_bench.evaluators.by_record import ByRecord
 from ember_bench.evaluators.cards import load_evaluator
-from ember_bench.evaluators.cascaded import Cascade, CascadeOf
-from ember_bench.evaluators.judged import JudgeCard, Judged, JudgedBy, Rubric
+from ember_bench.evaluators.cascaded import Cascade
+from ember_bench.evaluators.judged import JudgeCard, Judged, JudgedBy, Rubric, needs_judge
 from ember_bench.evaluators.kinds import StandIn
+from ember_bench.evaluators.nested import Combined
 from ember_bench.evaluators.preferred import Preferred
 from ember_bench.operators.signature import Signature
-from ember_bench.registry import Cards
+from ember_bench.registry import Cards, builtin_root
 
 PROMPT = Signature(prompt_template="{query}|{reference}|{options}")
 ITEM = Item("capital", "The capital of France?", "Paris", alternatives=("City of Light",))
@@ -166,28 +167,76 @@ class TestPreferred:
         assert judge.judge.asked[0].question == "theirs"  # type: ignore[attr-defined]
 
 
-class TestCascade:
-    def cascade(self, *answers: str, **more: Sequence[str]) -> CascadeOf:
-        card = Cascade("c", "exact_match", "grades", **more)  # type: ignore[arg-type]
-        return CascadeOf(card, ExactMatch("exact_match"), by(GRADES, *answers))
+def cascade(*answers: str, **more: Sequence[str]) -> Cascade:
+    parts: dict[str, Evaluator] = {
+        "exact_match": ExactMatch("exact_match"), "grades": by(GRADES, *answers),
+    }  # fmt: skip
+    return Cascade("c", "exact_match", "grades", **more).with_evaluators(parts)  # type: ignore[arg-type]
 
+
+def asked_of(evaluator: Evaluator) -> list[Item]:
+    (judge,) = judges_of(evaluator)
+    return judge.asked  # type: ignore[attr-defined,no-any-return]
+
+
+class TestCascade:
     def test_the_judge_sees_only_what_the_first_leaves_open(self) -> None:
-        found = self.cascade("A")
+        found = cascade("A")
         assert found.evaluate(ITEM, "Answer: Paris").value == 1.0
-        assert found.second.judge.asked == []  # type: ignore[attr-defined]
+        assert asked_of(found) == []
         assert found.evaluate(ITEM, "Answer: paris").value == 1.0
-        assert len(found.second.judge.asked) == 1  # type: ignore[attr-defined]
+        assert len(asked_of(found)) == 1
 
     def test_a_card_says_which_outcomes_are_open(self) -> None:
-        found = self.cascade(leaves_open=["unparsed"])
+        found = cascade(leaves_open=["unparsed"])
         assert found.evaluate(ITEM, "Answer: paris").outcome == "wrong"
 
     def test_both_are_part_of_its_identity(self) -> None:
-        one, other = self.cascade(), self.cascade()
+        one, other = cascade(), cascade()
         assert one.identity == other.identity
-        loose = CascadeOf(one.card, ExactMatch("exact_match", ignore_case=True), one.second)
-        judged = CascadeOf(one.card, one.first, by(Judged("other", "t", verdicts=GRADES.verdicts)))
+        loose = one.with_evaluators(
+            {**one.evaluators, "exact_match": ExactMatch("exact_match", ignore_case=True)}
+        )
+        judged = one.with_evaluators(
+            {**one.evaluators, "grades": by(Judged("other", "t", verdicts=GRADES.verdicts))}
+        )
         assert len({one.identity, loose.identity, judged.identity}) == 3
+
+    def test_without_models_the_first_decides_alone(self) -> None:
+        found = cascade()
+        assert without_models(found) is found.evaluators["exact_match"]
+
+
+class TestCombined:
+    def combined(self, *answers: str) -> Combined:
+        parts: dict[str, Evaluator] = {
+            "text": ExactMatch("text"), "grades": by(GRADES, *answers),
+        }  # fmt: skip
+        return Combined("both", {"text": 3, "grades": 1}).with_evaluators(parts)
+
+    def test_a_part_may_ask_models(self) -> None:
+        found = self.combined("A")
+        assert scored(found, ITEM, "Answer: paris").value == 0.25
+        assert len(asked_of(found)) == 1
+
+    def test_without_models_the_target_decides_on_that_part(self) -> None:
+        found = self.combined()
+        assert scored(without_models(found), ITEM, "Answer: Paris").value == 1.0
+        assert asked_of(found) == []
+
+    def test_the_judge_is_part_of_its_identity(self) -> None:
+        one = self.combined()
+        other = JudgedBy(GRADES, PROMPT, Told([], identity="another"))
+        assert one.identity == self.combined().identity
+        assert one.with_evaluators({**one.evaluators, "grades": other}).identity != one.identity
+
+    def test_a_card_alone_does_not_score(self) -> None:
+        found = self.combined()
+        parts = {**found.evaluators, "grades": GRADES}
+        assert needs_judge(found.with_evaluators(parts))
+        assert not needs_judge(found)
+        with pytest.raises(ConfigError, match="evaluator 'grades' asks models"):
+            found.with_evaluators(parts).evaluate(ITEM, "Paris")
 
 
 @pytest.mark.parametrize(
@@ -235,6 +284,25 @@ def test_mistakes_in_a_card_stand_at_their_place(
         load_evaluator("mine", Cards([tmp_path]))
     assert message in str(caught.value)
     assert "mine.yaml:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("first", "judge", "message"),
+    [
+        ("graded_by_rubric", "graded_by_reference", r":3:1: .* its `first` asks models, too"),
+        ("exact_match", "quasi_exact_match", r":4:1: .* its `judge` asks no model"),
+        ("exact_match", "graded_by_rubrik", r":4:1: .*did you mean 'graded_by_rubric'"),
+        ("exact_match", "mine", r":4:1: .* in a circle: mine -> mine"),
+    ],
+)
+def test_a_cascade_goes_from_one_that_computes_to_one_that_asks(
+    tmp_path: Path, first: str, judge: str, message: str
+) -> None:
+    path = tmp_path / "evaluators" / "mine.yaml"
+    path.parent.mkdir()
+    path.write_text(f"name: mine\nkind: cascade\nfirst: {first}\njudge: {judge}\n")
+    with pytest.raises(ConfigError, match=message):
+        load_evaluator("mine", Cards([tmp_path, builtin_root()]))
 
 
 def test_a_card_alone_does_not_score() -> None:

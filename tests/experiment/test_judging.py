@@ -9,7 +9,8 @@ import pytest
 
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.prepare import Experiment, prepare
-from ember_bench.experiment.results.summary import CellSummary, EvaluationSummary
+from ember_bench.experiment.results.evaluation_summary import EvaluationSummary
+from ember_bench.experiment.results.summary import CellSummary
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
 from ember_bench.registry import Cards, builtin_root

@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from ember_bench.drawing.text import width
+from ember_bench.errors import UnknownNameError
 from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Quantity, Side
+from ember_bench.report.columns import View
 from ember_bench.report.comparison_table import comparison_table
 
 BASELINE = Side("trip", "sums/single", "alone", "sums", False, False, 0.7, 300, 300, 0)
@@ -72,11 +74,11 @@ def test_what_is_not_comparable_stands_above_the_figures() -> None:
     assert text.splitlines()[1] == "not comparable: the evaluator exact is of another version"
 
 
-def test_a_bound_is_marked_and_has_no_corrected_p() -> None:
-    bound = msgspec.structs.replace(pair().cell, oracle=True)
-    text = plain(pair(), pair("oracle", cell=bound, p_adjusted=None, best_probability=None))
-    assert "bound" in text
-    assert "over 1 comparison (1 bound left out)" in " ".join(text.split())
+def test_an_oracle_is_marked_and_has_no_adjusted_p() -> None:
+    oracle = msgspec.structs.replace(pair().cell, oracle=True)
+    text = plain(pair(), pair("other", cell=oracle, p_adjusted=None, best_probability=None))
+    assert text.count(" oracle ") >= 2  # as a note, and as the result
+    assert "over 1 comparison (1 oracle left out)" in " ".join(text.split())
 
 
 def test_what_is_not_done_and_what_failed_is_noted() -> None:
@@ -92,10 +94,26 @@ def test_an_unknown_price_is_a_dash() -> None:
 def test_simulated_figures_say_so() -> None:
     side = msgspec.structs.replace(pair().cell, simulated=True)
     text = plain(pair(cell=side))
-    assert "simulated" in text.splitlines()[2]
+    assert text.splitlines()[0] == "sums: against alone (simulated)"
+    assert text.count("imulated") == 3  # and twice in the caption
+    mixed = plain(pair(cell=side), pair("other"))
+    assert "(simulated)" not in mixed.splitlines()[0]
+    assert "simulated" in mixed.splitlines()[2]
     assert "Simulated: answers, prices and times were made up" in text
 
 
 def test_pairs_without_an_item_in_common_are_named() -> None:
     text = plain(pair(), left_out=["a/x and b/x", "a/y and b/y"])
     assert "Left out, as no item is in both: a/x and b/x and 1 more pair." in text
+
+
+def test_a_view_chooses_rows_and_columns() -> None:
+    low = pair("low", difference=Quantity(0.01, -0.1, 0.1, "paired"))
+    view = View(columns=("difference", "raw_p", "cost_interval"), sort="difference", top=1)
+    table = ComparisonTable("holm", 0.95, [low, pair()], [0.03], [])
+    lines = comparison_table(table, None, flips=0, view=view).plain.splitlines()
+    assert lines[1].split() == ["system", "difference", "[95", "%]", "p", "[95", "%]"]
+    assert lines[2].startswith("vote of 3")
+    assert "low" not in lines[3]
+    with pytest.raises(UnknownNameError, match="unknown column 'latency'"):
+        comparison_table(table, None, flips=0, view=View(columns=("latency",)))

@@ -10,7 +10,7 @@ import msgspec
 from ember_bench.experiment.results.description import Description
 from ember_bench.experiment.results.items import Select
 from ember_bench.experiment.results.summary import OUTCOMES
-from ember_bench.experiment.trial import CallEntry
+from ember_bench.experiment.trial_calls import CallEntry
 from ember_bench.models.store.rows import is_amount
 
 _decode_calls = msgspec.msgpack.Decoder(tuple[CallEntry, ...]).decode
@@ -76,7 +76,7 @@ def decode_calls(column: bytes) -> tuple[CallEntry, ...]:
     """
     calls = _decode_calls(column)
     for call in calls:
-        if not (is_amount(call.cost_usd) and is_amount(call.latency_seconds)):
+        if not all(map(is_amount, (call.cost_usd, call.latency_seconds, call.uncached_usd))):
             raise ValueError("a cost or a duration is none")
     return calls
 

@@ -11,8 +11,10 @@ import msgspec
 from msgspec import UNSET
 
 from ember_bench import __version__
+from ember_bench.datasets.suites import Suite
 from ember_bench.evaluators.base import judge_models
 from ember_bench.evaluators.kinds import evaluator_identity
+from ember_bench.experiment.edits import Edits
 from ember_bench.experiment.results.items import AskedItems, Select
 from ember_bench.experiment.results.summary import (
     CellSummary,
@@ -73,6 +75,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
 
     Attributes:
         grid: Its file, as the user named it; "" for a study.
+        edits: Changes of what the file says, if it is a pilot.
         baseline: The architecture that the grid names as baseline; None if it names none.
         baselines: Name of the cell that others are compared with, by dataset.
         cells: In grid order.
@@ -80,6 +83,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         price_dates: Days on which the prices of its models were read, those of earlier runs
             included.
         items: In the order in which they are asked, by dataset.
+        suites: Datasets that are reported as one.
     """
 
     name: str
@@ -96,7 +100,9 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     cells: list[CellDescription]
     asked: dict[str, str]
     price_dates: list[str] = []
+    edits: Edits | None = None
     items: Mapping[str, AskedItems] = {}
+    suites: list[Suite] = []
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -204,6 +210,8 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
         cells=[_cell(cell, experiment.is_simulated(cell)) for cell in experiment.cells],
         asked={name: asked.identity for name, asked in experiment.questions.items()},
         price_dates=sorted({*earlier_dates, *dates}),
+        edits=experiment.edits or None,
+        suites=list(experiment.suites),
     )
 
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from ember_bench.errors import DamagedStoreError
 from ember_bench.experiment.results.items import Select
-from ember_bench.experiment.trial import EvaluationResult, counts_of
+from ember_bench.experiment.evaluation import EvaluationResult
+from ember_bench.experiment.trial_calls import counts_of
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -21,7 +21,7 @@ from ember_bench.experiment.results.description import Description, decode, dige
 from ember_bench.experiment.results.evaluations import Evaluations, evaluation_calls, read_evaluations
 from ember_bench.experiment.results.run_totals import RunTotals
 from ember_bench.experiment.results.summary import FAILED, OUTCOMES
-from ember_bench.experiment.trial import CallEntry
+from ember_bench.experiment.trial_calls import CallEntry
 from ember_bench.models.store.payments import Paid
 from ember_bench.models.store.sqlite import is_damage, is_undecodable, open_for_reading
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-if TYPE_CHECKING:
-    from ember_bench import stats
+from ember_bench.experiment.results.evaluation_summary import EvaluationSummary
+from ember_bench.experiment.results.quantity import Quantity as Quantity
+from ember_bench.experiment.results.run_summary import RunSummary as RunSummary
 
 Outcome = Literal["correct", "wrong", "partial", "unparsed", "error", "skipped", "unjudged"]
 OUTCOMES: tuple[Outcome, ...] = (
@@ -20,26 +21,6 @@ FAILED: tuple[Outcome, ...] = ("error", "unjudged")
 
 Correction = Literal["holm", "bh"]
 CORRECTIONS: tuple[Correction, ...] = ("holm", "bh")
-
-
-class Quantity(msgspec.Struct, frozen=True):
-    """A value with its interval, as files and tables have it; bounds are None if undefined."""
-
-    value: float
-    low: float | None
-    high: float | None
-    method: str
-
-    @classmethod
-    def of(cls, found: stats.Estimate) -> Quantity:
-        """Return the value and the interval of an estimate."""
-        return cls.with_interval(found.value, found.interval, found.method)
-
-    @classmethod
-    def with_interval(cls, value: float, interval: stats.Interval | None, method: str) -> Quantity:
-        """Return a quantity from a value and an interval of `ember_bench.stats`."""
-        low, high = (interval.low, interval.high) if interval is not None else (None, None)
-        return cls(float(value), low, high, method)
 
 
 class BaselineDifference(msgspec.Struct, frozen=True):
@@ -93,41 +74,12 @@ class FailureReason(msgspec.Struct, frozen=True):
     trials: int
 
 
-class EvaluationSummary(msgspec.Struct, frozen=True):
-    """What judging a cell's outputs took; no part of its own cost, latency or calls.
-
-    Attributes:
-        models: Ids of the models that judge.
-        calls: Calls of the judges, those whose answers could not be used included.
-        calls_made: Those of them for which a request was made by this cell.
-        calls_shared: Those that another cell with the same output, or an earlier run, had made.
-        cost_per_item: US dollars of judging a trial when all calls are made; None if a price is
-            unknown.
-        latency_seconds: Mean critical path over the calls of a trial's judges.
-        input_tokens: Tokens sent in `calls`.
-        output_tokens: Tokens received in `calls`.
-        spend_usd: Cost of `calls_made`; None if the price of one of them is unknown.
-        verdicts: Number of the judges' answers by what they were.
-    """
-
-    models: list[str]
-    calls: int
-    calls_made: int
-    calls_shared: int
-    cost_per_item: Quantity | None
-    latency_seconds: Quantity | None
-    input_tokens: int
-    output_tokens: int
-    spend_usd: float | None
-    verdicts: dict[str, int] = {}
-
-
 class CellSummary(msgspec.Struct, frozen=True):
     """The summary of one cell.
 
     Attributes:
         name: Unique in the experiment: dataset, architecture and the parameters given.
-        label: For people: as the grid says, else the name without the dataset.
+        label: For people: as the grid says, else what tells it from the other cells.
         dataset: Name of the dataset.
         architecture: Name of the architecture.
         parameters: All of its parameters, defaults included.
@@ -201,6 +153,41 @@ class CellSummary(msgspec.Struct, frozen=True):
     evaluation: EvaluationSummary | UnsetType = UNSET
 
 
+class SuiteSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The averages of one system over the datasets of a suite.
+
+    Attributes:
+        suite: Name of the suite.
+        name: Name of the system's cells without the dataset.
+        label: For people, as that of its first cell.
+        cells: Names of its cells, in the order of the suite's datasets.
+        oracle: Whether one of them is an upper limit and not a system.
+        simulated: Whether any of its answers is from a simulated model.
+        missing: Datasets that it has no score on; with any, there are no averages.
+        strata: Number of the strata: datasets, or categories of their items.
+        items: Items with a score.
+        macro: Mean of the strata's mean scores, each stratum counted once.
+        micro: Mean score over all items.
+        macro_difference: Macro average minus the baseline's, paired on common items; None for the
+            baseline.
+        micro_difference: The same of the micro average.
+    """
+
+    suite: str
+    name: str
+    label: str
+    cells: list[str]
+    oracle: bool = False
+    simulated: bool = False
+    missing: list[str] = []
+    strata: int = 0
+    items: int = 0
+    macro: Quantity | None = None
+    micro: Quantity | None = None
+    macro_difference: Quantity | None = None
+    micro_difference: Quantity | None = None
+
+
 class DatasetSummary(msgspec.Struct, frozen=True):
     """A dataset as it was used; `digest` changes with any item.
 
@@ -218,45 +205,6 @@ class DatasetSummary(msgspec.Struct, frozen=True):
     judges: list[str] | UnsetType = UNSET
 
 
-class RunSummary(msgspec.Struct, frozen=True):
-    """The last run of the command; the rest of the summary does not depend on it.
-
-    Attributes:
-        status: `complete` if every scheduled trial was done, else `partial`.
-        started: ISO 8601, UTC.
-        wall_seconds: The run's own time.
-        trials_run: Trials done in this run.
-        trials_kept: Trials kept from earlier runs.
-        calls_made: Requests made.
-        calls_shared: Calls answered by the response store or by a request already under way.
-        spend_usd: New money paid; None if the cost of a request is unknown.
-        changes: Differences from the last run, for which trials were run anew.
-        known_usd: New money paid, as far as it is known.
-        unpriced: Requests that were answered, and whose cost is unknown.
-        unanswered: Requests without an answer, which may have been charged.
-        unanswered_usd: The most that these can have cost; None if nothing limits it.
-    """
-
-    status: Literal["complete", "partial"]
-    started: str
-    wall_seconds: float
-    trials_run: int
-    trials_kept: int
-    calls_made: int
-    calls_shared: int
-    spend_usd: float | None
-    changes: list[str]
-    known_usd: float = 0.0
-    unpriced: int = 0
-    unanswered: int = 0
-    unanswered_usd: float | None = 0.0
-
-    @classmethod
-    def partial(cls, *, started: str = "", kept: int = 0) -> RunSummary:
-        """Return the summary of a run that has done nothing yet."""
-        return cls("partial", started, 0.0, 0, kept, 0, 0, 0.0, [])
-
-
 class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     """The summary of an experiment.
 
@@ -267,6 +215,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
         spend_usd: Money paid in all runs of it together; None if the cost of a request is unknown.
         price_dates: Days on which the prices behind its costs were read, in order.
         failure_reasons: The commonest faults that trials failed of, at most three.
+        suites: Averages over the datasets of suites, for each suite and system.
     """
 
     name: str
@@ -284,6 +233,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     run: RunSummary
     price_dates: list[str] = []
     failure_reasons: list[FailureReason] = []
+    suites: list[SuiteSummary] = []
 
     @property
     def failed(self) -> int:
@@ -299,6 +249,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
             cells=cells,
             datasets=[dataset for dataset in self.datasets if dataset.name in used],
             simulated=any(cell.simulated for cell in cells),
+            suites=[row for row in self.suites if set(row.cells) <= set(names)],
         )
 
 
