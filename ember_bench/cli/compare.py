@@ -29,9 +29,10 @@ def compare(
     correction: Annotated[
         str,
         typer.Option(
-            metavar="[holm|bh]", help="For many comparisons; bh is Benjamini and Hochberg's."
+            metavar="[maxt|holm|bh]",
+            help="For many comparisons: Westfall and Young's, Holm's, Benjamini and Hochberg's.",
         ),
-    ] = "holm",
+    ] = "maxt",
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Compare despite different evaluators or data.")
     ] = False,

@@ -22,12 +22,11 @@ from ember_bench.drawing.number_format import (
 from ember_bench.drawing.text import one_line, width
 from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
 from ember_bench.report.layout import Line, flat, named
-from ember_bench.report.summary_text import SIMULATED
+from ember_bench.report.summary_text import CORRECTED, SIMULATED
 
 _LONGEST_LINE: Final = 100
 _LONGEST_ANSWER: Final = 40
-_NAMES: Final = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
-_SHORT: Final = {"holm": "Holm p", "bh": "BH p"}
+_SHORT: Final = {"maxt": "adjusted p", "holm": "Holm p", "bh": "BH p"}
 
 
 def comparison_table(table: ComparisonTable, columns: int | None, *, flips: int) -> Text:
@@ -223,8 +222,8 @@ def captions(table: ComparisonTable) -> Iterator[str]:
     yield (
         "Difference: accuracy minus the baseline's in points, with its"
         f" {100 * table.level:g} % interval, on the items that both have; p is two-sided"
-        f" ({'; '.join(names[test] for test in tests)}), {_SHORT[table.correction]} after the"
-        f" {_NAMES[table.correction]} correction over {family}."
+        f" ({'; '.join(names[test] for test in tests)}), {_SHORT[table.correction]}"
+        f" by {CORRECTED[table.correction]} over {family}."
     )
     yield (
         "Cost: how many times the baseline's, on the same items. Best: the probability of the"

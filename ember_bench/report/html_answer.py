@@ -88,13 +88,15 @@ def _verdict(
 
 
 def _against(cell: CellSummary, compared: Mapping[str, Comparison], *, signed: bool = False) -> str:
-    """Say by how much a cell differs: `by 4.1 points [2.6, 5.7], Holm p < 0.001, at 4.2x ...`."""
+    """Say by how much a cell differs: `by 4.1 points [2.6, 5.7], adjusted p < 0.001, at ...`."""
     found = cell.comparison
     assert found is not None  # noqa: S101 - only called for cells that are compared
-    p = p_value(found.p_holm)
+    p = p_value(found.p_adjusted)
     sign = "" if p.startswith("<") else "= "
     size = f"{points(found.difference.value)} points {interval(found.difference, 'points')}"
-    said = f"by {size if signed else size.replace('+', '')}, Holm p {sign}{p.replace('<', '< ')}"
+    said = (
+        f"by {size if signed else size.replace('+', '')}, adjusted p {sign}{p.replace('<', '< ')}"
+    )
     said += ", on shared draws" if found.shared_draws else ""
     ratio = compared[cell.name].cost_ratio if cell.name in compared else None
     return said if ratio is None else f"{said}, at {times(ratio)} the cost"

@@ -20,7 +20,7 @@ from ember_bench.report.comparison_table import captions, pair_values
 from ember_bench.report.html_report import page_of
 
 _Namer = Callable[[Side], str]
-_CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
+_CORRECTIONS = {"maxt": "adjusted", "holm": "Holm", "bh": "Benjamini-Hochberg"}
 
 
 def html_comparison(found: ComparisonTable) -> str:

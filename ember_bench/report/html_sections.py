@@ -113,19 +113,20 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
             _flips(contents, pair.cell.cell, "won", pair.wins),
             _flips(contents, pair.cell.cell, "lost", pair.losses),
             p_value(own.p_value),
-            p_value(own.p_holm),
+            p_value(own.p_adjusted),
             times(pair.cost_ratio),
             share(pair.best_probability),
         ]
         for pair, own in found
     ]
     level = f"[{100 * contents.summary.level:g} %]"
-    headings = ["cell", "difference", level, "items", "won", "lost", "p", "Holm p", "cost", "best"]
+    headings = ["cell", "difference", level, "items", "won", "lost"]
+    headings += ["p", "adjusted p", "cost", "best"]
     return joined(
         [
             tag("h3", f"Against {title}"),
             tag("p", "Paired on the items that both have. A hollow dot is not clear of chance after"
-                " Holm's correction, or not whatever failed trials would have scored.",
+                " correction, or not whatever failed trials would have scored.",
                 class_="facts"),
             chart,
             table(headings, rows, caption=f"Differences to {title}"),

@@ -84,4 +84,4 @@ def _tall(values: Line, between: str) -> Block:
 
 
 def _with_p(difference: str, p: str, between: str) -> str:
-    return f"{difference}{between}{p.removeprefix('Holm ')}" if p else difference
+    return f"{difference}{between}{p.removeprefix('adjusted ')}" if p else difference

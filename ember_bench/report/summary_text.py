@@ -11,6 +11,7 @@ from ember_bench.drawing.number_format import UNDEFINED, count, dollars, interva
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
+    Correction,
     DatasetSummary,
     ExperimentSummary,
     Quantity,
@@ -20,6 +21,13 @@ SIMULATED: Final = (
     "Simulated: answers, prices and times were made up by simulated models; such figures say"
     " nothing about real ones."
 )
+
+CORRECTED: Final[dict[Correction, str]] = {
+    "maxt": "Westfall and Young's max-T",
+    "holm": "Holm's correction",
+    "bh": "Benjamini and Hochberg's correction",
+}
+"""How p-values are adjusted for the number of comparisons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +136,7 @@ def captions(summary: ExperimentSummary) -> list[str]:
             f"Prices: of {len(dates)} dates, {dates[0]} to {dates[-1]}; a call keeps the cost that"
             " it had when it was made, so costs of different dates are not strictly comparable."
         )
-    lines += _about_differences(cells)
+    lines += _about_differences(cells, summary.correction)
     if any(c.outcomes.get("error") for c in cells):
         scored = "count as wrong" if summary.failures == "wrong" else "are left out"
         lines.append(
@@ -152,20 +160,21 @@ def captions(summary: ExperimentSummary) -> list[str]:
     return lines
 
 
-def _about_differences(cells: Sequence[CellSummary]) -> Iterator[str]:
+def _about_differences(cells: Sequence[CellSummary], correction: Correction) -> Iterator[str]:
     """Yield the captions of the differences to the baseline."""
     compared = [(c, c.comparison) for c in cells if c.comparison is not None]
     if not compared:
         return
-    family = sum(found.p_holm is not None for _, found in compared)
+    family = sum(found.p_adjusted is not None for _, found in compared)
     bounds = sum(cell.oracle for cell, _ in compared)
     same = sum(found.same_calls for cell, found in compared if not cell.oracle)
     left_out = [count(bounds, "bound")] if bounds else []
     left_out += [f"{count(same, 'cell')} with the baseline's own calls"] if same else []
     yield (
         "Difference: accuracy minus the baseline's in points, paired on the items that both"
-        f" have; p is two-sided with Holm's correction over {count(family, 'comparison')}"
+        f" have; p is two-sided with {CORRECTED[correction]} over {count(family, 'comparison')}"
         + (f" ({' and '.join(left_out)} left out)." if left_out else ".")
+        + (" Its intervals hold together." if correction == "maxt" and family > 1 else "")
     )
     if any(found.shared_draws and not found.same_calls for _, found in compared):
         yield (
@@ -205,7 +214,7 @@ def _row(cell: CellSummary, summary: ExperimentSummary, *, is_baseline: bool) ->
         Entry("shared", f"{cell.calls_shared:,}"),
         Entry("difference", difference),
         Entry(level, low_high),
-        Entry("Holm p", p_value),
+        Entry("adjusted p", p_value),
     )
     return Row(cell.label, tuple(_notes(cell, summary)), entries)
 
@@ -220,7 +229,7 @@ def _compared(cell: CellSummary, *, is_baseline: bool) -> tuple[str, str, str]:
     return (
         number_format.points(found.difference.value),
         interval(found.difference, "points"),
-        number_format.p_value(found.p_holm),
+        number_format.p_value(found.p_adjusted),
     )
 
 

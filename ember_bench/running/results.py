@@ -120,7 +120,7 @@ class Results:
         cell: str,
         baseline: str | None = None,
         *,
-        correction: Correction = "holm",
+        correction: Correction = "maxt",
         anyway: bool = False,
         flips: int = 5,
     ) -> Compared:
@@ -129,7 +129,8 @@ class Results:
         Args:
             cell: Its label or name; one that stands for several cells compares each.
             baseline: The cell that it is compared with; by default the experiment's baseline.
-            correction: For several comparisons: `holm`, or `bh` (Benjamini-Hochberg).
+            correction: For several comparisons: `maxt` (Westfall and Young), `holm`, or `bh`
+                (Benjamini-Hochberg).
             anyway: Compare also what is not comparable.
             flips: Number of items won, and of items lost, to show for each comparison.
 

@@ -36,6 +36,11 @@ from .failures import (
     failure_bounds as failure_bounds,
     score_ranges as score_ranges,
 )
+from .families import (
+    FamilyTest as FamilyTest,
+    max_t as max_t,
+    simultaneous_interval as simultaneous_interval,
+)
 from .intervals import (
     Estimate as Estimate,
     Interval as Interval,

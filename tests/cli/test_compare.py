@@ -37,7 +37,7 @@ class TestTable:
         assert "sums: against alone" in result.out
         lines = {line.partition("  ")[0]: line for line in result.out.splitlines()}
         assert lines["alone"].split()[1] == "baseline"
-        assert "Holm" in result.out
+        assert "adjusted p by Westfall and Young's max-T" in " ".join(result.out.split())
         shown = command("compare", "trip", "--json").json
         assert [pair["cell"]["label"] for pair in shown["pairs"]] == ["vote of 3", "vote of 5"]
         accuracy = f"{100 * shown['pairs'][0]['cell']['accuracy']:.1f}"
@@ -69,7 +69,7 @@ class TestTable:
     def test_the_correction_can_be_chosen(self, command: Command, ran: Workspace) -> None:
         result = command("compare", "trip", "--correction", "bh")
         assert "BH p" in result.out
-        assert "Benjamini-Hochberg" in result.out
+        assert "Benjamini and Hochberg's" in result.out
         assert command("compare", "trip", "--correction", "bonferroni").status == 2
 
 

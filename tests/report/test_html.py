@@ -85,7 +85,7 @@ class TestTheAnswer:
         first = said(contents(workspace))[0]
         assert first.startswith(
             f"counted:b beats counted:a by {100 * found.difference.value:.1f} points"
-            f" [{100 * low:.1f}, {100 * high:.1f}], Holm p < 0.001, at 5x the cost"
+            f" [{100 * low:.1f}, {100 * high:.1f}], adjusted p < 0.001, at 5x the cost"
         )
 
     def test_of_many_dominated_cells_counts_what_each_dominates(self, workspace: Workspace) -> None:
@@ -115,7 +115,7 @@ class TestTheAnswer:
         workspace.run()
         first = said(contents(workspace))[0]
         assert first.startswith("No cell is shown to beat single(model=counted:a)")
-        assert "Holm p = " in first
+        assert "adjusted p = " in first
 
     def test_of_a_cell_alone_is_its_accuracy_and_its_price(self, workspace: Workspace) -> None:
         workspace.grid(architectures=[single("counted:b", label="b")])

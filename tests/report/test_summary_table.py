@@ -109,14 +109,15 @@ def test_a_cell_with_the_baselines_own_calls_has_no_interval() -> None:
     pair = cell(1).comparison
     assert pair is not None
     same = msgspec.structs.replace(
-        pair, same_calls=True, p_value=None, p_holm=None, sign=0,
+        pair, same_calls=True, p_value=None, p_adjusted=None, sign=0,
         difference=Quantity(0.0, None, None, "same calls"),
     )  # fmt: skip
     found = summary(cell(0), cell(1, comparison=same), cell(2))
     line = row(found, "vote(k=3)")
     assert "same calls as single" in line
     assert line.endswith(" same calls")
-    assert "over 1 comparison (1 cell with the baseline's own calls left out)." in plain(found)
+    caption = " ".join(plain(found).split())
+    assert "over 1 comparison (1 cell with the baseline's own calls left out)." in caption
 
 
 def test_answers_that_were_all_guessed_at_are_said_first() -> None:
@@ -152,7 +153,7 @@ def test_the_caption_says_what_the_figures_are() -> None:
     for said in (
         "with its 95 % interval (wilson)", "The unit is the item", "Cost per item:", "Spend:",
         "critical path", "depends on the load of the run", "not its wall time",
-        "Holm's correction over 2 comparisons", "Simulated:",
+        "max-T over 2 comparisons. Its intervals hold together.", "Simulated:",
     ):  # fmt: skip
         assert said in text
 
@@ -160,9 +161,9 @@ def test_the_caption_says_what_the_figures_are() -> None:
 def test_the_caption_says_that_bounds_are_left_out_of_the_correction() -> None:
     pair = cell(1).comparison
     assert pair is not None
-    bound = cell(1, oracle=True, comparison=msgspec.structs.replace(pair, p_holm=None))
+    bound = cell(1, oracle=True, comparison=msgspec.structs.replace(pair, p_adjusted=None))
     found = summary(cell(0), bound, cell(2))
-    assert "Holm's correction over 1 comparison (1 bound left out)." in plain(found)
+    assert "max-T over 1 comparison (1 bound left out)." in plain(found)
     assert row(found, "vote(k=3)").endswith(" \N{EN DASH}")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ember_bench import stats
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.cells import BoolArray, CellResults, FloatArray, IntArray
+from ember_bench.experiment.results.family import Family
 from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.summary import (
     Comparison,
@@ -106,7 +107,7 @@ def _reference(cell: CellResults, group: Group, *, alone: bool) -> CellResults |
 def compare(
     pairs: Sequence[Pair],
     *,
-    correction: Correction = "holm",
+    correction: Correction = "maxt",
     anyway: bool = False,
     flips: bool = True,
 ) -> ComparisonTable:
@@ -130,38 +131,27 @@ def compare(
             *_explained(bad, "are not comparable", "--anyway compares what coincides")
         )
     found = [_compared(pair, flips=flips) for pair in pairs]
-    p_adjusted = adjusted_p_values(
-        [None if pair.cell.oracle else pair.p_value for pair in found], correction
-    )
+    level = pairs[0].baseline.level
+    family = Family(correction, level, pairs[0].baseline.seed)
+    for pair in pairs:
+        family.add(pair)
     best, baseline_best = _best(pairs)
     return ComparisonTable(
         correction=correction,
-        level=pairs[0].baseline.level,
+        level=level,
         pairs=[
-            msgspec.structs.replace(pair, p_adjusted=p, best_probability=share)
-            for pair, p, share in zip(found, p_adjusted, best, strict=True)
+            msgspec.structs.replace(
+                pair,
+                p_adjusted=adjusted.p_value,
+                difference=adjusted.difference,
+                sign=adjusted.sign,
+                best_probability=share,
+            )
+            for pair, adjusted, share in zip(found, family.adjusted(), best, strict=True)
         ],
         baseline_best=baseline_best,
         left_out=[_left_out(pair) for pair in empty],
     )
-
-
-def adjusted_p_values(
-    p_values: Sequence[float | None], correction: Correction = "holm"
-) -> list[float | None]:
-    """Correct p-values over all comparisons of systems.
-
-    Args:
-        p_values: None for a comparison that is no hypothesis: of an oracle, which is an upper limit
-            and not a system, and of the same calls. To count it would weaken the others.
-        correction: The method.
-
-    Returns:
-        The corrected p-values in the same order; None for those that are not counted.
-    """
-    adjust = stats.holm if correction == "holm" else stats.benjamini_hochberg
-    adjusted = iter(adjust([p for p in p_values if p is not None]).tolist())
-    return [None if p is None else next(adjusted) for p in p_values]
 
 
 def differences(pair: Pair) -> Iterator[str]:

@@ -13,6 +13,7 @@ from ember_bench import __version__
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.results.items import AskedItems, Select
 from ember_bench.experiment.results.summary import (
+    Correction,
     CellSummary,
     DatasetSummary,
     ExperimentSummary,
@@ -77,6 +78,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         asked: The identity of what the table `asked` has, by dataset.
         price_dates: Days on which the prices of its models were read, those of earlier runs
             included.
+        correction: How p-values are corrected for the number of comparisons.
         items: In the order in which they are asked, by dataset.
     """
 
@@ -94,6 +96,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     cells: list[CellDescription]
     asked: dict[str, str]
     price_dates: list[str] = []
+    correction: Correction = "maxt"
     items: Mapping[str, AskedItems] = {}
 
     @cached_property
@@ -132,6 +135,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
             spend_usd=spend_usd,
             run=run,
             price_dates=self.price_dates,
+            correction=self.correction,
         )
 
     def scheduled(self, cell: CellDescription) -> int:
@@ -184,6 +188,7 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
         epochs=spec.epochs,
         failures=spec.failures,
         level=spec.level,
+        correction=spec.correction,
         baseline=spec.baseline.name if spec.baseline else None,
         baselines={name: cell.name for name, cell in experiment.baselines.items()},
         datasets=[

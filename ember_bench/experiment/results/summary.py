@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 Outcome = Literal["correct", "wrong", "partial", "unparsed", "error", "skipped"]
 OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "partial", "unparsed", "error", "skipped")
 
-Correction = Literal["holm", "bh"]
-CORRECTIONS: tuple[Correction, ...] = ("holm", "bh")
+Correction = Literal["maxt", "holm", "bh"]
+CORRECTIONS: tuple[Correction, ...] = ("maxt", "holm", "bh")
 
 
 class Quantity(msgspec.Struct, frozen=True):
@@ -44,14 +44,14 @@ class BaselineDifference(msgspec.Struct, frozen=True):
         baseline: Name of the cell it is compared with.
         items: Number of common items.
         difference: Accuracy of the cell minus that of the baseline, in [-1, 1]. If trials of either
-            failed, the interval covers the difference whatever they would have scored. No interval
-            for `same_calls`.
+            failed, the interval covers the difference whatever they would have scored. After max-T
+            it holds together with those of all comparisons. No interval for `same_calls`.
         wins: Items that the cell scores higher on.
         losses: Items that the baseline scores higher on.
         p_value: Two-sided; exact McNemar where scores are 0 or 1, else sign-flip permutation. If
             trials failed, the larger one of the worst and the best case. None for `same_calls`.
-        p_holm: The same after Holm's correction over all comparisons of the experiment but those of
-            oracles and of `same_calls`, for which it is None.
+        p_adjusted: The same, corrected over all comparisons of the experiment but those of oracles
+            and of `same_calls`, for which it is None.
         test: Which test gave `p_value`.
         shared_draws: Whether the two cells share calls, which makes the pairing tighter.
         sign: 1 if the cell scores higher, -1 if lower; 0 if equal, or if failed trials could have
@@ -65,7 +65,7 @@ class BaselineDifference(msgspec.Struct, frozen=True):
     wins: int
     losses: int
     p_value: float | None
-    p_holm: float | None
+    p_adjusted: float | None
     test: str
     shared_draws: bool
     sign: int = 0
@@ -73,7 +73,7 @@ class BaselineDifference(msgspec.Struct, frozen=True):
 
     def is_clear(self, level: float) -> bool:
         """Return whether the difference is significant after correction, failed trials or not."""
-        return bool(self.sign) and self.p_holm is not None and self.p_holm < 1 - level
+        return bool(self.sign) and self.p_adjusted is not None and self.p_adjusted < 1 - level
 
 
 class FailureReason(msgspec.Struct, frozen=True):
@@ -223,6 +223,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
         digest: Over everything that determines the results; a resumed run has the same one.
         failures: How failed trials are scored: `wrong`, or `excluded`.
         level: Confidence level of all intervals.
+        correction: How the p-values of its comparisons were corrected.
         spend_usd: Money paid in all runs of it together; None if the cost of a request is unknown.
         price_dates: Days on which the prices behind its costs were read, in order.
         failure_reasons: The commonest faults that trials failed of, at most three.
@@ -243,6 +244,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     run: RunSummary
     price_dates: list[str] = []
     failure_reasons: list[FailureReason] = []
+    correction: Correction = "maxt"
 
     @property
     def failed(self) -> int:
@@ -311,7 +313,8 @@ class Comparison(msgspec.Struct, frozen=True):
         clusters: Number of their clusters; None if each item stands for itself.
         difference: Accuracy of the cell minus that of the baseline, in [-1, 1].
             If trials of either failed, the interval covers the difference whatever they would have
-            scored. No interval for `same_calls`.
+            scored. After max-T it holds together with those of all comparisons. No interval for
+            `same_calls`.
         effect_items: The same in items: how many more the cell gets.
         wins: Items that the cell scores higher on.
         losses: Items that the baseline scores higher on.
@@ -374,7 +377,7 @@ class ComparisonTable(msgspec.Struct, frozen=True):
     """Comparisons made together.
 
     Attributes:
-        correction: `holm`, or `bh` for Benjamini-Hochberg.
+        correction: `maxt` for Westfall and Young's, `holm`, or `bh` for Benjamini-Hochberg.
         level: Confidence level of the intervals.
         baseline_best: Probability of each baseline that it is the most accurate of itself and the
             cells compared with it, in the order of their first pairs.

@@ -118,14 +118,39 @@ class TestNumbers:
         assert (left_out.items, left_out.losses) == (3, 0)
         assert wrong.cell.failed == 1
 
-    def test_holm_is_the_default_and_benjamini_hochberg_is_to_be_asked_for(self) -> None:
+    def test_max_t_is_the_default_and_others_are_to_be_asked_for(self) -> None:
         base = cell("0" * 16)
         cells = [cell("1" * n + "0" * (16 - n), name=f"sums/{n}") for n in (16, 9, 4)]
         pairs = [Pair(each, base) for each in cells]
         raw = [pair.p_value for pair in compare(pairs).pairs]
-        assert [p.p_adjusted for p in compare(pairs).pairs] == pytest.approx(stats.holm(raw))
-        bh = [p.p_adjusted for p in compare(pairs, correction="bh").pairs]
-        assert bh == pytest.approx(stats.benjamini_hochberg(raw))
+        test = stats.max_t(np.column_stack([each.scores - base.scores for each in cells]))
+        found = compare(pairs).pairs
+        assert [p.p_adjusted for p in found] == pytest.approx(test.p_values)
+        assert [p.difference.low for p in found] == [i.low for i in test.intervals if i]
+        for correction, adjust in (("holm", stats.holm), ("bh", stats.benjamini_hochberg)):
+            p = [p.p_adjusted for p in compare(pairs, correction=correction).pairs]
+            assert p == pytest.approx(adjust(raw))
+
+    def test_failures_may_not_speak_for_the_difference(self) -> None:
+        base = cell("0" * 16)
+        cells = [cell([1.0] * n + [None] * (16 - n), name=f"sums/{n}") for n in (13, 9)]
+        found = compare([Pair(each, base) for each in cells]).pairs
+        worst = stats.max_t(np.column_stack([each.score_range[0] for each in cells]))
+        best = cells[1].score_range[1]
+        assert [p.p_adjusted for p in found] == pytest.approx(worst.p_values)
+        assert [p.difference.low for p in found] == [i.low for i in worst.intervals if i]
+        wide = stats.simultaneous_interval(best, worst.p_values[1], worst.level_each)
+        assert wide is not None
+        assert found[1].difference.high == wide.high
+
+    def test_the_same_items_in_other_places_are_flipped_together(self) -> None:
+        base, order = cell("0" * 16), [*range(8, 16), *range(8)]
+        straight = cell("1" * 9 + "0" * 7, name="sums/a")
+        turned = cell("1" * 8 + "0" * 7 + "1", name="sums/b", ids=order, asks=[f"i{n}" for n in order])
+        found = compare([Pair(straight, base), Pair(turned, base)]).pairs
+        columns = np.zeros((16, 2))
+        columns[:9, 0] = columns[8:, 1] = columns[7, 1] = 1
+        assert [p.p_adjusted for p in found] == pytest.approx(stats.max_t(columns).p_values)
 
     def test_the_best_of_a_family_and_its_baseline_sum_to_one(self) -> None:
         base = cell("1010101010101010")
