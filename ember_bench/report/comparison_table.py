@@ -20,12 +20,13 @@ from ember_bench.drawing.number_format import (
     times,
 )
 from ember_bench.drawing.text import one_line, width
-from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
+from ember_bench.experiment.results.compared import Comparison, ComparisonTable, Flip, Side, Winner
 from ember_bench.report.layout import Line, flat, named
 from ember_bench.report.summary_text import CORRECTED, SIMULATED
 
 _LONGEST_LINE: Final = 100
 _LONGEST_ANSWER: Final = 40
+_NAMED: Final = 5
 _SHORT: Final = {"maxt": "adjusted p", "holm": "Holm p", "bh": "BH p"}
 
 
@@ -46,6 +47,8 @@ def comparison_table(table: ComparisonTable, columns: int | None, *, flips: int)
         heading, *rows = _layout(section, table, columns, several=several)
         text.append(heading + "\n", style="dim")
         text.append("\n".join(rows) + "\n\n")
+        if section.winner is not None:
+            text.append(f"{one_line(winner_text(section.winner))}\n\n")
         for pair in section.pairs:
             text.append(_flips(pair, flips, several=several))
     room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
@@ -62,12 +65,26 @@ class _Section:
     Attributes:
         best: Probability of the baseline to be the best; None without a row for it.
         matched: Whether each cell has a baseline of its own, the same in other results.
+        winner: The most accurate of the section; None if nothing is known of it.
     """
 
     title: str
     pairs: list[Comparison]
     best: float | None
     matched: bool
+    winner: Winner | None = None
+
+
+def winner_text(winner: Winner) -> str:
+    """Say which cell is the most accurate, and which others may be."""
+    others = winner.may_be_best[1:]
+    more = f"; and {count(len(others) - _NAMED, 'other')}" if len(others) > _NAMED else ""
+    also = f" May be better: {'; '.join(others[:_NAMED])}{more}." if others else " No other may be."
+    accuracy = f"{percent(winner.accuracy.value)} % {interval(winner.accuracy, 'percent')}"
+    return (
+        f"Most accurate of {len(winner.ranks):,}: {winner.label}, {accuracy}, corrected for its"
+        f" selection.{also}"
+    )
 
 
 def _sections(table: ComparisonTable, *, several: bool) -> list[_Section]:
@@ -77,14 +94,15 @@ def _sections(table: ComparisonTable, *, several: bool) -> list[_Section]:
         families.setdefault((pair.baseline.source, pair.baseline.cell), []).append(pair)
     matched: dict[tuple[str, str, str], list[Comparison]] = {}
     found = []
-    for pairs, best in zip(families.values(), table.baseline_best, strict=True):
+    winners = table.winners or [None] * len(families)
+    for pairs, best, winner in zip(families.values(), table.baseline_best, winners, strict=True):
         cell, baseline = pairs[0].cell, pairs[0].baseline
         if len(pairs) == 1 and len(families) > 1 and cell.label == baseline.label:
             key = baseline.dataset, cell.source, baseline.source
             matched.setdefault(key, []).append(pairs[0])
             continue
         title = f"{one_line(baseline.dataset)}: against {_label(baseline, several=several)}"
-        found.append(_Section(title, pairs, best, matched=False))
+        found.append(_Section(title, pairs, best, matched=False, winner=winner))
     for (dataset, source, other), pairs in matched.items():
         title = one_line(f"{dataset}: {source} against {other}")
         found.append(_Section(title, pairs, None, matched=True))

@@ -16,11 +16,8 @@ from ember_bench.drawing.number_format import (
     times,
 )
 from ember_bench.experiment.results.cells import CellResults
-from ember_bench.experiment.results.summary import (
-    CellSummary,
-    Comparison,
-    DatasetSummary,
-)
+from ember_bench.experiment.results.compared import Comparison
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary
 from ember_bench.report.html_fronts import front
 
 _NAMED: Final = 6

@@ -12,13 +12,12 @@ import msgspec
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.attribution import ChoiceSummary
 from ember_bench.experiment.results.cells import CellResults, StoredCells
+from ember_bench.experiment.results.compared import Comparison, ComparisonTable
 from ember_bench.experiment.results.comparison import compare
 from ember_bench.experiment.results.description import CellDescription
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import (
     CellSummary,
-    Comparison,
-    ComparisonTable,
     DatasetSummary,
     ExperimentSummary,
     RunSummary,

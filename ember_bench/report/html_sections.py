@@ -30,12 +30,8 @@ from ember_bench.drawing.number_format import (
     times,
 )
 from ember_bench.experiment.results.cells import CellResults, IntArray
-from ember_bench.experiment.results.summary import (
-    CellSummary,
-    Comparison,
-    DatasetSummary,
-    Quantity,
-)
+from ember_bench.experiment.results.compared import Comparison
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Quantity
 from ember_bench.report.comparison_table import pair_values
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis, front, front_probabilities

@@ -15,12 +15,8 @@ from ember_bench.errors import ConfigError
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results import comparison
 from ember_bench.experiment.results.analysis import Analysis
-from ember_bench.experiment.results.summary import (
-    ComparisonTable,
-    Correction,
-    ExperimentSummary,
-    RunSummary,
-)
+from ember_bench.experiment.results.compared import ComparisonTable
+from ember_bench.experiment.results.summary import Correction, ExperimentSummary, RunSummary
 from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report.comparison_table import comparison_table
 from ember_bench.report.summary_table import table

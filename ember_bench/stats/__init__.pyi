@@ -120,3 +120,7 @@ from .votes import (
     VoteCurve as VoteCurve,
     vote_curve as vote_curve,
 )
+from .winners import (
+    Ranking as Ranking,
+    rank_cells as rank_cells,
+)

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from ember_bench.drawing.text import width
-from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Quantity, Side
+from ember_bench.experiment.results.compared import Comparison, ComparisonTable, Flip, Side, Winner
+from ember_bench.experiment.results.summary import Quantity
 from ember_bench.report.comparison_table import comparison_table
 
 BASELINE = Side("trip", "sums/single", "alone", "sums", False, False, 0.7, 300, 300, 0)
@@ -58,6 +59,19 @@ def test_no_figure_is_lost_and_no_line_of_the_table_too_long(
     if columns is not None:
         table = text.partition("\n\n")[0].splitlines()[1:]
         assert max(map(width, table)) <= columns
+
+
+def test_the_winner_stands_below_its_family() -> None:
+    accuracy = Quantity(0.9, 0.8, 0.94, "wilson, corrected for selection")
+    ranks = {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
+    winner = Winner("a", "vote\n[bold]", accuracy, 300, ["vote\n[bold]", "two"], ranks)
+    text = plain(pair(), winners=[winner])
+    assert (
+        "Most accurate of 3: vote [bold], 90.0 % [80.0, 94.0], corrected for its selection."
+        " May be better: two.\n" in text
+    )
+    alone = msgspec.structs.replace(winner, may_be_best=["vote"])
+    assert "No other may be.\n" in plain(pair(), winners=[alone])
 
 
 def test_flips_have_both_answers_and_the_target() -> None:

@@ -13,14 +13,8 @@ from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.cells import BoolArray, CellResults, FloatArray, IntArray
 from ember_bench.experiment.results.family import Family
 from ember_bench.experiment.results.pairs import Pair
-from ember_bench.experiment.results.summary import (
-    Comparison,
-    ComparisonTable,
-    Correction,
-    Quantity,
-    Flip,
-    Side,
-)
+from ember_bench.experiment.results.compared import (Comparison, ComparisonTable, Flip, Side, Winner)
+from ember_bench.experiment.results.summary import (Correction, Quantity)
 
 
 @dataclass(frozen=True)
@@ -135,7 +129,7 @@ def compare(
     family = Family(correction, level, pairs[0].baseline.seed)
     for pair in pairs:
         family.add(pair)
-    best, baseline_best = _best(pairs)
+    best, baseline_best, winners = _best(pairs)
     return ComparisonTable(
         correction=correction,
         level=level,
@@ -151,6 +145,7 @@ def compare(
         ],
         baseline_best=baseline_best,
         left_out=[_left_out(pair) for pair in empty],
+        winners=winners,
     )
 
 
@@ -297,8 +292,10 @@ def _flip(pair: Pair, place: int) -> Flip:
     )
 
 
-def _best(pairs: Sequence[Pair]) -> tuple[list[float | None], list[float | None]]:
-    """Return each cell's probability to be the best of its family, and each baseline's.
+def _best(
+    pairs: Sequence[Pair],
+) -> tuple[list[float | None], list[float | None], list[Winner | None]]:
+    """Return each cell's probability to be the best of its family, each baseline's, and winners.
 
     A family is a baseline and what is compared with it.
     """
@@ -307,29 +304,50 @@ def _best(pairs: Sequence[Pair]) -> tuple[list[float | None], list[float | None]
         families.setdefault(id(pair.baseline), []).append(number)
     shares: list[float | None] = [None] * len(pairs)
     baselines: list[float | None] = []
+    winners: list[Winner | None] = []
     for everyone in families.values():
-        baseline = pairs[everyone[0]].baseline
         members = [number for number in everyone if not pairs[number].cell.oracle]
-        scores = np.column_stack(
-            [
-                baseline.scores,
-                *(pairs[number].of_cell(pairs[number].cell.scores) for number in members),
-            ]
-        )
-        items = np.flatnonzero(_whole(scores))
-        if not items.size:
-            baselines.append(None)
-            continue
-        found = stats.best_probabilities(
-            scores[items], clusters=baseline.items.clusters(items), seed=baseline.seed
-        )
-        if found is None:
-            baselines.append(None)
-            continue
-        baselines.append(float(found[0]))
-        for number, share in zip(members, found[1:], strict=True):
-            shares[number] = float(share)
-    return shares, baselines
+        found, winner = _ranked([pairs[number] for number in members], pairs[everyone[0]].baseline)
+        winners.append(winner)
+        baselines.append(None if found is None else float(found[0]))
+        for place, number in enumerate(members, start=1):
+            shares[number] = None if found is None else float(found[place])
+    return shares, baselines, winners
+
+
+def _ranked(
+    pairs: Sequence[Pair], baseline: CellResults
+) -> tuple[FloatArray | None, Winner | None]:
+    """Return the probabilities of a baseline and its cells to be the best, and the winner."""
+    scores = np.column_stack(
+        [baseline.scores, *(pair.of_cell(pair.cell.scores) for pair in pairs)]
+    )
+    items = np.flatnonzero(_whole(scores))
+    if not items.size:
+        return None, None
+    clusters, seed = baseline.items.clusters(items), baseline.seed
+    shares = stats.best_probabilities(scores[items], clusters=clusters, seed=seed)
+    ranking = stats.rank_cells(scores[items], clusters=clusters, level=baseline.level, seed=seed)
+    if ranking is None or not pairs:
+        return shares, None
+    cells = [baseline, *(pair.cell for pair in pairs)]
+    selected = cells[ranking.selected]
+    others = np.flatnonzero(ranking.may_be_best).tolist()
+    others.sort(key=lambda place: -float(scores[items, place].mean()))
+    winner = Winner(
+        cell=selected.name,
+        label=selected.label,
+        accuracy=Quantity.of(ranking.winner),
+        items=int(items.size),
+        may_be_best=list(dict.fromkeys([selected.label, *(cells[p].label for p in others)])),
+        ranks={
+            cell.name: (int(best), int(worst))
+            for cell, best, worst in zip(
+                cells, ranking.best_rank, ranking.worst_rank, strict=True
+            )
+        },
+    )
+    return shares, winner
 
 
 def _whole(values: FloatArray) -> BoolArray:

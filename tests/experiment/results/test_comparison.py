@@ -162,6 +162,25 @@ class TestNumbers:
         assert sum(shares) + baseline == pytest.approx(1)
         assert shares[0] > shares[1] > baseline
 
+    def test_the_winner_of_a_family_is_named_with_those_that_may_be_better(self) -> None:
+        base = cell("0" * 24 + "1" * 16)
+        cells = [cell("1" * n + "0" * (40 - n), name=f"sums/{n}") for n in (39, 38, 10)]
+        cells.append(cell("1" * 40, name="sums/oracle", oracle=True))
+        (winner,) = compare([Pair(each, base) for each in cells]).winners
+        scores = np.column_stack([each.scores for each in (base, *cells[:3])])
+        ranking = stats.rank_cells(scores)
+        assert winner is not None
+        assert ranking is not None
+        assert (winner.cell, winner.items) == ("sums/39", 40)
+        assert winner.may_be_best == [cells[0].label, cells[1].label]
+        assert winner.ranks == {
+            "sums/single": (3, 4), "sums/39": (1, 2), "sums/38": (1, 2), "sums/10": (3, 4),
+        }  # fmt: skip
+        assert winner.accuracy.low == ranking.winner.interval.low  # type: ignore[union-attr]
+
+    def test_a_family_of_few_items_has_no_winner(self) -> None:
+        assert compare([Pair(cell("11"), cell("10"))]).winners == [None]
+
     def test_an_oracle_is_a_bound_and_no_part_of_the_family(self) -> None:
         base = cell("0" * 16)
         system = cell("1" * 9 + "0" * 7, name="sums/a")
