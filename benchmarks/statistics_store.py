@@ -21,7 +21,7 @@ from ember_bench.experiment.results.summary import Outcome
 from ember_bench.experiment.trial import CallEntry, Trial, TrialResult, fingerprint
 from ember_bench.experiment.trial_store import TrialStore
 from ember_bench.models import ModelRegistry, ModelService, ResponseStore
-from ember_bench.models.store.writer import StoredCall
+from ember_bench.models.store.rows import StoredCall
 from ember_bench.models.types import Completion, Usage
 from ember_bench.registry import Cards
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 # `--hypothesis-profile=nightly`: 10,000 cases of `tests/fuzz`.
 settings.register_profile("nightly", deadline=None, max_examples=2_000)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+# In the background (`nohup`, `&`, some runners of CI) SIGINT is ignored, and so it would be in
+# every program that tests start and then stop with it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BESIDE_THE_CHECKOUT = Path(__file__).parent.parent.parent / "shared" / "data"
 

@@ -21,7 +21,7 @@ from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.paying import AccountLedger
 from ember_bench.models.store.payments import Accounts, Payment
 from ember_bench.models.store.response_store import CallStore
-from ember_bench.models.store.writer import StoredCall
+from ember_bench.models.store.rows import StoredCall
 from ember_bench.models.types import Completion
 
 # Those who wait for one request: each is told its answer, None if it is theirs to make now.

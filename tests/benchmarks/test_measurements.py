@@ -20,6 +20,7 @@ from benchmarks.commands import Ran
 from benchmarks.findings import Failure, Findings, Row, Spread, Table, number, ratios
 from benchmarks.programs import ROOT
 from benchmarks.setting import FULL, Setting
+from tests.support.programs import started
 
 SMALL = "smaller than the target is about"
 
@@ -166,12 +167,12 @@ def test_ctrl_c_stops_it_in_order_and_leaves_nothing_behind(
     command += ["--venvs", str(tmp_path / "venvs"), "--work", str(tmp_path)]
     command += ["--json", str(tmp_path / "x.json"), "--markdown", str(tmp_path / "x.md")]
     variables = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=variables) as process:
+    with started(command, stderr=subprocess.PIPE, text=True, env=variables) as process:
         assert process.stderr is not None
         assert "resume: 100,000 trials" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
-        assert process.wait(60) == 130
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130
     assert "stopped" in said
     assert "Traceback" not in said
     assert not list(tmp_path.glob("ember-bench-speed-*"))

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from benchmarks.server import Server, ServerStats
 from tests.benchmarks.wire import CHAT, Connection, body, chunked, get, post
+from tests.support.programs import started
 
 FOREVER = "/after/3600000ms/v1/chat/completions"
 
@@ -308,7 +309,7 @@ def test_aiohttp_asks_many_questions_at_once_over_kept_connections(server: Serve
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_in_order(server_program: Path, number: signal.Signals) -> None:
-    with subprocess.Popen([server_program], stdout=subprocess.PIPE, text=True) as process:
+    with started([server_program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         with Connection(int(process.stdout.readline())) as connection:
             connection.send(post(body(), FOREVER))
@@ -319,7 +320,7 @@ def test_a_signal_ends_it_in_order(server_program: Path, number: signal.Signals)
 def test_it_does_not_outlive_whoever_started_it(server_program: Path) -> None:
     reading, writing = os.pipe()
     command = [server_program, "--until-eof", "--latency", "5"]
-    with subprocess.Popen(command, stdin=reading, stdout=subprocess.PIPE) as process:
+    with started(command, stdin=reading, stdout=subprocess.PIPE) as process:
         os.close(reading)
         assert process.stdout is not None
         process.stdout.readline()

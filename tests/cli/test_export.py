@@ -120,9 +120,10 @@ class TestFormats:
         import subprocess
 
         from tests.cli.conftest import COMMAND, ENVIRONMENT
+        from tests.support.programs import started
 
         words = [*COMMAND, "export", "trip", "--what", "calls"]
-        with subprocess.Popen(
+        with started(
             words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
         ) as process:
             assert process.stdout is not None

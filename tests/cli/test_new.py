@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,6 @@ def test_a_file_of_sixty_items_becomes_a_study(
 ) -> None:
     """Of sums alone, and of sums, choices and free text together."""
     here.write("sums.csv", MIXED if options else CSV)
-    began = time.monotonic()
     written = command("new", "dataset", "sums.csv", "--yes", *options)
     assert written.out == "registry/datasets/sums.yaml\n"
     assert "    What is 0 + 0?\n" in written.err
@@ -53,7 +51,6 @@ def test_a_file_of_sixty_items_becomes_a_study(
     ran = command("run", "mine", *RUN, "--json")
     assert ran.status == 0
     assert {(cell["dataset"], cell["items"]) for cell in ran.json["cells"]} == {("sums", 60)}
-    assert time.monotonic() - began < 120
 
 
 def test_the_card_says_what_was_guessed(command: Command, here: Workspace) -> None:

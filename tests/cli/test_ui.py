@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import COMMAND, ENVIRONMENT, Command
+from tests.support.programs import started
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_it_says_where_it_is_and_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
     store.client.create_run(store.experiment_id)
     store.close()
     port = free_port()
-    with subprocess.Popen(
+    with started(
         [*COMMAND, "ui", "--port", str(port)],
         cwd=tmp_path,
         env=ENVIRONMENT,

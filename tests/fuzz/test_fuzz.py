@@ -1,7 +1,7 @@
 """Whatever is in a grid, a card or a file of records: it is read, or refused with its place.
 
 The default profile tries 100 cases of each kind, 500 in all; `pytest tests/fuzz
---hypothesis-profile=nightly` tries 10,000.
+--hypothesis-profile=nightly -o faulthandler_timeout=0` tries 10,000, in minutes each.
 """
 
 from __future__ import annotations

@@ -155,12 +155,10 @@ def test_an_error_of_the_trials_is_raised_as_it_is(results: Path):
     ],
 )
 def test_a_store_that_cannot_be_used(uri: str, said: str, results: Path):
-    started = time.monotonic()
     tracker = Tracker("demo", results=results, tracking_uri=uri)
     with pytest.raises(TrackingError, match=said) as caught:
         log(tracker, results)
     assert "s3cret" not in str(caught.value)
-    assert time.monotonic() - started < 90
     assert gone(tracker)
 
 

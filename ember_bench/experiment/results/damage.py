@@ -11,7 +11,7 @@ from ember_bench.experiment.results.description import Description
 from ember_bench.experiment.results.items import Select
 from ember_bench.experiment.results.summary import OUTCOMES
 from ember_bench.experiment.trial import CallEntry
-from ember_bench.models.store.writer import is_amount
+from ember_bench.models.store.rows import is_amount
 
 _decode_calls = msgspec.msgpack.Decoder(tuple[CallEntry, ...]).decode
 

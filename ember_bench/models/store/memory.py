@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 
 from ember_bench.models.store.payments import Accounts, Paid, Payment
-from ember_bench.models.store.writer import StoredCall
+from ember_bench.models.store.rows import StoredCall
 from ember_bench.models.types import Completion
 
 

@@ -21,6 +21,14 @@ import msgspec
 from ember_bench.errors import DamagedStoreError, StoreError
 from ember_bench.file_lock import FileLock
 from ember_bench.models.store.payments import Paid, Payment, Sums
+from ember_bench.models.store.rows import (
+    ANSWER_COLUMNS,
+    APPLICATION_ID,
+    SCHEMA,
+    SCHEMA_VERSION,
+    StoredCall,
+    completion_of,
+)
 from ember_bench.models.store.sqlite import (
     is_damage,
     is_undecodable,
@@ -29,15 +37,7 @@ from ember_bench.models.store.sqlite import (
     opening,
     suspect,
 )
-from ember_bench.models.store.writer import (
-    ANSWER_COLUMNS,
-    APPLICATION_ID,
-    SCHEMA,
-    SCHEMA_VERSION,
-    GroupCommit,
-    StoredCall,
-    completion_of,
-)
+from ember_bench.models.store.writer import GroupCommit
 from ember_bench.models.types import Completion, Message
 
 _LOGGER: Final = logging.getLogger("ember_bench.store")

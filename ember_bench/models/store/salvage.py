@@ -19,14 +19,7 @@ import msgspec
 from ember_bench.errors import DamagedStoreError, StoreError
 from ember_bench.file_lock import FileLock
 from ember_bench.models.store.response_store import ResponseStore, lock_path
-from ember_bench.models.store.sqlite import (
-    connect,
-    needs_mending,
-    open_database,
-    opening,
-    put_aside,
-)
-from ember_bench.models.store.writer import (
+from ember_bench.models.store.rows import (
     ANSWER_COLUMNS,
     APPLICATION_ID,
     DOUBTS_SCHEMA,
@@ -36,6 +29,13 @@ from ember_bench.models.store.writer import (
     completion_of,
     insert,
     row_of,
+)
+from ember_bench.models.store.sqlite import (
+    connect,
+    needs_mending,
+    open_database,
+    opening,
+    put_aside,
 )
 
 _AT_ONCE: Final = 256

@@ -14,7 +14,7 @@ from ember_bench.errors import ConfigError
 from ember_bench.models import Completion, MemoryStore, ModelInfo, ResponseStore
 from ember_bench.models.store.payments import Paid
 from ember_bench.models.store.response_store import CallStore
-from ember_bench.models.store.writer import StoredCall
+from ember_bench.models.store.rows import StoredCall
 from tests.support.models import serve
 
 

@@ -27,8 +27,8 @@ from ember_bench.models import Completion, ResponseStore, TokenLogprob, ToolCall
 from ember_bench.models.store import sqlite, writer
 from ember_bench.models.store.payments import Paid, Payment, sums_of
 from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.rows import StoredCall
 from ember_bench.models.store.salvage import open_response_store
-from ember_bench.models.store.writer import StoredCall
 
 ANSWER = Completion("forty-two", Usage(10, 20, 3, 4), "length", 0.125, 1.5)
 
@@ -258,7 +258,7 @@ MAKE_CALL = """
 import asyncio, json, os, signal, sys
 from pathlib import Path
 from ember_bench.errors import StoreError
-from ember_bench.models.store.writer import StoredCall
+from ember_bench.models.store.rows import StoredCall
 from ember_bench.models.store.response_store import ResponseStore
 from ember_bench.models.types import Completion
 path = Path(sys.argv[1])

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from ember_bench.errors import StoreError
 from ember_bench.models import Completion, ResponseStore, Usage
 from ember_bench.models.store.payments import Paid
+from ember_bench.models.store.rows import StoredCall
 from ember_bench.models.store.salvage import open_response_store
-from ember_bench.models.store.writer import StoredCall
 from tests.models.store.test_response_store import digest
 
 CALLS = 1_000
