@@ -33,6 +33,12 @@ def compare(
             help="For many comparisons: Westfall and Young's, Holm's, Benjamini and Hochberg's.",
         ),
     ] = "maxt",
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            help="Test also whether a cell is no worse than the baseline by this [points]."
+        ),
+    ] = None,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Compare despite different evaluators or data.")
     ] = False,
@@ -48,7 +54,7 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Compare cells on the items that both have."""
-    from ember_bench.errors import UnknownNameError
+    from ember_bench.errors import ConfigError, UnknownNameError
     from ember_bench.experiment.results import comparison
     from ember_bench.experiment.results.comparison import pair_up
     from ember_bench.experiment.results.summary import CORRECTIONS
@@ -57,12 +63,20 @@ def compare(
     known = {name: name for name in CORRECTIONS}
     if correction not in known:
         raise UnknownNameError("correction", correction, known)
+    if margin is not None and not 0 < margin <= 100:
+        raise ConfigError(f"--margin must be over 0 and at most 100 points, not {margin:g}")
     with ResultsReader(results) as reader:
         pairs = pair_up([find_group(name, reader, tracking_uri) for name in names])
         if flips is None:
             flips = _FLIPS if len(pairs) <= _FEW else 0
         listed = bool(flips or as_json or report is not None)
-        table = comparison.compare(pairs, correction=known[correction], anyway=anyway, flips=listed)
+        table = comparison.compare(
+            pairs,
+            correction=known[correction],
+            anyway=anyway,
+            flips=listed,
+            margin=None if margin is None else margin / 100,
+        )
     if report is not None:
         from ember_bench.cli.export import opened
         from ember_bench.report.html_compared import html_comparison

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,6 +49,8 @@ def comparison_table(table: ComparisonTable, columns: int | None, *, flips: int)
         text.append("\n".join(rows) + "\n\n")
         if section.winner is not None:
             text.append(f"{one_line(winner_text(section.winner))}\n\n")
+        if said := list(margin_texts(section.pairs, table.level)):
+            text.append("\n".join(map(one_line, said)) + "\n\n")
         for pair in section.pairs:
             text.append(_flips(pair, flips, several=several))
     room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
@@ -73,6 +75,28 @@ class _Section:
     best: float | None
     matched: bool
     winner: Winner | None = None
+
+
+def margin_texts(pairs: Sequence[Comparison], level: float) -> Iterator[str]:
+    """Say of each pair whether the cell is no worse, or as good, within the margin given."""
+    for pair in pairs:
+        if (within := pair.within) is None:
+            continue
+        by = f"{100 * within.margin:g} point{'' if within.margin == 0.01 else 's'}"
+        shown, p = "", within.p_worse
+        if p >= 1 - level:
+            shown = "not shown to be "
+        elif within.p_value < 1 - level:
+            p = within.p_value
+        verb = "as good as" if p is not within.p_worse else "no worse than"
+        which = f"within {by}" if verb == "as good as" else f"by more than {by}"
+        cost = f", at {times(pair.cost_ratio)} its cost" if pair.cost_ratio else ""
+        size = p_value(p)
+        sign = "" if size.startswith("<") else "= "
+        yield (
+            f"{pair.cell.label} is {shown}{verb} {pair.baseline.label} {which}"
+            f" (one-sided p {sign}{size}){cost}."
+        )
 
 
 def winner_text(winner: Winner) -> str:

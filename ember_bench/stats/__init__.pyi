@@ -50,6 +50,10 @@ from .intervals import (
     wilson_interval as wilson_interval,
 )
 from .latency import quantile as quantile
+from .margins import (
+    Equivalence as Equivalence,
+    equivalence as equivalence,
+)
 from .means import t_interval as t_interval
 from .multiplicity import (
     benjamini_hochberg as benjamini_hochberg,

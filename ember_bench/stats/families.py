@@ -67,17 +67,15 @@ def max_t(
     sum of squares: a comparison in which few items differ does not burden the others, as it has
     no small p-value to give. Rejecting where the adjusted value is below alpha makes any false
     rejection at all have probability alpha, nearly: exactly where the differences are symmetric
-    together (Romano & Wolf 2005).
+    together (Romano & Wolf 2005). All patterns are counted where there are up to 2^16 outcomes;
+    else ``n_draws`` are drawn (if more than 4,096 different rows remain, from their normal limit:
+    Chernozhukov, Chetverikov & Kato 2013). p is not left at the drawn floor: the sum of the exact
+    tails of the comparisons that are not rejected yet bounds it from above. That sum is at most
+    Holm's value for scores of 0 and 1, and so is p.
 
-    All patterns are counted where there are up to 2^16 outcomes; else ``n_draws`` of them are
-    drawn (if more than 4,096 different rows remain, from their normal limit: Chernozhukov,
-    Chetverikov & Kato 2013, "Gaussian approximations and multiplier bootstrap"). p is not left
-    at the drawn floor: the sum of the exact tails of the comparisons that are not rejected yet
-    bounds it from above. That sum is at most Holm's value for scores of 0 and 1, and so is p.
-
-    The intervals are :func:`paired_difference`'s, at the level at which the largest statistic of
-    all comparisons stays within bounds in ``level`` of the patterns. An end is moved to 0, or off
-    it, if the p-value disagrees, as a step-down test rejects more than one step can.
+    The intervals are :func:`paired_difference`'s, at the level that lets all hold together in the
+    normal limit. An end is moved to 0, or off it, if the p-value disagrees, as a step-down test
+    rejects more than one step can.
 
     Args:
         differences: shape ``(n_items, n_comparisons)``; NaN where an item is not in a comparison.

@@ -76,10 +76,7 @@ def rank_cells(
     Raises:
         ValueError: scores outside [0, 1], no cells, or labels of another length.
     """
-    x = in_unit_interval(matrix(scores, "scores"), "scores")
-    check_count(x.shape[1], "the number of cells")
-    check_probability(level, "level")
-    check_count(n_draws, "n_draws")
+    x = _checked(scores, level, n_draws)
     if not enough_to_rank(x.shape[0], clusters):
         return None
     means = x.mean(axis=0)
@@ -103,6 +100,14 @@ def rank_cells(
         best_rank=1 + np.count_nonzero(better, axis=0),
         worst_rank=x.shape[1] - np.count_nonzero(better, axis=1),
     )
+
+
+def _checked(scores: npt.ArrayLike, level: float, n_draws: int) -> FloatArray:
+    x = in_unit_interval(matrix(scores, "scores"), "scores")
+    check_count(x.shape[1], "the number of cells")
+    check_probability(level, "level")
+    check_count(n_draws, "n_draws")
+    return x
 
 
 def _draws(covariance: FloatArray, n_draws: int, seed: int) -> FloatArray:

@@ -66,6 +66,14 @@ class TestTable:
             assert f"  {verb:<4} {flip['item']}: {answers}, target {flip['target']}" in result.out
         assert flip["item"] not in command("compare", "trip", "--flips", "0").out
 
+    def test_a_margin_is_given_in_points(self, command: Command, ran: Workspace) -> None:
+        text = command("compare", "trip", "--margin", "50").out
+        assert "by more than 50 points (one-sided p" in text or "within 50 points" in text
+        shown = command("compare", "trip", "--margin", "50", "--json").json
+        assert [pair["within"]["margin"] for pair in shown["pairs"]] == [0.5, 0.5]
+        refused = command("compare", "trip", "--margin", "0")
+        assert (refused.status, "--margin must be over 0" in refused.err) == (2, True)
+
     def test_the_correction_can_be_chosen(self, command: Command, ran: Workspace) -> None:
         result = command("compare", "trip", "--correction", "bh")
         assert "BH p" in result.out

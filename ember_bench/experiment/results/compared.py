@@ -49,6 +49,21 @@ class Flip(msgspec.Struct, frozen=True):
     baseline_answers: list[str | None]
 
 
+class WithinMargin(msgspec.Struct, frozen=True):
+    """Whether a difference lies within a margin, by two one-sided tests.
+
+    Attributes:
+        margin: In the unit of accuracy: 0.01 is one point.
+        p_worse: Of the cell being worse than the baseline by the margin or more; small if it is not.
+            If trials of either failed, the largest of the worst and the best case.
+        p_value: Of a difference of the margin or more either way: small if both are as good.
+    """
+
+    margin: float
+    p_worse: float
+    p_value: float
+
+
 class Comparison(msgspec.Struct, frozen=True):
     """A cell against a baseline.
 
@@ -79,6 +94,7 @@ class Comparison(msgspec.Struct, frozen=True):
             turned it.
         shared_draws: Whether the two cells share calls, which makes the pairing tighter.
         same_calls: Whether the cell makes the baseline's own calls, and so scores the same.
+        within: Tests against a margin, not corrected; None if none was given, or for `same_calls`.
     """
 
     cell: Side
@@ -101,6 +117,7 @@ class Comparison(msgspec.Struct, frozen=True):
     sign: int = 0
     shared_draws: bool = False
     same_calls: bool = False
+    within: WithinMargin | None = None
 
     @property
     def simulated(self) -> bool:

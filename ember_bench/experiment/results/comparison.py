@@ -13,8 +13,15 @@ from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.cells import BoolArray, CellResults, FloatArray, IntArray
 from ember_bench.experiment.results.family import Family
 from ember_bench.experiment.results.pairs import Pair
-from ember_bench.experiment.results.compared import (Comparison, ComparisonTable, Flip, Side, Winner)
-from ember_bench.experiment.results.summary import (Correction, Quantity)
+from ember_bench.experiment.results.compared import (
+    Comparison,
+    ComparisonTable,
+    Flip,
+    Side,
+    Winner,
+    WithinMargin,
+)
+from ember_bench.experiment.results.summary import Correction, Quantity
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,7 @@ def compare(
     correction: Correction = "maxt",
     anyway: bool = False,
     flips: bool = True,
+    margin: float | None = None,
 ) -> ComparisonTable:
     """Compare each pair on its common items, which have the same id and, if known, content.
 
@@ -112,6 +120,7 @@ def compare(
         correction: How.
         anyway: Compare also what is not comparable, and say what differs.
         flips: List the items that cells score differently on, which takes reading the answers.
+        margin: Test also whether differences are within it; 0.01 is one point.
 
     Raises:
         ConfigError: if a pair is not comparable, or no pair has an item in common.
@@ -140,12 +149,34 @@ def compare(
                 difference=adjusted.difference,
                 sign=adjusted.sign,
                 best_probability=share,
+                within=None if margin is None else _within(of, margin),
             )
-            for pair, adjusted, share in zip(found, family.adjusted(), best, strict=True)
+            for of, pair, adjusted, share in zip(
+                pairs, found, family.adjusted(), best, strict=True
+            )
         ],
         baseline_best=baseline_best,
         left_out=[_left_out(pair) for pair in empty],
         winners=winners,
+    )
+
+
+def _within(pair: Pair, margin: float) -> WithinMargin | None:
+    """Test a difference against a margin, in the least favourable case of failed trials."""
+    if pair.same_calls:
+        return None
+    items = pair.baseline.items
+    found = []
+    for case in pair.cases:
+        there = ~np.isnan(case)
+        test = stats.equivalence(case[there], margin, clusters=items.clusters(there))
+        if test is None:
+            return None
+        found.append(test)
+    return WithinMargin(
+        margin=margin,
+        p_worse=max(test.p_worse for test in found),
+        p_value=max(test.p_value for test in found),
     )
 
 

@@ -162,6 +162,22 @@ class TestNumbers:
         assert sum(shares) + baseline == pytest.approx(1)
         assert shares[0] > shares[1] > baseline
 
+    def test_a_margin_is_held_against_the_least_favourable_case_of_failures(self) -> None:
+        base, same = cell("10" * 40), cell("10" * 40, name="sums/same")
+        broken = cell([None, None, *[1.0, 0.0] * 39], name="sums/broken")
+        pairs = compare([Pair(same, base), Pair(broken, base)], margin=0.05).pairs
+        first, second = (pair.within for pair in pairs)
+        clear = stats.equivalence(np.zeros(80), 0.05)
+        worst = stats.equivalence(broken.score_range[0] - base.scores, 0.05)
+        assert first is not None
+        assert second is not None
+        assert clear is not None
+        assert worst is not None
+        assert (first.p_worse, first.p_value) == pytest.approx((clear.p_worse, clear.p_value))
+        assert second.p_worse == pytest.approx(worst.p_worse)
+        assert second.p_worse > first.p_worse
+        assert compare([Pair(same, base)]).pairs[0].within is None
+
     def test_the_winner_of_a_family_is_named_with_those_that_may_be_better(self) -> None:
         base = cell("0" * 24 + "1" * 16)
         cells = [cell("1" * n + "0" * (40 - n), name=f"sums/{n}") for n in (39, 38, 10)]
