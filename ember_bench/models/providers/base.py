@@ -12,6 +12,7 @@ import msgspec
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.models.call import Call, Request
 from ember_bench.models.info import FEATURES, Feature, ModelInfo
+from ember_bench.models.presets import PRESETS
 from ember_bench.models.strand import TrialContext
 from ember_bench.models.types import TOOL_CHOICES, Completion, Message, SamplingParameters
 
@@ -41,6 +42,7 @@ class Provider:
         extras: It sends headers and fields of bodies that it does not know (`headers`,
             `extra_body`).
         streams: Its answers can come as streams (`stream: true`).
+        entra: It can be asked with Microsoft Entra's credentials (`credentials: entra`).
         card_options: The model of the `options` on cards; None takes any.
     """
 
@@ -51,10 +53,11 @@ class Provider:
     direct: ClassVar[bool] = False
     extras: ClassVar[bool] = False
     streams: ClassVar[bool] = False
+    entra: ClassVar[bool] = False
     card_options: ClassVar[type[BaseModel] | None] = None
 
     def __init__(self, model: ModelInfo) -> None:
-        for problem in (self.no_direct(model), self.no_stream(model)):
+        for problem in (self.no_direct(model), self.no_stream(model), self.no_entra(model)):
             if problem is not None:
                 raise ConfigError(problem)
         self.model = model
@@ -216,6 +219,8 @@ class Provider:
                 raise ConfigError(document.problem(said, *field))
         if (problem := cls.no_stream(model)) is not None:
             raise ConfigError(document.problem(problem, "stream"))
+        if (problem := cls.no_entra(model)) is not None:
+            raise ConfigError(document.problem(problem, "provider", "credentials"))
         if cls.card_options is not None and "options" in document.data:
             document.sub("options").parse(cls.card_options)
         return [model]
@@ -252,6 +257,14 @@ class Provider:
         if model.mode == "batch":
             return f"{model.model_id}: stream: true: batches do not stream"
         return None
+
+    @classmethod
+    def no_entra(cls, model: ModelInfo) -> str | None:
+        """Return why Microsoft Entra's credentials are of no use; None if they are, or not used."""
+        if model.provider.credentials != "entra" or cls.entra:
+            return None
+        name = model.provider_name
+        return f"{model.model_id}: credentials: entra: for models of Azure, and not {name}"
 
 
 def no_batches(model: ModelInfo) -> str:
@@ -353,7 +366,13 @@ _providers: dict[str, type[Provider]] = {}
 
 
 def provider(name: str) -> Callable[[ProviderT], ProviderT]:
-    """Register a `Provider` class under `name`, the part of a model id before the colon."""
+    """Register a `Provider` class under `name`, the part of a model id before the colon.
+
+    Raises:
+        ConfigError: if a preset has that name.
+    """
+    if name.lower() in PRESETS:
+        raise ConfigError(f"@provider({name!r}): a preset has this name; choose another")
 
     def register(cls: ProviderT) -> ProviderT:
         _providers[name.lower()] = cls

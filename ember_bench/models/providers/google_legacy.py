@@ -68,6 +68,7 @@ class GoogleLegacyOptions(GoogleOptions):
     """The `options` of such a model: none, as its SDK knows nothing of thinking."""
 
     reasoning_effort: None = None
+    vertex: None = None
 
 
 @provider("google-legacy")

@@ -31,12 +31,13 @@ from ember_bench.models.wire.adapting import (
     secrets_of,
 )
 from ember_bench.models.wire.counts import RESPONSE_COST, dollars
-from ember_bench.models.wire.failures import UnreadableError, WireErrors
+from ember_bench.models.wire.failures import NO_KEY, UnreadableError, WireErrors
 from ember_bench.models.wire.streaming import Stream
 
 if TYPE_CHECKING:
     from ember_bench.models.call import Call, Request
     from ember_bench.models.info import ModelInfo
+    from ember_bench.models.providers.credentials import Bearer
     from ember_bench.models.strand import TrialContext
     from ember_bench.models.types import Completion
     from ember_bench.models.wire.assembling import Assembler
@@ -120,6 +121,7 @@ class WireProvider(Provider, Generic[ClientT]):
         self._errors = WireErrors(
             model.model_id, lambda: secrets_of(self._key, self._url), self._advice
         )
+        self._bearer = self._find_bearer()
         self._client: ClientT | None = None
         self._channel: Channel | None = None
         self._streaming = Streaming(model, self._stream_fields(), elsewhere=self.streams_elsewhere)
@@ -233,6 +235,8 @@ class WireProvider(Provider, Generic[ClientT]):
         """
         expanded(self.model.extra_body)
         expanded_headers(self.model.headers)
+        if self._bearer is not None:
+            self._bearer.check()
         if self._key and self._is_direct:
             self._open()
 
@@ -242,12 +246,18 @@ class WireProvider(Provider, Generic[ClientT]):
         Raises:
             ConfigError: if there is none.
         """
+        if self._bearer is not None:
+            return (SecretStr(NO_KEY),)
         # Asked for when they are needed: stored answers can be had without one.
         return find_keys(self.model, *self.key_variables, optional=self._url is not None)
 
     @cached_property
     def _key(self) -> SecretStr:
         return self.all_keys()[0]
+
+    def _find_bearer(self) -> Bearer | None:
+        """Return the token that takes the key's place; None for models with a key."""
+        return None
 
     def _advice(self, status: int) -> str:
         """Return how to correct the model's card after an HTTP status; "" if nothing is known."""
@@ -342,6 +352,8 @@ class WireProvider(Provider, Generic[ClientT]):
         """Return the answer that comes without the SDK."""
         channel = self._channel or self._open()
         body = msgspec.json.encode(self._body(arguments))
+        if self._bearer is not None:
+            headers = with_headers(await self._bearer.headers(), headers)
         try:
             if stream is None:
                 reply = await channel.post(body, headers=headers)

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ember_bench.errors import ConfigError
 from ember_bench.models.providers.base import Provider, provider
+from ember_bench.models.providers.credentials import google_credentials, no_aws_credentials
 from ember_bench.models.transport.headers import tell
 from ember_bench.models.wire import openai_chat
 from ember_bench.models.wire.adapting import (
@@ -87,6 +88,25 @@ _NO_CONNECTION: Final = re.compile(
 # Which variable holds a provider's key only litellm knows.
 _SECRET_NAME: Final = re.compile(r"(?i)key|token|secret|password|credential")
 _SHORTEST_SECRET: Final = 8
+
+
+# What litellm does not name by itself: of each group one variable must be set.
+_NEEDS: Final[Mapping[str, Sequence[Sequence[str]]]] = {
+    "azure": (
+        ("AZURE_API_KEY", "AZURE_AD_TOKEN", "AZURE_CLIENT_ID"),
+        ("AZURE_API_BASE",),
+    ),
+    "watsonx": (
+        ("WATSONX_API_KEY", "WATSONX_TOKEN", "WATSONX_APIKEY", "WATSONX_ZENAPIKEY", "WX_API_KEY"),
+        ("WATSONX_URL", "WATSONX_API_BASE", "WX_URL", "WML_URL"),
+        (
+            *("WATSONX_PROJECT_ID", "WATSONX_SPACE_ID", "WATSONX_DEPLOYMENT_SPACE_ID"),
+            *("WX_PROJECT_ID", "WX_SPACE_ID", "PROJECT_ID", "SPACE_ID"),
+        ),
+    ),
+}
+# A card's `base_url` takes the place of these.
+_ADDRESSES: Final = frozenset({"AZURE_API_BASE", "WATSONX_URL"})
 
 
 class LiteLLMOptions(BaseModel):
@@ -171,9 +191,10 @@ class LiteLLM(Provider):
     @cached_property
     def _key(self) -> SecretStr | None:
         """The key, where it is not litellm that looks for it in the environment."""
-        if self.model.key is not None:
+        if self.model.key is not None or self.model.provider.key_variable is not None:
             return find_keys(self.model)[0]
-        if self._url is not None and _missing_keys(self.model):
+        needs_key = _served_by(self.model) in _NEEDS  # at any address
+        if self._url is not None and not needs_key and _missing_keys(self.model):
             return find_keys(self.model, optional=True)[0]
         return None
 
@@ -228,6 +249,30 @@ def _body(answer: Any) -> Any:
     return body
 
 
+def _no_aws() -> str | None:
+    """Return what to do about missing credentials of AWS; None if there are some."""
+    return None if os.environ.get("AWS_BEARER_TOKEN_BEDROCK") else no_aws_credentials()
+
+
+def _no_google() -> str | None:
+    """Return what to do about missing credentials of Google; None if there are some."""
+    if os.environ.get("VERTEXAI_CREDENTIALS"):
+        return None
+    try:
+        google_credentials()
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+# Clouds whose own libraries look for credentials, in files too.
+_CLOUDS: Final[Mapping[str, Callable[[], str | None]]] = {
+    "bedrock": _no_aws,
+    "sagemaker": _no_aws,
+    "vertex_ai": _no_google,
+}
+
+
 def _check(model: ModelInfo) -> None:
     """See that `model` can be asked.
 
@@ -237,18 +282,42 @@ def _check(model: ModelInfo) -> None:
     asked = LiteLLM(model)
     _supported(model)
     if asked._key is None and (missing := _missing_keys(model)):
-        raise ConfigError(
-            f"no key for {model.model_id}: set {' or '.join(missing)} in the environment"
-        )
+        raise ConfigError(f"no key for {model.model_id}: set {missing} in the environment")
+    if missing := _missing_settings(model):
+        raise ConfigError(f"{model.model_id}: set {missing} in the environment")
+    check_cloud = _CLOUDS.get(_served_by(model))
+    if asked._key is None and check_cloud and (problem := check_cloud()) is not None:
+        raise ConfigError(f"{model.model_id}: {problem}")
 
 
-def _missing_keys(model: ModelInfo) -> list[str]:
-    """Return the variables for the key of the model's own provider, if none of them is set.
+def _missing_keys(model: ModelInfo) -> str:
+    """Return the variables for the key of the model's own provider; "" if one of them is set."""
+    if (needs := _NEEDS.get(_served_by(model))) is not None:
+        return _unset(needs[0])
+    named = _litellm().validate_environment(model.model_name)["missing_keys"]
+    # It also names addresses that have a default, and what may be in a file of the provider's.
+    return " or ".join(name for name in named if name.endswith(("_API_KEY", "_API_TOKEN")))
 
-    litellm also names addresses that have a default, and what may be in a file of the provider's.
-    """
-    missing = _litellm().validate_environment(model.model_name)["missing_keys"]
-    return [name for name in missing if name.endswith("_API_KEY")]
+
+def _missing_settings(model: ModelInfo) -> str:
+    """Return the variables, beside the key, that the model's own provider misses."""
+    _, *settings = _NEEDS.get(_served_by(model), [()])
+    url = model.provider.base_url
+    return " and ".join(
+        missing
+        for group in settings
+        if (missing := _unset(group)) and not (url and _ADDRESSES & {*group})
+    )
+
+
+def _unset(group: Sequence[str]) -> str:
+    """Return the names that most people use of variables none of which is set; "" if one is."""
+    return "" if any(map(os.environ.get, group)) else " or ".join(group[:2])
+
+
+def _served_by(model: ModelInfo) -> str:
+    """Return who serves a model, as litellm names it."""
+    return model.model_name.partition("/")[0]
 
 
 def _supported(model: ModelInfo) -> list[str]:

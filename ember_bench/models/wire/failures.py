@@ -16,8 +16,9 @@ from ember_bench.models.wire.quota import is_spent
 # Stands for the key of a server that needs none; no secret.
 NO_KEY: Final = "no-key"
 
-# Beside 5xx. 529 is Anthropic's "overloaded"; a body that is too large stays too large.
-_RETRYABLE: Final = frozenset({408, 409, 429})
+# Beside 5xx. 498 is that of Groq's flex tier without capacity, 529 Anthropic's "overloaded"; a body
+# that is too large stays too large.
+_RETRYABLE: Final = frozenset({408, 409, 429, 498})
 
 _LONGEST_EXCERPT: Final = 300
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models.call import Call, Request
-from ember_bench.models.info import ModelInfo
+from ember_bench.models.info import ModelInfo, ProviderInfo
 from ember_bench.models.providers.litellm import LiteLLM
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.types import Completion, Message, SamplingParameters, Usage
@@ -116,6 +120,97 @@ class TestKeys:
         assert "secret-of-mistral" in server.asked[0].headers["authorization"]
         assert "secret-of-mistral" not in str(caught.value)
         assert "***" in str(caught.value)
+
+
+CLOUD_VARIABLES = re.compile(r"^(AWS|AZURE|GOOGLE|VERTEXAI|WATSONX|WX|WML|PROJECT|SPACE)_")
+
+
+@pytest.fixture
+def no_cloud(package: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An environment without credentials of any cloud, in files or variables."""
+    for name in [name for name in os.environ if CLOUD_VARIABLES.match(name)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    return monkeypatch
+
+
+@pytest.mark.extra
+class TestClouds:
+    def test_watsonx_names_each_thing_that_it_misses(self, no_cloud: pytest.MonkeyPatch) -> None:
+        watsonx = ModelInfo(model_id="watsonx:ibm/granite-4")
+
+        def problem() -> str:
+            with pytest.raises(ConfigError) as caught:
+                LiteLLM.check([watsonx])
+            return str(caught.value)
+
+        assert "no key for watsonx:ibm/granite-4: set WATSONX_API_KEY or WATSONX_TOKEN" in problem()
+        no_cloud.setenv("WATSONX_APIKEY", "k")
+        assert "WATSONX_URL or WATSONX_API_BASE and WATSONX_PROJECT_ID or" in problem()
+        at_its_address = {"name": "litellm", "base_url": "https://us-south.ml.cloud.ibm.com"}
+        with pytest.raises(ConfigError, match="set WATSONX_PROJECT_ID or WATSONX_SPACE_ID in the"):
+            LiteLLM.check([watsonx.model_copy(update={"provider": ProviderInfo(**at_its_address)})])
+        no_cloud.setenv("WATSONX_URL", at_its_address["base_url"])
+        assert "set WATSONX_PROJECT_ID or WATSONX_SPACE_ID in the environment" in problem()
+        no_cloud.setenv("WATSONX_PROJECT_ID", "p")
+        LiteLLM.check([watsonx])
+
+    def test_bedrock_looks_where_amazons_tools_do(
+        self, no_cloud: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        bedrock = ModelInfo(model_id="bedrock:amazon.nova-pro-v1:0")
+        with pytest.raises(ConfigError, match="no credentials of AWS: set AWS_BEARER_TOKEN_BEDROC"):
+            LiteLLM.check([bedrock])
+        no_cloud.setenv("AWS_BEARER_TOKEN_BEDROCK", "k")
+        LiteLLM.check([bedrock])
+        no_cloud.delenv("AWS_BEARER_TOKEN_BEDROCK")
+        file = tmp_path / "credentials"
+        file.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b\n")
+        no_cloud.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+        LiteLLM.check([bedrock])
+
+    def test_vertex_looks_where_googles_tools_do(
+        self, no_cloud: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        vertex = model("vertex_ai/gemini-3.8-flash")
+        with pytest.raises(ConfigError, match=r"litellm:vertex_ai.*Google's credentials"):
+            LiteLLM.check([vertex])
+        file = tmp_path / "adc.json"
+        fields = {"client_id": "a", "client_secret": "b", "refresh_token": "c"}
+        file.write_text(json.dumps({"type": "authorized_user", **fields}))
+        no_cloud.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+        LiteLLM.check([vertex])
+
+    def test_watsonx_is_asked_in_its_own_way(self, no_cloud: pytest.MonkeyPatch) -> None:
+        no_cloud.setenv("WATSONX_TOKEN", "token-of-mine")
+        no_cloud.setenv("WATSONX_PROJECT_ID", "p")
+        with LoopbackServer([json_reply(PARIS)]) as server:
+            no_cloud.setenv("WATSONX_URL", server.url)
+            completion = ask(ModelInfo(model_id="watsonx:ibm/granite-4"))
+        assert completion == Completion("Paris.", Usage(7, 2))
+        [asked] = server.asked
+        assert asked.path.startswith("/ml/v1/text/chat?version=")
+        assert (asked.body["model_id"], asked.body["project_id"]) == ("ibm/granite-4", "p")
+        assert asked.headers["authorization"] == "Bearer token-of-mine"
+
+    def test_bedrock_is_asked_with_a_signature(self, no_cloud: pytest.MonkeyPatch) -> None:
+        no_cloud.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        no_cloud.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-aws")
+        no_cloud.setenv("AWS_REGION_NAME", "us-east-1")
+        message = {"role": "assistant", "content": [{"text": "Paris."}]}
+        usage = {"inputTokens": 7, "outputTokens": 2, "totalTokens": 9}
+        body = {"output": {"message": message}, "stopReason": "end_turn", "usage": usage}
+        with LoopbackServer([json_reply(body)]) as server:
+            no_cloud.setenv("AWS_BEDROCK_RUNTIME_ENDPOINT", server.url)
+            completion = ask(ModelInfo(model_id="bedrock:amazon.nova-pro-v1:0"))
+        assert completion == Completion("Paris.", Usage(7, 2))
+        [asked] = server.asked
+        assert asked.path == "/model/amazon.nova-pro-v1%3A0/converse"
+        assert asked.headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
 
 
 @pytest.mark.extra
