@@ -110,9 +110,8 @@ def _announce(
     """
     from ember_bench.errors import ConfigError
     from ember_bench.evaluators.base import judge_models
-    from ember_bench.models.providers.base import costs_money
     from ember_bench.report.forecast_table import evaluation_line
-    from ember_bench.running.rescore import planned
+    from ember_bench.running.rescore import costs_money, planned
 
     judges = [m for asked in experiment.questions.values() for m in judge_models(asked.evaluator)]
     if not judges:

@@ -9,8 +9,7 @@ from msgspec import UNSET
 
 from ember_bench.drawing import number_format
 from ember_bench.drawing.number_format import UNDEFINED, Unit
-from ember_bench.experiment.results.evaluation_summary import EvaluationSummary
-from ember_bench.experiment.results.summary import CellSummary
+from ember_bench.experiment.results.summary import CellSummary, EvaluationSummary
 from ember_bench.report.columns import Column, places
 from ember_bench.report.sections import Row, Section
 

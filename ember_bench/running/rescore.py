@@ -18,7 +18,9 @@ from ember_bench.experiment.rescoring import fitting_trials
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.spec import read_spec, wrong_name
 from ember_bench.experiment.suites import without_suites
+from ember_bench.models.info import ModelInfo
 from ember_bench.models.model_registry import ModelRegistry
+from ember_bench.models.providers.base import provider_class
 from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.registry import Cards, default_roots
 from ember_bench.running.find_grids import find_grid
@@ -147,6 +149,12 @@ def planned(source: Source, scoring: Scoring, stored: StoredTrials) -> CellForec
             experiment = experiment.only(source.cells)
         before, fitting = fitting_trials(experiment, stored)
         return evaluation_forecast(before, rehearsal, fitting)
+
+
+def costs_money(model: ModelInfo) -> bool:
+    """Whether calls to a model are paid, whatever they cost: not if it is simulated or recorded."""
+    found = provider_class(model.provider_name)
+    return not (found.simulated or found.replays)
 
 
 def _datasets(source: Source) -> list[str]:

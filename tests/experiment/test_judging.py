@@ -9,8 +9,7 @@ import pytest
 
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.prepare import Experiment, prepare
-from ember_bench.experiment.results.evaluation_summary import EvaluationSummary
-from ember_bench.experiment.results.summary import CellSummary
+from ember_bench.experiment.results.summary import CellSummary, EvaluationSummary
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
 from ember_bench.registry import Cards, builtin_root
@@ -110,6 +109,23 @@ def test_a_cascade_asks_about_what_is_not_the_target(lab: Workspace) -> None:
     ).cell
     assert 60 < judged(cell).calls < 180
     within(cell, 0.6 + 0.4 * 0.2)
+
+
+def test_a_judge_may_be_part_of_a_combination(lab: Workspace) -> None:
+    lab.write("registry/evaluators/right.yaml", RIGHT | {"model": "simulated:judge"})
+    both = {"name": "both", "kind": "combined", "parts": {"numeric_match": 3, "right": 1}}
+    cell = ran(lab, both).cell
+    assert judged(cell).calls == 300
+    within(cell, 0.6 * (0.75 + 0.25 * 0.8) + 0.4 * 0.25 * 0.2)
+
+
+def test_a_judge_may_be_combined_with_what_takes_its_time(lab: Workspace) -> None:
+    """Math equivalence is computed in worker threads, from which the judge is asked."""
+    lab.write("registry/evaluators/right.yaml", RIGHT | {"model": "simulated:judge"})
+    both = {"name": "both", "kind": "combined", "parts": {"math_equivalence": 1, "right": 1}}
+    cell = ran(lab, both | {"rule": "any"}).cell
+    assert cell.outcomes["error"] == 0
+    assert judged(cell).calls == 300
 
 
 def test_a_preference_is_asked_for_in_both_orders(lab: Workspace) -> None:

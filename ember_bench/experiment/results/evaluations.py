@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ember_bench.errors import DamagedStoreError
-from ember_bench.experiment.results.items import Select
 from ember_bench.experiment.evaluation import EvaluationResult
+from ember_bench.experiment.results.items import Select
 from ember_bench.experiment.trial_calls import counts_of
 
 FloatArray = npt.NDArray[np.float64]
@@ -161,6 +161,4 @@ def read_evaluations(
         raise DamagedStoreError(f"verdicts in the trial store cannot be read: {error}") from error
     _, cost, latency, spend, calls, made, sent, received = kept
     counts = dict(sorted(verdicts.items()))
-    return Evaluations(
-        items[asked], cost, latency, spend, calls, made, sent, received, counts
-    )
+    return Evaluations(items[asked], cost, latency, spend, calls, made, sent, received, counts)

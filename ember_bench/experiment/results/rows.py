@@ -18,7 +18,11 @@ import numpy.typing as npt
 from ember_bench.errors import DamagedStoreError, StoreError
 from ember_bench.experiment.results.damage import damage, decode_calls
 from ember_bench.experiment.results.description import Description, decode, digest_of
-from ember_bench.experiment.results.evaluations import Evaluations, evaluation_calls, read_evaluations
+from ember_bench.experiment.results.evaluations import (
+    Evaluations,
+    evaluation_calls,
+    read_evaluations,
+)
 from ember_bench.experiment.results.run_totals import RunTotals
 from ember_bench.experiment.results.summary import FAILED, OUTCOMES
 from ember_bench.experiment.trial_calls import CallEntry

@@ -383,12 +383,6 @@ def provider(name: str) -> Callable[[ProviderT], ProviderT]:
     return register
 
 
-def costs_money(model: ModelInfo) -> bool:
-    """Whether calls to a model are paid, whatever they cost: not if it is simulated or recorded."""
-    found = provider_class(model.provider_name)
-    return not (found.simulated or found.replays)
-
-
 def provider_class(name: str) -> type[Provider]:
     """Return the provider registered under `name`, importing it if it is built in or installed.
 

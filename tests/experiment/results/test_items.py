@@ -56,7 +56,7 @@ def test_order_and_digests_are_those_of_whole_lists(
                 "purpose": True,
                 "budget_usd": True,
                 # Examples are in the digests of the cells, the judge in the evaluator's identity.
-                    "datasets": {"__all__": {"few_shot", "judge"}},
+                "datasets": {"__all__": {"few_shot", "judge"}},
             },
         ),
         "cells": {cell.name: cell.digest for cell in experiment.cells},
