@@ -85,18 +85,18 @@ def cells_section(contents: Contents, dataset: DatasetSummary) -> Html:
                 headings, rows, caption=f"Systems on {dataset.name}{contents.simulated(dataset)}"
             ),
             *(tag("p", footer, class_="facts") for footer in section.footers),
-            *(_judging(found, contents.simulated(dataset)) for found in judging),
+            *map(_judging, judging),
         ]
     )
 
 
-def _judging(section: Section, simulated: str) -> Html:
+def _judging(section: Section) -> Html:
     """Return the table of what judges took."""
     headings = ["system", "judge", *section.headings]
     rows: list[list[Content]] = [
         [row.label, ", ".join(row.notes), *row.values] for row in section.rows
     ]
-    judged = table(headings, rows, caption=f"{section.title}{simulated}")
+    judged = table(headings, rows, caption=section.title)
     return joined([judged, tag("p", UNCHECKED, class_="facts")])
 
 

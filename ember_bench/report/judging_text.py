@@ -31,8 +31,9 @@ def judging(cells: Sequence[CellSummary], level: float) -> Iterator[Section]:
         for cell, found in judged
     )
     headings = tuple(column.heading for column in columns)
-    title = f"{cells[0].dataset}: evaluation by judges"
-    yield Section(title, headings, tuple(places(columns)), rows, ())
+    simulated = " (simulated)" if all(cell.simulated for cell, _ in judged) else ""
+    title = f"{cells[0].dataset}: evaluation by judges{simulated}"
+    yield Section(title, headings, tuple(places(columns)), rows, (), "judges")
 
 
 def about_judges(cells: Sequence[CellSummary]) -> Iterator[str]:

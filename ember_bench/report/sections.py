@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ember_bench.report.columns import Place
 
@@ -33,6 +34,7 @@ class Section:
         rows: The systems.
         footers: What all have in common; counts of outcomes, if not all are right or wrong; and
             pass@k, if there are several epochs.
+        about: What the columns tell of: the systems, their judges, or the items' categories.
     """
 
     title: str
@@ -40,3 +42,4 @@ class Section:
     places: tuple[Place, ...]
     rows: tuple[Row, ...]
     footers: tuple[str, ...]
+    about: Literal["systems", "judges", "categories"] = "systems"

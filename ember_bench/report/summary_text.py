@@ -147,7 +147,7 @@ def _by_category(cells: Sequence[CellSummary]) -> Iterator[Section]:
         Place(heading, None if place % 2 == 0 else place - 1)
         for place, heading in enumerate(headings)
     )
-    yield Section(f"{cells[0].dataset}: accuracy by category", headings, at, rows, ())
+    yield Section(f"{cells[0].dataset}: accuracy by category", headings, at, rows, (), "categories")
 
 
 def marked(label: str, notes: Iterable[str], columns: int | None) -> tuple[str, str]:

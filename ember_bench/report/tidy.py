@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -327,7 +326,7 @@ def printed(rows: TrialRows, cells: Collection[str], view: View = USUAL) -> Tabl
     """Return the table of systems as it is read, for a paper: values as texts, with intervals."""
     # The table shows nothing of the run.
     summary = Analysis(rows).summary(RunSummary.partial()).only(cells)
-    found = tables(summary, replace(view, by=None)).sections
+    found = [s for s in tables(summary, view).sections if s.about == "systems"]
     headings = found[0].headings if found else ()
     columns: list[tuple[str, Kind]] = [("dataset", "text"), ("system", "text"), ("", "text")]
     columns += [(heading, "text" if heading == "result" else "number") for heading in headings]

@@ -74,6 +74,8 @@ def test_a_judge_is_planned_asked_once_and_found_again(command: Command, judged:
         assert cell["cost_per_item"]["value"] == pytest.approx(0.03)
         assert cell["latency_seconds"]["value"] < 2.0
         assert cell["outcomes"]["correct"] == round(10 * cell["accuracy"]["value"])
+    paper = command("export", "trip", "--format", "md").out
+    assert len(paper.splitlines()) == 2 + 2  # what judges took is no system's
     asked = made()
     run = summary()["run"]
     paid = one["evaluation"]["spend_usd"] + voted["evaluation"]["spend_usd"]
