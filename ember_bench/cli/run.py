@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 _ASKING = "Models and money"
 _STORED = "Results"
 _SHOWN = "Output"
+
+
+def _traces(value: str | int) -> int:
+    """Return the number of trials to trace."""
+    if value == "all":
+        return sys.maxsize
+    if not str(value).isdecimal():
+        raise typer.BadParameter(f"expected a number or 'all', found {value!r}")
+    return int(value)
 
 
 def run(
@@ -43,7 +53,10 @@ def run(
     traces: Annotated[
         int,
         typer.Option(
-            min=0, max=10_000, rich_help_panel=_STORED, help="Log so many trials as MLflow traces."
+            parser=_traces,
+            metavar="[NUMBER|all]",
+            rich_help_panel=_STORED,
+            help="Log so many trials as MLflow traces.",
         ),
     ] = 0,
     offline: Annotated[

@@ -15,6 +15,7 @@ from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
+    ExperimentSummary,
     Quantity,
     RunSummary,
 )
@@ -128,7 +129,11 @@ def _calls(
 
 def _cells(rows: TrialRows, chosen: list[CellDescription]) -> Table:
     names = {cell.name for cell in chosen}
-    found = [cell for cell in Analysis(rows).cells() if cell.name in names]
+    return cells_table([cell for cell in Analysis(rows).cells() if cell.name in names])
+
+
+def cells_table(found: Sequence[CellSummary]) -> Table:
+    """Return a row for each cell."""
     parameters = dict.fromkeys(name for cell in found for name in cell.parameters)
     records = [_cell_record(cell, parameters) for cell in found]
     return _from_records(records)
@@ -282,14 +287,19 @@ def _parameter(value: Any) -> str | None:
 def printed(rows: TrialRows, cells: Collection[str]) -> Table:
     """Return the table of cells as it is read, for a paper: values as texts, with intervals."""
     # The table shows nothing of the run.
-    summary = Analysis(rows).summary(RunSummary.partial()).only(cells)
+    return printed_summary(Analysis(rows).summary(RunSummary.partial()).only(cells))
+
+
+def printed_summary(summary: ExperimentSummary) -> Table:
+    """Return the same of a summary."""
     found = sections(summary)
     headings = [entry.heading for entry in found[0].rows[0].entries] if found else []
     columns: list[tuple[str, Kind]] = [("dataset", "text"), ("cell", "text"), ("", "text")]
     columns += [(heading, "number") for heading in headings]
+    datasets = [d for d in summary.datasets if any(c.dataset == d.name for c in summary.cells)]
     lines = [
         (dataset.name, row.label, ", ".join(row.notes), *(entry.value for entry in row.entries))
-        for dataset, section in zip(summary.datasets, found, strict=True)
+        for dataset, section in zip(datasets, found, strict=True)
         for row in section.rows
     ]
     return Table(columns, lines)
