@@ -25,7 +25,7 @@ def ui(
         say("starting MLflow ...")
         pages.wait_until_up()
         say(f"MLflow: {pages.url} (Ctrl-C ends it)")
-        found = list(pages.experiments())
+        found = pages.experiments()
         for name, url in found:
             say(f"  {name}: {url}")
         if show:

@@ -98,17 +98,9 @@ class Pages:
             time.sleep(_LOOK_EVERY_SECONDS)
         raise TrackingError(f"MLflow did not come up within {_UP_WITHIN_SECONDS:g} s")
 
-    def experiments(self) -> Iterator[tuple[str, str]]:
-        """Yield the name of each experiment that has runs, and a page, last first.
-
-        The page is that of the cells of its last run, best first; that of all runs if no run is
-        one of ours.
-        """
-        with closing(sqlite3.connect(self._path)) as database:
-            found = database.execute(_LAST_RUNS, {"ours": EXPERIMENT_TAG}).fetchall()
-        for name, number, run in found:
-            page = cells_url(self.url, number, run) if run else runs_url(self.url, number)
-            yield str(name), page
+    def experiments(self) -> list[tuple[str, str]]:
+        """Return the name of each experiment that has runs, and a page; see `experiment_pages`."""
+        return list(experiment_pages(self._path, self.url))
 
     def wait(self) -> None:
         """Wait, until interrupted.
@@ -153,6 +145,23 @@ class Pages:
         lines = self._said.read().decode(errors="replace").strip().splitlines()
         said = f": {without_secrets(lines[-1])}" if lines else ""
         return f"its process ended with status {self._process.wait()}{said}"
+
+
+def experiment_pages(database: Path, pages: str) -> Iterator[tuple[str, str]]:
+    """Yield the name of each experiment that has runs, and a page of it, last first.
+
+    The page is that of the cells of its last run, best first; that of all runs if none is one of
+    ours.
+
+    Args:
+        database: MLflow's SQLite file.
+        pages: Where MLflow's pages are.
+    """
+    with closing(sqlite3.connect(database)) as opened:
+        found = opened.execute(_LAST_RUNS, {"ours": EXPERIMENT_TAG}).fetchall()
+    for name, number, run in found:
+        page = cells_url(pages, number, run) if run else runs_url(pages, number)
+        yield str(name), page
 
 
 def _check_database(path: Path) -> None:
