@@ -7,8 +7,8 @@ whole command with the process that talks to MLflow; what it takes more with MLf
 what MLflow takes: its start, the curves while trials are run, and the logging. Read it where other
 programs are running: it hardly depends on them.
 
-With `--alone` no trial is run: rows that are made up go to the tracker, and CPU and memory are those
-of the process that talks to MLflow. So a million trials are measured in minutes.
+With `--alone` no trial is run: rows that are made up go to the tracker, and CPU and memory are
+those of the process that talks to MLflow. So a million trials are measured in minutes.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from ember_bench.tracking.messages import TracedCall, TracedNode, TracedTrial
 
 BATCH = 5_000
 DIGEST = "d" * 64
+STARTED = "2026-11-01T00:00:00+00:00"
 GRID = """
 name: {name}
 datasets: [{{name: arithmetic, parameters: {{count: {items}}}}}]
@@ -129,7 +130,8 @@ def made_up_summary(cells: int, items: int) -> ExperimentSummary:
     estimate = Quantity(0.5, 0.4, 0.6, "wilson")
     return ExperimentSummary(
         name="made_up", digest="0" * 32, version="0", seed=0, epochs=1, failures="wrong",
-        level=0.95, baseline=None, simulated=True, spend_usd=0.0, run=RunSummary.partial(started="2026-11-01T00:00:00+00:00"),
+        level=0.95, baseline=None, simulated=True, spend_usd=0.0,
+        run=RunSummary.partial(started=STARTED),
         datasets=[DatasetSummary("sums", "made up", None, DIGEST, items, "exact", "exact@1")],
         cells=[
             CellSummary(

@@ -18,8 +18,9 @@ from urllib.parse import quote, unquote
 
 HIDDEN: Final = "***"
 
-# Greedy up to the last `@` of the word: a password may have an `@`, or a `/`, in it.
-_USER: Final = re.compile(r"(?<=://)[^\s'\"<>]*@")
+# Whole words, found once each: a pattern that ends with an `@` is tried from every `://` of a long
+# text to its end. The user is all up to the last `@`: a password may have an `@`, or a `/`, in it.
+_ADDRESS: Final = re.compile(r"(?<=://)[^\s'\"<>]+")
 # In an address only: `key=len` in a traceback is none. ODBC's parameters are quoted in one of ours.
 _PARAMETER: Final = re.compile(
     r"(?i)((?:[?&;]|%3B|%26)(?:api_?key|key|\w*token|\w*secret|pwd|\w*password)(?:=|%3D))"
@@ -33,6 +34,8 @@ _SHORTEST: Final = 8
 _SHORTEST_IN_ANSWERS: Final = 16
 
 _BASE64: Final = "A-Za-z0-9+/_-"
+# Whole words, for the same reason.
+_BASE64_WORD: Final = re.compile(rf"[{_BASE64}]+={{0,2}}")
 _BASIC: Final = re.compile(rf"(?i)(\bbasic(?:\s|%20|\+)+)([{_BASE64}]+(?:=|%3D){{0,2}})")
 
 _HTML: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"}
@@ -55,30 +58,46 @@ def without_given(answer: str) -> str:
         if len(secret) >= _SHORTEST_IN_ANSWERS:
             if secret in answer:
                 answer = answer.replace(secret, HIDDEN)
-            if any(part in answer for part in _in_base64(secret)):
-                answer = _encoded(secret).sub(HIDDEN, answer)
+            answer = _without_encoded(answer, secret)
     return answer
 
 
 def passwords(address: str) -> list[str]:
     """Return the password in an address, as it stands there and as it is meant; [] if none."""
-    found = _USER.search(address)
-    password = found[0][:-1].partition(":")[2] if found else ""
+    found = _ADDRESS.search(address)
+    password = found[0].rpartition("@")[0].partition(":")[2] if found else ""
     return list(dict.fromkeys([password, unquote(password)])) if password else []
 
 
 def redacted(text: str) -> str:
     """Return `text` without Basic credentials and without user names and passwords in addresses."""
     text = _BASIC.sub(_without_credentials, text)
-    return _PARAMETER.sub(rf"\1{HIDDEN}", _USER.sub(f"{HIDDEN}@", text))
+    return _PARAMETER.sub(rf"\1{HIDDEN}", _ADDRESS.sub(_without_user, text))
 
 
 def without_secrets(text: str) -> str:
     """Return `text` without passwords in addresses, keys that were given, and the environment's."""
     for secret in sorted({*_given, *_of_environment()}, key=len, reverse=True):
-        text = _encoded(secret).sub(HIDDEN, text.replace(secret, HIDDEN))
+        text = _without_encoded(text.replace(secret, HIDDEN), secret)
         text = _escaped(secret).sub(HIDDEN, text)
     return redacted(text)
+
+
+def _without_user(address: re.Match[str]) -> str:
+    _, at, rest = address[0].rpartition("@")
+    return f"{HIDDEN}@{rest}" if at else rest
+
+
+def _without_encoded(text: str, secret: str) -> str:
+    """Return `text` without base64 words that have `secret` in them."""
+    parts = _in_base64(secret)
+    if not any(part in text for part in parts):
+        return text
+
+    def hidden(word: re.Match[str]) -> str:
+        return HIDDEN if any(part in word[0] for part in parts) else word[0]
+
+    return _BASE64_WORD.sub(hidden, text)
 
 
 def _without_credentials(found: re.Match[str]) -> str:
@@ -102,14 +121,8 @@ def _in_base64(secret: str) -> tuple[str, ...]:
         whole = (before + len(raw)) // 3 * 3 - before  # bytes up to the last whole group
         coded = base64.b64encode(b"\0" * before + raw[:whole]).decode()
         parts.append(coded[4 if before else 0 :])
-    return (*parts, *(part.translate(str.maketrans("+/", "-_")) for part in parts))
-
-
-@lru_cache(maxsize=256)
-def _encoded(secret: str) -> re.Pattern[str]:
-    """Return a pattern of whole base64 words with `secret` in them."""
-    parts = "|".join(re.escape(part) for part in dict.fromkeys(_in_base64(secret)) if part)
-    return re.compile(rf"[{_BASE64}]*(?:{parts})[{_BASE64}]*={{0,2}}")
+    both = (*parts, *(part.translate(str.maketrans("+/", "-_")) for part in parts))
+    return tuple(dict.fromkeys(part for part in both if part))
 
 
 @lru_cache(maxsize=256)

@@ -32,17 +32,18 @@ COMMANDS: Final = {
     ),
     "run": Later(
         "run:run",
-        "Run a grid, or what is missing of it, and print its table of cells.",
+        "Run a grid, or what is missing of it, and print its table of systems.",
         _RUN,
         (
             "ember-bench run quickstart",
             "ember-bench run pilot.yaml --budget-usd 2",
+            "ember-bench run pilot.yaml --limit 20 --sort accuracy --top 5",
             "ember-bench run pilot.yaml --offline --json",
         ),
     ),
     "plan": Later(
         "plan:plan",
-        "Print a grid's cells, calls and cost; ask no model, write nothing.",
+        "Print a grid's systems, calls and cost; send no request, write nothing.",
         _RUN,
         (
             "ember-bench plan quickstart",
@@ -63,16 +64,18 @@ COMMANDS: Final = {
         _READ,
         (
             "ember-bench show quickstart",
+            "ember-bench show quickstart --columns accuracy,cost,p95 --sort cost",
             "ember-bench show vote",
             "ember-bench show archon --svg archon.svg",
         ),
     ),
     "compare": Later(
         "compare:compare",
-        "Compare cells on the items that both have.",
+        "Compare systems on the items that both have.",
         _READ,
         (
             "ember-bench compare quickstart",
+            "ember-bench compare quickstart --dataset arithmetic --sort difference --top 3",
             "ember-bench compare before after --report changes.html",
         ),
     ),
@@ -82,7 +85,7 @@ COMMANDS: Final = {
         _READ,
         (
             "ember-bench export quickstart --what trials --output trials.csv",
-            "ember-bench export quickstart --format latex",
+            "ember-bench export quickstart --format latex --columns accuracy,cost,result",
         ),
     ),
     "report": Later(
@@ -93,7 +96,7 @@ COMMANDS: Final = {
     ),
     "rescore": Later(
         "rescore:rescore",
-        "Score what is stored of an experiment again; asks no model, and changes no results.",
+        "Score stored answers again; send no request, and leave the old results.",
         _READ,
         (
             "ember-bench rescore quickstart",

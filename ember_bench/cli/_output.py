@@ -96,10 +96,11 @@ def _printing() -> Iterator[None]:
             raise OutputError(f"the results cannot be printed: {error.strerror}") from None
 
 
-def columns() -> int | None:
-    """Return the width of the terminal on stdout; None if there is none."""
+def width() -> int | None:
+    """Return the width of the terminal on stdout, or `COLUMNS`; None if there is neither."""
     if not sys.stdout.isatty():
-        return None
+        asked = os.environ.get("COLUMNS", "")
+        return int(asked) if asked.isdecimal() and int(asked) else None
     from rich.console import Console
 
     return Console().width

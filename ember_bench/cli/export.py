@@ -11,23 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 
 import typer
 
+from ember_bench.cli._run_options import Experiment, LookIn
+from ember_bench.cli._table import Columns, Datasets, Sort, Top, view_of
+
 if TYPE_CHECKING:
+    from ember_bench.report.columns import View
     from ember_bench.report.table_formats import Table
     from ember_bench.running.find_results import Named
 
 _READ: Final = ("md", "latex")
-_WHAT: Final = ("cells", "trials", "calls", "nodes", "choices", "members")
+_WHAT: Final = ("cells", "suites", "trials", "calls", "nodes", "choices", "members")
 _GRAPHS: Final = ("choices", "members")
 """Tables for which the graphs run on stored answers."""
 
 
 def export(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="EXPERIMENT", help="An experiment, or cells of it (EXPERIMENT/CELL)."
-        ),
-    ],
+    name: Experiment,
     form: Annotated[
         str,
         typer.Option("--format", metavar="[csv|jsonl|parquet|md|latex]", help="The form of it."),
@@ -35,21 +34,27 @@ def export(
     what: Annotated[
         str,
         typer.Option(
-            metavar="[cells|trials|calls|nodes|choices|members]", help="A row for each of these."
+            metavar="[cells|suites|trials|calls|nodes|choices|members]",
+            help="A row for each of these.",
         ),
     ] = "cells",
     output: Annotated[Path | None, typer.Option(help="The file to write [stdout].")] = None,
     texts: Annotated[
         bool, typer.Option("--texts", help="With calls: also what the models answered.")
     ] = False,
-    results: Annotated[Path, typer.Option(help="The results folder to look in.")] = Path("results"),
+    results: LookIn = Path("results"),
     data_dir: Annotated[
         Path | None,
         typer.Option(help="With choices and members: where recorded data is [EMBER_BENCH_DATA]."),
     ] = None,
+    columns: Columns = None,
+    sort: Sort = None,
+    top: Top = None,
+    datasets: Datasets = None,
 ) -> None:
     """Write an experiment's results as a table."""
     from ember_bench.errors import ConfigError, UnknownNameError
+    from ember_bench.report.columns import USUAL
     from ember_bench.report.table_formats import FORMATS, write_table
     from ember_bench.report.tidy import choices_table, members_table
     from ember_bench.running.find_results import ResultsReader
@@ -63,6 +68,12 @@ def export(
         raise ConfigError(f"--texts goes with --what calls, not with {what}")
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise ConfigError("parquet is not for a terminal: give --output FILE")
+    view = view_of(columns, sort, top, datasets)
+    if view != USUAL and (what != "cells" or form not in _READ):
+        raise ConfigError(
+            "--columns, --sort, --top and --dataset choose from the table of systems: give"
+            " --format md or latex"
+        )
     with ResultsReader(results) as reader, ExitStack() as stack:
         named = reader.get(name)
         if what in _GRAPHS:
@@ -71,17 +82,17 @@ def export(
             of_graphs = choices_table if what == "choices" else members_table
             table = of_graphs(named.rows, attributed(named, data_dir))
         else:
-            table = _table(named, form, what, texts, stack)
+            table = _table(named, form, what, texts, view, stack)
         with opened(output) as file:
             write_table(table, formats[form], file)
 
 
-def _table(named: Named, form: str, what: Any, texts: bool, stack: ExitStack) -> Table:
+def _table(named: Named, form: str, what: Any, texts: bool, view: View, stack: ExitStack) -> Table:
     from ember_bench.report.tidy import printed, tidy
 
     cells = {cell.name for cell in named.cells}
     if what == "cells" and form in _READ:
-        return printed(named.rows, cells)
+        return printed(named.rows, cells, view)
     answers = None
     if texts:
         from ember_bench.models.store.response_store import StoredAnswers

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ember_bench.cli._output import columns, put_json, put_text
+from ember_bench.cli._output import put_json, put_text, width
 
 
 def list_names(
@@ -14,7 +14,7 @@ def list_names(
         str | None,
         typer.Argument(
             metavar="KIND",
-            help="models, datasets, evaluators, architectures, signatures or experiments; "
+            help="models, datasets, suites, evaluators, architectures, signatures or experiments; "
             "by default all.",
         ),
     ] = None,
@@ -30,4 +30,4 @@ def list_names(
         return
     from ember_bench.report.name_table import names_table
 
-    put_text(names_table(found, columns()))
+    put_text(names_table(found, width()))

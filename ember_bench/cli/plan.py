@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ember_bench.cli._output import columns, put_json, put_text
+from ember_bench.cli._output import put_json, put_text, width
 from ember_bench.cli._pilot import Limit, Models, Values
+from ember_bench.cli._run_options import DataDir, Grid, Results, UnsafeCode
 
 if TYPE_CHECKING:
     from ember_bench.experiment.edits import Edits
@@ -18,19 +19,10 @@ if TYPE_CHECKING:
 
 
 def plan(
-    grid: Annotated[
-        str, typer.Argument(metavar="GRID", help="A grid file, or the name of one (`list`).")
-    ],
-    results: Annotated[
-        Path, typer.Option(help="The results folder whose stored answers count.")
-    ] = Path("results"),
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where recorded data is [EMBER_BENCH_DATA].")
-    ] = None,
-    unsafe_code: Annotated[
-        bool,
-        typer.Option("--unsafe-code", help="Run the targets' code even without a sandbox."),
-    ] = False,
+    grid: Grid,
+    results: Results = Path("results"),
+    data_dir: DataDir = None,
+    unsafe_code: UnsafeCode = False,
     limit: Limit = None,
     model: Models = None,
     values: Values = None,
@@ -40,12 +32,12 @@ def plan(
             min=1,
             max=1000,
             metavar="[N]",
-            help="Print what each cell asks about N items instead (1 without a number).",
+            help="Print the messages of each system about N items instead (1 without a number).",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
-    """Print a grid's cells, calls and cost; ask no model, write nothing."""
+    """Print a grid's systems, calls and cost; send no request, write nothing."""
     from ember_bench.experiment.edits import Edits
 
     edits = Edits.parse(limit, model or (), values or ())
@@ -58,7 +50,7 @@ def plan(
         return
     from ember_bench.report.forecast_table import plan_table
 
-    put_text(plan_table(found, columns()))
+    put_text(plan_table(found, width()))
 
 
 def _print_prompts(

@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ember_bench.cli._output import Status
+from ember_bench.cli._run_options import (
+    DataDir,
+    Json,
+    Mlflow,
+    Quiet,
+    Results,
+    TrackingUri,
+    UnsafeCode,
+)
+from ember_bench.cli._table import By, Columns, Datasets, Sort, Top, view_of
 from ember_bench.running.messages import say
 
 if TYPE_CHECKING:
@@ -35,35 +45,35 @@ def rescore(
     into: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="The new results [NAME.rescored].")
     ] = None,
-    results: Annotated[Path, typer.Option(help="The results folder.")] = Path("results"),
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where recorded data is [EMBER_BENCH_DATA].")
-    ] = None,
-    mlflow: Annotated[
-        bool, typer.Option("--mlflow/--no-mlflow", help="Log to MLflow as well.")
-    ] = False,
-    tracking_uri: Annotated[
-        str | None, typer.Option(help="MLflow's store [RESULTS/mlflow.db].")
-    ] = None,
-    unsafe_code: Annotated[
-        bool, typer.Option("--unsafe-code", help="Run model-written code without a sandbox.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    results: Results = Path("results"),
+    data_dir: DataDir = None,
+    mlflow: Mlflow = False,
+    tracking_uri: TrackingUri = None,
+    unsafe_code: UnsafeCode = False,
+    columns: Columns = None,
+    sort: Sort = None,
+    top: Top = None,
+    datasets: Datasets = None,
+    by: By = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Score what is stored of an experiment again; asks no model, and changes no results."""
+    """Score stored answers again; send no request, and leave the old results."""
     from ember_bench.cli._code import warn_of_unsafe_code
+    from ember_bench.cli.run import print_outcome
     from ember_bench.experiment.results.rows import StoredTrials
     from ember_bench.running import session
     from ember_bench.running.places import use_data_dir
     from ember_bench.running.rescore import find_source, rescored
 
+    view = view_of(columns, sort, top, datasets, by)
     if data_dir is not None:
         use_data_dir(data_dir)
     if unsafe_code:
         warn_of_unsafe_code()
     source = find_source(name, results)
     experiment = rescored(source, evaluator or (), into, unsafe_code=unsafe_code)
+    view.check_datasets({cell.dataset for cell in experiment.cells})
     options = session.Options(source.results, tracking_uri, mlflow, dedicated=True)
     stored = StoredTrials(source.trials)
     try:
@@ -72,7 +82,8 @@ def rescore(
         stored.close()
     after = outcome.summary.name
     names = source.name, after if source.results == results else str(source.results / after)
-    _print(outcome, options, changed, names, as_json=as_json, quiet=quiet)
+    print_outcome(outcome, options, view, as_json=as_json, quiet=quiet)
+    _end(outcome, changed, names, quiet=quiet)
 
 
 def _run(
@@ -94,19 +105,8 @@ def _run(
         raise typer.Exit(Status.STOPPED) from None
 
 
-def _print(
-    outcome: Outcome,
-    options: Options,
-    changed: int,
-    names: tuple[str, str],
-    *,
-    as_json: bool,
-    quiet: bool,
-) -> None:
-    """Print the table and what to open next; exit with the status of the outcome."""
-    from ember_bench.cli.run import print_outcome
-
-    print_outcome(outcome, options, as_json=as_json, quiet=quiet)
+def _end(outcome: Outcome, changed: int, names: tuple[str, str], *, quiet: bool) -> None:
+    """Say what to open next; exit with the status of the outcome."""
     if changed:
         say(f"{changed:,} stored trials are left out: their graph, model or item has changed since")
     if not quiet:

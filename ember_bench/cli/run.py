@@ -3,156 +3,113 @@
 from __future__ import annotations
 
 import shlex
-import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from ember_bench.cli._output import Status, columns, put_json, put_text
+from ember_bench.cli._output import Status, put_json, put_text, width
 from ember_bench.cli._pilot import Limit, Models, Values
+from ember_bench.cli._run_options import (
+    Budget,
+    DataDir,
+    Grid,
+    InFlight,
+    Json,
+    Mlflow,
+    Offline,
+    Quiet,
+    Results,
+    Traces,
+    TrackingUri,
+    UnsafeCode,
+)
+from ember_bench.cli._table import By, Columns, Datasets, Sort, Top, view_of
 from ember_bench.running.messages import say
 
 if TYPE_CHECKING:
     from ember_bench.experiment.edits import Edits
+    from ember_bench.report.columns import View
     from ember_bench.running.session import Options, Outcome
-
-_ASKING = "Models and money"
-_STORED = "Results"
-_SHOWN = "Output"
-
-
-def _traces(value: str | int) -> int:
-    """Return the number of trials to trace."""
-    if value == "all":
-        return sys.maxsize
-    if not str(value).isdecimal():
-        raise typer.BadParameter(f"expected a number or 'all', found {value!r}")
-    return int(value)
 
 
 def run(
     context: typer.Context,
-    grid: Annotated[
-        str, typer.Argument(metavar="GRID", help="A grid file, or the name of one (`list`).")
-    ],
-    results: Annotated[
-        Path, typer.Option(rich_help_panel=_STORED, help="The folder to write to.")
-    ] = Path("results"),
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(rich_help_panel=_ASKING, help="Where recorded data is [EMBER_BENCH_DATA]."),
-    ] = None,
-    tracking_uri: Annotated[
-        str | None,
-        typer.Option(rich_help_panel=_STORED, help="MLflow's store [RESULTS/mlflow.db]."),
-    ] = None,
-    mlflow: Annotated[
-        bool, typer.Option("--mlflow/--no-mlflow", rich_help_panel=_STORED, help="Log to MLflow.")
-    ] = True,
-    traces: Annotated[
-        int,
-        typer.Option(
-            parser=_traces,
-            metavar="[NUMBER|all]",
-            rich_help_panel=_STORED,
-            help="Log so many trials as MLflow traces.",
-        ),
-    ] = 0,
-    offline: Annotated[
-        bool,
-        typer.Option(
-            "--offline", rich_help_panel=_ASKING, help="Ask no model: use stored answers only."
-        ),
-    ] = False,
-    in_flight: Annotated[
-        int | None,
-        typer.Option(min=1, max=100_000, rich_help_panel=_ASKING, help="Trials under way at once."),
-    ] = None,
-    budget_usd: Annotated[
-        float | None,
-        typer.Option(
-            min=1e-9,
-            rich_help_panel=_ASKING,
-            help="The most that this run may spend, in US dollars.",
-        ),
-    ] = None,
-    unsafe_code: Annotated[
-        bool,
-        typer.Option(
-            "--unsafe-code",
-            rich_help_panel=_ASKING,
-            help="Run model-written code even without a sandbox.",
-        ),
-    ] = False,
+    grid: Grid,
+    results: Results = Path("results"),
+    data_dir: DataDir = None,
+    tracking_uri: TrackingUri = None,
+    mlflow: Mlflow = True,
+    traces: Traces = 0,
+    offline: Offline = False,
+    in_flight: InFlight = None,
+    budget_usd: Budget = None,
+    unsafe_code: UnsafeCode = False,
     limit: Limit = None,
     model: Models = None,
     values: Values = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", rich_help_panel=_SHOWN, help="Print the summary as JSON.")
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", rich_help_panel=_SHOWN, help="Show no progress.")
-    ] = False,
+    columns: Columns = None,
+    sort: Sort = None,
+    top: Top = None,
+    datasets: Datasets = None,
+    by: By = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Run a grid, or what is missing of it, and print its table of cells."""
+    """Run a grid, or what is missing of it, and print its table of systems."""
     from ember_bench.experiment.edits import Edits
     from ember_bench.running.session import Options, RunStoppedError
 
     again = f"ember-bench {shlex.join(context.obj)}"
     options = Options(results, tracking_uri, mlflow, traces, dedicated=True)
     edits = Edits.parse(limit, model or (), values or ())
+    view = view_of(columns, sort, top, datasets, by)
+    asked = _Asked(grid, data_dir, offline, in_flight, budget_usd, unsafe_code, edits)
     try:
-        outcome = _run(
-            grid, options, data_dir, offline, in_flight, budget_usd, unsafe_code, quiet, edits
-        )
-    except RunStoppedError as error:
-        say(f"{error}; to continue: {again}")
+        outcome = _run(asked, options, view, quiet=quiet)
+    except (RunStoppedError, KeyboardInterrupt) as error:
+        say(f"{str(error) or 'stopped'}; to continue: {again}")
         raise typer.Exit(Status.STOPPED) from None
-    except KeyboardInterrupt:
-        say(f"stopped; to continue: {again}")
-        raise typer.Exit(Status.STOPPED) from None
-    print_outcome(outcome, options, as_json=as_json, quiet=quiet)
-    for remark in outcome.remarks:
-        say(remark)
-    if outcome.stopped:
-        say(f"stopped early; to continue: {again}")
-        raise typer.Exit(Status.STOPPED)
-    if failed := outcome.summary.failed:
-        say(f"{failed:,} trials ended in an error; to try them again: {again}")
-    if failed or outcome.log_error:
-        raise typer.Exit(Status.FAILURES)
+    print_outcome(outcome, options, view, as_json=as_json, quiet=quiet)
+    # Offline, the same command would fail in the same way.
+    online = [argument for argument in context.obj if argument != "--offline"]
+    _end(outcome, again, f"ember-bench {shlex.join(online)}")
 
 
-def _run(
-    grid: str,
-    options: Options,
-    data_dir: Path | None,
-    offline: bool,
-    in_flight: int | None,
-    budget_usd: float | None,
-    unsafe_code: bool,
-    quiet: bool,
-    edits: Edits,
-) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be run."""
+
+    grid: str
+    data_dir: Path | None
+    offline: bool
+    in_flight: int | None
+    budget_usd: float | None
+    unsafe_code: bool
+    edits: Edits
+
+
+def _run(asked: _Asked, options: Options, view: View, *, quiet: bool) -> Outcome:
     from ember_bench.cli._code import warn_of_unsafe_code
     from ember_bench.running import session
     from ember_bench.running.find_grids import find_grid
     from ember_bench.running.places import use_data_dir
     from ember_bench.running.progress import listener
 
-    if data_dir is not None:
-        use_data_dir(data_dir)
-    if unsafe_code:
+    if asked.data_dir is not None:
+        use_data_dir(asked.data_dir)
+    if asked.unsafe_code:
         warn_of_unsafe_code()
     experiment = session.open_experiment(
-        find_grid(grid),
-        offline=offline,
-        in_flight=in_flight,
-        unsafe_code=unsafe_code,
-        budget_usd=budget_usd,
-        edits=edits,
+        find_grid(asked.grid),
+        offline=asked.offline,
+        in_flight=asked.in_flight,
+        unsafe_code=asked.unsafe_code,
+        budget_usd=asked.budget_usd,
+        edits=asked.edits,
     )
+    view.check_datasets({cell.dataset for cell in experiment.cells})
     for note in experiment.notes:
         say(f"warning: {note}")
     simulated = any(cell.simulated for cell in experiment.cells)
@@ -160,14 +117,29 @@ def _run(
     return session.run_experiment(experiment, options, told)
 
 
-def print_outcome(outcome: Outcome, options: Options, *, as_json: bool, quiet: bool) -> None:
+def _end(outcome: Outcome, again: str, online: str) -> None:
+    """Say how the run ended, and exit with its status."""
+    for remark in outcome.remarks:
+        say(remark)
+    if outcome.stopped:
+        say(f"stopped early; to continue: {again}")
+        raise typer.Exit(Status.STOPPED)
+    if failed := outcome.summary.failed:
+        say(f"{failed:,} trials ended in an error; to try them again: {online}")
+    if failed or outcome.log_error:
+        raise typer.Exit(Status.FAILURES)
+
+
+def print_outcome(
+    outcome: Outcome, options: Options, view: View, *, as_json: bool, quiet: bool
+) -> None:
     """Print the table, or JSON, and what to open next."""
     if as_json:
         put_json(outcome.summary)
     else:
         from ember_bench.report import table
 
-        put_text(table(outcome.summary, columns()))
+        put_text(table(outcome.summary, width(), view))
     if outcome.log_error:
         say(f"warning: {outcome.log_error}")
     if quiet:
@@ -179,4 +151,4 @@ def print_outcome(outcome: Outcome, options: Options, *, as_json: bool, quiet: b
         if command := ui_command(options.tracking_uri or default_uri(options.results)):
             say(f"MLflow:  {command}")
         say(f"  run:   {outcome.logged.url}")
-        say(f"  cells: {outcome.logged.cells_url}")
+        say(f"  systems: {outcome.logged.cells_url}")

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ember_bench.cli._output import columns, put, put_json, put_text
+from ember_bench.cli._output import put, put_json, put_text, width
+from ember_bench.cli._run_options import LookIn
+from ember_bench.cli._table import By, Columns, Datasets, Sort, Top, view_of
 
 if TYPE_CHECKING:
     from ember_bench.experiment.results.summary import ExperimentSummary
     from ember_bench.registry import Cards
+    from ember_bench.report.columns import View
 
 
 def show(
@@ -24,11 +27,16 @@ def show(
             "architecture or signature.",
         ),
     ] = None,
-    results: Annotated[Path, typer.Option(help="The results folder to look in.")] = Path("results"),
+    results: LookIn = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     svg: Annotated[
         Path | None, typer.Option(help="Write an architecture's diagram to this file.")
     ] = None,
+    columns: Columns = None,
+    sort: Sort = None,
+    top: Top = None,
+    datasets: Datasets = None,
+    by: By = None,
 ) -> None:
     """Print an experiment's table again, or what a card says."""
     from ember_bench.registry import Cards
@@ -39,7 +47,8 @@ def show(
     if svg is not None:
         _write_diagram(found, name, cards, svg)
     if found == EXPERIMENT:
-        _show_experiment(name, results, as_json=as_json)
+        view = view_of(columns, sort, top, datasets, by)
+        _show_experiment(name, results, view, as_json=as_json)
         return
     from ember_bench.report.card_text import card_facts, card_text
 
@@ -71,14 +80,14 @@ def _write_diagram(kind: str, name: str, cards: Cards, path: Path) -> None:
         raise ConfigError(f"{name} cannot be drawn with default parameters: {error}") from None
 
 
-def _show_experiment(name: str, results: Path, *, as_json: bool) -> None:
+def _show_experiment(name: str, results: Path, view: View, *, as_json: bool) -> None:
     """Print the summary of an experiment's results or, if there are none, its grid."""
     from ember_bench.experiment.spec import read_spec
     from ember_bench.running.find_grids import find_grid
     from ember_bench.running.find_summary import find_summary
 
     if (summary := find_summary(name, results)) is not None:
-        _print_summary(summary, as_json=as_json)
+        _print_summary(summary, view, as_json=as_json)
         return
     from ember_bench.report.card_text import card_text, grid_facts
 
@@ -90,10 +99,10 @@ def _show_experiment(name: str, results: Path, *, as_json: bool) -> None:
         put(card_text(facts) + f"\n\nno results in {results} yet: ember-bench run {name}")
 
 
-def _print_summary(summary: ExperimentSummary, *, as_json: bool) -> None:
+def _print_summary(summary: ExperimentSummary, view: View, *, as_json: bool) -> None:
     if as_json:
         put_json(summary)
         return
     from ember_bench.report import table
 
-    put_text(table(summary, columns()))
+    put_text(table(summary, width(), view))

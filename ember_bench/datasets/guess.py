@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ember_bench.answers.formats import read_target
-from ember_bench.datasets.local import Delimiter, open_records, other_delimiter
+from ember_bench.datasets.formats import Delimiter, Layout, open_records, other_delimiter
 from ember_bench.datasets.prompts import LETTERS
 from ember_bench.datasets.records import ABSENT, Record, as_text, flattened, lookup
 from ember_bench.errors import ConfigError, Location, Problem, did_you_mean
@@ -33,6 +33,8 @@ _CHOICES: Final = ("choices", "options", "choicestext", "optionstext", "endings"
 _LABELS: Final = ("choiceslabel", "optionslabel")
 _ID: Final = ("id", "uid", "itemid", "questionid", "qid", "key", "index", "idx", "number", "nr")
 _CATEGORY: Final = ("category", "subject", "topic", "domain", "group")
+_FORMAT: Final = ("answerformat", "answertype", "format", "type", "kind")
+_EVALUATOR: Final = ("evaluator", "scorer", "metric")
 _SERIES: Final = re.compile(r"(.*?)[ _.-]?([A-Za-z]|\d{1,2})")
 _SERIES_STEMS: Final = ("", "choice", "option", "opt", "answer", "alternative", "ending")
 
@@ -60,6 +62,9 @@ _PROMPTS: Final[Mapping[str, str]] = {
     "integers": _prompt("a list of whole numbers"),
     "text": _prompt("the answer in as few words as possible"),
 }
+# Compares answers as their formats give them, whatever these are.
+_ANY_FORMAT: Final = "exact_match"
+_ANY_PROMPT: Final = _prompt("the answer: a letter if there are choices", "{choices}\n\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,7 @@ def guess_card(path: Path, chosen: Chosen | None = None) -> Guess:
             question or target cannot be told from the other fields.
     """
     delimiter = other_delimiter(path)
-    rows = [r for _, r in islice(open_records(path, delimiter=delimiter).rows, _LOOKED_AT)]
+    rows = [r for _, r in islice(open_records(path, Layout(delimiter=delimiter)).rows, _LOOKED_AT)]
     if not rows:
         raise ConfigError(Problem("the file has no records", Location(path)))
     return _Guesser(path, rows, chosen or Chosen(), delimiter).guess()
@@ -226,16 +231,51 @@ class _Guesser:
         self, target: str, choices: tuple[str, ...], fields: dict[str, Any]
     ) -> dict[str, Any]:
         """Return the keys of the card beside `fields`, and add the choices to `fields`."""
+        if (form := self._format_field((target, *choices))) is not None:
+            return self._by_record(form, target, choices, fields)
         if not choices:
             return self._format(self._texts(target))
         if not all(_options(row, choices) for row in self.rows):
             return self._mixed(target, choices, fields)
+        rest = self._chosen(self.rows, target, choices, fields)
+        return rest | self._scored("choice", "multiple_choice")
+
+    def _chosen(
+        self,
+        rows: Sequence[Record],
+        target: str,
+        choices: tuple[str, ...],
+        fields: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Return how targets name choices in these records, and add the choices to `fields`."""
         fields["choices"] = choices[0] if len(choices) == 1 else list(choices)
-        kind = self._target_is(target, choices)
+        kind = self._target_is(rows, target, choices)
         if kind == "label":
             fields["labels"] = self._named(_LABELS)
-        rest = {} if kind == "answer" else {"target_is": kind}
-        return rest | self._scored("choice", "multiple_choice")
+        return {} if kind == "answer" else {"target_is": kind}
+
+    def _format_field(self, but: Sequence[str]) -> str | None:
+        """Return the field that names each record's answer format."""
+        name = self._named(_FORMAT, but)
+        if name is None or not self._is_text(name):
+            return None
+        stated = {*self._texts(name)}
+        return name if stated and stated <= {*_PROMPTS} else None
+
+    def _by_record(
+        self, form: str, target: str, choices: tuple[str, ...], fields: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return the keys of a card whose records have formats, and evaluators, of their own."""
+        fields["answer_format"] = form
+        scorer = self._named(_EVALUATOR, but=(target, form, *choices))
+        if scorer is not None and self._is_text(scorer):
+            fields["evaluator"] = scorer
+        with_choices = [row for row in self.rows if choices and _options(row, choices)]
+        rest: dict[str, Any] = {}
+        if with_choices:
+            rest = self._chosen(with_choices, target, choices, fields)
+        prompt = _ANY_PROMPT if with_choices else _PROMPTS["text"]
+        return rest | {"prompt": prompt, "evaluator": self.chosen.evaluator or _ANY_FORMAT}
 
     def _format(self, targets: Sequence[str]) -> dict[str, Any]:
         stated = [target for target in targets if target.strip()]
@@ -259,8 +299,9 @@ class _Guesser:
             said = as_text(lookup(row, target), target)
             if options and said not in options:
                 raise self._wrong(
-                    f"some records have no choices, and the target {said!r} is not the text of one "
-                    "of its choices: write the text of the right choice, or split the file in two"
+                    f"some records have no choices, and the target {said!r} is not the text of one"
+                    " of its choices: write the text of the right choice, or add a field"
+                    " answer_format that says of each: choice, number, yes_no, integers or text"
                 )
         fields["metadata"] = choices[0] if len(choices) == 1 else list(choices)
         lines = "\n".join(f"{{{name}}}" for name in choices)
@@ -273,12 +314,12 @@ class _Guesser:
         chosen = self.chosen.evaluator or evaluator
         return {"prompt": _PROMPTS[form], "answer_format": form, "evaluator": chosen}
 
-    def _target_is(self, target: str, choices: tuple[str, ...]) -> str:
+    def _target_is(self, records: Sequence[Record], target: str, choices: tuple[str, ...]) -> str:
         """Return how the target names the right choice."""
-        if all(_is_list(value) for value in self._values(target)):
+        if all(_is_list(lookup(row, target)) for row in records):
             return "flags"
-        options = [_options(row, choices) for row in self.rows]
-        targets = [as_text(lookup(row, target), target) for row in self.rows]
+        options = [_options(row, choices) for row in records]
+        targets = [as_text(lookup(row, target), target) for row in records]
         rows = list(zip(targets, options, strict=True))
         labels = self._named(_LABELS)
         fitting = {
@@ -287,7 +328,7 @@ class _Guesser:
             "label": labels is not None
             and all(
                 _options(row, (labels,)).count(t) == 1
-                for t, row in zip(targets, self.rows, strict=True)
+                for t, row in zip(targets, records, strict=True)
             ),
             "index": all(t.strip() in map(str, range(len(o))) for t, o in rows),
         }

@@ -76,8 +76,8 @@ def _dataset(name: str, cells: Sequence[CellSummary], colours: Sequence[int]) ->
         ]
         for number, (cell, colour) in enumerate(zip(cells, colours, strict=True), 1)
     ]
-    headings = ("#", "cell", "items", "accuracy", "US$ per item")
-    yield table(headings, rows, caption=f"Cells on {name}", names=2, wide=False)
+    headings = ("#", "system", "items", "accuracy", "US$ per item")
+    yield table(headings, rows, caption=f"Systems on {name}", names=2, wide=False)
 
 
 def _chart(name: str, cells: Sequence[CellSummary], colours: Sequence[int]) -> Html:
@@ -103,7 +103,7 @@ def _chart(name: str, cells: Sequence[CellSummary], colours: Sequence[int]) -> H
             for number, cell, colour, accuracy, cost in priced
         ]
         chart = scatter(points, x_label="US$ per item", title=f"Accuracy against cost on {name}")
-        unknown = "Cells whose cost is unknown are in the table only."
+        unknown = "Systems whose cost is unknown are in the table only."
         return joined([chart, tag("p", unknown) if len(priced) < len(known) else None])
     if not known:
         return Html("")

@@ -140,7 +140,7 @@ class _Mark:
         )
         return tag(
             "g",
-            tag("title", said + ("; on the front" if point.front else "")),
+            tag("title", said + ("; on the Pareto front" if point.front else "")),
             _line(self.x, self.low, self.x, self.high, "bar"),
             _line(self.left, self.y, self.right, self.y, "bar"),
             _circle(self.x, self.y, hollow=point.hollow),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from ember_bench.experiment.results.summary import Quantity
@@ -12,6 +13,9 @@ UNDEFINED: Final = "\N{EN DASH}"
 
 _SIGNIFICANT: Final = 3
 _MOST_DECIMALS: Final = 9
+# US dollars: below them, costs are given for more items.
+_LEAST_PER_ITEM: Final = 0.1
+_LEAST: Final = 0.01
 # Means of the same scores in another order differ by less.
 _ROUNDING: Final = 1e-12
 
@@ -64,16 +68,64 @@ def dollars(value: float | None, like: float | None = None) -> str:
     return f"${value:,.{_cents(value if like is None else like)}f}"
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The number of items that costs in US dollars are given for, one for a whole table.
+
+    Attributes:
+        items: Number of items.
+        decimals: Number of decimals; None for three significant digits of each value.
+    """
+
+    items: int
+    decimals: int | None = None
+
+    @classmethod
+    def of(cls, costs: Iterable[float | None]) -> Unit:
+        """Return the unit in which the least of these costs (US dollars per item) has two digits.
+
+        Costs of 0, and unknown ones, do not count.
+        """
+        least = min((cost for cost in costs if cost), default=None)
+        if least is None:
+            return cls(1)
+        if least >= _LEAST_PER_ITEM:
+            return cls(1, 2)
+        for items in (1_000, 1_000_000):
+            if least * items >= _LEAST:
+                return cls(items, 2 if least * items >= 10 * _LEAST else 3)
+        return cls(1_000_000)
+
+    @property
+    def name(self) -> str:
+        """`item`, `1,000` or `1,000,000`."""
+        return "item" if self.items == 1 else f"{self.items:,}"
+
+    def dollars(self, cost: float) -> str:
+        """Return a cost in US dollars per item as an amount in this unit, without a sign."""
+        amount = cost * self.items
+        if not amount:
+            return "0"
+        decimals = _cents(amount) if self.decimals is None else self.decimals
+        return f"{amount:,.{decimals}f}"
+
+    def interval(self, estimate: Quantity | None) -> str:
+        """Return `[low, high]` in this unit."""
+        if estimate is None:
+            return ""
+        low, high = estimate.low, estimate.high
+        if low is None or high is None:
+            return f"[{UNDEFINED}]"
+        return f"[{self.dollars(low)}, {self.dollars(high)}]"
+
+
 def interval(estimate: Quantity | None, show: str) -> str:
-    """Return `[low, high]`; `show` is `percent`, `points` or `dollars`."""
+    """Return `[low, high]`; `show` is `percent` or `points`."""
     if estimate is None:
         return ""
     low, high = estimate.low, estimate.high
     if low is None or high is None:
         return f"[{UNDEFINED}]"
-    if show == "dollars":
-        decimals = _cents(estimate.value)
-        return f"[{low:,.{decimals}f}, {high:,.{decimals}f}]"
     written = points if show == "points" else percent
     return f"[{written(low)}, {written(high)}]"
 

@@ -6,9 +6,34 @@ from .base import (
 from .cards import load_evaluator as load_evaluator
 from .choice import MultipleChoice as MultipleChoice
 from .exact import ExactMatch as ExactMatch
+from .game24 import Game24 as Game24
+from .graded import GradedEvaluator as GradedEvaluator
+from .instructions.following import InstructionFollowing as InstructionFollowing
 from .kinds import (
     AnswerEvaluator as AnswerEvaluator,
     evaluator as evaluator,
 )
+from .math_equivalence import MathEquivalence as MathEquivalence
+from .nested import (
+    Combined as Combined,
+    StatedConfidence as StatedConfidence,
+)
 from .numeric import NumericMatch as NumericMatch
+from .overlap import (
+    Bleu as Bleu,
+    Chrf as Chrf,
+    Rouge as Rouge,
+)
+from .program_output import ProgramOutput as ProgramOutput
 from .python_tests import PythonTests as PythonTests
+from .structured import (
+    JsonFields as JsonFields,
+    JsonSchema as JsonSchema,
+)
+from .texts import (
+    Excludes as Excludes,
+    Includes as Includes,
+    RegexMatch as RegexMatch,
+    TokenF1 as TokenF1,
+)
+from .tool_calls import ToolCalls as ToolCalls

@@ -43,21 +43,27 @@ class ByRecord:
 
     def evaluate(self, item: Item, output: str) -> Score:
         """Score `output` with the evaluator of the item."""
-        return self._of(item).evaluate(item, output)
+        return self.of(item).evaluate(item, output)
 
     def normal(self, item: Item, answer: str) -> str:
         """Return the same text for all answers that the item's evaluator takes for the same."""
-        evaluator = self._of(item)
+        evaluator = self.of(item)
         return evaluator.normal(item, answer) if isinstance(evaluator, Normalises) else answer
 
     def confined(self, *, unsafe: bool) -> ByRecord:
         """Return the same with the sandboxes of evaluators that run code found."""
-        named = {name: _confined(e, unsafe=unsafe) for name, e in self.named.items()}
-        return ByRecord(_confined(self.default, unsafe=unsafe), named)
+        named = {name: confined(e, unsafe=unsafe) for name, e in self.named.items()}
+        return ByRecord(confined(self.default, unsafe=unsafe), named)
 
-    def _of(self, item: Item) -> Evaluator:
+    def of(self, item: Item) -> Evaluator:
+        """Return the evaluator of an item."""
         return self.default if item.evaluator is None else self.named[item.evaluator]
 
 
-def _confined(evaluator: Evaluator, *, unsafe: bool) -> Evaluator:
+def confined(evaluator: Evaluator, *, unsafe: bool) -> Evaluator:
+    """Return an evaluator with its sandbox found, if it runs code.
+
+    Raises:
+        ConfigError: if there is none, unless `unsafe`.
+    """
     return evaluator.confined(unsafe=unsafe) if isinstance(evaluator, RunsCode) else evaluator

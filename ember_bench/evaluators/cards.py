@@ -11,20 +11,31 @@ A card names its `kind` and that kind's parameters:
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
+from dataclasses import Field as DataclassField
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ember_bench.answers.formats import get_answer_format
-from ember_bench.errors import ConfigError, UnknownNameError
+from ember_bench.errors import ConfigError, Problem, UnknownNameError
 
 # The built-in kinds register themselves.
 from ember_bench.evaluators import choice as _choice
 from ember_bench.evaluators import exact as _exact
+from ember_bench.evaluators import game24 as _game24
+from ember_bench.evaluators import math_equivalence as _math
+from ember_bench.evaluators import nested as _nested
 from ember_bench.evaluators import numeric as _numeric
+from ember_bench.evaluators import overlap as _overlap
+from ember_bench.evaluators import program_output as _program_output
 from ember_bench.evaluators import python_tests as _python_tests
+from ember_bench.evaluators import structured as _structured
+from ember_bench.evaluators import texts as _texts
+from ember_bench.evaluators import tool_calls as _tool_calls
+from ember_bench.evaluators.instructions import following as _following
 from ember_bench.evaluators.kinds import KINDS, EvaluatorKind
+from ember_bench.evaluators.nested import NestedEvaluator
 
 if TYPE_CHECKING:
     from ember_bench.documents import Document
@@ -36,6 +47,22 @@ BUILT_IN = (
     _numeric.NumericMatch,
     _choice.MultipleChoice,
     _python_tests.PythonTests,
+    _texts.Includes,
+    _texts.Excludes,
+    _texts.RegexMatch,
+    _texts.TokenF1,
+    _math.MathEquivalence,
+    _overlap.Rouge,
+    _overlap.Bleu,
+    _overlap.Chrf,
+    _structured.JsonSchema,
+    _structured.JsonFields,
+    _tool_calls.ToolCalls,
+    _following.InstructionFollowing,
+    _game24.Game24,
+    _program_output.ProgramOutput,
+    _nested.Combined,
+    _nested.StatedConfidence,
 )
 
 
@@ -49,8 +76,10 @@ def load_evaluator(card: str | Card, cards: Cards) -> Evaluator:
     Raises:
         ConfigError: if there is no such card, or it has mistakes; each with its place.
     """
-    if isinstance(card, str):
-        card = cards.get("evaluators", card)
+    return _load(cards.get("evaluators", card) if isinstance(card, str) else card, cards, ())
+
+
+def _load(card: Card, cards: Cards, within: tuple[str, ...]) -> Evaluator:
     document = card.document
     kind = _kind(document)
     parameters = dict(document.parse(card_model(kind)))
@@ -58,7 +87,26 @@ def load_evaluator(card: str | Card, cards: Cards) -> Evaluator:
         del parameters[field]
     if form := parameters.get("answer_format"):
         get_answer_format(form, document.at("answer_format"))
-    return kind.cls(**parameters)
+    evaluator = kind.cls(**parameters)
+    if isinstance(evaluator, NestedEvaluator):
+        chain = (*within, card.name)
+        return evaluator.with_evaluators(
+            {name: _part(name, cards, document, chain) for name in evaluator.named()}
+        )
+    return evaluator
+
+
+def _part(name: str, cards: Cards, document: Document, within: tuple[str, ...]) -> Evaluator:
+    """Return an evaluator that another one's card names."""
+    place = document.at("evaluator" if "evaluator" in document.data else "parts")
+    if name in within:
+        circle = " -> ".join((*within, name))
+        raise ConfigError(Problem(f"evaluators name each other in a circle: {circle}", place))
+    try:
+        part = cards.get("evaluators", name)
+    except UnknownNameError as error:
+        raise ConfigError(*(Problem(p.message, place) for p in error.problems)) from None
+    return _load(part, cards, within)
 
 
 def _kind(document: Document) -> EvaluatorKind:
@@ -71,12 +119,20 @@ def _kind(document: Document) -> EvaluatorKind:
     return KINDS[name]
 
 
+def _default(field: DataclassField[Any]) -> Any:
+    if field.default is not MISSING:
+        return field.default
+    if field.default_factory is not MISSING:
+        return Field(default_factory=field.default_factory)
+    return ...
+
+
 @cache
 def card_model(kind: EvaluatorKind) -> type[BaseModel]:
     """Return what a card of `kind` may say, for validation and for editors' JSON Schema."""
     hints = get_type_hints(kind.cls, include_extras=True)
     parameters: dict[str, Any] = {
-        field.name: (hints[field.name], ... if field.default is MISSING else field.default)
+        field.name: (hints[field.name], _default(field))
         for field in fields(cast("Any", kind.cls))
         if field.name != "name"
     }

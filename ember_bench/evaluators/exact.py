@@ -40,9 +40,10 @@ class ExactMatch(AnswerEvaluator):
     def normalised(self, answer: str) -> str:
         """Return what the options leave of an answer, or all of it if that is nothing."""
         answer = unicodedata.normalize("NFC", answer)
-        return self._normalise(answer) or answer
+        return self.stripped(answer) or answer
 
-    def _normalise(self, text: str) -> str:
+    def stripped(self, text: str) -> str:
+        """Return what the options leave of a text, which may be nothing."""
         # The order is SQuAD's: "A.B." loses its full stops before articles are looked for.
         if self.ignore_case:
             text = text.casefold()

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from types import FunctionType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Protocol,
+    TypeVar,
+    get_type_hints,
+    overload,
+)
 
 from ember_bench.answers.formats import (
     BUILT_IN_FORMATS,
@@ -20,14 +32,22 @@ from ember_bench.errors import ConfigError
 from ember_bench.evaluators.base import Evaluator, Score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ember_bench.datasets.item import Item
 
 EvaluatorT = TypeVar("EvaluatorT", bound=Evaluator)
 
+ScoringFunction = Callable[..., "bool | float | Score | None"]
+"""(item, output, **parameters of a card) -> a score."""
+
 ANSWER_EVALUATOR_VERSION: Final = 1
 """Changes with how `AnswerEvaluator` scores; the built-in kinds' own versions change with it."""
+
+FUNCTION_EVALUATOR_VERSION: Final = 1
+"""Changes with how `FunctionEvaluator` scores."""
+
+_OPEN: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 # Separates an evaluator's identity from its code's digest.
 _CODE: Final = " code@"
@@ -53,15 +73,27 @@ class EvaluatorKind:
 KINDS: Final[dict[str, EvaluatorKind]] = {}
 
 
-def evaluator(kind: str, *, version: int = 1) -> Callable[[type[EvaluatorT]], type[EvaluatorT]]:
-    """Register a frozen dataclass as the evaluators that cards of `kind` describe.
+class _Register(Protocol):
+    @overload
+    def __call__(self, thing: type[EvaluatorT], /) -> type[EvaluatorT]: ...
+    @overload
+    def __call__(self, thing: ScoringFunction, /) -> type[FunctionEvaluator]: ...
+
+
+def evaluator(kind: str, *, version: int = 1) -> _Register:
+    """Register a frozen dataclass as the evaluators that cards of `kind` describe, or a function.
+
+    A function takes (item, output) and returns whether the output is right, a score in [0, 1], a
+    `Score`, or None if it can read no answer. Its further parameters are a card's; the class that
+    is made of it takes their place.
 
     Raises:
         ConfigError: if another module has registered that kind already.
         TypeError: if the class is not a dataclass with a field `name`.
     """
 
-    def register(cls: type[EvaluatorT]) -> type[EvaluatorT]:
+    def register(thing: Any) -> Any:
+        cls = _as_class(thing) if isinstance(thing, FunctionType) else thing
         if "name" not in _field_names(cls):
             raise TypeError(f"{cls.__qualname__}: expected a dataclass with a field 'name'")
         known = KINDS.get(kind)
@@ -74,6 +106,78 @@ def evaluator(kind: str, *, version: int = 1) -> Callable[[type[EvaluatorT]], ty
         return cls
 
     return register
+
+
+@dataclass(frozen=True)
+class FunctionEvaluator:
+    """Base of the classes that `evaluator` makes of functions.
+
+    Attributes:
+        name: The card's name.
+    """
+
+    function: ClassVar[ScoringFunction]
+
+    name: str
+
+    @cached_property
+    def identity(self) -> str:
+        """Kind, version and parameters."""
+        return parameter_identity(self)
+
+    def check_item(self, item: Item) -> None:
+        """Accept every item: what the function compares with is its own affair."""
+
+    def evaluate(self, item: Item, output: str) -> Score:
+        """Score what the function returns.
+
+        Raises:
+            TypeError: if that is no score.
+            ValueError: if it lies outside [0, 1].
+        """
+        given = {name: getattr(self, name) for name in _field_names(type(self)) if name != "name"}
+        found = type(self).function(item, output, **given)
+        if isinstance(found, Score):
+            return found
+        if found is None:
+            return Score(0.0, None, f"{self.name}: no answer could be read.")
+        value = float(found)
+        if not 0 <= value <= 1:
+            raise ValueError(f"{self.name}: a score lies in [0, 1], not {value:g}")
+        return Score(value, output.strip(), f"{self.name}: {value:g}")
+
+
+def _as_class(function: FunctionType) -> type[FunctionEvaluator]:
+    """Make a dataclass of a function, with its further parameters as fields."""
+    parameters = [*inspect.signature(function).parameters.values()]
+    more = {parameter.name: parameter for parameter in parameters[2:]}
+    if len(parameters) < 2 or "name" in more or any(p.kind in _OPEN for p in parameters):
+        raise TypeError(
+            f"{function.__qualname__}: a function that scores takes (item, output) and the"
+            " parameters of its cards, each with a name of its own, which is not 'name'"
+        )
+    # Only these: the types of item and output may be imported for type checkers alone.
+    stated = {name: function.__annotations__.get(name, Any) for name in more}
+    holder = type("Parameters", (), {"__annotations__": stated})
+    hints = get_type_hints(holder, function.__globals__, include_extras=True)
+    parts: list[Any] = [
+        (name, hints[name])
+        if parameter.default is inspect.Parameter.empty
+        else (name, hints[name], field(default=parameter.default))
+        for name, parameter in more.items()
+    ]
+    return make_dataclass(
+        "".join(part.capitalize() for part in function.__name__.split("_")),
+        parts,
+        bases=(FunctionEvaluator,),
+        namespace={
+            "function": staticmethod(function),
+            "__doc__": function.__doc__,
+            "__module__": function.__module__,
+            "__qualname__": function.__qualname__,
+        },
+        frozen=True,
+    )
 
 
 def parameter_identity(evaluator: Evaluator) -> str:
@@ -156,6 +260,8 @@ def _built_in_bases(cls: type[Any]) -> Iterator[str]:
             yield versions[base]
         elif base is AnswerEvaluator:
             yield f"answer_evaluator@{ANSWER_EVALUATOR_VERSION}"
+        elif base is FunctionEvaluator:
+            yield f"function_evaluator@{FUNCTION_EVALUATOR_VERSION}"
 
 
 def _field_names(cls: type[Any]) -> tuple[str, ...]:

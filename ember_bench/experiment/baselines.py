@@ -36,6 +36,29 @@ def find_baselines(cells: list[Cell], spec: ExperimentSpec, document: Document) 
     return found
 
 
+def unnamed_baseline(spec: ExperimentSpec, document: Document) -> list[Problem]:
+    """Return a problem if the `baseline` names nothing in the grid.
+
+    For a grid with other mistakes, of which some cells are not known.
+    """
+    entries = document.data.get("architectures")
+    if spec.baseline is None or not isinstance(entries, list):
+        return []
+    name, names, labels = spec.baseline.name, set(), set()
+    for entry in entries:
+        names.add(str(entry.get("name") if isinstance(entry, dict) else entry))
+        labels.add(str(entry.get("label", "") if isinstance(entry, dict) else ""))
+    # Labels that are not written out may be right.
+    by_label = any("{" in label for label in labels) or name.startswith(
+        tuple(f"{known}{sign}" for known in names for sign in " (")
+    )
+    if by_label or name in names | labels:
+        return []
+    hint = did_you_mean(name, sorted(names | labels - {""}))
+    message = f"baseline: no cell of the grid has the architecture {name!r}{hint}"
+    return [document.problem(message, "baseline", "name")]
+
+
 def _no_baseline(cells: list[Cell], baseline: BaselineSpec, document: Document) -> Problem:
     names = {cell.architecture.name for cell in cells}
     if baseline.name not in names:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from ember_bench.datasets.prompts import Prompt
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
 from ember_bench.experiment.catalogue import Catalogue
-from ember_bench.experiment.cells import Cell, json_digest
+from ember_bench.experiment.cells import Cell
+from ember_bench.experiment.labels import Told, labels, shown, with_parameter
 from ember_bench.experiment.spec import ArchitectureSpec, ExperimentSpec
 from ember_bench.experiment.templates import Template, read_template, shortened
 from ember_bench.graph.architecture import Architecture, ArchitectureHead
@@ -24,7 +24,6 @@ from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService
 from ember_bench.operators.parameters import PROMPT, ImpliedParameter, sweep
 
-_LONG_LIST = 3
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 FEW_SHOT: Final = "few_shot"
@@ -42,11 +41,13 @@ class Expansion:
         models: Every known model that it names, once, also in parts that are invalid.
         problems: Every unknown name, wrong parameter and duplicate cell, each at its place in the
             grid.
+        merged: Number of cells that are the same as earlier ones and left out.
     """
 
     cells: list[Cell]
     models: list[ModelInfo]
     problems: list[Problem]
+    merged: int = 0
 
 
 def expand(
@@ -55,13 +56,15 @@ def expand(
     catalogue: Catalogue,
     service: ModelService,
     few_shot: Shots | None = None,
+    *,
+    merge: bool = False,
 ) -> list[Cell]:
     """Return the cells of a grid; the arguments are those of `expand_most`.
 
     Raises:
         ConfigError: with the problems of its expansion.
     """
-    expansion = expand_most(spec, document, catalogue, service, few_shot)
+    expansion = expand_most(spec, document, catalogue, service, few_shot, merge=merge)
     if expansion.problems:
         raise ConfigError(*expansion.problems)
     return expansion.cells
@@ -73,6 +76,8 @@ def expand_most(
     catalogue: Catalogue,
     service: ModelService,
     few_shot: Shots | None = None,
+    *,
+    merge: bool = False,
 ) -> Expansion:
     """Expand the valid parts of a grid.
 
@@ -82,6 +87,7 @@ def expand_most(
         catalogue: Has what it names.
         service: The service of the LM modules.
         few_shot: The examples of cells on a dataset, one cell for each; None for no examples.
+        merge: Leave out cells that are the same as earlier ones; else these are mistakes.
     """
     problems: list[Problem] = []
     drafts: list[_Draft] = []
@@ -92,18 +98,23 @@ def expand_most(
             drafts += expander.drafts()
         except ConfigError as error:
             problems += error.problems
+    labelled = list(zip(drafts, labels([draft.told for draft in drafts]), strict=True))
     placed = [
-        (draft, draft.on(dataset, spec.epochs, examples))
+        (draft, draft.on(dataset, spec.epochs, label, examples, swept=len(shots) > 1))
         for dataset in dict.fromkeys(dataset.name for dataset in spec.datasets)
-        for draft in drafts
+        for draft, label in labelled
         if draft.datasets is None or dataset in draft.datasets
-        for examples in (few_shot or {}).get(dataset, (None,))
+        for shots in [(few_shot or {}).get(dataset, (None,))]
+        for examples in shots
     ]
+    number = len(placed)
+    if merge:
+        placed = [*{cell.name: (draft, cell) for draft, cell in reversed(placed)}.values()][::-1]
     problems += [*_unknown_datasets(spec, document), *_twins(placed, document)]
     problems += _unsupported(drafts, document)
     cells = [cell for _, cell in placed]
     models |= {model.model_id: model for cell in cells for model in cell.models}
-    return Expansion(cells, [*models.values()], problems)
+    return Expansion(cells, [*models.values()], problems, number - len(placed))
 
 
 @dataclass(frozen=True)
@@ -111,8 +122,7 @@ class _Draft:
     """A cell before it is put on a dataset; `at` is its place in the grid."""
 
     at: tuple[str | int, ...]
-    short_name: str
-    label: str
+    told: Told
     datasets: list[str] | None
     architecture: Architecture
     parameters: dict[str, Any]
@@ -121,15 +131,18 @@ class _Draft:
     prompt: Prompt | None
     written: Mapping[str, Any]
 
-    def on(self, dataset: str, epochs: int, examples: Examples | None) -> Cell:
-        parameters, name, label = self.parameters, self.short_name, self.label
+    def on(
+        self, dataset: str, epochs: int, label: str, examples: Examples | None, *, swept: bool
+    ) -> Cell:
+        """Return the cell on a dataset; `swept` says that others have other examples."""
+        parameters, name = self.parameters, self.told.name
         if examples is not None:
             parameters = {**parameters, FEW_SHOT: examples.k}
-            name = _with_shots(name, examples.k)
+            name = with_parameter(name, FEW_SHOT, examples.k)
             if _SHOTS in label:
                 label = label.replace(_SHOTS, str(examples.k))
-            else:
-                label = name if label == self.short_name else f"{label}, {examples.k} examples"
+            elif swept:
+                label += f", {examples.k} examples"
         return Cell(
             name=f"{dataset}/{name}",
             label=label,
@@ -279,18 +292,26 @@ class _Expander:
         except UnknownNameError as error:
             raise ConfigError(self.document.problem(str(error), *self.at)) from None
         # As they were checked, so that 1 and 1.0 are one value of a number.
-        shown = {name: _shown(parameters.get(name)) for name in card.parameters}
-        shown |= {
+        texts = {name: shown(parameters.get(name)) for name in card.parameters}
+        texts |= {
             name: shortened(str(value))
             for name, value in parameters.items()
             if isinstance(card.parameters[name], ImpliedParameter) and isinstance(value, str)
         }
-        shown |= {name: template.short for name, template in templates.items()}
-        short_name = self._short_name({name: shown[name] for name in given})
+        texts |= {name: template.short for name, template in templates.items()}
         return _Draft(
             at=self.at,
-            short_name=short_name,
-            label=short_name if self.entry.label is None else self._label(shown),
+            told=Told(
+                self.entry.name,
+                texts,
+                list(given),
+                {
+                    name: value
+                    for name, value in parameters.items()
+                    if value is not None and card.parameters[name].type in ("model", "models")
+                },
+                None if self.entry.label is None else self._label(texts),
+            ),
             datasets=self.entry.datasets,
             architecture=self.architecture,
             parameters=parameters,
@@ -301,10 +322,6 @@ class _Expander:
             ),
             written={name: given[name] for name in templates},
         )
-
-    def _short_name(self, shown: Mapping[str, str]) -> str:
-        inside = ", ".join(f"{name}={value}" for name, value in shown.items())
-        return f"{self.entry.name}({inside})" if inside else self.entry.name
 
     def _label(self, shown: Mapping[str, str]) -> str:
         return _PLACEHOLDER.sub(lambda name: shown.get(name[1], name[0]), self.entry.label or "")
@@ -320,22 +337,6 @@ def _with_lists(given: Mapping[str, Any], card: ArchitectureHead) -> dict[str, A
         else:
             found[of] = [[entry] for entry in value] if isinstance(value, list) else [value]
     return found
-
-
-def _with_shots(name: str, k: int) -> str:
-    """Return the short name of a cell with its number of examples."""
-    return f"{name[:-1]}, {FEW_SHOT}={k})" if name.endswith(")") else f"{name}({FEW_SHOT}={k})"
-
-
-def _shown(value: Any) -> str:
-    """Return a parameter as names show it; long lists by number and digest, which is unique."""
-    if isinstance(value, list):
-        if len(value) > _LONG_LIST:
-            return f"[{len(value)}: {json_digest(value)[:6]}]"
-        return "[" + ", ".join(map(str, value)) + "]"
-    if value is None or isinstance(value, float):
-        return json.dumps(value).removesuffix(".0")
-    return str(value)
 
 
 def _unknown_datasets(spec: ExperimentSpec, document: Document) -> list[Problem]:

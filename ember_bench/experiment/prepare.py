@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -14,10 +14,11 @@ import orjson
 
 from ember_bench.datasets import Item
 from ember_bench.datasets.packed import values_of
+from ember_bench.datasets.suites import Suite
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.evaluators.kinds import evaluator_identity
-from ember_bench.experiment.baselines import find_baselines
+from ember_bench.experiment.baselines import find_baselines, unnamed_baseline
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.edits import NO_EDITS, Edits
@@ -27,6 +28,7 @@ from ember_bench.experiment.forecast.samples_check import check_samples
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.reading import read_questions
 from ember_bench.experiment.spec import ExperimentSpec, read_most
+from ember_bench.experiment.suites import without_suites
 from ember_bench.experiment.templates import misfits
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
@@ -41,7 +43,7 @@ _NO_RESULT: Final[Any] = {
     "in_flight": True,
     "purpose": True,
     "budget_usd": True,
-    "datasets": {"__all__": {"few_shot"}},
+    "datasets": {"__all__": {"few_shot", "suite"}},
 }
 _WRITTEN_AT_ONCE: Final = 5_000
 
@@ -59,6 +61,8 @@ class Experiment:
         budget: Caps on what a run spends; None for none.
         account: Account of the response store that requests are paid on.
         notes: Sentences to be told before it runs.
+        edits: Changes of what its file says.
+        suites: Datasets of it that are reported as one.
     """
 
     path: Path | None
@@ -71,6 +75,8 @@ class Experiment:
     budget: Budget | None = None
     account: str = ""
     notes: tuple[str, ...] = ()
+    edits: Edits = NO_EDITS
+    suites: tuple[Suite, ...] = ()
 
     @property
     def name(self) -> str:
@@ -92,6 +98,8 @@ class Experiment:
     def digest(self) -> str:
         """Changes with anything that can change a result or its analysis."""
         spec = self.spec.model_dump(mode="json", exclude=_NO_RESULT)
+        if "correction" not in self.spec.model_fields_set:  # grids from before had none
+            del spec["correction"]
         content = sha256()
         datasets = {
             name: itertools.chain(
@@ -106,6 +114,8 @@ class Experiment:
             "datasets": _json_object(datasets),
             "spec": [_json(spec)],
         }
+        if self.suites:
+            members["suites"] = [_json([asdict(suite) for suite in self.suites])]
         for piece in _json_object(members):
             content.update(piece)
         return content.hexdigest()[:32]
@@ -140,6 +150,7 @@ class Experiment:
             cells=cells,
             questions={name: q for name, q in self.questions.items() if name in datasets},
             baselines=baselines,
+            suites=tuple(suite for suite in self.suites if datasets.issuperset(suite.datasets)),
         )
 
     def trials(self) -> Iterator[Trial]:
@@ -192,7 +203,8 @@ def prepare(
     spec, document, problems = read_most(path, edits)
     if spec is None:
         raise ConfigError(*problems)
-    spec = spec.scored_by(evaluators or {})
+    listed = without_suites(spec, document, cards)
+    spec = listed.spec.scored_by(evaluators or {})
     if budget_usd is not None:
         spec = spec.capped_at(budget_usd)
     return assemble(
@@ -204,7 +216,10 @@ def prepare(
         data_dir=data_dir,
         asks=asks,
         unsafe_code=unsafe_code,
-        problems=problems,
+        problems=[*problems, *listed.problems],
+        suites=listed.suites,
+        places=listed.places,
+        edits=edits,
     )
 
 
@@ -219,6 +234,9 @@ def assemble(
     asks: bool = True,
     unsafe_code: bool = False,
     problems: Sequence[Problem] = (),
+    edits: Edits = NO_EDITS,
+    suites: tuple[Suite, ...] = (),
+    places: Sequence[int] | None = None,
 ) -> Experiment:
     """Find everything that a grid names, and check it; makes no call.
 
@@ -232,16 +250,82 @@ def assemble(
         asks: Whether models are going to be asked, so that their keys must be there.
         unsafe_code: Run model-written code without a sandbox where there is none.
         problems: Mistakes in the parts of the grid that the spec is without.
+        edits: Changes of what the file says, which the grid has already.
+        suites: Datasets of it that are reported as one.
+        places: Index of each dataset's entry in the document; by default that in the spec.
 
     Raises:
         ConfigError: with every mistake at its place.
     """
     complete = not problems
     problems = [*problems]
+    questions, unread = _read_all(
+        spec, document, catalogue, data_dir, places=places, unsafe_code=unsafe_code
+    )
+    problems += unread
+    few_shot = {name: found.few_shot for name, found in questions.items()}
+    merge = bool(edits.models)  # two models may have become one
+    expansion = expand_most(spec, document, catalogue, service, few_shot, merge=merge)
+    cells = expansion.cells
+    baselines: dict[str, Cell] = {}
+    if complete and not expansion.problems:
+        try:
+            baselines = find_baselines(cells, spec, document)
+        except ConfigError as error:
+            problems += error.problems
+        problems += budget_problems(spec.budget_usd, document, cells)
+    else:
+        problems += unnamed_baseline(spec, document)
+    problems += _prompt_problems(cells, questions, document)
+    problems += [*expansion.problems, *_unready(expansion.models, asks=asks)]
+    if problems:
+        raise ConfigError(*problems)
+    budget = budget_of(spec.budget_usd, cells)
+    notes: tuple[str, ...] = ()
+    if merged := expansion.merged:
+        notes = (f"--model: cells that are the same as others now are left out: {merged:,}",)
+    experiment = Experiment(
+        path,
+        spec,
+        document,
+        cells,
+        questions,
+        baselines,
+        service,
+        budget,
+        notes=notes,
+        edits=edits,
+        suites=suites,
+    )
+    if not any(provider_class(model.provider_name).replays for model in experiment.models):
+        return experiment
+    found = check_samples(
+        service.registry,
+        lambda other: expand(spec, document, catalogue, other, few_shot, merge=merge),
+        questions,
+        excluded=spec.failures == "excluded",
+    )
+    if found.problems:
+        raise ConfigError(*(document.problem(text, "architectures") for text in found.problems))
+    return replace(experiment, notes=(*notes, *found.notes))
+
+
+def _read_all(
+    spec: ExperimentSpec,
+    document: Document,
+    catalogue: Catalogue,
+    data_dir: Path | None,
+    *,
+    places: Sequence[int] | None,
+    unsafe_code: bool,
+) -> tuple[dict[str, Questions], list[Problem]]:
+    """Return the questions of each dataset that can be read, and what is wrong with the others."""
     questions: dict[str, Questions] = {}
+    problems: list[Problem] = []
     named = [entry.name for entry in spec.datasets]
-    for index, entry in enumerate(spec.datasets):
-        if entry.name in named[:index]:
+    for number, entry in enumerate(spec.datasets):
+        index = number if places is None else places[number]
+        if entry.name in named[:number]:
             message = f"duplicate dataset {entry.name!r}"
             problems.append(document.problem(message, "datasets", index, "name"))
             continue
@@ -251,33 +335,7 @@ def assemble(
             )
         except ConfigError as error:
             problems += error.problems
-    few_shot = {name: found.few_shot for name, found in questions.items()}
-    expansion = expand_most(spec, document, catalogue, service, few_shot)
-    cells = expansion.cells
-    baselines: dict[str, Cell] = {}
-    if complete and not expansion.problems:
-        try:
-            baselines = find_baselines(cells, spec, document)
-        except ConfigError as error:
-            problems += error.problems
-        problems += budget_problems(spec.budget_usd, document, cells)
-    problems += _prompt_problems(cells, questions, document)
-    problems += [*expansion.problems, *_unready(expansion.models, asks=asks)]
-    if problems:
-        raise ConfigError(*problems)
-    budget = budget_of(spec.budget_usd, cells)
-    experiment = Experiment(path, spec, document, cells, questions, baselines, service, budget)
-    if not any(provider_class(model.provider_name).replays for model in experiment.models):
-        return experiment
-    found = check_samples(
-        service.registry,
-        lambda other: expand(spec, document, catalogue, other, few_shot),
-        questions,
-        excluded=spec.failures == "excluded",
-    )
-    if found.problems:
-        raise ConfigError(*(document.problem(text, "architectures") for text in found.problems))
-    return replace(experiment, notes=found.notes)
+    return questions, problems
 
 
 def _unready(models: Sequence[ModelInfo], *, asks: bool) -> Iterator[Problem]:

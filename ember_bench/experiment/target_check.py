@@ -11,12 +11,16 @@ from typing import Final
 from ember_bench.datasets import Dataset, Item
 from ember_bench.errors import ConfigError
 from ember_bench.evaluators.base import Evaluator
+from ember_bench.evaluators.by_record import ByRecord
 
 _CHECKED_AT_ONCE: Final = 1_000
 
 
 def target_problems(dataset: Dataset, evaluator: Evaluator) -> Iterator[str]:
     """Yield a message for each item to which no answer could be right.
+
+    An evaluator with a method `check_item` compares with something else than the target, and tells
+    itself what is wrong with an item.
 
     Args:
         dataset: The items.
@@ -25,7 +29,12 @@ def target_problems(dataset: Dataset, evaluator: Evaluator) -> Iterator[str]:
     blocking = getattr(evaluator, "blocking", False)
 
     def check(item: Item) -> str | None:
+        own = evaluator.of(item) if isinstance(evaluator, ByRecord) else evaluator
+        check_item = getattr(own, "check_item", None)
         try:
+            if check_item is not None:
+                check_item(item)
+                return None
             score = evaluator.evaluate(item, item.target)
         except ConfigError as error:
             return f"dataset {dataset.name!r}: {error.problems[0].message}"

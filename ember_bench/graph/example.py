@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ember_bench.documents import yaml_text
 from ember_bench.graph.architecture import Architecture
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.graph.describe import describe_graph
@@ -14,6 +15,7 @@ from ember_bench.models.service import ModelService
 from ember_bench.operators.parameters import ParameterCard
 
 _PROVIDER: Final = "simulated:"
+_MODEL: Final = "simulated:small"
 # Number of models in an example list, unless its minimum is higher.
 _FEW: Final = 2
 _PLAIN: Final[dict[str, Any]] = {
@@ -40,6 +42,27 @@ def mermaid_of(architecture: Architecture) -> str:
 def svg_of(architecture: Architecture) -> str:
     """Return the network as an SVG picture, with the names that `diagram_of` gives."""
     return _with_names(to_svg(example_graph(architecture)))
+
+
+def shortest_use(architecture: Architecture) -> str:
+    """Return the entry of a grid, as YAML, that gives only the parameters without a default.
+
+    A parameter that takes one model for a list of them (`one`) is given so.
+    """
+    given: dict[str, Any] = {}
+    for name, parameter in architecture.card.parameters.items():
+        if not parameter.required:
+            continue
+        if parameter.one is not None and (parameter.minimum or 0) <= 1:
+            given[parameter.one] = _MODEL
+        elif parameter.type == "models":
+            given[name] = [_MODEL] * max(1, int(parameter.minimum or 1))
+        else:
+            given[name] = _MODEL if parameter.type == "model" else _stand_in(name, parameter)
+    entry = {"name": architecture.card.name, "parameters": given}
+    if not given:
+        del entry["parameters"]
+    return yaml_text({"architectures": [entry]})
 
 
 def _with_names(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 from datetime import UTC, date, datetime
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, Final, Literal, Protocol, get_args
+from typing import Annotated, Any, Final, Literal, Protocol, get_args
 
 import orjson
 from pydantic import (
@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationInfo,
+    WithJsonSchema,
     field_serializer,
     field_validator,
     model_validator,
@@ -24,6 +25,7 @@ from ember_bench import secrets
 from ember_bench.errors import did_you_mean
 from ember_bench.models.cost import ModelCost
 from ember_bench.models.extras import check_body, check_headers
+from ember_bench.models.presets import PRESETS, filled
 from ember_bench.models.price_list import listed, price_list_version
 from ember_bench.models.types import Usage
 
@@ -65,6 +67,7 @@ Feature = Literal[
 """Features of a request that some models do not support."""
 
 _LIST: Final = "list"
+_PRESET_SCHEMA: Final = {"anyOf": [{"type": "string", "enum": [*PRESETS]}, {"type": "null"}]}
 
 FEATURES: Final[tuple[Feature, ...]] = get_args(Feature)
 
@@ -104,16 +107,23 @@ class ProviderInfo(BaseModel):
     """The provider of a model.
 
     Attributes:
-        name: The provider's name, in any case: `OpenAI`, `simulated`.
+        name: The provider's name, in any case: `OpenAI`, `simulated`. On a model, the preset's, or
+            what stands before the colon of its id, if it is not given.
         default_api_key: Key for models of this provider that have none of their own.
         base_url: Where the provider's API is, if not at its usual place.
+        key_variable: The variable of the environment that holds the key, if it is not the
+            provider's usual one; the key is then required.
+        credentials: `entra` for Microsoft Entra's default credential in place of a key, for models
+            that Azure serves.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(min_length=1)
+    name: str = Field(default="", min_length=1)
     default_api_key: SecretStr | None = None
     base_url: str | None = None
+    key_variable: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$")
+    credentials: Literal["entra"] | None = None
 
     @field_validator("default_api_key", "base_url")
     @classmethod
@@ -137,6 +147,8 @@ class ModelInfo(BaseModel):
 
     Attributes:
         model_id: Unique, `provider:model`.
+        preset: A server that many people use (`PRESETS`), which fills in the fields that are not
+            given; by default what stands before the colon, if that is one.
         model_name: The name the provider knows it by.
         provider: Who serves it; taken from `model_id` if not given.
         cost: Its price; None if unknown, and then its costs are reported as unknown. `list` takes
@@ -174,6 +186,7 @@ class ModelInfo(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     model_id: str
+    preset: Annotated[str | None, WithJsonSchema(_PRESET_SCHEMA)] = None
     model_name: str = ""
     provider: ProviderInfo = None  # type: ignore[assignment]  # filled by _complete
     cost: ModelCost | None = None
@@ -202,6 +215,13 @@ class ModelInfo(BaseModel):
         provider, colon, name = value.partition(":")
         if not (provider and colon and name):
             raise ValueError("expected `provider:model`, such as `openai:gpt-4o`")
+        return value
+
+    @field_validator("preset")
+    @classmethod
+    def _is_preset(cls, value: str | None) -> str | None:
+        if value is not None and value not in PRESETS:
+            raise ValueError(f"unknown preset {value!r}{did_you_mean(value, PRESETS)}")
         return value
 
     @field_validator(
@@ -261,14 +281,15 @@ class ModelInfo(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, data: Any) -> Any:
-        """Take the provider and the bare name from `model_id` where they are not given."""
+        """Fill in what the preset says; take provider and bare name from `model_id` if need be."""
         if not isinstance(data, dict) or not isinstance(data.get("model_id"), str):
             return data
         provider, _, name = data["model_id"].partition(":")
-        data = dict(data)
+        data = filled(data)
         data["model_name"] = data.get("model_name") or name or "?"
-        if data.get("provider") is None:
-            data["provider"] = {"name": provider or "?"}
+        server = data.get("provider") or {}
+        if isinstance(server, ProviderInfo | dict) and not dict(server).get("name"):
+            data["provider"] = {**dict(server), "name": provider or "?"}
         if data.get("cost") == _LIST and data.get("price_source") is None:
             data["price_source"] = price_list_version()
         return data
@@ -324,7 +345,8 @@ class ModelInfo(BaseModel):
         limits = (self.max_concurrency, self.rate_limit)
         seconds = (self.attempt_timeout_seconds, self.deadline_seconds)
         carried = (self.mode, self.transport, self.stream)
-        return (self.fingerprint, self.keys, *carried, *taken, *limits, *seconds)
+        keys = (self.keys, self.provider.key_variable, self.provider.credentials)
+        return (self.fingerprint, keys, *carried, *taken, *limits, *seconds)
 
     @cached_property
     def fingerprint(self) -> str:

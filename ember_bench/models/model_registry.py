@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from ember_bench.documents import Document
-from ember_bench.errors import ConfigError, Problem, UnknownNameError
+from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
 from ember_bench.models.info import ModelInfo
+from ember_bench.models.presets import PRESETS, preset_of
 from ember_bench.models.providers.base import provider_class
 from ember_bench.registry import Cards, misplaced
 
@@ -122,12 +123,18 @@ def models_of_card(document: Document) -> list[ModelInfo]:
         raise ConfigError(
             document.problem(f"name: expected `provider:model`, found {name!r}", "name")
         )
+    data = {k: v for k, v in document.data.items() if k not in ("name", "purpose")}
+    data = {"model_id": name} | data
+    if (named := data.get("preset")) is not None and named not in PRESETS:
+        message = f"preset: unknown preset {named!r}{did_you_mean(str(named), PRESETS)}"
+        raise ConfigError(document.problem(message, "preset"))
+    if (preset := preset_of(data)) is not None:
+        provider_name = preset.provider
     try:
         cls = provider_class(provider_name)
     except UnknownNameError as error:
         raise ConfigError(document.problem(str(error), "name")) from None
-    data = {k: v for k, v in document.data.items() if k not in ("name", "purpose")}
-    return cls.models_of(Document(document.path, {"model_id": name} | data, document.marks))
+    return cls.models_of(Document(document.path, data, document.marks))
 
 
 @lru_cache(maxsize=1)

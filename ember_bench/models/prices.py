@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from ember_bench.models import price_list
+from ember_bench.models.presets import PRESETS
 from ember_bench.models.providers.base import provider_class
 
 if TYPE_CHECKING:
@@ -156,12 +157,18 @@ def _is_paid(model: ModelInfo) -> bool:
     return not (provider.simulated or provider.replays)
 
 
+def _is_sold(model: ModelInfo) -> bool:
+    """Whether a preset says that somebody sells what is at the model's address."""
+    preset = None if model.preset is None else PRESETS[model.preset]
+    return preset is not None and preset.base_url == model.provider.base_url and preset.is_sold
+
+
 def _checked(model: ModelInfo, today: date) -> PriceCheck:
     cost = model.cost.on(today) if model.cost is not None else None
     found = listed(model, today)
     drifted: list[str] = []
     if found is None:
-        own = model.provider.base_url is not None
+        own = model.provider.base_url is not None and not _is_sold(model)
         status = PriceStatus.OWN_SERVER if own else PriceStatus.UNKNOWN
     elif cost is None:
         status = PriceStatus.UNPRICED

@@ -12,7 +12,7 @@ from ember_bench.drawing.text import clean
 from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.spec import ExperimentSpec
 from ember_bench.graph.architecture import Architecture, load_architecture
-from ember_bench.graph.example import diagram_of, mermaid_of
+from ember_bench.graph.example import diagram_of, mermaid_of, shortest_use
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.operators.parameters import ImpliedParameter, ParameterCard
 from ember_bench.registry import Card, Cards, Kind
@@ -37,6 +37,8 @@ def card_facts(kind: Any, name: str, cards: Cards) -> Facts:
         parameters = architecture.card.parameters
         implied = [n for n, p in parameters.items() if isinstance(p, ImpliedParameter)]
         own = {n: _parameter(p) for n, p in parameters.items() if n not in implied}
+        facts.pop("parameters", None)
+        facts["use"] = shortest_use(architecture)
         facts["parameters"] = own
         facts["more_parameters"] = implied
         facts |= _diagrams(architecture)

@@ -1,9 +1,9 @@
-"""Comparisons of cells in the terminal: the table, and the items that make the difference."""
+"""Comparisons of systems in the terminal: the table, and the items that make the difference."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,38 +20,109 @@ from ember_bench.drawing.number_format import (
     times,
 )
 from ember_bench.drawing.text import one_line, width
-from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
-from ember_bench.report.layout import Line, flat, named
-from ember_bench.report.summary_text import SIMULATED
+from ember_bench.experiment.results.compared import Comparison, ComparisonTable, Flip, Side, Winner
+from ember_bench.report.columns import USUAL, Column, View, places
+from ember_bench.report.layout import flat, named, stacked
+from ember_bench.report.summary_text import (
+    CORRECTED,
+    INTERVALS,
+    SHARED,
+    SHARED_DRAWS,
+    SIMULATED,
+    left_out,
+    marked,
+    with_mark,
+)
+from ember_bench.report.system_columns import SAME, verdict
 
 _LONGEST_LINE: Final = 100
 _LONGEST_ANSWER: Final = 40
-_NAMES: Final = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
-_SHORT: Final = {"holm": "Holm p", "bh": "BH p"}
+_LONGEST_WORDS: Final = 10
+_NAMED: Final = 5
+_USUAL: Final = (
+    "accuracy", "baseline", "difference", "items", "won", "lost", "result", "p", "cost", "best",
+)  # fmt: skip
 
 
-def comparison_table(table: ComparisonTable, columns: int | None, *, flips: int) -> Text:
+def comparison_columns(level: float) -> list[Column[Comparison]]:
+    """Return all columns of the table of comparisons, in their order.
+
+    Args:
+        level: Level of the intervals.
+    """
+    sure = f"[{100 * level:g} %]"
+    return [
+        Column("accuracy", "accuracy", lambda p: percent(p.cell.accuracy),
+               lambda p: p.cell.accuracy, descending=True),
+        Column("baseline", "baseline", lambda p: percent(p.baseline.accuracy),
+               lambda p: p.baseline.accuracy, descending=True, under="accuracy"),
+        Column("difference", "difference", lambda p: points(p.difference.value),
+               lambda p: p.difference.value, descending=True),
+        Column("difference_interval", sure,
+               lambda p: "" if p.same_calls else interval(p.difference, "points"),
+               under="difference", along=True),
+        Column("items", "items", lambda p: f"{p.items:,}", lambda p: p.items, descending=True),
+        Column("won", "won", lambda p: f"{p.wins:,}", lambda p: p.wins, descending=True),
+        Column("lost", "lost", lambda p: f"{p.losses:,}", lambda p: p.losses, under="won"),
+        Column("result", "result", lambda p: verdict(
+            p.sign, same=p.same_calls, clear=p.is_clear(level), oracle=p.cell.oracle)),
+        Column("p", "adj. p", lambda p: "" if p.same_calls else p_value(p.p_adjusted),
+               lambda p: p.p_adjusted, under="result"),
+        Column("raw_p", "p", lambda p: "" if p.same_calls else p_value(p.p_value),
+               lambda p: p.p_value, under="p"),
+        Column("cost", "cost", lambda p: times(p.cost_ratio),
+               lambda p: None if p.cost_ratio is None else p.cost_ratio.value),
+        Column("cost_interval", sure, _cost_interval, under="cost"),
+        Column("best", "P(best)", lambda p: share(p.best_probability),
+               lambda p: p.best_probability, descending=True, under="cost"),
+    ]  # fmt: skip
+
+
+def _cost_interval(pair: Comparison) -> str:
+    cost = pair.cost_ratio
+    if cost is None or cost.low is None or cost.high is None:
+        return ""
+    return f"[{cost.low:.3g}, {cost.high:.3g}]"
+
+
+def comparison_table(
+    table: ComparisonTable, columns: int | None, *, flips: int, view: View = USUAL
+) -> Text:
     """Return the comparisons, a section for each baseline, with their captions.
 
     Args:
         table: The comparisons.
         columns: The terminal's width; None without a terminal, and then nothing is wrapped.
         flips: Number of items to list of those won, and of those lost, for each comparison.
+        view: The rows and columns to show; p stays adjusted for all that were compared.
+
+    Raises:
+        UnknownNameError: if the view names an unknown column or dataset.
     """
     text = Text()
+    view.check(comparison_columns(table.level))
+    view.check_datasets({pair.cell.dataset for pair in table.pairs})
     several = len({side.source for pair in table.pairs for side in (pair.cell, pair.baseline)}) > 1
-    for section in _sections(table, several=several):
-        text.append(section.title + "\n", style="bold")
+    for section in _sections(table, view, several=several):
+        simulated = " (simulated)" if _all_simulated(table) else ""
+        text.append(f"{section.title}{simulated}\n", style="bold")
         for reason in dict.fromkeys(r for pair in section.pairs for r in pair.differing):
             text.append(f"not comparable: {one_line(reason)}\n", style="bold")
-        heading, *rows = _layout(section, table, columns, several=several)
+        heading, *rows = _layout(section, table, columns, view, several=several)
         text.append(heading + "\n", style="dim")
         text.append("\n".join(rows) + "\n\n")
+        if section.winner is not None:
+            text.append(f"{one_line(winner_text(section.winner))}\n\n")
+        if said := list(margin_texts(section.pairs, table.level)):
+            text.append("\n".join(map(one_line, said)) + "\n\n")
         for pair in section.pairs:
             text.append(_flips(pair, flips, several=several))
     room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
     lines = "\n".join(
-        textwrap.fill(caption, room, subsequent_indent="  ") for caption in captions(table)
+        textwrap.fill(
+            with_mark(caption, columns), room, subsequent_indent="  ", break_on_hyphens=False
+        )
+        for caption in captions(table)
     )
     return text.append(lines, style="dim")
 
@@ -63,57 +134,97 @@ class _Section:
     Attributes:
         best: Probability of the baseline to be the best; None without a row for it.
         matched: Whether each cell has a baseline of its own, the same in other results.
+        winner: The most accurate of the section; None if nothing is known of it.
     """
 
     title: str
     pairs: list[Comparison]
     best: float | None
     matched: bool
+    winner: Winner | None = None
 
 
-def _sections(table: ComparisonTable, *, several: bool) -> list[_Section]:
+def margin_texts(pairs: Sequence[Comparison], level: float) -> Iterator[str]:
+    """Say of each pair whether the cell is no worse, or as good, within the margin given."""
+    for pair in pairs:
+        if (within := pair.within) is None:
+            continue
+        by = f"{100 * within.margin:g} point{'' if within.margin == 0.01 else 's'}"
+        shown, p = "", within.p_worse
+        if p >= 1 - level:
+            shown = "not shown to be "
+        elif within.p_value < 1 - level:
+            p = within.p_value
+        verb = "as good as" if p is not within.p_worse else "no worse than"
+        which = f"within {by}" if verb == "as good as" else f"by more than {by}"
+        cost = f", at {times(pair.cost_ratio)} its cost" if pair.cost_ratio else ""
+        size = p_value(p)
+        sign = "" if size.startswith("<") else "= "
+        yield (
+            f"{pair.cell.label} is {shown}{verb} {pair.baseline.label} {which}"
+            f" (one-sided p {sign}{size}){cost}."
+        )
+
+
+def winner_text(winner: Winner) -> str:
+    """Say which cell is the most accurate, and which others may be."""
+    others = winner.may_be_best[1:]
+    more = f"; and {count(len(others) - _NAMED, 'other')}" if len(others) > _NAMED else ""
+    also = f" May be better: {'; '.join(others[:_NAMED])}{more}." if others else " No other may be."
+    accuracy = f"{percent(winner.accuracy.value)} % {interval(winner.accuracy, 'percent')}"
+    return (
+        f"Most accurate of {len(winner.ranks):,}: {winner.label}, {accuracy}, corrected for its"
+        f" selection.{also}"
+    )
+
+
+def _sections(table: ComparisonTable, view: View, *, several: bool) -> list[_Section]:
     """Return a section for each baseline; one for all that have one each, dataset by dataset."""
+    columns = comparison_columns(table.level)
     families: dict[tuple[str, str], list[Comparison]] = {}
     for pair in table.pairs:
         families.setdefault((pair.baseline.source, pair.baseline.cell), []).append(pair)
     matched: dict[tuple[str, str, str], list[Comparison]] = {}
     found = []
-    for pairs, best in zip(families.values(), table.baseline_best, strict=True):
+    winners = table.winners or [None] * len(families)
+    for pairs, best, winner in zip(families.values(), table.baseline_best, winners, strict=True):
         cell, baseline = pairs[0].cell, pairs[0].baseline
         if len(pairs) == 1 and len(families) > 1 and cell.label == baseline.label:
             key = baseline.dataset, cell.source, baseline.source
             matched.setdefault(key, []).append(pairs[0])
             continue
         title = f"{one_line(baseline.dataset)}: against {_label(baseline, several=several)}"
-        found.append(_Section(title, pairs, best, matched=False))
+        chosen = view.chosen(pairs, columns)
+        found.append(_Section(title, chosen, best, matched=False, winner=winner))
     for (dataset, source, other), pairs in matched.items():
         title = one_line(f"{dataset}: {source} against {other}")
-        found.append(_Section(title, pairs, None, matched=True))
-    return found
+        found.append(_Section(title, view.chosen(pairs, columns), None, matched=True))
+    return [s for s in found if any(view.shows(pair.cell.dataset) for pair in s.pairs)]
 
 
 def _layout(
-    section: _Section, table: ComparisonTable, columns: int | None, *, several: bool
+    section: _Section, table: ComparisonTable, columns: int | None, view: View, *, several: bool
 ) -> list[str]:
-    level = f"[{100 * table.level:g} %]"
-    names = [("cell", "")]
-    values: list[Line] = [
-        (
-            "accuracy", "baseline", "difference", level, "items", "won", "lost", "p",
-            _SHORT[table.correction], "cost", level, "" if section.matched else "best",
-        )
-    ]  # fmt: skip
+    shown = view.shown(comparison_columns(table.level), _USUAL)
+    if section.matched:
+        shown = [column for column in shown if column.name != "best"]
+    names = [("system", "")]
+    values = [[column.heading for column in shown]]
     for pair in section.pairs:
         label = _label(pair.cell, several=several and not section.matched)
-        names.append((label, ", ".join(_notes(pair))))
-        values.append(_values(pair, with_best=not section.matched))
+        names.append(marked(label, _notes(pair, table), columns))
+        values.append([column.text(pair) for column in shown])
     if not section.matched:
         names.append((_label(section.pairs[0].baseline, several=several), "baseline"))
-        values.append((*[""] * 11, share(section.best)))
+        values.append([share(section.best) if c.name == "best" else "" for c in shown])
     lines = flat([[*name, *line] for name, line in zip(names, values, strict=True)], left=2)
     if columns is None or max(map(width, lines)) <= columns:
         return lines
-    return named(names, [_stacked(line) for line in values], columns)
+    at = places(shown)
+    blocks = stacked(
+        [[place.heading for place in at], *values[1:]], [p.under for p in at], _LONGEST_WORDS
+    )
+    return named(names, blocks, columns)
 
 
 def pair_values(pair: Comparison) -> tuple[str, ...]:
@@ -121,7 +232,7 @@ def pair_values(pair: Comparison) -> tuple[str, ...]:
     return (
         percent(pair.cell.accuracy),
         percent(pair.baseline.accuracy),
-        "same calls" if pair.same_calls else points(pair.difference.value),
+        SAME if pair.same_calls else points(pair.difference.value),
         "" if pair.same_calls else interval(pair.difference, "points"),
         f"{pair.items:,}",
         f"{pair.wins:,}",
@@ -132,37 +243,21 @@ def pair_values(pair: Comparison) -> tuple[str, ...]:
     )
 
 
-def _values(pair: Comparison, *, with_best: bool) -> Line:
-    cost = pair.cost_ratio
-    low_high = ""
-    if cost is not None and cost.low is not None and cost.high is not None:
-        low_high = f"[{cost.low:.3g}, {cost.high:.3g}]"
-    return *pair_values(pair), low_high, share(pair.best_probability) if with_best else ""
-
-
-def _stacked(line: Line) -> list[Line]:
-    """Put each interval below its value."""
-    accuracy, baseline, difference, low_high, items, won, lost, p, adjusted, *rest = line
-    cost, cost_low_high, best = rest
-    return [
-        (accuracy, difference, items, won, adjusted, cost, best),
-        (baseline, low_high, "", lost, p, cost_low_high, ""),
-    ]
-
-
 def _label(side: Side, *, several: bool) -> str:
     return one_line(f"{side.source}: {side.label}" if several else side.label)
 
 
-def _notes(pair: Comparison) -> Iterator[str]:
-    if pair.simulated:
+def _all_simulated(table: ComparisonTable) -> bool:
+    return all(pair.simulated for pair in table.pairs)
+
+
+def _notes(pair: Comparison, table: ComparisonTable) -> Iterator[str]:
+    if pair.simulated and not _all_simulated(table):
         yield "simulated"
     if pair.cell.oracle:
-        yield "bound"
-    if pair.same_calls:
-        yield f"same calls as {one_line(pair.baseline.label)}"
-    elif pair.shared_draws:
-        yield "shared draws"
+        yield "oracle"
+    if pair.shared_draws and not pair.same_calls:
+        yield SHARED
     for side in (pair.cell, pair.baseline):
         which = "" if side is pair.cell else "baseline: "
         if side.scheduled is not None and side.items < side.scheduled:
@@ -213,21 +308,18 @@ def captions(table: ComparisonTable) -> Iterator[str]:
     """Yield the sentences that one needs to read the comparisons."""
     tests = dict.fromkeys(pair.test for pair in table.pairs)
     names = {"mcnemar": "exact McNemar", "sign-flip": "sign-flip permutation"}
-    bounds = sum(pair.cell.oracle for pair in table.pairs)
+    oracles = sum(pair.cell.oracle for pair in table.pairs)
     same = sum(pair.same_calls and not pair.cell.oracle for pair in table.pairs)
-    left_out = [count(bounds, "bound")] if bounds else []
-    left_out += [f"{count(same, 'cell')} with the baseline's own calls"] if same else []
-    family = count(len(table.pairs) - bounds - same, "comparison")
-    if left_out:
-        family += f" ({' and '.join(left_out)} left out)"
+    family = count(len(table.pairs) - oracles - same, "comparison")
     yield (
-        "Difference: accuracy minus the baseline's in points, with its"
-        f" {100 * table.level:g} % interval, on the items that both have; p is two-sided"
-        f" ({'; '.join(names[test] for test in tests)}), {_SHORT[table.correction]} after the"
-        f" {_NAMES[table.correction]} correction over {family}."
+        "Difference: accuracy minus the baseline's in points, on the items that both have, with its"
+        f" {100 * table.level:g} % interval{INTERVALS[table.correction]}; p is two-sided"
+        f" ({'; '.join(names[test] for test in tests)}), adj. p by {CORRECTED[table.correction]}"
+        f" over {family}{left_out(oracles, same)}. Better, worse: adj. p is below"
+        f" {1 - table.level:.2g}."
     )
     yield (
-        "Cost: how many times the baseline's, on the same items. Best: the probability of the"
+        "Cost: how many times the baseline's, on the same items. P(best): the probability of the"
         " highest accuracy of those that are compared with one baseline, by paired bootstrap."
     )
     if any(pair.cell.failed or pair.baseline.failed for pair in table.pairs):
@@ -240,5 +332,7 @@ def captions(table: ComparisonTable) -> Iterator[str]:
         yield f"Left out, as no item is in both: {left[0]}{more}."
     if any(pair.clusters is not None for pair in table.pairs):
         yield "Items come in clusters, which flip and are resampled as a whole."
+    if any(pair.shared_draws and not pair.same_calls for pair in table.pairs):
+        yield SHARED_DRAWS
     if any(pair.simulated for pair in table.pairs):
         yield SIMULATED

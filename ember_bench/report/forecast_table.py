@@ -14,7 +14,7 @@ from ember_bench.experiment.forecast.calls import CellForecast, Forecast, Range
 from ember_bench.report.layout import flat, named
 
 _LONGEST_LINE: Final = 100
-_HEADINGS: Final = ("trials", "calls", "shared", "stored", "to make", "expected", "worst case")
+_HEADINGS: Final = ("trials", "calls", "shared", "stored", "new calls", "expected", "worst case")
 
 
 def plan_table(forecast: Forecast, columns: int | None) -> Text:
@@ -26,9 +26,11 @@ def plan_table(forecast: Forecast, columns: int | None) -> Text:
     """
     text = Text()
     total = _values(forecast)
+    all_simulated = all(cell.simulated for cell in forecast.cells)
+    simulated = " (simulated)" if all_simulated else ""
     for dataset, cells in groupby(forecast.cells, key=lambda cell: cell.dataset):
-        text.append(one_line(dataset) + "\n", style="bold")
-        heading, *rows = _layout(list(cells), total, columns)
+        text.append(f"{one_line(dataset)}{simulated}\n", style="bold")
+        heading, *rows = _layout(list(cells), total, columns, noted=not all_simulated)
         text.append(heading + "\n", style="dim")
         text.append("\n".join(rows) + "\n\n")
     room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
@@ -37,8 +39,12 @@ def plan_table(forecast: Forecast, columns: int | None) -> Text:
     return text.append("\n" + textwrap.fill(_total(forecast), room), style="bold")
 
 
-def _layout(cells: list[CellForecast], total: list[str], columns: int | None) -> list[str]:
-    names = [("cell", ""), *((one_line(c.label), _note(c)) for c in cells)]
+def _layout(
+    cells: list[CellForecast], total: list[str], columns: int | None, *, noted: bool
+) -> list[str]:
+    notes = ["simulated" if noted and cell.simulated else "" for cell in cells]
+    labels = [one_line(cell.label) for cell in cells]
+    names = [("system", ""), *zip(labels, notes, strict=True)]
     values = [list(_HEADINGS), *(_values(cell) for cell in cells)]
     if total[3] == "0":
         values = [[*line[:3], *line[4:]] for line in values]
@@ -54,16 +60,12 @@ def _values(of: CellForecast | Forecast) -> list[str]:
     return [f"{of.trials:,}", *map(_range, counts), _dollars(of.expected_usd), worst]
 
 
-def _note(cell: CellForecast) -> str:
-    return "simulated" if cell.simulated else ""
-
-
 def _legend() -> list[str]:
     return [
         (
-            "Calls: all that the trials use. Shared: those that a cell above, or another trial,"
-            " makes. Stored: those that are answered already. To make: the rest; expected and"
-            " worst case are its cost."
+            "Calls: all that the trials use. Shared: those that a system above, or another trial,"
+            " makes. Stored: those that are answered already. New calls: the rest; expected and"
+            " worst case are their cost."
         )
     ]
 
@@ -73,10 +75,10 @@ def _total(forecast: Forecast) -> str:
     worst = "unknown" if forecast.worst_usd is None else dollars(forecast.worst_usd)
     expected = forecast.expected_usd
     return (
-        f"{one_line(forecast.name)}: {count(len(forecast.cells), 'cell')},"
+        f"{one_line(forecast.name)}: {count(len(forecast.cells), 'system')},"
         f" {count(forecast.trials, 'trial')}; {_range(forecast.calls)} calls before sharing,"
         f" {_range(_less(forecast))} after it, {_range(forecast.stored)} of them stored;"
-        f" {_range(forecast.made)} to make; expected cost"
+        f" {_range(forecast.made)} new calls; expected cost"
         f" {'unknown' if expected is None else _dollars(expected)}, worst case"
         f" {worst}{simulated}"
     )

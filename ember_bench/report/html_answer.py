@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from ember_bench.drawing.number_format import (
+    Unit,
     count,
-    dollars,
     interval,
     p_value,
     percent,
@@ -16,11 +16,8 @@ from ember_bench.drawing.number_format import (
     times,
 )
 from ember_bench.experiment.results.cells import CellResults
-from ember_bench.experiment.results.summary import (
-    CellSummary,
-    Comparison,
-    DatasetSummary,
-)
+from ember_bench.experiment.results.compared import Comparison
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary
 from ember_bench.report.html_fronts import front
 
 _NAMED: Final = 6
@@ -50,7 +47,7 @@ def answer(
     return [
         *_verdict(systems, compared, level),
         *_fronts(systems, results),
-        *_bounds([cell for cell in cells if cell.oracle and cell.accuracy is not None]),
+        *_oracles([cell for cell in cells if cell.oracle and cell.accuracy is not None]),
     ]
 
 
@@ -72,7 +69,7 @@ def _verdict(
     elif not better:
         ahead = max(other, key=lambda pair: pair[1].difference.value)[0]
         yield (
-            f"No cell is shown to beat {baseline.label} ({_accuracy(baseline)}"
+            f"No system is shown to beat {baseline.label} ({_accuracy(baseline)}"
             f"{_cost(baseline)}): {ahead.label} differs {_against(ahead, compared, signed=True)}."
         )
     else:
@@ -88,13 +85,15 @@ def _verdict(
 
 
 def _against(cell: CellSummary, compared: Mapping[str, Comparison], *, signed: bool = False) -> str:
-    """Say by how much a cell differs: `by 4.1 points [2.6, 5.7], Holm p < 0.001, at 4.2x ...`."""
+    """Say how a system differs: `by 4.1 points [2.6, 5.7], adjusted p < 0.001, at 4.2x ...`."""
     found = cell.comparison
     assert found is not None  # noqa: S101 - only called for cells that are compared
-    p = p_value(found.p_holm)
+    p = p_value(found.p_adjusted)
     sign = "" if p.startswith("<") else "= "
     size = f"{points(found.difference.value)} points {interval(found.difference, 'points')}"
-    said = f"by {size if signed else size.replace('+', '')}, Holm p {sign}{p.replace('<', '< ')}"
+    said = (
+        f"by {size if signed else size.replace('+', '')}, adjusted p {sign}{p.replace('<', '< ')}"
+    )
     said += ", on shared draws" if found.shared_draws else ""
     ratio = compared[cell.name].cost_ratio if cell.name in compared else None
     return said if ratio is None else f"{said}, at {times(ratio)} the cost"
@@ -122,12 +121,12 @@ def _dominated(by: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
     if len(by) <= _NAMED + 1:
         return [f"{labels[name]} by {labels[other]}" for name, other in by.items()]
     numbers = Counter(by.values())
-    return [f"{count(n, 'cell')} by {labels[name]}" for name, n in numbers.most_common()]
+    return [f"{count(n, 'system')} by {labels[name]}" for name, n in numbers.most_common()]
 
 
-def _bounds(oracles: Sequence[CellSummary]) -> Iterator[str]:
+def _oracles(oracles: Sequence[CellSummary]) -> Iterator[str]:
     for cell in oracles[:1]:
-        yield f"A perfect choice would reach {_accuracy(cell)} ({cell.label}, a bound)."
+        yield f"A perfect choice would reach {_accuracy(cell)} ({cell.label}, an oracle)."
 
 
 def _rank(cell: CellSummary) -> tuple[float, float]:
@@ -145,7 +144,12 @@ def _accuracy(cell: CellSummary) -> str:
 
 
 def _cost(cell: CellSummary) -> str:
-    return f" at {dollars(cell.cost_per_item.value)} an item" if cell.cost_per_item else ""
+    if cell.cost_per_item is None:
+        return ""
+    cost = cell.cost_per_item.value
+    unit = Unit.of([cost])
+    per = "an item" if unit.items == 1 else f"per {unit.name} items"
+    return f" at ${unit.dollars(cost)} {per}"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -15,12 +15,11 @@ from ember_bench.drawing.number_format import (
     share,
     times,
 )
-from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
-from ember_bench.report.comparison_table import captions, pair_values
+from ember_bench.experiment.results.compared import Comparison, ComparisonTable, Flip, Side
+from ember_bench.report.comparison_table import captions, margin_texts, pair_values, winner_text
 from ember_bench.report.html_report import page_of
 
 _Namer = Callable[[Side], str]
-_CORRECTIONS = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
 
 
 def html_comparison(found: ComparisonTable) -> str:
@@ -32,6 +31,8 @@ def html_comparison(found: ComparisonTable) -> str:
         tag("section", *(_verdict(pair, found, name) for pair in found.pairs),
             class_="answer", aria_label="The answer"),
         *_overview(found, name),
+        *(tag("p", said) for said in margin_texts(found.pairs, found.level)),
+        *(tag("p", winner_text(winner)) for winner in found.winners if winner is not None),
         *(_flips(pair, name) for pair in found.pairs),
         tag("section", tag("h2", "How to read this"), notes),
     )  # fmt: skip
@@ -48,13 +49,13 @@ def _verdict(pair: Comparison, found: ComparisonTable, name: _Namer) -> Html:
     if pair.same_calls:
         said = f"{cell} makes the same calls as {baseline}"
     elif p is None:
-        said = f"{cell}, a bound, differs from {baseline} by {size}"
+        said = f"{cell}, an oracle, differs from {baseline} by {size}"
     elif not pair.is_clear(found.level):
         said = f"{cell} is not shown to differ from {baseline}: {size}"
     else:
         verb = "beats" if pair.sign > 0 else "is worse than"
         said = f"{cell} {verb} {baseline}: {size}"
-    tested = f", {_CORRECTIONS[found.correction]} p {p_value(p)}" if p is not None else ""
+    tested = f", adjusted p {p_value(p)}" if p is not None else ""
     tested += ", on shared draws" if pair.shared_draws and not pair.same_calls else ""
     made_up = "Simulated: " if pair.simulated else ""
     sentence = tag("p", f"{made_up}{said}{tested}, on {count(pair.items, 'item')}{cost}.")
@@ -79,8 +80,8 @@ def _overview(found: ComparisonTable, name: _Namer) -> Iterator[Html]:
                     caption=title, names=2))  # fmt: skip
 
 
-_HEADINGS = ("cell", "against", "accuracy", "baseline", "difference", "interval", "items", "won",
-             "lost", "p", "corrected p", "cost", "best")  # fmt: skip
+_HEADINGS = ("system", "against", "accuracy", "baseline", "difference", "interval", "items", "won",
+             "lost", "p", "adj. p", "cost", "P(best)")  # fmt: skip
 
 
 def _row(pair: Comparison, name: _Namer) -> list[Content]:

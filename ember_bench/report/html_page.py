@@ -5,38 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ember_bench.drawing.html import Content, Html, joined, tag
+from ember_bench.drawing.html import Content, Html, joined, table, tag
 from ember_bench.drawing.number_format import count, dollars
 from ember_bench.experiment.results.summary import DatasetSummary
 from ember_bench.report.html_answer import answer
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_nodes import nodes_section
 from ember_bench.report.html_sections import (
+    SYSTEMS,
     categories_section,
     cells_section,
     curves_section,
     differences_section,
 )
-from ember_bench.report.summary_text import captions, problems
+from ember_bench.report.suite_text import HEADINGS, caption, suite_tables
+from ember_bench.report.summary_text import problems, tables
 
 _FRONT: Final = (
-    "Front: the probability that no other cell is both at least as accurate and as cheap (or as"
-    " fast), by paired bootstrap over the items that finished in every cell, if there are at least"
-    " five. Dominated: by the values on the items that all cells have, whatever failed trials would"
-    " have scored."
+    "P(Pareto): the probability that no other system is both at least as accurate and as cheap (or"
+    " as fast), by paired bootstrap over the items that finished in every system, if there are at"
+    " least five. Dominated: by the values on the items that all systems have, whatever failed"
+    " trials would have scored."
 )
 _BEST: Final = (
-    "Best: the probability of the highest accuracy of those compared with one baseline, by paired"
-    " bootstrap over at least five items."
+    "P(best): the probability of the highest accuracy of those compared with one baseline, by"
+    " paired bootstrap over at least five items."
 )
-_COLUMNS: Final = ("item", "cell", "outcome", "answer", "target", "cost")
+_COLUMNS: Final = ("item", "system", "outcome", "answer", "target", "cost")
 _OUTCOMES: Final = ("correct", "partial", "wrong", "unparsed", "error")
 
 
 def body(contents: Contents) -> Html:
     """Return all that the page shows."""
     datasets = contents.summary.datasets
+    suites = _suites(contents)
     links = [
+        *([("#suites", "Suites")] if suites else []),
         *((f"#data-{number}", dataset.name) for number, dataset in enumerate(datasets)),
         ("#explorer", "Items"),
         ("#notes", "How to read this"),
@@ -49,6 +53,7 @@ def body(contents: Contents) -> Html:
             tag(
                 "main",
                 tag("section", *_answers(contents), class_="answer", aria_label="The answer"),
+                suites,
                 *(_dataset(contents, dataset, i) for i, dataset in enumerate(datasets)),
                 _explorer(contents),
                 tag("section", *_notes(contents), id="notes"),
@@ -70,9 +75,9 @@ def _header(contents: Contents) -> Iterator[Html]:
         yield _flag("Partial", f"{done:,} of {trials} are done; every figure is of those")
     yield from (tag("p", problem, class_="flag") for problem in problems(summary))
     facts = [
-        count(len(summary.cells), "cell"),
+        count(len(summary.cells), "system"),
         count(done, "trial"),
-        f"spend {dollars(summary.spend_usd)} in all runs",
+        f"{dollars(summary.spend_usd)} paid in all runs",
         f"seed {summary.seed}",
         f"grid {summary.digest[:12]}",
         f"ember-bench {summary.version}",
@@ -95,6 +100,18 @@ def _answers(contents: Contents) -> Iterator[Html]:
         simulated = "Simulated: " if contents.simulated(dataset) else ""
         first = tag("p", simulated, said[0], class_="verdict")
         yield joined([tag("h2", title), first, *(tag("p", sentence) for sentence in said[1:])])
+
+
+def _suites(contents: Contents) -> Html:
+    """Return the averages of suites; nothing without any."""
+    tables = [
+        table(HEADINGS, rows, caption=title, names=2)
+        for title, rows in suite_tables(contents.summary)
+    ]
+    if not tables:
+        return Html("")
+    note = tag("p", caption(contents.summary), class_="facts")
+    return tag("section", tag("h2", "Suites"), *tables, note, id="suites")
 
 
 def _dataset(contents: Contents, dataset: DatasetSummary, number: int) -> Html:
@@ -124,7 +141,7 @@ def _explorer(contents: Contents) -> Html:
                  autocomplete="off", aria_keyshortcuts="/")  # fmt: skip
     controls = [
         _control("Search", search),
-        _select("Cell", "cell", "every cell"),
+        _select("System", "cell", "every system"),
         _select("Outcome", "outcome", "every outcome", *_OUTCOMES),
         _select("Against", "against", "its baseline"),
         _select("Flips", "flip", "all items", "won", "lost", "won or lost", "the same"),
@@ -156,7 +173,7 @@ def _trials_shown(contents: Contents) -> str:
         return "Every trial, with all that was asked and answered."
     return (
         f"Here {'is' if contents.shown == 1 else 'are'} the first {count(contents.shown, 'item')},"
-        f" of {' and '.join(more)}, on every cell, in the random order in which items are asked,"
+        f" of {' and '.join(more)}, on every system, in the random order in which items are asked,"
         " with all that was asked and answered; the tables and charts above are of all items."
         f" Every trial is in the page that `ember-bench report {asked.name} --trials 0` writes, and"
         f" in the table of `ember-bench export {asked.name} --what trials`."
@@ -177,7 +194,7 @@ def _notes(contents: Contents) -> Iterator[Content]:
     yield tag("h2", "How to read this")
     lines = [
         *contents.notes,
-        *captions(contents.summary),
+        *tables(contents.summary, SYSTEMS).captions,
         _FRONT,
         _BEST,
     ]

@@ -30,23 +30,25 @@ from ember_bench.drawing.number_format import (
     times,
 )
 from ember_bench.experiment.results.cells import CellResults, IntArray
-from ember_bench.experiment.results.summary import (
-    CellSummary,
-    Comparison,
-    DatasetSummary,
-    Quantity,
-)
+from ember_bench.experiment.results.compared import Comparison
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Quantity
+from ember_bench.report.columns import View
 from ember_bench.report.comparison_table import pair_values
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis, front, front_probabilities
-from ember_bench.report.summary_text import sections
+from ember_bench.report.summary_text import INTERVALS, SHARED, tables
+from ember_bench.report.system_columns import result
 
 _CURVES: Final = (
-    "Dots are cells that were run. Broken lines are expected from stored draws: over all choices of"
-    " k of them, voted on, or the best taken; shades are their intervals, for other items."
+    "Dots are systems that were run. Broken lines are expected from stored draws: over all choices"
+    " of k of them, voted on, or the best taken; shades are their intervals, for other items."
 )
 _LEAST_DRAWS: Final = 3
 _SHADES: Final = 10
+SYSTEMS: Final = View(
+    columns=("accuracy", "cost", "cost_interval", "correct", "correct_interval", "latency", "p95")
+)
+"""The columns of the table of systems; comparisons have a table of their own."""
 _AXES: Final[tuple[tuple[Axis, str, str], ...]] = (
     ("cost_per_item", "US$ per item", "Accuracy against cost"),
     ("latency_seconds", "seconds of latency", "Accuracy against latency"),
@@ -54,31 +56,32 @@ _AXES: Final[tuple[tuple[Axis, str, str], ...]] = (
 
 
 def cells_section(contents: Contents, dataset: DatasetSummary) -> Html:
-    """Return the front as charts, and the table of cells."""
+    """Return the Pareto front as charts, and the table of systems."""
     cells = contents.of(dataset)
     charts = [_front_chart(contents, dataset, *axis) for axis in _AXES]
     on = front_probabilities(contents, dataset)
     dominated = front(cells, "cost_per_item", contents.results).by
     labels = {cell.name: cell.label for cell in cells}
-    (section,) = sections(msgspec.structs.replace(contents.summary, datasets=[dataset]))
-    names = [entry.heading for entry in section.rows[0].entries]
-    shown = names.index("difference")  # the rest has a table of its own
+    of_dataset = msgspec.structs.replace(contents.summary, datasets=[dataset])
+    (section,) = tables(of_dataset, SYSTEMS).sections
     rows: list[list[Content]] = [
         [
             _named(contents, cell, row.notes),
-            *(entry.value for entry in row.entries[:shown]),
+            *row.values,
             *(share(on[axis].get(cell.name)) for axis, _, _ in _AXES),
             labels[dominated[cell.name]] if cell.name in dominated else "",
         ]
         for cell, row in zip(cells, section.rows, strict=True)
     ]
-    headings = ["cell", *names[:shown]]
-    headings += ["front (cost)", "front (latency)", "dominated by"]
+    headings = ["system", *section.headings]
+    headings += ["P(Pareto), cost", "P(Pareto), latency", "dominated by"]
     return joined(
         [
             tag("h3", "Accuracy, cost and latency"),
             tag("div", *charts, class_="charts"),
-            table(headings, rows, caption=f"Cells on {dataset.name}{contents.simulated(dataset)}"),
+            table(
+                headings, rows, caption=f"Systems on {dataset.name}{contents.simulated(dataset)}"
+            ),
             *(tag("p", footer, class_="facts") for footer in section.footers),
         ]
     )
@@ -113,19 +116,22 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
             _flips(contents, pair.cell.cell, "won", pair.wins),
             _flips(contents, pair.cell.cell, "lost", pair.losses),
             p_value(own.p_value),
-            p_value(own.p_holm),
+            p_value(own.p_adjusted),
+            result(cells[pair.cell.cell], contents.summary.level),
             times(pair.cost_ratio),
             share(pair.best_probability),
         ]
         for pair, own in found
     ]
     level = f"[{100 * contents.summary.level:g} %]"
-    headings = ["cell", "difference", level, "items", "won", "lost", "p", "Holm p", "cost", "best"]
+    headings = ["system", "difference", level, "items", "won", "lost", "p", "adj. p", "result",
+                "cost", "P(best)"]  # fmt: skip
     return joined(
         [
             tag("h3", f"Against {title}"),
-            tag("p", "Paired on the items that both have. A hollow dot is not clear of chance after"
-                " Holm's correction, or not whatever failed trials would have scored.",
+            tag("p", "Paired on the items that both have, with the interval"
+                f"{INTERVALS[contents.summary.correction]}. A hollow dot is no clear difference:"
+                " by adjusted p, or by what failed trials could have scored.",
                 class_="facts"),
             chart,
             table(headings, rows, caption=f"Differences to {title}"),
@@ -170,16 +176,14 @@ def categories_section(contents: Contents, dataset: DatasetSummary) -> Html:
         [_named(contents, cell, ()), *(_shade(cell.categories.get(name)) for name in names)]
         for cell in cells
     ]
-    headings = ["cell", *(f"{name} ({sizes[name]:,})" for name in names)]
+    headings = ["system", *(f"{name} ({sizes[name]:,})" for name in names)]
     title = f"Accuracy by category{contents.simulated(dataset)}"
     caption = f"{title}, in percent; beside a category's name stands how many items it has"
     return joined([tag("h3", title), table(headings, rows, caption=caption)])
 
 
 def _calls_noted(pair: Comparison) -> list[str]:
-    if pair.same_calls:
-        return [f"same calls as {pair.baseline.label}"]
-    return ["shared draws"] if pair.shared_draws else []
+    return [SHARED] if pair.shared_draws and not pair.same_calls else []
 
 
 def _front_chart(
@@ -209,7 +213,7 @@ def _front_chart(
         return Html("")
     title += contents.simulated(dataset)
     chart = scatter(found, x_label=x_label, title=f"{title} on {dataset.name}")
-    named = tag("small", " Those on the front are named; point at any other.")
+    named = tag("small", " Those on the Pareto front are named; point at any other.")
     caption = tag("figcaption", title, None if few else named)
     return tag("figure", caption, chart)
 

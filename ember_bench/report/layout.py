@@ -15,7 +15,7 @@ Block: TypeAlias = Sequence[Line]
 
 GAP: Final = "  "
 _NARROW_GAP: Final = " "
-_SHORTEST_NAME: Final = 24
+_SHORTEST_NAME: Final = 16
 _BREAKS: Final = re.compile(r"[^(=:/]*[(=:/]|[^(=:/]+$")
 
 
@@ -45,6 +45,7 @@ def named(names: Sequence[tuple[str, str]], blocks: Sequence[Block], columns: in
         columns: The terminal's width.
     """
     rooms = _rooms(blocks)
+    blocks = [_trimmed(block) for block in blocks]
     longest = max(width(name) for name, _ in names)
     for gap in (GAP, _NARROW_GAP):
         left = columns - sum(rooms) - len(gap) * len(rooms)
@@ -54,6 +55,40 @@ def named(names: Sequence[tuple[str, str]], blocks: Sequence[Block], columns: in
         "\n".join([*_name(*name, columns), *(_numbers(line, rooms, _NARROW_GAP) for line in block)])
         for name, block in zip(names, blocks, strict=True)
     ]
+
+
+def stacked(lines: Sequence[Line], under: Sequence[int | None], longest: int) -> list[Block]:
+    """Return lines with some columns below others.
+
+    Args:
+        lines: The values, one line for each row.
+        under: For each column the index of the one that it stands below, or None.
+        longest: Texts with blanks that are longer are wrapped; those with a number are not.
+    """
+    tops = [place for place, below in enumerate(under) if below is None]
+    return [_block([_pile(line, top, under, longest) for top in tops]) for line in lines]
+
+
+def _pile(line: Line, top: int, under: Sequence[int | None], longest: int) -> list[str]:
+    """Return a value and all that stands below it."""
+    value = line[top]
+    words = not any(character.isdigit() for character in value)
+    found = wrapped(value, longest) if words and width(value) > longest else [value]
+    for place, below in enumerate(under):
+        if below == top:
+            found += _pile(line, place, under, longest)
+    return found
+
+
+def _block(piles: Sequence[Sequence[str]]) -> Block:
+    height = max(map(len, piles))
+    return [[pile[row] if row < len(pile) else "" for pile in piles] for row in range(height)]
+
+
+def _trimmed(block: Block) -> Block:
+    """Return the lines of a row up to the last one with a value, at least one."""
+    last = max((place for place, line in enumerate(block) if any(line)), default=0)
+    return block[: last + 1]
 
 
 def wrapped(text: str, room: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""The table of cells as Markdown: `summary.md`, and the page of the MLflow run."""
+"""The table of systems as Markdown: `summary.md`, and the page of the MLflow run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from ember_bench.drawing.text import escape_markdown
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.report.html_answer import answer
-from ember_bench.report.summary_text import Row, Section, captions, problems, sections, status
+from ember_bench.report.suite_text import suite_markdown
+from ember_bench.report.summary_text import Row, Section, problems, status, tables
 
 
 def markdown(summary: ExperimentSummary) -> str:
@@ -25,9 +26,11 @@ def markdown(summary: ExperimentSummary) -> str:
         *map(escape_markdown, _answers(summary)),
         state + escape_markdown(status(summary)) + ".",
     ]
-    for section in sections(summary):
+    found = tables(summary)
+    for section in found.sections:
         parts += _section(section)
-    parts.append("\n".join(f"- {escape_markdown(line)}" for line in captions(summary)))
+    parts += suite_markdown(summary)
+    parts.append("\n".join(f"- {escape_markdown(line)}" for line in found.captions))
     return "\n\n".join(parts) + "\n"
 
 
@@ -40,7 +43,7 @@ def _answers(summary: ExperimentSummary) -> Iterator[str]:
 
 
 def _section(section: Section) -> list[str]:
-    headings = ["cell", "", *(entry.heading for entry in section.rows[0].entries)]
+    headings = ["system", "", *section.headings]
     lines = [
         _line([escape_markdown(heading) for heading in headings]),
         _line(["---", "---", *["---:"] * (len(headings) - 2)]),
@@ -51,7 +54,7 @@ def _section(section: Section) -> list[str]:
 
 
 def _values(row: Row) -> list[str]:
-    texts = [row.label, ", ".join(row.notes), *(entry.value for entry in row.entries)]
+    texts = [row.label, ", ".join(row.notes), *row.values]
     return [escape_markdown(text) for text in texts]
 
 

@@ -1,87 +1,104 @@
-"""The table of cells in the terminal.
+"""The table of systems in the terminal.
 
-The width of the terminal decides on the lines of a cell: one; two, with intervals below their
-values; or four, with the cost per correct answer below the cost per item. Without room beside them
-the cell's name stands above.
+The width of the terminal decides on the lines of a system: one; or several, with intervals below
+their values. Without room beside them the system's label stands above.
 """
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import Final
 
 from rich.text import Text
 
 from ember_bench.drawing.text import one_line, width
 from ember_bench.experiment.results.summary import ExperimentSummary
-from ember_bench.report.layout import Block, Line, flat, named
-from ember_bench.report.summary_text import Section, captions, problems, sections, status
+from ember_bench.report.columns import USUAL, View
+from ember_bench.report.layout import GAP, Block, flat, named, stacked
+from ember_bench.report.suite_text import suite_lines
+from ember_bench.report.summary_text import (
+    Section,
+    marked,
+    problems,
+    status,
+    tables,
+    with_mark,
+)
 
 _LONGEST_LINE: Final = 100
+_LONGEST_WORDS: Final = 10  # of a text column in a narrow table
+_LEAST_NAME: Final = 16
 
 
-def table(summary: ExperimentSummary, columns: int | None) -> Text:
+def table(summary: ExperimentSummary, columns: int | None, view: View = USUAL) -> Text:
     """Return the tables of an experiment and their captions.
 
     Args:
         summary: The experiment.
         columns: The terminal's width; None without a terminal, and then nothing is wrapped.
+        view: The rows and columns to show.
+
+    Raises:
+        UnknownNameError: if the view names an unknown column or dataset.
     """
     text = Text()
     room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
+    found = tables(summary, view)
     for problem in problems(summary):
         text.append(textwrap.fill(one_line(problem), room) + "\n", style="bold")
-    for section in sections(summary):
-        text.append(one_line(section.title) + "\n", style="bold")
-        heading, *rows = _layout(section, columns)
-        text.append(heading + "\n", style="dim")
-        text.append("\n".join(rows) + "\n")
-        text.append("".join(f"{one_line(footer)}\n" for footer in section.footers))
+    for section in found.sections:
+        text.append(_filled(section.title, columns) + "\n", style="bold")
+        for heading, rows in _layouts(section, columns):
+            text.append(heading + "\n", style="dim")
+            text.append("\n".join(rows) + "\n")
+        text.append("".join(f"{_filled(footer, columns)}\n" for footer in section.footers))
         text.append("\n")
-    for caption in captions(summary):
-        text.append(textwrap.fill(caption, room, subsequent_indent="  ") + "\n", style="dim")
+    for line in suite_lines(summary, columns):
+        text.append((textwrap.fill(line, room) if columns else line) + "\n")
+    for caption in found.captions:
+        line = with_mark(caption, columns)
+        text.append(textwrap.fill(line, room, subsequent_indent="  ") + "\n", style="dim")
     state = "" if summary.run.status == "complete" else " (unfinished)"
     ending = f"{one_line(summary.name)}{state}: {status(summary)}"
     return text.append("\n" + (textwrap.fill(ending, room) if columns else ending), style="bold")
 
 
-def _layout(section: Section, columns: int | None) -> list[str]:
-    """Return the section's rows, the heading first."""
-    headings = [entry.heading for entry in section.rows[0].entries]
-    names = [("cell", ""), *((one_line(r.label), ", ".join(r.notes)) for r in section.rows)]
-    values = [headings, *([entry.value for entry in row.entries] for row in section.rows)]
+def _filled(text: str, columns: int | None) -> str:
+    line = one_line(text)
+    return line if columns is None else textwrap.fill(line, columns, subsequent_indent="  ")
+
+
+def _layouts(section: Section, columns: int | None) -> list[tuple[str, list[str]]]:
+    """Return the heading and the rows of the section, in as many tables as it takes."""
+    names = [("system", ""), *(marked(row.label, row.notes, columns) for row in section.rows)]
+    values = [section.headings, *(row.values for row in section.rows)]
     lines = flat([[*name, *line] for name, line in zip(names, values, strict=True)], left=2)
     if columns is None or max(map(width, lines)) <= columns:
-        return lines
-    for stacked in (_stacked, _tall):
-        blocks = [stacked(values[0], ", "), *(stacked(line, " p ") for line in values[1:])]
+        return [(lines[0], lines[1:])]
+    under = [place.under for place in section.places]
+    narrow = [tuple(place.heading for place in section.places), *values[1:]]
+    found = []
+    for blocks in _parted(stacked(narrow, under, _LONGEST_WORDS), columns):
         lines = named(names, blocks, columns)
-        if max(map(width, "\n".join(lines).splitlines())) <= columns:
-            break
-    return lines
+        found.append((lines[0], lines[1:]))
+    return found
 
 
-def _stacked(values: Line, between: str) -> Block:
-    """Put intervals below their values, and the p-value beside its difference."""
-    accuracy, low_high, cost, cost_low_high, correct, correct_low_high, *rest = values
-    latency, p95, spend, made, shared, difference, difference_low_high, p = rest
-    return [
-        [accuracy, cost, correct, latency, spend, made, _with_p(difference, p, between)],
-        [low_high, cost_low_high, correct_low_high, p95, "", shared, difference_low_high],
+def _parted(blocks: Sequence[Block], columns: int) -> list[Sequence[Block]]:
+    """Return blocks whose columns fit, in parts of so many columns as there is room for."""
+    rooms = [
+        max(width(line[place]) for block in blocks for line in block)
+        for place in range(len(blocks[0][0]))
     ]
-
-
-def _tall(values: Line, between: str) -> Block:
-    """Put also the cost per correct answer below the cost per item."""
-    accuracy, low_high, cost, cost_low_high, correct, correct_low_high, *rest = values
-    latency, p95, spend, made, shared, difference, difference_low_high, p = rest
+    starts, taken = [0], _LEAST_NAME
+    for place, room in enumerate(rooms):
+        taken += room + len(GAP)
+        if taken > columns and place > starts[-1]:
+            starts.append(place)
+            taken = _LEAST_NAME + room + len(GAP)
+    ends = [*starts[1:], len(rooms)]
     return [
-        [accuracy, cost, latency, spend, made, _with_p(difference, p, between)],
-        [low_high, cost_low_high, p95, "", shared, difference_low_high],
-        ["", correct, "", "", "", ""],
-        ["", correct_low_high, "", "", "", ""],
+        [[line[start:end] for line in block] for block in blocks]
+        for start, end in zip(starts, ends, strict=True)
     ]
-
-
-def _with_p(difference: str, p: str, between: str) -> str:
-    return f"{difference}{between}{p.removeprefix('Holm ')}" if p else difference

@@ -1,81 +1,200 @@
-"""The texts of the table of cells, the same in the terminal and in Markdown."""
+"""The texts of the table of systems, the same in the terminal and in Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ember_bench.drawing import number_format
-from ember_bench.drawing.number_format import UNDEFINED, count, dollars, interval, percent
+from ember_bench.drawing.number_format import UNDEFINED, Unit, count, dollars, interval, percent
+from ember_bench.drawing.text import one_line
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
+    Correction,
     DatasetSummary,
     ExperimentSummary,
     Quantity,
 )
+from ember_bench.report.columns import CATEGORY, USUAL, Column, Place, View, places
+from ember_bench.report.system_columns import COMPARED, SAID_ONCE, USUAL_COLUMNS, system_columns
 
 SIMULATED: Final = (
     "Simulated: answers, prices and times were made up by simulated models; such figures say"
     " nothing about real ones."
 )
+CORRECTED: Final[dict[Correction, str]] = {
+    "maxt": "Westfall and Young's max-T",
+    "holm": "Holm's correction",
+    "bh": "Benjamini and Hochberg's correction",
+}
+"""The adjustment of p-values for the number of comparisons."""
+INTERVALS: Final[dict[Correction, str]] = {
+    "maxt": " (they hold together)",
+    "holm": " of this one comparison",
+    "bh": " of this one comparison",
+}
+"""The error that the intervals of differences have."""
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One column of a row.
-
-    Attributes:
-        heading: Heading of the column.
-        value: Its text.
-    """
-
-    heading: str
-    value: str
+ORACLE: Final = "Oracle: looks at the target, so it is the upper limit of any choice."
+SHARED: Final = "shared draws"
+_MARK: Final = " *"
+SHARED_DRAWS: Final = (
+    "Shared draws: the system uses calls of the baseline, so that chance in them cancels; the"
+    " difference is between choices made of the same answers."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One cell of the experiment, as a table shows it.
+    """One system, as a table shows it.
 
     Attributes:
-        label: Name of the cell.
-        notes: Facts needed to read its numbers: simulated, an oracle, unfinished, failures.
-        entries: The columns, in one line.
+        label: Its label.
+        notes: Facts needed to read its numbers: an oracle, unfinished, failures.
+        values: Its texts, one for each column.
     """
 
     label: str
     notes: tuple[str, ...]
-    entries: tuple[Entry, ...]
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The cells of one dataset.
+    """The systems on one dataset.
 
     Attributes:
         title: Names the dataset and its items.
-        footers: Counts of outcomes, if not all are right or wrong; and pass@k, if there are several
-            epochs.
+        headings: The columns' headings.
+        places: The columns' places in a narrow table.
+        rows: The systems.
+        footers: What all have in common; counts of outcomes, if not all are right or wrong; and
+            pass@k, if there are several epochs.
     """
 
     title: str
+    headings: tuple[str, ...]
+    places: tuple[Place, ...]
     rows: tuple[Row, ...]
     footers: tuple[str, ...]
 
 
-def sections(summary: ExperimentSummary) -> list[Section]:
-    """Return the tables of an experiment, dataset by dataset, in grid order."""
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables of an experiment.
+
+    Attributes:
+        sections: Dataset by dataset, in the grid's order, each followed by its categories if these
+            are wanted.
+        captions: The sentences that one needs to read them.
+    """
+
+    sections: tuple[Section, ...]
+    captions: tuple[str, ...]
+
+
+def tables(summary: ExperimentSummary, view: View = USUAL) -> Tables:
+    """Return the tables of an experiment.
+
+    Raises:
+        UnknownNameError: if the view names an unknown column or dataset.
+    """
+    unit = Unit.of(
+        value.value
+        for cell in summary.cells
+        for value in (cell.cost_per_item, cell.cost_per_correct)
+        if value is not None
+    )
+    cells = [cell for cell in summary.cells if view.shows(cell.dataset)]
+    baselines = [c.comparison.baseline for c in cells if c.comparison is not None]
+    columns = system_columns(summary.level, unit, baselines)
+    view.check(columns)
+    view.check_datasets([dataset.name for dataset in summary.datasets])
+    shown = view.shown(columns, USUAL_COLUMNS)
+    said: list[str] = []
+    if not view.columns:
+        if not baselines:
+            shown = [column for column in shown if column.name not in COMPARED]
+        constant = _constant(shown, cells)
+        shown = [column for column in shown if column.name not in constant]
+        said = [f"All systems: {'; '.join(constant.values())}."] if constant else []
     found = []
     for dataset in summary.datasets:
-        cells = [cell for cell in summary.cells if cell.dataset == dataset.name]
-        if not cells:
+        of_dataset = [cell for cell in cells if cell.dataset == dataset.name]
+        if not of_dataset:
             continue
-        baseline = _baseline(cells)
-        rows = tuple(_row(cell, summary, is_baseline=cell.name == baseline) for cell in cells)
-        found.append(Section(_title(dataset, summary), rows, tuple(_footers(cells))))
+        chosen = view.chosen(of_dataset, columns)
+        left_out = len(of_dataset) - len(chosen)
+        rows = tuple(
+            Row(cell.label, tuple(_notes(cell, summary)), tuple(c.text(cell) for c in shown))
+            for cell in chosen
+        )
+        footers = [f"{count(left_out, 'more system')}"] if left_out else []
+        footers += [*said, *_footers(of_dataset)]
+        headings = tuple(column.heading for column in shown)
+        title = _title(dataset, summary)
+        found.append(Section(title, headings, tuple(places(shown)), rows, tuple(footers)))
+        if view.by == CATEGORY:
+            found += _by_category(chosen)
+    names = {column.name for column in shown}
+    return Tables(tuple(found), tuple(_captions(summary, cells, names, unit)))
+
+
+def _constant(
+    columns: Sequence[Column[CellSummary]], cells: Sequence[CellSummary]
+) -> dict[str, str]:
+    """Return columns with one value for all systems, and that value in words."""
+    if len(cells) < 2:
+        return {}
+    found = {}
+    for column in columns:
+        texts = {column.text(cell) for cell in cells}
+        if column.name in SAID_ONCE and len(texts) == 1:
+            found[column.name] = f"{column.heading} {texts.pop()}"
     return found
+
+
+def _by_category(cells: Sequence[CellSummary]) -> Iterator[Section]:
+    """Yield the accuracy by category; nothing if items have no category."""
+    names = sorted({name for cell in cells for name in cell.categories})
+    if not names:
+        return
+    rows = tuple(
+        Row(
+            cell.label,
+            (),
+            tuple(
+                text
+                for name in names
+                for found in [cell.categories.get(name)]
+                for text in (percent(_value(found)), interval(found, "percent"))
+            ),
+        )
+        for cell in cells
+    )
+    headings = tuple(heading for name in names for heading in (one_line(name), ""))
+    at = tuple(
+        Place(heading, None if place % 2 == 0 else place - 1)
+        for place, heading in enumerate(headings)
+    )
+    yield Section(f"{cells[0].dataset}: accuracy by category", headings, at, rows, ())
+
+
+def marked(label: str, notes: Iterable[str], columns: int | None) -> tuple[str, str]:
+    """Return a label and its notes in one line; in a terminal a mark stands for shared draws."""
+    found, mark = list(notes), ""
+    if columns is not None and SHARED in found:
+        found.remove(SHARED)
+        mark = _MARK
+    return one_line(label) + mark, ", ".join(found)
+
+
+def with_mark(caption: str, columns: int | None) -> str:
+    """Return a caption; that of shared draws with the mark that stands for them."""
+    marks = columns is not None and caption == SHARED_DRAWS
+    return f"{_MARK.strip()} {caption}" if marks else caption
 
 
 def problems(summary: ExperimentSummary) -> list[str]:
@@ -98,80 +217,99 @@ def problems(summary: ExperimentSummary) -> list[str]:
     return lines
 
 
-def captions(summary: ExperimentSummary) -> list[str]:
-    """Return the sentences that one needs to read the tables."""
-    level = f"{100 * summary.level:g} %"
-    cells = summary.cells
-    epochs = f": the mean of its {summary.epochs} epochs" if summary.epochs > 1 else ""
-    lines = [
-        (
-            f"Accuracy: mean score in percent, with its {level} interval"
-            f"{_methods(c.accuracy for c in cells)}. The unit is the item{epochs}."
-        ),
-        (
-            "Cost per item: what a trial costs when all its calls are made, shared or not"
-            f"{_methods(c.cost_per_item for c in cells)}. Spend: new money paid for the calls"
-            " that were made; a call that two cells share is paid once."
-        ),
-        (
-            "Cost per correct: all costs, those of wrong answers too, for each right answer"
-            f"{_methods(c.cost_per_correct for c in cells)}."
-        ),
-        (
-            "Latency: the critical path over the durations of a trial's calls, mean and 95th"
-            f" percentile ({UNDEFINED} if there are too few trials for its {level} interval). It"
-            " depends on the load of the run, and is not its wall time."
-        ),
-    ]
+def _captions(
+    summary: ExperimentSummary, cells: Sequence[CellSummary], shown: Collection[str], unit: Unit
+) -> Iterator[str]:
+    """Yield the sentences that one needs to read tables with these columns."""
+    yield from _about_columns(summary, cells, shown, unit)
     if len(dates := summary.price_dates) > 1:
-        lines.append(
+        yield (
             f"Prices: of {len(dates)} dates, {dates[0]} to {dates[-1]}; a call keeps the cost that"
             " it had when it was made, so costs of different dates are not strictly comparable."
         )
-    lines += _about_differences(cells)
+    if COMPARED & set(shown):
+        yield from _about_differences(cells, summary.correction, summary.level)
     if any(c.outcomes.get("error") for c in cells):
         scored = "count as wrong" if summary.failures == "wrong" else "are left out"
-        lines.append(
+        yield (
             f"Failed trials {scored}; beside their number stands the accuracy if all of them were"
             " wrong, and if all were right. Intervals and p of differences hold in the worst and in"
             " the best case."
         )
     if any(c.pass_at_k for c in cells):
-        lines.append(
+        yield (
             "pass@k: share of the items that at least one of k epochs gets right, estimated without"
             " bias from all of them (Chen et al. 2021)."
         )
     if any(c.oracle for c in cells):
-        lines.append("Bound: looks at the target, so it is what choosing could reach at best.")
+        yield ORACLE
     if summary.simulated:
-        lines.append(SIMULATED)
+        yield SIMULATED
     if any(_undefined(c) for c in cells):
-        lines.append(
-            f"{UNDEFINED} is undefined, or unknown where a price or the tokens of an answer are."
+        yield f"{UNDEFINED} is undefined, or unknown where a price or the tokens of an answer are."
+
+
+def _about_columns(
+    summary: ExperimentSummary, cells: Sequence[CellSummary], shown: Collection[str], unit: Unit
+) -> Iterator[str]:
+    """Yield the captions of columns that do not compare."""
+    level = f"{100 * summary.level:g} %"
+    epochs = f": the mean of its {summary.epochs} epochs" if summary.epochs > 1 else ""
+    if "accuracy" in shown:
+        yield (
+            f"Accuracy: mean score in percent, with its {level} interval"
+            f"{_methods(c.accuracy for c in cells)}. The unit is the item{epochs}."
         )
-    return lines
+    if "cost" in shown:
+        yield (
+            f"$/{unit.name}: the cost in US dollars {_per(unit)} if all calls are made, reused or"
+            f" not{_methods(c.cost_per_item for c in cells)}."
+        )
+    if "correct" in shown:
+        yield (
+            "Correct: the cost of all answers, wrong ones too, for each right answer"
+            f"{_methods(c.cost_per_correct for c in cells)}."
+        )
+    if "latency" in shown:
+        p95 = ""
+        if "p95" in shown:
+            p95 = (
+                f" and 95th percentile ({UNDEFINED} if there are too few trials for its"
+                f" {level} interval)"
+            )
+        yield (
+            "Latency: the critical path over the durations of a trial's calls in seconds, mean"
+            f"{p95}. It depends on the load of the run, and is not its wall time."
+        )
+    if "paid" in shown:
+        yield "Paid now: the cost of new calls; a call that two systems share is paid once."
 
 
-def _about_differences(cells: Sequence[CellSummary]) -> Iterator[str]:
+def _about_differences(
+    cells: Sequence[CellSummary], correction: Correction, level: float
+) -> Iterator[str]:
     """Yield the captions of the differences to the baseline."""
     compared = [(c, c.comparison) for c in cells if c.comparison is not None]
     if not compared:
         return
-    family = sum(found.p_holm is not None for _, found in compared)
-    bounds = sum(cell.oracle for cell, _ in compared)
+    family = sum(found.p_adjusted is not None for _, found in compared)
+    oracles = sum(cell.oracle for cell, _ in compared)
     same = sum(found.same_calls for cell, found in compared if not cell.oracle)
-    left_out = [count(bounds, "bound")] if bounds else []
-    left_out += [f"{count(same, 'cell')} with the baseline's own calls"] if same else []
     yield (
-        "Difference: accuracy minus the baseline's in points, paired on the items that both"
-        f" have; p is two-sided with Holm's correction over {count(family, 'comparison')}"
-        + (f" ({' and '.join(left_out)} left out)." if left_out else ".")
+        "Difference: accuracy minus the baseline's in points, paired on the items that both have,"
+        f" with its interval{INTERVALS[correction]}. Adj. p: two-sided, by {CORRECTED[correction]}"
+        f" over {count(family, 'comparison')}{left_out(oracles, same)}. Better, worse: adj. p is"
+        f" below {1 - level:.2g}."
     )
     if any(found.shared_draws and not found.same_calls for _, found in compared):
-        yield (
-            "Shared draws: the cell uses calls of the baseline, so that chance in them cancels; the"
-            " difference is between choices made of the same answers."
-        )
+        yield SHARED_DRAWS
+
+
+def left_out(oracles: int, same: int) -> str:
+    """Return which systems are not among the comparisons that p is adjusted for."""
+    parts = [count(oracles, "oracle")] if oracles else []
+    parts += [f"{count(same, 'system')} with the baseline's own calls"] if same else []
+    return f" ({' and '.join(parts)} left out)" if parts else ""
 
 
 def status(summary: ExperimentSummary) -> str:
@@ -182,45 +320,9 @@ def status(summary: ExperimentSummary) -> str:
     trials = count(scheduled, "trial") if done == scheduled else f"{done:,} of {scheduled:,} trials"
     simulated = " (simulated)" if summary.simulated else ""
     return (
-        f"{trials}, {run.trials_run:,} in this run; {count(run.calls_made, 'call')} made,"
-        f" {run.calls_shared:,} shared; spend {_spend(summary)}{simulated};"
+        f"{trials}, {run.trials_run:,} in this run; {count(run.calls_made, 'new call')},"
+        f" {run.calls_shared:,} reused; paid now {_spend(summary)}{simulated};"
         f" wall time {number_format.duration(run.wall_seconds)}"
-    )
-
-
-def _row(cell: CellSummary, summary: ExperimentSummary, *, is_baseline: bool) -> Row:
-    level = f"[{100 * summary.level:g} %]"
-    difference, low_high, p_value = _compared(cell, is_baseline=is_baseline)
-    entries = (
-        Entry("accuracy", percent(_value(cell.accuracy))),
-        Entry(level, interval(cell.accuracy, "percent")),
-        Entry("cost/item", dollars(_value(cell.cost_per_item))),
-        Entry(level, interval(cell.cost_per_item, "dollars")),
-        Entry("cost/correct", dollars(_value(cell.cost_per_correct))),
-        Entry(level, interval(cell.cost_per_correct, "dollars")),
-        Entry("latency s", number_format.seconds(_value(cell.latency_seconds))),
-        Entry("p95 s", number_format.seconds(_bounded(cell.latency_p95))),
-        Entry("spend", dollars(cell.spend_usd)),
-        Entry("calls made", f"{cell.calls_made:,}"),
-        Entry("shared", f"{cell.calls_shared:,}"),
-        Entry("difference", difference),
-        Entry(level, low_high),
-        Entry("Holm p", p_value),
-    )
-    return Row(cell.label, tuple(_notes(cell, summary)), entries)
-
-
-def _compared(cell: CellSummary, *, is_baseline: bool) -> tuple[str, str, str]:
-    """Return the difference to the baseline, its interval and its corrected p-value."""
-    found = cell.comparison
-    if found is None:
-        return "baseline" if is_baseline else UNDEFINED, "", ""
-    if found.same_calls:
-        return "same calls", "", ""
-    return (
-        number_format.points(found.difference.value),
-        interval(found.difference, "points"),
-        number_format.p_value(found.p_holm),
     )
 
 
@@ -228,23 +330,20 @@ def _value(estimate: Quantity | None) -> float | None:
     return None if estimate is None else estimate.value
 
 
-def _bounded(estimate: Quantity | None) -> float | None:
-    """Return the value of an estimate that has an interval."""
-    known = estimate is not None and estimate.low is not None and estimate.high is not None
-    return estimate.value if estimate is not None and known else None
+def _per(unit: Unit) -> str:
+    return "per item" if unit.items == 1 else f"per {unit.name} items"
 
 
 def _notes(cell: CellSummary, summary: ExperimentSummary) -> Iterator[str]:
     if not cell.measured:
         yield "not measured"
-    if cell.simulated:
+    if cell.simulated and not _all_simulated(summary):
         yield "simulated"
-    if cell.oracle:
-        yield "bound"
-    if (found := cell.comparison) is not None and found.same_calls:
-        yield f"same calls as {_label(found.baseline, summary)}"
-    elif found is not None and found.shared_draws:
-        yield "shared draws"
+    if cell.oracle and cell.comparison is None:
+        yield "oracle"  # else the result says it
+    found = cell.comparison
+    if found is not None and found.shared_draws and not found.same_calls:
+        yield SHARED
     items = next(d.items for d in summary.datasets if d.name == cell.dataset)
     if cell.items < items:
         yield f"{cell.items:,} of {count(items, 'item')}"
@@ -263,9 +362,8 @@ def _notes(cell: CellSummary, summary: ExperimentSummary) -> Iterator[str]:
         yield f"{unparsed:,} unparsed"
 
 
-def _label(name: str, summary: ExperimentSummary) -> str:
-    """Return the label of a cell, by its name; the name if it is not shown."""
-    return next((cell.label for cell in summary.cells if cell.name == name), name)
+def _all_simulated(summary: ExperimentSummary) -> bool:
+    return all(cell.simulated for cell in summary.cells)
 
 
 def _spend(summary: ExperimentSummary) -> str:
@@ -284,7 +382,11 @@ def _spend(summary: ExperimentSummary) -> str:
 
 def _title(dataset: DatasetSummary, summary: ExperimentSummary) -> str:
     epochs = f" x {summary.epochs} epochs" if summary.epochs > 1 else ""
-    return f"{dataset.name}: {count(dataset.items, 'item')}{epochs}, scored by {dataset.evaluator}"
+    simulated = " (simulated)" if _all_simulated(summary) else ""
+    return (
+        f"{dataset.name}: {count(dataset.items, 'item')}{epochs}, scored by"
+        f" {dataset.evaluator}{simulated}"
+    )
 
 
 def _footers(cells: list[CellSummary]) -> Iterator[str]:
@@ -298,11 +400,6 @@ def _footers(cells: list[CellSummary]) -> Iterator[str]:
                 for k, estimate in cell.pass_at_k.items()
             )
             yield f"{cell.label}: {', '.join(passes)}"
-
-
-def _baseline(cells: list[CellSummary]) -> str | None:
-    """Return the cell that the others are compared with."""
-    return next((c.comparison.baseline for c in cells if c.comparison is not None), None)
 
 
 def _methods(estimates: Iterable[Quantity | None]) -> str:

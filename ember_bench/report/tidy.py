@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -20,10 +21,11 @@ from ember_bench.experiment.results.summary import (
     RunSummary,
 )
 from ember_bench.models.types import Completion
-from ember_bench.report.summary_text import sections
+from ember_bench.report.columns import USUAL, View
+from ember_bench.report.summary_text import tables
 from ember_bench.report.table_formats import Kind, Table
 
-What = Literal["cells", "trials", "calls", "nodes"]
+What = Literal["cells", "suites", "trials", "calls", "nodes"]
 
 _CELL: Final[tuple[tuple[str, Kind], ...]] = (
     ("dataset", "text"),
@@ -78,13 +80,15 @@ def tidy(
 
     Args:
         rows: The trial store.
-        what: A row for each cell, trial, call, or node of a cell's graph.
+        what: A row for each cell, system on a suite, trial, call, or node of a cell's graph.
         cells: Names of the cells that are wanted.
         answers: The texts of calls; None leaves them out.
     """
     chosen = [cell for cell in rows.description.cells if cell.name in cells]
     if what == "cells":
         return _cells(rows, chosen)
+    if what == "suites":
+        return _suites(rows, cells)
     if what == "trials":
         return Table([*_CELL, ("item", "text"), ("epoch", "integer"), *_TRIAL, *_ITEM],
                      _trials(rows, chosen))  # fmt: skip
@@ -136,6 +140,28 @@ def cells_table(found: Sequence[CellSummary]) -> Table:
     """Return a row for each cell."""
     parameters = dict.fromkeys(name for cell in found for name in cell.parameters)
     records = [_cell_record(cell, parameters) for cell in found]
+    return _from_records(records)
+
+
+def _suites(rows: TrialRows, cells: Collection[str]) -> Table:
+    """Return the averages of the systems all of whose cells are wanted."""
+    found = Analysis(rows).summary(RunSummary.partial()).suites
+    records: list[Record] = [
+        {
+            "suite": ("text", row.suite),
+            "system": ("text", row.name),
+            "label": ("text", row.label),
+            "missing": ("text", ", ".join(row.missing)),
+            "strata": ("integer", row.strata or None),
+            "items": ("integer", row.items or None),
+            **_estimate("macro", row.macro),
+            **_estimate("micro", row.micro),
+            **_estimate("macro_difference", row.macro_difference),
+            **_estimate("micro_difference", row.micro_difference),
+        }
+        for row in found
+        if set(row.cells) <= set(cells)
+    ]
     return _from_records(records)
 
 
@@ -205,7 +231,7 @@ def _cell_record(cell: CellSummary, parameters: Mapping[str, None]) -> Record:
         "wins": ("integer", compared.wins if compared else None),
         "losses": ("integer", compared.losses if compared else None),
         "p_value": ("number", compared.p_value if compared else None),
-        "p_holm": ("number", compared.p_holm if compared else None),
+        "p_adjusted": ("number", compared.p_adjusted if compared else None),
         "test": ("text", compared.test if compared else None),
         "sign": ("integer", compared.sign if compared else None),
         "shared_draws": ("flag", compared.shared_draws if compared else None),
@@ -220,6 +246,7 @@ def _node(node: NodeSummary) -> Record:
         "models": ("text", ", ".join(node.models)),
         "calls_per_trial": ("number", node.calls),
         "cost_usd_per_trial": ("number", node.cost_usd),
+        "uncached_usd_per_trial": ("number", node.uncached_usd),
         "input_tokens_per_trial": ("number", node.input_tokens),
         "output_tokens_per_trial": ("number", node.output_tokens),
         "latency_seconds_per_trial": ("number", node.latency_seconds),
@@ -284,22 +311,22 @@ def _parameter(value: Any) -> str | None:
     return msgspec.json.encode(value).decode()
 
 
-def printed(rows: TrialRows, cells: Collection[str]) -> Table:
-    """Return the table of cells as it is read, for a paper: values as texts, with intervals."""
+def printed(rows: TrialRows, cells: Collection[str], view: View = USUAL) -> Table:
+    """Return the table of systems as it is read, for a paper: values as texts, with intervals."""
     # The table shows nothing of the run.
-    return printed_summary(Analysis(rows).summary(RunSummary.partial()).only(cells))
+    return printed_summary(Analysis(rows).summary(RunSummary.partial()).only(cells), view)
 
 
-def printed_summary(summary: ExperimentSummary) -> Table:
+def printed_summary(summary: ExperimentSummary, view: View = USUAL) -> Table:
     """Return the same of a summary."""
-    found = sections(summary)
-    headings = [entry.heading for entry in found[0].rows[0].entries] if found else []
-    columns: list[tuple[str, Kind]] = [("dataset", "text"), ("cell", "text"), ("", "text")]
-    columns += [(heading, "number") for heading in headings]
-    datasets = [d for d in summary.datasets if any(c.dataset == d.name for c in summary.cells)]
+    found = tables(summary, replace(view, by=None)).sections
+    headings = found[0].headings if found else ()
+    columns: list[tuple[str, Kind]] = [("dataset", "text"), ("system", "text"), ("", "text")]
+    columns += [(heading, "text" if heading == "result" else "number") for heading in headings]
+    names = [dataset.name for dataset in summary.datasets if view.shows(dataset.name)]
     lines = [
-        (dataset.name, row.label, ", ".join(row.notes), *(entry.value for entry in row.entries))
-        for dataset, section in zip(datasets, found, strict=True)
+        (dataset, row.label, ", ".join(row.notes), *row.values)
+        for dataset, section in zip(names, found, strict=True)
         for row in section.rows
     ]
     return Table(columns, lines)

@@ -10,7 +10,7 @@ from ember_bench.errors import ConfigError, UnknownNameError, did_you_mean
 from ember_bench.registry import builtin_root
 
 PAPER_GRID: Final = "grid.yaml"
-_SUFFIXES: Final = (".yaml", ".yml")
+SUFFIXES: Final = (".yaml", ".yml")
 
 
 def find_grid(name: str) -> Path:
@@ -35,7 +35,7 @@ def _found(name: str, path: Path) -> Path:
         return found
     if path.is_dir():
         raise ConfigError(f"{name}: a folder, and there is no {PAPER_GRID} in it")
-    if path.suffix in _SUFFIXES or len(path.parts) > 1:
+    if path.suffix in SUFFIXES or len(path.parts) > 1:
         beside = _files(path.parent) if path.parent.is_dir() else []
         hint = did_you_mean(path.name, [p.name for p in beside]) if beside else ""
         raise ConfigError(f"{name}: there is no such file{hint}")
@@ -62,4 +62,4 @@ def _folders() -> Iterator[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.y*ml") if path.suffix in _SUFFIXES)
+    return sorted(path for path in folder.glob("*.y*ml") if path.suffix in SUFFIXES)

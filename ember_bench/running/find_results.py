@@ -8,25 +8,42 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ember_bench.errors import ConfigError, UnknownNameError, did_you_mean
+from ember_bench.experiment.edits import NO_EDITS, PILOT, Edits
 from ember_bench.experiment.results.cells import StoredCells
 from ember_bench.experiment.results.comparison import Group
 from ember_bench.experiment.results.description import CellDescription
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.spec import read_spec
-from ember_bench.running.find_grids import grids
+from ember_bench.running.find_grids import SUFFIXES, grids
 from ember_bench.running.places import RESPONSES, TRIALS
 from ember_bench.tracking.reading import read_runs
 from ember_bench.tracking.uris import RUN_PREFIX, default_uri
 
 
 def find_results(name: str, results: Path) -> Path | None:
-    """Return the trial store of an experiment: by name in `results`, by folder or by file."""
+    """Return the trial store of an experiment: by its name in `results`, its grid or its folder.
+
+    Also the file itself is a name of it.
+    """
+    if (own := _name_in_grid(name)) is not None and (results / own / TRIALS).is_file():
+        return results / own / TRIALS
     for folder in (results / name, Path(name).expanduser()):
         if folder.name == TRIALS and folder.is_file():
             return folder
         if (folder / TRIALS).is_file():
             return folder / TRIALS
     return None
+
+
+def _name_in_grid(name: str) -> str | None:
+    """Return the name of the experiment in a grid file; None if `name` is no such file."""
+    path = Path(name).expanduser()
+    if path.suffix not in SUFFIXES or not path.is_file():
+        return None
+    try:
+        return read_spec(path)[0].name
+    except ConfigError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +128,8 @@ class ResultsReader:
         known = [path.parent.name for path in self.results.glob(f"*/{TRIALS}")]
         if not known:
             return f"{name}: there are no results of it, nor of anything else in {self.results}"
+        if (pilot := f"{_name_in_grid(name) or name}{PILOT}") in known:
+            return f"{name}: there are no results of it, only of its pilot: {pilot}"
         return f"{name}: there are no results of it{did_you_mean(name, known)}"
 
     def _rows(self, path: Path, name: str) -> StoredTrials:
@@ -124,13 +143,15 @@ class ResultsReader:
         return self._open[path]
 
 
-def grid_of(rows: StoredTrials) -> Path:
+def grid_of(rows: StoredTrials) -> tuple[Path, Edits]:
     """Return the grid of an experiment's results: at its old path, or by the experiment's name.
+
+    With it come the edits that a pilot was run with.
 
     Raises:
         ConfigError: if it is not there.
     """
-    name = rows.description.name
+    name, edits = rows.description.name, rows.description.edits or NO_EDITS
     if not rows.description.grid:
         raise ConfigError(
             f"{name}: is a study that was run in Python, and this takes its graphs, which only"
@@ -138,8 +159,8 @@ def grid_of(rows: StoredTrials) -> Path:
         )
     for path in (Path(rows.description.grid), *grids().values()):
         try:
-            if path.is_file() and read_spec(path)[0].name == name:
-                return path
+            if path.is_file() and read_spec(path, edits)[0].name == name:
+                return path, edits
         except ConfigError:
             continue
     raise ConfigError(

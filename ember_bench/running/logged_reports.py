@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.summary import ExperimentSummary
+from ember_bench.report.columns import View
 from ember_bench.report.table_formats import Table
 from ember_bench.report.tidy import cells_table, printed_summary
 from ember_bench.running.artifacts import REPORT
@@ -31,13 +30,14 @@ def logged_page(name: str, tracking_uri: str) -> bytes:
     return read_file(name.removeprefix(RUN_PREFIX), tracking_uri, REPORT)[0]
 
 
-def logged_table(name: str, tracking_uri: str, form: Literal["printed", "tidy"]) -> Table:
+def logged_table(name: str, tracking_uri: str, view: View | None) -> Table:
     """Return the table of cells of the summary that a run was logged with.
 
     Args:
         name: As for `logged_page`; a cell's run stands for the cell.
         tracking_uri: A database, or a server.
-        form: As it is read, or with a number in each column.
+        view: Choice of the columns and rows of a table that is read; None for all numbers, one
+            in each column.
 
     Raises:
         ConfigError: as for `logged_page`, or if another version has logged it.
@@ -50,4 +50,4 @@ def logged_table(name: str, tracking_uri: str, form: Literal["printed", "tidy"])
         raise ConfigError(f"{name}: its {SUMMARY} is not of this version: {error}") from None
     if cell is not None:
         summary = summary.only({cell})
-    return printed_summary(summary) if form == "printed" else cells_table(summary.cells)
+    return cells_table(summary.cells) if view is None else printed_summary(summary, view)

@@ -18,6 +18,7 @@ from ember_bench.files import write
 from ember_bench.graph.architecture import load_architecture
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.model_registry import ModelRegistry
+from ember_bench.models.presets import PRESETS
 from ember_bench.models.providers.base import provider_class
 from ember_bench.operators.base import operator_class
 from ember_bench.registry import Cards, Kind
@@ -153,11 +154,12 @@ def new_model(
     provider, colon, model = model_id.partition(":")
     if not (provider and colon and model):
         raise ConfigError(f"{model_id!r}: expected `provider:model`, such as openai:gpt-4o")
-    provider_class(provider)
+    if provider not in PRESETS:
+        provider_class(provider)
     _check_is_new("models", model_id, cards)
     card: dict[str, Any] = {"name": model_id, "purpose": f"The model {model} of {provider}."}
     if base_url is not None:
-        card["provider"] = {"name": provider, "base_url": base_url}
+        card["provider"] = {"base_url": base_url}
     if prices is not None:
         names = ("input_cost_per_million", "output_cost_per_million")
         card["cost"] = dict(zip(names, prices, strict=True))

@@ -80,7 +80,11 @@ def _found(
         use_data_dir(data_dir)
     folder = named.rows.path.parent
     answered(folder.name, folder.parent)
-    experiment = opened() if opened else open_experiment(grid_of(named.rows), offline=True)
+    if opened:
+        experiment = opened()
+    else:
+        grid, edits = grid_of(named.rows)
+        experiment = open_experiment(grid, offline=True, edits=edits)
     wanted = {cell.name for cell in named.cells}
     store = ResponseStore(folder.parent / RESPONSES)
     experiment.service.attach(store)

@@ -97,6 +97,7 @@ class _Reading:
             "epochs": study.epochs,
             "failures": study.failures,
             "level": study.level,
+            "correction": study.correction,
             "in_flight": study.in_flight,
             "datasets": [self._dataset(entry) for entry in study.datasets],
             "architectures": [
@@ -184,7 +185,7 @@ def _label(label: str, swept: Sequence[str]) -> str:
     """Return a label with a placeholder for each swept parameter, unless it has some itself."""
     if not swept or _PLACEHOLDER.search(label):
         return label
-    return f"{label}({', '.join(f'{name}={{{name}}}' for name in swept)})"
+    return f"{label} {', '.join(f'{name}={{{name}}}' for name in swept)}"
 
 
 def _values(value: Any) -> Sequence[Any]:

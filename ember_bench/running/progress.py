@@ -73,9 +73,9 @@ class Announcer(Listener):
     def numbers(self, progress: Progress) -> str:
         """Return calls, money and errors in short."""
         simulated = " (simulated)" if self.simulated else ""
-        parts = [f"{count(progress.calls_made, 'call')} made", f"{progress.calls_shared:,} shared"]
+        parts = [f"{count(progress.calls_made, 'new call')}", f"{progress.calls_shared:,} reused"]
         if progress.spend_usd:
-            parts.append(f"spend {dollars(progress.spend_usd)}{simulated}")
+            parts.append(f"paid {dollars(progress.spend_usd)}{simulated}")
         if progress.errors:
             parts.append(count(progress.errors, "error"))
         return ", ".join(parts)

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from ember_bench.errors import ConfigError, UnknownNameError
+from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.spec import read_spec, wrong_name
+from ember_bench.experiment.suites import without_suites
 from ember_bench.registry import Cards, default_roots
 from ember_bench.running.find_grids import find_grid
 from ember_bench.running.find_results import ResultsReader, answered, grid_of
@@ -27,12 +29,14 @@ class Source:
         grid: The grid file.
         trials: The trial store.
         cells: The dataset of each cell by the cell's name; None for all cells of the grid.
+        edits: Changes of the grid, if it was run as a pilot.
     """
 
     name: str
     grid: Path
     trials: Path
     cells: Mapping[str, str] | None
+    edits: Edits = NO_EDITS
 
     @property
     def results(self) -> Path:
@@ -46,13 +50,15 @@ def find_source(name: str, results: Path) -> Source:
     Raises:
         ConfigError: if there are none, or their answers are missing.
     """
+    edits = NO_EDITS
     try:
         grid = find_grid(name)
     except ConfigError:
         with ResultsReader(results) as reader:
             if (named := reader.find(name)) is None:
                 raise
-            grid, folder = grid_of(named.rows), named.rows.path.parent
+            grid, edits = grid_of(named.rows)
+            folder = named.rows.path.parent
             of_all = len(named.cells) == len(named.rows.description.cells)
             cells = None if of_all else {cell.name: cell.dataset for cell in named.cells}
     else:
@@ -60,7 +66,7 @@ def find_source(name: str, results: Path) -> Source:
     trials = answered(folder.name, folder.parent)
     if cells is None:
         name = folder.name if folder.parent == results else str(folder)
-    return Source(name, grid, trials, cells)
+    return Source(name, grid, trials, cells, edits)
 
 
 def rescored(
@@ -77,8 +83,9 @@ def rescored(
     Raises:
         ConfigError: if an evaluator, a dataset, a cell or the new name cannot be used.
     """
-    spec, _ = read_spec(source.grid)
-    datasets = [entry.name for entry in spec.datasets]
+    spec, document = read_spec(source.grid, source.edits)
+    listed = without_suites(spec, document, Cards(default_roots(source.grid)))
+    datasets = [entry.name for entry in listed.spec.datasets]
     if source.cells is not None:
         datasets = [name for name in datasets if name in source.cells.values()]
     experiment = open_experiment(
@@ -86,6 +93,7 @@ def rescored(
         offline=True,
         unsafe_code=unsafe_code,
         evaluators=_evaluators(evaluators, datasets, source.grid),
+        edits=source.edits,
     )
     experiment = _renamed(experiment, into or spec.name + _SUFFIX)
     if source.cells is None:

@@ -15,16 +15,12 @@ from ember_bench.errors import ConfigError
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results import comparison
 from ember_bench.experiment.results.analysis import Analysis
-from ember_bench.experiment.results.summary import (
-    ComparisonTable,
-    Correction,
-    ExperimentSummary,
-    RunSummary,
-)
+from ember_bench.experiment.results.compared import ComparisonTable
+from ember_bench.experiment.results.summary import Correction, ExperimentSummary, RunSummary
 from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report.comparison_table import comparison_table
 from ember_bench.report.summary_table import table
-from ember_bench.report.summary_text import Section, captions, sections, status
+from ember_bench.report.summary_text import Section, status, tables
 from ember_bench.report.table_formats import Kind, Table
 from ember_bench.report.tidy import choices_table, members_table, tidy
 from ember_bench.running.apart import run_apart
@@ -38,7 +34,7 @@ from ember_bench.tracking import Logged
 if TYPE_CHECKING:
     import pandas as pd
 
-Stored = Literal["cells", "trials", "calls", "nodes"]
+Stored = Literal["cells", "suites", "trials", "calls", "nodes"]
 What = Stored | Literal["choices", "members"]
 
 _DTYPES: Final[dict[Kind, str]] = {
@@ -120,7 +116,7 @@ class Results:
         cell: str,
         baseline: str | None = None,
         *,
-        correction: Correction = "holm",
+        correction: Correction = "maxt",
         anyway: bool = False,
         flips: int = 5,
     ) -> Compared:
@@ -129,7 +125,8 @@ class Results:
         Args:
             cell: Its label or name; one that stands for several cells compares each.
             baseline: The cell that it is compared with; by default the experiment's baseline.
-            correction: For several comparisons: `holm`, or `bh` (Benjamini-Hochberg).
+            correction: For several comparisons: `maxt` (Westfall and Young), `holm`, or `bh`
+                (Benjamini-Hochberg).
             anyway: Compare also what is not comparable.
             flips: Number of items won, and of items lost, to show for each comparison.
 
@@ -178,8 +175,9 @@ class Results:
 
     def _repr_html_(self) -> str:
         """Return the table of cells for a notebook."""
-        parts = [_section(section) for section in sections(self.summary)]
-        notes = "".join(f"<div>{escape(caption)}</div>" for caption in captions(self.summary))
+        found = tables(self.summary)
+        parts = [_section(section) for section in found.sections]
+        notes = "".join(f"<div>{escape(caption)}</div>" for caption in found.captions)
         state = "" if self.complete else " (unfinished)"
         ending = f"<b>{escape(self.name)}{state}: {escape(status(self.summary))}</b>"
         return f'<div>{"".join(parts)}<div style="opacity:.7">{notes}</div>{ending}</div>'
@@ -265,13 +263,13 @@ def _frame(found: Table) -> pd.DataFrame:
 
 def _section(section: Section) -> str:
     """Return the cells of a dataset as an HTML table."""
-    headings = ["cell", *(entry.heading for entry in section.rows[0].entries)]
+    headings = ["system", *section.headings]
     head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
     body = "".join(
         "<tr><td>"
         + escape(" ".join([row.label, *(f"({note})" for note in row.notes)]))
         + "</td>"
-        + "".join(f"<td>{escape(entry.value)}</td>" for entry in row.entries)
+        + "".join(f"<td>{escape(value)}</td>" for value in row.values)
         + "</tr>"
         for row in section.rows
     )

@@ -9,6 +9,12 @@ from .bootstrap import (
     bootstrap_means as bootstrap_means,
     enough_to_rank as enough_to_rank,
 )
+from .calibration import (
+    accuracy_at_coverage as accuracy_at_coverage,
+    auroc as auroc,
+    brier_score as brier_score,
+    expected_calibration_error as expected_calibration_error,
+)
 from .clusters import (
     ClusteredMean as ClusteredMean,
     ItemMeans as ItemMeans,
@@ -36,6 +42,11 @@ from .failures import (
     failure_bounds as failure_bounds,
     score_ranges as score_ranges,
 )
+from .families import (
+    FamilyTest as FamilyTest,
+    max_t as max_t,
+    simultaneous_interval as simultaneous_interval,
+)
 from .intervals import (
     Estimate as Estimate,
     Interval as Interval,
@@ -44,7 +55,16 @@ from .intervals import (
     standard_error as standard_error,
     wilson_interval as wilson_interval,
 )
+from .labels import (
+    balanced_accuracy as balanced_accuracy,
+    macro_f1 as macro_f1,
+    matthews_correlation as matthews_correlation,
+)
 from .latency import quantile as quantile
+from .margins import (
+    Equivalence as Equivalence,
+    equivalence as equivalence,
+)
 from .means import t_interval as t_interval
 from .multiplicity import (
     benjamini_hochberg as benjamini_hochberg,
@@ -65,7 +85,9 @@ from .pareto import (
 )
 from .passk import (
     mean_pass_at_k as mean_pass_at_k,
+    mean_pass_hat_k as mean_pass_hat_k,
     pass_at_k as pass_at_k,
+    pass_hat_k as pass_hat_k,
 )
 from .permutation import (
     McNemar as McNemar,
@@ -97,6 +119,10 @@ from .shares import (
     critical_path as critical_path,
     share as share,
 )
+from .strata import (
+    stratified_difference as stratified_difference,
+    stratified_score as stratified_score,
+)
 from .vote_fit import (
     VoteFit as VoteFit,
     fit_vote as fit_vote,
@@ -114,4 +140,8 @@ from .vote_laws import (
 from .votes import (
     VoteCurve as VoteCurve,
     vote_curve as vote_curve,
+)
+from .winners import (
+    Ranking as Ranking,
+    rank_cells as rank_cells,
 )

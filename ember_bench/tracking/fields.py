@@ -156,7 +156,7 @@ def _comparison_metrics(comparison: BaselineDifference, level: float) -> dict[st
     found: dict[str, float] = {}
     _put_estimate(found, "vs_baseline/difference", comparison.difference, level)
     _put(found, "vs_baseline/p_value", comparison.p_value)
-    _put(found, "vs_baseline/p_holm", comparison.p_holm)
+    _put(found, "vs_baseline/p_adjusted", comparison.p_adjusted)
     found["vs_baseline/wins"] = comparison.wins
     found["vs_baseline/losses"] = comparison.losses
     found["vs_baseline/items"] = comparison.items
@@ -176,6 +176,13 @@ def experiment_metrics(summary: ExperimentSummary) -> dict[str, float]:
     }
     _put(found, "spend_usd", summary.spend_usd)
     _put(found, "wall_seconds", summary.run.wall_seconds)
+    rows = {f"{row.suite}/{row.name}": row for row in summary.suites}
+    for name, key in keys(rows).items():
+        for average in ("macro", "micro"):
+            place = f"suites/{key}/{average}"
+            _put_estimate(found, place, getattr(rows[name], average), summary.level, sep="/")
+            difference = getattr(rows[name], f"{average}_difference")
+            _put_estimate(found, f"{place}/difference", difference, summary.level)
     return found
 
 

@@ -82,7 +82,7 @@ def test_memory_is_that_of_one_cell_and_of_many(
     assert [(s["trials"], s["cells"]) for s in found.samples] == [(10, 1), (60, 1), (60, 3)]
     assert all(s["peak_megabytes"] > 10 for s in found.samples)
     # Had cells a call in common, there would be fewer calls than trials.
-    assert "60 calls made, 0 shared" in printed[-1]
+    assert "60 new calls, 0 reused" in printed[-1]
 
 
 def ran(peak: float, seconds: float = 1.0) -> Ran:

@@ -45,7 +45,7 @@ class TestWhat:
             assert int(row["calls_used"]) == cell["calls"]
         assert [row["parameter.k"] for row in found] == ["", "3", "5"]
         assert found[0]["difference"] == ""
-        assert float(found[1]["p_holm"]) == summary["cells"][1]["comparison"]["p_holm"]
+        assert float(found[1]["p_adjusted"]) == summary["cells"][1]["comparison"]["p_adjusted"]
 
     def test_trials_have_a_row_for_each_item_and_epoch(
         self, command: Command, ran: Workspace
@@ -88,7 +88,7 @@ class TestWhat:
 
     def test_some_cells_alone(self, command: Command, ran: Workspace) -> None:
         found = rows(command("export", "trip/vote(model=counted:a, k=3)", "--what", "trials").out)
-        assert {row["label"] for row in found} == {"vote(model=counted:a, k=3)"}
+        assert {row["label"] for row in found} == {"vote k=3"}
 
 
 class TestFormats:

@@ -37,7 +37,10 @@ NAMES = [name for names in SECTIONS.values() for name in names]
         (["-h"], set()),
         (["--version"], set()),
         (["rnu"], set()),
-        (["run", "--help"], {"ember_bench.cli.run", "ember_bench.cli._pilot"}),
+        (
+            ["run", "--help"],
+            {f"ember_bench.cli.{m}" for m in ("run", "_pilot", "_run_options", "_table")},
+        ),
         (["models", "check", "--help"], {"ember_bench.cli.models"}),
     ],
 )
@@ -145,7 +148,7 @@ def test_options_are_grouped_and_help_is_the_last(command: Command) -> None:
     [
         (["export"], "[csv|jsonl|parquet|md|latex]"),
         (["report"], "[html|md|csv|parquet|latex]"),
-        (["compare"], "[holm|bh]"),
+        (["compare"], "[maxt|holm|bh]"),
     ],
 )
 def test_choices_are_shown(command: Command, arguments: list[str], choices: str) -> None:

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from ember_bench.graph.architecture import load_architecture
-from ember_bench.registry import Cards, builtin_root
+from ember_bench.graph.example import shortest_use
+from ember_bench.registry import KINDS, Cards, builtin_root
 from tests.cli.conftest import Command
 from tests.support.workspace import Workspace
 
@@ -16,7 +17,7 @@ from tests.support.workspace import Workspace
 def test_everything_is_listed_with_what_it_is_for(command: Command, here: Workspace) -> None:
     result = command("list")
     assert result.status == 0
-    for kind in ("models", "datasets", "evaluators", "architectures", "signatures", "experiments"):
+    for kind in (*KINDS, "experiments"):
         assert f"{kind}\n" in result.out
     assert re.search(r"\n  vote +Majority vote over k answers of one model\.\n", result.out)
     assert "\n  quickstart" in result.out
@@ -91,6 +92,22 @@ def test_an_architecture_shows_its_diagram(command: Command, here: Workspace) ->
     shown = command("show", "vote", "--json").json
     assert shown["mermaid"].startswith("flowchart TD\n")
     assert "5 x #36;model" in shown["mermaid"]
+
+
+def test_the_use_that_an_architecture_shows_can_be_pasted(
+    command: Command, here: Workspace
+) -> None:
+    cards = Cards([builtin_root()])
+    assert command("show", "archon", "--json").json["use"] == shortest_use(
+        load_architecture("archon", cards)
+    )
+    names = [*cards.all("architectures")]
+    uses = [shortest_use(load_architecture(name, cards)) for name in names]
+    entries = "".join(use.removeprefix("architectures:\n") for use in uses)
+    grid = "name: pasted\ndatasets: [arithmetic]\narchitectures:\n" + entries
+    (here.root / "pasted.yaml").write_text(grid, encoding="utf-8")
+    cells = command("plan", "pasted.yaml", "--limit", "1", "--json").json["cells"]
+    assert [cell["label"] for cell in cells] == names
 
 
 @pytest.mark.parametrize("name", Cards([builtin_root()]).all("architectures"))

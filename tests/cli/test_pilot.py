@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.support import counted
-from tests.support.workspace import Workspace, vote
+from tests.support.workspace import Workspace, single, vote
 
 RUN = ("run", "grid.yaml", "--no-mlflow", "--json")
 
@@ -60,9 +60,9 @@ def test_any_value_can_be_set(command: Command, sums: Workspace) -> None:
     assert plan["name"] == "other"
     assert plan["trials"] == 3 * 4 * 2
     assert [cell["label"] for cell in plan["cells"]] == [
-        "single(model=counted:a)",
-        "vote(model=counted:a, k=1)",
-        "vote(model=counted:a, k=5)",
+        "single",
+        "vote k=1",
+        "vote k=5",
     ]
 
 
@@ -85,3 +85,37 @@ def test_an_edit_that_fits_nothing_is_refused(
     result = command("plan", "grid.yaml", option, edit)
     assert result.status == 2
     assert message in result.err
+
+
+def test_models_that_became_one_are_run_once(command: Command, sums: Workspace) -> None:
+    sums.model("counted:b")
+    parameters = {"model": ["counted:a", "counted:b"], "k": [1, 3]}
+    sums.grid(architectures=[{"name": "vote", "parameters": parameters}])
+    result = command(*RUN, "--model", "counted:b=counted:a", "--limit", "2")
+    assert [cell["label"] for cell in result.json["cells"]] == ["vote k=1", "vote k=3"]
+    assert "cells that are the same as others now are left out: 2" in result.err
+
+
+def test_a_grid_that_says_one_cell_twice_is_still_wrong(command: Command, sums: Workspace) -> None:
+    sums.grid(architectures=[single(), single()])
+    assert "duplicate cell" in command(*RUN, "--limit", "2").err
+
+
+def test_a_pilot_is_read_again_as_any_experiment(command: Command, sums: Workspace) -> None:
+    sums.model("counted:b")
+    sums.grid(architectures=[single(), vote(3)])
+    command(*RUN, "--limit", "4", "--model", "counted:a=counted:b")
+    paid = counted.requests()
+    assert "only of its pilot: trip-pilot" in command("report", "grid.yaml").err
+    report = command("report", "trip-pilot")
+    assert report.status == 0
+    assert "without how well nodes choose" not in report.err
+    rescored = command("rescore", "trip-pilot", "--json").json
+    assert (rescored["name"], rescored["cells"][0]["scheduled"]) == ("trip-pilot.rescored", 4)
+    assert rescored["cells"][0]["models"] == ["counted:b"]
+    assert counted.requests() == paid
+
+
+def test_results_go_by_their_grid_too(command: Command, sums: Workspace) -> None:
+    command(*RUN)
+    assert command("report", "grid.yaml").out == "results/trip/report.html\n"

@@ -25,7 +25,7 @@ def test_the_quick_start(tmp_path: Path) -> None:
 
     again = program("run", "quickstart", cwd=tmp_path)
     assert again.returncode == 0
-    assert "0 calls made" in again.stdout
+    assert "0 new calls" in again.stdout
     assert "kept" in again.stderr
     assert "logging to MLflow" not in again.stderr
     repeated = (tmp_path / "results/quickstart/summary.md").read_text()

@@ -24,8 +24,8 @@ RUN = ("run", "grid.yaml", "--no-mlflow")
 def test_a_run_prints_its_table_and_writes_its_files(command: Command, sums: Workspace) -> None:
     result = command(*RUN)
     assert result.status == 0
-    assert "single(model=counted:a)" in result.out
-    assert "10 trials, 10 in this run; 10 calls made, 0 shared" in result.out
+    assert "\nsingle " in result.out
+    assert "10 trials, 10 in this run; 10 new calls, 0 reused" in result.out
     files = {p.relative_to(sums.root / "results") for p in sums.root.glob("results/**/*")}
     assert {str(file) for file in files} == {
         "responses.db", "trip", "trip/trials.db", "trip/summary.json", "trip/summary.md",
@@ -101,8 +101,11 @@ def test_failed_trials_are_exit_status_1(command: Command, sums: Workspace) -> N
 
 
 def test_offline_asks_nobody(command: Command, sums: Workspace) -> None:
-    assert command(*RUN, "--offline").status == 1
+    result = command(*RUN, "--offline")
+    assert result.status == 1
     assert not counted.requests()
+    # The same command would fail in the same way.
+    assert "--offline" not in result.err.partition("to try them again:")[2].splitlines()[0]
     command(*RUN)
     assert command(*RUN, "--offline").status == 0
 

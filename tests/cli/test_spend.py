@@ -72,7 +72,7 @@ def test_they_count_against_the_budget(here: Workspace, command: Command) -> Non
     assert result.status == 3
     assert 0 < charged <= 0.5
     assert f"the run: ${charged:.6f} of $0.5 spent" in result.err
-    assert f"spend ${charged:.2f}" in result.out
+    assert f"paid now ${charged:.2f}" in result.out
 
 
 def test_unknown_costs_are_said_and_are_no_zeros(here: Workspace, command: Command) -> None:
@@ -86,7 +86,7 @@ def test_unknown_costs_are_said_and_are_no_zeros(here: Workspace, command: Comma
     assert (cell["cost_per_item"], cell["spend_usd"], summary["spend_usd"]) == (None, None, None)
     assert cell["unpriced"] == ITEMS // 2
     assert "cost unknown in 3 trials" in result.out
-    assert "spend at least $0.09" in result.out
+    assert "paid now at least $0.09" in result.out
 
 
 def test_a_budget_takes_unknown_costs_at_their_worst(here: Workspace, command: Command) -> None:
@@ -96,7 +96,7 @@ def test_a_budget_takes_unknown_costs_at_their_worst(here: Workspace, command: C
     assert result.status == 3
     assert server.count == 1
     assert "at most: $0.000000 is known" in result.err
-    assert "spend unknown" in result.out
+    assert "paid now unknown" in result.out
 
 
 def test_requests_without_an_answer_are_said_with_the_most_that_they_cost(

@@ -145,3 +145,25 @@ def test_letters_among_items_without_choices_are_refused(tmp_path: Path) -> None
     rows = "question,A,B,answer\n1 + 1?,,,2\nWhich?,red,blue,B\n"
     with pytest.raises(ConfigError, match="the target 'B' is not the text of one of its choices"):
         guess_card(written(tmp_path, "x.csv", rows))
+
+
+def test_a_field_may_name_the_format_of_each_record(tmp_path: Path) -> None:
+    rows = (
+        "question,A,B,answer,answer_format\n"
+        "1 + 1?,,,2.0,number\nWhich?,red,blue,B,choice\nCapital of France?,,,Paris,text\n"
+    )
+    path = written(tmp_path, "x.csv", rows)
+    guess = guess_card(path)
+    assert guess.fields["answer_format"] == "answer_format"
+    assert guess.doubts == ()
+    sums, which, capital = items(path)
+    assert [i.answer_format for i in (sums, which, capital)] == ["number", "choice", "text"]
+    assert (which.choices, which.target) == (("red", "blue"), "B")
+    assert "A) red\nB) blue" in which.question
+    assert "A)" not in capital.question
+    assert (sums.choices, capital.choices) == ((), ())
+
+
+def test_a_field_of_other_types_names_no_formats(tmp_path: Path) -> None:
+    path = written(tmp_path, "x.csv", "question,answer,type\nWhat?,a,history\n")
+    assert "answer_format" not in guess_card(path).fields

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ember_bench.drawing import number_format
+from ember_bench.drawing.number_format import Unit
 from ember_bench.experiment.results.summary import Quantity
 
 
@@ -58,9 +59,34 @@ def test_duration(value: float, shown: str) -> None:
     assert number_format.duration(value) == shown
 
 
-def test_an_interval_has_the_decimals_of_its_value() -> None:
-    found = Quantity(0.00123, 0.001, 0.0015, "t")
-    assert number_format.interval(found, "dollars") == "[0.00100, 0.00150]"
+@pytest.mark.parametrize(
+    ("costs", "unit"),
+    [
+        ([], Unit(1)),
+        ([None, 0.0], Unit(1)),
+        ([0.1, 5.0], Unit(1, 2)),
+        ([0.0999, 5.0], Unit(1_000, 2)),
+        ([0.0001, None, 0.0], Unit(1_000, 2)),
+        ([0.00001, 2.0], Unit(1_000, 3)),
+        ([0.0000099], Unit(1_000_000, 2)),
+        ([1e-9], Unit(1_000_000)),
+    ],
+)
+def test_a_unit_shows_at_least_two_digits_of_the_least_cost(
+    costs: list[float | None], unit: Unit
+) -> None:
+    assert Unit.of(costs) == unit
+
+
+def test_a_unit_has_the_same_decimals_for_every_cost_and_its_interval() -> None:
+    unit = Unit(1_000, 3)
+    assert (unit.name, unit.dollars(0.00123), unit.dollars(2.5)) == ("1,000", "1.230", "2,500.000")
+    assert unit.interval(Quantity(0.00123, 0.001, 0.0015, "t")) == "[1.000, 1.500]"
+    assert unit.interval(Quantity(0.00123, None, None, "none")) == "[\N{EN DASH}]"
+    assert (unit.dollars(0.0), unit.interval(None)) == ("0", "")
+
+
+def test_an_interval_without_bounds_is_a_dash() -> None:
     assert number_format.interval(Quantity(0.5, None, None, "none"), "percent") == "[\N{EN DASH}]"
     assert number_format.interval(None, "percent") == ""
 

@@ -89,7 +89,7 @@ def test_labels_show_parameters_also_those_left_to_their_defaults(lab: Workspace
     assert [cell.label for cell in lab.experiment().cells] == [
         "1 of counted:a at 0.7",
         "3 of counted:a at 0.7",
-        "single(model=counted:a)",
+        "single",
     ]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ember_bench.report.summary_text import captions
+from ember_bench.report.summary_text import tables
 from tests.support.workspace import Ran, Workspace
 
 
 def dates(ran: Ran) -> list[str]:
-    return [line for line in captions(ran.summary) if line.startswith("Prices:")]
+    return [line for line in tables(ran.summary).captions if line.startswith("Prices:")]
 
 
 def test_prices_of_one_date_need_no_word(workspace: Workspace) -> None:

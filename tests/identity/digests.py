@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir
@@ -21,6 +22,7 @@ from ember_bench.evaluators import (
     ExactMatch,
     MultipleChoice,
     NumericMatch,
+    ProgramOutput,
     PythonTests,
     load_evaluator,
 )
@@ -61,6 +63,7 @@ RESUMED: Final = HERE / "resumed"
 _EXPERIMENTS: Final = HERE.parent.parent / "experiments"
 
 MODELS: Final = ("simulated:small", "simulated:medium")
+_PACKAGE: Final = re.compile(r" ([\w-]+)@\d+\.[\w.]+")
 # One that is no default, for parameters that have several values.
 _OTHER: Final[Mapping[str, Any]] = {
     "agreement": 0.5, "default": "easy", "documents": 2, "each": 2, "fusions": 3, "k": 4,
@@ -169,9 +172,12 @@ def evaluator_pins() -> dict[str, str]:
 
 
 def _identity(evaluator: Evaluator) -> str:
-    """Return its identity, without what this machine adds to it: its Python and its sandbox."""
-    if not isinstance(evaluator, PythonTests):
-        return evaluator.identity
+    """Return its identity, without what this machine adds to it: its Python and its sandbox.
+
+    Nor with the versions of packages.
+    """
+    if not isinstance(evaluator, PythonTests | ProgramOutput):
+        return _PACKAGE.sub(r" \1@any", evaluator.identity)
     confined = evaluator.confined(unsafe=True)
     python = f"python@{sys.version_info.major}.{sys.version_info.minor}"
     here = f" {python} {confined.sandbox.identity}"

@@ -61,7 +61,7 @@ def test_a_bare_name_that_several_have_lists_their_ids(registry: ModelRegistry) 
     registry.register_model(ModelInfo(model_id="azure:gpt-4o"))
     with pytest.raises(ConfigError, match=r"azure:gpt-4o, openai:gpt-4o; give the whole id"):
         registry.get("gpt-4o")
-    assert registry.get("azure:gpt-4o").provider_name == "azure"
+    assert registry.get("azure:gpt-4o").preset == "azure"
 
 
 def test_an_id_belongs_to_one_model(registry: ModelRegistry) -> None:

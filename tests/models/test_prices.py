@@ -247,3 +247,13 @@ class TestBuiltInCards:
                 continue
             found = check(model, model.price_date)
             assert found.status is PriceStatus.SAME, found
+
+
+def test_a_server_of_a_preset_is_nobodys_own_unless_it_needs_no_key() -> None:
+    sold = ModelInfo(model_id="qwen:nonsense")
+    assert check(sold).status is PriceStatus.UNKNOWN
+    assert check(ModelInfo(model_id="vllm:nonsense")).status is PriceStatus.OWN_SERVER
+    elsewhere = ModelInfo.model_validate(
+        {"model_id": "qwen:m", "provider": {"base_url": "http://gateway/v1"}}
+    )
+    assert check(elsewhere).status is PriceStatus.OWN_SERVER

@@ -8,7 +8,17 @@ import msgspec
 import pytest
 
 from ember_bench.drawing.text import width
-from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Quantity, Side
+from ember_bench.errors import UnknownNameError
+from ember_bench.experiment.results.compared import (
+    Comparison,
+    ComparisonTable,
+    Flip,
+    Side,
+    Winner,
+    WithinMargin,
+)
+from ember_bench.experiment.results.summary import Quantity
+from ember_bench.report.columns import View
 from ember_bench.report.comparison_table import comparison_table
 
 BASELINE = Side("trip", "sums/single", "alone", "sums", False, False, 0.7, 300, 300, 0)
@@ -60,6 +70,35 @@ def test_no_figure_is_lost_and_no_line_of_the_table_too_long(
         assert max(map(width, table)) <= columns
 
 
+def test_a_margin_is_answered_in_words_with_the_price() -> None:
+    def said(p_worse: float, p_value: float, margin: float = 0.01) -> str:
+        return plain(pair(within=WithinMargin(margin, p_worse, p_value)))
+
+    price = ", at 2.99x its cost.\n"
+    assert (
+        f"vote of 3 is no worse than alone by more than 1 point (one-sided p = 0.010){price}"
+        in (said(0.01, 0.9))
+    )
+    assert f"vote of 3 is as good as alone within 2 points (one-sided p = 0.020){price}" in (
+        said(0.01, 0.02, 0.02)
+    )
+    assert "vote of 3 is not shown to be no worse than alone by more than 1 point" in said(0.4, 0.9)
+    assert "by more than" not in plain(pair())
+
+
+def test_the_winner_stands_below_its_family() -> None:
+    accuracy = Quantity(0.9, 0.8, 0.94, "wilson, corrected for selection")
+    ranks = {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
+    winner = Winner("a", "vote\n[bold]", accuracy, 300, ["vote\n[bold]", "two"], ranks)
+    text = plain(pair(), winners=[winner])
+    assert (
+        "Most accurate of 3: vote [bold], 90.0 % [80.0, 94.0], corrected for its selection."
+        " May be better: two.\n" in text
+    )
+    alone = msgspec.structs.replace(winner, may_be_best=["vote"])
+    assert "No other may be.\n" in plain(pair(), winners=[alone])
+
+
 def test_flips_have_both_answers_and_the_target() -> None:
     text = plain(pair())
     assert "vote of 3: +33.69 of 300 items; 52 won, 18 lost" in text
@@ -72,11 +111,11 @@ def test_what_is_not_comparable_stands_above_the_figures() -> None:
     assert text.splitlines()[1] == "not comparable: the evaluator exact is of another version"
 
 
-def test_a_bound_is_marked_and_has_no_corrected_p() -> None:
-    bound = msgspec.structs.replace(pair().cell, oracle=True)
-    text = plain(pair(), pair("oracle", cell=bound, p_adjusted=None, best_probability=None))
-    assert "bound" in text
-    assert "over 1 comparison (1 bound left out)" in " ".join(text.split())
+def test_an_oracle_is_marked_and_has_no_adjusted_p() -> None:
+    oracle = msgspec.structs.replace(pair().cell, oracle=True)
+    text = plain(pair(), pair("other", cell=oracle, p_adjusted=None, best_probability=None))
+    assert text.count(" oracle ") >= 2  # as a note, and as the result
+    assert "over 1 comparison (1 oracle left out)" in " ".join(text.split())
 
 
 def test_what_is_not_done_and_what_failed_is_noted() -> None:
@@ -92,10 +131,26 @@ def test_an_unknown_price_is_a_dash() -> None:
 def test_simulated_figures_say_so() -> None:
     side = msgspec.structs.replace(pair().cell, simulated=True)
     text = plain(pair(cell=side))
-    assert "simulated" in text.splitlines()[2]
+    assert text.splitlines()[0] == "sums: against alone (simulated)"
+    assert text.count("imulated") == 3  # and twice in the caption
+    mixed = plain(pair(cell=side), pair("other"))
+    assert "(simulated)" not in mixed.splitlines()[0]
+    assert "simulated" in mixed.splitlines()[2]
     assert "Simulated: answers, prices and times were made up" in text
 
 
 def test_pairs_without_an_item_in_common_are_named() -> None:
     text = plain(pair(), left_out=["a/x and b/x", "a/y and b/y"])
     assert "Left out, as no item is in both: a/x and b/x and 1 more pair." in text
+
+
+def test_a_view_chooses_rows_and_columns() -> None:
+    low = pair("low", difference=Quantity(0.01, -0.1, 0.1, "paired"))
+    view = View(columns=("difference", "raw_p", "cost_interval"), sort="difference", top=1)
+    table = ComparisonTable("holm", 0.95, [low, pair()], [0.03], [])
+    lines = comparison_table(table, None, flips=0, view=view).plain.splitlines()
+    assert lines[1].split() == ["system", "difference", "[95", "%]", "p", "[95", "%]"]
+    assert lines[2].startswith("vote of 3")
+    assert "low" not in lines[3]
+    with pytest.raises(UnknownNameError, match="unknown column 'latency'"):
+        comparison_table(table, None, flips=0, view=View(columns=("latency",)))

@@ -85,7 +85,7 @@ class TestTheAnswer:
         first = said(contents(workspace))[0]
         assert first.startswith(
             f"counted:b beats counted:a by {100 * found.difference.value:.1f} points"
-            f" [{100 * low:.1f}, {100 * high:.1f}], Holm p < 0.001, at 5x the cost"
+            f" [{100 * low:.1f}, {100 * high:.1f}], adjusted p < 0.001, at 5x the cost"
         )
 
     def test_of_many_dominated_cells_counts_what_each_dominates(self, workspace: Workspace) -> None:
@@ -98,7 +98,7 @@ class TestTheAnswer:
         )
         workspace.run()
         (sentence,) = (s for s in said(contents(workspace)) if s.startswith("Dominated: "))
-        numbers = [int(n) for n in re.findall(r"(\d+) cells? by ", sentence)]
+        numbers = [int(n) for n in re.findall(r"(\d+) systems? by ", sentence)]
         found = contents(workspace)
         assert sum(numbers) == len(front(found.summary.cells, "cost_per_item").by) > 7
 
@@ -114,8 +114,8 @@ class TestTheAnswer:
         workspace.grid(architectures=[single(), vote(3)])
         workspace.run()
         first = said(contents(workspace))[0]
-        assert first.startswith("No cell is shown to beat single(model=counted:a)")
-        assert "Holm p = " in first
+        assert first.startswith("No system is shown to beat single")
+        assert "adjusted p = " in first
 
     def test_of_a_cell_alone_is_its_accuracy_and_its_price(self, workspace: Workspace) -> None:
         workspace.grid(architectures=[single("counted:b", label="b")])
@@ -246,7 +246,7 @@ class TestThePage:
         chart = page.partition("<figcaption>Accuracy against cost")[2].partition("</svg>")[0]
         assert re.findall(r'<text [^>]*class="name"[^>]*>([^<]*)<', chart) == ["the best"]
         assert chart.count("<circle") == 21
-        assert "Those on the front are named" in page
+        assert "Those on the Pareto front are named" in page
         assert 'class="scroll wide"' in page  # 21 rows are shown at once
 
     def test_computes_each_paired_difference_once(
@@ -308,7 +308,7 @@ class TestTheExplorersData:
         for name, values in data["trials"].items():
             assert values == [whole["trials"][name][number] for number in first]
         assert len(embedded(page, "calls-0")) == 42
-        assert "the first 7 items, of 40 of sums, on every cell" in page
+        assert "the first 7 items, of 40 of sums, on every system" in page
         assert "ember-bench report trip --trials 0" in page
         assert "Every trial, with all" in html_report(contents(workspace, trials=240))
 

@@ -82,8 +82,8 @@ def test_a_bar_is_updated_in_its_place_and_at_most_four_times_a_second() -> None
     assert display.shown[-1]["text/plain"].endswith(LINE)
     bar.finished()
     texts = [data["text/plain"] for data in display.shown]
-    assert texts[0].startswith("2/10 trials, 0 calls made")
-    told = "5/10 trials, 3 calls made, 0 shared, spend $0.500 (simulated)"
+    assert texts[0].startswith("2/10 trials, 0 new calls")
+    told = "5/10 trials, 3 new calls, 0 reused, paid $0.500 (simulated)"
     assert texts[1:] == [told, f"{told}; {LINE}", told]
     assert '<progress value="5" max="10">' in display.shown[-1]["text/html"]
 

@@ -107,7 +107,7 @@ class TestASameStudy:
                     {"name": "single", "label": "alone", "parameters": {"model": "counted:a"}},
                     {
                         "name": "vote",
-                        "label": "vote(k={k})",
+                        "label": "vote k={k}",
                         "parameters": {"k": [1, 3, 5], "model": "counted:a"},
                     },
                 ],
@@ -145,7 +145,7 @@ class TestASameStudy:
         }, parameters={"k": [1, 3, 5]})  # fmt: skip
         of_study = run(made)
         assert [cell.label for cell in of_study.summary.cells] == [
-            "votes(k=1)", "votes(k=3)", "votes(k=5)"
+            "votes k=1", "votes k=3", "votes k=5"
         ]  # fmt: skip
         assert of_study.summary.run.calls_made == 0
 
@@ -185,7 +185,7 @@ class TestArchitectures:
             return [asked(query) for _ in range(k)][-1]
 
         found = run(study(architectures={"best": best}, parameters={"k": [1, 3]}))
-        assert {c.label: c.calls for c in found.summary.cells} == {"best(k=1)": 12, "best(k=3)": 36}
+        assert {c.label: c.calls for c in found.summary.cells} == {"best k=1": 12, "best k=3": 36}
 
     def test_an_operator_of_ones_own_runs_as_it_is(self) -> None:
         class Twice(eb.Operator):
@@ -207,7 +207,7 @@ class TestArchitectures:
             baseline="panel of 3",
         ))  # fmt: skip
         assert [cell.label for cell in found.summary.cells] == [
-            "panel(k=1)", "panel(k=3)", "panel of 1", "panel of 3", "1 votes", "3 votes"
+            "panel k=1", "panel k=3", "panel of 1", "panel of 3", "1 votes", "3 votes"
         ]  # fmt: skip
         assert list(found.cells["baseline"].dropna().unique()) == [
             "records/panel of k(k=3, model=counted:a)"

@@ -381,6 +381,19 @@ class TestATextWithoutSecrets:
             monkeypatch.setenv(name, "/home/me/bench")
         assert without_secrets("see /home/me/bench") == "see /home/me/bench"
 
+    @pytest.mark.parametrize(
+        "piece",
+        [
+            "x", "hush-hush-1 ", "aHVzaC1odXNo", "://", "http://me@h/", "?", "?token", "?key=",
+            "&a", "%26key%3D", "basic ", "basic+", "\\u0068", "&#0", "%25", "=", " ",
+        ],
+    )  # fmt: skip
+    def test_may_be_long(self, piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A pattern that looks from each place to the end takes hours, and nothing can stop it."""
+        monkeypatch.setenv("A_KEY", "hush-hush-1")
+        text = piece * (500_000 // len(piece))
+        assert "hush-hush-1" not in without_secrets(f"{text}{piece[0]}")
+
 
 FORMS = {
     "itself": lambda s: s,

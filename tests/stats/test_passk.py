@@ -4,7 +4,14 @@ from math import comb
 import numpy as np
 import pytest
 
-from ember_bench.stats import clopper_pearson_interval, mean_pass_at_k, mean_score, pass_at_k
+from ember_bench.stats import (
+    clopper_pearson_interval,
+    mean_pass_at_k,
+    mean_pass_hat_k,
+    mean_score,
+    pass_at_k,
+    pass_hat_k,
+)
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])
@@ -67,3 +74,22 @@ def test_pass_at_k_of_k_samples_has_the_exact_interval_and_one_sample_that_of_ac
     c = [1] * 45 + [0] * 5
     assert mean_pass_at_k(np.full(50, 4), c, 4).interval == clopper_pearson_interval(45, 50)
     assert mean_pass_at_k(np.ones(50), c, 1) == mean_score(c)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+@pytest.mark.parametrize("c", range(6))
+def test_pass_hat_k_is_the_share_of_subsets_that_are_all_correct(c, k):
+    samples = [1] * c + [0] * (5 - c)
+    hits = [all(subset) for subset in combinations(samples, k)]
+    assert pass_hat_k([5], [c], k)[0] == pytest.approx(np.mean(hits))
+
+
+def test_one_of_one_and_all_of_one_are_the_same():
+    n, c = [3, 5], [1, 4]
+    assert np.allclose(pass_hat_k(n, c, 1), pass_at_k(n, c, 1))
+    assert mean_pass_hat_k(n, c, 1).value == pytest.approx(mean_pass_at_k(n, c, 1).value)
+
+
+def test_pass_hat_k_needs_k_samples():
+    with pytest.raises(ValueError, match=r"pass\^4 needs 4 samples of every item, one has 3"):
+        pass_hat_k([3], [1], 4)

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -208,6 +209,8 @@ class LoopbackServer:
         }
         content = await reader.readexactly(int(headers.get("content-length", 0)))
         path = head[0].split(" ")[1]
+        if "form-urlencoded" in headers.get("content-type", ""):
+            return Asked(len(self.asked), path, headers, dict(parse_qsl(content.decode())))
         return Asked(len(self.asked), path, headers, json.loads(content or b"{}"))
 
 

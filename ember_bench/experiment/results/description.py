@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ember_bench import __version__
+from ember_bench.datasets.suites import Suite
 from ember_bench.evaluators.kinds import evaluator_identity
+from ember_bench.experiment.edits import Edits
 from ember_bench.experiment.results.items import AskedItems, Select
 from ember_bench.experiment.results.summary import (
+    Correction,
     CellSummary,
     DatasetSummary,
     ExperimentSummary,
@@ -71,13 +74,16 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
 
     Attributes:
         grid: Its file, as the user named it; "" for a study.
+        edits: Changes of what the file says, if it is a pilot.
         baseline: The architecture that the grid names as baseline; None if it names none.
         baselines: Name of the cell that others are compared with, by dataset.
         cells: In grid order.
         asked: The identity of what the table `asked` has, by dataset.
         price_dates: Days on which the prices of its models were read, those of earlier runs
             included.
+        correction: How p-values are corrected for the number of comparisons.
         items: In the order in which they are asked, by dataset.
+        suites: Datasets that are reported as one.
     """
 
     name: str
@@ -94,7 +100,10 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     cells: list[CellDescription]
     asked: dict[str, str]
     price_dates: list[str] = []
+    edits: Edits | None = None
+    correction: Correction = "maxt"
     items: Mapping[str, AskedItems] = {}
+    suites: list[Suite] = []
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -132,6 +141,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
             spend_usd=spend_usd,
             run=run,
             price_dates=self.price_dates,
+            correction=self.correction,
         )
 
     def scheduled(self, cell: CellDescription) -> int:
@@ -184,6 +194,7 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
         epochs=spec.epochs,
         failures=spec.failures,
         level=spec.level,
+        correction=spec.correction,
         baseline=spec.baseline.name if spec.baseline else None,
         baselines={name: cell.name for name, cell in experiment.baselines.items()},
         datasets=[
@@ -201,6 +212,8 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
         cells=[_cell(cell) for cell in experiment.cells],
         asked={name: asked.identity for name, asked in experiment.questions.items()},
         price_dates=sorted({*earlier_dates, *dates}),
+        edits=experiment.edits or None,
+        suites=list(experiment.suites),
     )
 
 

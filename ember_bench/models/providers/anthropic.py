@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from ember_bench.models.types import Completion
     from ember_bench.models.wire.streaming import Stream
 
-KEY_VARIABLE: Final = "ANTHROPIC_API_KEY"
+# In the order in which the SDK looks. Both are sent as bearers.
+KEY_VARIABLES: Final = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 URL_VARIABLE: Final = "ANTHROPIC_BASE_URL"
 
 _OWN_URL: Final = "https://api.anthropic.com"
@@ -75,7 +76,7 @@ class Anthropic(GeneratedProvider["AsyncAnthropic"]):
     batches: ClassVar[bool] = True
     registered: ClassVar[str] = "anthropic"
     card_options: ClassVar[type[BaseModel]] = AnthropicOptions
-    key_variables: ClassVar[tuple[str, ...]] = (KEY_VARIABLE,)
+    key_variables: ClassVar[tuple[str, ...]] = KEY_VARIABLES
     url_variable: ClassVar[str] = URL_VARIABLE
     connect_seconds: ClassVar[float] = 10.0
 

@@ -12,6 +12,7 @@ import msgspec
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.models.call import Call, Request
 from ember_bench.models.info import FEATURES, Feature, ModelInfo
+from ember_bench.models.presets import PRESETS
 from ember_bench.models.strand import TrialContext
 from ember_bench.models.types import TOOL_CHOICES, Completion, Message, SamplingParameters
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 ProviderT = TypeVar("ProviderT", bound="type[Provider]")
 
 _MOST_REMEMBERED: Final = 1_000
+
+EXTRAS: Final = frozenset({"headers", "extra_body"})
+"""Fields of cards that are sent as they are."""
 
 
 class Provider:
@@ -38,9 +42,9 @@ class Provider:
         replays: Its answers are old ones; asking costs nothing now, whatever it cost then.
         batches: It has a batch API (`mode: batch`).
         direct: It can be asked without an SDK (`transport: direct`).
-        extras: It sends headers and fields of bodies that it does not know (`headers`,
-            `extra_body`).
+        extras: Fields of cards that it passes on as they are: `headers`, `extra_body`.
         streams: Its answers can come as streams (`stream: true`).
+        entra: It can be asked with Microsoft Entra's credentials (`credentials: entra`).
         card_options: The model of the `options` on cards; None takes any.
     """
 
@@ -49,12 +53,13 @@ class Provider:
     replays: ClassVar[bool] = False
     batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
-    extras: ClassVar[bool] = False
+    extras: ClassVar[frozenset[str]] = frozenset()
     streams: ClassVar[bool] = False
+    entra: ClassVar[bool] = False
     card_options: ClassVar[type[BaseModel] | None] = None
 
     def __init__(self, model: ModelInfo) -> None:
-        for problem in (self.no_direct(model), self.no_stream(model)):
+        for problem in (self.no_direct(model), self.no_stream(model), self.no_entra(model)):
             if problem is not None:
                 raise ConfigError(problem)
         self.model = model
@@ -216,6 +221,8 @@ class Provider:
                 raise ConfigError(document.problem(said, *field))
         if (problem := cls.no_stream(model)) is not None:
             raise ConfigError(document.problem(problem, "stream"))
+        if (problem := cls.no_entra(model)) is not None:
+            raise ConfigError(document.problem(problem, "provider", "credentials"))
         if cls.card_options is not None and "options" in document.data:
             document.sub("options").parse(cls.card_options)
         return [model]
@@ -223,8 +230,8 @@ class Provider:
     @classmethod
     def _card_problems(cls, model: ModelInfo) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield the place and the message of each setting that the model cannot have."""
-        if not (cls.extras or cls.simulated or cls.replays):
-            for name in ("headers", "extra_body"):
+        if not (cls.simulated or cls.replays):
+            for name in sorted(EXTRAS - cls.extras):
                 yield (name,), f"{model.model_id}: {name}: {model.provider_name} cannot send them"
         effort = model.options.get("reasoning_effort")
         if isinstance(effort, str) and effort not in (model.reasoning_efforts or (effort,)):
@@ -252,6 +259,14 @@ class Provider:
         if model.mode == "batch":
             return f"{model.model_id}: stream: true: batches do not stream"
         return None
+
+    @classmethod
+    def no_entra(cls, model: ModelInfo) -> str | None:
+        """Return why Microsoft Entra's credentials are of no use; None if they are, or not used."""
+        if model.provider.credentials != "entra" or cls.entra:
+            return None
+        name = model.provider_name
+        return f"{model.model_id}: credentials: entra: for models of Azure, and not {name}"
 
 
 def no_batches(model: ModelInfo) -> str:
@@ -353,7 +368,13 @@ _providers: dict[str, type[Provider]] = {}
 
 
 def provider(name: str) -> Callable[[ProviderT], ProviderT]:
-    """Register a `Provider` class under `name`, the part of a model id before the colon."""
+    """Register a `Provider` class under `name`, the part of a model id before the colon.
+
+    Raises:
+        ConfigError: if a preset has that name.
+    """
+    if name.lower() in PRESETS:
+        raise ConfigError(f"@provider({name!r}): a preset has this name; choose another")
 
     def register(cls: ProviderT) -> ProviderT:
         _providers[name.lower()] = cls

@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 
 from ember_bench.errors import ProviderError
 from ember_bench.models.extras import expanded, expanded_headers, merged, with_headers
-from ember_bench.models.providers.base import Provider
+from ember_bench.models.providers.base import EXTRAS, Provider
 from ember_bench.models.providers.streaming import Streaming
 from ember_bench.models.transport.headers import tell
 from ember_bench.models.transport.http import Channel, NotSentError
@@ -31,12 +31,13 @@ from ember_bench.models.wire.adapting import (
     secrets_of,
 )
 from ember_bench.models.wire.counts import RESPONSE_COST, dollars
-from ember_bench.models.wire.failures import UnreadableError, WireErrors
+from ember_bench.models.wire.failures import NO_KEY, BlockedError, UnreadableError, WireErrors
 from ember_bench.models.wire.streaming import Stream
 
 if TYPE_CHECKING:
     from ember_bench.models.call import Call, Request
     from ember_bench.models.info import ModelInfo
+    from ember_bench.models.providers.credentials import Bearer
     from ember_bench.models.strand import TrialContext
     from ember_bench.models.types import Completion
     from ember_bench.models.wire.assembling import Assembler
@@ -102,7 +103,7 @@ class WireProvider(Provider, Generic[ClientT]):
     """
 
     direct: ClassVar[bool] = True
-    extras: ClassVar[bool] = True
+    extras: ClassVar[frozenset[str]] = EXTRAS
     batch_extras: ClassVar[bool] = True
     streams: ClassVar[bool] = True
     streams_elsewhere: ClassVar[bool] = False
@@ -120,6 +121,7 @@ class WireProvider(Provider, Generic[ClientT]):
         self._errors = WireErrors(
             model.model_id, lambda: secrets_of(self._key, self._url), self._advice
         )
+        self._bearer = self._find_bearer()
         self._client: ClientT | None = None
         self._channel: Channel | None = None
         self._streaming = Streaming(model, self._stream_fields(), elsewhere=self.streams_elsewhere)
@@ -129,13 +131,16 @@ class WireProvider(Provider, Generic[ClientT]):
     async def complete(self, call: Call) -> Completion:
         """Ask once; the SDK's own retries are off.
 
-        A server that refuses to stream is asked again at once, without.
+        A server that refuses to stream is asked again at once, without. A prompt that a content
+        filter blocks is an answer without text.
         """
         streaming = self._streaming
         while True:
             fields = streaming.fields(call.request)
             try:
                 return await self._complete(call, fields)
+            except BlockedError as blocked:
+                return blocked.completion
             except ProviderError as error:
                 if fields is None or not streaming.refused(fields, error):
                     raise
@@ -148,6 +153,8 @@ class WireProvider(Provider, Generic[ClientT]):
             stream = Stream(self._assembler(), listener())
             arguments |= fields
         headers = expanded_headers(call.request.parameters.headers or {})
+        if stream is not None:
+            headers = with_headers(self._stream_headers(), headers)
         if self._is_direct:
             answer = await self._post(arguments, headers, stream)
         else:
@@ -233,6 +240,8 @@ class WireProvider(Provider, Generic[ClientT]):
         """
         expanded(self.model.extra_body)
         expanded_headers(self.model.headers)
+        if self._bearer is not None:
+            self._bearer.check()
         if self._key and self._is_direct:
             self._open()
 
@@ -242,12 +251,18 @@ class WireProvider(Provider, Generic[ClientT]):
         Raises:
             ConfigError: if there is none.
         """
+        if self._bearer is not None:
+            return (SecretStr(NO_KEY),)
         # Asked for when they are needed: stored answers can be had without one.
         return find_keys(self.model, *self.key_variables, optional=self._url is not None)
 
     @cached_property
     def _key(self) -> SecretStr:
         return self.all_keys()[0]
+
+    def _find_bearer(self) -> Bearer | None:
+        """Return the token that takes the key's place; None for models with a key."""
+        return None
 
     def _advice(self, status: int) -> str:
         """Return how to correct the model's card after an HTTP status; "" if nothing is known."""
@@ -276,6 +291,10 @@ class WireProvider(Provider, Generic[ClientT]):
     ) -> Answer:
         """Return the answer that the SDK gets; a stream, if there is one, is to read it."""
         raise NotImplementedError
+
+    def _stream_headers(self) -> Mapping[str, str]:
+        """Return the headers of requests for streams, beside those of every request."""
+        return {}
 
     def _stream_fields(self) -> Sequence[Mapping[str, Any]]:
         """Return what asks for a stream, beside all other arguments; the best comes first."""
@@ -342,6 +361,8 @@ class WireProvider(Provider, Generic[ClientT]):
         """Return the answer that comes without the SDK."""
         channel = self._channel or self._open()
         body = msgspec.json.encode(self._body(arguments))
+        if self._bearer is not None:
+            headers = with_headers(await self._bearer.headers(), headers)
         try:
             if stream is None:
                 reply = await channel.post(body, headers=headers)

@@ -12,12 +12,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from urllib.parse import quote, urlencode
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from ember_bench.errors import ConfigError
 from ember_bench.models.batch.openai import OpenAIBatches
-from ember_bench.models.extras import expanded_headers, merged
+from ember_bench.models.extras import check_body, expanded_headers, merged
 from ember_bench.models.providers.base import provider
+from ember_bench.models.providers.credentials import Bearer, entra_bearer
 from ember_bench.models.providers.generated_sdk import GeneratedProvider, known_to, pooled
 from ember_bench.models.providers.http_provider import Address, Answer
 from ember_bench.models.wire import openai_chat, openai_responses
@@ -29,6 +30,7 @@ from ember_bench.models.wire.adapting import (
     version_advice,
 )
 from ember_bench.models.wire.assembling import Assembler, ChatAssembler, ResponsesAssembler
+from ember_bench.models.wire.chat_tools import ReturnedThoughts
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from ember_bench.errors import ProviderError
     from ember_bench.models.call import Call, Request
     from ember_bench.models.info import Feature, ModelInfo
-    from ember_bench.models.types import Completion
+    from ember_bench.models.types import Completion, SamplingParameters
     from ember_bench.models.wire.streaming import Stream
 
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
@@ -53,6 +55,10 @@ _ANY_SERVER: Final = (
     " (or, for a server of your own that needs none, `provider: {name: openai, base_url: ...}` "
     "in the model's card)"
 )
+
+
+Renamed = Literal["reasoning_effort", "repetition_penalty", "seed", "thinking_tokens"]
+"""Parameters that servers have under names of their own."""
 
 
 class AzureOptions(BaseModel):
@@ -74,6 +80,8 @@ class OpenAIOptions(BaseModel):
         api: Which of OpenAI's two APIs is spoken. Few other servers know `responses`.
         max_tokens_field: What chat completions call `max_tokens`. OpenAI's reasoning models take
             `max_completion_tokens` only; most other servers know the older name only.
+        fields: What chat completions of a server call other parameters, if not as OpenAI does:
+            `{seed: random_seed}`. A dot leads into an object.
         reasoning_effort: For calls that do not give theirs; None leaves it to the model.
         azure: For models that Azure serves.
     """
@@ -82,8 +90,18 @@ class OpenAIOptions(BaseModel):
 
     api: Literal["chat", "responses"] = "chat"
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    fields: dict[Renamed, str] = Field(default_factory=dict)
     reasoning_effort: str | None = None
     azure: AzureOptions | None = None
+
+    @field_validator("fields")
+    @classmethod
+    def _are_free(cls, value: dict[Renamed, str]) -> dict[Renamed, str]:
+        for place in value.values():
+            if not all(parts := place.split(".")):
+                raise ValueError(f"expected a name, or several with dots between, found {place!r}")
+            check_body({parts[0]: None})
+        return value
 
 
 @provider("openai")
@@ -98,10 +116,16 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
     registered: ClassVar[str] = "openai"
     card_options: ClassVar[type[BaseModel]] = OpenAIOptions
     connect_seconds: ClassVar[float] = 5.0
+    entra: ClassVar[bool] = True
 
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
         self._options = read_options(model, OpenAIOptions)
+        self._thoughts = ReturnedThoughts()
+
+    async def _complete(self, call: Call, fields: Mapping[str, Any] | None) -> Completion:
+        asked = super()._complete
+        return await self._thoughts.ask(call.request, lambda: asked(call, fields))
 
     def batch_api(self) -> OpenAIBatches:
         """Return what submits batches of calls.
@@ -120,7 +144,9 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         if options.api == "responses":
             body = openai_responses.arguments(call.request, effort)
         else:
-            body = openai_chat.arguments(call, options.max_tokens_field, effort)
+            returned = self._thoughts.wanted
+            body = openai_chat.arguments(call, options.max_tokens_field, effort, thoughts=returned)
+            body = _renamed(body, call.request.parameters, options.fields)
         return merged(body, self._extra_body(call.request))
 
     @classmethod
@@ -129,7 +155,9 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         options = read_options(model, OpenAIOptions)
         if options.api == "responses":
             return openai_responses.LACKS
-        return openai_chat.LACKS if _is_other_server(model, options) else openai_chat.OPENAI_LACKS
+        other = _is_other_server(model, options)
+        lacking = openai_chat.LACKS if other else openai_chat.OPENAI_LACKS
+        return {name: advice for name, advice in lacking.items() if name not in options.fields}
 
     @classmethod
     def models_of(cls, document: Document) -> list[ModelInfo]:
@@ -146,6 +174,8 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         Raises:
             ConfigError: if there is none.
         """
+        if self._bearer is not None:
+            return super().all_keys()
         if self._options.azure is not None:
             return find_keys(self.model, AZURE_KEY_VARIABLE)
         free = self._url is not None
@@ -155,6 +185,9 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         if status != HTTPStatus.NOT_FOUND or self._options.azure is not None:
             return ""
         return version_advice(self._url, "v1", given=True)
+
+    def _find_bearer(self) -> Bearer | None:
+        return entra_bearer() if self.model.provider.credentials == "entra" else None
 
     def _find_url(self) -> str | None:
         return _url(self.model, read_options(self.model, OpenAIOptions))
@@ -170,16 +203,17 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         return openai_chat.refused_values(request.parameters, chat=chat)
 
     def _address(self) -> Address:
-        key, options = self._key.get_secret_value(), self._options
+        options = self._options
+        key = self._key.get_secret_value() if self._bearer is None else None
         spoken = "responses" if options.api == "responses" else "chat/completions"
         if options.azure is not None and self._url is not None:
             deployment = quote(self.model.model_name, safe="")
             place = "" if options.api == "responses" else f"deployments/{deployment}/"
             version = urlencode({"api-version": options.azure.api_version})
             url = f"{self._url.rstrip('/')}/openai/{place}{spoken}?{version}"
-            return Address(url, {"api-key": key, **_account()})
+            return Address(url, {**({"api-key": key} if key else {}), **_account()})
         url = f"{(self._url or _OWN_URL).rstrip('/')}/{spoken}"
-        return Address(url, {"Authorization": f"Bearer {key}", **_account()})
+        return Address(url, {**({"Authorization": f"Bearer {key}"} if key else {}), **_account()})
 
     def _completion(self, body: Any, *, stops: bool) -> Completion:
         if self._options.api == "responses":
@@ -215,11 +249,13 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         import openai  # noqa: PLC0415 - see `_sdk`
 
         http_client = pooled(openai, self.model.max_concurrency)
+        token = None if self._bearer is None else self._bearer.token
         key = self._key.get_secret_value()
         headers = expanded_headers(self.model.headers)
         if self._options.azure is not None and self._url is not None:
             client = openai.AsyncAzureOpenAI(
-                api_key=key,
+                api_key=key if token is None else None,
+                azure_ad_token_provider=token,
                 azure_endpoint=self._url,
                 api_version=self._options.azure.api_version,
                 max_retries=0,
@@ -230,12 +266,27 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
             client._azure_ad_token = None
             return client
         return openai.AsyncOpenAI(
-            api_key=key,
+            api_key=token or key,
             base_url=self._url,
             max_retries=0,
             default_headers=headers,
             http_client=http_client,
         )
+
+
+def _renamed(
+    body: dict[str, Any], asked: SamplingParameters, names: Mapping[Renamed, str]
+) -> dict[str, Any]:
+    """Return the body of chat completions with the names that its server has."""
+    for name, place in names.items():
+        # Chat completions have no name for it, so it is not in the body.
+        value = asked.thinking_tokens if name == "thinking_tokens" else body.pop(name, None)
+        if value is not None:
+            outer, *inner = place.split(".")
+            for part in reversed(inner):
+                value = {part: value}
+            body = merged(body, {outer: value})
+    return body
 
 
 def _is_other_server(model: ModelInfo, options: OpenAIOptions) -> bool:

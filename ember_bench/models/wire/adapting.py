@@ -41,13 +41,16 @@ def find_keys(
     Args:
         model: Who is asked.
         variables: Names in the environment: the first one that is set has the key, or several with
-            commas between them.
+            commas between them. The provider's `key_variable`, if it has one, takes their place,
+            and its key is required.
         optional: Return `NO_KEY` where there is none, for servers that need none.
         hint: What else can be done about a missing key, after "set X in the environment".
 
     Raises:
         ConfigError: if there is none, or one has characters that no key can have.
     """
+    if (named := model.provider.key_variable) is not None:
+        variables, optional, hint = (named,), False, ""
     if model.keys:
         given = [key.get_secret_value() for key in model.keys]
     else:
@@ -254,13 +257,23 @@ def tool_arguments(call: ToolCall, model_id: str) -> dict[str, Any]:
     return arguments
 
 
-def require(module: str, extra: str) -> None:
+def require(module: str, extra: str, what: str | None = None) -> None:
     """See that a package that comes with one of our extras is installed.
+
+    Args:
+        module: Its name.
+        extra: The extra, by default also the provider that needs it.
+        what: What else needs it.
 
     Raises:
         ConfigError: if it is not; says how to install it.
     """
-    if importlib.util.find_spec(module) is None:
+    try:
+        installed = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that `module` is in
+        installed = False
+    if not installed:
         raise ConfigError(
-            f"`{extra}:` needs a package that is not installed: pip install 'ember-bench[{extra}]'"
+            f"{what or f'`{extra}:`'} needs a package that is not installed: "
+            f"pip install 'ember-bench[{extra}]'"
         )

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models.call import Call, Request
-from ember_bench.models.info import ModelInfo
+from ember_bench.models.info import ModelInfo, ProviderInfo
 from ember_bench.models.providers.litellm import LiteLLM
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.types import Completion, Message, SamplingParameters, Usage
@@ -21,6 +25,8 @@ from tests.support.loopback import Fault, LoopbackServer, json_reply
 
 QUESTION = (Message("user", "What is the capital of France?"),)
 INSTALLED = importlib.util.find_spec("litellm") is not None
+MARK = {"cache_control": {"type": "ephemeral"}}
+MARKED = {"role": "user", "content": [{"type": "text", "text": QUESTION[0].content, **MARK}]}
 PARIS = ChatWire().answer(Completion("Paris.", Usage(7, 2)))
 
 
@@ -70,6 +76,77 @@ class TestProviders:
             "litellm:ollama/llama3 does not take thinking_tokens"
         ]
 
+    @pytest.mark.parametrize(
+        ("name", "asked", "written"),
+        [
+            ("hosted_vllm/m", {"top_k": 5, "min_p": 0.1}, {"top_k": 5, "min_p": 0.1}),
+            ("hosted_vllm/m", {"repetition_penalty": 1.1}, {"repetition_penalty": 1.1}),
+            ("openai/m", {"top_k": 5, "min_p": 0.1}, {"top_k": 5, "min_p": 0.1}),
+            ("groq/m", {"server_tools": ({"type": "s"},)}, {"tools": [{"type": "s"}]}),
+            ("ollama_chat/m", {"top_k": 5, "min_p": 0.1}, {"options": {"top_k": 5, "min_p": 0.1}}),
+            (
+                "gemini/gemini-2.5-pro",
+                {"safety_settings": {"HARM": "NONE"}},
+                {"safetySettings": [{"category": "HARM", "threshold": "NONE"}]},
+            ),
+            ("anthropic/claude-sonnet-4-5", {"top_k": 5}, {"top_k": 5}),
+            (
+                "anthropic/claude-sonnet-4-5",
+                {"cache": True},
+                {"messages": [MARKED]},
+            ),
+            ("mistral/mistral-large-latest", {"extra_body": {"own": [1]}}, {"own": [1]}),
+            ("watsonx/ibm/granite-3-8b", {"extra_body": {"own": [1]}}, {"own": [1]}),
+        ],
+    )
+    def test_each_is_sent_what_litellm_hands_on(
+        self, name: str, asked: Any, written: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("WATSONX_PROJECT_ID", "p")
+        monkeypatch.setenv("WATSONX_TOKEN", "t")
+        version = "/v1" if name.partition("/")[0] in ("hosted_vllm", "openai", "groq") else ""
+        refusal = Fault(400, {"error": {"message": "no"}}, raw=True)
+        with LoopbackServer([refusal]) as server:
+            info = model(name, f"{server.url}{version}", api_key="k")
+            parameters = SamplingParameters(**asked, headers={"X-Own": "${OWN}"})
+            monkeypatch.setenv("OWN", "mine")
+            assert LiteLLM.unsupported(Request(info, QUESTION, parameters)) == []
+            with pytest.raises(ProviderError, match="HTTP 400"):
+                ask(info, parameters=parameters)
+        [sent] = server.asked
+        assert {key: sent.body.get(key) for key in written} == written
+        assert sent.headers["x-own"] == "mine"
+
+    def test_a_card_may_have_headers_and_fields_of_its_own(self) -> None:
+        with LoopbackServer([json_reply(PARIS)]) as server:
+            own: dict[str, Any] = {"headers": {"X-Team": "a"}, "extra_body": {"own": {"a": 1}}}
+            info = model("hosted_vllm/m", f"{server.url}/v1", api_key="k", **own)
+            LiteLLM.check([info])
+            asked = SamplingParameters(headers={"X-Team": "b"}, extra_body={"own": {"b": 2}})
+            ask(info, parameters=asked)
+        assert server.asked[0].headers["x-team"] == "b"
+        assert server.asked[0].body["own"] == {"a": 1, "b": 2}
+
+    def test_a_card_with_fields_that_do_not_arrive_is_refused(self) -> None:
+        info = model("anthropic/claude-sonnet-4-5", api_key="k", extra_body={"own": 1})
+        said = "extra_body: litellm does not pass it on to anthropic"
+        with pytest.raises(ConfigError, match=said):
+            LiteLLM.check([info])
+        assert LiteLLM.unsupported(Request(info, QUESTION)) == [f"{info.model_id}: {said}"]
+
+    @pytest.mark.parametrize(
+        ("name", "asked"),
+        [
+            ("openai/m", {"top_k": 5, "min_p": 0.1}),
+            ("mistral/m", {"min_p": 0.1, "cache": True}),
+            ("anthropic/m", {"min_p": 0.1, "extra_body": {"a": 1}}),
+            ("ollama/m", {"repetition_penalty": 1.1, "safety_settings": {"A": "B"}}),
+        ],
+    )
+    def test_what_does_not_arrive_is_refused(self, name: str, asked: Any) -> None:
+        problems = LiteLLM.unsupported(Request(model(name), QUESTION, SamplingParameters(**asked)))
+        assert [problem.split()[-1] for problem in problems] == list(asked)
+
     def test_one_that_nobody_serves_is_said_before_any_call(self) -> None:
         with pytest.raises(ConfigError, match="litellm does not know who serves it"):
             LiteLLM.check([model("nonsense/m", api_key="k")])
@@ -116,6 +193,97 @@ class TestKeys:
         assert "secret-of-mistral" in server.asked[0].headers["authorization"]
         assert "secret-of-mistral" not in str(caught.value)
         assert "***" in str(caught.value)
+
+
+CLOUD_VARIABLES = re.compile(r"^(AWS|AZURE|GOOGLE|VERTEXAI|WATSONX|WX|WML|PROJECT|SPACE)_")
+
+
+@pytest.fixture
+def no_cloud(package: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An environment without credentials of any cloud, in files or variables."""
+    for name in [name for name in os.environ if CLOUD_VARIABLES.match(name)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    return monkeypatch
+
+
+@pytest.mark.extra
+class TestClouds:
+    def test_watsonx_names_each_thing_that_it_misses(self, no_cloud: pytest.MonkeyPatch) -> None:
+        watsonx = ModelInfo(model_id="watsonx:ibm/granite-4")
+
+        def problem() -> str:
+            with pytest.raises(ConfigError) as caught:
+                LiteLLM.check([watsonx])
+            return str(caught.value)
+
+        assert "no key for watsonx:ibm/granite-4: set WATSONX_API_KEY or WATSONX_TOKEN" in problem()
+        no_cloud.setenv("WATSONX_APIKEY", "k")
+        assert "WATSONX_URL or WATSONX_API_BASE and WATSONX_PROJECT_ID or" in problem()
+        at_its_address = {"name": "litellm", "base_url": "https://us-south.ml.cloud.ibm.com"}
+        with pytest.raises(ConfigError, match="set WATSONX_PROJECT_ID or WATSONX_SPACE_ID in the"):
+            LiteLLM.check([watsonx.model_copy(update={"provider": ProviderInfo(**at_its_address)})])
+        no_cloud.setenv("WATSONX_URL", at_its_address["base_url"])
+        assert "set WATSONX_PROJECT_ID or WATSONX_SPACE_ID in the environment" in problem()
+        no_cloud.setenv("WATSONX_PROJECT_ID", "p")
+        LiteLLM.check([watsonx])
+
+    def test_bedrock_looks_where_amazons_tools_do(
+        self, no_cloud: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        bedrock = ModelInfo(model_id="bedrock:amazon.nova-pro-v1:0")
+        with pytest.raises(ConfigError, match="no credentials of AWS: set AWS_BEARER_TOKEN_BEDROC"):
+            LiteLLM.check([bedrock])
+        no_cloud.setenv("AWS_BEARER_TOKEN_BEDROCK", "k")
+        LiteLLM.check([bedrock])
+        no_cloud.delenv("AWS_BEARER_TOKEN_BEDROCK")
+        file = tmp_path / "credentials"
+        file.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b\n")
+        no_cloud.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+        LiteLLM.check([bedrock])
+
+    def test_vertex_looks_where_googles_tools_do(
+        self, no_cloud: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        vertex = model("vertex_ai/gemini-3.8-flash")
+        with pytest.raises(ConfigError, match=r"litellm:vertex_ai.*Google's credentials"):
+            LiteLLM.check([vertex])
+        file = tmp_path / "adc.json"
+        fields = {"client_id": "a", "client_secret": "b", "refresh_token": "c"}
+        file.write_text(json.dumps({"type": "authorized_user", **fields}))
+        no_cloud.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+        LiteLLM.check([vertex])
+
+    def test_watsonx_is_asked_in_its_own_way(self, no_cloud: pytest.MonkeyPatch) -> None:
+        no_cloud.setenv("WATSONX_TOKEN", "token-of-mine")
+        no_cloud.setenv("WATSONX_PROJECT_ID", "p")
+        with LoopbackServer([json_reply(PARIS)]) as server:
+            no_cloud.setenv("WATSONX_URL", server.url)
+            completion = ask(ModelInfo(model_id="watsonx:ibm/granite-4"))
+        assert completion == Completion("Paris.", Usage(7, 2))
+        [asked] = server.asked
+        assert asked.path.startswith("/ml/v1/text/chat?version=")
+        assert (asked.body["model_id"], asked.body["project_id"]) == ("ibm/granite-4", "p")
+        assert asked.headers["authorization"] == "Bearer token-of-mine"
+
+    def test_bedrock_is_asked_with_a_signature(self, no_cloud: pytest.MonkeyPatch) -> None:
+        no_cloud.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        no_cloud.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-aws")
+        no_cloud.setenv("AWS_REGION_NAME", "us-east-1")
+        message = {"role": "assistant", "content": [{"text": "Paris."}]}
+        usage = {"inputTokens": 7, "outputTokens": 2, "totalTokens": 9}
+        body = {"output": {"message": message}, "stopReason": "end_turn", "usage": usage}
+        with LoopbackServer([json_reply(body)]) as server:
+            no_cloud.setenv("AWS_BEDROCK_RUNTIME_ENDPOINT", server.url)
+            completion = ask(ModelInfo(model_id="bedrock:amazon.nova-pro-v1:0"))
+        assert completion == Completion("Paris.", Usage(7, 2))
+        [asked] = server.asked
+        assert asked.path == "/model/amazon.nova-pro-v1%3A0/converse"
+        assert asked.headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
 
 
 @pytest.mark.extra
