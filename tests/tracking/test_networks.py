@@ -32,7 +32,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Network]:
 def test_cells_on_several_datasets_share_an_architecture(found: dict[str, Network]) -> None:
     cells = {label: network.cells for label, network in found.items()}
     single = "single(model=simulated:small)"
-    assert cells[single] == [f"arithmetic/{single}", f"arithmetic_choice/{single}"]
+    assert cells["single"] == [f"arithmetic/{single}", f"arithmetic_choice/{single}"]
     assert len(cells) == 4
     rounds = [network.parameters.get("rounds") for network in found.values()]
     assert rounds == [None, None, 1, 2]
