@@ -20,6 +20,8 @@ from tests.cli.conftest import Command
 from tests.support import counted
 from tests.support.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 RUN = ("run", "grid.yaml")
 
 
