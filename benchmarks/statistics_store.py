@@ -18,7 +18,8 @@ import numpy as np
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.experiment.results.summary import Outcome
-from ember_bench.experiment.trial import CallEntry, Trial, TrialResult, fingerprint
+from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
+from ember_bench.experiment.trial_calls import CallEntry
 from ember_bench.experiment.trial_store import TrialStore
 from ember_bench.models import ModelRegistry, ModelService, ResponseStore
 from ember_bench.models.store.rows import StoredCall

@@ -146,6 +146,10 @@ class OfflineError(ProviderError):
     """`--offline` was given and the answer to a call is not in the response store."""
 
 
+class UnjudgedError(EmberBenchError):
+    """An evaluator that asks models has no verdict: their answer cannot be read."""
+
+
 class OutputError(EmberBenchError):
     """Results cannot be printed: the file behind stdout is on a full disk, say."""
 

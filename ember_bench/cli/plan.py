@@ -68,7 +68,7 @@ def _print_prompts(
     from ember_bench.report.prompts_text import prompts_text
 
     path, cards, registry = _opened(grid, data_dir, unsafe_code=unsafe_code)
-    rehearsal = Rehearsal(registry)
+    rehearsal = Rehearsal(registry, judges=True)
     experiment = prepare(path, cards, rehearsal, asks=False, unsafe_code=unsafe_code, edits=edits)
     shown = show_prompts(experiment, rehearsal, number)
     if as_json:

@@ -24,6 +24,7 @@ from ember_bench.running.messages import say
 if TYPE_CHECKING:
     from ember_bench.experiment.prepare import Experiment
     from ember_bench.experiment.results.rows import StoredTrials
+    from ember_bench.running.rescore import Scoring, Source
     from ember_bench.running.session import Options, Outcome
 
 
@@ -42,6 +43,17 @@ def rescore(
             help="What scores, of one dataset or of all; again for another [as the grid says].",
         ),
     ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Model that judges, if the evaluator asks one."),
+    ] = None,
+    budget_usd: Annotated[
+        float | None,
+        typer.Option(metavar="USD", min=0, help="The most that judges may cost."),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask no judge: its verdicts must be stored.")
+    ] = False,
     into: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="The new results [NAME.rescored].")
     ] = None,
@@ -58,13 +70,13 @@ def rescore(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score stored answers again; send no request, and leave the old results."""
+    """Score stored answers again; ask no model but judges, and leave the old results."""
     from ember_bench.cli._code import warn_of_unsafe_code
     from ember_bench.cli.run import print_outcome
     from ember_bench.experiment.results.rows import StoredTrials
     from ember_bench.running import session
     from ember_bench.running.places import use_data_dir
-    from ember_bench.running.rescore import find_source, rescored
+    from ember_bench.running.rescore import Scoring, find_source, rescored
 
     view = view_of(columns, sort, top, datasets, by)
     if data_dir is not None:
@@ -72,11 +84,13 @@ def rescore(
     if unsafe_code:
         warn_of_unsafe_code()
     source = find_source(name, results)
-    experiment = rescored(source, evaluator or (), into, unsafe_code=unsafe_code)
+    scoring = Scoring(evaluator or (), judge, into, offline, unsafe_code, budget_usd or None)
+    experiment = rescored(source, scoring)
     view.check_datasets({cell.dataset for cell in experiment.cells})
     options = session.Options(source.results, tracking_uri, mlflow, dedicated=True)
     stored = StoredTrials(source.trials)
     try:
+        _announce(source, scoring, experiment, stored)
         outcome, changed = _run(experiment, stored, options, quiet=quiet)
     finally:
         stored.close()
@@ -84,6 +98,29 @@ def rescore(
     names = source.name, after if source.results == results else str(source.results / after)
     print_outcome(outcome, options, view, as_json=as_json, quiet=quiet)
     _end(outcome, changed, names, quiet=quiet)
+
+
+def _announce(
+    source: Source, scoring: Scoring, experiment: Experiment, stored: StoredTrials
+) -> None:
+    """Say what judges will be asked, and what that costs.
+
+    Raises:
+        ConfigError: if it costs money, and nobody has said how much.
+    """
+    from ember_bench.errors import ConfigError
+    from ember_bench.evaluators.base import judge_models
+    from ember_bench.report.forecast_table import evaluation_line
+    from ember_bench.running.rescore import costs_money, planned
+
+    judges = [m for asked in experiment.questions.values() for m in judge_models(asked.evaluator)]
+    if not judges:
+        return
+    plan = planned(source, scoring, stored)
+    say(evaluation_line(plan))
+    paid = plan.made.high and plan.worst_usd != 0 and not scoring.offline
+    if paid and any(map(costs_money, judges)) and experiment.budget is None:
+        raise ConfigError("judges cost money: give --budget-usd USD, the most that they may cost")
 
 
 def _run(
@@ -111,6 +148,8 @@ def _end(outcome: Outcome, changed: int, names: tuple[str, str], *, quiet: bool)
         say(f"{changed:,} stored trials are left out: their graph, model or item has changed since")
     if not quiet:
         say(f"what changed: ember-bench compare {' '.join(map(shlex.quote, names))} --anyway")
+    for remark in outcome.remarks:
+        say(remark)
     if outcome.stopped:
         raise typer.Exit(Status.STOPPED)
     if failed := outcome.summary.failed:

@@ -112,7 +112,7 @@ def _run(asked: _Asked, options: Options, view: View, *, quiet: bool) -> Outcome
     view.check_datasets({cell.dataset for cell in experiment.cells})
     for note in experiment.notes:
         say(f"warning: {note}")
-    simulated = any(cell.simulated for cell in experiment.cells)
+    simulated = any(map(experiment.is_simulated, experiment.cells))
     told = listener(simulated=simulated, quiet=quiet)
     return session.run_experiment(experiment, options, told)
 

@@ -4,11 +4,16 @@ from .base import (
     ScoreOutcome as ScoreOutcome,
 )
 from .cards import load_evaluator as load_evaluator
+from .cascaded import Cascade as Cascade
 from .choice import MultipleChoice as MultipleChoice
 from .exact import ExactMatch as ExactMatch
 from .game24 import Game24 as Game24
 from .graded import GradedEvaluator as GradedEvaluator
 from .instructions.following import InstructionFollowing as InstructionFollowing
+from .judged import (
+    Judged as Judged,
+    Rubric as Rubric,
+)
 from .kinds import (
     AnswerEvaluator as AnswerEvaluator,
     evaluator as evaluator,
@@ -24,6 +29,7 @@ from .overlap import (
     Chrf as Chrf,
     Rouge as Rouge,
 )
+from .preferred import Preferred as Preferred
 from .program_output import ProgramOutput as ProgramOutput
 from .python_tests import PythonTests as PythonTests
 from .structured import (

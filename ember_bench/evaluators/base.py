@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from ember_bench.errors import ConfigError
+from ember_bench.models.interception import Ban, banned
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from ember_bench.datasets.item import Item
+    from ember_bench.models.info import ModelInfo
+    from ember_bench.operators.lm import LMModule
 
 ScoreOutcome = Literal["correct", "wrong", "partial", "unparsed"]
 
@@ -80,3 +88,90 @@ class RunsCode(Protocol):
         Raises:
             ConfigError: if there is none.
         """
+
+
+class Judge(Protocol):
+    """Models that are asked for verdicts."""
+
+    @property
+    def identity(self) -> str:
+        """Changes whenever a verdict may change."""
+
+    @property
+    def lms(self) -> Sequence[LMModule]:
+        """The LM modules that it asks."""
+
+    def verdicts(self, asked: Sequence[Item]) -> list[str]:
+        """Return the answers to some questions about one output, asked at the same time.
+
+        Raises:
+            UnjudgedError: if an answer cannot be read.
+            ProviderError: if a model does not answer.
+        """
+
+
+@runtime_checkable
+class AsksModels(Protocol):
+    """An evaluator that may ask models, through the service of the run."""
+
+    @property
+    def judges(self) -> Sequence[Judge]:
+        """Who is asked; nobody if it asks no models after all."""
+
+    @property
+    def without_models(self) -> Evaluator:
+        """What stands in for it where no model is to be asked, and decides for simulated models."""
+
+
+def judges_of(evaluator: Evaluator) -> Sequence[Judge]:
+    """Return whom an evaluator asks; nobody if it only computes."""
+    return evaluator.judges if isinstance(evaluator, AsksModels) else ()
+
+
+def judge_models(evaluator: Evaluator) -> list[ModelInfo]:
+    """Return the models that an evaluator asks, each once."""
+    found = {lm.model.model_id: lm.model for judge in judges_of(evaluator) for lm in judge.lms}
+    return list(found.values())
+
+
+def without_models(evaluator: Evaluator) -> Evaluator:
+    """Return what scores where no model is to be asked: the evaluator itself, if it asks none."""
+    if isinstance(evaluator, AsksModels) and evaluator.judges:
+        return evaluator.without_models
+    return evaluator
+
+
+@contextmanager
+def asks_no_model(evaluator: Evaluator) -> Iterator[None]:
+    """Watch that an evaluator asks no model while it scores.
+
+    Raises:
+        ConfigError: if it asks a model that is none of its judges: such calls have no price, no
+            store, and no place in a plan.
+    """
+    ban = Ban(
+        f"evaluator {evaluator.name!r} asks a model by itself, where nothing counts, stores or pays"
+        " for it: describe the question in a card of kind `judged`, with a signature and a model"
+        " or an architecture (docs/judges.md)"
+    )
+    token = banned.set(ban)
+    try:
+        yield
+    except Exception as error:
+        if ban.broken:
+            raise ConfigError(ban.reason) from error
+        raise
+    finally:
+        banned.reset(token)
+    if ban.broken:
+        raise ConfigError(ban.reason)
+
+
+def scored(evaluator: Evaluator, item: Item, output: str) -> Score:
+    """Score an output.
+
+    Raises:
+        ConfigError: if the evaluator asks a model that is none of its judges.
+    """
+    with asks_no_model(evaluator):
+        return evaluator.evaluate(item, output)

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ember_bench.evaluators.base import Evaluator, Normalises, RunsCode, Score
+from ember_bench.evaluators.base import (
+    Evaluator,
+    Judge,
+    Normalises,
+    RunsCode,
+    Score,
+    judges_of,
+    without_models,
+)
 from ember_bench.evaluators.kinds import evaluator_identity
 
 if TYPE_CHECKING:
@@ -40,6 +48,17 @@ class ByRecord:
     def blocking(self) -> bool:
         """Whether some evaluator takes its time."""
         return any(getattr(e, "blocking", False) for e in (self.default, *self.named.values()))
+
+    @property
+    def without_models(self) -> Evaluator:
+        """The same with what stands in for those that ask models."""
+        named = {name: without_models(e) for name, e in self.named.items()}
+        return ByRecord(without_models(self.default), named)
+
+    @property
+    def judges(self) -> tuple[Judge, ...]:
+        """The judges of all evaluators."""
+        return tuple(j for e in (self.default, *self.named.values()) for j in judges_of(e))
 
     def evaluate(self, item: Item, output: str) -> Score:
         """Score `output` with the evaluator of the item."""

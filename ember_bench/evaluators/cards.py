@@ -21,13 +21,16 @@ from ember_bench.answers.formats import get_answer_format
 from ember_bench.errors import ConfigError, Problem, UnknownNameError
 
 # The built-in kinds register themselves.
+from ember_bench.evaluators import cascaded as _cascaded
 from ember_bench.evaluators import choice as _choice
 from ember_bench.evaluators import exact as _exact
 from ember_bench.evaluators import game24 as _game24
+from ember_bench.evaluators import judged as _judged
 from ember_bench.evaluators import math_equivalence as _math
 from ember_bench.evaluators import nested as _nested
 from ember_bench.evaluators import numeric as _numeric
 from ember_bench.evaluators import overlap as _overlap
+from ember_bench.evaluators import preferred as _preferred
 from ember_bench.evaluators import program_output as _program_output
 from ember_bench.evaluators import python_tests as _python_tests
 from ember_bench.evaluators import structured as _structured
@@ -63,6 +66,10 @@ BUILT_IN = (
     _program_output.ProgramOutput,
     _nested.Combined,
     _nested.StatedConfidence,
+    _judged.Judged,
+    _judged.Rubric,
+    _preferred.Preferred,
+    _cascaded.Cascade,
 )
 
 
@@ -88,17 +95,22 @@ def _load(card: Card, cards: Cards, within: tuple[str, ...]) -> Evaluator:
     if form := parameters.get("answer_format"):
         get_answer_format(form, document.at("answer_format"))
     evaluator = kind.cls(**parameters)
+    if isinstance(evaluator, _judged.JudgeCard):
+        evaluator.check_points(document.at())
     if isinstance(evaluator, NestedEvaluator):
         chain = (*within, card.name)
-        return evaluator.with_evaluators(
+        evaluator = evaluator.with_evaluators(
             {name: _part(name, cards, document, chain) for name in evaluator.named()}
         )
+    if isinstance(evaluator, _cascaded.Cascade):
+        evaluator.check_parts(document)
     return evaluator
 
 
 def _part(name: str, cards: Cards, document: Document, within: tuple[str, ...]) -> Evaluator:
     """Return an evaluator that another one's card names."""
-    place = document.at("evaluator" if "evaluator" in document.data else "parts")
+    named = (field for field, value in document.data.items() if field != "name" and value == name)
+    place = document.at(next(named, "parts"))
     if name in within:
         circle = " -> ".join((*within, name))
         raise ConfigError(Problem(f"evaluators name each other in a circle: {circle}", place))

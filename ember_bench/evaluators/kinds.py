@@ -6,7 +6,7 @@ import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, make_dataclass
 from decimal import Decimal
 from functools import cached_property
 from types import FunctionType
@@ -17,6 +17,7 @@ from typing import (
     Final,
     Protocol,
     TypeVar,
+    cast,
     get_type_hints,
     overload,
 )
@@ -29,10 +30,10 @@ from ember_bench.answers.formats import (
 )
 from ember_bench.code_identity import code_digest, is_built_in
 from ember_bench.errors import ConfigError
-from ember_bench.evaluators.base import Evaluator, Score
+from ember_bench.evaluators.base import Evaluator, Judge, Score, judges_of, without_models
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ember_bench.datasets.item import Item
 
@@ -180,8 +181,12 @@ def _as_class(function: FunctionType) -> type[FunctionEvaluator]:
     )
 
 
-def parameter_identity(evaluator: Evaluator) -> str:
+def parameter_identity(evaluator: Evaluator, *, given: bool = False) -> str:
     """Return kind, version and every parameter that scores, as one readable line.
+
+    Args:
+        evaluator: The evaluator.
+        given: Only the parameters that are not as by default, so that the kind can have new ones.
 
     Raises:
         TypeError: if the evaluator's class is not registered.
@@ -192,7 +197,7 @@ def parameter_identity(evaluator: Evaluator) -> str:
     parameters = {
         name: _plain(getattr(evaluator, name))
         for name in _field_names(type(evaluator))
-        if name not in _UNSCORED
+        if name not in _UNSCORED and not (given and _is_default(evaluator, name))
     }
     kind = registered[0]
     versions = " ".join([f"{kind.name}@{kind.version}", *_built_in_bases(type(evaluator))])
@@ -245,6 +250,16 @@ class StandIn:
         """The scoring evaluator's `normal`, if it has one."""
         return getattr(self.evaluator, "normal", None)
 
+    @property
+    def without_models(self) -> Evaluator:
+        """What stands in for the scoring evaluator where no model is to be asked."""
+        return without_models(self.evaluator)
+
+    @property
+    def judges(self) -> Sequence[Judge]:
+        """The scoring evaluator's judges."""
+        return judges_of(self.evaluator)
+
     def evaluate(self, item: Item, output: str) -> Score:
         """Score `output`."""
         return self.evaluator.evaluate(item, output)
@@ -262,6 +277,13 @@ def _built_in_bases(cls: type[Any]) -> Iterator[str]:
             yield f"answer_evaluator@{ANSWER_EVALUATOR_VERSION}"
         elif base is FunctionEvaluator:
             yield f"function_evaluator@{FUNCTION_EVALUATOR_VERSION}"
+
+
+def _is_default(evaluator: Evaluator, name: str) -> bool:
+    given = next(f for f in fields(cast("Any", evaluator)) if f.name == name)
+    if given.default_factory is not MISSING:
+        return bool(getattr(evaluator, name) == given.default_factory())
+    return given.default is not MISSING and getattr(evaluator, name) == given.default
 
 
 def _field_names(cls: type[Any]) -> tuple[str, ...]:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field
 
 from ember_bench.answers.confidence import stated_confidence
-from ember_bench.evaluators.base import Evaluator, Normalises, Score
+from ember_bench.evaluators.base import (
+    Evaluator,
+    Judge,
+    Normalises,
+    Score,
+    judges_of,
+    without_models,
+)
 from ember_bench.evaluators.by_record import confined
 from ember_bench.evaluators.kinds import evaluator, evaluator_identity, parameter_identity
 
@@ -61,6 +68,16 @@ class NestedEvaluator(ABC):
     def blocking(self) -> bool:
         """Whether some evaluator takes its time."""
         return any(getattr(e, "blocking", False) for e in self.evaluators.values())
+
+    @property
+    def judges(self) -> Sequence[Judge]:
+        """The judges of all evaluators."""
+        return [judge for part in self.evaluators.values() for judge in judges_of(part)]
+
+    @property
+    def without_models(self) -> Evaluator:
+        """The same with what stands in for evaluators that ask models."""
+        return self.with_evaluators({n: without_models(e) for n, e in self.evaluators.items()})
 
     def confined(self, *, unsafe: bool) -> Self:
         """Return the same with the sandboxes of evaluators that run code found."""

@@ -7,7 +7,7 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from sys import version_info
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 from pydantic import Field
 
 from ember_bench.answers.formats import get_answer_format, parse_answer
-from ember_bench.evaluators.base import Score
+from ember_bench.evaluators.base import Evaluator, Score
 from ember_bench.evaluators.kinds import evaluator, shorten
 from ember_bench.evaluators.nested import NestedEvaluator
 from ember_bench.evaluators.sandbox import Guest, Limits, Sandbox, find_sandbox
@@ -85,6 +85,13 @@ class ProgramOutput(NestedEvaluator):
             ConfigError: if there is no sandbox.
         """
         return find_sandbox()
+
+    def with_evaluators(self, evaluators: Mapping[str, Evaluator]) -> Self:
+        """Return the same with the answer's evaluator, by its name, and the sandbox if found."""
+        twin = super().with_evaluators(evaluators)
+        if "sandbox" in self.__dict__:
+            twin.__dict__["sandbox"] = self.sandbox
+        return twin
 
     def confined(self, *, unsafe: bool) -> Self:
         """Return the same with its sandbox found.

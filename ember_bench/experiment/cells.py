@@ -97,7 +97,7 @@ class Cell:
     @cached_property
     def parts(self) -> dict[str, str]:
         """Digests of the parts that determine its outputs, so that a change can be named."""
-        models = {m.model_id: _content(m) for m in self.models}
+        models = {m.model_id: content_of_model(m) for m in self.models}
         replays = any(provider_class(model.provider_name).replays for model in self.models)
         return {
             "parameters": json_digest(self.parameters),
@@ -138,7 +138,8 @@ def _messages(turns: Sequence[tuple[str, str]]) -> tuple[Message, ...]:
     return tuple(Message(cast("Any", role), content) for role, content in turns)
 
 
-def _content(model: ModelInfo) -> str:
+def content_of_model(model: ModelInfo) -> str:
+    """Return what changes with anything that can change a model's answers."""
     return f"{model.fingerprint}/{provider_class(model.provider_name).content(model)}"
 
 

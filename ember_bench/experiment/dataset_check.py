@@ -18,6 +18,7 @@ from ember_bench.documents import Document, read_document
 from ember_bench.errors import ConfigError
 from ember_bench.evaluators import load_evaluator
 from ember_bench.evaluators.base import Evaluator, RunsCode
+from ember_bench.evaluators.judged import needs_judge
 from ember_bench.experiment.target_check import target_problems
 from ember_bench.registry import Card, Cards
 
@@ -177,6 +178,8 @@ def _facts(
 
 def _refused(dataset: Dataset, evaluator: Evaluator) -> tuple[list[str], list[str]]:
     """Return targets that the evaluator does not accept; and why they are not run, if so."""
+    if needs_judge(evaluator):
+        return [], []  # only an experiment has the models, and a judge may accept any target
     if isinstance(evaluator, RunsCode):
         try:
             evaluator = evaluator.confined(unsafe=False)

@@ -10,13 +10,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
 from ember_bench.datasets import Item
 from ember_bench.datasets.packed import values_of
 from ember_bench.datasets.suites import Suite
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem
+from ember_bench.evaluators.base import judge_models
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.baselines import find_baselines, unnamed_baseline
 from ember_bench.experiment.catalogue import Catalogue
@@ -25,6 +24,8 @@ from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.expansion import expand, expand_most
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.forecast.samples_check import check_samples
+from ember_bench.experiment.json_pieces import as_json, json_list, json_object
+from ember_bench.experiment.judging import Judges
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.reading import read_questions
 from ember_bench.experiment.spec import ExperimentSpec, read_most
@@ -43,9 +44,9 @@ _NO_RESULT: Final[Any] = {
     "in_flight": True,
     "purpose": True,
     "budget_usd": True,
-    "datasets": {"__all__": {"few_shot", "suite"}},
+    # The evaluator's identity has its judge.
+    "datasets": {"__all__": {"few_shot", "suite", "judge"}},
 }
-_WRITTEN_AT_ONCE: Final = 5_000
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,20 @@ class Experiment:
 
     @cached_property
     def models(self) -> list[ModelInfo]:
-        """Every model that is called, once."""
+        """Every model that is called, once; those of judges last."""
         found = {model.model_id: model for cell in self.cells for model in cell.models}
+        for questions in self.questions.values():
+            found |= {model.model_id: model for model in judge_models(questions.evaluator)}
         return list(found.values())
+
+    def judges_of(self, cell: Cell) -> list[ModelInfo]:
+        """Return the models that judge the outputs of `cell`."""
+        return judge_models(self.questions[cell.dataset].evaluator)
+
+    def is_simulated(self, cell: Cell) -> bool:
+        """Whether an answer of `cell` or a verdict on it is from a simulated model."""
+        judges = self.judges_of(cell)
+        return cell.simulated or any(provider_class(m.provider_name).simulated for m in judges)
 
     @cached_property
     def digest(self) -> str:
@@ -103,20 +115,20 @@ class Experiment:
         content = sha256()
         datasets = {
             name: itertools.chain(
-                [b"[", _json(q.dataset.digest), b","],
-                _json_list(values_of(q.items, "id")),
-                [b",", _json(evaluator_identity(q.evaluator)), b"]"],
+                [b"[", as_json(q.dataset.digest), b","],
+                json_list(values_of(q.items, "id")),
+                [b",", as_json(evaluator_identity(q.evaluator)), b"]"],
             )
             for name, q in self.questions.items()
         }
         members: dict[str, Iterable[bytes]] = {
-            "cells": [_json({cell.name: cell.digest for cell in self.cells})],
-            "datasets": _json_object(datasets),
-            "spec": [_json(spec)],
+            "cells": [as_json({cell.name: cell.digest for cell in self.cells})],
+            "datasets": json_object(datasets),
+            "spec": [as_json(spec)],
         }
         if self.suites:
-            members["suites"] = [_json([asdict(suite) for suite in self.suites])]
-        for piece in _json_object(members):
+            members["suites"] = [as_json([asdict(suite) for suite in self.suites])]
+        for piece in json_object(members):
             content.update(piece)
         return content.hexdigest()[:32]
 
@@ -179,8 +191,10 @@ def prepare(
     *,
     data_dir: Path | None = None,
     asks: bool = True,
+    asks_judges: bool | None = None,
     unsafe_code: bool = False,
     evaluators: Mapping[str, str] | None = None,
+    judge: str | None = None,
     budget_usd: float | None = None,
     edits: Edits = NO_EDITS,
 ) -> Experiment:
@@ -192,8 +206,10 @@ def prepare(
         service: The service of the experiment's LM modules; its registry has the models.
         data_dir: The folder of recorded data.
         asks: Whether models are going to be asked, so that their keys must be there.
+        asks_judges: The same of the models that judge; None for as the others.
         unsafe_code: Run model-written code without a sandbox where there is none.
         evaluators: Evaluators in place of the grid's, by dataset.
+        judge: The model that judges, in place of the grid's.
         budget_usd: The most that a run may spend, in place of the grid's value.
         edits: Changes of what the grid says.
 
@@ -204,7 +220,7 @@ def prepare(
     if spec is None:
         raise ConfigError(*problems)
     listed = without_suites(spec, document, cards)
-    spec = listed.spec.scored_by(evaluators or {})
+    spec = listed.spec.scored_by(evaluators or {}, judge)
     if budget_usd is not None:
         spec = spec.capped_at(budget_usd)
     return assemble(
@@ -215,6 +231,7 @@ def prepare(
         path=path,
         data_dir=data_dir,
         asks=asks,
+        asks_judges=asks_judges,
         unsafe_code=unsafe_code,
         problems=[*problems, *listed.problems],
         suites=listed.suites,
@@ -232,6 +249,7 @@ def assemble(
     path: Path | None = None,
     data_dir: Path | None = None,
     asks: bool = True,
+    asks_judges: bool | None = None,
     unsafe_code: bool = False,
     problems: Sequence[Problem] = (),
     edits: Edits = NO_EDITS,
@@ -248,6 +266,7 @@ def assemble(
         path: The grid file; None for a study.
         data_dir: The folder of recorded data.
         asks: Whether models are going to be asked, so that their keys must be there.
+        asks_judges: The same of the models that judge; None for as the others.
         unsafe_code: Run model-written code without a sandbox where there is none.
         problems: Mistakes in the parts of the grid that the spec is without.
         edits: Changes of what the file says, which the grid has already.
@@ -260,7 +279,7 @@ def assemble(
     complete = not problems
     problems = [*problems]
     questions, unread = _read_all(
-        spec, document, catalogue, data_dir, places=places, unsafe_code=unsafe_code
+        spec, document, catalogue, service, data_dir, places=places, unsafe_code=unsafe_code
     )
     problems += unread
     few_shot = {name: found.few_shot for name, found in questions.items()}
@@ -273,11 +292,15 @@ def assemble(
             baselines = find_baselines(cells, spec, document)
         except ConfigError as error:
             problems += error.problems
-        problems += budget_problems(spec.budget_usd, document, cells)
+        evaluators = {name: found.evaluator for name, found in questions.items()}
+        asking = cells if asks or not asks_judges else ()
+        problems += budget_problems(spec.budget_usd, document, cells, evaluators, asking)
     else:
         problems += unnamed_baseline(spec, document)
     problems += _prompt_problems(cells, questions, document)
+    judges = [model for found in questions.values() for model in judge_models(found.evaluator)]
     problems += [*expansion.problems, *_unready(expansion.models, asks=asks)]
+    problems += _unready(judges, asks=asks if asks_judges is None else asks_judges)
     if problems:
         raise ConfigError(*problems)
     budget = budget_of(spec.budget_usd, cells)
@@ -314,6 +337,7 @@ def _read_all(
     spec: ExperimentSpec,
     document: Document,
     catalogue: Catalogue,
+    service: ModelService,
     data_dir: Path | None,
     *,
     places: Sequence[int] | None,
@@ -331,7 +355,14 @@ def _read_all(
             continue
         try:
             questions[entry.name] = read_questions(
-                entry, index, spec, document, catalogue, data_dir, unsafe_code=unsafe_code
+                entry,
+                index,
+                spec,
+                document,
+                catalogue,
+                data_dir,
+                Judges(catalogue, service, entry.judge),
+                unsafe_code=unsafe_code,
             )
         except ConfigError as error:
             problems += error.problems
@@ -362,26 +393,3 @@ def _prompt_problems(
         for prompt, dataset in pairs
         for reason in misfits(prompt, questions[dataset].items)
     ]
-
-
-def _json(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
-def _json_object(members: Mapping[str, Iterable[bytes]]) -> Iterator[bytes]:
-    """Yield a JSON object in pieces, as `_json` writes it; each member comes in pieces, too."""
-    yield b"{"
-    for number, name in enumerate(sorted(members)):
-        yield (b"," if number else b"") + _json(name) + b":"
-        yield from members[name]
-    yield b"}"
-
-
-def _json_list(values: Iterator[str]) -> Iterator[bytes]:
-    """Yield a JSON list of texts in pieces."""
-    yield b"["
-    comma = b""
-    while batch := list(itertools.islice(values, _WRITTEN_AT_ONCE)):
-        yield comma + _json(batch)[1:-1]
-        comma = b","
-    yield b"]"

@@ -12,9 +12,10 @@ from ember_bench.datasets.examples import Examples, load_pool
 from ember_bench.datasets.packed import hashed_order, pick, values_of
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Location, Problem
-from ember_bench.evaluators.base import Evaluator, RunsCode
+from ember_bench.evaluators.base import Evaluator, RunsCode, judges_of
 from ember_bench.evaluators.by_record import ByRecord
 from ember_bench.experiment.catalogue import Catalogue
+from ember_bench.experiment.judging import Judges
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, FewShotSpec
 from ember_bench.experiment.target_check import target_problems
@@ -29,6 +30,7 @@ def read_questions(
     document: Document,
     catalogue: Catalogue,
     data_dir: Path | None,
+    judges: Judges,
     *,
     unsafe_code: bool,
 ) -> Questions:
@@ -54,9 +56,18 @@ def read_questions(
         place = catalogue.place_of_evaluator(entry.name, at())
         if problems := catalogue.unknown("evaluators", dataset.evaluator, place):
             raise ConfigError(*problems)
-    evaluator = catalogue.evaluator(entry.evaluator or dataset.evaluator)
-    if entry.evaluator is None:
-        evaluator = _by_record(dataset, evaluator, catalogue, at())
+    try:
+        evaluator = judges.found(catalogue.evaluator(entry.evaluator or dataset.evaluator))
+        if entry.evaluator is None:
+            evaluator = _by_record(dataset, evaluator, catalogue, judges, at())
+    except ConfigError as error:
+        place = at("evaluator") if entry.evaluator is not None else at()
+        raise ConfigError(
+            *(Problem(p.message, p.location or place) for p in error.problems)
+        ) from error
+    if entry.judge is not None and not judges_of(evaluator):
+        message = f"judge: evaluator {evaluator.name!r} asks no model"
+        raise ConfigError(Problem(message, at("judge")))
     if isinstance(evaluator, RunsCode):
         try:
             evaluator = evaluator.confined(unsafe=unsafe_code)
@@ -73,7 +84,11 @@ def read_questions(
 
 
 def _by_record(
-    dataset: Dataset, evaluator: Evaluator, catalogue: Catalogue, entry: Location
+    dataset: Dataset,
+    evaluator: Evaluator,
+    catalogue: Catalogue,
+    judges: Judges,
+    entry: Location,
 ) -> Evaluator:
     """Return the evaluator of a dataset whose records may name evaluators of their own."""
     names = sorted({item.evaluator for item in dataset.items if item.evaluator is not None})
@@ -83,7 +98,7 @@ def _by_record(
     problems = [p for name in names for p in catalogue.unknown("evaluators", name, place)]
     if problems:
         raise ConfigError(*problems)
-    return ByRecord(evaluator, {name: catalogue.evaluator(name) for name in names})
+    return ByRecord(evaluator, {name: judges.found(catalogue.evaluator(name)) for name in names})
 
 
 def _examples(

@@ -57,7 +57,9 @@ class Rescoring:
     ) -> AsyncGenerator[list[TrialResult], None]:
         """Run those of `trials` that are stored, as an engine does."""
         chosen = (trial for trial in trials if trial in self._fitting)
-        async with aclosing(self._engine.run(self._before, chosen, stop)) as batches:
+        # Judges are paid by this run.
+        before = replace(self._before, account=experiment.account)
+        async with aclosing(self._engine.run(before, chosen, stop)) as batches:
             async for batch in batches:
                 yield [self._result(experiment, result) for result in batch]
 

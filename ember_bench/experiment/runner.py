@@ -14,7 +14,7 @@ from typing import Protocol
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.failures import first_line
-from ember_bench.experiment.results.summary import ExperimentSummary, RunSummary
+from ember_bench.experiment.results.summary import FAILED, ExperimentSummary, RunSummary
 from ember_bench.experiment.trial import Trial, TrialResult
 from ember_bench.experiment.trial_store import TrialStore, open_trial_store
 
@@ -69,10 +69,10 @@ class Progress:
     def add(self, result: TrialResult) -> None:
         """Count one trial."""
         self.done += 1
-        if result.outcome == "error":
+        if result.outcome in FAILED:
             self.errors += 1
             self.first_error = self.first_error or first_line(result.error or "")
-        self.calls_shared += sum(not entry.made for entry in result.calls)
+        self.calls_shared += sum(not entry.made for entry in result.all_calls)
 
 
 @dataclass(slots=True)
@@ -133,7 +133,10 @@ class Run:
     def _missing(self) -> Iterator[Trial]:
         """Yield the trials that are not done, as long as there is money for them."""
         budget, cells = self.experiment.budget, self.experiment.cells
-        models = [[model.model_id for model in cell.models] for cell in cells]
+        models = [
+            [model.model_id for model in (*cell.models, *self.experiment.judges_of(cell))]
+            for cell in cells
+        ]
         for trial in self.experiment.trials():
             if self.store.is_done(trial):
                 continue

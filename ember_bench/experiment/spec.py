@@ -89,6 +89,8 @@ class DatasetSpec(_Spec):
     """Parameters of a generated dataset."""
     evaluator: str | None = None
     """Name of a card in `registry/evaluators/`; by default the dataset's own."""
+    judge: str | None = None
+    """Model that judges the outputs, where the evaluator asks one in a single call."""
     few_shot: FewShotSpec | None = None
     """Solved examples before each question."""
 
@@ -195,10 +197,20 @@ class ExperimentSpec(_Spec):
         budget = (self.budget_usd or BudgetSpec()).model_copy(update={"run": usd})
         return self.model_copy(update={"budget_usd": budget})
 
-    def scored_by(self, evaluators: Mapping[str, str]) -> ExperimentSpec:
-        """Return the grid with the evaluators of some datasets, by name, replaced."""
+    def scored_by(self, evaluators: Mapping[str, str], judge: str | None = None) -> ExperimentSpec:
+        """Return the grid with the evaluators of some datasets, by name, replaced.
+
+        Args:
+            evaluators: By dataset.
+            judge: The model that judges; None for the grid's, where its evaluator stays.
+        """
         datasets = [
-            entry.model_copy(update={"evaluator": evaluators.get(entry.name, entry.evaluator)})
+            entry.model_copy(
+                update={
+                    "evaluator": evaluators.get(entry.name, entry.evaluator),
+                    "judge": judge if judge or entry.name in evaluators else entry.judge,
+                }
+            )
             for entry in self.datasets
         ]
         return self.model_copy(update={"datasets": datasets})

@@ -10,7 +10,7 @@ from typing import Final
 
 from ember_bench.datasets import Dataset, Item
 from ember_bench.errors import ConfigError
-from ember_bench.evaluators.base import Evaluator
+from ember_bench.evaluators.base import Evaluator, asks_no_model, scored, without_models
 from ember_bench.evaluators.by_record import ByRecord
 
 _CHECKED_AT_ONCE: Final = 1_000
@@ -26,6 +26,7 @@ def target_problems(dataset: Dataset, evaluator: Evaluator) -> Iterator[str]:
         dataset: The items.
         evaluator: The evaluator that scores them.
     """
+    evaluator = without_models(evaluator)
     blocking = getattr(evaluator, "blocking", False)
 
     def check(item: Item) -> str | None:
@@ -33,9 +34,10 @@ def target_problems(dataset: Dataset, evaluator: Evaluator) -> Iterator[str]:
         check_item = getattr(own, "check_item", None)
         try:
             if check_item is not None:
-                check_item(item)
+                with asks_no_model(own):
+                    check_item(item)
                 return None
-            score = evaluator.evaluate(item, item.target)
+            score = scored(evaluator, item, item.target)
         except ConfigError as error:
             return f"dataset {dataset.name!r}: {error.problems[0].message}"
         if score.value >= 1.0:

@@ -15,11 +15,14 @@ import msgspec
 from ember_bench import bridge
 from ember_bench.answers.formats import get_answer_format, parse
 from ember_bench.datasets.item import Item
-from ember_bench.errors import EmberBenchError, StoreError
-from ember_bench.evaluators.base import Evaluator, Score
+from ember_bench.errors import EmberBenchError, StoreError, UnjudgedError
+from ember_bench.evaluators.base import Evaluator, Score, scored, without_models
 from ember_bench.evaluators.kinds import evaluator_identity
+from ember_bench.experiment import evaluation
 from ember_bench.experiment.cells import Cell
+from ember_bench.experiment.evaluation import Evaluation, EvaluationResult, evaluated
 from ember_bench.experiment.results.summary import Outcome
+from ember_bench.experiment.trial_calls import CallEntry, critical_path, entries, in_order
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Purse, Strand, TrialContext
 from ember_bench.secrets import without_secrets
@@ -66,8 +69,8 @@ class ItemSubject:
         return self._item.difficulty
 
     def accepts(self, text: str) -> bool:
-        """Whether the evaluator gives `text` full marks."""
-        return self._evaluator.evaluate(self._item, text).value >= 1.0
+        """Whether the evaluator gives `text` full marks, as far as can be told without a model."""
+        return scored(without_models(self._evaluator), self._item, text).value >= 1.0
 
 
 class Trial(msgspec.Struct, frozen=True, gc=False):
@@ -83,22 +86,6 @@ class Trial(msgspec.Struct, frozen=True, gc=False):
     epoch: int
 
 
-class CallEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One call of a trial, as its row keeps it; the key finds prompt and answer in the store."""
-
-    key: bytes
-    model: str
-    node: str
-    role: str
-    started: float
-    latency_seconds: float | None
-    cost_usd: float | None
-    input_tokens: int | None
-    output_tokens: int | None
-    made: bool
-    uncached_usd: float | None = None
-
-
 class TrialResult(msgspec.Struct, frozen=True):
     """The result of a trial.
 
@@ -112,6 +99,7 @@ class TrialResult(msgspec.Struct, frozen=True):
         wasted_calls: Requests whose answers could not be used, beside `calls`.
         stated: Whether the response states its answer as the format wants; else it was guessed at.
             None if the answer is not one that a format read out of one response.
+        evaluation: The calls of its evaluator's judges, which are no part of any other field.
     """
 
     trial: Trial
@@ -127,6 +115,12 @@ class TrialResult(msgspec.Struct, frozen=True):
     calls: tuple[CallEntry, ...]
     wasted_calls: int = 0
     stated: bool | None = None
+    evaluation: EvaluationResult | None = None
+
+    @property
+    def all_calls(self) -> tuple[CallEntry, ...]:
+        """The calls of the architecture, and those of the judges."""
+        return self.calls if self.evaluation is None else self.calls + self.evaluation.calls
 
 
 def fingerprint(cell: Cell, item: Item, evaluator: Evaluator, epoch: int) -> bytes:
@@ -158,13 +152,14 @@ def run_trial(
     context = TrialContext(subject, trial.epoch, purse=purse, epochs=cell.epochs)
     strand = Strand(context)
     token = strands.current.set(strand)
+    judged = Evaluation(purse)
     error: str | None = None
     score, stated = Score(0.0, None, ""), None
     outcome: Outcome = "error"
     try:
         outputs = cell.prepared.run(graph_inputs(item, evaluator, cell))
         output = outputs[cell.graph.output]
-        score = _score(evaluator, item, output)
+        score = _score(evaluator, item, output, judged)
         stated = states_answer(item, output, score)
         outcome = score.outcome
     except StoreError:
@@ -175,11 +170,16 @@ def run_trial(
         error = _describe(raised)  # something inside was cancelled; nobody cancelled the trial
     except Exception as raised:  # a failed trial is a result, shown and counted
         error = _describe(raised)
+        if judged.failed or isinstance(raised, UnjudgedError):
+            outcome = "unjudged"
     finally:
         strands.current.reset(token)
     if purse.exhausted:  # also if an operator made something of the error
         return None
-    return _result(trial, identity, outcome, score, error, strand, stated)
+    result = _result(trial, identity, outcome, score, error, strand, stated)
+    if not judged.calls and not judged.wasted_calls:
+        return result
+    return msgspec.structs.replace(result, evaluation=evaluated(judged))
 
 
 def graph_inputs(
@@ -204,11 +204,15 @@ def graph_inputs(
     return inputs if normal is None else {**inputs, "normalise": partial(normal, item)}
 
 
-def _score(evaluator: Evaluator, item: Item, output: Any) -> Score:
+def _score(evaluator: Evaluator, item: Item, output: Any, judged: Evaluation) -> Score:
     """Score, and let other trials go on meanwhile if the evaluator takes its time."""
-    if getattr(evaluator, "blocking", False):
-        return bridge.wait(bridge.compute(score_output, evaluator, item, output))
-    return score_output(evaluator, item, output)
+    token = evaluation.current.set(judged)
+    try:
+        if getattr(evaluator, "blocking", False):
+            return bridge.wait(bridge.compute(score_output, evaluator, item, output))
+        return score_output(evaluator, item, output)
+    finally:
+        evaluation.current.reset(token)
 
 
 def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
@@ -221,9 +225,9 @@ def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
         EmberBenchError: if there is nothing to score.
     """
     if not isinstance(output, Mapping):
-        return evaluator.evaluate(item, _text(output))
+        return scored(evaluator, item, _text(output))
     if len(answers := output.get("answers", ())) > 1:
-        scores = [evaluator.evaluate(item, answer) for answer in answers]
+        scores = [scored(evaluator, item, answer) for answer in answers]
         if output.get("credit") == "best":
             return max(scores, key=lambda score: score.value)
         value = math.fsum(score.value for score in scores) / len(scores)
@@ -232,14 +236,14 @@ def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
     if "final_answer" in output:
         if output["final_answer"] is None:
             return Score(0.0, None, "no answer could be read out of any response")
-        return evaluator.evaluate(item, _text(output["final_answer"]))
+        return scored(evaluator, item, _text(output["final_answer"]))
     responses = output.get("responses", ())
     if len(responses) != 1:
         fields = ", ".join(map(repr, output)) or "nothing"
         raise EmberBenchError(
             f"the last node gives no `final_answer` and not one response; it gives {fields}"
         )
-    return evaluator.evaluate(item, responses[0])
+    return scored(evaluator, item, responses[0])
 
 
 def states_answer(item: Item, output: Any, score: Score) -> bool | None:
@@ -273,31 +277,8 @@ def _result(
     strand: Strand,
     stated: bool | None,
 ) -> TrialResult:
-    calls = strand.trial.calls
-    if len(calls) > 1:
-        calls = sorted(calls, key=lambda call: (call.started, call.node, call.key))
-    costs, spends, entries = [], [], []
-    latency: float | None = strand.clock
-    for call in calls:
-        if call.latency_seconds is None:
-            latency = None
-        costs.append(call.cost_usd)
-        spends.append(call.spend_usd)
-        entries.append(
-            CallEntry(
-                call.key,
-                call.model_id,
-                call.node,
-                call.role,
-                call.started,
-                call.latency_seconds,
-                call.cost_usd,
-                call.usage.input_tokens,
-                call.usage.output_tokens,
-                not call.stored,
-                call.uncached_usd,
-            )
-        )
+    calls = in_order(strand.trial.calls)
+    costs = [call.cost_usd for call in calls]
     return TrialResult(
         trial=trial,
         fingerprint=identity,
@@ -309,9 +290,9 @@ def _result(
         error=error,
         # fsum is exact, so the order in which calls ended does not change the last digit.
         cost_usd=None if None in costs else math.fsum(cast("list[float]", costs)),
-        latency_seconds=latency,
-        spend_usd=math.fsum([*spends, strand.trial.wasted_usd]),
-        calls=tuple(entries),
+        latency_seconds=critical_path(calls, strand.clock),
+        spend_usd=math.fsum([*(call.spend_usd for call in calls), strand.trial.wasted_usd]),
+        calls=entries(calls),
         wasted_calls=strand.trial.wasted_calls,
         stated=stated,
     )

@@ -14,13 +14,18 @@ from uuid import uuid4
 import msgspec
 
 from ember_bench.errors import DamagedStoreError, StoreError
-from ember_bench.evaluators.base import Evaluator
+from ember_bench.evaluators.base import Evaluator, judges_of
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment import user_code
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.results.damage import DAMAGED_RUN, DAMAGED_TRIAL, are_readable
 from ember_bench.experiment.results.description import decode, describe, digest_of, encode
+from ember_bench.experiment.results.evaluations import (
+    make_table,
+    remove_orphans,
+    write_evaluations,
+)
 from ember_bench.experiment.results.rows import (
     APPLICATION_ID,
     DESCRIPTION,
@@ -30,7 +35,9 @@ from ember_bench.experiment.results.rows import (
     TrialRows,
 )
 from ember_bench.experiment.results.run_totals import RunTotals, keep_paid
+from ember_bench.experiment.results.summary import FAILED
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
+from ember_bench.experiment.trial_calls import counts_of
 from ember_bench.models.store.payments import Paid
 from ember_bench.models.store.sqlite import (
     is_damage,
@@ -91,6 +98,8 @@ class TrialStore(TrialRows):
                 damaged = self._remove_damaged()
                 if not self.tells_stated:  # trials of before: unknown
                     self._db.execute("ALTER TABLE trials ADD COLUMN stated INTEGER")
+                if any(judges_of(q.evaluator) for q in experiment.questions.values()):
+                    make_table(self._db)
                 self._before, self._price_dates = self._described_before()
                 self.changes = self._changed_parts()
                 self._cell_ids = self._register_cells()
@@ -103,6 +112,7 @@ class TrialStore(TrialRows):
                     items.check()
                 self._numbers = self._read_numbers()
                 self.done = self._keep_current(damaged)
+                remove_orphans(self._db)
                 row = self._db.execute("INSERT INTO runs (started) VALUES (?)", (started,))
                 self._run = row.lastrowid or 0
                 self._accounts = self._named_accounts()
@@ -119,11 +129,16 @@ class TrialStore(TrialRows):
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [self._row(result) for result in results],
             )
-            shared = sum(not entry.made for result in results for entry in result.calls)
+            write_evaluations(self._db, ((self._place(r.trial), r.evaluation) for r in results))
+            shared = sum(not entry.made for result in results for entry in result.all_calls)
             self._db.execute(
                 "UPDATE runs SET calls_shared = calls_shared + ? WHERE id = ?",
                 (shared, self._run),
             )
+
+    def _place(self, trial: Trial) -> tuple[int, int, int]:
+        """Return the key of a trial in the tables."""
+        return self._cell_ids[trial.cell], self._numbers[trial.cell].stored[trial.item], trial.epoch
 
     def settle(self, paid: Callable[[str], Paid]) -> RunTotals:
         """Update the spending of each run; return that of this run.
@@ -190,18 +205,13 @@ class TrialStore(TrialRows):
             raise
 
     def _row(self, result: TrialResult) -> tuple[Any, ...]:
-        trial, calls = result.trial, result.calls
-        made, input_tokens, output_tokens = result.wasted_calls, 0, 0
-        for entry in calls:
-            made += entry.made
-            input_tokens += entry.input_tokens or 0
-            output_tokens += entry.output_tokens or 0
+        calls = result.calls
         return (
-            self._cell_ids[trial.cell], self._numbers[trial.cell].stored[trial.item], trial.epoch,
+            *self._place(result.trial),
             result.fingerprint, result.outcome, result.score, _writable(result.answer),
             _writable(result.explanation), _writable(result.error), result.cost_usd,
-            result.latency_seconds, result.spend_usd, len(calls) + result.wasted_calls,
-            made, input_tokens, output_tokens, _encode_calls(calls), result.stated,
+            result.latency_seconds, result.spend_usd, *counts_of(calls, result.wasted_calls),
+            _encode_calls(calls), result.stated,
         )  # fmt: skip
 
     def _described_before(self) -> tuple[dict[str, str], list[str]]:
@@ -336,7 +346,7 @@ class TrialStore(TrialRows):
                 ):
                     stale_items.append(stored)
                     stale_epochs.append(epoch)
-                elif epoch < epochs and outcome != "error":
+                elif epoch < epochs and outcome not in FAILED:
                     flags[epoch * items + item] = 1
             ids = itertools.repeat(self._cell_ids[number])
             self._db.executemany(

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from ember_bench.errors import ConfigError
 
 if TYPE_CHECKING:
     from ember_bench.models.call import Request
@@ -37,3 +40,32 @@ def refuse(what: str) -> None:
     """Report that a step cannot be recorded; does nothing without a recorder."""
     if (recorder := current.get()) is not None:
         recorder.refuse(what)
+
+
+@dataclass(slots=True)
+class Ban:
+    """Code that is not to ask models, as nobody would count or pay for the calls.
+
+    Attributes:
+        reason: What is wrong with it, and what to do instead.
+        broken: Whether it has tried, whatever it made of the error.
+    """
+
+    reason: str
+    broken: bool = False
+
+
+banned: contextvars.ContextVar[Ban | None] = contextvars.ContextVar(
+    "ember_bench_banned", default=None
+)
+
+
+def check_allowed() -> None:
+    """Check that the running code may ask models.
+
+    Raises:
+        ConfigError: if it may not.
+    """
+    if (ban := banned.get()) is not None:
+        ban.broken = True
+        raise ConfigError(ban.reason)

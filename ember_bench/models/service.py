@@ -75,6 +75,7 @@ class ModelService:
         store: Where finished calls are kept and looked up, or the file of a `ResponseStore`; each
             call is a new request without one.
         offline: Make no request: a call that is not in the store is an `OfflineError`.
+        asks_judges: Make the requests of evaluations all the same.
         retry: When and how to ask again.
         account: Account that requests are paid on, see `paid`; a trial may have another.
         budget: Caps on spending, of trials that have no budget of their own; None for none.
@@ -87,6 +88,7 @@ class ModelService:
         *,
         store: CallStore | Path | str | None = None,
         offline: bool = False,
+        asks_judges: bool = False,
         retry: RetryPolicy | None = None,
         account: str = "",
         budget: Budget | None = None,
@@ -96,6 +98,7 @@ class ModelService:
         self._store: CallStore | None
         self._store = ResponseStore(Path(store)) if isinstance(store, Path | str) else store
         self._offline = offline
+        self._asks_judges = asks_judges
         self._account = account
         self._budget = budget
         self.retry = retry or RetryPolicy()
@@ -240,6 +243,7 @@ class ModelService:
             self._store.close()
 
     def _strand(self, *requests: Request) -> Strand:
+        interception.check_allowed()
         if (strand := strands.current.get()) is not None:
             return own_strand(strand)
         # The seed of a call depends on which draw it is.
@@ -284,7 +288,13 @@ class ModelService:
         provider = provider_class(model.provider_name)(model)
         batches = self._batches(model, provider)
         endpoint = Endpoint(provider, self.retry, self._budget, batches)
-        return Client(endpoint, self._store, self._accounts, offline=self._offline)
+        return Client(
+            endpoint,
+            self._store,
+            self._accounts,
+            offline=self._offline,
+            asks_judges=self._asks_judges,
+        )
 
     def _batches(self, model: ModelInfo, provider: Provider) -> BatchQueue | None:
         """Return where the calls to a model wait for their batch; None if they do not.

@@ -88,6 +88,7 @@ class TrialContext:
         wasted_unpriced: Those of them whose cost is unknown.
         epochs: Number of repetitions of the item in all; recorded models hand their samples out
             to draws and epochs by it.
+        evaluation: Whether its calls judge the output of another trial.
     """
 
     subject: Subject | None = None
@@ -105,6 +106,7 @@ class TrialContext:
         self.wasted_unpriced += usd is None
 
     epochs: int = 1
+    evaluation: bool = False
 
 
 class Strand:

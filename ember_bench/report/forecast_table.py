@@ -26,11 +26,12 @@ def plan_table(forecast: Forecast, columns: int | None) -> Text:
     """
     text = Text()
     total = _values(forecast)
-    all_simulated = all(cell.simulated for cell in forecast.cells)
+    all_simulated = all(line.simulated for line in (*forecast.cells, *forecast.evaluations))
     simulated = " (simulated)" if all_simulated else ""
     for dataset, cells in groupby(forecast.cells, key=lambda cell: cell.dataset):
         text.append(f"{one_line(dataset)}{simulated}\n", style="bold")
-        heading, *rows = _layout(list(cells), total, columns, noted=not all_simulated)
+        judged = [line for line in forecast.evaluations if line.dataset == dataset]
+        heading, *rows = _layout([*cells, *judged], total, columns, noted=not all_simulated)
         text.append(heading + "\n", style="dim")
         text.append("\n".join(rows) + "\n\n")
     room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
@@ -81,6 +82,18 @@ def _total(forecast: Forecast) -> str:
         f" {_range(forecast.made)} new calls; expected cost"
         f" {'unknown' if expected is None else _dollars(expected)}, worst case"
         f" {worst}{simulated}"
+    )
+
+
+def evaluation_line(plan: CellForecast) -> str:
+    """Return in one sentence what judges will be asked about stored outputs."""
+    expected = "unknown" if plan.expected_usd is None else _dollars(plan.expected_usd)
+    worst = "unknown" if plan.worst_usd is None else dollars(plan.worst_usd)
+    return (
+        f"evaluation by {one_line(plan.label)} of {count(plan.trials, 'stored trial')}:"
+        f" {_range(plan.calls)} calls, {_range(plan.shared)} shared, {_range(plan.stored)} stored;"
+        f" {_range(plan.made)} new calls; expected cost {expected}, worst case {worst}"
+        + (" (simulated)" if plan.simulated else "")
     )
 
 

@@ -16,7 +16,7 @@ from ember_bench.drawing.html import Html, joined, tag
 from ember_bench.drawing.text import clean
 from ember_bench.experiment.results.description import CellDescription
 from ember_bench.experiment.results.rows import TrialRows
-from ember_bench.experiment.trial import CallEntry
+from ember_bench.experiment.trial_calls import CallEntry
 from ember_bench.models.store.rows import StoredCall
 
 _TRIALS_IN_PACK: Final = 200

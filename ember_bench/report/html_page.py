@@ -132,6 +132,12 @@ def _dataset(contents: Contents, dataset: DatasetSummary, number: int) -> Html:
     return tag("section", *head, *filter(None, sections), id=f"data-{number}")
 
 
+def _unjudged(contents: Contents) -> list[str]:
+    """Return the outcome of trials that a judge gave no verdict on, if there are any."""
+    found = any(cell.outcomes.get("unjudged") for cell in contents.summary.cells)
+    return ["unjudged"] if found else []
+
+
 def _explorer(contents: Contents) -> Html:
     texts = "" if contents.answers is not None else (
         " The prompts and answers of the calls are not here: the response store was not found."
@@ -142,7 +148,7 @@ def _explorer(contents: Contents) -> Html:
     controls = [
         _control("Search", search),
         _select("System", "cell", "every system"),
-        _select("Outcome", "outcome", "every outcome", *_OUTCOMES),
+        _select("Outcome", "outcome", "every outcome", *_OUTCOMES, *_unjudged(contents)),
         _select("Against", "against", "its baseline"),
         _select("Flips", "flip", "all items", "won", "lost", "won or lost", "the same"),
     ]

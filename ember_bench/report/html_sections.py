@@ -36,6 +36,8 @@ from ember_bench.report.columns import View
 from ember_bench.report.comparison_table import pair_values
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis, front, front_probabilities
+from ember_bench.report.judging_text import UNCHECKED
+from ember_bench.report.sections import Section
 from ember_bench.report.summary_text import INTERVALS, SHARED, tables
 from ember_bench.report.system_columns import result
 
@@ -63,7 +65,7 @@ def cells_section(contents: Contents, dataset: DatasetSummary) -> Html:
     dominated = front(cells, "cost_per_item", contents.results).by
     labels = {cell.name: cell.label for cell in cells}
     of_dataset = msgspec.structs.replace(contents.summary, datasets=[dataset])
-    (section,) = tables(of_dataset, SYSTEMS).sections
+    section, *judging = tables(of_dataset, SYSTEMS).sections
     rows: list[list[Content]] = [
         [
             _named(contents, cell, row.notes),
@@ -83,8 +85,19 @@ def cells_section(contents: Contents, dataset: DatasetSummary) -> Html:
                 headings, rows, caption=f"Systems on {dataset.name}{contents.simulated(dataset)}"
             ),
             *(tag("p", footer, class_="facts") for footer in section.footers),
+            *map(_judging, judging),
         ]
     )
+
+
+def _judging(section: Section) -> Html:
+    """Return the table of what judges took."""
+    headings = ["system", "judge", *section.headings]
+    rows: list[list[Content]] = [
+        [row.label, ", ".join(row.notes), *row.values] for row in section.rows
+    ]
+    judged = table(headings, rows, caption=section.title)
+    return joined([judged, tag("p", UNCHECKED, class_="facts")])
 
 
 def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:

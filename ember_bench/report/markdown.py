@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from ember_bench.drawing.text import escape_markdown
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.report.html_answer import answer
+from ember_bench.report.sections import Row, Section
 from ember_bench.report.suite_text import suite_markdown
-from ember_bench.report.summary_text import Row, Section, problems, status, tables
+from ember_bench.report.summary_text import problems, status, tables
 
 
 def markdown(summary: ExperimentSummary) -> str:

@@ -16,9 +16,9 @@ from ember_bench.drawing.text import one_line, width
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.report.columns import USUAL, View
 from ember_bench.report.layout import GAP, Block, flat, named, stacked
+from ember_bench.report.sections import Section
 from ember_bench.report.suite_text import suite_lines
 from ember_bench.report.summary_text import (
-    Section,
     marked,
     problems,
     status,

@@ -18,6 +18,8 @@ from ember_bench.experiment.results.summary import (
     Quantity,
 )
 from ember_bench.report.columns import CATEGORY, USUAL, Column, Place, View, places
+from ember_bench.report.judging_text import about_judges, judging
+from ember_bench.report.sections import Row, Section
 from ember_bench.report.system_columns import COMPARED, SAID_ONCE, USUAL_COLUMNS, system_columns
 
 SIMULATED: Final = (
@@ -44,41 +46,6 @@ SHARED_DRAWS: Final = (
     "Shared draws: the system uses calls of the baseline, so that chance in them cancels; the"
     " difference is between choices made of the same answers."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One system, as a table shows it.
-
-    Attributes:
-        label: Its label.
-        notes: Facts needed to read its numbers: an oracle, unfinished, failures.
-        values: Its texts, one for each column.
-    """
-
-    label: str
-    notes: tuple[str, ...]
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """The systems on one dataset.
-
-    Attributes:
-        title: Names the dataset and its items.
-        headings: The columns' headings.
-        places: The columns' places in a narrow table.
-        rows: The systems.
-        footers: What all have in common; counts of outcomes, if not all are right or wrong; and
-            pass@k, if there are several epochs.
-    """
-
-    title: str
-    headings: tuple[str, ...]
-    places: tuple[Place, ...]
-    rows: tuple[Row, ...]
-    footers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +103,7 @@ def tables(summary: ExperimentSummary, view: View = USUAL) -> Tables:
         headings = tuple(column.heading for column in shown)
         title = _title(dataset, summary)
         found.append(Section(title, headings, tuple(places(shown)), rows, tuple(footers)))
+        found += judging(chosen, summary.level)
         if view.by == CATEGORY:
             found += _by_category(chosen)
     names = {column.name for column in shown}
@@ -179,7 +147,7 @@ def _by_category(cells: Sequence[CellSummary]) -> Iterator[Section]:
         Place(heading, None if place % 2 == 0 else place - 1)
         for place, heading in enumerate(headings)
     )
-    yield Section(f"{cells[0].dataset}: accuracy by category", headings, at, rows, ())
+    yield Section(f"{cells[0].dataset}: accuracy by category", headings, at, rows, (), "categories")
 
 
 def marked(label: str, notes: Iterable[str], columns: int | None) -> tuple[str, str]:
@@ -208,7 +176,12 @@ def problems(summary: ExperimentSummary) -> list[str]:
             f" {'; '.join(guessed)}. Look at some responses before the accuracy."
         )
     if failed := summary.failed:
+        unjudged = sum(cell.outcomes.get("unjudged", 0) for cell in summary.cells)
         scored = "count as wrong" if summary.failures == "wrong" else "are left out"
+        if unjudged == failed:
+            scored = "are left out, as a judge gave no verdict"
+        elif unjudged:
+            scored += f" ({unjudged:,} without a judge's verdict are left out)"
         # Labels and messages may have commas of their own.
         why = "; ".join(
             f"{reason.trials:,} x {reason.message}" for reason in summary.failure_reasons
@@ -229,6 +202,7 @@ def _captions(
         )
     if COMPARED & set(shown):
         yield from _about_differences(cells, summary.correction, summary.level)
+    yield from about_judges(cells)
     if any(c.outcomes.get("error") for c in cells):
         scored = "count as wrong" if summary.failures == "wrong" else "are left out"
         yield (
@@ -354,6 +328,11 @@ def _notes(cell: CellSummary, summary: ExperimentSummary) -> Iterator[str]:
             f"{count(errors, 'error')}:"
             f" {percent(cell.accuracy_worst)} to {percent(cell.accuracy_best)}"
         )
+    if unjudged := cell.outcomes.get("unjudged", 0):
+        yield (
+            f"{unjudged:,} unjudged:"
+            f" {percent(cell.accuracy_worst)} to {percent(cell.accuracy_best)}"
+        )
     if cell.unpriced and not cell.replayed:
         yield f"cost unknown in {count(cell.unpriced, 'trial')}"
     if cell.never_stated:
@@ -391,7 +370,7 @@ def _title(dataset: DatasetSummary, summary: ExperimentSummary) -> str:
 
 def _footers(cells: list[CellSummary]) -> Iterator[str]:
     totals = {name: sum(cell.outcomes.get(name, 0) for cell in cells) for name in OUTCOMES}
-    if any(totals[name] for name in ("error", "unparsed", "skipped")):
+    if any(totals[name] for name in ("error", "unparsed", "skipped", "unjudged")):
         yield "outcomes: " + ", ".join(f"{n:,} {name}" for name, n in totals.items() if n)
     for cell in cells:
         if cell.pass_at_k:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
+from msgspec import UNSET
 
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.attribution import ChoiceSummary
@@ -140,6 +140,8 @@ def cells_table(found: Sequence[CellSummary]) -> Table:
     """Return a row for each cell."""
     parameters = dict.fromkeys(name for cell in found for name in cell.parameters)
     records = [_cell_record(cell, parameters) for cell in found]
+    if any(cell.evaluation is not UNSET for cell in found):
+        records = [r | _evaluation_record(c) for r, c in zip(records, found, strict=True)]
     return _from_records(records)
 
 
@@ -212,7 +214,7 @@ def _cell_record(cell: CellSummary, parameters: Mapping[str, None]) -> Record:
         "measured": ("flag", cell.measured),
         "scheduled": ("integer", cell.scheduled),
         "items": ("integer", cell.items),
-        **{name: ("integer", cell.outcomes[name]) for name in OUTCOMES},
+        **{name: ("integer", cell.outcomes[name]) for name in OUTCOMES if name != "unjudged"},
         **_estimate("accuracy", cell.accuracy),
         "accuracy_worst": ("number", cell.accuracy_worst),
         "accuracy_best": ("number", cell.accuracy_best),
@@ -236,6 +238,20 @@ def _cell_record(cell: CellSummary, parameters: Mapping[str, None]) -> Record:
         "sign": ("integer", compared.sign if compared else None),
         "shared_draws": ("flag", compared.shared_draws if compared else None),
         "same_calls": ("flag", compared.same_calls if compared else None),
+    }
+
+
+def _evaluation_record(cell: CellSummary) -> Record:
+    """Return what judges took, where any cell of the table has some."""
+    judged = None if cell.evaluation is UNSET else cell.evaluation
+    return {
+        "unjudged": ("integer", cell.outcomes.get("unjudged", 0)),
+        "evaluation_models": ("text", ", ".join(judged.models) if judged else None),
+        "evaluation_calls_used": ("integer", judged.calls if judged else None),
+        "evaluation_calls_made": ("integer", judged.calls_made if judged else None),
+        **_estimate("evaluation_cost_usd_per_item", judged.cost_per_item if judged else None),
+        **_estimate("evaluation_latency_seconds", judged.latency_seconds if judged else None),
+        "evaluation_spend_usd": ("number", judged.spend_usd if judged else None),
     }
 
 
@@ -319,7 +335,7 @@ def printed(rows: TrialRows, cells: Collection[str], view: View = USUAL) -> Tabl
 
 def printed_summary(summary: ExperimentSummary, view: View = USUAL) -> Table:
     """Return the same of a summary."""
-    found = tables(summary, replace(view, by=None)).sections
+    found = [s for s in tables(summary, view).sections if s.about == "systems"]
     headings = found[0].headings if found else ()
     columns: list[tuple[str, Kind]] = [("dataset", "text"), ("system", "text"), ("", "text")]
     columns += [(heading, "text" if heading == "result" else "number") for heading in headings]

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.experiment.edits import NO_EDITS, Edits
-from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.forecast.calls import CellForecast
+from ember_bench.experiment.forecast.rehearsal import Rehearsal
+from ember_bench.experiment.forecast.rescored import evaluation_forecast
+from ember_bench.experiment.prepare import Experiment, prepare
+from ember_bench.experiment.rescoring import fitting_trials
+from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.spec import read_spec, wrong_name
 from ember_bench.experiment.suites import without_suites
+from ember_bench.models.info import ModelInfo
+from ember_bench.models.model_registry import ModelRegistry
+from ember_bench.models.providers.base import provider_class
+from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.registry import Cards, default_roots
 from ember_bench.running.find_grids import find_grid
 from ember_bench.running.find_results import ResultsReader, answered, grid_of
+from ember_bench.running.places import RESPONSES
 from ember_bench.running.session import open_experiment
 
 _SUFFIX: Final = ".rescored"
@@ -69,39 +80,88 @@ def find_source(name: str, results: Path) -> Source:
     return Source(name, grid, trials, cells, edits)
 
 
-def rescored(
-    source: Source, evaluators: Sequence[str], into: str | None, *, unsafe_code: bool
-) -> Experiment:
-    """Return the experiment that scores the stored answers of `source`.
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How stored answers are scored again.
 
-    Args:
-        source: The results.
+    Attributes:
         evaluators: `[DATASET=]NAME`, each for one dataset or for all; the last one counts.
+        judge: The model that judges, in place of the grid's; None for that.
         into: Name of the new experiment; None for that of the grid and `.rescored`.
+        offline: Ask no judge either.
         unsafe_code: Run model-written code without a sandbox if there is none.
+        budget_usd: The most that judges may cost, in place of the grid's budget.
+    """
+
+    evaluators: Sequence[str] = ()
+    judge: str | None = None
+    into: str | None = None
+    offline: bool = False
+    unsafe_code: bool = False
+    budget_usd: float | None = None
+
+
+def rescored(source: Source, scoring: Scoring) -> Experiment:
+    """Return the experiment that scores the stored answers of `source`.
 
     Raises:
         ConfigError: if an evaluator, a dataset, a cell or the new name cannot be used.
     """
-    spec, document = read_spec(source.grid, source.edits)
-    listed = without_suites(spec, document, Cards(default_roots(source.grid)))
-    datasets = [entry.name for entry in listed.spec.datasets]
-    if source.cells is not None:
-        datasets = [name for name in datasets if name in source.cells.values()]
     experiment = open_experiment(
         source.grid,
         offline=True,
-        unsafe_code=unsafe_code,
-        evaluators=_evaluators(evaluators, datasets, source.grid),
+        asks_judges=not scoring.offline,
+        unsafe_code=scoring.unsafe_code,
+        evaluators=_evaluators(scoring.evaluators, _datasets(source), source.grid),
+        judge=scoring.judge,
+        budget_usd=scoring.budget_usd,
         edits=source.edits,
     )
-    experiment = _renamed(experiment, into or spec.name + _SUFFIX)
+    experiment = _renamed(experiment, scoring.into or experiment.name + _SUFFIX)
     if source.cells is None:
         return experiment
     if not any(cell.name in source.cells for cell in experiment.cells):
         raise ConfigError(f"{source.name}: {source.grid} has no such cell any more")
     _refuse_others(source.results, experiment.name, source.cells)
     return experiment.only(source.cells)
+
+
+def planned(source: Source, scoring: Scoring, stored: StoredTrials) -> CellForecast:
+    """Return what judges would be asked about the stored answers, and its cost; asks nobody.
+
+    Raises:
+        ConfigError: as `rescored`.
+    """
+    cards = Cards(default_roots(source.grid))
+    with closing(StoredAnswers(source.results / RESPONSES)) as known:
+        rehearsal = Rehearsal(ModelRegistry.from_cards(cards), known, judges=True)
+        experiment = prepare(
+            source.grid,
+            cards,
+            rehearsal,
+            asks=False,
+            unsafe_code=scoring.unsafe_code,
+            evaluators=_evaluators(scoring.evaluators, _datasets(source), source.grid),
+            judge=scoring.judge,
+            edits=source.edits,
+        )
+        if source.cells is not None:
+            experiment = experiment.only(source.cells)
+        before, fitting = fitting_trials(experiment, stored)
+        return evaluation_forecast(before, rehearsal, fitting)
+
+
+def costs_money(model: ModelInfo) -> bool:
+    """Whether calls to a model are paid, whatever they cost: not if it is simulated or recorded."""
+    found = provider_class(model.provider_name)
+    return not (found.simulated or found.replays)
+
+
+def _datasets(source: Source) -> list[str]:
+    spec, document = read_spec(source.grid, source.edits)
+    listed = without_suites(spec, document, Cards(default_roots(source.grid)))
+    names = [entry.name for entry in listed.spec.datasets]
+    return [name for name in names if source.cells is None or name in source.cells.values()]
 
 
 def _refuse_others(results: Path, name: str, cells: Mapping[str, str]) -> None:

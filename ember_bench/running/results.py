@@ -19,8 +19,9 @@ from ember_bench.experiment.results.compared import ComparisonTable
 from ember_bench.experiment.results.summary import Correction, ExperimentSummary, RunSummary
 from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report.comparison_table import comparison_table
+from ember_bench.report.sections import Section
 from ember_bench.report.summary_table import table
-from ember_bench.report.summary_text import Section, status, tables
+from ember_bench.report.summary_text import status, tables
 from ember_bench.report.table_formats import Kind, Table
 from ember_bench.report.tidy import choices_table, members_table, tidy
 from ember_bench.running.apart import run_apart

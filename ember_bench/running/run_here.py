@@ -63,7 +63,7 @@ def _run(opening: Opening, options: RunOptions, stop: Stop) -> Results:
     if not quiet:
         for note in experiment.notes:
             say(f"warning: {note}")
-    simulated = any(cell.simulated for cell in experiment.cells)
+    simulated = any(map(experiment.is_simulated, experiment.cells))
     traces = options.get("traces", 0)
     outcome = run_experiment(
         experiment,

@@ -133,9 +133,11 @@ def open_experiment(
     grid: Path,
     *,
     offline: bool = False,
+    asks_judges: bool | None = None,
     in_flight: int | None = None,
     unsafe_code: bool = False,
     evaluators: Mapping[str, str] | None = None,
+    judge: str | None = None,
     budget_usd: float | None = None,
     edits: Edits = NO_EDITS,
 ) -> Experiment:
@@ -144,9 +146,11 @@ def open_experiment(
     Args:
         grid: The grid file.
         offline: Make no request: a call whose answer is not stored is an error.
+        asks_judges: Make the requests of evaluations; None for as `offline` says.
         in_flight: Number of trials at once, in place of the grid's value.
         unsafe_code: Run model-written code without a sandbox where there is none.
         evaluators: Evaluators in place of the grid's, by dataset.
+        judge: The model that judges, in place of the grid's.
         budget_usd: The most that a run may spend, in place of the grid's value.
         edits: Changes of what the grid says.
 
@@ -154,14 +158,17 @@ def open_experiment(
         ConfigError: with every mistake at its place.
     """
     cards = Cards(default_roots(grid))
-    service = ModelService(ModelRegistry.from_cards(cards), offline=offline)
+    registry = ModelRegistry.from_cards(cards)
+    service = ModelService(registry, offline=offline, asks_judges=bool(asks_judges))
     experiment = prepare(
         grid,
         cards,
         service,
         asks=not offline,
+        asks_judges=asks_judges,
         unsafe_code=unsafe_code,
         evaluators=evaluators,
+        judge=judge,
         budget_usd=budget_usd,
         edits=edits,
     )

@@ -77,6 +77,13 @@ from .paired import (
     best_probabilities as best_probabilities,
     paired_difference as paired_difference,
 )
+from .pairwise import (
+    BradleyTerry as BradleyTerry,
+    LengthAnchor as LengthAnchor,
+    LengthControlled as LengthControlled,
+    bradley_terry as bradley_terry,
+    length_controlled_win_rate as length_controlled_win_rate,
+)
 from .pareto import (
     ParetoFront as ParetoFront,
     front_probabilities as front_probabilities,

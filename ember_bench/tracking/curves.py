@@ -9,7 +9,7 @@ from typing import Final
 
 from ember_bench.experiment.results.description import Description
 from ember_bench.experiment.results.rows import TrialRows
-from ember_bench.experiment.results.summary import ExperimentSummary, RunSummary
+from ember_bench.experiment.results.summary import FAILED, ExperimentSummary, RunSummary
 from ember_bench.experiment.trial import TrialResult
 from ember_bench.tracking.messages import Point
 
@@ -22,13 +22,15 @@ _SHARE: Final = 0.05
 class _Tally:
     done: int = 0
     failed: int = 0
+    unjudged: int = 0
     score: float = 0.0
     spend: float = 0.0
     changed: bool = False
 
     def add(self, outcome: str, score: float, spend: float) -> None:
         self.done += 1
-        self.failed += outcome == "error"
+        self.failed += outcome in FAILED
+        self.unjudged += outcome == "unjudged"
         self.score += score
         self.spend += spend
         self.changed = True
@@ -56,7 +58,7 @@ class Curves:
         self._tallies = [_Tally() for _ in self._cells]
         for place, tally in enumerate(self._tallies):
             for _, _, *row in self.rows.columns(place, ("outcome", "score", "spend_usd")):
-                if row[0] != "error":
+                if row[0] not in FAILED:
                     tally.add(*row)
 
     def add(self, results: Iterable[TrialResult]) -> None:
@@ -84,7 +86,7 @@ class Curves:
         return [self._total(at), *(self._point(name, tally, at) for name, tally in changed)]
 
     def _point(self, name: str, tally: _Tally, at: int) -> Point:
-        counted = tally.done if self._wrong else tally.done - tally.failed
+        counted = tally.done - (tally.unjudged if self._wrong else tally.failed)
         accuracy = tally.score / counted if counted else None
         return Point(name, at, tally.done, accuracy, tally.spend, tally.failed)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from ember_bench.experiment.results.summary import (
     BaselineDifference,
@@ -47,8 +48,9 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
 _LESS = re.compile(r"\\<(?=[ \d])")
 _TITLE = re.compile(r"\A# [^\n]*\n+")
 _GROUPS: Final = frozenset({
-    "accuracy", "by_category", "calls", "cells", "cost_usd", "items", "latency_seconds",
-    "outcomes", "pass_at_k", "spend_usd", "tokens", "trials", "vs_baseline", "wall_seconds",
+    "accuracy", "by_category", "calls", "cells", "cost_usd", "evaluation", "items",
+    "latency_seconds", "outcomes", "pass_at_k", "spend_usd", "tokens", "trials", "vs_baseline",
+    "wall_seconds",
 })  # fmt: skip
 
 
@@ -145,6 +147,12 @@ def cell_metrics(cell: CellSummary, level: float) -> dict[str, float]:
     found |= {f"outcomes/{key}": cell.outcomes[name] for name, key in keys(cell.outcomes).items()}
     if cell.comparison is not None:
         found |= _comparison_metrics(cell.comparison, level)
+    if (judged := cell.evaluation) is not UNSET:
+        _put_estimate(found, "evaluation/cost_usd_per_item", judged.cost_per_item, level)
+        _put_estimate(found, "evaluation/latency_seconds", judged.latency_seconds, level)
+        _put(found, "evaluation/spend_usd", judged.spend_usd)
+        found["evaluation/calls_used"] = judged.calls
+        found["evaluation/calls_made"] = judged.calls_made
     for k, estimate in cell.pass_at_k.items():
         _put_estimate(found, f"pass_at_k/{k}", estimate, level)
     for name, key in keys(cell.categories).items():

@@ -12,10 +12,13 @@ from ember_bench import bridge
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.attribution import observe
 from ember_bench.experiment.results.rows import TrialRows
-from ember_bench.experiment.trial import CallEntry, Trial
+from ember_bench.experiment.trial import Trial
+from ember_bench.experiment.trial_calls import CallEntry
 from ember_bench.models.store.response_store import ResponseStore
 from ember_bench.tracking.messages import TracedCall, TracedNode, TracedTrial
 
+# No node of a graph can have this name.
+_EVALUATION: Final = "@evaluation"
 _COLUMNS: Final = ("outcome", "score", "answer", "explanation", "error", "cost_usd", "fingerprint")
 
 
@@ -62,7 +65,9 @@ def _traced(
 ) -> TracedTrial:
     cell = experiment.cells[trial.cell]
     item = experiment.questions[cell.dataset].items[trial.item]
-    calls = rows.calls(trial.cell, trial.item, trial.epoch) or ()
+    place = trial.cell, trial.item, trial.epoch
+    calls = rows.calls(*place) or ()
+    calls += tuple(_after(calls, rows.evaluation_calls(*place)))
     return TracedTrial(
         identity=row.pop("fingerprint").hex(),
         cell=cell.name,
@@ -83,6 +88,14 @@ def _traced(
         calls=list(_calls(calls, answers)),
         **row,
     )
+
+
+def _after(calls: tuple[CallEntry, ...], judges: tuple[CallEntry, ...]) -> Iterator[CallEntry]:
+    """Yield the calls of judges under a node of their own, after the architecture's calls."""
+    end = max((call.started + (call.latency_seconds or 0.0) for call in calls), default=0.0)
+    for call in judges:
+        node = f"{_EVALUATION}/{call.node}"
+        yield msgspec.structs.replace(call, node=node, started=end + call.started)
 
 
 def _calls(calls: tuple[CallEntry, ...], answers: ResponseStore) -> Iterator[TracedCall]:

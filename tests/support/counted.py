@@ -39,7 +39,7 @@ class Counted(Provider):
 
     async def complete(self, call: Call) -> Completion:
         options = self.model.options
-        _note("ask", call)
+        note("ask", call)
         luck = int.from_bytes(sha256(call.key).digest()[:8]) / 2**64
         await asyncio.sleep(options.get("seconds", 0.0) + luck * options.get("spread", 0.0))
         prompt = call.request.messages[-1].content
@@ -49,7 +49,7 @@ class Counted(Provider):
         a, b = map(int, _SUM.search(prompt).groups())  # type: ignore[union-attr]
         right = luck < options.get("right", 0.7)
         text = "Mumble." if "mumble" in prompt else f"Answer: {a + b if right else a + b + 1}"
-        _note("answer", call)
+        note("answer", call)
         says = options.get("says", 0.5 + luck)
         read, written = options.get("cached", 0), options.get("written", 0)
         usage = Usage(10, 20, read, cache_write_tokens=written)
@@ -65,7 +65,7 @@ def _misbehave(prompt: str) -> None:
         raise ProviderError("it is having trouble")
 
 
-def _note(what: str, call: Call) -> None:
+def note(what: str, call: Call) -> None:
     """Append one line in one write, which no other process can come in between of."""
     if (path := os.environ.get(LOG)) is not None:
         log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

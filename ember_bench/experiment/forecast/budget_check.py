@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ember_bench.documents import Document
 from ember_bench.errors import Problem, did_you_mean
+from ember_bench.evaluators.base import Evaluator, judges_of
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.spec import BudgetSpec
 from ember_bench.models.budget import Budget
 from ember_bench.models.paying import utc_today
 from ember_bench.models.worst_case import unaffordable, unbounded
+from ember_bench.operators.lm import LMModule
 
 
 def budget_problems(
-    spec: BudgetSpec | None, document: Document, cells: Sequence[Cell]
+    spec: BudgetSpec | None,
+    document: Document,
+    cells: Sequence[Cell],
+    evaluators: Mapping[str, Evaluator],
+    asking: Collection[Cell],
 ) -> list[Problem]:
-    """Return the reasons why a grid's budget cannot be kept, each with its place."""
+    """Return the reasons why a grid's budget cannot be kept, each with its place.
+
+    Args:
+        spec: The budget.
+        document: The places of its parts.
+        cells: The cells of the grid.
+        evaluators: By dataset; their judges are paid, too.
+        asking: The cells that are asked themselves, and not their judges alone.
+    """
     if spec is None:
         return []
+    judges = {cell.name: _judges(cell, evaluators) for cell in cells}
     models = {model.model_id for cell in cells for model in cell.models}
+    models |= {lm.model.model_id for lms in judges.values() for lm in lms}
     problems = [
         document.problem(
             f"budget_usd: no model of this grid is {name!r}{did_you_mean(name, models)}",
@@ -38,7 +54,8 @@ def budget_problems(
             for name in spec.cells
             if name not in names
         ]  # fmt: skip
-    reasons = dict.fromkeys(_unkept(spec, cells))
+    asked = {cell.name: [*cell.graph.lm_modules(), *judges[cell.name]] for cell in asking}
+    reasons = dict.fromkeys(_unkept(spec, {**judges, **asked}))
     return problems + [document.problem(f"budget_usd: {r}", "budget_usd") for r in reasons]
 
 
@@ -52,16 +69,22 @@ def budget_of(spec: BudgetSpec | None, cells: Iterable[Cell]) -> Budget | None:
     return Budget(spec.run, spec.models, each or {})
 
 
-def _unkept(spec: BudgetSpec, cells: Iterable[Cell]) -> Iterator[str]:
+def _judges(cell: Cell, evaluators: Mapping[str, Evaluator]) -> list[LMModule]:
+    """Return the LM modules of the judges of a cell's outputs."""
+    evaluator = evaluators.get(cell.dataset)
+    return [] if evaluator is None else [lm for judge in judges_of(evaluator) for lm in judge.lms]
+
+
+def _unkept(spec: BudgetSpec, asked: Mapping[str, Sequence[LMModule]]) -> Iterator[str]:
     """Yield the reasons why no call of a model can be made under the caps on it."""
     today = utc_today()
-    for cell in cells:
-        for lm in cell.graph.lm_modules():
-            caps = list(_caps(spec, cell.name, lm.model.model_id))
+    for cell, lms in asked.items():
+        for lm in lms:
+            caps = list(_caps(spec, cell, lm.model.model_id))
             if not caps:
                 continue
-            asked = (lm.model, lm.parameters, today)
-            if reason := unbounded(*asked) or unaffordable(*asked, min(caps)):
+            call = (lm.model, lm.parameters, today)
+            if reason := unbounded(*call) or unaffordable(*call, min(caps)):
                 yield reason
 
 

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from ember_bench import bridge
+from ember_bench.evaluators.base import judge_models, judges_of
 from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.forecast.rehearsal import (
     ASSUMED_OUTPUT_TOKENS,
@@ -68,9 +69,10 @@ class CellForecast(msgspec.Struct, frozen=True):
 
 
 class Forecast(msgspec.Struct, frozen=True):
-    """The forecast of an experiment; the numbers are sums over its cells.
+    """The forecast of an experiment; the numbers are sums over its cells and evaluations.
 
     Attributes:
+        evaluations: Calls of judges, for each dataset whose evaluator asks any.
         assumptions: Assumptions of the numbers, as sentences.
     """
 
@@ -86,6 +88,7 @@ class Forecast(msgspec.Struct, frozen=True):
     expected_usd: Range | None
     worst_usd: float | None
     assumptions: list[str]
+    evaluations: list[CellForecast] = []
 
 
 def forecast(
@@ -144,22 +147,25 @@ def forecast_of(
     Raises:
         ConfigError: as `opening`.
     """
-    rehearsal = Rehearsal(registry, known)
+    rehearsal = Rehearsal(registry, known, judges=True)
     experiment = opening(rehearsal)
     counted = asyncio.run(_Rehearsed(experiment, rehearsal, exact=known is not None).run())
     cells = [_cell(experiment, index, counted) for index in range(len(experiment.cells))]
-    expected = [cell.expected_usd for cell in cells]
-    worst = [cell.worst_usd for cell in cells]
+    evaluations = [_evaluation(experiment, name, counted) for name in counted.judged]
+    lines = [*cells, *evaluations]
+    expected = [line.expected_usd for line in lines]
+    worst = [line.worst_usd for line in lines]
     return Forecast(
         name=experiment.name,
         grid="" if experiment.path is None else str(experiment.path),
-        simulated=any(cell.simulated for cell in cells),
+        simulated=any(line.simulated for line in lines),
         cells=cells,
+        evaluations=evaluations,
         trials=len(experiment),
-        calls=_sum(cell.calls for cell in cells),
-        shared=_sum(cell.shared for cell in cells),
-        stored=_sum(cell.stored for cell in cells),
-        made=_sum(cell.made for cell in cells),
+        calls=_sum(line.calls for line in lines),
+        shared=_sum(line.shared for line in lines),
+        stored=_sum(line.stored for line in lines),
+        made=_sum(line.made for line in lines),
         expected_usd=None if None in expected else _sum(e for e in expected if e is not None),
         worst_usd=None if None in worst else sum(w for w in worst if w is not None),
         assumptions=[*experiment.notes, *_assumptions(experiment, counted)],
@@ -167,8 +173,8 @@ def forecast_of(
 
 
 @dataclass(slots=True)
-class _Tally:
-    """Counts over the rehearsed trials of one cell with one cast."""
+class Tally:
+    """Counts over the rehearsed trials of one cell with one cast, or of a dataset's judges."""
 
     calls: int = 0
     shared: int = 0
@@ -180,6 +186,7 @@ class _Tally:
     unlimited: set[str] = field(default_factory=set)
 
     def add(self, call: Asked, *, shared: bool) -> None:
+        """Count a call; one that is shared is made by another trial."""
         self.calls += 1
         self.shared += shared
         self.stored += call.known and not shared
@@ -207,17 +214,24 @@ class _Rehearsed:
         self.exact = exact
         self.casts = list(Cast)
         self.units: dict[str, list[tuple[int, int]]] = {}
-        self.tallies: dict[tuple[int, Cast], _Tally] = {}
+        self.tallies: dict[tuple[int, Cast], Tally] = {}
+        self.judged: dict[str, dict[Cast, Tally]] = {}
 
     async def run(self) -> _Rehearsed:
         """Rehearse; the first trial of each cell decides how many more are affordable."""
         self._choose(1)
         await self._rehearse()
-        cost = sum(tally.calls for tally in self.tallies.values())
+        cost = sum(tally.calls for tally in self.all_tallies)
         most = _MOST_CALLS // max(1, cost)
         self._choose(max(1, most if self.exact else min(_ITEMS, most)))
         await self._rehearse()
         return self
+
+    @property
+    def all_tallies(self) -> list[Tally]:
+        """The tallies of cells, and those of evaluations."""
+        judged = (tally for tallies in self.judged.values() for tally in tallies.values())
+        return [*self.tallies.values(), *judged]
 
     def scale(self, dataset: str) -> float:
         """Return the number of trials that one rehearsed trial stands for."""
@@ -242,17 +256,25 @@ class _Rehearsed:
 
     async def _rehearse(self) -> None:
         self.tallies, self.casts = {}, []
+        self.judged = {
+            name: {}
+            for name, questions in self.experiment.questions.items()
+            if judges_of(questions.evaluator)
+        }
         self.rehearsal.unfinished = self.rehearsal.improvised = 0
         for cast in Cast:
             self.casts.append(cast)
             seen: set[bytes] = set()
+            for tallies in self.judged.values():
+                tallies[cast] = Tally()
             for index, cell in enumerate(self.experiment.cells):
-                tally = self.tallies[index, cast] = _Tally()
+                tally = self.tallies[index, cast] = Tally()
                 questions = self.experiment.questions[cell.dataset]
                 for item, epoch in self.units[cell.dataset]:
                     await bridge.run(self.rehearsal.trial, cell, questions, item, epoch, cast)
                     for call in self.rehearsal.take():
-                        tally.add(call, shared=call.key in seen)
+                        used = self.judged[cell.dataset][cast] if call.evaluation else tally
+                        used.add(call, shared=call.key in seen)
                         seen.add(call.key)
             if not self.rehearsal.improvised:
                 return
@@ -261,28 +283,50 @@ class _Rehearsed:
 def _cell(experiment: Experiment, index: int, rehearsed: _Rehearsed) -> CellForecast:
     cell = experiment.cells[index]
     tallies = [rehearsed.tallies[index, cast] for cast in rehearsed.casts]
-    scale = rehearsed.scale(cell.dataset)
-    expected = [tally.expected_usd for tally in tallies]
-    worst = [tally.worst_usd for tally in tallies]
     return CellForecast(
         name=cell.name,
         label=cell.label,
         dataset=cell.dataset,
-        simulated=cell.simulated,
+        simulated=experiment.is_simulated(cell),
         trials=experiment.scheduled(cell),
-        calls=_counts([tally.calls for tally in tallies], scale),
-        shared=_counts([tally.shared for tally in tallies], scale),
-        stored=_counts([tally.stored for tally in tallies], scale),
-        made=_counts([tally.made for tally in tallies], scale),
-        expected_usd=_range([e * scale for e in expected if e is not None])
-        if None not in expected
-        else None,
-        worst_usd=None if None in worst else max(w for w in worst if w is not None) * scale,
+        **numbers_of(tallies, rehearsed.scale(cell.dataset)),
     )
 
 
+def _evaluation(experiment: Experiment, dataset: str, rehearsed: _Rehearsed) -> CellForecast:
+    """Return the line of a dataset's judges."""
+    evaluator = experiment.questions[dataset].evaluator
+    tallies = [rehearsed.judged[dataset][cast] for cast in rehearsed.casts]
+    cells = [cell for cell in experiment.cells if cell.dataset == dataset]
+    simulated = (provider_class(m.provider_name).simulated for m in judge_models(evaluator))
+    return CellForecast(
+        name=f"{dataset}/evaluation by {evaluator.name}",
+        label=f"evaluation by {evaluator.name}",
+        dataset=dataset,
+        simulated=any(simulated),
+        trials=sum(map(experiment.scheduled, cells)),
+        **numbers_of(tallies, rehearsed.scale(dataset)),
+    )
+
+
+def numbers_of(tallies: Sequence[Tally], scale: float) -> dict[str, Any]:
+    """Return the numbers of a line of the plan, from its tallies in the order of `Cast`."""
+    expected = [tally.expected_usd for tally in tallies]
+    worst = [tally.worst_usd for tally in tallies]
+    return {
+        **{
+            name: _counts([getattr(tally, name) for tally in tallies], scale)
+            for name in ("calls", "shared", "stored", "made")
+        },
+        "expected_usd": None
+        if None in expected
+        else _range([e * scale for e in expected if e is not None]),
+        "worst_usd": None if None in worst else max(w for w in worst if w is not None) * scale,
+    }
+
+
 def _assumptions(experiment: Experiment, rehearsed: _Rehearsed) -> Iterable[str]:
-    tallies = rehearsed.tallies.values()
+    tallies = rehearsed.all_tallies
     if len(rehearsed.casts) > 1:
         yield (
             "Ranges go from models that are always right, or always wrong, to models that never"
@@ -303,6 +347,11 @@ def _assumptions(experiment: Experiment, rehearsed: _Rehearsed) -> Iterable[str]
         )
     if any(provider_class(m.provider_name).simulated for m in asked):
         yield "Simulated models: lengths and prices are those on their cards; nothing is paid."
+    if rehearsed.judged:
+        yield (
+            "Evaluation: calls of judges, beside those of the cells. Outputs that are not known yet"
+            " are taken to differ; those that turn out equal share one verdict."
+        )
     if unpriced := sorted(set().union(*(tally.unpriced for tally in tallies))):
         yield f"Unknown price: {', '.join(unpriced)}."
     if unlimited := sorted(set().union(*(tally.unlimited for tally in tallies))):

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import math
 import re
+import string
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
+from hashlib import blake2b
 from typing import Final, Protocol
 
 from ember_bench.datasets.item import Item
 from ember_bench.errors import ConfigError, ProviderError
+from ember_bench.evaluators.base import judges_of
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.questions import Questions
-from ember_bench.experiment.trial import ItemSubject, graph_inputs
+from ember_bench.experiment.trial import ItemSubject, graph_inputs, score_output
+from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.call import Call, Request
 from ember_bench.models.info import ModelInfo
@@ -30,7 +35,7 @@ from ember_bench.models.providers.simulated import SimulatedOptions
 from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.thoughts import as_answer
-from ember_bench.models.types import Completion, Response, Usage
+from ember_bench.models.types import Completion, Response, Subject, Usage
 
 ASSUMED_OUTPUT_TOKENS: Final = 300
 """Length of an answer of which nothing is known."""
@@ -86,17 +91,20 @@ class Asked:
         known: Whether the answer is there already.
         expected_usd: Its average cost; None if unknown.
         worst_usd: Its highest cost; None if unknown.
+        key: The call key; of a judge's question about an output that is made up, a key of its own
+            for the calls that the output would be made of, as real ones differ.
     """
 
     call: Call
     known: bool
     expected_usd: float | None
     worst_usd: float | None
+    key: bytes
 
     @property
-    def key(self) -> bytes:
-        """The call key."""
-        return self.call.key
+    def evaluation(self) -> bool:
+        """Whether a judge asks it."""
+        return self.call.trial.evaluation
 
     @property
     def model_id(self) -> str:
@@ -111,6 +119,8 @@ class Rehearsal(ModelService):
         registry: The models.
         known: Answers that are there already.
         plays: Whether recorded models answer with their recordings.
+        judges: Whether evaluators that ask models ask them; the experiment's service must be this
+            one.
         today: Today's date in UTC, by which prices change; injected in tests.
     """
 
@@ -120,16 +130,19 @@ class Rehearsal(ModelService):
         known: KnownAnswers | None = None,
         *,
         plays: bool = True,
+        judges: bool = False,
         today: Callable[[], date] = utc_today,
     ) -> None:
         super().__init__(registry)
         self._day = today()
         self._known = known
         self._plays = plays
+        self._judges = judges
         self._providers: dict[str, Provider | None] = {}
         self._asked: list[Asked] = []
         self._lengths: list[Length] = []
         self._script = _Script(Cast.RIGHT, None, [])
+        self._made_of: bytes | None = None
         self.improvised = 0
         """Answers that were made up; without any, every cast gives the same."""
         self.unfinished = 0
@@ -145,12 +158,20 @@ class Rehearsal(ModelService):
         about = ItemSubject(subject, questions.evaluator)
         strand = Strand(TrialContext(about, epoch, epochs=cell.epochs))
         token = strands.current.set(strand)
+        first, improvised = len(self._asked), self.improvised
         try:
-            cell.prepared.run(graph_inputs(subject, questions.evaluator, cell))
+            outputs = cell.prepared.run(graph_inputs(subject, questions.evaluator, cell))
         except Exception:  # counted, and said in the plan
             self.unfinished += 1
+            return
         finally:
             strands.current.reset(token)
+        if self._judges and judges_of(questions.evaluator):
+            made_up = self.improvised > improvised
+            keys = [asked.key for asked in self._asked[first:]]
+            self._made_of = b"".join([b"made of", *keys]) if made_up else None
+            with suppress(Exception):  # a stand-in's verdict may not be one
+                score_output(questions.evaluator, subject, outputs[cell.graph.output])
 
     def take(self) -> list[Asked]:
         """Return the calls noted since the last time."""
@@ -167,6 +188,7 @@ class Rehearsal(ModelService):
         return [await self._stand_in(call, provider) for call, provider in calls]
 
     def _placed(self, request: Request, module: object) -> tuple[Call, Provider | None]:
+        interception.check_allowed()
         strand = strands.current.get() or Strand(TrialContext())
         provider = self.provider(request.model)
         context = provider.context(strand.trial) if provider is not None else ""
@@ -187,7 +209,10 @@ class Rehearsal(ModelService):
         self.improvised += 1
         length = _length(call.request)
         self._note(call, *self._prices(call.request, length), known=False)
-        text = self._script.answer(call.request.role, len(self._lengths))
+        script = self._script
+        if call.trial.evaluation and (asked := call.trial.subject) is not None:
+            script = _Script(script.cast, asked, _other_verdicts(asked))
+        text = script.answer(call.request.role, len(self._lengths))
         if not provider_class(model.provider_name).simulated:
             text = f"{chr(_FIRST_MARK + len(self._lengths) % _MARKS)}\n{text}"
         self._lengths.append(length)
@@ -203,7 +228,10 @@ class Rehearsal(ModelService):
     def _note(
         self, call: Call, expected: float | None, worst: float | None, *, known: bool
     ) -> None:
-        self._asked.append(Asked(call, known, expected, worst))
+        key = call.key
+        if call.trial.evaluation and self._made_of is not None:
+            key = blake2b(key + self._made_of, digest_size=16).digest()
+        self._asked.append(Asked(call, known, expected, worst, key))
 
     def _prices(self, request: Request, length: Length) -> tuple[float | None, float | None]:
         """Return the expected and the worst-case price of a call."""
@@ -249,7 +277,7 @@ class _Script:
     """The answers to one item."""
 
     cast: Cast
-    item: Item | None
+    item: Item | Subject | None
     others: Sequence[str]
 
     def answer(self, role: str, number: int) -> str:
@@ -269,6 +297,12 @@ def _other_targets(questions: Questions, item: Item) -> list[str]:
     """Return a readable and wrong answer to `item`."""
     few = questions.items[:50]
     return list(dict.fromkeys(i.target for i in few if i.target != item.target))
+
+
+def _other_verdicts(asked: Subject) -> list[str]:
+    """Return the verdicts, as letters, that a judge does not give if it is right."""
+    letters = string.ascii_uppercase[: len(asked.choices)]
+    return [letter for letter in letters if letter != asked.target]
 
 
 def _is_recorded(provider: Provider) -> bool:

@@ -90,8 +90,11 @@ async def _item(experiment: Experiment, rehearsal: Rehearsal, cell: Cell, index:
 
 
 def _calls(asked: list[Asked]) -> Iterator[ShownCall]:
-    requests = [entry.call.request for entry in asked]
-    shown = [(r.model.model_id, r.role, tuple(map(_readable, r.messages))) for r in requests]
+    requests = [(entry.call.request, entry.evaluation) for entry in asked]
+    shown = [
+        (r.model.model_id, "evaluation" if judges else r.role, tuple(map(_readable, r.messages)))
+        for r, judges in requests
+    ]
     for (model, role, messages), equal in groupby(shown):
         yield ShownCall(model, role, len(list(equal)), messages)
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec import UNSET, UnsetType
 
 from ember_bench import stats
 from ember_bench.experiment.results.cells import (
@@ -24,11 +25,13 @@ from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.suites import SuiteAverages
 from ember_bench.experiment.results.summary import (
+    FAILED,
     OUTCOMES,
     BaselineDifference,
     CellSummary,
-    Quantity,
+    EvaluationSummary,
     ExperimentSummary,
+    Quantity,
     RunSummary,
 )
 
@@ -75,7 +78,7 @@ class Analysis:
 
     def _errors(self, cells: Sequence[CellSummary]) -> Iterator[str]:
         for place, cell in enumerate(cells):
-            if cell.outcomes["error"]:
+            if any(cell.outcomes.get(name) for name in FAILED):
                 yield from self.store.errors(place)
 
     def cells(self) -> list[CellSummary]:
@@ -102,20 +105,24 @@ class Analysis:
         scheduled = self.asked.scheduled(described)
         outcomes = np.bincount(data.outcome, minlength=len(OUTCOMES))
         outcomes[OUTCOMES.index("skipped")] = scheduled - len(data.outcome)
-        failed = data.failed
+        failed, broken = data.failed, data.broken
         # A failed trial's calls, and their critical path, end somewhere in the middle.
-        timed = _known(data.latency, ~failed)
+        timed = _known(data.latency, ~broken)
         return described.summary(
             scheduled,
             items=data.items_done,
-            outcomes=dict(zip(OUTCOMES, outcomes.tolist(), strict=True)),
+            outcomes={
+                name: number
+                for name, number in zip(OUTCOMES, outcomes.tolist(), strict=True)
+                if number or name != "unjudged"  # which is there only with judges
+            },
             accuracy=self._accuracy(cell, ~np.isnan(cell.scores)),
             # `stats.failure_bounds` takes as much memory again as all the rest.
             accuracy_worst=_mean(data.means(data.score)) if failed.any() else None,
             accuracy_best=(
                 _mean(data.means(np.where(failed, 1.0, data.score))) if failed.any() else None
             ),
-            cost_per_item=self._mean(cell, data.means(data.cost, _known(data.cost, ~failed))),
+            cost_per_item=self._mean(cell, data.means(data.cost, _known(data.cost, ~broken))),
             cost_per_correct=self._cost_per_correct(cell),
             latency_seconds=self._mean(cell, data.means(data.latency, timed)),
             latency_p50=self._quantile(cell, timed, 0.5),
@@ -132,6 +139,7 @@ class Analysis:
             measured=cell.measured,
             never_stated=self.store.never_stated(index),
             unpriced=int(np.count_nonzero(np.isnan(data.cost))),
+            evaluation=self._evaluation(index, cell),
         )
 
     def _accuracy(self, cell: CellResults, chosen: BoolArray) -> Quantity | None:
@@ -147,6 +155,42 @@ class Analysis:
         return _estimate(
             stats.mean_cost(_chosen(values, known), clusters=clusters, level=self.level)
         )
+
+    def _evaluation(self, index: int, cell: CellResults) -> EvaluationSummary | UnsetType:
+        """Return what judging a cell's outputs took, if a judge was asked."""
+        judges = cell.asked.judges
+        if judges is UNSET or (found := self.store.evaluations(index)) is None:
+            return UNSET
+        unpriced = bool((np.isnan(found.cost) & (found.made > 0)).any())
+        used, made = int(found.calls.sum()), int(found.made.sum())
+        return EvaluationSummary(
+            models=judges,
+            calls=used,
+            calls_made=made,
+            calls_shared=used - made,
+            cost_per_item=self._judged_mean(cell, found.item, found.cost),
+            latency_seconds=self._judged_mean(cell, found.item, found.latency),
+            input_tokens=int(found.sent.sum()),
+            output_tokens=int(found.received.sum()),
+            spend_usd=None if unpriced else float(found.spend.sum()),
+            verdicts=found.verdicts,
+        )
+
+    def _judged_mean(
+        self, cell: CellResults, item: npt.NDArray[np.int64], values: FloatArray
+    ) -> Quantity | None:
+        """Return the mean over items of an amount of their evaluations; None if one is unknown.
+
+        A trial that was scored without a judge took nothing.
+        """
+        if np.isnan(values).any():
+            return None
+        data = cell.data
+        counts = np.bincount(data.item[~data.broken], minlength=data.n_items)
+        sums = np.bincount(item, weights=values, minlength=data.n_items)
+        means = np.full(data.n_items, np.nan)
+        np.divide(sums, counts, out=means, where=counts > 0)
+        return self._mean(cell, means)
 
     def _quantile(self, cell: CellResults, timed: BoolArray, q: float) -> Quantity | None:
         """Return a quantile of the latency of trials; trials of an item take similar time."""
@@ -179,7 +223,8 @@ class Analysis:
         If failed trials are excluded, these are the items that no measured cell of the dataset
         failed on: cells would be compared on different items else.
         """
-        whole: BoolArray = cell.data.epochs == self.asked.epochs
+        judged = np.bincount(cell.data.item[~cell.data.unjudged], minlength=cell.data.n_items)
+        whole: BoolArray = judged == self.asked.epochs
         if self.asked.failures == "wrong":
             return whole
         dataset = cell.asked.name
@@ -197,7 +242,7 @@ class Analysis:
     def _cost_per_correct(self, cell: CellResults) -> Quantity | None:
         # The cost of failed trials is part of the price of the right answers.
         data = cell.data
-        if np.isnan(data.cost).any():
+        if np.isnan(data.cost).any() or data.unjudged.any():
             return None
         costs, scores = data.means(data.cost), data.means(data.score)
         known = ~np.isnan(costs)

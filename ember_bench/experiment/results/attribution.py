@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from ember_bench import bridge, stats
+from ember_bench.evaluators.base import judges_of, scored
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.rescoring import fitting_trials
 from ember_bench.experiment.results.rows import StoredTrials
@@ -173,13 +174,15 @@ def _note(
     cell = experiment.cells[trial.cell]
     questions = experiment.questions[cell.dataset]
     item, evaluator = questions.items[trial.item], questions.evaluator
+    if judges_of(evaluator):
+        return  # nobody is asked about answers that were not given in the end
     output = outputs[name]
     given = merge_inputs(graph_inputs(item), outputs, cell.graph.edges[name]).get("responses", ())
     if len(given) < 2 or not isinstance(output, Mapping) or "final_answer" not in output:
         return
     final = score_output(evaluator, item, output)
-    scored = [evaluator.evaluate(item, str(response)) for response in given]
-    read = [*(score.answer for score in scored), final.answer]
+    scores = [scored(evaluator, item, str(response)) for response in given]
+    read = [*(score.answer for score in scores), final.answer]
     # What counts as the same answer has the same text here, whichever of them was written.
     keys = alike(read, graph_inputs(item, evaluator))
     verdicts = output.get("accepted")
@@ -189,7 +192,7 @@ def _note(
     seen.epoch.append(trial.epoch)
     seen.cluster.append(trial.item if item.cluster is None else item.cluster)
     seen.chosen.append(final.value)
-    seen.scores.append([score.value for score in scored])
+    seen.scores.append([score.value for score in scores])
     seen.answers.append(keys[:-1])
     seen.accepted.append([bool(verdict) for verdict in verdicts])
 

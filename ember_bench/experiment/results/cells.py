@@ -12,13 +12,15 @@ import numpy.typing as npt
 
 from ember_bench.experiment.results.items import AskedItems
 from ember_bench.experiment.results.rows import TrialRows
-from ember_bench.experiment.results.summary import OUTCOMES, DatasetSummary
+from ember_bench.experiment.results.summary import FAILED, OUTCOMES, DatasetSummary
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 ERROR: Final = OUTCOMES.index("error")
+UNJUDGED: Final = OUTCOMES.index("unjudged")
+_FAILED: Final = tuple(map(OUTCOMES.index, FAILED))
 
 _NUMBERS: Final = (
     "outcome", "score", "cost_usd", "latency_seconds", "spend_usd",
@@ -48,9 +50,21 @@ class CellData:
 
     @cached_property
     def failed(self) -> BoolArray:
-        """Which trials ended in an error."""
-        failed: BoolArray = self.outcome == ERROR
+        """Which trials have no score: they ended in an error, or a judge failed."""
+        failed: BoolArray = np.isin(self.outcome, _FAILED)
         return failed
+
+    @cached_property
+    def broken(self) -> BoolArray:
+        """Which trials ended in an error of their architecture, somewhere in the middle."""
+        broken: BoolArray = self.outcome == ERROR
+        return broken
+
+    @cached_property
+    def unjudged(self) -> BoolArray:
+        """Which trials have an output on which a judge gave no verdict."""
+        unjudged: BoolArray = self.outcome == UNJUDGED
+        return unjudged
 
     @cached_property
     def epochs(self) -> IntArray:
@@ -157,12 +171,14 @@ class CellResults:
     def scores(self) -> FloatArray:
         """The mean score of each item over its epochs; the grid decides how failures count.
 
+        What a judge gave no verdict on is unknown, and counts in no way.
+
         Shape (n_items,) as those that follow; NaN for items without a trial that counts, and
         for all items of a cell that was not measured.
         """
         if not self.measured:
             return np.full(len(self.items), np.nan)
-        keep = None if self.failures == "wrong" else ~self.data.failed
+        keep = ~(self.data.unjudged if self.failures == "wrong" else self.data.failed)
         return self.data.means(self.data.score, keep)
 
     @property
@@ -177,18 +193,18 @@ class CellResults:
     @cached_property
     def costs(self) -> FloatArray:
         """The mean known cost of each item over the trials that did not fail."""
-        return self.data.means(self.data.cost, ~self.data.failed & ~np.isnan(self.data.cost))
+        return self.data.means(self.data.cost, ~self.data.broken & ~np.isnan(self.data.cost))
 
     @cached_property
     def latencies(self) -> FloatArray:
         """The mean latency of the same."""
-        known = ~self.data.failed & ~np.isnan(self.data.latency)
+        known = ~self.data.broken & ~np.isnan(self.data.latency)
         return self.data.means(self.data.latency, known)
 
     @cached_property
     def priced(self) -> bool:
         """Whether the price of every trial that did not fail is known."""
-        return not np.isnan(self.data.cost[~self.data.failed]).any()
+        return not np.isnan(self.data.cost[~self.data.broken]).any()
 
     @cached_property
     def answers(self) -> Sequence[str | None]:

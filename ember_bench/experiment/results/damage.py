@@ -10,7 +10,7 @@ import msgspec
 from ember_bench.experiment.results.description import Description
 from ember_bench.experiment.results.items import Select
 from ember_bench.experiment.results.summary import OUTCOMES
-from ember_bench.experiment.trial import CallEntry
+from ember_bench.experiment.trial_calls import CallEntry
 from ember_bench.models.store.rows import is_amount
 
 _decode_calls = msgspec.msgpack.Decoder(tuple[CallEntry, ...]).decode
@@ -18,7 +18,9 @@ _decode_calls = msgspec.msgpack.Decoder(tuple[CallEntry, ...]).decode
 
 # A changed byte gives a column any type.
 def _is_amount(column: str) -> str:
-    return f"({column} IS NULL OR (typeof({column}) = 'real' AND {column} >= 0 AND {column} < 9e999))"
+    return (
+        f"({column} IS NULL OR (typeof({column}) = 'real' AND {column} >= 0 AND {column} < 9e999))"
+    )
 
 
 def _is_count(column: str) -> str:
@@ -81,7 +83,9 @@ def decode_calls(column: bytes) -> tuple[CallEntry, ...]:
     return calls
 
 
-def are_readable(answer: bytes | None, explanation: bytes, error: bytes | None, calls: bytes) -> bool:
+def are_readable(
+    answer: bytes | None, explanation: bytes, error: bytes | None, calls: bytes
+) -> bool:
     """Whether the texts of a trial, as bytes, are UTF-8, and its calls can be decoded."""
     try:
         for text in (answer, explanation, error):

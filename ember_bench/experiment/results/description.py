@@ -8,15 +8,17 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from ember_bench import __version__
 from ember_bench.datasets.suites import Suite
+from ember_bench.evaluators.base import judge_models
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.edits import Edits
 from ember_bench.experiment.results.items import AskedItems, Select
 from ember_bench.experiment.results.summary import (
-    Correction,
     CellSummary,
+    Correction,
     DatasetSummary,
     ExperimentSummary,
     RunSummary,
@@ -206,10 +208,11 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
                 items=len(asked.items),
                 evaluator=asked.evaluator.name,
                 evaluator_identity=evaluator_identity(asked.evaluator),
+                judges=[m.model_id for m in judge_models(asked.evaluator)] or UNSET,
             )
             for name, asked in experiment.questions.items()
         ],
-        cells=[_cell(cell) for cell in experiment.cells],
+        cells=[_cell(cell, experiment.is_simulated(cell)) for cell in experiment.cells],
         asked={name: asked.identity for name, asked in experiment.questions.items()},
         price_dates=sorted({*earlier_dates, *dates}),
         edits=experiment.edits or None,
@@ -217,7 +220,7 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
     )
 
 
-def _cell(cell: Cell) -> CellDescription:
+def _cell(cell: Cell, simulated: bool) -> CellDescription:
     return CellDescription(
         name=cell.name,
         label=cell.label,
@@ -225,7 +228,7 @@ def _cell(cell: Cell) -> CellDescription:
         architecture=cell.architecture.name,
         parameters=cell.parameters,
         models=[model.model_id for model in cell.models],
-        simulated=cell.simulated,
+        simulated=simulated,
         oracle=cell.architecture.card.oracle,
         replayed=cell.replayed,
         nodes=_nodes(cell.graph),

@@ -12,7 +12,7 @@ import numpy as np
 from ember_bench import stats
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import Quantity
-from ember_bench.experiment.trial import CallEntry
+from ember_bench.experiment.trial_calls import CallEntry
 
 
 class NodeSummary(msgspec.Struct, frozen=True):

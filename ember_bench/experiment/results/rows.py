@@ -18,9 +18,14 @@ import numpy.typing as npt
 from ember_bench.errors import DamagedStoreError, StoreError
 from ember_bench.experiment.results.damage import damage, decode_calls
 from ember_bench.experiment.results.description import Description, decode, digest_of
+from ember_bench.experiment.results.evaluations import (
+    Evaluations,
+    evaluation_calls,
+    read_evaluations,
+)
 from ember_bench.experiment.results.run_totals import RunTotals
-from ember_bench.experiment.results.summary import OUTCOMES
-from ember_bench.experiment.trial import CallEntry
+from ember_bench.experiment.results.summary import FAILED, OUTCOMES
+from ember_bench.experiment.trial_calls import CallEntry
 from ember_bench.models.store.payments import Paid
 from ember_bench.models.store.sqlite import is_damage, is_undecodable, open_for_reading
 
@@ -188,6 +193,11 @@ class TrialRows:
         row = self.row(cell, item, epoch, ["calls"])
         return None if row is None else self._calls_in(row[0])
 
+    def evaluation_calls(self, cell: int, item: int, epoch: int) -> tuple[CallEntry, ...]:
+        """Return the calls of the judges of one trial."""
+        place = (self._cell_ids[cell], self._numbers[cell].stored[item], epoch)
+        return self._calls_in(evaluation_calls(self._select, place))
+
     def all_calls(
         self, cell: int, *, first: int | None = None
     ) -> Iterator[tuple[int, int, tuple[CallEntry, ...]]]:
@@ -198,8 +208,17 @@ class TrialRows:
     def errors(self, cell: int) -> Iterator[str]:
         """Yield the errors of a cell's failed trials, in item order."""
         for _, _, outcome, error in self.columns(cell, ["outcome", "error"]):
-            if outcome == "error":
+            if outcome in FAILED:
                 yield error or ""
+
+    def evaluations(self, cell: int) -> Evaluations | None:
+        """Return what the judges of a cell's trials took; None if none was asked."""
+        return read_evaluations(
+            self._select,
+            self._cell_ids[cell],
+            self.description.epochs,
+            self._numbers[cell].indices,
+        )
 
     @property
     def tells_stated(self) -> bool:

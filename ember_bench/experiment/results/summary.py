@@ -6,12 +6,17 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 if TYPE_CHECKING:
     from ember_bench import stats
 
-Outcome = Literal["correct", "wrong", "partial", "unparsed", "error", "skipped"]
-OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "partial", "unparsed", "error", "skipped")
+Outcome = Literal["correct", "wrong", "partial", "unparsed", "error", "skipped", "unjudged"]
+OUTCOMES: tuple[Outcome, ...] = (
+    "correct", "wrong", "partial", "unparsed", "error", "skipped", "unjudged",
+)  # fmt: skip
+FAILED: tuple[Outcome, ...] = ("error", "unjudged")
+"""Outcomes of trials without a score: the architecture failed, or a judge of the evaluator."""
 
 Correction = Literal["maxt", "holm", "bh"]
 CORRECTIONS: tuple[Correction, ...] = ("maxt", "holm", "bh")
@@ -88,6 +93,35 @@ class FailureReason(msgspec.Struct, frozen=True):
     trials: int
 
 
+class EvaluationSummary(msgspec.Struct, frozen=True):
+    """What judging a cell's outputs took; no part of its own cost, latency or calls.
+
+    Attributes:
+        models: Ids of the models that judge.
+        calls: Calls of the judges, those whose answers could not be used included.
+        calls_made: Those of them for which a request was made by this cell.
+        calls_shared: Those that another cell with the same output, or an earlier run, had made.
+        cost_per_item: US dollars of judging a trial when all calls are made; None if a price is
+            unknown.
+        latency_seconds: Mean critical path over the calls of a trial's judges.
+        input_tokens: Tokens sent in `calls`.
+        output_tokens: Tokens received in `calls`.
+        spend_usd: Cost of `calls_made`; None if the price of one of them is unknown.
+        verdicts: Number of the judges' answers by what they were.
+    """
+
+    models: list[str]
+    calls: int
+    calls_made: int
+    calls_shared: int
+    cost_per_item: Quantity | None
+    latency_seconds: Quantity | None
+    input_tokens: int
+    output_tokens: int
+    spend_usd: float | None
+    verdicts: dict[str, int] = {}
+
+
 class CellSummary(msgspec.Struct, frozen=True):
     """The summary of one cell.
 
@@ -129,6 +163,7 @@ class CellSummary(msgspec.Struct, frozen=True):
             wants, so that all were guessed at.
         measured: False if all of its trials failed; then it has no accuracy.
         unpriced: Trials whose cost is unknown, as a price or the tokens of an answer are.
+        evaluation: What judging its outputs took, if a judge was asked.
     """
 
     name: str
@@ -163,6 +198,7 @@ class CellSummary(msgspec.Struct, frozen=True):
     measured: bool = True
     never_stated: bool = False
     unpriced: int = 0
+    evaluation: EvaluationSummary | UnsetType = UNSET
 
 
 class SuiteSummary(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -201,7 +237,11 @@ class SuiteSummary(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class DatasetSummary(msgspec.Struct, frozen=True):
-    """A dataset as it was used; `digest` changes with any item."""
+    """A dataset as it was used; `digest` changes with any item.
+
+    Attributes:
+        judges: Ids of the models that its evaluator asks, if it asks any.
+    """
 
     name: str
     source: str
@@ -210,6 +250,7 @@ class DatasetSummary(msgspec.Struct, frozen=True):
     items: int
     evaluator: str
     evaluator_identity: str
+    judges: list[str] | UnsetType = UNSET
 
 
 class RunSummary(msgspec.Struct, frozen=True):
@@ -285,8 +326,8 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def failed(self) -> int:
-        """Number of trials that ended in an error."""
-        return sum(cell.outcomes.get("error", 0) for cell in self.cells)
+        """Number of trials that ended in an error, of their own or of a judge."""
+        return sum(cell.outcomes.get(name, 0) for cell in self.cells for name in FAILED)
 
     def only(self, names: Collection[str]) -> ExperimentSummary:
         """Return the summary of these cells alone, and of the datasets that they are on."""

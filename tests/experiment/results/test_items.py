@@ -57,7 +57,8 @@ def test_order_and_digests_are_those_of_whole_lists(
                 "in_flight": True,
                 "purpose": True,
                 "budget_usd": True,
-                "datasets": {"__all__": {"few_shot"}},  # it is in the digests of the cells
+                # Examples are in the digests of the cells, the judge in the evaluator's identity.
+                "datasets": {"__all__": {"few_shot", "judge"}},
             },
         ),
         "cells": {cell.name: cell.digest for cell in experiment.cells},
