@@ -193,6 +193,7 @@ class LMModule:
                 arguments of `request`.
 
         Raises:
+            TypeError: if the prompt is neither a text nor a list of messages.
             ProviderError: if the model does not answer.
             ConfigError: if the model does not support a parameter, images or tools.
         """
@@ -266,12 +267,28 @@ def _messages(
     prompt: Prompt, images: Sequence[Image], files: Sequence[File]
 ) -> tuple[Message, ...]:
     # Not `isinstance`: a stand-in for a future answer raises an error if its class is read.
-    if not issubclass(type(prompt), (list, tuple)):
+    kind: type = type(prompt)
+    # What stands for an answer in a trace is looked at when the answer is there.
+    traced = interception.current.get() is not None
+    if not issubclass(kind, (list, tuple)):
+        if not issubclass(kind, str) and not traced:
+            hint = "; its text is `.data`" if kind is Response else ""
+            raise TypeError(
+                f"prompt: expected a text or a list of messages, found {kind.__name__}{hint}"
+            )
         return (Message("user", cast("str", prompt), tuple(images), files=tuple(files)),)
     if images or files:
         raise TypeError(
             "in a conversation, images and files are part of its messages: Message(images=...)"
         )
+    if not prompt:
+        raise TypeError("prompt: a conversation needs a message, found an empty list")
+    for index, message in enumerate(prompt):
+        kind = type(message)
+        if not issubclass(kind, Message) and not traced:
+            raise TypeError(
+                f"prompt[{index}]: expected a Message(role, content), found {kind.__name__}"
+            )
     return tuple(cast("Sequence[Message]", prompt))
 
 
