@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
 from ember_bench import bridge
-from ember_bench.errors import ConfigError, EmberBenchError
+from ember_bench.errors import ConfigError, EmberBenchError, OfflineError, ProviderError
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.batch.journal import BATCHES, BatchJournal, open_journal
@@ -167,6 +167,20 @@ class ModelService:
         response = await self._answer(client, call, strand)
         strand.spent(began, response.latency or 0.0)
         return response
+
+    async def ask_each(
+        self, requests: Sequence[tuple[Request, object]]
+    ) -> list[Response | ProviderError]:
+        """Answer as `ask_all` does; the error of a model that does not answer is its response."""
+        strand = self._strand()
+        placed = [self._place(request, module, strand) for request, module in requests]
+        began = strand.clock
+        answers = await bridge.gather(
+            [_kept(self._answer(client, call, strand)) for client, call in placed], settle=True
+        )
+        latencies = (a.latency or 0.0 for a in answers if isinstance(a, Response))
+        strand.spent(began, max(latencies, default=0.0))
+        return answers
 
     async def ask_all(self, requests: Sequence[tuple[Request, object]]) -> list[Response]:
         """Answer (request, LM module) pairs at the same time, as one step of the strand.
@@ -363,6 +377,16 @@ class ModelService:
             "\n\n".join(filter(None, (completion.thoughts, thought))),
             completion.first_token_seconds,
         )
+
+
+async def _kept(answer: Awaitable[Response]) -> Response | ProviderError:
+    """Return the answer, or the error of a model that does not give one."""
+    try:
+        return await answer
+    except OfflineError:  # it was not asked
+        raise
+    except ProviderError as error:
+        return error
 
 
 def _without_cache(model: ModelInfo, completion: Completion) -> float | None:

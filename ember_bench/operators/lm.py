@@ -306,12 +306,44 @@ def ask_requests(calls: Sequence[tuple[LMModule, Request]]) -> list[Response]:
     """Make several requests at the same time; the responses are in the order of `calls`."""
     if not calls:
         return []
-    service = calls[0][0].service
-    if any(lm.service is not service for lm, _ in calls):
-        raise ValueError("LM modules that are asked together must share one ModelService")
+    service = _shared_service(calls)
     if (recorder := interception.current.get()) is not None:
         return recorder.ask(calls)
     return bridge.wait(service.ask_all([(request, lm) for lm, request in calls]))
+
+
+def ask_some(
+    calls: Sequence[tuple[LMModule, Prompt]], at_least: int, **kwargs: Any
+) -> list[Response]:
+    """Call LM modules as `ask_all` does; return the responses of those whose models answer.
+
+    Args:
+        calls: (LM module, prompt) pairs.
+        at_least: Least number of responses.
+        kwargs: As in `LMModule.request`, for all calls.
+
+    Raises:
+        ProviderError: if fewer answer; the first error in order, with a note.
+    """
+    interception.refuse("models were asked that may leave an answer out")
+    requests = [(lm.request(prompt, **kwargs), lm) for lm, prompt in calls]
+    service = _shared_service([(lm, request) for request, lm in requests])
+    answers = bridge.wait(service.ask_each(requests))
+    responses = [answer for answer in answers if isinstance(answer, Response)]
+    if len(responses) < at_least:
+        error = next(answer for answer in answers if not isinstance(answer, Response))
+        error.add_note(
+            f"{len(responses)} of {len(answers)} models answered; at least {at_least} must"
+        )
+        raise error
+    return responses
+
+
+def _shared_service(calls: Sequence[tuple[LMModule, Request]]) -> ModelService:
+    service = calls[0][0].service
+    if any(lm.service is not service for lm, _ in calls):
+        raise ValueError("LM modules that are asked together must share one ModelService")
+    return service
 
 
 # By id of the registry, which the service keeps alive.
