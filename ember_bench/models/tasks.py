@@ -139,6 +139,8 @@ def own_strand(strand: Strand) -> Strand:
     if home is None or home.strand is not strand:
         return strand
     task = _running()
+    if task.get_loop() is not home.task.get_loop():
+        return strand  # synchronous code in a notebook: its calls wait for each other
     if task is home.task:
         home.join()
         return strand

@@ -105,6 +105,21 @@ class TestTrial:
         assert asyncio.run(both()) == in_trial(one_after_the_other)[0]
 
 
+    def test_plain_code_under_a_running_loop_as_in_a_notebook_is_one_strand(self) -> None:
+        model = telling()
+        lm = module(serve(model), model)
+
+        def cell() -> list[str]:
+            ensemble = EnsembleOperator(lm_modules=[lm, lm])
+            return [lm("a"), lm("b"), lm("a"), *ensemble(query="b")["responses"]]
+
+        async def notebook() -> list[str]:
+            with ember_bench.trial():
+                return cell()
+
+        assert asyncio.run(notebook()) == in_trial(cell)[0]
+
+
 class TestUsage:
     def test_counts_calls_tokens_and_money_by_model_and_by_node(self) -> None:
         member, judge = timed(1.0, cost=PRICE), timed(2.0, cost=PRICE)
