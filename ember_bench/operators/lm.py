@@ -201,6 +201,7 @@ class LMModule:
 
     def respond(self, prompt: Prompt, **kwargs: Any) -> Response:
         """Return the whole response, with tool calls, log-probabilities, usage, cost, latency."""
+        check_prompt(prompt)
         request = self.request(prompt, **kwargs)
         if (recorder := interception.current.get()) is not None:
             return recorder.ask([(self, request)])[0]
@@ -209,6 +210,7 @@ class LMModule:
     async def acall(self, prompt: Prompt, **kwargs: Any) -> str:
         """Return the model's answer, as a coroutine."""
         interception.refuse("a coroutine asked an LM module")
+        check_prompt(prompt)
         return (await self.service.ask(self.request(prompt, **kwargs), self)).data
 
     def request(
@@ -267,29 +269,42 @@ def _messages(
     prompt: Prompt, images: Sequence[Image], files: Sequence[File]
 ) -> tuple[Message, ...]:
     # Not `isinstance`: a stand-in for a future answer raises an error if its class is read.
-    kind: type = type(prompt)
-    # What stands for an answer in a trace is looked at when the answer is there.
-    traced = interception.current.get() is not None
-    if not issubclass(kind, (list, tuple)):
-        if not issubclass(kind, str) and not traced:
-            hint = "; its text is `.data`" if kind is Response else ""
-            raise TypeError(
-                f"prompt: expected a text or a list of messages, found {kind.__name__}{hint}"
-            )
+    if not issubclass(type(prompt), (list, tuple)):
         return (Message("user", cast("str", prompt), tuple(images), files=tuple(files)),)
     if images or files:
         raise TypeError(
             "in a conversation, images and files are part of its messages: Message(images=...)"
         )
-    if not prompt:
+    return tuple(cast("Sequence[Message]", prompt))
+
+
+def check_prompt(prompt: object) -> None:
+    """Check that a prompt can be asked.
+
+    Raises:
+        TypeError: if it is neither a text nor a list of messages.
+    """
+    kind: type = type(prompt)
+    if issubclass(kind, str):
+        return
+    # What stands for an answer in a trace is looked at when the answer is there.
+    traced = interception.current.get() is not None
+    if not issubclass(kind, (list, tuple)):
+        if traced and kind is not Response and kind.__module__ != "builtins":
+            return
+        hint = "; its text is `.data`" if kind is Response else ""
+        raise TypeError(
+            f"prompt: expected a text or a list of messages, found {kind.__name__}{hint}"
+        )
+    messages = cast("Sequence[object]", prompt)
+    if not messages:
         raise TypeError("prompt: a conversation needs a message, found an empty list")
-    for index, message in enumerate(prompt):
+    for index, message in enumerate(messages):
         kind = type(message)
-        if not issubclass(kind, Message) and not traced:
+        if not issubclass(kind, Message) and not (traced and kind.__module__ != "builtins"):
             raise TypeError(
                 f"prompt[{index}]: expected a Message(role, content), found {kind.__name__}"
             )
-    return tuple(cast("Sequence[Message]", prompt))
 
 
 def ask_all(calls: Sequence[tuple[LMModule, Prompt]], **kwargs: Any) -> list[Response]:

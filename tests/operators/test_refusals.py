@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from ember_bench import ExecutionPlan, Scheduler, jit
 from ember_bench.errors import SignatureError
+from ember_bench.graph import Ref, Task
 from ember_bench.models import Message, Response, Usage
 from ember_bench.models.call import Call
 from ember_bench.operators import (
@@ -74,8 +76,19 @@ class Needing(Signature):
 )
 def test_what_is_no_prompt_is_a_type_error(prompt: Any, message: str) -> None:
     model = Counting()
-    with pytest.raises(TypeError, match=message):
-        model.lm()(prompt)
+    lm = model.lm()
+
+    def asked(given: Any) -> str:
+        return lm(given)
+
+    plan = ExecutionPlan([Task("asked", lm, (Ref("prompt"),))], inputs=["prompt"])
+    for asking in (
+        lambda: lm(prompt),
+        lambda: jit(asked)(prompt),
+        lambda: Scheduler().run(plan, {"prompt": prompt}),
+    ):
+        with pytest.raises(TypeError, match=message):
+            asking()
     assert not model.prompts
 
 

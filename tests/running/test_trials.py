@@ -104,7 +104,6 @@ class TestTrial:
 
         assert asyncio.run(both()) == in_trial(one_after_the_other)[0]
 
-
     def test_plain_code_under_a_running_loop_as_in_a_notebook_is_one_strand(self) -> None:
         model = telling()
         lm = module(serve(model), model)
