@@ -74,5 +74,9 @@ from .running.study_spec import (
     architecture as architecture,
     single as single,
 )
+from .running.trials import (
+    trial as trial,
+    usage as usage,
+)
 
 __version__: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -143,14 +142,11 @@ class GraphExecutorService:
 
 
 def execute(graph: NoNGraphData, inputs: Inputs) -> dict[str, Any]:
-    """Run `graph` as a part of the current trial, or as a trial of its own.
+    """Run `graph` as a part of the current trial, or outside one.
 
     Returns and raises as `GraphExecutorService.run`.
     """
     return PreparedGraph(graph).run(inputs)
-
-
-_runs_outside: weakref.WeakKeyDictionary[NoNGraphData, int] = weakref.WeakKeyDictionary()
 
 
 class PreparedGraph:
@@ -179,10 +175,7 @@ class PreparedGraph:
             return bridge.wait(bridge.run(self.run, inputs))
         outer = strands.current.get()
         if outer is None:
-            # Each run outside a trial is an epoch of its own, so its calls are new ones.
-            number = _runs_outside.get(self.graph, 0)
-            _runs_outside[self.graph] = number + 1
-            outer = Strand(TrialContext(epoch=number))
+            outer = Strand(TrialContext(outside=True))  # for the clock of the run
         if self.service is None:
             return _Execution(self, inputs, outer).run()
         token = service_in_force.set(self.service)

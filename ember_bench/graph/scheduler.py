@@ -12,7 +12,7 @@ from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand
 from ember_bench.operators.base import Operator
-from ember_bench.operators.lm import LMModule
+from ember_bench.operators.lm import LMModule, check_prompt
 from ember_bench.operators.plan import Ask, ExecutionPlan, Task, resolve
 
 _NO_INPUTS: Final[Mapping[str, Any]] = {}
@@ -127,7 +127,9 @@ class PlanExecution:
             if isinstance(function, Ask):
                 value = await function.module.service.ask(args[0], function.module)
             else:
-                request = function.request(*args, **resolve(task.kwargs, self.values))
+                kwargs = resolve(task.kwargs, self.values)
+                check_prompt(args[0] if args else kwargs.get("prompt"))
+                request = function.request(*args, **kwargs)
                 value = (await function.service.ask(request, function)).data
         except Exception as error:
             self._note(error, task)

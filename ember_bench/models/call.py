@@ -9,7 +9,13 @@ import msgspec
 import orjson
 
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.strand import FIRST_REPLICA, Draw, Strand, TrialContext
+from ember_bench.models.strand import (
+    FIRST_REPLICA,
+    Draw,
+    OutsideDraws,
+    Strand,
+    TrialContext,
+)
 from ember_bench.models.types import Message, ResponseFormat, SamplingParameters, ToolDefinition
 
 # Stamped into every key: raise it when the meaning of a key changes.
@@ -115,12 +121,19 @@ class Call:
         self.key = key
 
     @classmethod
-    def place(cls, request: Request, strand: Strand, replica: str, context: str) -> Call:
-        """Give `request` its place on `strand`; counts it as asked."""
+    def place(
+        cls,
+        request: Request,
+        strand: Strand,
+        replica: str,
+        context: str,
+        outside: OutsideDraws | None = None,
+    ) -> Call:
+        """Give `request` its place on `strand`; counts it as asked, `outside` if it is there."""
         digest = request.digest(context)
         epoch = strand.trial.epoch
         # The draw is counted for each replica, so it is taken over what identifies the rest.
-        draw = strand.take_draw(digest + replica.encode())
+        draw = strand.take_draw(digest + replica.encode(), outside)
         place = orjson.dumps((epoch, replica, draw))
         key = blake2b(digest + place, digest_size=_KEY_BYTES).digest()
         return cls(request, strand.trial, replica, draw, key)

@@ -11,6 +11,7 @@ from ember_bench.models.budget import Budget, Reservation
 from ember_bench.models.call import Call
 from ember_bench.models.info import Charged
 from ember_bench.models.store.payments import Payment
+from ember_bench.models.strand import measuring
 from ember_bench.models.types import Completion, UnusableAnswerError, Usage
 from ember_bench.models.worst_case import bounds_usd, unbounded, worst_case_usd
 
@@ -134,7 +135,8 @@ class Tab:
         if isinstance(error, UnusableAnswerError):
             cost = self.charge(error)
             self._settle(error.usage, cost)
-            self._call.trial.add_wasted(cost)
+            for log in (self._call.trial, *measuring.get()):
+                log.add_wasted(cost)
             await self._ledger.pay(cost, None, answered=True)
         elif error.may_be_charged:
             most = worst_case_usd(self._call.request, self._day)

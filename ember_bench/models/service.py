@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
 from ember_bench import bridge
-from ember_bench.errors import ConfigError, EmberBenchError
+from ember_bench.errors import ConfigError, EmberBenchError, OfflineError, ProviderError
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.batch.journal import BATCHES, BatchJournal, open_journal
@@ -33,7 +33,7 @@ from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.retry import RetryPolicy
 from ember_bench.models.store.payments import Accounts, Paid, Payment
 from ember_bench.models.store.response_store import CallStore, ResponseStore
-from ember_bench.models.strand import CallRecord, OutsideStrand, Strand
+from ember_bench.models.strand import CallRecord, OutsideDraws, Strand, TrialContext
 from ember_bench.models.tasks import own_strand
 from ember_bench.models.thoughts import as_answer
 from ember_bench.models.types import Completion, Message, Response, SamplingParameters
@@ -109,7 +109,9 @@ class ModelService:
         self._latest = _no_loop, _Clients()
         self._journal: BatchJournal | None = None
         self._calls_in_batches = 0
-        self._outside: dict[bool, OutsideStrand] = {}
+        # Of calls that are counted, and of others.
+        self._outside_draws = tuple(OutsideDraws(counted=counted) for counted in (False, True))
+        self._outside = Strand(TrialContext(outside=True))
         self._accounts = Accounts()
 
     @property
@@ -162,11 +164,26 @@ class ModelService:
 
     async def ask(self, request: Request, module: object = None) -> Response:
         """Answer `request`, made by the LM module `module`, as the strand's next step."""
-        strand = self._strand(request)
+        strand = self._strand()
         client, call = self._place(request, module, strand)
+        began = strand.clock
         response = await self._answer(client, call, strand)
-        strand.clock += response.latency or 0.0
+        strand.spent(began, response.latency or 0.0)
         return response
+
+    async def ask_each(
+        self, requests: Sequence[tuple[Request, object]]
+    ) -> list[Response | ProviderError]:
+        """Answer as `ask_all` does; the error of a model that does not answer is its response."""
+        strand = self._strand()
+        placed = [self._place(request, module, strand) for request, module in requests]
+        began = strand.clock
+        answers = await bridge.gather(
+            [_kept(self._answer(client, call, strand)) for client, call in placed], settle=True
+        )
+        latencies = (a.latency or 0.0 for a in answers if isinstance(a, Response))
+        strand.spent(began, max(latencies, default=0.0))
+        return answers
 
     async def ask_all(self, requests: Sequence[tuple[Request, object]]) -> list[Response]:
         """Answer (request, LM module) pairs at the same time, as one step of the strand.
@@ -177,12 +194,14 @@ class ModelService:
         """
         if len(requests) == 1:
             return [await self.ask(*requests[0])]
-        strand = self._strand(*(request for request, _ in requests))
+        strand = self._strand()
         placed = [self._place(request, module, strand) for request, module in requests]
+        began = strand.clock
         responses = await bridge.gather(
             [self._answer(client, call, strand) for client, call in placed], settle=True
         )
-        strand.clock += max((response.latency or 0.0 for response in responses), default=0.0)
+        latencies = (response.latency or 0.0 for response in responses)
+        strand.spent(began, max(latencies, default=0.0))
         return responses
 
     def paid(self, account: str) -> Paid:
@@ -242,20 +261,18 @@ class ModelService:
         if self._store is not None:
             self._store.close()
 
-    def _strand(self, *requests: Request) -> Strand:
+    def _strand(self) -> Strand:
         interception.check_allowed()
-        if (strand := strands.current.get()) is not None:
-            return own_strand(strand)
-        # The seed of a call depends on which draw it is.
-        counted = self._store is not None or any(r.parameters.seed is not None for r in requests)
-        if (outside := self._outside.get(counted)) is None:
-            outside = self._outside[counted] = OutsideStrand(counted=counted)
-        return outside
+        strand = strands.current.get()
+        return self._outside if strand is None else own_strand(strand)
 
     def _place(self, request: Request, module: object, strand: Strand) -> tuple[Client, Call]:
         client = self._client(request.model)
         context = client.provider.context(strand.trial)
-        return client, Call.place(request, strand, strand.replica(module), context)
+        # The seed of a call depends on which draw it is.
+        counted = self._store is not None or request.parameters.seed is not None
+        draws = self._outside_draws[counted]
+        return client, Call.place(request, strand, strand.replica(module), context, draws)
 
     def _open_clients(self) -> list[Client]:
         """Return this loop's clients."""
@@ -331,22 +348,22 @@ class ModelService:
         model = call.request.model
         latency = completion.latency_seconds
         spend = 0.0 if stored or free else completion.cost_usd or 0.0
-        if not isinstance(strand, OutsideStrand):
-            strand.trial.calls.append(
-                CallRecord(
-                    call.key,
-                    model.model_id,
-                    strand.node,
-                    call.request.role,
-                    completion.usage,
-                    completion.cost_usd,
-                    strand.clock,
-                    latency,
-                    stored,
-                    spend,
-                    _without_cache(model, completion),
-                )
+        if strand is not self._outside:
+            record = CallRecord(
+                call.key,
+                model.model_id,
+                strand.node,
+                call.request.role,
+                completion.usage,
+                completion.cost_usd,
+                strand.clock,
+                latency,
+                stored,
+                spend,
+                _without_cache(model, completion),
             )
+            for log in (strand.trial, *strands.measuring.get()):
+                log.calls.append(record)
         self.usage_service.add(
             model.provider_name,
             model.model_id,
@@ -370,6 +387,16 @@ class ModelService:
             "\n\n".join(filter(None, (completion.thoughts, thought))),
             completion.first_token_seconds,
         )
+
+
+async def _kept(answer: Awaitable[Response]) -> Response | ProviderError:
+    """Return the answer, or the error of a model that does not give one."""
+    try:
+        return await answer
+    except OfflineError:  # it was not asked
+        raise
+    except ProviderError as error:
+        return error
 
 
 def _without_cache(model: ModelInfo, completion: Completion) -> float | None:

@@ -10,6 +10,7 @@ call adds its duration, and a join takes the maximum (the critical path).
 from __future__ import annotations
 
 import contextvars
+import heapq
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -74,27 +75,18 @@ class Purse:
     exhausted: bool = False
 
 
-@dataclass(slots=True)
-class TrialContext:
-    """The state that the calls of one trial share.
+@dataclass(slots=True, kw_only=True)
+class CallLog:
+    """A record of calls.
 
     Attributes:
-        subject: The item being answered, for simulated and recorded models.
-        epoch: Index of the repetition of the item; part of the identity of each call.
         calls: The calls made so far, in order of completion.
-        purse: Where the money for them comes from; None if there is no budget.
-        wasted_calls: Requests of the trial whose answers could not be used.
+        wasted_calls: Requests whose answers could not be used.
         wasted_usd: Their cost, as far as it is known.
         wasted_unpriced: Those of them whose cost is unknown.
-        epochs: Number of repetitions of the item in all; recorded models hand their samples out
-            to draws and epochs by it.
-        evaluation: Whether its calls judge the output of another trial.
     """
 
-    subject: Subject | None = None
-    epoch: int = 0
     calls: list[CallRecord] = field(default_factory=list)
-    purse: Purse | None = None
     wasted_calls: int = 0
     wasted_usd: float = 0.0
     wasted_unpriced: int = 0
@@ -105,8 +97,28 @@ class TrialContext:
         self.wasted_usd += usd or 0.0
         self.wasted_unpriced += usd is None
 
+
+@dataclass(slots=True)
+class TrialContext(CallLog):
+    """The state that the calls of one trial share.
+
+    Attributes:
+        subject: The item being answered, for simulated and recorded models.
+        epoch: Index of the repetition of the item; part of the identity of each call.
+        purse: Where the money for them comes from; None if there is no budget.
+        epochs: Number of repetitions of the item in all; recorded models hand their samples out
+            to draws and epochs by it.
+        evaluation: Whether its calls judge the output of another trial.
+        outside: Whether this is no trial: equal calls are then counted by the service that makes
+            them (`OutsideDraws`), wherever in a program they are made.
+    """
+
+    subject: Subject | None = None
+    epoch: int = 0
+    purse: Purse | None = None
     epochs: int = 1
     evaluation: bool = False
+    outside: bool = False
 
 
 class Strand:
@@ -119,7 +131,17 @@ class Strand:
         clock: Virtual time at which it starts, in seconds.
     """
 
-    __slots__ = ("_counts", "_index", "_parent", "_skipped", "clock", "node", "replicas", "trial")
+    __slots__ = (
+        "_counts",
+        "_index",
+        "_parent",
+        "_skipped",
+        "_taken",
+        "clock",
+        "node",
+        "replicas",
+        "trial",
+    )
 
     def __init__(
         self,
@@ -136,30 +158,54 @@ class Strand:
         self._index = 0
         self._counts: dict[bytes, int] = {}
         self._skipped = 0
+        # Outside a trial, the draws of a step that may have to be given back.
+        self._taken: list[_Taken] | None = None
 
     def replica(self, module: object) -> str:
         """Return the replica of an LM module: its index among those of its kind in the graph.
 
-        A module that was not found in the graph (made on the fly) belongs to its node.
+        A module that was not found in the graph (made on the fly) belongs to its node. Outside a
+        trial all have one replica: there, a call has no place but the order of asking.
         """
+        if self.trial.outside:
+            return FIRST_REPLICA
         found = self.replicas.get(id(module))
         if found is not None:
             return found
         return f"{self.node}/made" if self.node else FIRST_REPLICA
 
-    def take_draw(self, request: bytes) -> Draw:
+    def take_draw(self, request: bytes, outside: OutsideDraws | None = None) -> Draw:
         """Count one more identical `request` and return which one it is.
 
         The n-th (from 0) along one strand is (n,), and so is the first one in branch n of a fork:
         a loop and a fan-out over the same module share their calls. The second one in a branch
         is (n, 1), and so on inwards. Trailing zeros are dropped: the first of all is ().
+
+        Args:
+            request: What is asked, and by which replica.
+            outside: Counts it if the strand is outside a trial.
         """
+        if outside is not None and self.trial.outside:
+            taken = outside.take(request)
+            if self._taken is not None:
+                self._taken.append((outside, request, taken))
+            return taken
         draw = (*self._prefix(request), self._count(request))
         self._counts[request] = self._counts.get(request, 0) + 1
         end = len(draw)
         while end and draw[end - 1] == 0:
             end -= 1
         return draw[:end]
+
+    def spent(self, began: float, seconds: float) -> None:
+        """Go on after a call that began at `began` and took `seconds`.
+
+        Outside a trial, tasks that have no strand of their own may ask at the same time.
+        """
+        if self.trial.outside:
+            self.clock = max(self.clock, began + seconds)
+        else:
+            self.clock += seconds
 
     def fork(self, indices: Sequence[int]) -> list[Strand]:
         """Return a branch for each of `indices`, to run at the same time.
@@ -171,6 +217,7 @@ class Strand:
         for index in indices:
             branch = Strand(self.trial, self.node, self.replicas, self.clock)
             branch._parent, branch._index = self, index
+            branch._taken = self._taken
             branches.append(branch)
         return branches
 
@@ -183,11 +230,14 @@ class Strand:
         strand = Strand(self.trial, node, replicas, clock)
         strand._parent, strand._index = self._parent, self._index
         strand._counts, strand._skipped = self._counts, self._skipped
+        strand._taken = self._taken
         return strand
 
     def after_nodes(self, strands: Sequence[Strand]) -> None:
         """Go on after a graph, whether it failed or not, whose nodes ran on `strands`."""
         self._skipped = max([self._skipped, *[strand._skipped for strand in strands]])
+        for strand in strands:
+            self._keep(strand)
 
     def join(self, branches: Sequence[Strand]) -> None:
         """Go on after all `branches` are done: at the time of the last, and with their counts."""
@@ -212,6 +262,7 @@ class Strand:
         while isinstance(counts, _Counted):
             counts = counts.shared
         strand._counts = dict(counts)
+        strand._taken = None
         return strand
 
     def step(self, clock: float) -> Strand:
@@ -222,6 +273,7 @@ class Strand:
         """
         strand = self.at_node(self.node, self.replicas, clock)
         strand._counts = _Counted(self._counts)
+        strand._taken = [] if self.trial.outside else None
         return strand
 
     def absorb(self, step: Strand) -> bool:
@@ -235,10 +287,23 @@ class Strand:
         if isinstance(counted, _Counted):
             for request, number in counted.here.items():
                 self._counts[request] = self._counts.get(request, 0) + number
+        self._keep(step)
+        step._taken = None
         self.clock = max(self.clock, step.clock)
-        settled = step._skipped == self._skipped
+        settled = self.trial.outside or step._skipped == self._skipped
         self._skipped = max(self._skipped, step._skipped)
         return settled
+
+    def give_back(self) -> None:
+        """Let the draws of a step outside a trial, which nothing absorbs, be taken again."""
+        for outside, request, draw in self._taken or ():
+            outside.give_back(request, draw)
+        self._taken = None
+
+    def _keep(self, step: Strand) -> None:
+        """Hold the draws of a step as one's own, if they may have to be given back."""
+        if self._taken is not None and step._taken is not self._taken:
+            self._taken += step._taken or ()
 
     def _count(self, request: bytes) -> int:
         return self._counts.get(request, 0) + self._skipped
@@ -270,8 +335,8 @@ class _Counted(dict[bytes, int]):
         self.shared[request] = number
 
 
-class OutsideStrand(Strand):
-    """The strand of calls outside trials; each of them is a new call.
+class OutsideDraws:
+    """The draws of one service's calls outside trials; each of them is a new call.
 
     Args:
         counted: Count identical requests apart, so that a program that is run again makes the
@@ -279,23 +344,46 @@ class OutsideStrand(Strand):
             constant memory.
     """
 
-    __slots__ = ("_lock", "_total", "counted")
+    __slots__ = ("_counts", "_free", "_lock", "_total", "counted")
 
     def __init__(self, *, counted: bool) -> None:
-        super().__init__(TrialContext())
         self.counted = counted
+        self._counts: dict[bytes, int] = {}
+        self._free: dict[bytes, list[int]] = {}
         self._total = 0
         self._lock = threading.Lock()  # several loops may use one service
 
-    def take_draw(self, request: bytes) -> Draw:
-        """Count one more request."""
+    def take(self, request: bytes) -> Draw:
+        """Count one more request; the least draw that was given back comes first."""
         with self._lock:
-            if self.counted:
-                return super().take_draw(request)
-            self._total += 1
-            return (self._total,)
+            if not self.counted:
+                self._total += 1
+                return (self._total,)
+            if free := self._free.get(request):
+                number = heapq.heappop(free)
+                if not free:
+                    del self._free[request]
+            else:
+                number = self._counts.get(request, 0)
+                self._counts[request] = number + 1
+            return (number,) if number else ()
 
+    def give_back(self, request: bytes, draw: Draw) -> None:
+        """Count a request no more: its answer was not used."""
+        if not self.counted:
+            return
+        with self._lock:
+            heapq.heappush(self._free.setdefault(request, []), draw[0] if draw else 0)
+
+
+_Taken = tuple[OutsideDraws, bytes, Draw]
 
 current: contextvars.ContextVar[Strand | None] = contextvars.ContextVar(
     "ember_bench_strand", default=None
 )
+
+
+measuring: contextvars.ContextVar[tuple[CallLog, ...]] = contextvars.ContextVar(
+    "ember_bench_measuring", default=()
+)
+"""The records in which the calls of the running code are to stand, beside that of its trial."""

@@ -9,7 +9,8 @@ identities of their calls would depend on timing: that is refused, and `parallel
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -44,7 +45,8 @@ class _Home:
 
     def branch(self, task: asyncio.Task[Any]) -> _Home:
         """Return the branch of a task that asks for the first time."""
-        if self.branches and not _was_started_before(self.branches[-1].task, task):
+        placed = not self.strand.trial.outside  # else the identities are those of no place
+        if placed and self.branches and not _was_started_before(self.branches[-1].task, task):
             raise EmberBenchError(
                 "asyncio tasks asked models in another order than they were started in, so which "
                 f"call is which would depend on timing; {_INSTEAD}"
@@ -54,18 +56,20 @@ class _Home:
         return self.branches[-1]
 
     def join(self) -> None:
-        """Go on after all branches.
+        """Go on after all branches; outside a trial, after those whose tasks have ended.
 
         Raises:
-            EmberBenchError: if one of their tasks still runs.
+            EmberBenchError: if one of their tasks still runs in a trial.
         """
         if not self.branches:
             return
-        if any(not branch.task.done() for branch in self.branches):
+        running = [branch for branch in self.branches if not branch.task.done()]
+        if running and not self.strand.trial.outside:
             raise EmberBenchError(
                 "a coroutine asked a model, or ended, while asyncio tasks that it had started and "
                 f"that ask models still ran; await them first, or {_INSTEAD}"
             )
+        self.branches = [branch for branch in self.branches if branch not in running]
         for branch in self.branches:
             branch.join()
         joined = [branch.strand for branch in self.branches]
@@ -73,7 +77,7 @@ class _Home:
             self.give_up()
         else:
             self.strand.join(joined)
-        self.branches = []
+        self.branches = running
 
     def give_up(self) -> None:
         """Go on after the branches have been cancelled, or are not waited for."""
@@ -91,17 +95,29 @@ def run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
     strand = strands.current.get()
     if strand is None or not bridge.is_bridged():
         return bridge.run_coroutine(coroutine)
-    home = _Home(strand, _running())
+    with along(strand):
+        return bridge.run_coroutine(coroutine)
+
+
+@contextmanager
+def along(strand: Strand) -> Iterator[None]:
+    """Run the code of the running task along `strand`; tasks that it starts are branches of it.
+
+    Without a running task, nothing tells which task was started when.
+    """
+    if (task := _running_task()) is None:
+        yield
+        return
+    home = _Home(strand, task)
     token = _home.set(home)
     try:
-        result = bridge.run_coroutine(coroutine)
+        yield
         home.join()
     except BaseException:
         home.give_up()
         raise
     finally:
         _home.reset(token)
-    return result
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -123,6 +139,8 @@ def own_strand(strand: Strand) -> Strand:
     if home is None or home.strand is not strand:
         return strand
     task = _running()
+    if task.get_loop() is not home.task.get_loop():
+        return strand  # synchronous code in a notebook: its calls wait for each other
     if task is home.task:
         home.join()
         return strand
@@ -130,6 +148,13 @@ def own_strand(strand: Strand) -> Strand:
     _home.set(branch)  # in the task's own context
     strands.current.set(branch.strand)
     return branch.strand
+
+
+def _running_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs here
+        return None
 
 
 def _running() -> asyncio.Task[Any]:

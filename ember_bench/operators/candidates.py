@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from ember_bench.answers.formats import parse_answer
 from ember_bench.errors import SignatureError
+from ember_bench.operators.signature import required_input
 
 Ties = Literal["first", "random", "share"]
 
@@ -42,8 +43,11 @@ def candidates_of(inputs: Mapping[str, Any], answer_format: str | None = None) -
         inputs: Their `answer_format` and `choices` say how answers are read, if given, and their
             `normalise` which of them count as the same.
         answer_format: Takes precedence over that of the inputs.
+
+    Raises:
+        SignatureError: if there are none, or they are not a list.
     """
-    responses = inputs["responses"]
+    responses = required_input("responses", inputs)
     if isinstance(responses, str) or not isinstance(responses, Sequence):
         raise SignatureError(f"responses: expected a list, found {type(responses).__name__}")
     read = [read_answer(text, inputs, answer_format) for text in responses]

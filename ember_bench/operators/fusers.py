@@ -19,7 +19,7 @@ class Fuser(Operator):
     The aggregator of Mixture-of-Agents (Wang et al. 2024), where several form a layer and the last
     layer is a single one; Archon's fuser (Saad-Falcon et al. 2024). Inputs: `query`, `responses`,
     and optionally their `critiques`, which are shown too. Outputs: `responses`, one per LM module;
-    and `final_answer` if there is one module.
+    and `final_answer` if there is one module. An empty list of responses has no better one.
 
     Args:
         lm_modules: The writers, called at the same time.
@@ -47,6 +47,8 @@ class Fuser(Operator):
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Call all writers."""
         candidates = candidates_of(inputs, self.answer_format)
+        if not candidates:
+            return {"responses": [], **({"final_answer": None} if len(self.lms) == 1 else {})}
         shown = numbered([c.text for c in candidates], inputs.get("critiques"))
         prompt = self._prompt({**inputs, "candidates": shown})
         calls = [(lm, prompt) for lm in self.lms]

@@ -68,7 +68,8 @@ class JudgeBasedOperator(LMFanIn):
     """Has a judge read all candidates and state the final answer.
 
     Inputs: `query`, `responses`. Outputs: `final_answer`, read from the judge's text (None if it
-    states none), and `judgement`, the text.
+    states none), and `judgement`, the text. An empty list of responses is not judged: the answer is
+    None.
 
     Args:
         lm_modules: The judge, one LM module.
@@ -81,7 +82,10 @@ class JudgeBasedOperator(LMFanIn):
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Call the judge."""
-        judgement = self._ask_about_all(candidates_of(inputs, self.answer_format), inputs)
+        candidates = candidates_of(inputs, self.answer_format)
+        if not candidates:
+            return {"final_answer": None, "judgement": ""}
+        judgement = self._ask_about_all(candidates, inputs)
         return {"final_answer": self._parse(judgement, inputs), "judgement": judgement}
 
 
@@ -112,7 +116,10 @@ class JudgeExplainerOperator(LMFanIn):
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Call the judge."""
-        said = self._ask_about_all(candidates_of(inputs, self.answer_format), inputs)
+        candidates = candidates_of(inputs, self.answer_format)
+        if not candidates:
+            return {"final_answer": None, "explanation": ""}
+        said = self._ask_about_all(candidates, inputs)
         answer, explanation = split_explained(said)
         return {"final_answer": self._parse(answer, inputs), "explanation": explanation}
 
@@ -146,9 +153,11 @@ class GetAnswerOperator(LMFanIn):
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Read the answer, or have the model state it."""
-        responses = inputs["responses"] if "responses" in inputs else [inputs["response"]]
-        candidates = candidates_of({**inputs, "responses": responses}, self.answer_format)
-        if not self.lms:
+        given = inputs
+        if "responses" not in inputs and "response" in inputs:
+            given = {**inputs, "responses": [inputs["response"]]}
+        candidates = candidates_of(given, self.answer_format)
+        if not self.lms or not candidates:
             return {"final_answer": next(iter(answers_of(candidates)), None)}
         return {"final_answer": self._parse(self._ask_about_all(candidates, inputs), inputs)}
 

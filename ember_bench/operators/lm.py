@@ -193,6 +193,7 @@ class LMModule:
                 arguments of `request`.
 
         Raises:
+            TypeError: if the prompt is neither a text nor a list of messages.
             ProviderError: if the model does not answer.
             ConfigError: if the model does not support a parameter, images or tools.
         """
@@ -200,6 +201,7 @@ class LMModule:
 
     def respond(self, prompt: Prompt, **kwargs: Any) -> Response:
         """Return the whole response, with tool calls, log-probabilities, usage, cost, latency."""
+        check_prompt(prompt)
         request = self.request(prompt, **kwargs)
         if (recorder := interception.current.get()) is not None:
             return recorder.ask([(self, request)])[0]
@@ -208,6 +210,7 @@ class LMModule:
     async def acall(self, prompt: Prompt, **kwargs: Any) -> str:
         """Return the model's answer, as a coroutine."""
         interception.refuse("a coroutine asked an LM module")
+        check_prompt(prompt)
         return (await self.service.ask(self.request(prompt, **kwargs), self)).data
 
     def request(
@@ -275,6 +278,35 @@ def _messages(
     return tuple(cast("Sequence[Message]", prompt))
 
 
+def check_prompt(prompt: object) -> None:
+    """Check that a prompt can be asked.
+
+    Raises:
+        TypeError: if it is neither a text nor a list of messages.
+    """
+    kind: type = type(prompt)
+    if issubclass(kind, str):
+        return
+    # What stands for an answer in a trace is looked at when the answer is there.
+    traced = interception.current.get() is not None
+    if not issubclass(kind, (list, tuple)):
+        if traced and kind is not Response and kind.__module__ != "builtins":
+            return
+        hint = "; its text is `.data`" if kind is Response else ""
+        raise TypeError(
+            f"prompt: expected a text or a list of messages, found {kind.__name__}{hint}"
+        )
+    messages = cast("Sequence[object]", prompt)
+    if not messages:
+        raise TypeError("prompt: a conversation needs a message, found an empty list")
+    for index, message in enumerate(messages):
+        kind = type(message)
+        if not issubclass(kind, Message) and not (traced and kind.__module__ != "builtins"):
+            raise TypeError(
+                f"prompt[{index}]: expected a Message(role, content), found {kind.__name__}"
+            )
+
+
 def ask_all(calls: Sequence[tuple[LMModule, Prompt]], **kwargs: Any) -> list[Response]:
     """Call several LM modules at the same time; the responses are in the order of `calls`.
 
@@ -289,12 +321,44 @@ def ask_requests(calls: Sequence[tuple[LMModule, Request]]) -> list[Response]:
     """Make several requests at the same time; the responses are in the order of `calls`."""
     if not calls:
         return []
-    service = calls[0][0].service
-    if any(lm.service is not service for lm, _ in calls):
-        raise ValueError("LM modules that are asked together must share one ModelService")
+    service = _shared_service(calls)
     if (recorder := interception.current.get()) is not None:
         return recorder.ask(calls)
     return bridge.wait(service.ask_all([(request, lm) for lm, request in calls]))
+
+
+def ask_some(
+    calls: Sequence[tuple[LMModule, Prompt]], at_least: int, **kwargs: Any
+) -> list[Response]:
+    """Call LM modules as `ask_all` does; return the responses of those whose models answer.
+
+    Args:
+        calls: (LM module, prompt) pairs.
+        at_least: Least number of responses.
+        kwargs: As in `LMModule.request`, for all calls.
+
+    Raises:
+        ProviderError: if fewer answer; the first error in order, with a note.
+    """
+    interception.refuse("models were asked that may leave an answer out")
+    requests = [(lm.request(prompt, **kwargs), lm) for lm, prompt in calls]
+    service = _shared_service([(lm, request) for request, lm in requests])
+    answers = bridge.wait(service.ask_each(requests))
+    responses = [answer for answer in answers if isinstance(answer, Response)]
+    if len(responses) < at_least:
+        error = next(answer for answer in answers if not isinstance(answer, Response))
+        error.add_note(
+            f"{len(responses)} of {len(answers)} models answered; at least {at_least} must"
+        )
+        raise error
+    return responses
+
+
+def _shared_service(calls: Sequence[tuple[LMModule, Request]]) -> ModelService:
+    service = calls[0][0].service
+    if any(lm.service is not service for lm, _ in calls):
+        raise ValueError("LM modules that are asked together must share one ModelService")
+    return service
 
 
 # By id of the registry, which the service keeps alive.

@@ -12,7 +12,7 @@ from ember_bench.operators.fan_in import as_responses, numbered, says_yes
 from ember_bench.operators.lm import LMModule, ask_all, ask_requests
 from ember_bench.operators.mapping import parallel
 from ember_bench.operators.references import called
-from ember_bench.operators.signature import Signature, builtin_signature
+from ember_bench.operators.signature import Signature, as_signature
 
 
 class _Revising(Operator):
@@ -42,12 +42,18 @@ class _Revising(Operator):
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Revise the given drafts at the same time, or write one first."""
+        if self.rounds:
+            self._check(inputs)
         drafts = inputs.get("responses")
         if drafts is None:
             drafts = [self.lms[0](self._with_turns(inputs), role="generate")]
         revised = parallel([partial(self._revise, inputs, draft) for draft in drafts])
         outputs = as_responses([text for text, _ in revised], inputs, self.answer_format)
         return {**outputs, "rounds": [rounds for _, rounds in revised]}
+
+    def _check(self, inputs: Inputs) -> None:
+        """Check that no later prompt misses an input, before anything is asked."""
+        raise NotImplementedError
 
     def _revise(self, inputs: Inputs, draft: str) -> tuple[str, int]:
         """Return the last text and the number of its revisions."""
@@ -86,15 +92,19 @@ class SelfRefine(_Revising):
         stop: Callable[[str], bool] = says_yes,
         answer_format: str | None = None,
         signature: Signature | type[Signature] | None = None,
-        critique_signature: Signature | None = None,
-        refine_signature: Signature | None = None,
+        critique_signature: Signature | type[Signature] | None = None,
+        refine_signature: Signature | type[Signature] | None = None,
     ) -> None:
         super().__init__(
             lm_modules=lm_modules, rounds=rounds, answer_format=answer_format, signature=signature
         )
         self.stop = called(stop, "stop")
-        self.critique_signature = critique_signature or builtin_signature("critique")
-        self.refine_signature = refine_signature or builtin_signature("refine")
+        self.critique_signature = as_signature(critique_signature, "critique")
+        self.refine_signature = as_signature(refine_signature, "refine")
+
+    def _check(self, inputs: Inputs) -> None:
+        self.critique_signature.check_rendering(inputs, "response")
+        self.refine_signature.check_rendering(inputs, "response", "critique")
 
     def _revise(self, inputs: Inputs, draft: str) -> tuple[str, int]:
         writer, critic = self.lms[0], self.lms[-1]
@@ -136,14 +146,18 @@ class Reflect(_Revising):
         rounds: int = 1,
         answer_format: str | None = None,
         signature: Signature | type[Signature] | None = None,
-        reflect_signature: Signature | None = None,
-        retry_signature: Signature | None = None,
+        reflect_signature: Signature | type[Signature] | None = None,
+        retry_signature: Signature | type[Signature] | None = None,
     ) -> None:
         super().__init__(
             lm_modules=lm_modules, rounds=rounds, answer_format=answer_format, signature=signature
         )
-        self.reflect_signature = reflect_signature or builtin_signature("reflect")
-        self.retry_signature = retry_signature or builtin_signature("retry")
+        self.reflect_signature = as_signature(reflect_signature, "reflect")
+        self.retry_signature = as_signature(retry_signature, "retry")
+
+    def _check(self, inputs: Inputs) -> None:
+        self.reflect_signature.check_rendering(inputs, "response")
+        self.retry_signature.check_rendering(inputs, "response", "reflections")
 
     def _revise(self, inputs: Inputs, draft: str) -> tuple[str, int]:
         writer, critic = self.lms[0], self.lms[-1]
@@ -185,7 +199,7 @@ class Debate(Operator):
         rounds: int = 2,
         answer_format: str | None = None,
         signature: Signature | type[Signature] | None = None,
-        debate_signature: Signature | None = None,
+        debate_signature: Signature | type[Signature] | None = None,
     ) -> None:
         if len(lm_modules) < 2:
             raise ValueError("a debate needs at least two LM modules")
@@ -194,10 +208,12 @@ class Debate(Operator):
         super().__init__(lm_modules=lm_modules, signature=signature)
         self.rounds = rounds
         self.answer_format = answer_format
-        self.debate_signature = debate_signature or builtin_signature("debate")
+        self.debate_signature = as_signature(debate_signature, "debate")
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Run all rounds; within a round all agents answer at the same time."""
+        if self.rounds > 1:
+            self.debate_signature.check_rendering(inputs, "response", "candidates")
         prompt = self._with_turns(inputs)
         said = ask_all([(lm, prompt) for lm in self.lms], role=self.role)
         responses = [response.data for response in said]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final
 
@@ -58,9 +59,7 @@ class Signature(BaseModel):
         """
         missing = [name for name in self.required_inputs if name not in inputs]
         if missing:
-            names = ", ".join(map(repr, missing))
-            given = ", ".join(map(repr, inputs)) or "none"
-            raise SignatureError(f"missing input {names}; given: {given}")
+            raise missing_input(missing, inputs)
         if self.input_model is None:
             return dict(inputs)
         fields = {k: v for k, v in inputs.items() if k in self.input_model.model_fields}
@@ -96,12 +95,55 @@ class Signature(BaseModel):
             missing = [name for name in self.placeholders if name not in inputs]
             if not missing:
                 raise
-        found = inputs.get("metadata")
-        fields: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
-        for name in missing:
-            if name not in fields:
-                raise SignatureError(f"missing input {name!r}, which the prompt template names")
+        self.check_rendering(inputs)
+        fields = _metadata(inputs)
         return self.render({**inputs, **{name: _listed(fields[name]) for name in missing}})
+
+    def check_rendering(self, inputs: Mapping[str, Any], *later: str) -> None:
+        """Check that `render` will have what the prompt names, before anything is asked.
+
+        Args:
+            inputs: What is there already.
+            later: Names of what will be there by then.
+
+        Raises:
+            SignatureError: if an input that the template names is missing.
+        """
+        missing = [n for n in self.placeholders if n not in inputs and n not in later]
+        if missing and (missing := [n for n in missing if n not in _metadata(inputs)]):
+            raise missing_input(missing, inputs, ", which the prompt template names")
+
+
+def missing_input(names: Sequence[str], inputs: Mapping[str, Any], why: str = "") -> SignatureError:
+    """Return the error for inputs that are not given, with names among them that come near."""
+    listed = ", ".join(map(repr, names))
+    given = ", ".join(map(repr, inputs)) or "none"
+    near = [n for name in names for n in get_close_matches(name, map(str, inputs), n=1)]
+    hint = f"; is {', '.join(map(repr, near))} misspelt?" if near else ""
+    return SignatureError(f"missing input {listed}{why}; given: {given}{hint}")
+
+
+def required_input(name: str, inputs: Mapping[str, Any]) -> Any:
+    """Return the input `name`.
+
+    Raises:
+        SignatureError: if it is not given.
+    """
+    if name not in inputs:
+        raise missing_input([name], inputs)
+    return inputs[name]
+
+
+def as_signature(given: Signature | type[Signature] | None, default: str) -> Signature:
+    """Return `given`, of a class its instance with the defaults; by default a built-in one."""
+    if given is None:
+        return builtin_signature(default)
+    return given() if isinstance(given, type) else given
+
+
+def _metadata(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = inputs.get("metadata")
+    return found if isinstance(found, Mapping) else {}
 
 
 def _listed(value: Any) -> str:

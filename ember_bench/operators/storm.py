@@ -20,7 +20,7 @@ from ember_bench.operators.fan_in import as_responses, one_lm
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.mapping import parallel
 from ember_bench.operators.retrieve import Retrieve
-from ember_bench.operators.signature import Signature, builtin_signature
+from ember_bench.operators.signature import Signature, as_signature, required_input
 
 # The paper's p0, which is added to those that the model names.
 BASIC_PERSPECTIVE: Final = "Basic fact writer: covers the basic facts of the topic broadly."
@@ -117,19 +117,22 @@ class Interview(_Researched):
         rounds: int = 3,
         corpus: str | Path | Sequence[str] | None = None,
         documents: int = 3,
-        question_signature: Signature | None = None,
-        answer_signature: Signature | None = None,
+        question_signature: Signature | type[Signature] | None = None,
+        answer_signature: Signature | type[Signature] | None = None,
     ) -> None:
         if len(lm_modules) != 2:
             raise ValueError(f"Interview takes a writer and an expert, found {len(lm_modules)}")
         super().__init__(lm_modules, corpus, documents)
         self.rounds = rounds
-        self.question_signature = question_signature or builtin_signature("storm_question")
-        self.answer_signature = answer_signature or builtin_signature("storm_answer")
+        self.question_signature = as_signature(question_signature, "storm_question")
+        self.answer_signature = as_signature(answer_signature, "storm_answer")
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Hold all conversations."""
-        calls = [partial(self._conversation, inputs, p) for p in inputs["perspectives"]]
+        perspectives = required_input("perspectives", inputs)
+        self.question_signature.check_rendering(inputs, "perspective", "conversation")
+        self.answer_signature.check_rendering(inputs, "question", "context")
+        calls = [partial(self._conversation, inputs, p) for p in perspectives]
         return {"conversations": parallel(calls)}
 
     def _conversation(self, inputs: Inputs, perspective: str) -> str:
@@ -164,18 +167,19 @@ class Outline(Operator):
         self,
         *,
         lm_modules: Sequence[LMModule],
-        draft_signature: Signature | None = None,
-        refine_signature: Signature | None = None,
+        draft_signature: Signature | type[Signature] | None = None,
+        refine_signature: Signature | type[Signature] | None = None,
     ) -> None:
         super().__init__(lm_modules=one_lm(lm_modules, self))
-        self.draft_signature = draft_signature or builtin_signature("storm_outline")
-        self.refine_signature = refine_signature or builtin_signature("storm_outline_refine")
+        self.draft_signature = as_signature(draft_signature, "storm_outline")
+        self.refine_signature = as_signature(refine_signature, "storm_outline_refine")
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Draft and refine."""
         lm = self.lms[0]
+        said = "\n\n".join(required_input("conversations", inputs))
+        self.refine_signature.check_rendering(inputs, "outline")
         draft = lm(self.draft_signature.render(inputs))
-        said = "\n\n".join(inputs["conversations"])
         given = {**inputs, "outline": draft, "conversations": said}
         return {"outline": lm(self.refine_signature.render(given))}
 
@@ -207,17 +211,22 @@ class WriteArticle(_Researched):
         corpus: str | Path | Sequence[str] | None = None,
         documents: int = 3,
         answer_format: str | None = None,
-        section_signature: Signature | None = None,
-        lead_signature: Signature | None = None,
+        section_signature: Signature | type[Signature] | None = None,
+        lead_signature: Signature | type[Signature] | None = None,
     ) -> None:
         super().__init__(one_lm(lm_modules, self), corpus, documents)
         self.answer_format = answer_format
-        self.section_signature = section_signature or builtin_signature("storm_section")
-        self.lead_signature = lead_signature or builtin_signature("storm_lead")
+        self.section_signature = as_signature(section_signature, "storm_section")
+        self.lead_signature = as_signature(lead_signature, "storm_lead")
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Write the sections, then the lead."""
-        headings = [match[1].strip() for match in _SECTION.finditer(inputs["outline"])]
+        for name in ("query", "conversations"):
+            required_input(name, inputs)
+        outline = required_input("outline", inputs)
+        self.section_signature.check_rendering(inputs, "section", "context")
+        self.lead_signature.check_rendering(inputs, "article")
+        headings = [match[1].strip() for match in _SECTION.finditer(outline)]
         sections = list(dict.fromkeys(headings)) or [str(inputs["query"])]
         texts = parallel([partial(self._section, inputs, section) for section in sections])
         body = "\n\n".join(

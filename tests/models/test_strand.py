@@ -16,7 +16,7 @@ from ember_bench.errors import EmberBenchError
 from ember_bench.graph import NoNGraphData, execute, parallel
 from ember_bench.models import ModelService
 from ember_bench.models.call import Call
-from ember_bench.models.strand import OutsideStrand, Strand, TrialContext
+from ember_bench.models.strand import Draw, OutsideDraws, Strand, TrialContext
 from ember_bench.operators import (
     EnsembleOperator,
     LMModule,
@@ -197,14 +197,37 @@ class TestDraws:
         assert one.take_draw(REQUEST) != taken
 
     def test_outside_a_trial_with_a_store_are_counted(self) -> None:
-        outside = OutsideStrand(counted=True)
-        assert [outside.take_draw(r) for r in (b"a", b"b", b"a")] == [(), (), (1,)]
+        outside = OutsideDraws(counted=True)
+        assert [outside.take(r) for r in (b"a", b"b", b"a")] == [(), (), (1,)]
 
     def test_outside_a_trial_without_a_store_are_all_different_in_constant_memory(self) -> None:
-        outside = OutsideStrand(counted=False)
-        draws = {outside.take_draw(bytes([i % 256])) for i in range(1000)}
+        outside = OutsideDraws(counted=False)
+        draws = {outside.take(bytes([i % 256])) for i in range(1000)}
         assert len(draws) == 1000
         assert not outside._counts
+
+    def test_outside_a_trial_are_one_count_wherever_in_a_program_they_are_made(self) -> None:
+        one, draws = Strand(TrialContext(outside=True)), OutsideDraws(counted=True)
+        node = one.at_node("node", {}, 0.0)
+        branches = one.fork(range(2))
+        places = (branches[1], node, branches[0], one, one.step(0.0))
+        taken = [place.take_draw(REQUEST, draws) for place in places]
+        assert taken == [(), (1,), (2,), (3,), (4,)]
+
+    @given(st.lists(st.booleans(), max_size=30))
+    def test_given_back_are_taken_again_before_new_ones(self, keeps: list[bool]) -> None:
+        one, draws = Strand(TrialContext(outside=True)), OutsideDraws(counted=True)
+        scratch, kept = one.scratch(), set[Draw]()
+        for keep in keeps:
+            step = scratch.step(0.0)
+            (branch,) = step.fork([0])
+            draw = branch.take_draw(REQUEST, draws)
+            assert draw not in kept
+            if keep:
+                one.absorb(step)
+                kept.add(draw)
+            step.give_back()  # does nothing to what was kept
+        assert kept == {(number,) if number else () for number in range(sum(keeps))}
 
 
 class TestClock:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from ember_bench.errors import SignatureError
+from ember_bench import jit
+from ember_bench.errors import ProviderError, SignatureError
+from ember_bench.models import RetryPolicy
 from ember_bench.models.call import Call
 from ember_bench.operators import EnsembleOperator, OperatorKind, Signature
-from tests.support.models import in_trial, module, modules, scripted, serve
+from tests.support.models import in_trial, keys, module, modules, scripted, serve
 
 
 async def name_itself(call: Call) -> str:
@@ -57,3 +59,47 @@ def test_its_calls_are_one_step_of_the_clock() -> None:
 
 def test_it_fans_out() -> None:
     assert EnsembleOperator.kind is OperatorKind.FAN_OUT
+
+
+class TestEnoughResponses:
+    """An ensemble one of whose models does not answer."""
+
+    def ensemble(self, **options: object) -> EnsembleOperator:
+        async def fail(call: Call) -> str:
+            raise ProviderError("no answer", retryable=False)
+
+        models = [scripted(name_itself), scripted(fail), scripted(name_itself)]
+        service = serve(*models, retry=RetryPolicy(attempts=1))
+        lms = [module(service, model) for model in models]
+        return EnsembleOperator(lm_modules=lms, **options)  # type: ignore[arg-type]
+
+    def test_leave_out_models_that_do_not_answer(self) -> None:
+        assert len(self.ensemble(min_responses=2)(query="q")["responses"]) == 2
+
+    def test_fewer_are_an_error_and_so_are_any_by_default(self) -> None:
+        with pytest.raises(ProviderError, match="no answer") as caught:
+            self.ensemble(min_responses=3)(query="q")
+        assert "2 of 3 models answered; at least 3 must" in caught.value.__notes__
+        with pytest.raises(ProviderError, match="no answer"):
+            self.ensemble()(query="q")
+
+    @pytest.mark.parametrize("number", [0, 4])
+    def test_are_a_number_of_its_models(self, number: int) -> None:
+        with pytest.raises(ValueError, match=f"from 1 to 3, found {number}"):
+            self.ensemble(min_responses=number)
+
+    def test_have_the_identities_that_all_have(self) -> None:
+        model = scripted(name_itself)
+        lms = modules(serve(model), model, 3)
+        calls = []
+        for options in ({}, {"min_responses": 1}):
+            operator = EnsembleOperator(lm_modules=lms, **options)
+            calls.append(keys(in_trial(lambda op=operator: op(query="q"))[1]))
+        assert calls[0] == calls[1]
+
+    def test_are_part_of_the_description_where_they_are_given(self) -> None:
+        assert "min_responses" not in self.ensemble().describe()["attributes"]
+        assert self.ensemble(min_responses=2).describe()["attributes"]["min_responses"] == 2
+
+    def test_work_in_a_jitted_function(self) -> None:
+        assert len(jit(self.ensemble(min_responses=1))(query="q")["responses"]) == 2

@@ -104,6 +104,24 @@ def test_a_failure_within_a_map_is_raised_as_it_is() -> None:
         Map(operator=Function(fail))(queries=[1, 0])
 
 
+def test_a_map_may_return_failures_in_the_place_of_outputs() -> None:
+    divide = Function(lambda query: str(1 // query), output="final_answer")
+    inverse = Map(operator=divide, on_error="return")
+    found = inverse(queries=[1, 0, 1])
+    assert found["responses"] == ["1", "1"]
+    assert isinstance(found["outputs"][1], ZeroDivisionError)
+
+
+def test_what_becomes_of_failures_is_part_of_a_description_where_it_is_given() -> None:
+    vote = MostCommonOperator()
+    for make in (lambda **given: Map(operator=vote, **given), lambda **given: vmap(vote, **given)):
+        plain = make().describe()
+        assert "on_error" not in plain["attributes"]
+        assert make(on_error="raise").describe() == plain
+        assert make(on_error="return").describe()["attributes"]["on_error"] == "return"
+    assert vmap(vote, progress=True).describe() == vmap(vote).describe()
+
+
 class TestVmap:
     def test_outputs_are_in_the_order_of_the_inputs(self) -> None:
         models = Models([5, 0, 2])
@@ -152,3 +170,32 @@ class TestVmap:
     def test_what_cannot_be_called_is_refused(self) -> None:
         with pytest.raises(TypeError, match="vmap takes an operator"):
             vmap(3)  # type: ignore[arg-type]
+
+    def test_returns_what_was_answered_and_what_failed(self) -> None:
+        found = vmap(lambda n: 1 // n, max_concurrency=1, on_error="return")([1, 0, 1])
+        assert found[0] == found[2] == 1
+        assert isinstance(found[1], ZeroDivisionError)
+        assert found[1].__notes__ == ["in entry 1 of the batch"]
+
+    def test_entries_that_are_answered_keep_their_identity_beside_one_that_fails(self) -> None:
+        models = Models()
+
+        def ask(text: str) -> str:
+            if text == "fail":
+                raise ValueError(text)
+            return models.lms[0](text)
+
+        expected, _ = in_trial(lambda: vmap(ask)(["a", "b", "a"]))
+        batch = ["a", "b", "a", "fail"]
+        found, _ = in_trial(lambda: vmap(ask, on_error="return")(batch))
+        assert found[:3] == expected
+
+    def test_an_unknown_way_with_errors_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="expected 'raise' or 'return', found 'ignore'"):
+            vmap(str, on_error="ignore")  # type: ignore[arg-type]
+
+    def test_progress_is_shown_on_the_error_output(self, capfd: pytest.CaptureFixture[str]) -> None:
+        assert vmap(str, progress=True)([1, 2, 3]) == ["1", "2", "3"]
+        shown = capfd.readouterr()
+        assert "3/3" in shown.err
+        assert not shown.out

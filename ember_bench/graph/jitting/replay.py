@@ -21,7 +21,7 @@ from ember_bench.graph.scheduler import PlanExecution
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.call import Request
-from ember_bench.models.strand import Strand
+from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.types import Response
 from ember_bench.operators.base import Operator
 from ember_bench.operators.lm import LMModule, ask_requests
@@ -41,20 +41,24 @@ def run_program(
     Returns:
         The result of `function`, and the first departure from the trace; None if there was none.
     """
-    outer = strands.current.get()
+    outer = strands.current.get() or Strand(TrialContext(outside=True))
     # The plan counts draws on a copy; only calls that the function makes count in the trial.
-    scratch = outer.scratch() if outer is not None else None
-    execution = PlanExecution(program.plan, values, scratch, settle=True, prepared=program.prepared)
-    if bridge.is_bridged():
-        execution.run()
-    else:
-        bridge.wait(bridge.run(execution.run))
+    execution = PlanExecution(
+        program.plan, values, outer.scratch(), settle=True, prepared=program.prepared
+    )
     replay = Replay(program, execution, outer)
-    token = interception.current.set(replay)
     try:
-        result = function()
+        if bridge.is_bridged():
+            execution.run()
+        else:
+            bridge.wait(bridge.run(execution.run))
+        token = interception.current.set(replay)
+        try:
+            result = function()
+        finally:
+            interception.current.reset(token)
     finally:
-        interception.current.reset(token)
+        replay.give_back()
     return result, replay.ended()
 
 
@@ -64,10 +68,10 @@ class Replay:
     Args:
         program: The expected calls.
         execution: The run of its plan.
-        strand: The strand of the function's own calls; None outside a trial.
+        strand: The strand of the function's own calls.
     """
 
-    def __init__(self, program: Program, execution: PlanExecution, strand: Strand | None) -> None:
+    def __init__(self, program: Program, execution: PlanExecution, strand: Strand) -> None:
         self._program = program
         self._execution = execution
         self._strand = strand
@@ -121,8 +125,14 @@ class Replay:
         self._depart(f"an unexpected call of {_name(subject)}")
         return None
 
+    def give_back(self) -> None:
+        """Let calls that the plan made and the function did not be made, and counted, again."""
+        for step in self._execution.steps.values():
+            step.give_back()
+
     def _depart(self, what: str) -> None:
         self._departure = self._departure or what
+        self.give_back()
 
     def _is_expected(self, event: Event, given: Any) -> bool:
         """Return whether the task of an event has ended, and had the inputs that are given now."""
@@ -147,7 +157,7 @@ class Replay:
         first, settled = event.task not in self._served, True
         self._served.add(event.task)
         step = self._execution.steps.get(index)
-        if first and step is not None and self._strand is not None:
+        if first and step is not None:
             settled = self._strand.absorb(step)
         if not settled:
             self._depart(f"something in {event.task} had failed")

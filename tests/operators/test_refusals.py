@@ -1,0 +1,188 @@
+"""What an operator cannot work with is refused before anything is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ember_bench import ExecutionPlan, Scheduler, jit
+from ember_bench.errors import SignatureError
+from ember_bench.graph import Ref, Task
+from ember_bench.models import Message, Response, Usage
+from ember_bench.models.call import Call
+from ember_bench.operators import (
+    Critic,
+    Debate,
+    EnsembleOperator,
+    FilterVote,
+    Fuser,
+    GetAnswerOperator,
+    JudgeBasedOperator,
+    JudgeExplainerOperator,
+    LMModule,
+    Operator,
+    PairwiseTournament,
+    RankFilter,
+    Reflect,
+    SelfRefine,
+    Signature,
+    VerifierOperator,
+)
+from ember_bench.operators.storm import Interview, Outline, WriteArticle
+from tests.support.models import module, scripted, serve
+
+
+class Counting:
+    """A model that counts its calls, and LM modules for it."""
+
+    def __init__(self) -> None:
+        self.prompts: list[str] = []
+        self.model = scripted(self.answer)
+        self.service = serve(self.model)
+
+    async def answer(self, call: Call) -> str:
+        self.prompts.append(call.request.messages[-1].content)
+        return "Answer: 7"
+
+    def lm(self) -> LMModule:
+        return module(self.service, self.model)
+
+    def lms(self, count: int) -> dict[str, Any]:
+        return {"lm_modules": [self.lm() for _ in range(count)]}
+
+
+class Asking(Signature):
+    prompt_template: str | None = "Mine: {query}"
+
+
+class Needing(Signature):
+    prompt_template: str | None = "{query} {topic}"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        (None, "prompt: expected a text or a list of messages, found NoneType"),
+        ({"query": "q"}, "found dict"),
+        (7, "found int"),
+        (b"q", "found bytes"),
+        (Response("q", "m", Usage(1, 1), None, None), r"found Response; its text is `\.data`"),
+        ([], "an empty list"),
+        (["q"], r"prompt\[0\]: expected a Message\(role, content\), found str"),
+        ([Message("user", "q"), {"role": "user"}], r"prompt\[1\]: .* found dict"),
+    ],
+)
+def test_what_is_no_prompt_is_a_type_error(prompt: Any, message: str) -> None:
+    model = Counting()
+    lm = model.lm()
+
+    def asked(given: Any) -> str:
+        return lm(given)
+
+    plan = ExecutionPlan([Task("asked", lm, (Ref("prompt"),))], inputs=["prompt"])
+    for asking in (
+        lambda: lm(prompt),
+        lambda: jit(asked)(prompt),
+        lambda: Scheduler().run(plan, {"prompt": prompt}),
+    ):
+        with pytest.raises(TypeError, match=message):
+            asking()
+    assert not model.prompts
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"qurey": "q"}, "missing input 'query'; given: 'qurey'; is 'qurey' misspelt"),
+        ({"question": "q"}, "missing input 'query'; given: 'question'\n"),
+        ({}, "missing input 'query'; given: none\n"),
+    ],
+)
+def test_a_misspelt_input_is_named(given: dict[str, str], message: str) -> None:
+    model = Counting()
+    with pytest.raises(SignatureError, match=message):
+        EnsembleOperator(**model.lms(2))(given)
+    assert not model.prompts
+
+
+def test_a_misspelt_input_of_a_prompt_is_named() -> None:
+    with pytest.raises(SignatureError, match=r"'topic', which the .* names; .* 'topics' misspelt"):
+        Needing().render({"query": "q", "topics": "t"})
+
+
+OTHERS: dict[str, Callable[[Counting, type[Signature]], Operator]] = {
+    "critique": lambda m, s: SelfRefine(**m.lms(1), critique_signature=s),
+    "refine": lambda m, s: SelfRefine(**m.lms(1), refine_signature=s, stop=lambda _: False),
+    "reflect": lambda m, s: Reflect(**m.lms(1), reflect_signature=s),
+    "retry": lambda m, s: Reflect(**m.lms(1), retry_signature=s),
+    "debate": lambda m, s: Debate(**m.lms(2), debate_signature=s),
+    "question": lambda m, s: Interview(**m.lms(2), question_signature=s),
+    "answer": lambda m, s: Interview(**m.lms(2), answer_signature=s),
+    "outline": lambda m, s: Outline(**m.lms(1), refine_signature=s),
+    "section": lambda m, s: WriteArticle(**m.lms(1), section_signature=s),
+    "lead": lambda m, s: WriteArticle(**m.lms(1), lead_signature=s),
+}
+GIVEN = {"query": "q", "perspectives": ["p"], "conversations": ["c"], "outline": "# A"}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_signature_may_be_a_class(name: str) -> None:
+    model = Counting()
+    OTHERS[name](model, Asking)(GIVEN)
+    assert "Mine: q" in model.prompts
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_input_that_only_a_later_prompt_names_is_missed_before_the_first_call(
+    name: str,
+) -> None:
+    model = Counting()
+    with pytest.raises(SignatureError, match="missing input 'topic'"):
+        OTHERS[name](model, Needing)(GIVEN)
+    assert not model.prompts
+    OTHERS[name](model, Needing)({**GIVEN, "metadata": {"topic": "from the item"}})
+    assert any("from the item" in prompt for prompt in model.prompts)
+
+
+@pytest.mark.parametrize(
+    ("operator", "missing"),
+    [
+        (lambda m: Interview(**m.lms(2)), "perspectives"),
+        (lambda m: Outline(**m.lms(1)), "conversations"),
+        (lambda m: WriteArticle(**m.lms(1)), "conversations"),
+        (lambda m: WriteArticle(**m.lms(1)), "outline"),
+        (lambda m: GetAnswerOperator(**m.lms(1)), "responses"),
+        (lambda m: JudgeBasedOperator(**m.lms(1), signature=Asking), "responses"),
+        (lambda m: RankFilter(**m.lms(1), signature=Asking), "responses"),
+    ],
+)
+def test_an_input_that_is_used_later_is_missed_before_the_first_call(
+    operator: Callable[[Counting], Operator], missing: str
+) -> None:
+    model = Counting()
+    given = {name: value for name, value in GIVEN.items() if name != missing}
+    with pytest.raises(SignatureError, match=f"missing input '{missing}'"):
+        operator(model)(given)
+    assert not model.prompts
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (JudgeBasedOperator, {"final_answer": None, "judgement": ""}),
+        (JudgeExplainerOperator, {"final_answer": None, "explanation": ""}),
+        (GetAnswerOperator, {"final_answer": None}),
+        (Fuser, {"responses": [], "final_answer": None}),
+        (VerifierOperator, {"final_answer": None, "accepted": []}),
+        (FilterVote, {"final_answer": None, "votes": {}, "accepted": []}),
+        (RankFilter, {"responses": [], "ranking": []}),
+        (PairwiseTournament, {"final_answer": None, "points": {}}),
+        (Critic, {"responses": [], "critiques": []}),
+    ],
+)
+def test_no_responses_are_not_judged(kind: type[Operator], expected: dict[str, Any]) -> None:
+    model = Counting()
+    assert kind(**model.lms(1))(query="q", responses=[]) == expected
+    assert not model.prompts
