@@ -21,6 +21,7 @@ from ember_bench.answers.formats import get_answer_format
 from ember_bench.errors import ConfigError, Problem, UnknownNameError
 
 # The built-in kinds register themselves.
+from ember_bench.evaluators import as_recorded as _as_recorded
 from ember_bench.evaluators import choice as _choice
 from ember_bench.evaluators import exact as _exact
 from ember_bench.evaluators import game24 as _game24
@@ -36,10 +37,12 @@ from ember_bench.evaluators import tool_calls as _tool_calls
 from ember_bench.evaluators.instructions import following as _following
 from ember_bench.evaluators.kinds import KINDS, EvaluatorKind
 from ember_bench.evaluators.nested import NestedEvaluator
+from ember_bench.models.model_registry import models_of_card
 
 if TYPE_CHECKING:
     from ember_bench.documents import Document
     from ember_bench.evaluators.base import Evaluator
+    from ember_bench.models.info import ModelInfo
     from ember_bench.registry import Card, Cards
 
 BUILT_IN = (
@@ -63,6 +66,7 @@ BUILT_IN = (
     _program_output.ProgramOutput,
     _nested.Combined,
     _nested.StatedConfidence,
+    _as_recorded.AsRecorded,
 )
 
 
@@ -88,12 +92,26 @@ def _load(card: Card, cards: Cards, within: tuple[str, ...]) -> Evaluator:
     if form := parameters.get("answer_format"):
         get_answer_format(form, document.at("answer_format"))
     evaluator = kind.cls(**parameters)
+    if isinstance(evaluator, _as_recorded.AsRecorded):
+        return evaluator.with_models(_recorded(evaluator.recorded, cards, document))
     if isinstance(evaluator, NestedEvaluator):
         chain = (*within, card.name)
         return evaluator.with_evaluators(
             {name: _part(name, cards, document, chain) for name in evaluator.named()}
         )
     return evaluator
+
+
+def _recorded(name: str, cards: Cards, document: Document) -> list[ModelInfo]:
+    """Return the models of the recorded set that an evaluator's card names."""
+    place = document.at("recorded")
+    try:
+        models = models_of_card(cards.get("models", name).document)
+    except UnknownNameError as error:
+        raise ConfigError(*(Problem(p.message, place) for p in error.problems)) from None
+    if any(model.provider_name != "recorded" for model in models):
+        raise ConfigError(Problem(f"recorded: expected a recorded set, found {name!r}", place))
+    return models
 
 
 def _part(name: str, cards: Cards, document: Document, within: tuple[str, ...]) -> Evaluator:

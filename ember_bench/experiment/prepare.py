@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
-
-import orjson
 
 from ember_bench.datasets import Item
 from ember_bench.datasets.packed import values_of
@@ -25,6 +23,7 @@ from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.expansion import expand, expand_most
 from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
 from ember_bench.experiment.forecast.samples_check import check_samples
+from ember_bench.experiment.json_pieces import json_bytes, json_list, json_object
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.reading import read_questions
 from ember_bench.experiment.spec import ExperimentSpec, read_most
@@ -45,7 +44,6 @@ _NO_RESULT: Final[Any] = {
     "budget_usd": True,
     "datasets": {"__all__": {"few_shot", "suite"}},
 }
-_WRITTEN_AT_ONCE: Final = 5_000
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,8 @@ class Experiment:
         notes: Sentences to be told before it runs.
         edits: Changes of what its file says.
         suites: Datasets of it that are reported as one.
+        left_out: By cell, the places of items that it is not asked.
+        failing: By cell, the places of items whose trials are known to fail.
     """
 
     path: Path | None
@@ -77,6 +77,8 @@ class Experiment:
     notes: tuple[str, ...] = ()
     edits: Edits = NO_EDITS
     suites: tuple[Suite, ...] = ()
+    left_out: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    failing: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -98,23 +100,25 @@ class Experiment:
     def digest(self) -> str:
         """Changes with anything that can change a result or its analysis."""
         spec = self.spec.model_dump(mode="json", exclude=_NO_RESULT)
+        if spec["too_few_samples"] == "refused":  # so were all grids without the field
+            del spec["too_few_samples"]
         content = sha256()
         datasets = {
             name: itertools.chain(
-                [b"[", _json(q.dataset.digest), b","],
-                _json_list(values_of(q.items, "id")),
-                [b",", _json(evaluator_identity(q.evaluator)), b"]"],
+                [b"[", json_bytes(q.dataset.digest), b","],
+                json_list(values_of(q.items, "id")),
+                [b",", json_bytes(evaluator_identity(q.evaluator)), b"]"],
             )
             for name, q in self.questions.items()
         }
         members: dict[str, Iterable[bytes]] = {
-            "cells": [_json({cell.name: cell.digest for cell in self.cells})],
-            "datasets": _json_object(datasets),
-            "spec": [_json(spec)],
+            "cells": [json_bytes({cell.name: cell.digest for cell in self.cells})],
+            "datasets": json_object(datasets),
+            "spec": [json_bytes(spec)],
         }
         if self.suites:
-            members["suites"] = [_json([asdict(suite) for suite in self.suites])]
-        for piece in _json_object(members):
+            members["suites"] = [json_bytes([asdict(suite) for suite in self.suites])]
+        for piece in json_object(members):
             content.update(piece)
         return content.hexdigest()[:32]
 
@@ -128,7 +132,15 @@ class Experiment:
 
     def scheduled(self, cell: Cell) -> int:
         """Return the number of trials of `cell` in the grid."""
-        return len(self.questions[cell.dataset].items) * self.spec.epochs
+        left_out = len(self.left_out.get(cell.name, ()))
+        return (len(self.questions[cell.dataset].items) - left_out) * self.spec.epochs
+
+    @property
+    def bound_to_fail(self) -> int:
+        """The number of trials that are known to fail, and are no surprise."""
+        names = {cell.name for cell in self.cells}
+        failing = (len(items) for name, items in self.failing.items() if name in names)
+        return sum(failing) * self.spec.epochs
 
     def __len__(self) -> int:
         """Return the number of trials in the grid."""
@@ -162,12 +174,14 @@ class Experiment:
             for name in self.questions
         }
         longest = max(len(q.items) for q in self.questions.values())
+        left_out = [self.left_out.get(cell.name, frozenset()) for cell in self.cells]
         # `itertools.product` would hold all numbers of items.
         for epoch, step in ((e, s) for e in range(self.spec.epochs) for s in range(longest)):
             for name, questions in self.questions.items():
                 if step < len(questions.items):
                     for cell in by_dataset[name]:
-                        yield Trial(cell, step, epoch)
+                        if step not in left_out[cell]:
+                            yield Trial(cell, step, epoch)
 
 
 def prepare(
@@ -302,10 +316,16 @@ def assemble(
         lambda other: expand(spec, document, catalogue, other, few_shot, merge=merge),
         questions,
         excluded=spec.failures == "excluded",
+        left_out=spec.too_few_samples == "left_out",
     )
     if found.problems:
         raise ConfigError(*(document.problem(text, "architectures") for text in found.problems))
-    return replace(experiment, notes=(*notes, *found.notes))
+    return replace(
+        experiment,
+        notes=(*notes, *found.notes),
+        left_out=found.left_out,
+        failing=found.failing,
+    )
 
 
 def _read_all(
@@ -360,26 +380,3 @@ def _prompt_problems(
         for prompt, dataset in pairs
         for reason in misfits(prompt, questions[dataset].items)
     ]
-
-
-def _json(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
-def _json_object(members: Mapping[str, Iterable[bytes]]) -> Iterator[bytes]:
-    """Yield a JSON object in pieces, as `_json` writes it; each member comes in pieces, too."""
-    yield b"{"
-    for number, name in enumerate(sorted(members)):
-        yield (b"," if number else b"") + _json(name) + b":"
-        yield from members[name]
-    yield b"}"
-
-
-def _json_list(values: Iterator[str]) -> Iterator[bytes]:
-    """Yield a JSON list of texts in pieces."""
-    yield b"["
-    comma = b""
-    while batch := list(itertools.islice(values, _WRITTEN_AT_ONCE)):
-        yield comma + _json(batch)[1:-1]
-        comma = b","
-    yield b"]"
