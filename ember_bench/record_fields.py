@@ -22,10 +22,20 @@ def lookup(record: Mapping[str, Any], path: str) -> Any:
 
     `a.b` goes into the mapping at `a`, or into each of the mappings of the list at `a`. `a[0]` is
     the first entry of the list at `a`, `a[-1]` the last one. `a[*]` goes into each entry, and what
-    is found in them is one list: `a[*].b` of lists `b` holds the entries of all of them.
+    is found in them is one list: `a[*].b` of lists `b` holds the entries of all of them. A name
+    that has dots itself is found too: `scores.llama-3.1-8b` is `llama-3.1-8b` in `scores`.
     """
     if path in record:
         return record[path]
+    inner: Any = record
+    rest = path
+    while isinstance(inner, Mapping):
+        if rest in inner:
+            return inner[rest]
+        name, dot, rest = rest.partition(".")
+        if not dot or name not in inner:
+            break
+        inner = inner[name]
     steps = _steps(path)
     return _follow(record, steps) if steps else ABSENT
 

@@ -71,6 +71,9 @@ class AsRecorded:
             ConfigError: if the files are not there, or no score is in them.
         """
         del item
+        if "_told" in self.__dict__:  # as of the first item: it is nothing of the others
+            return
+        self.__dict__["_told"] = True
         if not self._texts:
             raise ConfigError(
                 f"evaluator {self.name!r}: {self.recorded} has no scores; its card names the field"
