@@ -102,6 +102,8 @@ class Experiment:
         spec = self.spec.model_dump(mode="json", exclude=_NO_RESULT)
         if spec["too_few_samples"] == "refused":  # so were all grids without the field
             del spec["too_few_samples"]
+        if "correction" not in self.spec.model_fields_set:  # grids from before had none
+            del spec["correction"]
         content = sha256()
         datasets = {
             name: itertools.chain(
