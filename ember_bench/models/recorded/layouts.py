@@ -123,7 +123,8 @@ def _of_columns(columns: Any, paths: Collection[str]) -> Iterator[Record]:
     """
     if not isinstance(columns, Mapping):
         raise UnreadableError("expected a mapping with a list for each field")
-    columns = {name: columns[name] for name in top_fields(paths, columns) if name in columns}
+    wanted = top_fields(paths, columns)
+    columns = {name: column for name, column in columns.items() if name in wanted}
     by_id = {name: column for name, column in columns.items() if isinstance(column, Mapping)}
     listed = {name: column for name, column in columns.items() if isinstance(column, list)}
     same = {name: column for name, column in columns.items() if name not in {*by_id, *listed}}
