@@ -152,7 +152,7 @@ def _end(outcome: Outcome, changed: int, names: tuple[str, str], *, quiet: bool)
         say(remark)
     if outcome.stopped:
         raise typer.Exit(Status.STOPPED)
-    if failed := outcome.summary.failed:
+    if failed := outcome.surprises:
         say(f"{failed:,} trials ended in an error")
     if failed or outcome.log_error:
         raise typer.Exit(Status.FAILURES)

@@ -124,7 +124,7 @@ def _end(outcome: Outcome, again: str, online: str) -> None:
     if outcome.stopped:
         say(f"stopped early; to continue: {again}")
         raise typer.Exit(Status.STOPPED)
-    if failed := outcome.summary.failed:
+    if failed := outcome.surprises:
         say(f"{failed:,} trials ended in an error; to try them again: {online}")
     if failed or outcome.log_error:
         raise typer.Exit(Status.FAILURES)

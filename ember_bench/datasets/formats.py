@@ -16,9 +16,10 @@ from typing import Annotated, Any, BinaryIO, Final, Literal, NoReturn, cast, get
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ember_bench.datasets.records import ABSENT, Record, Records, lookup, top_fields
+from ember_bench.datasets.records import Record, Records
 from ember_bench.errors import ConfigError, Location, Problem, did_you_mean
 from ember_bench.models.recorded.data_dir import Text
+from ember_bench.record_fields import ABSENT, lookup, top_fields
 
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 

@@ -16,8 +16,9 @@ from typing import Any, Final
 from ember_bench.answers.formats import read_target
 from ember_bench.datasets.formats import Delimiter, Layout, open_records, other_delimiter
 from ember_bench.datasets.prompts import LETTERS
-from ember_bench.datasets.records import ABSENT, Record, as_text, flattened, lookup
+from ember_bench.datasets.records import Record, flattened
 from ember_bench.errors import ConfigError, Location, Problem, did_you_mean
+from ember_bench.record_fields import ABSENT, as_text, lookup
 
 _LOOKED_AT: Final = 5_000  # records
 

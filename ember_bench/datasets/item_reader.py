@@ -12,19 +12,9 @@ from typing import Any, Final
 from ember_bench.datasets.cards import DatasetCard, Fields
 from ember_bench.datasets.item import Item
 from ember_bench.datasets.prompts import LETTERS, Prompt
-from ember_bench.datasets.records import (
-    ABSENT,
-    MissingFieldError,
-    Record,
-    RecordError,
-    as_text,
-    flattened,
-    listed,
-    lookup,
-    short,
-    type_name,
-)
+from ember_bench.datasets.records import MissingFieldError, Record, flattened, listed, short
 from ember_bench.datasets.splitmix import SplitMix
+from ember_bench.record_fields import ABSENT, RecordError, as_text, lookup, type_name
 
 _ROLES: Final = ("system", "user", "assistant")
 _TRUTHS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}

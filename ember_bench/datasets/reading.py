@@ -9,17 +9,10 @@ from typing import TYPE_CHECKING, Final
 from ember_bench.code_identity import code_of
 from ember_bench.datasets.cards import DatasetCard
 from ember_bench.datasets.item_reader import ItemReader
-from ember_bench.datasets.records import (
-    ABSENT,
-    MissingFieldError,
-    Record,
-    RecordError,
-    Records,
-    as_text,
-    lookup,
-)
+from ember_bench.datasets.records import MissingFieldError, Record, Records
 from ember_bench.datasets.sources import Opening, record_sources
 from ember_bench.errors import ConfigError, Problem, did_you_mean
+from ember_bench.record_fields import ABSENT, RecordError, as_text, lookup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

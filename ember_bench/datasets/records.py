@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, time
-from decimal import Decimal
-from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from ember_bench.record_fields import RecordError, as_text
 
 if TYPE_CHECKING:
     from ember_bench.errors import Problem
 
 Record = Mapping[str, Any]
-
-ABSENT: Final = object()
 
 
 @dataclass(frozen=True)
@@ -76,85 +71,12 @@ def content_revision(rows: Sequence[Record]) -> str:
     return f"sha256:{sha256(content.encode('utf-8', 'backslashreplace')).hexdigest()}"
 
 
-class RecordError(ValueError):
-    """A record cannot become an item."""
-
-
 class MissingFieldError(RecordError):
     """A record does not have a field that the card names."""
 
     def __init__(self, path: str, key: str) -> None:
         super().__init__(f"the record has no field {path!r}")
         self.path, self.key = path, key
-
-
-def lookup(record: Record, path: str) -> Any:
-    """Return the value at `path`, or `ABSENT`.
-
-    `a.b` goes into the mapping at `a`, or into each of the mappings of the list at `a`. `a[0]` is
-    the first entry of the list at `a`, `a[-1]` the last one. `a[*]` goes into each entry, and what
-    is found in them is one list: `a[*].b` of lists `b` holds the entries of all of them.
-    """
-    if path in record:
-        return record[path]
-    steps = _steps(path)
-    return _follow(record, steps) if steps else ABSENT
-
-
-def top_fields(paths: Iterable[str], names: Collection[str]) -> set[str]:
-    """Return the fields of a record, of those with `names`, that the paths begin with."""
-    return {path if path in names else str((_steps(path) or (path,))[0]) for path in paths}
-
-
-_EACH: Final = "*"
-_STEP: Final = re.compile(r"(?:^|\.)([^.\[\]]+)|\[(\*|-?\d+)\]")
-
-
-@lru_cache(maxsize=1024)
-def _steps(path: str) -> tuple[str | int | None, ...]:
-    """Return the steps of a path: a name, a place in a list, None for each; () if it is none."""
-    steps: list[str | int | None] = []
-    end = 0
-    for found in _STEP.finditer(path):
-        if found.start() != end:
-            return ()
-        end = found.end()
-        name, place = found.groups()
-        steps.append(name if name is not None else None if place == _EACH else int(place))
-    return tuple(steps) if end == len(path) and isinstance(steps[0] if steps else None, str) else ()
-
-
-def _follow(value: Any, steps: Sequence[str | int | None]) -> Any:
-    if not steps:
-        return value
-    step, rest = steps[0], steps[1:]
-    if isinstance(step, str):
-        inner = _entry(value, step)
-        return ABSENT if inner is ABSENT else _follow(inner, rest)
-    if not isinstance(value, list | tuple):
-        return ABSENT
-    if step is None:
-        return _of_each(value, rest)
-    return _follow(value[step], rest) if -len(value) <= step < len(value) else ABSENT
-
-
-def _of_each(entries: Sequence[Any], steps: Sequence[str | int | None]) -> Any:
-    found: list[Any] = []
-    for entry in entries:
-        inner = _follow(entry, steps)
-        if inner is ABSENT:
-            return ABSENT
-        found += inner if isinstance(inner, list | tuple) else [inner]
-    return found
-
-
-def _entry(value: Any, name: str) -> Any:
-    if isinstance(value, Mapping):
-        return value.get(name, ABSENT)
-    if not isinstance(value, list | tuple) or not value:
-        return ABSENT
-    entries = [_entry(one, name) for one in value]
-    return ABSENT if any(entry is ABSENT for entry in entries) else entries
 
 
 def flattened(value: Any) -> Iterator[Any]:
@@ -164,25 +86,6 @@ def flattened(value: Any) -> Iterator[Any]:
             yield from flattened(one)
     else:
         yield value
-
-
-def as_text(value: Any, what: str, *, truths: tuple[str, str] = ("false", "true")) -> str:
-    """Return a scalar as text, "" for nothing; numbers as Python writes them.
-
-    Raises:
-        RecordError: if `value` is not a scalar.
-    """
-    if isinstance(value, str):
-        return value
-    if value is None or value is ABSENT or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, bool):
-        return truths[value]
-    if isinstance(value, int | float | Decimal):
-        return str(value)
-    if isinstance(value, date | time):
-        return value.isoformat()
-    raise RecordError(f"{what}: expected text or a number, found {type_name(value)}")
 
 
 def listed(value: Any, what: str) -> str:
@@ -199,9 +102,3 @@ def short(value: Any) -> str:
     """Return a value for a message, at most 80 characters long."""
     shown = repr(value)
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
-
-
-def type_name(value: Any) -> str:
-    """Return the type of a value for a message."""
-    names = {"list": "a list", "tuple": "a list", "dict": "a mapping", "bytes": "bytes"}
-    return names.get(type(value).__name__, f"a {type(value).__name__}")

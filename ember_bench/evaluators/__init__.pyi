@@ -1,3 +1,4 @@
+from .as_recorded import AsRecorded as AsRecorded
 from .base import (
     Evaluator as Evaluator,
     Score as Score,

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ember_bench.answers.formats import get_answer_format
 from ember_bench.errors import ConfigError, Problem, UnknownNameError
+from ember_bench.evaluators import as_recorded as _as_recorded
 
 # The built-in kinds register themselves.
 from ember_bench.evaluators import cascaded as _cascaded
@@ -39,10 +40,12 @@ from ember_bench.evaluators import tool_calls as _tool_calls
 from ember_bench.evaluators.instructions import following as _following
 from ember_bench.evaluators.kinds import KINDS, EvaluatorKind
 from ember_bench.evaluators.nested import NestedEvaluator
+from ember_bench.models.model_registry import models_of_card
 
 if TYPE_CHECKING:
     from ember_bench.documents import Document
     from ember_bench.evaluators.base import Evaluator
+    from ember_bench.models.info import ModelInfo
     from ember_bench.registry import Card, Cards
 
 BUILT_IN = (
@@ -70,6 +73,7 @@ BUILT_IN = (
     _judged.Rubric,
     _preferred.Preferred,
     _cascaded.Cascade,
+    _as_recorded.AsRecorded,
 )
 
 
@@ -97,6 +101,8 @@ def _load(card: Card, cards: Cards, within: tuple[str, ...]) -> Evaluator:
     evaluator = kind.cls(**parameters)
     if isinstance(evaluator, _judged.JudgeCard):
         evaluator.check_points(document.at())
+    if isinstance(evaluator, _as_recorded.AsRecorded):
+        return evaluator.with_models(_recorded(evaluator.recorded, cards, document))
     if isinstance(evaluator, NestedEvaluator):
         chain = (*within, card.name)
         evaluator = evaluator.with_evaluators(
@@ -105,6 +111,18 @@ def _load(card: Card, cards: Cards, within: tuple[str, ...]) -> Evaluator:
     if isinstance(evaluator, _cascaded.Cascade):
         evaluator.check_parts(document)
     return evaluator
+
+
+def _recorded(name: str, cards: Cards, document: Document) -> list[ModelInfo]:
+    """Return the models of the recorded set that an evaluator's card names."""
+    place = document.at("recorded")
+    try:
+        models = models_of_card(cards.get("models", name).document)
+    except UnknownNameError as error:
+        raise ConfigError(*(Problem(p.message, place) for p in error.problems)) from None
+    if any(model.provider_name != "recorded" for model in models):
+        raise ConfigError(Problem(f"recorded: expected a recorded set, found {name!r}", place))
+    return models
 
 
 def _part(name: str, cards: Cards, document: Document, within: tuple[str, ...]) -> Evaluator:

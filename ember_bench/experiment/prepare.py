@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -64,6 +64,8 @@ class Experiment:
         notes: Sentences to be told before it runs.
         edits: Changes of what its file says.
         suites: Datasets of it that are reported as one.
+        left_out: By cell, the places of items that it is not asked.
+        failing: By cell, the places of items whose trials are known to fail.
     """
 
     path: Path | None
@@ -78,6 +80,8 @@ class Experiment:
     notes: tuple[str, ...] = ()
     edits: Edits = NO_EDITS
     suites: tuple[Suite, ...] = ()
+    left_out: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    failing: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -110,6 +114,8 @@ class Experiment:
     def digest(self) -> str:
         """Changes with anything that can change a result or its analysis."""
         spec = self.spec.model_dump(mode="json", exclude=_NO_RESULT)
+        if spec["too_few_samples"] == "refused":  # so were all grids without the field
+            del spec["too_few_samples"]
         if "correction" not in self.spec.model_fields_set:  # grids from before had none
             del spec["correction"]
         content = sha256()
@@ -142,7 +148,15 @@ class Experiment:
 
     def scheduled(self, cell: Cell) -> int:
         """Return the number of trials of `cell` in the grid."""
-        return len(self.questions[cell.dataset].items) * self.spec.epochs
+        left_out = len(self.left_out.get(cell.name, ()))
+        return (len(self.questions[cell.dataset].items) - left_out) * self.spec.epochs
+
+    @property
+    def bound_to_fail(self) -> int:
+        """The number of trials that are known to fail, and are no surprise."""
+        names = {cell.name for cell in self.cells}
+        failing = (len(items) for name, items in self.failing.items() if name in names)
+        return sum(failing) * self.spec.epochs
 
     def __len__(self) -> int:
         """Return the number of trials in the grid."""
@@ -176,12 +190,14 @@ class Experiment:
             for name in self.questions
         }
         longest = max(len(q.items) for q in self.questions.values())
+        left_out = [self.left_out.get(cell.name, frozenset()) for cell in self.cells]
         # `itertools.product` would hold all numbers of items.
         for epoch, step in ((e, s) for e in range(self.spec.epochs) for s in range(longest)):
             for name, questions in self.questions.items():
                 if step < len(questions.items):
                     for cell in by_dataset[name]:
-                        yield Trial(cell, step, epoch)
+                        if step not in left_out[cell]:
+                            yield Trial(cell, step, epoch)
 
 
 def prepare(
@@ -327,10 +343,16 @@ def assemble(
         lambda other: expand(spec, document, catalogue, other, few_shot, merge=merge),
         questions,
         excluded=spec.failures == "excluded",
+        left_out=spec.too_few_samples == "left_out",
     )
     if found.problems:
         raise ConfigError(*(document.problem(text, "architectures") for text in found.problems))
-    return replace(experiment, notes=(*notes, *found.notes))
+    return replace(
+        experiment,
+        notes=(*notes, *found.notes),
+        left_out=found.left_out,
+        failing=found.failing,
+    )
 
 
 def _read_all(

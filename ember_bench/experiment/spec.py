@@ -164,6 +164,9 @@ class ExperimentSpec(_Spec):
     """How often each item is asked, with draws of their own."""
     failures: Literal["wrong", "excluded"] = "wrong"
     """How trials that ended in an error are scored."""
+    too_few_samples: Literal["refused", "left_out"] = "refused"
+    """What becomes of items of which a recorded model has fewer samples than a cell asks for: the
+    grid is refused, or those cells are without them."""
     level: float = Field(default=0.95, gt=0.5, lt=1, strict=True)
     """Confidence level of the intervals."""
     correction: Literal["maxt", "holm", "bh"] = "maxt"

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from ember_bench.datasets import Item
 from ember_bench.datasets.prompts import QUERY, Prompt
-from ember_bench.datasets.records import RecordError, listed
+from ember_bench.datasets.records import listed
 from ember_bench.documents import Document, read_document
 from ember_bench.errors import ConfigError, UnknownNameError, did_you_mean
 from ember_bench.operators.signature import SignatureCard, SignatureFields, signature_from_card
+from ember_bench.record_fields import RecordError
 from ember_bench.registry import Cards
 
 _LONGEST: Final = 32

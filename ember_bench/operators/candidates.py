@@ -19,7 +19,7 @@ from ember_bench.answers.formats import parse_answer
 from ember_bench.errors import SignatureError
 from ember_bench.operators.signature import required_input
 
-Ties = Literal["first", "random", "share"]
+Ties = Literal["first", "random", "share", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def leaders(votes: Mapping[str, float]) -> list[str]:
 
 def settle(ahead: Sequence[str], ties: Ties, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the output fields for the answers with the most votes, by the rule for ties."""
-    if not ahead:
+    if not ahead or (len(ahead) > 1 and ties == "none"):
         return {"final_answer": None}
     if len(ahead) == 1 or ties == "first":
         return {"final_answer": ahead[0]}

@@ -25,7 +25,9 @@ class MostCommonOperator(Operator):
     Args:
         answer_format: Format of the answers; by default the `answer_format` of the inputs.
         ties: Among answers with equally many votes take the `first` given, a `random` one (seeded
-            by the content), or let them `share` the credit, which is the expectation of `random`.
+            by the content), `none` (there is no answer, as of a judge that contradicts itself when
+            its candidates change places), or let them `share` the credit, which is the
+            expectation of `random`.
         signature: By default it requires `responses`.
     """
 

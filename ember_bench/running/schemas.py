@@ -24,7 +24,7 @@ from ember_bench.evaluators.kinds import KINDS as EVALUATOR_KINDS
 from ember_bench.experiment.spec import ExperimentSpec
 from ember_bench.graph.architecture import ArchitectureCard
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.providers.recorded import RecordedSet
+from ember_bench.models.recorded.card import RecordedSet
 from ember_bench.operators.signature import SignatureCard
 from ember_bench.registry import ENVELOPE
 

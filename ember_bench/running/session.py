@@ -82,6 +82,7 @@ class Outcome:
         log_error: The error of logging; None without one.
         budget_reached: The caps of the budget that rejected calls, as text.
         calls_in_batches: Number of calls in providers' batches that wait for the next run.
+        surprises: Number of failed trials that were not known to fail before the run.
     """
 
     summary: ExperimentSummary
@@ -91,6 +92,7 @@ class Outcome:
     log_error: str | None
     budget_reached: tuple[str, ...] = ()
     calls_in_batches: int = 0
+    surprises: int = 0
 
     @property
     def remarks(self) -> list[str]:
@@ -262,7 +264,10 @@ class _Session:
             reached = tuple(budget.reached) if budget is not None else ()
             stopped = bool(run.stop.is_set() or reached) and summary.run.status == "partial"
             waiting = service.calls_in_batches if stopped else 0
-            return Outcome(summary, self.folder, stopped, logged, log_error, reached, waiting)
+            surprises = max(0, summary.failed - self.experiment.bound_to_fail)
+            return Outcome(
+                summary, self.folder, stopped, logged, log_error, reached, waiting, surprises
+            )
 
     async def _trials(self, run: Run) -> Progress:
         abandon = True

@@ -100,6 +100,19 @@ def test_failed_trials_are_exit_status_1(command: Command, sums: Workspace) -> N
     assert "1 trials ended in an error" in result.err
 
 
+def test_failures_that_the_grid_knows_of_are_no_failure_of_the_run(
+    command: Command, sums: Workspace
+) -> None:
+    sums.sums(3)
+    sums.tape({"sums-0": ["Answer: 0"], "sums-2": ["Answer: 16"]})
+    sums.grid(architectures=[single("recorded:tape/m")], failures="excluded")
+    for _ in range(2):
+        result = command(*RUN)
+        assert result.status == 0
+        assert result.err.count("has no answer to 1 of the 3 items of sums") == 1
+        assert "trials ended in an error" not in result.err
+
+
 def test_offline_asks_nobody(command: Command, sums: Workspace) -> None:
     result = command(*RUN, "--offline")
     assert result.status == 1

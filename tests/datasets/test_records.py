@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from ember_bench.datasets import DatasetCard, Item
 from ember_bench.datasets.item_reader import ItemReader, json_like
-from ember_bench.datasets.records import ABSENT, RecordError, lookup
 from ember_bench.documents import read_document
+from ember_bench.record_fields import ABSENT, RecordError, lookup
 from ember_bench.registry import builtin_root
 from tests.support.mbpp import MBPP
 

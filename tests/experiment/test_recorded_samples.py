@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -205,6 +206,48 @@ class TestTooFew:
         found = problem(workspace, architectures=[vote(2, TAPE)], failures="excluded")
         assert "has 1 recorded sample of item 'sums-0'; cell" in found
 
+    def test_by_option_a_cell_is_without_them(self, workspace: Workspace) -> None:
+        workspace.sums(4)
+        workspace.tape(flags([1, 1, 1], 4) | {"sums-1": ["Answer: 8"]})
+        workspace.grid(
+            architectures=[single(TAPE), vote(2, TAPE)], epochs=2, too_few_samples="left_out"
+        )
+        (note,) = workspace.experiment().notes
+        assert note.startswith(f"{TAPE} has too few samples of 2 of the 4 items of sums, such as")
+        assert note.endswith(
+            "; 2 cells that would need more are without them (too_few_samples: left_out)"
+        )
+        ran = workspace.run()
+        assert (ran.progress.done, ran.summary.run.status) == (2 * 2 * 2, "complete")
+        for cell in ran.summary.cells:
+            assert (cell.items, cell.scheduled) == (2, 4)
+            assert (cell.outcomes["error"], cell.outcomes["skipped"]) == (0, 0)
+        assert workspace.run().progress.done == 0
+
+    def test_each_cell_is_without_its_own(self, workspace: Workspace) -> None:
+        workspace.sums(3)
+        workspace.tape({"sums-0": ["x"] * 3, "sums-1": ["x"] * 2, "sums-2": ["x"]})
+        workspace.grid(architectures=[vote([1, 2, 3], TAPE)], too_few_samples="left_out")
+        assert [cell.items for cell in workspace.run().summary.cells] == [3, 2, 1]
+
+    def test_a_cell_without_any_item_is_refused(self, workspace: Workspace) -> None:
+        workspace.sums(2)
+        workspace.tape(flags([1, 1], 2))
+        found = problem(workspace, architectures=[vote(3, TAPE)], too_few_samples="left_out")
+        assert "asks for 3 of each" in found
+        assert found.endswith("; no item is left")
+
+    def test_the_option_is_part_of_an_experiment_only_where_it_is_given(
+        self, workspace: Workspace
+    ) -> None:
+        workspace.sums(2)
+        workspace.tape(flags([1, 1], 2))
+        digests = []
+        for more in ({}, {"too_few_samples": "refused"}, {"too_few_samples": "left_out"}):
+            workspace.grid(architectures=[single(TAPE)], **more)
+            digests.append(workspace.experiment().digest)
+        assert digests[0] == digests[1] != digests[2]
+
     def test_a_model_is_told_once_for_each_dataset(self, workspace: Workspace) -> None:
         for name in ("sums", "more"):
             workspace.sums(2, name=name)
@@ -229,6 +272,44 @@ class TestTooFew:
 
 
 class TestWhatCannotBeAnswered:
+    def card(self, workspace: Workspace, records: Any, fields: Mapping[str, str]) -> None:
+        workspace.tape({})
+        workspace.write("registry/models/tape.json", json.dumps(records))
+        card = {"name": "recorded:tape", "files": "tape.json", "models": ["m"]}
+        workspace.write("registry/models/tape.yaml", card | {"fields": fields})
+
+    def test_answers_to_other_questions_are_refused(self, workspace: Workspace) -> None:
+        workspace.sums(3)
+        asked = ["Please:  0 + 0 = ?\nThanks.", "1 + 7", "2 + 15 = ?"]
+        records = [{"id": f"sums-{i}", "q": q, "o": "x"} for i, q in enumerate(asked)]
+        fields = {"item": "id", "question": "q", "answer": "o"}
+        self.card(workspace, records, fields)
+        assert problem(workspace, architectures=[single(TAPE)]) == (
+            f"{TAPE} was asked other questions in 1 of the 3 items of sums: item 'sums-2' is"
+            f" ' 2 + 14 = ?', recorded is '2 + 15 = ?' (in cell sums/single(model={TAPE}))"
+        )
+        self.card(workspace, records[:2], fields)
+        workspace.grid(architectures=[single(TAPE)], failures="excluded")
+        assert workspace.run().cell.outcomes["error"] == 1
+
+    def test_scores_without_texts_are_scored_as_recorded_only(self, workspace: Workspace) -> None:
+        workspace.sums(2)
+        records = [{"id": f"sums-{i}", "s": s} for i, s in enumerate((1, 0.5))]
+        self.card(workspace, records, {"item": "id", "score": "s"})
+        found = problem(workspace, architectures=[single(TAPE)])
+        assert found.startswith(f"{TAPE} has scores and no texts: score sums with an evaluator of")
+        workspace.write(
+            "registry/evaluators/theirs.yaml",
+            {"name": "theirs", "kind": "as_recorded", "purpose": "Theirs.",
+             "recorded": "recorded:tape"},
+        )  # fmt: skip
+        workspace.grid(
+            architectures=[single(TAPE)], datasets=[{"name": "sums", "evaluator": "theirs"}]
+        )
+        accuracy = workspace.run().cell.accuracy
+        assert accuracy is not None
+        assert accuracy.value == 0.75
+
     def test_a_verdict_is_refused_before_the_run(self, workspace: Workspace) -> None:
         workspace.sums(2)
         workspace.tape(flags([1, 1], 3))

@@ -65,12 +65,15 @@ class TestVote:
 
 class TestTies:
     def test_without_answers_there_is_none(self) -> None:
-        for ties in ("first", "random", "share"):
+        for ties in ("first", "random", "share", "none"):
             assert settle([], ties, {}) == {"final_answer": None}
 
     def test_a_single_winner_wins_by_every_rule(self) -> None:
-        for ties in ("first", "random", "share"):
+        for ties in ("first", "random", "share", "none"):
             assert settle(["a"], ties, {}) == {"final_answer": "a"}
+
+    def test_none_has_no_answer(self) -> None:
+        assert settle(["a", "b"], "none", {}) == {"final_answer": None}
 
     def test_first_takes_the_first(self) -> None:
         assert settle(["b", "a"], "first", {"query": "q"}) == {"final_answer": "b"}

@@ -14,7 +14,10 @@ from functools import cached_property
 from typing import Final
 
 from ember_bench import bridge
+from ember_bench.datasets import Item
+from ember_bench.datasets.records import short as short_text
 from ember_bench.errors import ProviderError
+from ember_bench.evaluators.as_recorded import AsRecorded
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.forecast.rehearsal import Cast, Rehearsal
 from ember_bench.experiment.questions import Questions
@@ -39,12 +42,14 @@ class Shortage:
     Attributes:
         draws: Draws of an item in one epoch.
         samples: The number of samples by item.
+        places: The items' places in the experiment's order.
     """
 
     model_id: str
     cell: Cell
     draws: int = 0
     samples: dict[str, int] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
 
     def without(self, items: Collection[str]) -> Shortage:
         """Return the shortage of all items but these."""
@@ -74,14 +79,23 @@ class Findings:
     Attributes:
         problems: Sentences on what cannot be run.
         notes: Sentences on items that are left out, as the grid wants it.
+        left_out: By cell, the places of items that it is not to be asked.
+        failing: By cell, the places of items whose trials fail, for want of any answer.
     """
 
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    left_out: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    failing: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
 
 def check_samples(
-    registry: ModelRegistry, build: Build, questions: Mapping[str, Questions], *, excluded: bool
+    registry: ModelRegistry,
+    build: Build,
+    questions: Mapping[str, Questions],
+    *,
+    excluded: bool,
+    left_out: bool = False,
 ) -> Findings:
     """Compare the samples that cells ask for with those that there are.
 
@@ -90,28 +104,65 @@ def check_samples(
         build: Builds the grid's cells.
         questions: By name of the dataset.
         excluded: Whether items without an answer are left out (`failures: excluded`).
+        left_out: Whether cells are without the items of which there are too few samples
+            (`too_few_samples: left_out`).
     """
     check = _Check(registry, build, questions)
     bridge.wait(bridge.run(check.run))
-    problems = [
-        f"{error} (in cell {cells[0]}{_and_more(cells)})" for error, cells in check.refused.items()
-    ]
+    if left_out:
+        return _without(check, questions)
+    problems, failing = check.problems(), _Places()
     notes = []
     for (model_id, dataset), shortages in check.grouped().items():
         items = len(questions[dataset].items)
         missing = [item for s in shortages for item, number in s.samples.items() if not number]
-        left_out = frozenset(missing if excluded else ())
-        if left_out:
+        unanswered = frozenset(missing if excluded else ())
+        for short in shortages:
+            failing.add(short, unanswered)
+        if unanswered:
             notes.append(
-                f"{model_id} has no answer to {len(left_out):,} of the {items:,} items of"
+                f"{model_id} has no answer to {len(unanswered):,} of the {items:,} items of"
                 f" {dataset}, such as {missing[0]!r}; trials that need one fail and are left out"
                 " (failures: excluded)"
             )
-        short = [rest for s in shortages if (rest := s.without(left_out)).samples]
-        if short:
-            worst = max(short, key=lambda s: s.draws)
-            problems.append(worst.told(items, len(short) - 1))
-    return Findings(tuple(problems), tuple(notes))
+        rest = [rest for s in shortages if (rest := s.without(unanswered)).samples]
+        if rest:
+            worst = max(rest, key=lambda s: s.draws)
+            problems.append(worst.told(items, len(rest) - 1))
+    return Findings(tuple(problems), tuple(notes), failing=failing.found)
+
+
+class _Places:
+    """Places of items by cell."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, frozenset[int]] = {}
+
+    def add(self, short: Shortage, items: Collection[str]) -> None:
+        """Add those of `items` of which there are too few samples for the shortage's cell."""
+        places = {short.places[item] for item in items if item in short.samples}
+        if places:
+            self.found[short.cell.name] = self.found.get(short.cell.name, frozenset()) | places
+
+
+def _without(check: _Check, questions: Mapping[str, Questions]) -> Findings:
+    """Return what follows where cells are without the items of which there are too few samples."""
+    problems, notes, left_out = check.problems(), [], _Places()
+    for (model_id, dataset), shortages in check.grouped().items():
+        items = len(questions[dataset].items)
+        for short in shortages:
+            left_out.add(short, short.samples)
+        lacking = dict.fromkeys(item for short in shortages for item in short.samples)
+        cells = _count(len(shortages), "cell")
+        notes.append(
+            f"{model_id} has too few samples of {len(lacking):,} of the {items:,} items of"
+            f" {dataset}, such as {next(iter(lacking))!r}; {cells} that would need more"
+            f" {'is' if len(shortages) == 1 else 'are'} without them (too_few_samples: left_out)"
+        )
+        empty = [s for s in shortages if len(left_out.found[s.cell.name]) == items]
+        if empty:
+            problems.append(empty[0].told(items, len(empty) - 1) + "; no item is left")
+    return Findings(tuple(problems), tuple(notes), left_out=left_out.found)
 
 
 class _Check:
@@ -131,6 +182,15 @@ class _Check:
         self._stand_in = Rehearsal(registry, plays=False)
         self.shortages: list[Shortage] = []
         self.refused: dict[str, list[str]] = {}
+        # Provider, dataset: of those that have been compared.
+        self._compared: set[tuple[Provider, str]] = set()
+
+    def problems(self) -> list[str]:
+        """Return the reasons why cells cannot be run, whatever the number of samples."""
+        return [
+            f"{error} (in cell {cells[0]}{_and_more(cells)})"
+            for error, cells in self.refused.items()
+        ]
 
     def run(self) -> None:
         """Check every cell; call it in a greenlet of the bridge."""
@@ -156,6 +216,8 @@ class _Check:
 
     def _compare(self, number: int, cell: Cell, items: Items, found: dict[str, Shortage]) -> None:
         needs, fixed = self._needs(cell, items[0][0])
+        for provider in needs:
+            self._see_questions(provider, cell.dataset)
         lacking = {
             provider: [place for place in items if provider.samples_of(place[1]) < needed]
             for provider, needed in needs.items()
@@ -173,6 +235,32 @@ class _Check:
                 shortage = found.setdefault(model_id, Shortage(model_id, cell))
                 shortage.draws = max(shortage.draws, needs[provider] // cell.epochs)
                 shortage.samples |= {item: provider.samples_of(item) for _, item in short}
+                shortage.places |= {item: place for place, item in short}
+
+    def _see_questions(self, provider: Provider, dataset: str) -> None:
+        """See that the recorded answers are to the questions of the dataset, and can be scored.
+
+        Raises:
+            ProviderError: if not.
+        """
+        if (provider, dataset) in self._compared:
+            return
+        model_id, asked = provider.model.model_id, self._questions[dataset]
+        if not provider.has_texts and not isinstance(asked.evaluator, AsRecorded):
+            raise ProviderError(
+                f"{model_id} has scores and no texts: score {dataset} with an evaluator of the kind"
+                " `as_recorded`"
+            )
+        others = [item for item in asked.items if not _same(provider.question_of(item.id), item)]
+        if others:
+            first = others[0]
+            raise ProviderError(
+                f"{model_id} was asked other questions in {len(others):,} of the"
+                f" {len(asked.items):,} items of {dataset}: item {first.id!r} is"
+                f" {short_text(first.question)}, recorded is"
+                f" {short_text(provider.question_of(first.id))}"
+            )
+        self._compared.add((provider, dataset))
 
     def _needs(self, cell: Cell, item: int) -> tuple[dict[Provider, int], bool]:
         """Return the samples that a graph needs of each recorded model, at most.
@@ -229,6 +317,18 @@ class _Check:
     def _playing(self) -> tuple[Rehearsal, Sequence[Cell]]:
         rehearsal = Rehearsal(self._registry)
         return rehearsal, self._build(rehearsal)
+
+
+def _same(recorded: str | None, item: Item) -> bool:
+    """Return whether a recorded question, if there is one, is that of an item.
+
+    One may have instructions around it that the other has not, and other whitespace.
+    """
+    if recorded is None:
+        return True
+    text = " ".join(recorded.split())
+    known = [" ".join(known.split()) for known in (item.question, item.bare) if known]
+    return any(text in one or one in text for one in known)
 
 
 def _kinds(questions: Questions) -> Iterator[Items]:

@@ -47,11 +47,12 @@ class NodeDescription(msgspec.Struct, frozen=True, array_like=True):
     nodes: list[NodeDescription]
 
 
-class CellDescription(msgspec.Struct, frozen=True):
+class CellDescription(msgspec.Struct, frozen=True, omit_defaults=True):
     """A cell, as `CellSummary` has it, without results.
 
     Attributes:
         nodes: Nodes of its graph, in graph order.
+        left_out: Number of items that it is not asked.
     """
 
     name: str
@@ -64,10 +65,12 @@ class CellDescription(msgspec.Struct, frozen=True):
     oracle: bool
     replayed: bool
     nodes: list[NodeDescription]
+    left_out: int = 0
 
     def summary(self, scheduled: int, **found: Any) -> CellSummary:
         """Return the summary of the cell, of `scheduled` trials; `found` are its other fields."""
-        shared = {name: getattr(self, name) for name in self.__struct_fields__ if name != "nodes"}
+        own = ("nodes", "left_out")
+        shared = {name: getattr(self, name) for name in self.__struct_fields__ if name not in own}
         return CellSummary(**shared, scheduled=scheduled, **found)
 
 
@@ -148,7 +151,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
 
     def scheduled(self, cell: CellDescription) -> int:
         """Return the number of trials of `cell` in the grid."""
-        return len(self.items[cell.dataset]) * self.epochs
+        return (len(self.items[cell.dataset]) - cell.left_out) * self.epochs
 
 
 def encode(description: Description) -> str:
@@ -212,7 +215,10 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
             )
             for name, asked in experiment.questions.items()
         ],
-        cells=[_cell(cell, experiment.is_simulated(cell)) for cell in experiment.cells],
+        cells=[
+            _cell(cell, experiment.is_simulated(cell), len(experiment.left_out.get(cell.name, ())))
+            for cell in experiment.cells
+        ],
         asked={name: asked.identity for name, asked in experiment.questions.items()},
         price_dates=sorted({*earlier_dates, *dates}),
         edits=experiment.edits or None,
@@ -220,7 +226,7 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
     )
 
 
-def _cell(cell: Cell, simulated: bool) -> CellDescription:
+def _cell(cell: Cell, simulated: bool, left_out: int) -> CellDescription:
     return CellDescription(
         name=cell.name,
         label=cell.label,
@@ -232,6 +238,7 @@ def _cell(cell: Cell, simulated: bool) -> CellDescription:
         oracle=cell.architecture.card.oracle,
         replayed=cell.replayed,
         nodes=_nodes(cell.graph),
+        left_out=left_out,
     )
 
 

@@ -116,6 +116,16 @@ class Provider:
         del item
         return 0
 
+    def question_of(self, item: str) -> str | None:
+        """Return the text of the question that was recorded with an item, by its id."""
+        del item
+        return None
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether it answers with texts; a recording may have scores alone."""
+        return True
+
     async def close(self) -> None:
         """Let go of connections."""
 

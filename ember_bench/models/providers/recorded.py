@@ -13,34 +13,28 @@ time at all in a trial's latency).
 
 from __future__ import annotations
 
-import re
 from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from ember_bench.errors import (
     ConfigError,
     DataMissingError,
     Problem,
     ProviderError,
-    UnknownNameError,
     did_you_mean,
 )
-from ember_bench.models.cost import ModelCost
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import Provider, provider
-from ember_bench.models.recorded.data_dir import DATA_DIR_VARIABLE, AvailableFrom, Text, data_dir
-from ember_bench.models.recorded.files import (
-    SUFFIXES,
-    Answers,
-    Fields,
-    Layout,
-    Samples,
-    merge,
-    recordings,
+from ember_bench.models.recorded.card import (
+    RecordedModel,
+    RecordedSet,
+    contradictions,
+    model_of,
+    recording_of,
 )
+from ember_bench.models.recorded.data_dir import DATA_DIR_VARIABLE, data_dir
+from ember_bench.models.recorded.files import Samples, Tape, merge, recordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,66 +43,6 @@ if TYPE_CHECKING:
     from ember_bench.models.call import Call
     from ember_bench.models.strand import Draw, TrialContext
     from ember_bench.models.types import Completion
-
-Files = Annotated[
-    tuple[Text, ...],
-    BeforeValidator(
-        lambda value: (value,) if isinstance(value, str) else value,
-        json_schema_input_type=str | list[str],
-    ),
-    Field(min_length=1),
-]
-
-
-class RecordedSet(BaseModel):
-    """A card: a set of models recorded in the same way."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-    model_id: str
-    """The set's name; a model is `<set>/<model>`."""
-    files: Files
-    """In the data directory, or beside the card; `{model}` stands for the model."""
-    fields: Fields
-    """The meaning of the fields of a record."""
-    models: Annotated[tuple[Text, ...], Field(min_length=1)]
-    """Names of the models in the recording."""
-    available_from: AvailableFrom | None = None
-    """The public repository of the files."""
-    recorded_as: Text = "{model}"
-    """The content of the model field, if it is not the name alone."""
-    where: dict[str, str | int | float | bool] = Field(default_factory=dict)
-    """Only records whose fields have these values are read."""
-    cost: dict[str, ModelCost] = Field(default_factory=dict)
-    """Prices by model, for recordings of tokens without dollars."""
-
-
-class Recording(BaseModel):
-    """The `options` of a recorded model: where its answers are."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    files: Files
-    fields: Fields
-    recorded_as: str = ""
-    """The content of the model field; "" without such a field."""
-    where: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def layout(self) -> Layout:
-        """The layout of the files."""
-        return Layout(self.fields, tuple(sorted(self.where.items())))
-
-
-class RecordedModel(ModelInfo):
-    """A model of a recorded set.
-
-    What it has beside a `ModelInfo` says where to find the files and so changes no answer.
-    """
-
-    available_from: AvailableFrom | None = None
-    folder: Path | None = Field(default=None, exclude=True, repr=False)
-    """The folder of the card."""
 
 
 @provider("recorded")
@@ -123,10 +57,10 @@ class Recorded(Provider):
 
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
-        self._recording = _recording(model)
+        self._recording = recording_of(model)
         self._digest: str | None = None
-        self._known: Answers | None = None
-        self._drawn: Answers = {}
+        self._known: Tape | None = None
+        self._drawn: dict[str, Samples] = {}
 
     async def complete(self, call: Call) -> Completion:
         """Return the recorded sample."""
@@ -162,15 +96,24 @@ class Recorded(Provider):
 
     def samples_of(self, item: str) -> int:
         """Return the number of recorded samples of an item."""
-        return len(self._answers().get(item, ()))
+        return len(self._tape().answers.get(item, ()))
+
+    def question_of(self, item: str) -> str | None:
+        """Return the text of an item's question, if it was recorded."""
+        return self._tape().questions.get(item)
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether answers were recorded, and not their scores alone."""
+        return self._recording.fields.answer is not None
 
     @classmethod
     def models_of(cls, document: Document) -> list[ModelInfo]:
         """Return a model for each that the card lists."""
         card = document.parse(RecordedSet)
-        if problems := list(_contradictions(card, document)):
+        if problems := list(contradictions(card, document)):
             raise ConfigError(*problems)
-        return [_model(card, name, document.path.parent) for name in card.models]
+        return [model_of(card, name, document.path.parent) for name in card.models]
 
     @classmethod
     def content(cls, model: ModelInfo) -> str:
@@ -188,18 +131,18 @@ class Recorded(Provider):
         own = [m for m in models if m.provider_name == "recorded"]
         missing: dict[str, list[tuple[ModelInfo, str]]] = {}
         for model in own:
-            for file in _recording(model).files:
+            for file in recording_of(model).files:
                 if _find(model, file) is None:
                     missing.setdefault(model.model_id.partition("/")[0], []).append((model, file))
         if missing:
             raise DataMissingError(*(_missing(*found[0], len(found)) for found in missing.values()))
         for model in own:
-            _load(model)
+            tape_of(model)
 
-    def _answers(self) -> Answers:
+    def _tape(self) -> Tape:
         if self._known is None:
             try:
-                digest, self._known = _load(self.model)
+                digest, self._known = tape_of(self.model)
             except ConfigError as error:
                 raise ProviderError(str(error)) from None
             if self._digest is not None and digest != self._digest:
@@ -209,7 +152,7 @@ class Recorded(Provider):
 
     def _samples(self, item: str) -> Samples:
         """Return the samples of an item in the order in which they are handed out."""
-        samples = self._answers().get(item, ())
+        samples = self._tape().answers.get(item, ())
         if len(samples) < 2:
             return samples
         if (drawn := self._drawn.get(item)) is None:
@@ -269,28 +212,24 @@ def sample_order(model_id: str, item: str, samples: int) -> list[int]:
     return sorted(range(samples), key=lambda number: blake2b(b"%d\n%b" % (number, seed)).digest())
 
 
-def _recording(model: ModelInfo) -> Recording:
-    try:
-        return Recording.model_validate(model.options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, ("options", *first["loc"])))
-        raise ConfigError(f"{model.model_id}: {where}: {first['msg']}") from None
+def tape_of(model: ModelInfo) -> tuple[str, Tape]:
+    """Return the digest of the model's files and what it answered.
 
-
-def _load(model: ModelInfo) -> tuple[str, Answers]:
-    """Return the digest of the model's files and what it answered."""
-    recording = _recording(model)
-    tables = [recordings.table(path, recording.layout) for path in _paths(model)]
-    answers = merge(tables, recording.recorded_as)
-    if answers is None:
+    Raises:
+        ConfigError: if the files are not there, or not what the card says.
+    """
+    recording = recording_of(model)
+    layout = recording.file_layout
+    tables = [recordings.table(path, layout) for path in _paths(model)]
+    tape = merge(tables, recording.recorded_as)
+    if tape is None:
         named = {name for table in tables for name in table.models}
         near = did_you_mean(recording.recorded_as, named)
         raise ConfigError(
             f"{model.model_id}: no record of model {recording.recorded_as!r} "
             f"in {', '.join(recording.files)}{near}"
         )
-    return _combined([table.digest for table in tables]), answers
+    return _combined([table.digest for table in tables]), tape
 
 
 def _combined(digests: list[str]) -> str:
@@ -301,7 +240,7 @@ def _combined(digests: list[str]) -> str:
 
 def _paths(model: ModelInfo) -> list[Path]:
     paths = []
-    for file in _recording(model).files:
+    for file in recording_of(model).files:
         if (path := _find(model, file)) is None:
             raise DataMissingError(_missing(model, file, 1))
         paths.append(path)
@@ -331,55 +270,6 @@ def _missing(model: ModelInfo, file: str, count: int) -> Problem:
         f"{message}. Then say where it is with --data-dir DIR or {DATA_DIR_VARIABLE}=DIR, "
         f"so that DIR/{file} exists"
     )
-
-
-def _model(card: RecordedSet, name: str, folder: Path) -> RecordedModel:
-    options: dict[str, Any] = {
-        "files": [file.replace("{model}", name) for file in card.files],
-        "fields": card.fields.model_dump(exclude_none=True),
-    }
-    if card.fields.model is not None:
-        options["recorded_as"] = card.recorded_as.replace("{model}", name)
-    if card.where:
-        options["where"] = {key: str(value) for key, value in card.where.items()}
-    return RecordedModel(
-        model_id=f"{card.model_id}/{name}",
-        cost=card.cost.get(name),
-        options=options,
-        available_from=card.available_from,
-        folder=folder,
-    )
-
-
-def _contradictions(card: RecordedSet, document: Document) -> Iterator[Problem]:
-    """Yield what is wrong between fields that are right each for itself."""
-    for i, name in enumerate(card.models):
-        if name in card.models[:i]:
-            yield document.problem(f"model {name!r} is listed twice", "models", i)
-    for i, file in enumerate(card.files):
-        at = ("files",) if isinstance(document.data["files"], str) else ("files", i)
-        if unknown := set(re.findall(r"\{(\w*)\}", file)) - {"model"}:
-            yield document.problem(f"unknown placeholder {{{min(unknown)}}}; known: {{model}}", *at)
-        if not file.removesuffix(".gz").endswith(SUFFIXES):
-            known = ", ".join(SUFFIXES)
-            yield document.problem(f"expected a file of {known}, gzipped (.gz) or not", *at)
-        if len(card.models) > 1 and card.fields.model is None and "{model}" not in file:
-            yield document.problem(
-                "nothing tells the models apart: put {model} into the file's name, "
-                "or name the field of the model in `fields`",
-                *at,
-            )
-    if card.fields.model is None and "recorded_as" in card.model_fields_set:
-        yield document.problem("`recorded_as` needs `model` in `fields`", "recorded_as")
-    for name in card.cost:
-        if name not in card.models:
-            error = UnknownNameError("model", name, card.models)
-            yield document.problem(str(error), "cost", name)
-    if card.cost and None in (card.fields.input_tokens, card.fields.output_tokens):
-        yield document.problem(
-            "prices need recorded tokens: name `input_tokens` and `output_tokens` in `fields`",
-            "cost",
-        )
 
 
 def _count(samples: int) -> str:

@@ -1,31 +1,25 @@
 """Files of recorded answers, each read once per process.
 
-A file is a table of records: JSON Lines, a JSON list, or CSV, gzipped or not. Which field of a
-record is what is said by `Fields`. What is kept of it is one shared, immutable `Completion` for
-each sample, which is also what the provider hands out.
+Which field of a record is what is said by `Fields`, and how a file holds records by `Reading`.
+What is kept of a record is one shared, immutable `Completion` for each sample, which is also what
+the provider hands out, and the source's own score of it.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import math
 import sys
 import threading
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Any, Final
-
-import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict
-from pydantic import Field as Constraint
+from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.errors import ConfigError, Location, Problem, did_you_mean
-from ember_bench.models.recorded.data_dir import Text
+from ember_bench.models.recorded.fields import Fields, Reading
+from ember_bench.models.recorded.layouts import Record, UnreadableError, records
 from ember_bench.models.types import Completion, Usage
+from ember_bench.record_fields import ABSENT, as_text, lookup
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,48 +27,10 @@ if TYPE_CHECKING:
 Samples = tuple[Completion, ...]
 Answers = dict[str, Samples]
 """Item id -> its samples."""
+Verdicts = dict[str, tuple[float | None, ...]]
+"""Item id -> the source's score of each of its samples, from 0 to 1; None for one without."""
 
-SUFFIXES: Final = (".jsonl", ".json", ".csv")
-
-
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-class Fields(BaseModel):
-    """The meaning of the fields of a record.
-
-    Attributes:
-        item: The item's id; several fields are joined by `/`.
-        answer: The answer's text, or a list of texts: several samples.
-        model: Which model answered, in files that hold several.
-        sample: Number that orders an item's samples, where each is a record of its own.
-        latency: Seconds the model took.
-        cost: US dollars the call cost.
-        input_tokens: Tokens sent.
-        output_tokens: Tokens received.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    item: Annotated[
-        tuple[Text, ...],
-        BeforeValidator(_as_tuple, json_schema_input_type=str | list[str]),
-        Constraint(min_length=1),
-    ]
-    answer: Text
-    model: Text | None = None
-    sample: Text | None = None
-    latency: Text | None = None
-    cost: Text | None = None
-    input_tokens: Text | None = None
-    output_tokens: Text | None = None
-
-    @property
-    def names(self) -> list[str]:
-        """Every field of a record that is needed."""
-        own = self.model_dump(exclude={"item"}, exclude_none=True).values()
-        return [*self.item, *own]
+_TRUTHS: Final = {"true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +39,34 @@ class Layout:
 
     fields: Fields
     where: tuple[tuple[str, str], ...] = ()
+    reading: Reading = field(default_factory=Reading)
+
+    @property
+    def key(self) -> str:
+        """Text that two layouts share only if they are the same."""
+        return f"{self.fields.model_dump_json()} {self.where!r} {self.reading.model_dump_json()}"
+
+
+@dataclass(slots=True)
+class Tape:
+    """What one model answered.
+
+    Attributes:
+        verdicts: Of the same items as `answers`, if the source scored them.
+        questions: Item id -> the text of the question, if it was recorded.
+    """
+
+    answers: Answers = field(default_factory=dict)
+    verdicts: Verdicts = field(default_factory=dict)
+    questions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The content of a file: model as the file names it ("" without a model field) -> answers."""
+    """The content of a file: model as the file names it ("" without a model field) -> its tape."""
 
     digest: str
-    models: Mapping[str, Answers]
+    models: Mapping[str, Tape]
 
 
 class Recordings:
@@ -98,7 +74,7 @@ class Recordings:
 
     def __init__(self) -> None:
         self._digests: dict[Path, tuple[_Stamp, str]] = {}
-        self._tables: dict[tuple[Path, Layout], tuple[_Stamp, Table | ConfigError]] = {}
+        self._tables: dict[tuple[Path, str], tuple[_Stamp, Table | ConfigError]] = {}
         self._lock = threading.Lock()
 
     def digest(self, path: Path) -> str:
@@ -116,9 +92,10 @@ class Recordings:
         Raises:
             ConfigError: if it is not what `layout` says, with the place in the file.
         """
+        key = (path, layout.key)
         with self._lock:
             stamp = _Stamp.of(path)
-            known = self._tables.get((path, layout))
+            known = self._tables.get(key)
             if known is None or known[0] != stamp:
                 content = path.read_bytes()
                 # The failure is kept as well: a thousand trials would read the file again.
@@ -127,7 +104,7 @@ class Recordings:
                     read = Table(_digest(content), _Reader(path, layout).read(content))
                 except ConfigError as error:
                     read = error
-                known = self._tables[path, layout] = (stamp, read)
+                known = self._tables[key] = (stamp, read)
         if isinstance(known[1], ConfigError):
             raise ConfigError(*known[1].problems)
         return known[1]
@@ -150,139 +127,194 @@ def _digest(content: bytes) -> str:
     return sha256(content).hexdigest()[:32]
 
 
+Sample = tuple[Completion, float | None]
+
+
 @dataclass
 class _Reader:
     """Reads one file."""
 
     path: Path
     layout: Layout
-    models: dict[str, Answers] = field(default_factory=dict)
+    models: dict[str, Tape] = field(default_factory=dict)
     # Model, item -> sample number -> answer, where samples are records of their own.
-    numbered: dict[tuple[str, str], dict[int, Completion]] = field(default_factory=dict)
+    numbered: dict[tuple[str, str], dict[int, Sample]] = field(default_factory=dict)
+    # Model -> how many records it has had, where these are the items.
+    places: dict[str, int] = field(default_factory=dict)
+    # Path -> where it was missed first, of fields that no record has had so far.
+    unseen: dict[str, Problem | None] = field(init=False)
     line: int | None = None
-    names: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.names = self.layout.fields.names
+        where = (name for name, _ in self.layout.where)
+        self.unseen = dict.fromkeys((*self.layout.fields.paths, *where))
 
-    def read(self, content: bytes) -> dict[str, Answers]:
+    def read(self, content: bytes) -> dict[str, Tape]:
         try:
-            for line, record in self._records(content):
+            for line, record in records(
+                self.path.name, content, self.layout.reading, tuple(self.unseen)
+            ):
                 self.line = line
                 self._add(record)
-        except (csv.Error, orjson.JSONDecodeError, UnicodeDecodeError) as error:
-            raise self._problem(f"cannot be read: {error}") from None
+        except UnreadableError as error:
+            self.line = error.line if error.line is not None else self.line
+            raise self._problem(str(error)) from None
         except (ValueError, TypeError) as error:
             raise self._problem(str(error)) from None
+        if missed := [problem for problem in self.unseen.values() if problem is not None]:
+            raise ConfigError(*missed)
         for (model, item), samples in self.numbered.items():
-            self.models[model][item] = tuple(samples[n] for n in sorted(samples))
+            self._keep(self.models[model], item, [samples[n] for n in sorted(samples)])
         return self.models
 
-    def _records(self, content: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """Yield each record and the line where it ends; in a JSON list, which one it is."""
-        name = self.path.name.lower()
-        if name.endswith(".gz"):
-            try:
-                content = gzip.decompress(content)
-            except (OSError, EOFError, zlib.error) as error:
-                raise self._problem(f"not a whole gzip file: {error}") from None
-        name = name.removesuffix(".gz")
-        if name.endswith(".csv"):
-            yield from _csv_records(content)
-        elif name.endswith(".jsonl"):
-            for number, line in enumerate(content.splitlines(), 1):
-                self.line = number
-                if line.strip():
-                    yield number, _json_record(line)
-        else:
-            records = orjson.loads(content)
-            if not isinstance(records, list):
-                raise self._problem("expected a JSON list of records")
-            yield from enumerate(records, 1)
+    def _value(self, record: Record, path: str) -> Any:
+        """Return a value that not every record need have; None where there is none."""
+        value = lookup(record, path)
+        if self.unseen and path in self.unseen:
+            if value is not ABSENT:
+                del self.unseen[path]
+            elif self.unseen[path] is None:
+                self.unseen[path] = self._lacks(record, path).problems[0]
+        return None if value is ABSENT else value
 
-    def _add(self, record: Mapping[str, Any]) -> None:
+    def _needed(self, record: Record, path: str) -> Any:
+        value = lookup(record, path)
+        if value is ABSENT:
+            raise self._lacks(record, path)
+        self.unseen.pop(path, None)
+        return value
+
+    def _add(self, record: Record) -> None:
         fields = self.layout.fields
-        if not isinstance(record, Mapping):
-            raise TypeError("expected a record of named fields")
-        try:
-            if any(str(record[name]) != value for name, value in self.layout.where):
+        for path, wanted in self.layout.where:
+            if str(self._value(record, path)) != wanted:
                 return
-            values = {name: record[name] for name in self.names}
-        except KeyError as error:
-            name = error.args[0]
-            raise ValueError(f"no field {name!r}{did_you_mean(name, record)}") from None
-        # The same few thousand ids stand in every model's file.
-        item = sys.intern("/".join(str(values[name]) for name in fields.item))
-        model = "" if fields.model is None else str(values[fields.model])
-        answers = self.models.setdefault(model, {})
-        samples = _samples(fields, values)
+        model = "" if fields.model is None else str(self._needed(record, fields.model))
+        item = self._item(record, model)
+        tape = self.models.setdefault(model, Tape())
+        if fields.question is not None:
+            asked = self._value(record, fields.question)
+            if asked is not None:
+                tape.questions[item] = as_text(asked, fields.question)
+        samples = self._samples(record)
         if fields.sample is not None:
-            self._number(model, item, samples, _whole(values[fields.sample], fields.sample))
-        elif item in answers:
+            number = _whole(self._needed(record, fields.sample), fields.sample)
+            self._number(model, item, samples, number)
+        elif item in tape.answers:
             raise ValueError(
                 f"item {item!r} is there twice; if these are samples of it, "
                 "name the field of the sample number as `sample`"
             )
-        else:
-            answers[item] = samples
+        elif samples:
+            self._keep(tape, item, samples)
 
-    def _number(self, model: str, item: str, samples: Samples, number: int) -> None:
-        if len(samples) != 1:
+    def _item(self, record: Record, model: str) -> str:
+        """Return the id of a record's item."""
+        paths = self.layout.fields.item
+        if paths is None:
+            place = self.places[model] = self.places.get(model, -1) + 1
+            return str(place)
+        # The same few thousand ids stand in every model's file.
+        return sys.intern("/".join(str(self._needed(record, path)) for path in paths))
+
+    def _keep(self, tape: Tape, item: str, samples: Sequence[Sample]) -> None:
+        tape.answers[item] = tuple(completion for completion, _ in samples)
+        if self.layout.fields.verdict is not None:
+            tape.verdicts[item] = tuple(verdict for _, verdict in samples)
+
+    def _number(self, model: str, item: str, samples: Sequence[Sample], number: int) -> None:
+        if len(samples) > 1:
             raise ValueError("a list of answers cannot have a sample number")
         known = self.numbered.setdefault((model, item), {})
         if number in known:
             raise ValueError(f"sample {number} of item {item!r} is there twice")
-        known[number] = samples[0]
+        if samples:
+            known[number] = samples[0]
+
+    def _samples(self, record: Record) -> list[Sample]:
+        """Return the samples of a record; none where none was recorded."""
+        fields, reading = self.layout.fields, self.layout.reading
+        names = (
+            *(fields.latency, fields.cost, fields.input_tokens, fields.output_tokens),
+            fields.verdict,
+        )
+        answer = None if fields.answer is None else self._value(record, fields.answer)
+        numbers = [None if name is None else self._value(record, name) for name in names]
+        if fields.answer is None and isinstance(numbers[-1], list):
+            answer = [None] * len(numbers[-1])
+        if not isinstance(answer, list):
+            found = _sample(fields, reading, answer, numbers)
+            return [] if found is None else [found]
+        columns = [[None] * len(answer) if value is None else value for value in numbers]
+        for column in columns:
+            if not isinstance(column, list) or len(column) != len(answer):
+                raise ValueError(f"{len(answer)} answers need as many numbers, found {column!r}")
+        rows = zip(answer, zip(*columns, strict=True), strict=True)
+        made = (_sample(fields, reading, text, row) for text, row in rows)
+        return [sample for sample in made if sample is not None]
+
+    def _lacks(self, record: Record, path: str) -> ConfigError:
+        return self._problem(f"no field {path!r}{did_you_mean(path, record)}")
 
     def _problem(self, message: str) -> ConfigError:
         return ConfigError(Problem(message, Location(self.path, self.line)))
 
 
-def _csv_records(content: bytes) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-    names = next(rows, [])
-    for row in rows:
-        if len(row) != len(names):
-            raise ValueError(f"expected {len(names)} columns, found {len(row)}")
-        yield rows.line_num, dict(zip(names, row, strict=True))
+def _sample(fields: Fields, reading: Reading, answer: Any, numbers: Sequence[Any]) -> Sample | None:
+    """Return a sample and its score, or None if neither answer nor score was recorded."""
+    *measured, judged = numbers
+    verdict = None if fields.verdict is None else _verdict(judged, fields, reading)
+    if answer is None or (reading.missing and str(answer) in reading.missing):
+        if verdict is None:
+            return None
+        answer = f"[no text was recorded; its score is {verdict:g}]"
+    return _completion(fields, reading, answer, measured), verdict
 
 
-def _json_record(line: bytes) -> Any:
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg}") from None
-
-
-def _samples(fields: Fields, values: Mapping[str, Any]) -> Samples:
-    """Return the one or more samples of a record."""
-    answer = values[fields.answer]
-    names = (fields.latency, fields.cost, fields.input_tokens, fields.output_tokens)
-    numbers = [None if name is None else values[name] for name in names]
-    if not isinstance(answer, list):
-        return (_completion(fields, answer, numbers),)
-    columns = [[None] * len(answer) if value is None else value for value in numbers]
-    for column in columns:
-        if not isinstance(column, list) or len(column) != len(answer):
-            raise ValueError(f"{len(answer)} answers need as many numbers, found {column!r}")
-    rows = zip(*columns, strict=True)
-    return tuple(_completion(fields, text, row) for text, row in zip(answer, rows, strict=True))
-
-
-def _completion(fields: Fields, answer: Any, numbers: Sequence[Any]) -> Completion:
+def _completion(
+    fields: Fields, reading: Reading, answer: Any, numbers: Sequence[Any]
+) -> Completion:
     """Make a sample of its text and what was recorded of latency, cost and tokens."""
-    if not isinstance(answer, str):
-        raise TypeError(f"{fields.answer}: expected text, found {answer!r}")
     latency, cost, sent, received = numbers
     return Completion(
-        answer,
+        answer if isinstance(answer, str) else as_text(answer, str(fields.answer)),
         Usage(
-            None if fields.input_tokens is None else _whole(sent, fields.input_tokens),
-            None if fields.output_tokens is None else _whole(received, fields.output_tokens),
+            None if fields.input_tokens is None else _tokens(sent, fields.input_tokens),
+            None if fields.output_tokens is None else _tokens(received, fields.output_tokens),
         ),
-        cost_usd=None if fields.cost is None else _number(cost, fields.cost),
-        latency_seconds=None if fields.latency is None else _number(latency, fields.latency),
+        cost_usd=None if fields.cost is None else _scaled(cost, fields.cost, reading, "cost"),
+        latency_seconds=None
+        if fields.latency is None
+        else _scaled(latency, fields.latency, reading, "latency"),
     )
+
+
+def _verdict(value: Any, fields: Fields, reading: Reading) -> float | None:
+    """Return the source's score of an answer, from 0 to 1; None where it gave none."""
+    if value is None or value == "":
+        return None
+    low, high = reading.score_range if fields.score is not None else (0.0, 1.0)
+    truth = _TRUTHS.get(str(value).casefold())
+    if truth is not None:
+        return truth
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if fields.correct is not None and number not in (0, 1):
+        raise ValueError(f"{fields.correct}: expected true or false, or 1 or 0, found {value!r}")
+    if not low <= number <= high:
+        raise ValueError(
+            f"{fields.verdict}: expected a score from {low:g} to {high:g}, found {value!r};"
+            " the card's `score_range` says what the lowest and the highest are"
+        )
+    return (number - low) / (high - low)
+
+
+def _scaled(value: Any, name: str, reading: Reading, what: str) -> float | None:
+    number = _number(value, name)
+    factor = next((factor for key, factor in reading.scale.items() if key == what), None)
+    return number if number is None or factor is None else number * factor
 
 
 def _number(value: Any, name: str) -> float | None:
@@ -298,6 +330,11 @@ def _number(value: Any, name: str) -> float | None:
     return number
 
 
+def _tokens(value: Any, name: str) -> int | None:
+    """Return a number of tokens, or None where none was recorded."""
+    return None if value is None or value == "" else _whole(value, name)
+
+
 def _whole(value: Any, name: str) -> int:
     number = _number(value, name)
     if number is None or not number.is_integer():
@@ -305,7 +342,7 @@ def _whole(value: Any, name: str) -> int:
     return int(number)
 
 
-def merge(tables: Sequence[Table], model: str) -> Answers | None:
+def merge(tables: Sequence[Table], model: str) -> Tape | None:
     """Return what `model` answered in all `tables`, or None if it is in none.
 
     Raises:
@@ -314,11 +351,13 @@ def merge(tables: Sequence[Table], model: str) -> Answers | None:
     found = [table.models[model] for table in tables if model in table.models]
     if len(found) <= 1:
         return found[0] if found else None
-    merged: Answers = {}
-    for answers in found:
-        if twice := merged.keys() & answers.keys():
+    merged = Tape()
+    for tape in found:
+        if twice := merged.answers.keys() & tape.answers.keys():
             raise ConfigError(f"item {min(twice)!r} is in two of the set's files")
-        merged |= answers
+        merged.answers |= tape.answers
+        merged.verdicts |= tape.verdicts
+        merged.questions |= tape.questions
     return merged
 
 

@@ -105,12 +105,15 @@ class TestFiles:
             ('{"id": 1, "output": "x"}\n{"id"', "", "answers.jsonl:2: not JSON"),
             ('{"id": 1, "output": "x"}\n[1]', "", "2: expected a record of named fields"),
             ('{"id": 1, "outptu": "x"}', "", "1: no field 'output'; did you mean 'outptu'"),
-            ('{"id": 1, "output": null}', "", "1: output: expected text, found None"),
+            ('{"id": 1, "output": {"a": 1}}', "", "1: output: expected text or a number, found"),
             ('{"id": 1, "output": "x"}\n\n{"id": "1", "output": "x"}', "", "3: item '1' is there"),
             ('{"id": 1, "output": "x", "s": "fast"}', ", latency: s", "1: s: expected a number"),
             ('{"id": 1, "output": "x", "s": -1}', ", cost: s", "1: s: expected a number"),
             ('{"id": 1, "output": "x", "s": NaN}', ", cost: s", "1: not JSON"),
-            ('{"id": 1, "output": "x", "s": ""}', ", input_tokens: s", "1: s: expected a whole"),
+            ('{"id": 1, "output": "x", "s": 0.5}', ", input_tokens: s", "1: s: expected a whole"),
+            ('{"id": 1, "output": "x", "s": 2}', ", score: s", "1: s: expected a score from 0 to"),
+            ('{"id": 1, "output": "x", "s": 0.5}', ", correct: s", "1: s: expected true or false"),
+            ('{"id": 1, "output": "x"}', ", score: s", "1: no field 's'"),
             ('{"id": 1, "output": "x", "s": 1.5}', ", sample: s", "1: s: expected a whole"),
             ('{"id": 1, "output": ["x"], "s": 2}', ", cost: s", "1: 1 answers need as many"),
         ],
@@ -218,7 +221,7 @@ class TestCards:
         [
             (
                 "files: a.jsonl\nmodels: [m]\nfields: {item: i}",
-                "4:1: missing field 'fields.answer'",
+                "4:1: fields: `answer` is needed, or what the source says of it",
             ),
             (
                 "files: a.jsonl\nmodels: [m]\nfields: {item: i, answer: a, latncy: l}",

@@ -1,0 +1,129 @@
+"""The meaning of the fields of recorded answers, and the layout of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from ember_bench.models.recorded.data_dir import Text
+
+Arrangement = Literal["records", "columns", "by_id"]
+"""How a file holds records: one after the other, a list for each field, or a mapping by id."""
+Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+KEY: Final = "key"
+"""The field of a record in which its key in a mapping is."""
+VALUE: Final = "value"
+"""The field in which a record is that is no mapping."""
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+class Fields(BaseModel):
+    """The meaning of the fields of a record.
+
+    `a.b`, `a[0]` and `a[*].b` are paths into a record, and `{model}` is the model's name: so a
+    file may have a column for each model.
+
+    Attributes:
+        item: The item's id; several fields are joined by `/`. By default the record's place among
+            the model's records, from 0, as in a dataset without ids.
+        answer: The answer: text, a number or a boolean; or a list of them: several samples. Null
+            is no sample.
+        model: Which model answered, in files that hold several.
+        sample: Number that orders an item's samples, where each is a record of its own.
+        latency: Seconds the model took.
+        cost: US dollars the call cost.
+        input_tokens: Tokens sent.
+        output_tokens: Tokens received.
+        question: The question's text; a dataset with another one is refused.
+        score: The source's own score of the answer; a list of them for a list of answers.
+        correct: In place of `score`: whether the source counts it as right (true or false, 1 or 0).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    item: (
+        Annotated[
+            tuple[Text, ...],
+            BeforeValidator(_as_tuple, json_schema_input_type=str | list[str]),
+            Field(min_length=1),
+        ]
+        | None
+    ) = None
+    answer: Text | None = None
+    model: Text | None = None
+    sample: Text | None = None
+    latency: Text | None = None
+    cost: Text | None = None
+    input_tokens: Text | None = None
+    output_tokens: Text | None = None
+    question: Text | None = None
+    score: Text | None = None
+    correct: Text | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.score is not None and self.correct is not None:
+            raise ValueError("`score` and `correct` are two words for one thing: name one")
+        if self.answer is None and self.verdict is None:
+            raise ValueError("`answer` is needed, or what the source says of it: `score`")
+        if self.item is None and self.sample is not None:
+            raise ValueError("`sample` needs `item`: records without ids are an item each")
+        return self
+
+    @property
+    def verdict(self) -> str | None:
+        """The field of the source's own score."""
+        return self.score if self.score is not None else self.correct
+
+    def of(self, model: str) -> Fields:
+        """Return the fields with the name of a model put in."""
+        found = self.model_dump(exclude_none=True)
+        put = {
+            name: [part.replace("{model}", model) for part in path]
+            if isinstance(path, tuple)
+            else path.replace("{model}", model)
+            for name, path in found.items()
+        }
+        return Fields.model_validate(put)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of all fields."""
+        own = self.model_dump(exclude={"item"}, exclude_none=True).values()
+        return (*(self.item or ()), *own)
+
+    @property
+    def names_model(self) -> bool:
+        """Whether some field has the model's name in it."""
+        return any("{model}" in path for path in self.paths)
+
+
+class Reading(BaseModel):
+    """How files are read, beside the meaning of their fields: a card's further fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    layout: Arrangement = "records"
+    """`records`: a list of them, or one a line. `columns`: a list, or a mapping by id, for each
+    field. `by_id`: a mapping of ids to records. A record that is no mapping is its field `value`,
+    and the id in a mapping the field `key`."""
+    records: Text | None = None
+    """Where the records are in a JSON file that has more than them: `results.outputs`."""
+    missing: tuple[str, ...] = ()
+    """Answers that mean that none was recorded, as `-` or the empty text."""
+    scale: Mapping[Literal["latency", "cost"], Factor] = Field(default_factory=dict)
+    """Factors that make seconds and US dollars of the numbers: `{latency: 0.001}`."""
+    score_range: tuple[float, float] = (0.0, 1.0)
+    """The lowest and the highest score that the source gives; they become 0 and 1."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        low, high = self.score_range
+        if not low < high:
+            raise ValueError("score_range: expected two numbers, the lower one first")
+        return self
