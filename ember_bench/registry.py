@@ -28,7 +28,7 @@ from ember_bench import code_identity
 from ember_bench.documents import Document, read_document
 from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
 
-Kind = Literal["models", "datasets", "evaluators", "architectures", "signatures"]
+Kind = Literal["models", "datasets", "suites", "evaluators", "architectures", "signatures"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 _SHOWN: Final = 3
@@ -38,6 +38,7 @@ _YAML: Final = "**/*.y*ml"
 _TELLING: Final[Mapping[Kind, Sequence[str]]] = {
     "models": (),
     "datasets": ("source",),
+    "suites": ("datasets",),
     "evaluators": ("kind",),
     "architectures": ("graph",),
     "signatures": ("prompt_template",),

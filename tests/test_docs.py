@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import pytest
 
-from ember_bench.datasets import load_dataset
+from ember_bench.datasets import load_dataset, read_card
+from ember_bench.datasets.suites import load_suite
 from ember_bench.evaluators import load_evaluator
 from ember_bench.graph.architecture import load_architecture
 from ember_bench.models import ModelRegistry
@@ -28,6 +29,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 # What `.ci/run` does on a fresh clone, and what does not end by itself.
+REMOTE = {"hub", "url", "sql"}  # sources that are not on this machine
 ELSEWHERE = (
     "pip install ",
     "pytest",
@@ -125,7 +127,8 @@ def check_file(path: Path, folder: Path) -> None:
     cards = Cards([*default_roots(), folder / "registry"])
     load = {
         "models": lambda _: ModelRegistry.from_cards(cards),
-        "datasets": lambda name: load_dataset(name, cards) if is_local(name, cards) else None,
+        "datasets": lambda name: check_dataset_card(name, cards),
+        "suites": lambda name: load_suite(name, cards),
         "evaluators": lambda name: load_evaluator(name, cards),
         "architectures": lambda name: load_architecture(name, cards),
         "signatures": lambda name: signature_from_card(name, cards),
@@ -138,8 +141,10 @@ def check_file(path: Path, folder: Path) -> None:
         run(f"ember-bench plan {path.relative_to(folder)}", folder, shell=True)
 
 
-def is_local(name: str, cards: Cards) -> bool:
-    return "hub" not in cards.get("datasets", name).document.data["source"]
+def check_dataset_card(name: str, cards: Cards) -> None:
+    card = cards.get("datasets", name)
+    if REMOTE.isdisjoint(read_card(card).source.model_fields_set):
+        load_dataset(card, cards)
 
 
 def run(command: str | list[str], folder: Path, *, shell: bool = False) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ember_bench.running.find_results import Named
 
 _READ: Final = ("md", "latex")
-_WHAT: Final = ("cells", "trials", "calls", "nodes", "choices", "members")
+_WHAT: Final = ("cells", "suites", "trials", "calls", "nodes", "choices", "members")
 _GRAPHS: Final = ("choices", "members")
 """Tables for which the graphs run on stored answers."""
 
@@ -34,7 +34,8 @@ def export(
     what: Annotated[
         str,
         typer.Option(
-            metavar="[cells|trials|calls|nodes|choices|members]", help="A row for each of these."
+            metavar="[cells|suites|trials|calls|nodes|choices|members]",
+            help="A row for each of these.",
         ),
     ] = "cells",
     output: Annotated[Path | None, typer.Option(help="The file to write [stdout].")] = None,

@@ -14,7 +14,7 @@ def list_names(
         str | None,
         typer.Argument(
             metavar="KIND",
-            help="models, datasets, evaluators, architectures, signatures or experiments; "
+            help="models, datasets, suites, evaluators, architectures, signatures or experiments; "
             "by default all.",
         ),
     ] = None,

@@ -16,7 +16,7 @@ def schema(
         str | None,
         typer.Argument(
             metavar="KIND",
-            help="grid, model, dataset, evaluator, architecture or signature; "
+            help="grid, model, dataset, suite, evaluator, architecture or signature; "
             "by default the kinds are listed.",
         ),
     ] = None,

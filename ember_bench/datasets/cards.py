@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -19,13 +19,13 @@ from pydantic import (
     model_validator,
 )
 
-from ember_bench.datasets.prompts import Prompt
+from ember_bench.datasets.prompts import LETTERS, Prompt
 from ember_bench.datasets.sources import GENERATED, RecordSource, record_sources
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.models.recorded.data_dir import AvailableFrom, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ember_bench.documents import Document
 
@@ -44,7 +44,7 @@ def _compiles(pattern: str) -> str:
     except re.error as error:
         raise ValueError(f"not a regular expression: {error}") from None
     if groups != 1:
-        raise ValueError(f"expected one group, the target, in parentheses; found {groups}")
+        raise ValueError(f"expected one group, in parentheses; found {groups}")
     return pattern
 
 
@@ -103,7 +103,8 @@ class Source(_Part):
 class Fields(_Part):
     """Which field of a record becomes which field of an item.
 
-    `a.b` is the field `b` inside the field `a`, where no field is named `a.b`.
+    `a.b` is the field `b` inside the field `a`, where no field is named `a.b`; `a[0]` is the first
+    entry of a list, `a[*].b` the field `b` of each.
     """
 
     id: Names | None = None
@@ -143,7 +144,19 @@ class Fields(_Part):
         return self
 
 
-TargetIs = Literal["answer", "index", "text", "label", "flags"]
+# Keys of a card that say how records become items.
+_OF_RECORDS: Final = (
+    "where",
+    "first",
+    "target_pattern",
+    "target_separator",
+    "empty_target",
+    "choices_pattern",
+    "options",
+    "target_is",
+    "shuffle_choices",
+)
+TargetIs = Literal["answer", "index", "position", "text", "label", "flags"]
 
 
 class DatasetCard(_Part):
@@ -165,9 +178,18 @@ class DatasetCard(_Part):
     """Only so many of the records that `where` lets through."""
     target_pattern: Annotated[str, AfterValidator(_compiles)] | None = None
     """A regular expression; its group, in the last place where it matches, is the target."""
+    target_separator: Text | None = None
+    """Text between equally right answers in one field."""
+    empty_target: Text | None = None
+    """The target of records whose target is empty, such as `unanswerable`."""
+    choices_pattern: Annotated[str, AfterValidator(_compiles)] | None = None
+    """A regular expression; its group is the choice."""
+    options: Annotated[tuple[Text, ...], Field(min_length=2, max_length=len(LETTERS))] | None = None
+    """The choices of every item, such as the labels of a classification, if no field has them."""
     target_is: TargetIs = "answer"
     """What the target field holds: the answer itself (of a choice: its letter), or of the right
-    choice the index from 0, the text, the label, or one true flag among false ones."""
+    choice the index from 0, the position from 1, the text, the label, or one true flag among false
+    ones."""
     shuffle_choices: bool = False
     """Put the choices in an order that is random but fixed for each item."""
     prompt: Text | None = None
@@ -208,8 +230,13 @@ class DatasetCard(_Part):
         """The card's prompt, or the plain question, followed by the choices if there are any."""
         if self.prompt is not None:
             return Prompt.parse(self.prompt, _metadata(self.fields))
-        has_choices = self.fields is not None and self.fields.choices is not None
-        return Prompt.parse("{question}\n\n{choices}" if has_choices else "{question}")
+        return Prompt.parse("{question}\n\n{choices}" if self.has_choices else "{question}")
+
+    @property
+    def has_choices(self) -> bool:
+        """Whether there are choices, in records or for every item."""
+        in_records = self.fields is not None and self.fields.choices is not None
+        return in_records or self.options is not None
 
     @property
     def field_paths(self) -> Mapping[tuple[str, ...], tuple[str, ...]]:
@@ -269,10 +296,20 @@ def _contradictions(card: DatasetCard, document: Document) -> list[Problem]:
     elif card.source.generated is not None:
         wrong("a generator makes whole items; `fields` has nothing to map", "fields")
     if card.source.generated is not None:
-        for key in ("where", "first", "target_pattern", "target_is", "shuffle_choices"):
+        for key in _OF_RECORDS:
             if key in card.model_fields_set:
                 wrong(f"a generator makes whole items; `{key}` has nothing to act on", key)
-    has_choices = card.fields is not None and card.fields.choices is not None
+    _check_choices(card, wrong)
+    if card.fields is not None and (card.target_is == "label") != (card.fields.labels is not None):
+        wrong("`target_is: label` and `labels` in `fields` need each other", "fields", "labels")
+    return problems
+
+
+def _check_choices(card: DatasetCard, wrong: Callable[..., None]) -> None:
+    """Say what does not go with the choices, or with their absence."""
+    has_choices = card.has_choices
+    if card.options is not None and card.fields is not None and card.fields.choices is not None:
+        wrong("the choices are either `options` or a field", "options")
     if card.prompt is not None and card.parsed_prompt.uses("choices") != has_choices:
         wrong(
             "the prompt has no {choices}, but `fields` has choices: a model would not see them"
@@ -281,9 +318,8 @@ def _contradictions(card: DatasetCard, document: Document) -> list[Problem]:
             "prompt",
         )
     if not has_choices:
-        for key in ("target_is", "shuffle_choices"):
-            if getattr(card, key) not in ("answer", False):
+        for key in ("target_is", "shuffle_choices", "choices_pattern"):
+            if getattr(card, key) not in ("answer", False, None):
                 wrong(f"`{key}` needs `choices` in `fields`", key)
-    if card.fields is not None and (card.target_is == "label") != (card.fields.labels is not None):
-        wrong("`target_is: label` and `labels` in `fields` need each other", "fields", "labels")
-    return problems
+    elif card.empty_target is not None:
+        wrong("a right choice is never empty; `empty_target` is for other targets", "empty_target")

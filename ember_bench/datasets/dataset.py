@@ -74,6 +74,10 @@ class Dataset:
         where: Mapping[str, Any] | None = None,
         first: int | None = None,
         target_pattern: str | None = None,
+        target_separator: str | None = None,
+        empty_target: str | None = None,
+        choices_pattern: str | None = None,
+        options: Sequence[str] | None = None,
         **fields: str | Sequence[str],
     ) -> Dataset:
         """Return the dataset of records that a program has, as a card would describe them.
@@ -92,6 +96,10 @@ class Dataset:
             where: As on a card.
             first: As on a card.
             target_pattern: As on a card.
+            target_separator: As on a card.
+            empty_target: As on a card.
+            choices_pattern: As on a card.
+            options: As on a card.
             fields: Other `fields` of a card: `id` (by default the row's number from 0), `choices`,
                 `alternatives`, `labels`, `category`, `cluster`, `difficulty`, `metadata`.
 
@@ -111,6 +119,10 @@ class Dataset:
             "answer_format": answer_format,
             "licence": licence,
             "target_pattern": target_pattern,
+            "target_separator": target_separator,
+            "empty_target": empty_target,
+            "choices_pattern": choices_pattern,
+            "options": list(options) if options is not None else None,
             "first": first,
         }
         card = {key: value for key, value in card.items() if value is not None}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ember_bench.answers.formats import read_target
-from ember_bench.datasets.local import Delimiter, open_records, other_delimiter
+from ember_bench.datasets.formats import Delimiter, Layout, open_records, other_delimiter
 from ember_bench.datasets.prompts import LETTERS
 from ember_bench.datasets.records import ABSENT, Record, as_text, flattened, lookup
 from ember_bench.errors import ConfigError, Location, Problem, did_you_mean
@@ -134,7 +134,7 @@ def guess_card(path: Path, chosen: Chosen | None = None) -> Guess:
             question or target cannot be told from the other fields.
     """
     delimiter = other_delimiter(path)
-    rows = [r for _, r in islice(open_records(path, delimiter=delimiter).rows, _LOOKED_AT)]
+    rows = [r for _, r in islice(open_records(path, Layout(delimiter=delimiter)).rows, _LOOKED_AT)]
     if not rows:
         raise ConfigError(Problem("the file has no records", Location(path)))
     return _Guesser(path, rows, chosen or Chosen(), delimiter).guess()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ember_bench.datasets import local
-from ember_bench.datasets.records import Record, Records
-from ember_bench.datasets.sources import Opening, record_source
+from ember_bench.datasets.formats import open_records
+from ember_bench.datasets.records import Record, Records, joined
+from ember_bench.datasets.sources import Opening, kept_folder, record_source
 from ember_bench.errors import ConfigError, Problem, did_you_mean
 from ember_bench.models.recorded.data_dir import Commit, Text
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datasets import DatasetBuilder
 
 
+_CONFIG: Final = "config"
 _REPOSITORY: Final = r"^[\w.-]+(/[\w.-]+)?$"
 
 
@@ -43,8 +44,9 @@ class HubSource(BaseModel):
         Text, AfterValidator(_is_repository), Field(json_schema_extra={"pattern": _REPOSITORY})
     ]
     """Its name on the hub, such as `openai/gsm8k`."""
-    config: Text | None = None
-    """Its configuration, if it has several."""
+    config: Text | Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
+    """Its configuration, if it has several. Records of a list of them, which are read one after the
+    other, have its name in a field `config`."""
     split: Text
     """The split, such as `test`."""
     revision: Commit
@@ -60,48 +62,55 @@ def open_hub(source: HubSource, opening: Opening) -> Records:
     Raises:
         ConfigError: if the hub cannot be reached, or does not have it.
     """
+    if isinstance(source.config, tuple):
+        inner = replace(opening, wanted=opening.wanted - {_CONFIG})
+        parts = {one: _split(source, one, inner) for one in source.config}
+        label = f"hub {source.repository} ({source.split})"
+        return joined(label, source.revision, parts, _CONFIG)
+    return _split(source, source.config, opening)
+
+
+def _split(source: HubSource, config: str | None, opening: Opening) -> Records:
+    """Return the records of a split of one configuration."""
     location = opening.location
-    label = f"{source.repository} ({', '.join(filter(None, (source.config, source.split)))})"
+    label = f"{source.repository} ({', '.join(filter(None, (config, source.split)))})"
 
     def locate(number: int, message: str) -> Problem:
         return Problem(f"record {number} of {label}: {message}", location)
 
     try:
-        kept = _kept(source)
+        kept = _kept(source, config)
         if not kept.is_file():
             with _quiet():
-                _fetch(source, kept)
+                _fetch(source, config, kept)
     except ConfigError as error:
         raise ConfigError(*(Problem(p.message, location) for p in error.problems)) from None
     except Exception as error:
         # The hub's libraries raise their own errors, and those of httpx, pyarrow and pandas.
-        raise ConfigError(Problem(_explain(error, source), location)) from error
-    rows = local.open_records(kept, wanted=opening.wanted).rows
+        raise ConfigError(Problem(_explain(error, source, config), location)) from error
+    rows = open_records(kept, wanted=opening.wanted).rows
     return Records(f"hub {label}", source.revision, rows, "record", locate)
 
 
-def _kept(source: HubSource) -> Path:
+def _kept(source: HubSource, config: str | None) -> Path:
     """Return the file that the split is kept in once it has been fetched.
 
     `datasets` keeps a cache itself, but one that will not do here: it asks the hub at every load,
     when the hub cannot be reached it gives the latest revision it has instead of the one that
     was asked for, it infers the types of CSV columns, and its import alone takes over a second.
     """
-    from huggingface_hub.constants import HF_HOME  # noqa: PLC0415 - comes with `datasets`
-
-    cache = os.environ.get("HF_DATASETS_CACHE") or Path(HF_HOME, "datasets")
-    names = (source.repository, source.revision, source.config or "default", source.split)
+    names = (source.repository, source.revision, config or "default", source.split)
     *folders, name = (quote(name, safe="") for name in names)
-    return Path(cache, "ember_bench", *folders, f"{name}.parquet")
+    return Path(kept_folder(), *folders, f"{name}.parquet")
 
 
-def _fetch(source: HubSource, kept: Path) -> None:
+def _fetch(source: HubSource, config: str | None, kept: Path) -> None:
     """Download the split and keep it, whole or not at all."""
     _look_up(source)
     kept.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=kept.parent, ignore_cleanup_errors=True) as scratch:
         fresh = Path(scratch, kept.name)
-        _download(source, scratch).to_parquet(fresh)
+        _download(source, config, scratch).to_parquet(fresh)
         fresh.replace(kept)
 
 
@@ -114,11 +123,11 @@ def _look_up(source: HubSource) -> None:
         raise ConfigError(f"asked for revision {source.revision}, the hub gave {found}")
 
 
-def _download(source: HubSource, cache: str) -> HubDataset:
+def _download(source: HubSource, config: str | None, cache: str) -> HubDataset:
     import datasets  # noqa: PLC0415 - costs more than a second
 
     builder = datasets.load_dataset_builder(
-        source.repository, source.config, revision=source.revision, cache_dir=cache
+        source.repository, config, revision=source.revision, cache_dir=cache
     )
     if type(builder.config).__name__ == "CsvConfig" and builder.info.features is None:
         _keep_text(builder, source.split)
@@ -143,12 +152,12 @@ def _keep_text(builder: DatasetBuilder, split: str) -> None:
     builder.info.features = builder.config.features
 
 
-def _explain(error: Exception, source: HubSource) -> str:
+def _explain(error: Exception, source: HubSource, config: str | None) -> str:
     """Return what went wrong, for a person; `error` is any that the hub's libraries raise."""
     reason, where = str(error), f"dataset {source.repository!r}"
     if isinstance(error, ValueError) and "BuilderConfig" in reason:
         configs = _quoted_list(reason)
-        return f"{where} has no config {source.config!r}{did_you_mean(str(source.config), configs)}"
+        return f"{where} has no config {config!r}{did_you_mean(str(config), configs)}"
     if isinstance(error, ValueError) and "Config name is missing" in reason:
         return f"{where} needs a `config`: one of {', '.join(_quoted_list(reason))}"
     if isinstance(error, RuntimeError) and "scripts are no longer supported" in reason:

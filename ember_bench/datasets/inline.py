@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from hashlib import sha256
 from typing import Any
 
-from ember_bench.datasets.records import Record, Records
+from ember_bench.datasets.records import Record, Records, content_revision
 from ember_bench.datasets.sources import Opening, record_source
 from ember_bench.errors import Problem
 
@@ -19,6 +17,4 @@ def open_inline(rows: list[Record], opening: Opening) -> Records:
         place = opening.document.at("source", opening.name, number - 1)
         return Problem(f"record {number}: {message}", place)
 
-    content = json.dumps(rows, sort_keys=True, ensure_ascii=False, default=str)
-    revision = f"sha256:{sha256(content.encode('utf-8', 'backslashreplace')).hexdigest()}"
-    return Records("inline records", revision, enumerate(rows, 1), "record", locate)
+    return Records("inline records", content_revision(rows), enumerate(rows, 1), "record", locate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, time
 from decimal import Decimal
 from typing import Any, Final
@@ -39,6 +39,7 @@ class ItemReader:
         self._card, self._fields = card, card.fields
         self._prompt = card.parsed_prompt
         self._pattern = re.compile(card.target_pattern) if card.target_pattern else None
+        self._choice = re.compile(card.choices_pattern) if card.choices_pattern else None
         self._plain = Prompt.parse("{question}")
         self._truths = ("false", "true")
         self._where = {
@@ -100,13 +101,13 @@ class ItemReader:
         return "/".join(self._text(record, name, "id") for name in fields.id)
 
     def _answer_format(self, record: Record, fields: Fields) -> str:
-        default = self._card.answer_format or ("choice" if fields.choices else "text")
+        default = self._card.answer_format or ("choice" if self._card.has_choices else "text")
         return self._optional(record, fields.answer_format, "answer_format") or default
 
     def _has_choices(self, record: Record, fields: Fields) -> bool:
         """Return whether the record must have choices; a mixed dataset has some that have none."""
         if fields.choices is None:
-            return False
+            return self._card.options is not None
         if fields.answer_format is None or self._answer_format(record, fields) == "choice":
             return True
         return any(lookup(record, path) not in (ABSENT, None, "", []) for path in fields.choices)
@@ -164,9 +165,9 @@ class ItemReader:
 
     def _choices(self, record: Record, fields: Fields) -> tuple[str, ...]:
         if fields.choices is None:
-            return ()
+            return self._card.options or ()
         if len(fields.choices) > 1:
-            return tuple(self._text(record, path, "choices") for path in fields.choices)
+            return self._cut(self._text(record, path, "choices") for path in fields.choices)
         (path,) = fields.choices
         value = lookup(record, path)
         if value is ABSENT:
@@ -175,24 +176,39 @@ class ItemReader:
             raise RecordError(
                 f"choices (field {path!r}): expected a list, found {type_name(value)}"
             )
-        choices = tuple(as_text(v, "choices") for v in value)
+        choices = self._cut(as_text(v, "choices") for v in value)
         if not 2 <= len(choices) <= len(LETTERS):
             raise RecordError(f"expected 2 to {len(LETTERS)} choices, found {len(choices)}")
         if not all(c.strip() for c in choices):
             raise RecordError("one of the choices is empty")
         return choices
 
+    def _cut(self, choices: Iterable[str]) -> tuple[str, ...]:
+        """Return of each choice what the card's pattern says."""
+        if self._choice is None:
+            return tuple(choices)
+        cut = []
+        for choice in choices:
+            if (found := self._choice.search(choice)) is None:
+                raise RecordError(f"the choice {short(choice)} does not match `choices_pattern`")
+            cut.append(found[1] or "")
+        return tuple(cut)
+
     def _targets(self, record: Record, fields: Fields, choices: tuple[str, ...]) -> tuple[str, ...]:
         """Return the target, or all the equally right ones of a list, each once."""
         if self._card.target_is == "flags":
             return (LETTERS[self._flagged(record, fields.target, len(choices))],)
         value = lookup(record, fields.target)
-        if not isinstance(value, list | tuple):
-            return (self._target(record, self._text(record, fields.target, "target"), choices),)
+        if value is ABSENT:
+            raise MissingFieldError(fields.target, "target")
         texts = [as_text(v, "target", truths=self._truths) for v in flattened(value)]
-        if not (stated := [text for text in texts if text.strip()]):
+        if (separator := self._card.target_separator) is not None:
+            texts = [part for text in texts for part in text.split(separator)]
+        if stated := [text for text in texts if text.strip()]:
+            return tuple(dict.fromkeys(self._target(record, text, choices) for text in stated))
+        if self._card.empty_target is None:
             raise RecordError(f"the target (field {fields.target!r}) is empty")
-        return tuple(dict.fromkeys(self._target(record, text, choices) for text in stated))
+        return (self._card.empty_target,)
 
     def _target(self, record: Record, target: str, choices: tuple[str, ...]) -> str:
         fields, kind = self._fields, self._card.target_is
@@ -209,6 +225,9 @@ class ItemReader:
         if kind == "index":
             names = [str(i) for i in range(len(choices))]
             return letters[_position(target.strip(), names, "indices")]
+        if kind == "position":
+            places = [str(i) for i in range(1, len(choices) + 1)]
+            return letters[_position(target.strip(), places, "positions")]
         if kind == "text":
             return letters[_position(target, list(choices), "choices")]
         labels = list(self._list(record, (fields.labels or "",), "labels"))

@@ -13,6 +13,7 @@ A source of one's own is a function in a `.py` file beside the cards:
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -27,7 +28,14 @@ if TYPE_CHECKING:
     from ember_bench.models.recorded.data_dir import AvailableFrom
 
 # Modules of the built-in sources.
-_BUILT_IN: Final = {"hub": "hub", "file": "local", "data": "local", "records": "inline"}
+_BUILT_IN: Final = {
+    "hub": "hub",
+    "file": "local",
+    "data": "local",
+    "url": "remote",
+    "sql": "database",
+    "records": "inline",
+}
 GENERATED: Final = "generated"
 """The key of a card's source for items that a generator makes."""
 
@@ -122,6 +130,13 @@ def record_sources() -> dict[str, RecordSource]:
     for module in _BUILT_IN.values():
         import_module(f"ember_bench.datasets.{module}")
     return {name: _sources[name] for name in _BUILT_IN} | _sources
+
+
+def kept_folder() -> Path:
+    """Return the folder in which fetched records are kept: the environment or `HF_HOME` says it."""
+    from huggingface_hub.constants import HF_HOME  # noqa: PLC0415 - comes with `datasets`
+
+    return Path(os.environ.get("HF_DATASETS_CACHE") or Path(HF_HOME, "datasets"), "ember_bench")
 
 
 def _home(function: OpenRecords) -> str:

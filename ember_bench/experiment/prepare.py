@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +14,7 @@ import orjson
 
 from ember_bench.datasets import Item
 from ember_bench.datasets.packed import values_of
+from ember_bench.datasets.suites import Suite
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.evaluators.kinds import evaluator_identity
@@ -27,6 +28,7 @@ from ember_bench.experiment.forecast.samples_check import check_samples
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.reading import read_questions
 from ember_bench.experiment.spec import ExperimentSpec, read_most
+from ember_bench.experiment.suites import without_suites
 from ember_bench.experiment.templates import misfits
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
@@ -41,7 +43,7 @@ _NO_RESULT: Final[Any] = {
     "in_flight": True,
     "purpose": True,
     "budget_usd": True,
-    "datasets": {"__all__": {"few_shot"}},
+    "datasets": {"__all__": {"few_shot", "suite"}},
 }
 _WRITTEN_AT_ONCE: Final = 5_000
 
@@ -60,6 +62,7 @@ class Experiment:
         account: Account of the response store that requests are paid on.
         notes: Sentences to be told before it runs.
         edits: Changes of what its file says.
+        suites: Datasets of it that are reported as one.
     """
 
     path: Path | None
@@ -73,6 +76,7 @@ class Experiment:
     account: str = ""
     notes: tuple[str, ...] = ()
     edits: Edits = NO_EDITS
+    suites: tuple[Suite, ...] = ()
 
     @property
     def name(self) -> str:
@@ -108,6 +112,8 @@ class Experiment:
             "datasets": _json_object(datasets),
             "spec": [_json(spec)],
         }
+        if self.suites:
+            members["suites"] = [_json([asdict(suite) for suite in self.suites])]
         for piece in _json_object(members):
             content.update(piece)
         return content.hexdigest()[:32]
@@ -142,6 +148,7 @@ class Experiment:
             cells=cells,
             questions={name: q for name, q in self.questions.items() if name in datasets},
             baselines=baselines,
+            suites=tuple(suite for suite in self.suites if datasets.issuperset(suite.datasets)),
         )
 
     def trials(self) -> Iterator[Trial]:
@@ -194,7 +201,8 @@ def prepare(
     spec, document, problems = read_most(path, edits)
     if spec is None:
         raise ConfigError(*problems)
-    spec = spec.scored_by(evaluators or {})
+    listed = without_suites(spec, document, cards)
+    spec = listed.spec.scored_by(evaluators or {})
     if budget_usd is not None:
         spec = spec.capped_at(budget_usd)
     return assemble(
@@ -206,7 +214,9 @@ def prepare(
         data_dir=data_dir,
         asks=asks,
         unsafe_code=unsafe_code,
-        problems=problems,
+        problems=[*problems, *listed.problems],
+        suites=listed.suites,
+        places=listed.places,
         edits=edits,
     )
 
@@ -223,6 +233,8 @@ def assemble(
     unsafe_code: bool = False,
     problems: Sequence[Problem] = (),
     edits: Edits = NO_EDITS,
+    suites: tuple[Suite, ...] = (),
+    places: Sequence[int] | None = None,
 ) -> Experiment:
     """Find everything that a grid names, and check it; makes no call.
 
@@ -237,13 +249,17 @@ def assemble(
         unsafe_code: Run model-written code without a sandbox where there is none.
         problems: Mistakes in the parts of the grid that the spec is without.
         edits: Changes of what the file says, which the grid has already.
+        suites: Datasets of it that are reported as one.
+        places: Index of each dataset's entry in the document; by default that in the spec.
 
     Raises:
         ConfigError: with every mistake at its place.
     """
     complete = not problems
     problems = [*problems]
-    questions, unread = _read_all(spec, document, catalogue, data_dir, unsafe_code=unsafe_code)
+    questions, unread = _read_all(
+        spec, document, catalogue, data_dir, places=places, unsafe_code=unsafe_code
+    )
     problems += unread
     few_shot = {name: found.few_shot for name, found in questions.items()}
     merge = bool(edits.models)  # two models may have become one
@@ -267,7 +283,17 @@ def assemble(
     if merged := expansion.merged:
         notes = (f"--model: cells that are the same as others now are left out: {merged:,}",)
     experiment = Experiment(
-        path, spec, document, cells, questions, baselines, service, budget, notes=notes, edits=edits
+        path,
+        spec,
+        document,
+        cells,
+        questions,
+        baselines,
+        service,
+        budget,
+        notes=notes,
+        edits=edits,
+        suites=suites,
     )
     if not any(provider_class(model.provider_name).replays for model in experiment.models):
         return experiment
@@ -288,14 +314,16 @@ def _read_all(
     catalogue: Catalogue,
     data_dir: Path | None,
     *,
+    places: Sequence[int] | None,
     unsafe_code: bool,
 ) -> tuple[dict[str, Questions], list[Problem]]:
     """Return the questions of each dataset that can be read, and what is wrong with the others."""
     questions: dict[str, Questions] = {}
     problems: list[Problem] = []
     named = [entry.name for entry in spec.datasets]
-    for index, entry in enumerate(spec.datasets):
-        if entry.name in named[:index]:
+    for number, entry in enumerate(spec.datasets):
+        index = number if places is None else places[number]
+        if entry.name in named[:number]:
             message = f"duplicate dataset {entry.name!r}"
             problems.append(document.problem(message, "datasets", index, "name"))
             continue

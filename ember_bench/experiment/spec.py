@@ -5,9 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from ember_bench.datasets.examples import Choice, Form
 from ember_bench.documents import Document, read_document
@@ -70,10 +77,12 @@ class FewShotSpec(_Spec):
 
 
 class DatasetSpec(_Spec):
-    """One dataset of the grid."""
+    """One dataset of the grid, or the datasets of a suite."""
 
-    name: str
+    name: str = ""
     """Name of a card in `registry/datasets/`."""
+    suite: str | None = Field(default=None, min_length=1)
+    """Name of a card in `registry/suites/`, in place of `name`: its datasets, and its averages."""
     limit: int | None = Field(default=None, gt=0, le=MOST, strict=True)
     """At most so many items: a sample fixed by the items' ids, whatever the seed."""
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -82,6 +91,12 @@ class DatasetSpec(_Spec):
     """Name of a card in `registry/evaluators/`; by default the dataset's own."""
     few_shot: FewShotSpec | None = None
     """Solved examples before each question."""
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        if bool(self.name) == (self.suite is not None):
+            raise ValueError("expected exactly one of name, suite")
+        return self
 
 
 class ArchitectureSpec(_Spec):

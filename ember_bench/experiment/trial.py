@@ -96,6 +96,7 @@ class CallEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     input_tokens: int | None
     output_tokens: int | None
     made: bool
+    uncached_usd: float | None = None
 
 
 class TrialResult(msgspec.Struct, frozen=True):
@@ -294,6 +295,7 @@ def _result(
                 call.usage.input_tokens,
                 call.usage.output_tokens,
                 not call.stored,
+                call.uncached_usd,
             )
         )
     return TrialResult(

@@ -152,6 +152,20 @@ class _Prices(_Rates):
             most = self._rates(usage)[0].known(replace(usage, output_tokens=output))
         return least, max(least, most)
 
+    def without_cache(self, usage: Usage, usd: float) -> float | None:
+        """Return the cost of a request if the provider kept no prompts; None if it is unknown.
+
+        Args:
+            usage: Its tokens.
+            usd: Its cost. It may be of another day's prices or of another service tier: what the
+                cache saves is taken to be the same part of it.
+        """
+        if not (usage.cached_input_tokens or usage.cache_write_tokens):
+            return usd
+        fresh = {"cached_input_tokens": 0, "cache_write_tokens": 0, "cache_write_1h_tokens": 0}
+        price, without = self.of(usage), self.of(replace(usage, **fresh))
+        return usd * without / price if price and without is not None else None
+
     @property
     def is_free(self) -> bool:
         """Whether nothing is charged, however long prompt and answer are."""

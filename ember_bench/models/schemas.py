@@ -98,6 +98,62 @@ def is_free_form(schema: Any) -> bool:
     )
 
 
+def recursive_reference(schema: Any, *, required: bool = False) -> str | None:
+    """Return a reference in `schema` to something that it is part of; None if there is none.
+
+    Args:
+        schema: The whole schema.
+        required: Look only for those that every answer would have to follow for ever, as no
+            optional property is on their way.
+    """
+    ended: set[str] = set()
+
+    def search(part: Any, within: frozenset[str]) -> str | None:
+        for reference in _references(part, required):
+            if reference in within:
+                return reference
+            if reference not in ended:
+                found = search(_resolved(reference, schema), within | {reference})
+                if found is not None:
+                    return found
+                ended.add(reference)
+        return None
+
+    return search(schema, frozenset({"#"}))
+
+
+def _references(schema: Any, required: bool) -> Iterator[str]:
+    """Yield the references in `schema`, but not in its definitions.
+
+    Args:
+        schema: A schema.
+        required: Leave out optional properties.
+    """
+    if not isinstance(schema, dict):
+        return
+    if isinstance(reference := schema.get("$ref"), str):
+        yield reference
+    needed = schema.get("required", ())
+    for keyword, value in schema.items():
+        if keyword in _SCHEMAS:
+            yield from _references(value, required)
+        elif keyword in _LISTS and isinstance(value, list):
+            for entry in value:
+                yield from _references(entry, required)
+        elif keyword in ("properties", "patternProperties") and isinstance(value, dict):
+            for name, entry in value.items():
+                if name in needed or not required:
+                    yield from _references(entry, required)
+
+
+def _resolved(reference: str, root: Any) -> Any:
+    """Return what a reference stands for; an empty schema if it leads nowhere."""
+    try:
+        return root if reference == "#" else _referred(reference, root)
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
 def _is_enforceable(schema: dict[str, Any]) -> bool:
     if not _NEVER_STRICT.isdisjoint(schema) or _TYPED.isdisjoint(schema):
         return False

@@ -28,6 +28,7 @@ from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.model_registry import ModelRegistry
+from ember_bench.models.paying import utc_today
 from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.retry import RetryPolicy
 from ember_bench.models.store.payments import Accounts, Paid, Payment
@@ -333,6 +334,7 @@ class ModelService:
                     latency,
                     stored,
                     spend,
+                    _without_cache(model, completion),
                 )
             )
         self.usage_service.add(
@@ -358,3 +360,12 @@ class ModelService:
             "\n\n".join(filter(None, (completion.thoughts, thought))),
             completion.first_token_seconds,
         )
+
+
+def _without_cache(model: ModelInfo, completion: Completion) -> float | None:
+    """Return what an answer would cost if the provider kept no prompts; None if it is unknown."""
+    usage, cost = completion.usage, completion.cost_usd
+    if cost is None or not (usage.cached_input_tokens or usage.cache_write_tokens):
+        return cost
+    price = model.price(utc_today())
+    return None if price is None else price.without_cache(usage, cost)

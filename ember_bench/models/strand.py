@@ -40,6 +40,7 @@ class CallRecord(msgspec.Struct, frozen=True, gc=False):
         latency_seconds: How long the model took; None if that is not known.
         stored: True if the answer was there already, or came with another trial's request.
         spend_usd: New money paid for it, as far as the price is known.
+        uncached_usd: What it would cost if the provider kept no prompts; None if that is unknown.
     """
 
     key: bytes
@@ -52,6 +53,7 @@ class CallRecord(msgspec.Struct, frozen=True, gc=False):
     latency_seconds: float | None
     stored: bool
     spend_usd: float = 0.0
+    uncached_usd: float | None = None
 
 
 @dataclass(slots=True)

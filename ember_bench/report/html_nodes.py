@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from ember_bench.drawing.html import Content, Html, joined, table, tag
@@ -45,6 +46,7 @@ def _architecture(contents: Contents, cell: CellSummary, number: str) -> Html:
     label = f"{cell.label}{' (simulated)' if cell.simulated else ''}"
     tables = [
         _nodes_table(nodes, label) if nodes else None,
+        _cache_table(nodes, label),
         _choices_table(choices, label) if choices else None,
         _members_table(choices, label) if any(choice.members for choice in choices) else None,
     ]
@@ -103,6 +105,24 @@ def _nodes_table(nodes: Sequence[NodeSummary], label: str) -> Html:
         for node in nodes
     ]
     return table(headings, rows, caption=f"Nodes of {label}: what they take", names=2, wide=False)
+
+
+def _cache_table(nodes: Sequence[NodeSummary], label: str) -> Html | None:
+    """Return what caches of prompts saved; None if nothing, or if that is unknown."""
+    rows: list[list[Content]] = []
+    for node in nodes:
+        with_cache, without = node.cost_usd, node.uncached_usd
+        if with_cache is None or without is None:
+            return None
+        if without and not math.isclose(with_cache, without):
+            change = f"{100 * (with_cache / without - 1):+.0f} %"
+            name = node.node or "(outside any node)"
+            rows.append([name, dollars(with_cache), dollars(without), change])
+    if not rows:
+        return None
+    headings = ["node", "cost", "without prompt caching", "change"]
+    caption = f"Nodes of {label}: what the caching of prompts changes"
+    return table(headings, rows, caption=caption, wide=False)
 
 
 def _choices_table(choices: Sequence[ChoiceSummary], label: str) -> Html:

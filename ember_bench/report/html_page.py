@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ember_bench.drawing.html import Content, Html, joined, tag
+from ember_bench.drawing.html import Content, Html, joined, table, tag
 from ember_bench.drawing.number_format import count, dollars
 from ember_bench.experiment.results.summary import DatasetSummary
 from ember_bench.report.html_answer import answer
@@ -18,6 +18,7 @@ from ember_bench.report.html_sections import (
     curves_section,
     differences_section,
 )
+from ember_bench.report.suite_text import HEADINGS, caption, suite_tables
 from ember_bench.report.summary_text import problems, tables
 
 _FRONT: Final = (
@@ -37,7 +38,9 @@ _OUTCOMES: Final = ("correct", "partial", "wrong", "unparsed", "error")
 def body(contents: Contents) -> Html:
     """Return all that the page shows."""
     datasets = contents.summary.datasets
+    suites = _suites(contents)
     links = [
+        *([("#suites", "Suites")] if suites else []),
         *((f"#data-{number}", dataset.name) for number, dataset in enumerate(datasets)),
         ("#explorer", "Items"),
         ("#notes", "How to read this"),
@@ -50,6 +53,7 @@ def body(contents: Contents) -> Html:
             tag(
                 "main",
                 tag("section", *_answers(contents), class_="answer", aria_label="The answer"),
+                suites,
                 *(_dataset(contents, dataset, i) for i, dataset in enumerate(datasets)),
                 _explorer(contents),
                 tag("section", *_notes(contents), id="notes"),
@@ -96,6 +100,18 @@ def _answers(contents: Contents) -> Iterator[Html]:
         simulated = "Simulated: " if contents.simulated(dataset) else ""
         first = tag("p", simulated, said[0], class_="verdict")
         yield joined([tag("h2", title), first, *(tag("p", sentence) for sentence in said[1:])])
+
+
+def _suites(contents: Contents) -> Html:
+    """Return the averages of suites; nothing without any."""
+    tables = [
+        table(HEADINGS, rows, caption=title, names=2)
+        for title, rows in suite_tables(contents.summary)
+    ]
+    if not tables:
+        return Html("")
+    note = tag("p", caption(contents.summary), class_="facts")
+    return tag("section", tag("h2", "Suites"), *tables, note, id="suites")
 
 
 def _dataset(contents: Contents, dataset: DatasetSummary, number: int) -> Html:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ember_bench.drawing.text import escape_markdown
 from ember_bench.experiment.results.summary import ExperimentSummary
+from ember_bench.report.suite_text import suite_markdown
 from ember_bench.report.summary_text import Row, Section, problems, status, tables
 
 
@@ -18,6 +19,7 @@ def markdown(summary: ExperimentSummary) -> str:
     found = tables(summary)
     for section in found.sections:
         parts += _section(section)
+    parts += suite_markdown(summary)
     parts.append("\n".join(f"- {escape_markdown(line)}" for line in found.captions))
     return "\n\n".join(parts) + "\n"
 

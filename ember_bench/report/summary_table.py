@@ -16,6 +16,7 @@ from ember_bench.drawing.text import one_line, width
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.report.columns import USUAL, View
 from ember_bench.report.layout import GAP, Block, flat, named, stacked
+from ember_bench.report.suite_text import suite_lines
 from ember_bench.report.summary_text import (
     Section,
     marked,
@@ -53,6 +54,8 @@ def table(summary: ExperimentSummary, columns: int | None, view: View = USUAL) -
             text.append("\n".join(rows) + "\n")
         text.append("".join(f"{_filled(footer, columns)}\n" for footer in section.footers))
         text.append("\n")
+    for line in suite_lines(summary, columns):
+        text.append((textwrap.fill(line, room) if columns else line) + "\n")
     for caption in found.captions:
         line = with_mark(caption, columns)
         text.append(textwrap.fill(line, room, subsequent_indent="  ") + "\n", style="dim")

@@ -24,7 +24,7 @@ from ember_bench.report.columns import USUAL, View
 from ember_bench.report.summary_text import tables
 from ember_bench.report.table_formats import Kind, Table
 
-What = Literal["cells", "trials", "calls", "nodes"]
+What = Literal["cells", "suites", "trials", "calls", "nodes"]
 
 _CELL: Final[tuple[tuple[str, Kind], ...]] = (
     ("dataset", "text"),
@@ -79,13 +79,15 @@ def tidy(
 
     Args:
         rows: The trial store.
-        what: A row for each cell, trial, call, or node of a cell's graph.
+        what: A row for each cell, system on a suite, trial, call, or node of a cell's graph.
         cells: Names of the cells that are wanted.
         answers: The texts of calls; None leaves them out.
     """
     chosen = [cell for cell in rows.description.cells if cell.name in cells]
     if what == "cells":
         return _cells(rows, chosen)
+    if what == "suites":
+        return _suites(rows, cells)
     if what == "trials":
         return Table([*_CELL, ("item", "text"), ("epoch", "integer"), *_TRIAL, *_ITEM],
                      _trials(rows, chosen))  # fmt: skip
@@ -133,6 +135,28 @@ def _cells(rows: TrialRows, chosen: list[CellDescription]) -> Table:
     found = [cell for cell in Analysis(rows).cells() if cell.name in names]
     parameters = dict.fromkeys(name for cell in found for name in cell.parameters)
     records = [_cell_record(cell, parameters) for cell in found]
+    return _from_records(records)
+
+
+def _suites(rows: TrialRows, cells: Collection[str]) -> Table:
+    """Return the averages of the systems all of whose cells are wanted."""
+    found = Analysis(rows).summary(RunSummary.partial()).suites
+    records: list[Record] = [
+        {
+            "suite": ("text", row.suite),
+            "system": ("text", row.name),
+            "label": ("text", row.label),
+            "missing": ("text", ", ".join(row.missing)),
+            "strata": ("integer", row.strata or None),
+            "items": ("integer", row.items or None),
+            **_estimate("macro", row.macro),
+            **_estimate("micro", row.micro),
+            **_estimate("macro_difference", row.macro_difference),
+            **_estimate("micro_difference", row.micro_difference),
+        }
+        for row in found
+        if set(row.cells) <= set(cells)
+    ]
     return _from_records(records)
 
 
@@ -217,6 +241,7 @@ def _node(node: NodeSummary) -> Record:
         "models": ("text", ", ".join(node.models)),
         "calls_per_trial": ("number", node.calls),
         "cost_usd_per_trial": ("number", node.cost_usd),
+        "uncached_usd_per_trial": ("number", node.uncached_usd),
         "input_tokens_per_trial": ("number", node.input_tokens),
         "output_tokens_per_trial": ("number", node.output_tokens),
         "latency_seconds_per_trial": ("number", node.latency_seconds),

@@ -6,6 +6,8 @@ place of a table of a kind:
     <!-- fields: grid -->
     <!-- end -->
 
+and that of a table of the built-in cards of a kind by `<!-- cards: dataset -->`.
+
 `python -m ember_bench.running.field_docs docs/*.md` writes the tables of the pages anew.
 """
 
@@ -18,9 +20,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from ember_bench.running.card_docs import cards_of
 from ember_bench.running.schemas import Schema, schema_of
 
 _TABLE: Final = re.compile(r"<!-- fields: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+_CARDS: Final = re.compile(r"<!-- cards: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 _HEADING: Final = "| field | type | default | meaning |\n| --- | --- | --- | --- |"
 _REQUIRED: Final = "required"
 _TYPES: Final = {
@@ -46,8 +50,11 @@ def with_tables(page: str) -> str:
     Raises:
         UnknownNameError: if a page names a kind that there is not; lists near matches.
     """
-    return _TABLE.sub(
+    page = _TABLE.sub(
         lambda found: f"<!-- fields: {found[1]} -->\n\n{fields_of(found[1])}\n\n<!-- end -->", page
+    )
+    return _CARDS.sub(
+        lambda found: f"<!-- cards: {found[1]} -->\n\n{cards_of(found[1])}\n\n<!-- end -->", page
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ember_bench.datasets.load import read_card
+from ember_bench.datasets.suites import load_suite
 from ember_bench.documents import read_document
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.evaluators.cards import load_evaluator
@@ -71,6 +72,8 @@ def _mistake(card: Card, cards: Cards) -> str:
                 models_of_card(card.document)
             case "datasets":
                 read_card(card)
+            case "suites":
+                load_suite(card, cards)
             case "evaluators":
                 load_evaluator(card, cards)
             case "architectures":

@@ -11,6 +11,7 @@ from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.spec import read_spec, wrong_name
+from ember_bench.experiment.suites import without_suites
 from ember_bench.registry import Cards, default_roots
 from ember_bench.running.find_grids import find_grid
 from ember_bench.running.find_results import ResultsReader, answered, grid_of
@@ -82,8 +83,9 @@ def rescored(
     Raises:
         ConfigError: if an evaluator, a dataset, a cell or the new name cannot be used.
     """
-    spec, _ = read_spec(source.grid, source.edits)
-    datasets = [entry.name for entry in spec.datasets]
+    spec, document = read_spec(source.grid, source.edits)
+    listed = without_suites(spec, document, Cards(default_roots(source.grid)))
+    datasets = [entry.name for entry in listed.spec.datasets]
     if source.cells is not None:
         datasets = [name for name in datasets if name in source.cells.values()]
     experiment = open_experiment(

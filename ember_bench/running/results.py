@@ -38,7 +38,7 @@ from ember_bench.tracking import Logged
 if TYPE_CHECKING:
     import pandas as pd
 
-Stored = Literal["cells", "trials", "calls", "nodes"]
+Stored = Literal["cells", "suites", "trials", "calls", "nodes"]
 What = Stored | Literal["choices", "members"]
 
 _DTYPES: Final[dict[Kind, str]] = {

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from ember_bench.datasets.cards import dataset_card_model
+from ember_bench.datasets.suites import SuiteCard
 from ember_bench.docstrings import attribute_texts
 from ember_bench.errors import UnknownNameError
 from ember_bench.evaluators.cards import card_model
@@ -63,6 +64,10 @@ def _grid() -> Schema:
 
 def _dataset() -> Schema:
     return _as_card(_described(dataset_card_model()))
+
+
+def _suite() -> Schema:
+    return _as_card(_described(SuiteCard))
 
 
 def _architecture() -> Schema:
@@ -131,6 +136,7 @@ _SCHEMAS: Final[Mapping[str, Callable[[], Schema]]] = {
     "grid": _grid,
     "model": _model,
     "dataset": _dataset,
+    "suite": _suite,
     "evaluator": _evaluator,
     "architecture": _architecture,
     "signature": _signature,

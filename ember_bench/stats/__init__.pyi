@@ -110,6 +110,10 @@ from .shares import (
     critical_path as critical_path,
     share as share,
 )
+from .strata import (
+    stratified_difference as stratified_difference,
+    stratified_score as stratified_score,
+)
 from .vote_fit import (
     VoteFit as VoteFit,
     fit_vote as fit_vote,

@@ -155,6 +155,13 @@ def experiment_metrics(summary: ExperimentSummary) -> dict[str, float]:
     }
     _put(found, "spend_usd", summary.spend_usd)
     _put(found, "wall_seconds", summary.run.wall_seconds)
+    rows = {f"{row.suite}/{row.name}": row for row in summary.suites}
+    for name, key in keys(rows).items():
+        for average in ("macro", "micro"):
+            place = f"suites/{key}/{average}"
+            _put_estimate(found, place, getattr(rows[name], average), summary.level, sep="/")
+            difference = getattr(rows[name], f"{average}_difference")
+            _put_estimate(found, f"{place}/difference", difference, summary.level)
     return found
 
 

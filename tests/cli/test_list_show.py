@@ -9,7 +9,7 @@ import pytest
 
 from ember_bench.graph.architecture import load_architecture
 from ember_bench.graph.example import shortest_use
-from ember_bench.registry import Cards, builtin_root
+from ember_bench.registry import KINDS, Cards, builtin_root
 from tests.cli.conftest import Command
 from tests.support.workspace import Workspace
 
@@ -17,7 +17,7 @@ from tests.support.workspace import Workspace
 def test_everything_is_listed_with_what_it_is_for(command: Command, here: Workspace) -> None:
     result = command("list")
     assert result.status == 0
-    for kind in ("models", "datasets", "evaluators", "architectures", "signatures", "experiments"):
+    for kind in (*KINDS, "experiments"):
         assert f"{kind}\n" in result.out
     assert re.search(r"\n  vote +Majority vote over k answers of one model\.\n", result.out)
     assert "\n  quickstart" in result.out

@@ -27,15 +27,15 @@ def problems(rest: str) -> list[str]:
         (
             "source: {}\n" + FIELDS,
             (
-                "quiz.yaml:4:1: source: expected exactly one of hub, file, data, records, "
-                "generated; found none"
+                "quiz.yaml:4:1: source: expected exactly one of hub, file, data, url, sql, "
+                "records, generated; found none"
             ),
         ),
         (
             "source: {file: a.csv, data: b.csv}\n" + FIELDS,
             (
-                "quiz.yaml:4:1: source: expected exactly one of hub, file, data, records, "
-                "generated; found file and data"
+                "quiz.yaml:4:1: source: expected exactly one of hub, file, data, url, sql, "
+                "records, generated; found file and data"
             ),
         ),
         (
@@ -78,7 +78,7 @@ def problems(rest: str) -> list[str]:
         (
             "source: {file: a.csv}\ntarget_pattern: '####'\n" + FIELDS,
             (
-                "quiz.yaml:5:1: target_pattern: expected one group, the target, in parentheses; "
+                "quiz.yaml:5:1: target_pattern: expected one group, in parentheses; "
                 "found 0 (found '####')"
             ),
         ),
@@ -116,6 +116,18 @@ def problems(rest: str) -> list[str]:
         (
             "source: {file: a.csv}\nshuffle_choices: true\n" + FIELDS,
             "quiz.yaml:5:1: `shuffle_choices` needs `choices` in `fields`",
+        ),
+        (
+            "source: {file: a.csv}\nchoices_pattern: '(.)'\n" + FIELDS,
+            "quiz.yaml:5:1: `choices_pattern` needs `choices` in `fields`",
+        ),
+        (
+            "source: {file: a.csv}\noptions: [a, b]\n" + CHOICES,
+            "quiz.yaml:5:1: the choices are either `options` or a field",
+        ),
+        (
+            "source: {file: a.csv}\nempty_target: none\n" + CHOICES,
+            "quiz.yaml:5:1: a right choice is never empty; `empty_target` is for other targets",
         ),
         (
             "source: {file: a.csv}\ntarget_is: label\n" + CHOICES,

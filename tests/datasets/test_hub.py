@@ -151,6 +151,21 @@ def test_a_config_names_its_own_files(hub: FakeHub, load: Load) -> None:
     assert "needs a `config`: one of easy, hard" in none
 
 
+def test_several_configs_are_read_one_after_the_other_and_named(hub: FakeHub, load: Load) -> None:
+    configs = "".join(
+        f"- config_name: {name}\n  data_files: [{{split: test, path: {name}.jsonl}}]\n"
+        for name in ("b", "a")
+    )
+    files = {"README.md": f"---\nconfigs:\n{configs}---\n", "a.jsonl": jsonl(ROWS[:1])}
+    sha = hub.commit("org/subjects", files | {"b.jsonl": jsonl([*ROWS[1:], {"id": "x"}])})
+    fields = {"id": ["config", "id"], "question": "question", "target": "answer"}
+    loaded = load("org/subjects", sha, config=["a"], fields=fields)
+    assert [item[0] for item in loaded["items"]] == ["a/q0"]
+    assert loaded["source"] == "hub org/subjects (test)"
+    error = load("org/subjects", sha, config=["a", "b"], fields=fields)["error"]
+    assert "record 5 of org/subjects (b, test): the target (field 'answer') is empty" in error
+
+
 def test_mbpps_card_fits_what_the_hub_has(hub: FakeHub, load: Load) -> None:
     files = "data_files: [{split: test, path: s.jsonl}]"
     readme = f"---\nconfigs:\n- config_name: sanitized\n  {files}\n---\n"
@@ -163,6 +178,23 @@ def test_mbpps_card_fits_what_the_hub_has(hub: FakeHub, load: Load) -> None:
     assert (id_, target) == ("2", MBPP["code"])
     assert "\n\nassert common([3, 4], [5, 4]) == [4]\nassert common" in question
     assert metadata == {name: MBPP[name] for name in ("test_list", "test_imports")}
+
+
+def test_squads_card_fits_what_the_hub_has(hub: FakeHub, load: Load) -> None:
+    answers = [{"text": ["France"], "answer_start": [3]}, {"text": [], "answer_start": []}]
+    rows = [
+        {"id": f"56{n}", "title": "Normans", "context": "In France.", "question": "Where?"}
+        | {"answers": answer}
+        for n, answer in enumerate(answers)
+    ]
+    sha = hub.commit("org/squad", {"validation.jsonl": jsonl(rows)})
+    card = yaml.safe_load((builtin_root() / "datasets/squad_2.yaml").read_text())
+    same = {key: card[key] for key in ("fields", "prompt", "empty_target", "evaluator")}
+    loaded = load("org/squad", sha, split="validation", **same)["items"]
+    assert [(id_, target) for id_, _, target, *_ in loaded] == [
+        ("560", "France"),
+        ("561", "unanswerable"),
+    ]
 
 
 def test_what_the_hub_does_not_have_is_said(hub: FakeHub, load: Load) -> None:

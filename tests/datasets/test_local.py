@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from ember_bench.datasets import load_dataset
-from ember_bench.datasets.local import open_records
+from ember_bench.datasets.formats import Layout, open_records
 from ember_bench.documents import parse_document
 from ember_bench.errors import ConfigError
 from ember_bench.registry import Card, Cards
@@ -272,7 +272,7 @@ def test_tsv_has_tabs(tmp_path: Path) -> None:
 def test_a_delimiter_is_for_csv_files(tmp_path: Path) -> None:
     (tmp_path / "quiz.jsonl").write_text("{}\n")
     with pytest.raises(ConfigError, match="`delimiter` is for CSV files"):
-        open_records(tmp_path / "quiz.jsonl", delimiter=";")
+        open_records(tmp_path / "quiz.jsonl", Layout(delimiter=";"))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
@@ -288,3 +288,30 @@ def test_an_array_in_a_jsonl_file_is_told_the_right_name(tmp_path: Path) -> None
     path.write_text('[{"a": 1}]\n')
     with pytest.raises(ConfigError, match=r"quiz\.jsonl:1: .* one array is named \.json"):
         read(path)
+
+
+def test_a_layout_says_what_the_name_does_not(tmp_path: Path) -> None:
+    (tmp_path / "qa.json").write_text('{"a": 1}\n{"a": 2}\n')
+    rows = open_records(tmp_path / "qa.json", Layout(format="jsonl")).rows
+    assert list(rows) == [(1, {"a": 1}), (2, {"a": 2})]
+
+
+def test_the_records_may_stand_in_a_field_of_a_json_file(tmp_path: Path) -> None:
+    (tmp_path / "task.json").write_text('{"canary": "x", "data": {"examples": [{"a": 1}]}}')
+    path = tmp_path / "task.json"
+    assert list(open_records(path, Layout(field="data.examples")).rows) == [(1, {"a": 1})]
+    with pytest.raises(ConfigError, match="no field 'dat'; did you mean 'data'"):
+        list(open_records(path, Layout(field="dat")).rows)
+    with pytest.raises(ConfigError, match="expected a JSON array of objects, found an object"):
+        list(open_records(path, Layout(field="data")).rows)
+    with pytest.raises(ConfigError, match="`field` is for JSON files"):
+        open_records(tmp_path / "x.jsonl", Layout(field="data"))
+
+
+def test_columns_without_a_header_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "mgsm_de.tsv"
+    path.write_text('Wie viele?\t2,125\n"Und\nnun?"\t3\n')
+    rows = list(open_records(path, Layout(columns=("q", "a"))).rows)
+    assert rows == [(1, {"q": "Wie viele?", "a": "2,125"}), (2, {"q": "Und\nnun?", "a": "3"})]
+    with pytest.raises(ConfigError, match="3 columns in `columns`, 2 here"):
+        list(open_records(path, Layout(columns=("q", "a", "b"))).rows)

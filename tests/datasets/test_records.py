@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ember_bench.datasets import DatasetCard, Item
 from ember_bench.datasets.item_reader import ItemReader, json_like
-from ember_bench.datasets.records import RecordError, lookup
+from ember_bench.datasets.records import ABSENT, RecordError, lookup
 from ember_bench.documents import read_document
 from ember_bench.registry import builtin_root
 from tests.support.mbpp import MBPP
@@ -121,6 +121,95 @@ def test_each_of_several_right_choices_becomes_its_letter() -> None:
     assert [shuffled.choices[at] for at in right] == ["blue", "red"]
 
 
+NESTED = {
+    "a": {"text": ["Ada", "A. L."], "n": []},
+    "spans": [{"text": ["Ada"], "at": 3}, {"text": ["A. L.", "Lovelace"], "at": 0}],
+    "rows": [[1, 2], [3]],
+    "a[0]": "a name with brackets",
+    "Duration [s]": 7,
+    "none": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("a.text", ["Ada", "A. L."]),
+        ("a.text[0]", "Ada"),
+        ("a.text[-1]", "A. L."),
+        ("a.text[2]", ABSENT),
+        ("a.text[*]", ["Ada", "A. L."]),
+        ("a.n[*]", []),
+        ("a[*]", ABSENT),
+        ("a[0]", "a name with brackets"),
+        ("Duration [s]", 7),
+        ("spans.text", [["Ada"], ["A. L.", "Lovelace"]]),
+        ("spans[*].text", ["Ada", "A. L.", "Lovelace"]),
+        ("spans[*].text[0]", ["Ada", "A. L."]),
+        ("spans[1].at", 0),
+        ("spans[*].nowhere", ABSENT),
+        ("rows[*]", [1, 2, 3]),
+        ("rows[*][*]", [1, 2, 3]),
+        ("rows[0][1]", 2),
+        ("none", None),
+        ("none.x", ABSENT),
+        ("a..text", ABSENT),
+        ("a.text[", ABSENT),
+        ("[0]", ABSENT),
+        ("", ABSENT),
+    ],
+)
+def test_a_path_goes_into_mappings_and_lists(path: str, value: Any) -> None:
+    assert lookup(NESTED, path) == value
+
+
+@given(st.recursive(st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3)))
+def test_each_entry_is_what_the_places_give(value: Any) -> None:
+    record = {"a": value}
+    found = lookup(record, "a[*]")
+    if not isinstance(value, list):
+        assert found is ABSENT
+        return
+    places = [lookup(record, f"a[{n}]") for n in range(len(value))]
+    assert found == [x for one in places for x in (one if isinstance(one, list) else [one])]
+
+
+def test_a_target_that_is_0_or_false_is_a_target() -> None:
+    assert read({"id": 1, "q": "?", "a": 0}).target == "0"
+    assert read({"id": 1, "q": "?", "a": [0, 0.0]}).alternatives == ("0.0",)
+    assert read({"id": 1, "q": "?", "a": False}, answer_format="yes_no").target == "no"
+
+
+@pytest.mark.parametrize("empty", ["", None, [], [""], [[], []], " "])
+def test_an_empty_target_stands_for_what_the_card_says(empty: Any) -> None:
+    record = {"id": 1, "q": "?", "a": empty}
+    assert refused(record) == "the target (field 'a') is empty"
+    item = read(record, empty_target="unanswerable")
+    assert (item.target, item.alternatives) == ("unanswerable", ())
+    assert read(record | {"a": ["Paris"]}, empty_target="unanswerable").target == "Paris"
+
+
+def test_one_field_may_hold_several_targets() -> None:
+    item = read({"id": 1, "q": "?", "a": "Ada|A. L.|"}, target_separator="|")
+    assert (item.target, item.alternatives) == ("Ada", ("A. L.",))
+
+
+def test_choices_are_cut_out_by_their_pattern() -> None:
+    record = {"q": "Which?", "options": ["(A)red", "(B) green"], "a": "B"}
+    item = read(record, CHOICE, choices_pattern=r"^\([A-Z]\)\s*(.*)$")
+    assert (item.choices, item.target) == (("red", "green"), "B")
+    message = refused(record, CHOICE, choices_pattern=r"^\d (.*)$")
+    assert message == "the choice '(A)red' does not match `choices_pattern`"
+
+
+def test_the_choices_of_a_classification_stand_on_the_card() -> None:
+    labels = ["SUPPORTS", "REFUTES", "NOT ENOUGH INFO"]
+    record = {"id": 1, "q": "It rains.", "a": "NOT ENOUGH INFO"}
+    item = read(record, options=labels, target_is="text")
+    assert (item.target, item.choices, item.answer_format) == ("C", tuple(labels), "choice")
+    assert item.question == "It rains.\n\nA) SUPPORTS\nB) REFUTES\nC) NOT ENOUGH INFO"
+
+
 @pytest.mark.parametrize(
     ("answer_format", "target"), [("yes_no", "yes"), ("text", "true"), ("exact", "true")]
 )
@@ -142,6 +231,8 @@ def test_a_pattern_cuts_the_target_out_in_the_last_place_where_it_matches() -> N
         ("answer", " b ", "B"),
         ("index", 0, "A"),
         ("index", "2", "C"),
+        ("position", "2", "B"),
+        ("position", 1, "A"),
         ("text", "green", "B"),
         ("flags", [0, 0, 1], "C"),
         ("flags", [False, True, False], "B"),
@@ -164,6 +255,7 @@ def test_labels_name_the_choices() -> None:
     [
         ("answer", "D", "the target 'D' is none of the letters ['A', 'B', 'C']"),
         ("index", 3, "the target '3' is none of the indices ['0', '1', '2']"),
+        ("position", 0, "the target '0' is none of the positions ['1', '2', '3']"),
         ("index", -1, "the target '-1' is none of the indices"),
         ("text", "grey", "the target 'grey' is none of the choices"),
         ("flags", [1, 1, 0], "expected 3 flags, one of them true, found [1, 1, 0]"),

@@ -98,7 +98,7 @@ def test_the_grid_is_right_as_it_is(workspace: Workspace) -> None:
         # missing
         ("name: trip\n", "", "1:1", ["missing field 'name'"]),
         ("      model: counted:a\n", "", "7:5", ["missing parameter 'model' of vote (model)"]),
-        ("  - name: sums", "  - limit: 3", "3:5", ["missing field 'datasets.0.name'"]),
+        ("  - name: sums", "  - limit: 3", "3:5", ["datasets.0: expected exactly one of"]),
         # duplicates
         ("  - name: sums", "  - sums\n  - sums", "4:5", ["duplicate dataset 'sums'"]),
         ("[1, 3]", "[1, 3, 1]", "5:5", ["duplicate cell", "vote(model=counted:a, k=1)"]),
@@ -370,7 +370,7 @@ def test_mistakes_of_all_layers_are_said_at_once(
     for said in (
         "1:1 name: expected up to 100 letters",
         "2:1 unknown field 'epoch'; did you mean 'epochs'?",
-        "4:5 missing field 'datasets.0.name'",
+        "4:5 datasets.0: expected exactly one of name, suite",
         "5:5 unknown dataset 'suns'; did you mean 'sums'?",
         "11:14 k: expected a whole number (found 'many')",
         "- no key for openai:gpt-x",

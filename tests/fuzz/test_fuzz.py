@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from ember_bench.datasets import load_dataset
+from ember_bench.datasets.suites import load_suite
 from ember_bench.documents import read_document
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.evaluators import load_evaluator
@@ -207,6 +208,8 @@ def load_card(kind: Kind, path: Path, registry: Path) -> None:
                 models_of_card(card.document)
             case "datasets":
                 load_dataset(card, cards, limit=3)
+            case "suites":
+                load_suite(card, cards)
             case "evaluators":
                 load_evaluator(name, cards)
             case "architectures":

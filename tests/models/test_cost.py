@@ -43,6 +43,27 @@ def usages(draw: st.DrawFn) -> Usage:
     )
 
 
+class TestWithoutCache:
+    @given(usages())
+    def test_all_input_is_charged_as_fresh(self, usage: Usage) -> None:
+        cost = PRICE.of(usage)
+        assert cost is not None
+        fresh = PRICE.of(Usage(usage.input_tokens, usage.output_tokens))
+        assert PRICE.without_cache(usage, cost) == pytest.approx(fresh)
+
+    def test_a_cost_of_other_prices_changes_in_the_same_proportion(self) -> None:
+        usage = Usage(1000, 0, 500)
+        assert PRICE.without_cache(usage, 0.55) == pytest.approx(1.0)
+        assert PRICE.without_cache(usage, 0.275) == pytest.approx(0.5)
+
+    def test_is_unknown_where_the_price_of_the_tokens_is(self) -> None:
+        assert PRICE.without_cache(Usage(1000, None, 500), 0.5) is None
+        assert FREE.without_cache(Usage(1000, 0, 500), 0.5) is None
+
+    def test_nothing_changes_where_nothing_was_cached(self) -> None:
+        assert FREE.without_cache(Usage(1000, None), 0.5) == 0.5
+
+
 class TestCacheWrites:
     def test_have_a_price_for_each_duration(self) -> None:
         usage = Usage(1000, 0, 100, cache_write_tokens=600, cache_write_1h_tokens=200)

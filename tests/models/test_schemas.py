@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import pytest
 from pydantic import BaseModel, Field
 
-from ember_bench.models.schemas import is_free_form, is_strict, response_format
+from ember_bench.models.schemas import (
+    is_free_form,
+    is_strict,
+    recursive_reference,
+    response_format,
+)
 
 T = TypeVar("T")
 
@@ -174,3 +180,55 @@ class TestFreeForm:
     )
     def test_known_ones_only(self, schema: dict[str, Any]) -> None:
         assert not is_free_form(schema)
+
+
+class Chain(BaseModel):
+    next: Chain | None = None
+
+
+def closed_schema(model: type[BaseModel]) -> dict[str, Any]:
+    return response_format(model).json_schema
+
+
+class TestRecursion:
+    @pytest.mark.parametrize("model", [Tree, Chain])
+    @pytest.mark.parametrize("schema_of", [lambda m: m.model_json_schema(), closed_schema])
+    def test_is_found_in_a_model_within_itself(
+        self, model: type[BaseModel], schema_of: Callable[[type[BaseModel]], Any]
+    ) -> None:
+        assert recursive_reference(schema_of(model)) == f"#/$defs/{model.__name__}"
+
+    def test_is_that_of_the_whole_too(self) -> None:
+        schema = {"type": "object", "properties": {"child": {"$ref": "#"}}}
+        assert recursive_reference(schema) == "#"
+        assert recursive_reference(schema, required=True) is None
+        assert recursive_reference({**schema, "required": ["child"]}, required=True) == "#"
+
+    def test_may_go_over_several_definitions(self) -> None:
+        schema = {
+            "$ref": "#/$defs/a",
+            "$defs": {
+                "a": {"properties": {"b": {"$ref": "#/$defs/b"}}, "required": ["b"]},
+                "b": {"type": "array", "items": {"$ref": "#/$defs/a"}},
+            },
+        }
+        assert recursive_reference(schema, required=True) == "#/$defs/a"
+
+    def test_an_optional_property_ends_it(self) -> None:
+        assert recursive_reference(Chain.model_json_schema(), required=True) is None
+        assert recursive_reference(closed_schema(Chain), required=True) == "#/$defs/Chain"
+
+    @pytest.mark.parametrize("model", [Cat, Dog, Zoo, Free, Tuple, Anything, Short])
+    def test_is_in_no_other_model(self, model: type[BaseModel]) -> None:
+        assert recursive_reference(model.model_json_schema()) is None
+
+    def test_what_is_referred_to_twice_or_nowhere_does_not_recur(self) -> None:
+        both = {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}], "$defs": {"a": {}}}
+        assert recursive_reference(both) is None
+        for reference in ("#/$defs/none", "https://example.com/schema", "#/anyOf/x"):
+            assert recursive_reference({"anyOf": [], "not": {"$ref": reference}}) is None
+
+    def test_many_paths_to_the_same_take_no_time(self) -> None:
+        rows = {f"r{n}": {"prefixItems": [{"$ref": f"#/$defs/r{n + 1}"}] * 2} for n in range(200)}
+        schema = {"$ref": "#/$defs/r0", "$defs": {**rows, "r200": {"type": "string"}}}
+        assert recursive_reference(schema) is None

@@ -12,11 +12,13 @@ import pytest
 
 from ember_bench.errors import UnknownNameError
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec
+from ember_bench.registry import Cards, builtin_root
+from ember_bench.running.card_docs import cards_of
 from ember_bench.running.field_docs import fields_of, with_tables
 from ember_bench.running.schemas import kinds
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("grid.md", "architectures.md", "cards.md")
+PAGES = ("grid.md", "architectures.md", "cards.md", "registry.md")
 
 
 def test_the_pages_are_as_the_models_are(tmp_path: Path) -> None:
@@ -51,7 +53,8 @@ def test_every_link_to_a_part_leads_to_its_heading(kind: str) -> None:
 def test_a_row_has_type_default_and_meaning() -> None:
     text = fields_of("grid")
     assert "| `epochs` | whole number from 1 to 10,000 | `1` |" in text
-    assert "| `name` | text | required | Name of a card in `registry/datasets/`. |" in text
+    assert "| `name` | text | required | Name of a card in `registry/architectures/`. |" in text
+    assert '| `name` | text | `""` | Name of a card in `registry/datasets/`. |' in text
     for model in (ExperimentSpec, DatasetSpec):
         assert all(f"| `{name}` |" in text for name in model.model_fields)
 
@@ -59,3 +62,13 @@ def test_a_row_has_type_default_and_meaning() -> None:
 def test_a_page_that_names_no_kind_is_a_mistake() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'grid'"):
         with_tables("<!-- fields: gird -->\n<!-- end -->")
+    with pytest.raises(UnknownNameError, match="did you mean 'dataset'"):
+        with_tables("<!-- cards: datasat -->\n<!-- end -->")
+
+
+@pytest.mark.parametrize("kind", ["dataset", "suite", "evaluator"])
+def test_every_built_in_card_is_in_the_table_of_its_kind(kind: str) -> None:
+    rows = cards_of(kind).splitlines()[2:]
+    names = Cards([builtin_root()]).all(f"{kind}s")  # type: ignore[arg-type]
+    assert [row.split("`")[1] for row in rows] == list(names)
+    assert [row for row in rows if "|  |" in row] == []

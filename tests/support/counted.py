@@ -33,7 +33,8 @@ _SUM = re.compile(r"(\d+) \+ (\d+)")
 @provider("counted")
 class Counted(Provider):
     """Options: `right`, P(right answer); `seconds` and `spread` that it takes, by the clock;
-    `says`, the latency that it reports; `refuses`, whether it fails whatever it is asked.
+    `says`, the latency that it reports; `refuses`, whether it fails whatever it is asked; `cached`
+    and `written`, the tokens that it reads from a cache of prompts and writes to it.
     """
 
     async def complete(self, call: Call) -> Completion:
@@ -50,7 +51,9 @@ class Counted(Provider):
         text = "Mumble." if "mumble" in prompt else f"Answer: {a + b if right else a + b + 1}"
         _note("answer", call)
         says = options.get("says", 0.5 + luck)
-        return Completion(text, Usage(10, 20), latency_seconds=says)
+        read, written = options.get("cached", 0), options.get("written", 0)
+        usage = Usage(10, 20, read, cache_write_tokens=written)
+        return Completion(text, usage, latency_seconds=says)
 
 
 def _misbehave(prompt: str) -> None:

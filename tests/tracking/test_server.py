@@ -16,7 +16,7 @@ import pytest
 
 from ember_bench.tracking import Tracker
 from ember_bench.tracking.messages import Point
-from tests.tracking.postgres import postgresql
+from tests.support.postgres import postgresql
 from tests.tracking.summaries import cell, summary, trial, trials
 
 VOTE = "primes/vote(k=3)"

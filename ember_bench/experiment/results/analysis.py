@@ -22,6 +22,7 @@ from ember_bench.experiment.results.comparison import adjusted_p_values
 from ember_bench.experiment.results.failures import commonest
 from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.rows import TrialRows
+from ember_bench.experiment.results.suites import SuiteAverages
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     BaselineDifference,
@@ -61,7 +62,11 @@ class Analysis:
 
     def summary(self, run: RunSummary) -> ExperimentSummary:
         """Return the summary of the experiment; `run` describes the last run."""
-        found = self.asked.summary(self.cells(), self.store.all_totals().spend_usd, run)
+        cells = self.cells()
+        found = self.asked.summary(cells, self.store.all_totals().spend_usd, run)
+        if self.asked.suites:
+            rows = SuiteAverages(self.read, cells).all()
+            found = msgspec.structs.replace(found, suites=rows)
         if not found.failed:
             return found
         return msgspec.structs.replace(found, failure_reasons=commonest(self._errors(found.cells)))

@@ -76,7 +76,7 @@ def decode_calls(column: bytes) -> tuple[CallEntry, ...]:
     """
     calls = _decode_calls(column)
     for call in calls:
-        if not (is_amount(call.cost_usd) and is_amount(call.latency_seconds)):
+        if not all(map(is_amount, (call.cost_usd, call.latency_seconds, call.uncached_usd))):
             raise ValueError("a cost or a duration is none")
     return calls
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ember_bench import __version__
+from ember_bench.datasets.suites import Suite
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.edits import Edits
 from ember_bench.experiment.results.items import AskedItems, Select
@@ -80,6 +81,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         price_dates: Days on which the prices of its models were read, those of earlier runs
             included.
         items: In the order in which they are asked, by dataset.
+        suites: Datasets that are reported as one.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     price_dates: list[str] = []
     edits: Edits | None = None
     items: Mapping[str, AskedItems] = {}
+    suites: list[Suite] = []
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -205,6 +208,7 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
         asked={name: asked.identity for name, asked in experiment.questions.items()},
         price_dates=sorted({*earlier_dates, *dates}),
         edits=experiment.edits or None,
+        suites=list(experiment.suites),
     )
 
 

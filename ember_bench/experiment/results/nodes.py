@@ -24,6 +24,7 @@ class NodeSummary(msgspec.Struct, frozen=True):
         models: Ids of the models called.
         calls: Calls per trial.
         cost_usd: Per trial; None if a price is unknown.
+        uncached_usd: The cost per trial if providers kept no prompts; None if it is unknown.
         input_tokens: Per trial.
         output_tokens: Per trial.
         latency_seconds: Its part of a trial's critical path; None if a duration is unknown.
@@ -37,6 +38,7 @@ class NodeSummary(msgspec.Struct, frozen=True):
     models: list[str]
     calls: float
     cost_usd: float | None
+    uncached_usd: float | None
     input_tokens: float
     output_tokens: float
     latency_seconds: float | None
@@ -54,6 +56,7 @@ class _Sums:
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    uncached: float | None = 0.0
     cost: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     latency: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     tokens: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
@@ -67,6 +70,9 @@ class _Sums:
         self.input_tokens += sent
         self.output_tokens += received
         self.cost[item] += call.cost_usd or 0.0
+        if self.uncached is not None:
+            known = call.uncached_usd
+            self.uncached = None if known is None else self.uncached + known
         self.tokens[item] += sent + received
 
 
@@ -112,6 +118,7 @@ def node_summaries(rows: TrialRows, cell: int) -> list[NodeSummary]:
             models=list(sums.models),
             calls=sums.calls / trials,
             cost_usd=sum(sums.cost.values()) / trials if priced else None,
+            uncached_usd=None if sums.uncached is None else sums.uncached / trials,
             input_tokens=sums.input_tokens / trials,
             output_tokens=sums.output_tokens / trials,
             latency_seconds=sum(sums.latency.values()) / trials if timed else None,

@@ -165,6 +165,41 @@ class CellSummary(msgspec.Struct, frozen=True):
     unpriced: int = 0
 
 
+class SuiteSummary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The averages of one system over the datasets of a suite.
+
+    Attributes:
+        suite: Name of the suite.
+        name: Name of the system's cells without the dataset.
+        label: For people, as that of its first cell.
+        cells: Names of its cells, in the order of the suite's datasets.
+        oracle: Whether one of them is an upper limit and not a system.
+        simulated: Whether any of its answers is from a simulated model.
+        missing: Datasets that it has no score on; with any, there are no averages.
+        strata: Number of the strata: datasets, or categories of their items.
+        items: Items with a score.
+        macro: Mean of the strata's mean scores, each stratum counted once.
+        micro: Mean score over all items.
+        macro_difference: Macro average minus the baseline's, paired on common items; None for the
+            baseline.
+        micro_difference: The same of the micro average.
+    """
+
+    suite: str
+    name: str
+    label: str
+    cells: list[str]
+    oracle: bool = False
+    simulated: bool = False
+    missing: list[str] = []
+    strata: int = 0
+    items: int = 0
+    macro: Quantity | None = None
+    micro: Quantity | None = None
+    macro_difference: Quantity | None = None
+    micro_difference: Quantity | None = None
+
+
 class DatasetSummary(msgspec.Struct, frozen=True):
     """A dataset as it was used; `digest` changes with any item."""
 
@@ -226,6 +261,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
         spend_usd: Money paid in all runs of it together; None if the cost of a request is unknown.
         price_dates: Days on which the prices behind its costs were read, in order.
         failure_reasons: The commonest faults that trials failed of, at most three.
+        suites: Averages over the datasets of suites, for each suite and system.
     """
 
     name: str
@@ -243,6 +279,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     run: RunSummary
     price_dates: list[str] = []
     failure_reasons: list[FailureReason] = []
+    suites: list[SuiteSummary] = []
 
     @property
     def failed(self) -> int:
@@ -258,6 +295,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
             cells=cells,
             datasets=[dataset for dataset in self.datasets if dataset.name in used],
             simulated=any(cell.simulated for cell in cells),
+            suites=[row for row in self.suites if set(row.cells) <= set(names)],
         )
 
 

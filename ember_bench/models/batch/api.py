@@ -14,6 +14,7 @@ import msgspec
 
 from ember_bench.errors import ProviderError
 from ember_bench.models.types import Completion
+from ember_bench.models.wire.failures import BlockedError
 
 if TYPE_CHECKING:
     from ember_bench.models.call import Call
@@ -64,6 +65,14 @@ class OpenBatch(msgspec.Struct, frozen=True):
 
 
 Outcome = Completion | ProviderError
+
+
+def with_blocked(outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    """Return outcomes in which a prompt that a content filter blocked is an answer."""
+    return {
+        key: outcome.completion if isinstance(outcome, BlockedError) else outcome
+        for key, outcome in outcomes.items()
+    }
 
 
 class Adapter(Protocol[ClientT_co]):

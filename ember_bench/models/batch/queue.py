@@ -30,6 +30,7 @@ from ember_bench.models.batch.api import (
     Outcome,
     Payer,
     UndecidedError,
+    with_blocked,
 )
 from ember_bench.models.batch.journal import BatchJournal
 from ember_bench.models.call import Call
@@ -295,6 +296,7 @@ class BatchQueue:
         results = await self._api.results(batch, batch.id, self._journal.places(batch.token))
         if results is None:
             return False
+        results = with_blocked(results)
         self._most_requests = min(2 * self._most_requests, self._api.most_requests)
         waiting = self._keys(batch.token)
         self._ended[batch.token] = {k: v for k, v in results.items() if k not in waiting}

@@ -26,6 +26,9 @@ ProviderT = TypeVar("ProviderT", bound="type[Provider]")
 
 _MOST_REMEMBERED: Final = 1_000
 
+EXTRAS: Final = frozenset({"headers", "extra_body"})
+"""Fields of cards that are sent as they are."""
+
 
 class Provider:
     """Asks one model; one instance serves one model in one process.
@@ -39,8 +42,7 @@ class Provider:
         replays: Its answers are old ones; asking costs nothing now, whatever it cost then.
         batches: It has a batch API (`mode: batch`).
         direct: It can be asked without an SDK (`transport: direct`).
-        extras: It sends headers and fields of bodies that it does not know (`headers`,
-            `extra_body`).
+        extras: Fields of cards that it passes on as they are: `headers`, `extra_body`.
         streams: Its answers can come as streams (`stream: true`).
         entra: It can be asked with Microsoft Entra's credentials (`credentials: entra`).
         card_options: The model of the `options` on cards; None takes any.
@@ -51,7 +53,7 @@ class Provider:
     replays: ClassVar[bool] = False
     batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
-    extras: ClassVar[bool] = False
+    extras: ClassVar[frozenset[str]] = frozenset()
     streams: ClassVar[bool] = False
     entra: ClassVar[bool] = False
     card_options: ClassVar[type[BaseModel] | None] = None
@@ -228,8 +230,8 @@ class Provider:
     @classmethod
     def _card_problems(cls, model: ModelInfo) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield the place and the message of each setting that the model cannot have."""
-        if not (cls.extras or cls.simulated or cls.replays):
-            for name in ("headers", "extra_body"):
+        if not (cls.simulated or cls.replays):
+            for name in sorted(EXTRAS - cls.extras):
                 yield (name,), f"{model.model_id}: {name}: {model.provider_name} cannot send them"
         effort = model.options.get("reasoning_effort")
         if isinstance(effort, str) and effort not in (model.reasoning_efforts or (effort,)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from ember_bench.models.providers.http_provider import (
     WireProvider,
     body_failure,
 )
+from ember_bench.models.schemas import recursive_reference
 from ember_bench.models.transport.sdk_pool import connecting
 from ember_bench.models.wire import gemini
 from ember_bench.models.wire.adapting import body_of, bound_answer, find_url, read_options
@@ -57,6 +59,9 @@ _VERTEX_VERSION: Final = "v1beta1"
 
 # The API's own; shorter limits are the caller's.
 LONGEST_ANSWER_SECONDS: Final = 600.0
+# The server ends a stream after as long as it is told, however much of it there is.
+_SERVER_TIMEOUT: Final = "X-Server-Timeout"
+_LONGEST_STREAM_SECONDS: Final = 3600.0
 
 
 class VertexOptions(BaseModel):
@@ -161,8 +166,14 @@ class Google(WireProvider["Client"]):
             "automatic_function_calling": {"disable": True},
         }
         if (wanted := request.response_format) is not None:
+            schema = wanted.json_schema
+            if (reference := recursive_reference(schema, required=True)) is not None:
+                raise ConfigError(
+                    f"{self.model.model_id}: the schema {wanted.name!r} refers to itself "
+                    f"({reference}), which Gemini takes only in properties that are not required"
+                )
             config["response_mime_type"] = "application/json"
-            config["response_json_schema"] = wanted.json_schema
+            config["response_json_schema"] = schema
         if extra := self._extra_body(request):
             config["http_options"] = {"extra_body": extra}
         return {
@@ -208,7 +219,7 @@ class Google(WireProvider["Client"]):
         key = {"x-goog-api-key": self._key.get_secret_value()} if self._bearer is None else {}
         headers = {
             **key,
-            "X-Server-Timeout": str(int(LONGEST_ANSWER_SECONDS)),
+            _SERVER_TIMEOUT: str(int(LONGEST_ANSWER_SECONDS)),
         }
         return Address(self._method_url("generateContent"), headers)
 
@@ -226,6 +237,10 @@ class Google(WireProvider["Client"]):
 
     def _stream_fields(self) -> Sequence[Mapping[str, Any]]:
         return ({},)  # the address says it
+
+    def _stream_headers(self) -> Mapping[str, str]:
+        seconds = max(_LONGEST_STREAM_SECONDS, self.model.deadline_seconds or 0.0)
+        return {_SERVER_TIMEOUT: str(math.ceil(seconds))}
 
     def _assembler(self) -> Assembler:
         return GeminiAssembler()

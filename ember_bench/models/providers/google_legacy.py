@@ -7,6 +7,7 @@ For those who must ask as they always did; `google:` can do more. It comes with 
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from pydantic import BaseModel
 
 from ember_bench.errors import ConfigError
+from ember_bench.models.extras import expanded_headers, with_headers
 from ember_bench.models.providers.base import provider
 from ember_bench.models.providers.google import (
     LONGEST_ANSWER_SECONDS,
@@ -25,11 +27,11 @@ from ember_bench.models.providers.google import (
 )
 from ember_bench.models.wire import gemini
 from ember_bench.models.wire.adapting import body_of, require
-from ember_bench.models.wire.failures import UnreadableError
+from ember_bench.models.wire.failures import BlockedError, UnreadableError
 from ember_bench.models.wire.gemini_schema import SchemaError, openapi_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ember_bench.errors import ProviderError
     from ember_bench.models.call import Call, Request
@@ -44,19 +46,16 @@ _LACKS: Final[Mapping[Feature, str]] = {
             "seed",
             "reasoning_effort",
             "thinking_tokens",
-            "tool_choice",
-            "server_tools",
-            "safety_settings",
             "service_tier",
-            "headers",
             "extra_body",
-            "image_urls",
-            "file_urls",
         ),
         "ask through `google:`",
     ),
     **gemini.LACKS,
 }
+# What its `Tool` knows.
+_SERVER_TOOLS: Final = frozenset({"google_search_retrieval", "google_search", "code_execution"})
+_CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
 _AS_THE_API_WRITES: Final = {
     "preserving_proto_field_name": False,
     "use_integers_for_enums": False,
@@ -81,7 +80,7 @@ class GoogleLegacy(Google):
 
     batches: ClassVar[bool] = False
     direct: ClassVar[bool] = False
-    extras: ClassVar[bool] = False
+    extras: ClassVar[frozenset[str]] = frozenset({"headers"})
     streams: ClassVar[bool] = False
     registered: ClassVar[str] = "google-legacy"
     card_options: ClassVar[type[BaseModel]] = GoogleLegacyOptions
@@ -97,9 +96,12 @@ class GoogleLegacy(Google):
             self._service = self._serve()
         service = self._service
         question = sdk.protos.GenerateContentRequest(self.arguments(call))
-        body = await _in_thread(lambda: self._generate(service, question))
+        headers = self._headers(call.request)
         try:
+            body = await _in_thread(lambda: self._generate(service, question, headers))
             return gemini.completion(body, stops=bool(call.request.parameters.stop))
+        except BlockedError as blocked:
+            return blocked.completion
         except UnreadableError as error:
             raise self._errors.unreadable(error) from None
 
@@ -122,10 +124,27 @@ class GoogleLegacy(Google):
         }
         if (system := gemini.system(request)) is not None:
             arguments["system_instruction"] = {"parts": [{"text": system}]}
+        tools = [_snake(tool) for tool in request.parameters.server_tools]
         if request.tools:
             declared = [_declared(tool, request) for tool in request.tools]
-            arguments["tools"] = [{"function_declarations": declared}]
-        return arguments
+            tools.append({"function_declarations": declared})
+        chosen = {**gemini.choices(request), "tools": tools}
+        kept = ("tools", "tool_config", "safety_settings")
+        return arguments | {name: chosen[name] for name in kept if chosen.get(name)}
+
+    def _headers(self, request: Request) -> list[tuple[str, str]]:
+        """Return the headers that the card and the request add, as the SDK takes them."""
+        own = expanded_headers(self.model.headers)
+        added = with_headers(own, expanded_headers(request.parameters.headers or {}))
+        return [(name.lower(), value) for name, value in added.items()]
+
+    @classmethod
+    def _refused_values(cls, request: Request) -> Iterator[str]:
+        yield from super()._refused_values(request)
+        for tool in map(_snake, request.parameters.server_tools):
+            if unknown := sorted(set(tool) - _SERVER_TOOLS):
+                known = ", ".join(sorted(_SERVER_TOOLS))
+                yield f"server_tools: google-generativeai knows {known}; found {unknown[0]}"
 
     async def close(self) -> None:
         """Close the connections."""
@@ -169,13 +188,15 @@ class GoogleLegacy(Google):
         session.hooks["response"].append(_raise_for_status)
         return service
 
-    def _generate(self, service: Any, question: Any) -> Any:
+    def _generate(self, service: Any, question: Any, headers: list[tuple[str, str]]) -> Any:
         """Return the answer's body, parsed; runs in a thread."""
         from requests import exceptions  # noqa: PLC0415 - comes with the SDK
 
         timeout = self.model.attempt_timeout_seconds or LONGEST_ANSWER_SECONDS
         try:
-            answer = service.generate_content(question, retry=None, timeout=timeout)
+            answer = service.generate_content(
+                question, retry=None, timeout=timeout, metadata=headers
+            )
         except RefusedError as error:
             raise self._refused(error.response) from None
         except exceptions.Timeout:
@@ -236,6 +257,13 @@ def _in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
     future.set_running_or_notify_cancel()
     threading.Thread(target=run, name="google-legacy", daemon=True).start()
     return asyncio.wrap_future(future)
+
+
+def _snake(value: Any) -> Any:
+    """Return JSON-like data with the SDK's names in place of the API's."""
+    if isinstance(value, Mapping):
+        return {_CAPITAL.sub("_", name).lower(): _snake(part) for name, part in value.items()}
+    return value
 
 
 def _declared(tool: ToolDefinition, request: Request) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 
 from ember_bench.errors import ProviderError
 from ember_bench.models.extras import expanded, expanded_headers, merged, with_headers
-from ember_bench.models.providers.base import Provider
+from ember_bench.models.providers.base import EXTRAS, Provider
 from ember_bench.models.providers.streaming import Streaming
 from ember_bench.models.transport.headers import tell
 from ember_bench.models.transport.http import Channel, NotSentError
@@ -31,7 +31,7 @@ from ember_bench.models.wire.adapting import (
     secrets_of,
 )
 from ember_bench.models.wire.counts import RESPONSE_COST, dollars
-from ember_bench.models.wire.failures import NO_KEY, UnreadableError, WireErrors
+from ember_bench.models.wire.failures import NO_KEY, BlockedError, UnreadableError, WireErrors
 from ember_bench.models.wire.streaming import Stream
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class WireProvider(Provider, Generic[ClientT]):
     """
 
     direct: ClassVar[bool] = True
-    extras: ClassVar[bool] = True
+    extras: ClassVar[frozenset[str]] = EXTRAS
     batch_extras: ClassVar[bool] = True
     streams: ClassVar[bool] = True
     streams_elsewhere: ClassVar[bool] = False
@@ -131,13 +131,16 @@ class WireProvider(Provider, Generic[ClientT]):
     async def complete(self, call: Call) -> Completion:
         """Ask once; the SDK's own retries are off.
 
-        A server that refuses to stream is asked again at once, without.
+        A server that refuses to stream is asked again at once, without. A prompt that a content
+        filter blocks is an answer without text.
         """
         streaming = self._streaming
         while True:
             fields = streaming.fields(call.request)
             try:
                 return await self._complete(call, fields)
+            except BlockedError as blocked:
+                return blocked.completion
             except ProviderError as error:
                 if fields is None or not streaming.refused(fields, error):
                     raise
@@ -150,6 +153,8 @@ class WireProvider(Provider, Generic[ClientT]):
             stream = Stream(self._assembler(), listener())
             arguments |= fields
         headers = expanded_headers(call.request.parameters.headers or {})
+        if stream is not None:
+            headers = with_headers(self._stream_headers(), headers)
         if self._is_direct:
             answer = await self._post(arguments, headers, stream)
         else:
@@ -286,6 +291,10 @@ class WireProvider(Provider, Generic[ClientT]):
     ) -> Answer:
         """Return the answer that the SDK gets; a stream, if there is one, is to read it."""
         raise NotImplementedError
+
+    def _stream_headers(self) -> Mapping[str, str]:
+        """Return the headers of requests for streams, beside those of every request."""
+        return {}
 
     def _stream_fields(self) -> Sequence[Mapping[str, Any]]:
         """Return what asks for a stream, beside all other arguments; the best comes first."""

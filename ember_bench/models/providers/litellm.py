@@ -13,12 +13,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict
 
 from ember_bench.errors import ConfigError
-from ember_bench.models.providers.base import Provider, provider
+from ember_bench.models.extras import expanded, expanded_headers, merged, with_headers
+from ember_bench.models.providers.base import EXTRAS, Provider, provider
 from ember_bench.models.providers.credentials import google_credentials, no_aws_credentials
 from ember_bench.models.transport.headers import tell
 from ember_bench.models.wire import openai_chat
@@ -30,14 +31,15 @@ from ember_bench.models.wire.adapting import (
     require,
     secrets_of,
 )
+from ember_bench.models.wire.chat_tools import ReturnedThoughts
 from ember_bench.models.wire.counts import field
-from ember_bench.models.wire.failures import UnreadableError, WireErrors, plain
+from ember_bench.models.wire.failures import BlockedError, UnreadableError, WireErrors, plain
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from ember_bench.errors import ProviderError
-    from ember_bench.models.call import Call
+    from ember_bench.models.call import Call, Request
     from ember_bench.models.info import Feature, ModelInfo
     from ember_bench.models.types import Completion
 
@@ -54,7 +56,6 @@ _NAMES: Final[Mapping[Feature, str]] = {
     "reasoning_effort": "reasoning_effort",
     "thinking_tokens": "thinking",
     "top_logprobs": "logprobs",
-    "top_k": "top_k",
     "frequency_penalty": "frequency_penalty",
     "presence_penalty": "presence_penalty",
     "logit_bias": "logit_bias",
@@ -66,17 +67,39 @@ _NAMES: Final[Mapping[Feature, str]] = {
     "response_format": "response_format",
 }
 
-# It drops them, keeps them for itself, or does not say which providers take them.
-_LACKS: Final[tuple[Feature, ...]] = (
-    "min_p",
-    "repetition_penalty",
-    "server_tools",
-    "safety_settings",
-    "metadata",
-    "cache",
-    "headers",
-    "extra_body",
-    "file_urls",
+# It keeps them for itself, or drops them.
+_LACKS: Final[tuple[Feature, ...]] = ("metadata", "file_urls")
+
+# It hands on what it has no name for, and does not say to whom. These providers have each been seen
+# to be sent it as their API writes it (litellm 1.110); _SERVERS are those of its list that speak
+# chat completions, and the rest are its names.
+_ANTHROPIC: Final = "anthropic"
+_SERVERS: Final = "servers of chat completions"
+_OLLAMA: Final = ("ollama", "ollama_chat")
+_HANDED_ON: Final[Mapping[Feature, tuple[str, ...]]] = {
+    "top_k": (_SERVERS, *_OLLAMA, _ANTHROPIC, "gemini"),
+    "min_p": (_SERVERS, *_OLLAMA),
+    "repetition_penalty": (_SERVERS,),
+    "cache": ("openai", "azure", _ANTHROPIC),
+    "server_tools": (_SERVERS, "openai", "azure", "mistral", _ANTHROPIC, "gemini"),
+    "safety_settings": ("gemini",),
+    "extra_body": (
+        _SERVERS,
+        *_OLLAMA,
+        "openai",
+        "azure",
+        "mistral",
+        "gemini",
+        "cohere_chat",
+        "databricks",
+        "watsonx",
+    ),
+}
+
+# A mark on the system message and at the end of the prompt, as Anthropic has it.
+_MARKED: Final = (
+    {"location": "message", "role": "system"},
+    {"location": "message", "index": -1},
 )
 
 # "litellm.RateLimitError: RateLimitError: OpenAIException - slow down": the server said the end.
@@ -129,6 +152,8 @@ class LiteLLM(Provider):
         ConfigError: if an option is unknown or the server's address is none.
     """
 
+    extras: ClassVar[frozenset[str]] = EXTRAS
+
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
         self._options = read_options(model, LiteLLMOptions)
@@ -136,9 +161,16 @@ class LiteLLM(Provider):
         self._errors = WireErrors(model.model_id, self._secrets)
         # Its connections are of its own making, and as many as there are requests.
         self._slots = asyncio.Semaphore(model.max_concurrency)
+        self._thoughts = ReturnedThoughts()
 
     async def complete(self, call: Call) -> Completion:
         """Ask once; litellm's own retries are off."""
+        try:
+            return await self._thoughts.ask(call.request, lambda: self._complete(call))
+        except BlockedError as blocked:
+            return blocked.completion
+
+    async def _complete(self, call: Call) -> Completion:
         litellm, arguments = _litellm(), self.arguments(call)
         key = self._key.get_secret_value() if self._key is not None else None
         try:
@@ -162,10 +194,24 @@ class LiteLLM(Provider):
 
     def arguments(self, call: Call) -> dict[str, Any]:
         """Return what litellm's `completion` takes for `call`."""
-        body = openai_chat.arguments(call, "max_tokens", self._options.reasoning_effort)
-        if (budget := call.request.parameters.thinking_tokens) is not None:
+        request, asked = call.request, call.request.parameters
+        effort, returned = self._options.reasoning_effort, self._thoughts.wanted
+        body = openai_chat.arguments(call, "max_tokens", effort, thoughts=returned)
+        if (budget := asked.thinking_tokens) is not None:
             body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-        return body
+        if asked.cache and _served_by(request.model) == _ANTHROPIC:
+            del body["prompt_cache_key"]
+            body["cache_control_injection_points"] = [dict(mark) for mark in _MARKED]
+        if safety := asked.safety_settings:
+            body["safety_settings"] = [
+                {"category": name, "threshold": threshold} for name, threshold in safety.items()
+            ]
+        headers = with_headers(
+            expanded_headers(self.model.headers), expanded_headers(asked.headers or {})
+        )
+        extra = merged(expanded(self.model.extra_body), expanded(asked.extra_body or {}))
+        added = {"extra_headers": headers, "extra_body": extra}
+        return body | {name: fields for name, fields in added.items() if fields}
 
     @classmethod
     def lacks(cls, model: ModelInfo) -> Mapping[Feature, str]:
@@ -174,9 +220,16 @@ class LiteLLM(Provider):
         Raises:
             ConfigError: if it does not know that, or is not installed.
         """
-        known = set(_supported(model))
+        known, provider = set(_supported(model)), _served_by(model)
+        kinds = {provider, _SERVERS} if _is_server(model, provider) else {provider}
         missing = [feature for feature, name in _NAMES.items() if name not in known]
+        missing += [f for f, to in _HANDED_ON.items() if f not in known and kinds.isdisjoint(to)]
         return dict.fromkeys((*missing, *_LACKS), "")
+
+    @classmethod
+    def unsupported(cls, request: Request) -> list[str]:
+        """Return what `request` or its model's card has that cannot be passed on."""
+        return [*super().unsupported(request), *_refused_extras(request.model)]
 
     @classmethod
     def check(cls, models: Iterable[ModelInfo]) -> None:
@@ -219,7 +272,8 @@ class LiteLLM(Provider):
             return self._errors.malformed("", said)
         if headers is None and status == 408:
             return self._errors.timeout()
-        body = [getattr(error, name, None) for name in ("code", "type", "body", "message")]
+        body = {name: getattr(error, name, None) for name in ("code", "type", "body", "message")}
+        body["error"] = {"type": type(error).__name__}  # content filters have one of their own
         return self._errors.status(status, said, headers, body=body)
 
 
@@ -281,6 +335,10 @@ def _check(model: ModelInfo) -> None:
     """
     asked = LiteLLM(model)
     _supported(model)
+    if problems := _refused_extras(model):
+        raise ConfigError(*problems)
+    expanded(model.extra_body)
+    expanded_headers(model.headers)
     if asked._key is None and (missing := _missing_keys(model)):
         raise ConfigError(f"no key for {model.model_id}: set {missing} in the environment")
     if missing := _missing_settings(model):
@@ -288,6 +346,19 @@ def _check(model: ModelInfo) -> None:
     check_cloud = _CLOUDS.get(_served_by(model))
     if asked._key is None and check_cloud and (problem := check_cloud()) is not None:
         raise ConfigError(f"{model.model_id}: {problem}")
+
+
+def _refused_extras(model: ModelInfo) -> list[str]:
+    if not (model.extra_body and "extra_body" in LiteLLM.lacks(model)):
+        return []
+    return [f"{model.model_id}: extra_body: litellm does not pass it on to {_served_by(model)}"]
+
+
+def _is_server(model: ModelInfo, provider: str) -> bool:
+    """Whether it is asked by chat completions, and may take more than OpenAI does."""
+    if provider == "openai":
+        return model.provider.base_url is not None
+    return provider == "openrouter" or provider in _litellm().openai_compatible_providers
 
 
 def _missing_keys(model: ModelInfo) -> str:

@@ -30,6 +30,7 @@ from ember_bench.models.wire.adapting import (
     version_advice,
 )
 from ember_bench.models.wire.assembling import Assembler, ChatAssembler, ResponsesAssembler
+from ember_bench.models.wire.chat_tools import ReturnedThoughts
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -120,6 +121,11 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
     def __init__(self, model: ModelInfo) -> None:
         super().__init__(model)
         self._options = read_options(model, OpenAIOptions)
+        self._thoughts = ReturnedThoughts()
+
+    async def _complete(self, call: Call, fields: Mapping[str, Any] | None) -> Completion:
+        asked = super()._complete
+        return await self._thoughts.ask(call.request, lambda: asked(call, fields))
 
     def batch_api(self) -> OpenAIBatches:
         """Return what submits batches of calls.
@@ -138,7 +144,8 @@ class OpenAI(GeneratedProvider["AsyncOpenAI"]):
         if options.api == "responses":
             body = openai_responses.arguments(call.request, effort)
         else:
-            body = openai_chat.arguments(call, options.max_tokens_field, effort)
+            returned = self._thoughts.wanted
+            body = openai_chat.arguments(call, options.max_tokens_field, effort, thoughts=returned)
             body = _renamed(body, call.request.parameters, options.fields)
         return merged(body, self._extra_body(call.request))
 

@@ -196,6 +196,8 @@ class _Connection(asyncio.Protocol):
         self._finish()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer is None:
+            return  # nobody waits, or there never was a connection: TLS failed within a tunnel
         if exc is None and self._ends_with_the_connection():
             self._finish()
         elif self._status or self._headers:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.errors import ConfigError
-from ember_bench.models.schemas import is_free_form
+from ember_bench.models.schemas import is_free_form, recursive_reference
 from ember_bench.models.types import Completion, Message, ToolCall
 from ember_bench.models.wire.adapting import tool_arguments
 from ember_bench.models.wire.contents import joined, stated_error, written_thoughts
@@ -55,8 +55,12 @@ ENDINGS: Final = Endings(
         "model_context_window_exceeded": "length",
         "tool_use": "tool_calls",
         "refusal": "refusal",
+        # Bedrock's, and those of gateways.
+        "content_filter": "content_filter",
+        "content_filtered": "content_filter",
+        "guardrail_intervened": "content_filter",
     },
-    explain_nothing=frozenset({"length", "refusal"}),
+    explain_nothing=frozenset({"length", "content_filter", "refusal"}),
 )
 
 
@@ -156,6 +160,11 @@ def _format(model_id: str, wanted: ResponseFormat | None) -> dict[str, Any] | No
             f"{model_id}: the schema {wanted.name!r} has an object with properties of any name, "
             "which Anthropic's structured output cannot have"
         )
+    if (reference := recursive_reference(wanted.json_schema)) is not None:
+        raise ConfigError(
+            f"{model_id}: the schema {wanted.name!r} refers to itself ({reference}), which "
+            "Anthropic's structured output cannot have"
+        )
     try:
         # Closes the objects, and says in words what the API does not enforce, such as bounds.
         schema = transform_schema(wanted.json_schema)
@@ -227,7 +236,8 @@ def _content(message: Message, model_id: str) -> str | list[dict[str, Any]]:
     ]
     said = [{"type": "text", "text": message.content}] if message.content else []
     for call in message.tool_calls:
-        call_id, thoughts = split_id(call.id)
+        call_id, kept = split_id(call.id)
+        thoughts = [block for block in kept if field(block, "type") in _THOUGHTS]
         # A turn begins with what was thought, and says something at most once.
         blocks += [*thoughts, *said]
         said = []
@@ -292,7 +302,8 @@ def refusal(
     """Return the error for a status that is no success; `body` is parsed, or text if no JSON."""
     said = field(field(body, "error"), "message")
     said = said if isinstance(said, str) and said else body
-    return errors.status(status, said, headers, body=body)
+    usage = anthropic_usage(field(body, "usage"))
+    return errors.status(status, said, headers, body=body, usage=usage)
 
 
 def _text(block: Any) -> str:

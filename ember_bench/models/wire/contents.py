@@ -47,11 +47,21 @@ def content(written: Any) -> Said:
             texts.append(_text(field(part, "text")))
         elif kind == _REFUSAL:
             refusals.append(_text(field(part, _REFUSAL)))
-        elif kind in _THOUGHTS:
+        elif _is_thought(kind):
             thoughts.append(written_thoughts(part))
         elif kind is None:
             raise MalformedError("a part of no type in it")
     return Said("".join(texts), joined(thoughts), "".join(refusals))
+
+
+def parted_thoughts(written: Any) -> list[Any]:
+    """Return the thoughts of a content that comes in parts, as they came."""
+    parts = written if isinstance(written, list) else []
+    return [part for part in parts if _is_thought(field(part, "type"))]
+
+
+def _is_thought(kind: Any) -> bool:
+    return isinstance(kind, str) and kind in _THOUGHTS
 
 
 def joined(thoughts: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from ember_bench.models.types import Completion, Usage
-from ember_bench.models.wire.failures import UnreadableError
+from ember_bench.models.wire.failures import FailedError, UnreadableError, blocked_answer
 
 # Of one request. What claims more is no count, and sums of such do not fit into any database.
 _MOST_TOKENS: Final = 10**9
@@ -214,8 +214,11 @@ def metered(
     try:
         completion = read()
     except UnreadableError as error:
-        error.usage, error.stated_usd = _credible(usage, is_empty=True), price
-        raise
+        if isinstance(error, FailedError) and error.blocked:
+            completion = blocked_answer()
+        else:
+            error.usage, error.stated_usd = _credible(usage, is_empty=True), price
+            raise
     is_empty = not (completion.text or completion.tool_calls or completion.thoughts)
     return msgspec.structs.replace(
         completion,

@@ -10,7 +10,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from ember_bench.errors import NoAnswerError, ProviderError
-from ember_bench.models.types import UnusableAnswerError, Usage
+from ember_bench.models.types import Completion, UnusableAnswerError, Usage
+from ember_bench.models.wire.blocked import is_blocked
 from ember_bench.models.wire.quota import is_spent
 
 # Stands for the key of a server that needs none; no secret.
@@ -21,6 +22,13 @@ NO_KEY: Final = "no-key"
 _RETRYABLE: Final = frozenset({408, 409, 429, 498})
 
 _LONGEST_EXCERPT: Final = 300
+
+# What every TLS library has in its error.
+_UNTRUSTED: Final = "certificate verify failed"
+_TRUST: Final = (
+    "a server, or the proxy before it, has a certificate that is not trusted: name the file of who "
+    "signed it as SSL_CERT_FILE, or correct the address"
+)
 
 # HTTP statuses of the names that errors have in bodies: OpenAI's, Anthropic's and Google's.
 _STATUS: Final[Mapping[str, int]] = {
@@ -108,6 +116,7 @@ class FailedError(UnreadableError):
         said: The server's own words.
         retryable: Whether the same request may succeed later.
         status: The HTTP status that it states.
+        blocked: Whether a content filter is the reason, which is an answer of a kind.
     """
 
     def __init__(
@@ -117,12 +126,31 @@ class FailedError(UnreadableError):
         retryable: bool = True,
         status: int | None = None,
         may_be_charged: bool = False,
+        blocked: bool = False,
     ) -> None:
         super().__init__(said)
         self.said = said
         self.retryable = retryable
         self.status = status
         self.may_be_charged = may_be_charged
+        self.blocked = blocked
+
+
+class BlockedError(ProviderError):
+    """A content filter blocked the prompt: an answer, which every further request would repeat.
+
+    Attributes:
+        completion: The answer: no text, and the finish reason `content_filter`.
+    """
+
+    def __init__(self, message: str, status: int, usage: Usage) -> None:
+        super().__init__(message, status=status)
+        self.completion = blocked_answer(usage)
+
+
+def blocked_answer(usage: Usage = Usage()) -> Completion:  # noqa: B008 - immutable
+    """Return the answer to a prompt that a content filter blocked."""
+    return Completion("", usage, "content_filter")
 
 
 def stated_failure(error: Any, what: str = "") -> FailedError:
@@ -137,7 +165,10 @@ def stated_failure(error: Any, what: str = "") -> FailedError:
     said = error.get("message") if isinstance(error, dict) else error
     said = said if isinstance(said, str) and said else error
     return FailedError(
-        f"{what}{as_text(said)}", retryable=passes and not is_spent(error), status=status
+        f"{what}{as_text(said)}",
+        retryable=passes and not is_spent(error),
+        status=status,
+        blocked=is_blocked(status, error),
     )
 
 
@@ -184,6 +215,7 @@ class WireErrors:
         headers: Mapping[str, str] | None = None,
         *,
         body: object = "",
+        usage: Usage = Usage(),  # noqa: B008 - immutable
     ) -> ProviderError:
         """Return the error of an HTTP status that is no success.
 
@@ -192,10 +224,14 @@ class WireErrors:
             said: The server's own words.
             headers: Of the response, for `Retry-After`.
             body: The whole body, which may say that a quota is spent: then waiting does not help.
+                Or that a content filter is the reason: then it is a `BlockedError`.
+            usage: Tokens that the body reports.
         """
         passes = is_retryable(status) and not is_spent([said, body])
-        advice = self._without_secrets(self._advice(status))
         message = self._message(f"HTTP {status}: ", said)
+        if is_blocked(status, body or said):
+            return BlockedError(message, status, usage)
+        advice = self._without_secrets(self._advice(status))
         return ProviderError(
             f"{message}; {advice}" if advice else message,
             retryable=passes,
@@ -215,15 +251,17 @@ class WireErrors:
     def connection(self, error: BaseException, *, sent: bool = True) -> ProviderError:
         """Return the error of a connection that was not made, or broke.
 
+        A certificate that is not trusted now is not trusted a second later.
+
         Args:
             error: Its cause is quoted, if it has one.
             sent: Whether the request may have reached the server.
         """
-        return ProviderError(
-            self._message("connection failed: ", str(error.__cause__ or error)),
-            retryable=True,
-            may_be_charged=sent,
-        )
+        said = str(error.__cause__ or error)
+        message = self._message("connection failed: ", said)
+        if _UNTRUSTED in said.lower():
+            return ProviderError(f"{message}; {_TRUST}")
+        return ProviderError(message, retryable=True, may_be_charged=sent)
 
     def malformed(self, reason: str, content: object = "") -> ProviderError:
         """Return the error of an answer that cannot be read; `content` is quoted."""

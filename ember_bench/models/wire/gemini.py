@@ -20,6 +20,7 @@ from ember_bench.models.wire.contents import stated_error
 from ember_bench.models.wire.counts import field, gemini_usage, metered, stated_usd
 from ember_bench.models.wire.endings import Endings
 from ember_bench.models.wire.failures import MalformedError, WireErrors, stated_failure
+from ember_bench.models.wire.thoughts import split_id
 
 if TYPE_CHECKING:
     from ember_bench.errors import ProviderError
@@ -271,7 +272,7 @@ def _media(media: Image | File) -> dict[str, Any]:
 
 def _split_id(call_id: str) -> tuple[dict[str, str], bytes]:
     """Return the API's own id of a call as a field, if there is one, and the call's signature."""
-    own, _, signature = call_id.partition(_SIGNATURE)
+    own, _, signature = split_id(call_id)[0].partition(_SIGNATURE)
     field = {"id": own} if own and not own.startswith(_OWN_ID) else {}
     return field, base64.urlsafe_b64decode(signature.replace("+", "-").replace("/", "_"))
 
@@ -380,7 +381,8 @@ def refusal(
         if kind == "RetryInfo" and "retry-after" not in headers:
             headers = {"retry-after": str(detail.get("retryDelay")).removesuffix("s")}
     said = message if isinstance(message, str) and message else said
-    return errors.status(status, said, headers, body=body)
+    usage = gemini_usage(field(body, "usageMetadata"))
+    return errors.status(status, said, headers, body=body, usage=usage)
 
 
 def _object(value: Any) -> Mapping[str, Any]:

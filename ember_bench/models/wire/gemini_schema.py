@@ -36,7 +36,7 @@ def openapi_schema(schema: Any) -> dict[str, Any]:
     Raises:
         SchemaError: if it has a part that would have to be left out.
     """
-    return _translated(schema, schema, ())
+    return _translated(schema, schema, ("#",))
 
 
 def _translated(schema: Any, root: Any, within: tuple[str, ...]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -10,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.models.media import AUDIO
 from ember_bench.models.schemas import is_strict
-from ember_bench.models.types import TOOL_CHOICES, Completion, TokenLogprob, ToolCall
+from ember_bench.models.types import TOOL_CHOICES, Completion, TokenLogprob
 from ember_bench.models.wire.adapting import cache_key, refused_penalties, whole
-from ember_bench.models.wire.contents import content, stated_error, written_thoughts
+from ember_bench.models.wire.chat_tools import calling, thoughts_beside, tool_calls
+from ember_bench.models.wire.contents import content, stated_error
 from ember_bench.models.wire.counts import field, metered, openai_usage, stated_usd
 from ember_bench.models.wire.endings import Endings
 from ember_bench.models.wire.failures import MalformedError, WireErrors, stated_failure
+from ember_bench.models.wire.thoughts import split_id
 
 if TYPE_CHECKING:
     from ember_bench.errors import ProviderError
@@ -76,15 +77,6 @@ ENDINGS: Final = Endings(
 # In a choice: the stop sequence that ended it (vLLM, SGLang).
 _MATCHED_STOPS: Final = ("stop_reason", "matched_stop")
 
-# In a message: DeepSeek's and vLLM's, OpenRouter's, Ollama's, litellm's.
-_THOUGHTS: Final = (
-    "reasoning_content",
-    "reasoning",
-    "thinking",
-    "reasoning_details",
-    "thinking_blocks",
-)
-
 # What OpenAI writes for a token that is very unlikely; no JSON has minus infinity.
 _LEAST_LOGPROB: Final = -9999.0
 
@@ -112,13 +104,16 @@ def refused_values(asked: SamplingParameters, *, chat: bool = True) -> Iterator[
         yield f"top_logprobs: at most {_MOST_TOP_LOGPROBS}, found {asked.top_logprobs}"
 
 
-def arguments(call: Call, max_tokens_field: str, reasoning_effort: str | None) -> dict[str, Any]:
+def arguments(
+    call: Call, max_tokens_field: str, reasoning_effort: str | None, *, thoughts: bool = True
+) -> dict[str, Any]:
     """Return the body of a request; what is not asked for is left out.
 
     Args:
         call: What is asked, and where.
         max_tokens_field: What the server calls `max_tokens`.
         reasoning_effort: For requests that do not give theirs.
+        thoughts: Give back what was thought before a tool was called.
     """
     request, asked = call.request, call.request.parameters
     fields: dict[str, Any] = {
@@ -152,12 +147,12 @@ def arguments(call: Call, max_tokens_field: str, reasoning_effort: str | None) -
         }
     return {
         "model": request.model.model_name,
-        "messages": [_message(message) for message in request.messages],
+        "messages": [_message(message, thoughts) for message in request.messages],
         **{name: value for name, value in fields.items() if value is not None},
     }
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _message(message: Message, thoughts: bool) -> dict[str, Any]:
     written: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.images or message.files:
         parts = [*map(_image, message.images), *map(_file, message.files)]
@@ -165,17 +160,9 @@ def _message(message: Message) -> dict[str, Any]:
             parts.append({"type": "text", "text": message.content})
         written["content"] = parts
     if message.tool_calls:
-        written["content"] = message.content or None
-        written["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in message.tool_calls
-        ]
+        written |= calling(message, thoughts=thoughts)
     if message.tool_call_id is not None:
-        written["tool_call_id"] = message.tool_call_id
+        written["tool_call_id"] = split_id(message.tool_call_id)[0]
     return written
 
 
@@ -249,19 +236,11 @@ def _completion(answer: Any, stops: bool) -> Completion:
         field(choice, "finish_reason"),
         said.text,
         refusal=said.refusal or (refusal if isinstance(refusal, str) else ""),
-        calls=tuple(_tool_calls(message)),
-        thoughts=said.thoughts or _thoughts(message),
+        calls=tuple(tool_calls(message)),
+        thoughts=said.thoughts or thoughts_beside(message),
         logprobs=token_logprobs(field(field(choice, "logprobs"), "content")),
         stopped=stops or any(isinstance(stop, str) for stop in matched),
     )
-
-
-def _thoughts(message: Any) -> str:
-    """Return thoughts that stand beside the content, under one of the names that servers use."""
-    for name in _THOUGHTS:
-        if thoughts := written_thoughts(field(message, name)):
-            return thoughts
-    return ""
 
 
 def refusal(
@@ -273,33 +252,7 @@ def refusal(
     error = field(told, "error") or told
     said = field(error, "message")
     said = said if isinstance(said, str) and said else error
-    return errors.status(status, said, headers, body=body)
-
-
-def _tool_calls(message: Any) -> Iterator[ToolCall]:
-    calls, older = field(message, "tool_calls"), field(message, "function_call")
-    if not calls and isinstance(older, dict):
-        calls = [{"function": older}]
-    for call in calls if isinstance(calls, list) else ():
-        function = field(call, "function")
-        yield tool_call(
-            field(call, "id"),
-            field(function, "name"),
-            field(function, "arguments"),
-        )
-
-
-def tool_call(call_id: Any, name: Any, written: Any) -> ToolCall:
-    """Return a tool call, of whose fields any may be missing or of any type.
-
-    Raises:
-        MalformedError: if it names no tool, or its arguments are no text.
-    """
-    if isinstance(written, dict):
-        written = json.dumps(written)  # as some servers have it
-    if not isinstance(name, str) or not isinstance(written, str | None):
-        raise MalformedError("a tool call that cannot be read")
-    return ToolCall(call_id if isinstance(call_id, str) else "", name, written or "{}")
+    return errors.status(status, said, headers, body=body, usage=openai_usage(field(told, "usage")))
 
 
 def token_logprobs(tokens: Any) -> tuple[TokenLogprob, ...]:

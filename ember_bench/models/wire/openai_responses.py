@@ -10,11 +10,12 @@ import msgspec
 from ember_bench.models.schemas import is_strict
 from ember_bench.models.types import TOOL_CHOICES, Completion, TokenLogprob, ToolCall
 from ember_bench.models.wire.adapting import cache_key
+from ember_bench.models.wire.chat_tools import tool_call
 from ember_bench.models.wire.contents import content, joined, stated_error, written_thoughts
 from ember_bench.models.wire.counts import field, metered, openai_usage, stated_usd
 from ember_bench.models.wire.endings import Endings
 from ember_bench.models.wire.failures import MalformedError, stated_failure
-from ember_bench.models.wire.openai_chat import token_logprobs, tool_call
+from ember_bench.models.wire.openai_chat import token_logprobs
 from ember_bench.models.wire.thoughts import id_with, split_id
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ LACKS: Final[Mapping[Feature, str]] = {
 }
 
 _PRO: Final = "pro"
+
+# The phase of a message: said before tools are called, or to whoever asked.
+_COMMENTARY: Final = "commentary"
+_FINAL: Final = "final_answer"
 
 ENDINGS: Final = Endings(
     ours={
@@ -71,7 +76,7 @@ def arguments(request: Request, reasoning_effort: str | None) -> dict[str, Any]:
         "top_logprobs": asked.top_logprobs or None,
     }
     included = ["message.output_text.logprobs"] if asked.top_logprobs is not None else []
-    if request.tools and effort is not None:
+    if request.tools and (effort is not None or request.model.reasoning_efforts):
         # To be given back with the tools' results; a model that does not reason refuses it.
         included.append("reasoning.encrypted_content")
     fields["include"] = included or None
@@ -129,8 +134,8 @@ def _file(file: File) -> dict[str, Any]:
 
 def _items(message: Message) -> Iterator[dict[str, Any]]:
     for number, call in enumerate(message.tool_calls):
-        call_id, thoughts = split_id(call.id)
-        yield from thoughts
+        call_id, before = split_id(call.id)
+        yield from (item for item in before if _type(item) == "reasoning" or _is_commentary(item))
         if number == 0 and message.content:
             yield {"role": message.role, "content": message.content}
         yield {
@@ -180,14 +185,16 @@ def _completion(answer: Any) -> Completion:
         if isinstance(field(answer, "message"), str):
             raise stated_failure(answer)
         raise MalformedError("no output in it: ", answer)
-    parts = [part for item in output if _type(item) == "message" for part in _parts(item)]
+    calls = tuple(_tool_calls(output))
+    final, before = _phases(output, is_over=not calls)
+    parts = [part for item in final for part in _parts(item)]
     said = content(parts)
-    thoughts = (written_thoughts(item) for item in output if _type(item) == "reasoning")
+    thoughts = (_spoken(item) for item in output if item in before or _type(item) == "reasoning")
     return ENDINGS.completion(
         _ending(answer, status, is_empty=not said.text),
         said.text,
         refusal=said.refusal,
-        calls=tuple(_tool_calls(output)),
+        calls=calls,
         thoughts=joined((*thoughts, said.thoughts)),
         logprobs=tuple(_logprobs(parts)),
     )
@@ -202,12 +209,38 @@ def _parts(item: Any) -> list[Any]:
     return content if isinstance(content, list) else []
 
 
+def _phases(output: list[Any], *, is_over: bool) -> tuple[list[Any], list[Any]]:
+    """Return the messages that are the answer, and the commentary before it.
+
+    Args:
+        output: The items of a response.
+        is_over: Whether the turn is, as no tool was called; then the answer may be called anything.
+    """
+    messages = [item for item in output if _type(item) == "message"]
+    before = [item for item in messages if _is_commentary(item)]
+    final = [item for item in messages if field(item, "phase") == _FINAL]
+    if not final:
+        final = [item for item in messages if not _is_commentary(item)]
+    return (before, []) if is_over and not final else (final, before)
+
+
+def _is_commentary(item: Any) -> bool:
+    return bool(field(item, "phase") == _COMMENTARY)
+
+
+def _spoken(item: Any) -> str:
+    return content(_parts(item)).text if _type(item) == "message" else written_thoughts(item)
+
+
 def _tool_calls(output: list[Any]) -> Iterator[ToolCall]:
     thoughts: list[Any] = []
     for item in output:
         kind = _type(item)
         if kind == "reasoning" and field(item, "encrypted_content"):
             thoughts.append(item)
+        elif kind == "message" and _is_commentary(item) and (said := _spoken(item)):
+            # The model is to know later that this was no answer.
+            thoughts.append({"role": "assistant", "content": said, "phase": _COMMENTARY})
         elif kind == "function_call":
             call = tool_call(
                 field(item, "call_id"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ember_bench.experiment.results.nodes import NodeSummary, node_summaries
 from ember_bench.experiment.results.rows import StoredTrials
+from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_report import html_report
 from tests.support.workspace import Workspace, single
 
 
@@ -85,3 +89,40 @@ def test_failed_trials_do_not_count(workspace: Workspace) -> None:
     workspace.run()
     (node,) = nodes_of(workspace).values()
     assert node.calls == 1
+
+
+class TestCachedPrompts:
+    def card(self, workspace: Workspace, model_id: str, **options: int) -> None:
+        prices = {"input": 1.0, "output": 1.0, "cached_input": 0.1, "cache_write": 1.25}
+        cost = {f"{name}_cost_per_thousand": price for name, price in prices.items()}
+        card = {"name": model_id, "cost": cost, "options": options}
+        workspace.write(f"registry/models/{model_id.replace(':', '-')}.yaml", card)
+
+    def test_have_their_cost_with_and_without_the_cache(self, workspace: Workspace) -> None:
+        for name, options in {"a": {"cached": 8}, "b": {"written": 8}, "judge": {}}.items():
+            self.card(workspace, f"counted:{name}", **options)
+        workspace.grid(architectures=[judged()])
+        workspace.run()
+        ensemble, judge = nodes_of(workspace).values()
+        assert ensemble.uncached_usd == pytest.approx(2 * 0.030)
+        assert ensemble.cost_usd == pytest.approx(2 * 0.030 - 0.008 * 0.9 + 0.008 * 0.25)
+        assert judge.uncached_usd == judge.cost_usd == pytest.approx(0.030)
+
+    def test_are_unknown_without_a_price(self, workspace: Workspace) -> None:
+        workspace.model("counted:a", price=None, cached=8)
+        workspace.run()
+        assert [node.uncached_usd for node in nodes_of(workspace).values()] == [None]
+
+    @pytest.mark.parametrize(("cached", "shown"), [(8, True), (0, False)])
+    def test_are_part_of_the_report_if_they_changed_the_cost(
+        self, workspace: Workspace, cached: int, shown: bool
+    ) -> None:
+        self.card(workspace, "counted:a", cached=cached)
+        workspace.run()
+        rows = StoredTrials(workspace.root / "results/trip/trials.db")
+        cells = {cell.name for cell in rows.description.cells}
+        with closing(StoredAnswers(workspace.root / "results/responses.db")) as answers:
+            page = html_report(Contents(rows, cells, answers))
+        rows.close()
+        assert ("without prompt caching" in page) == shown
+        assert ("-24 %" in page) == shown

@@ -14,10 +14,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from pydantic import BaseModel
 
-from ember_bench.errors import ProviderError
+from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models.call import Request
 from ember_bench.models.providers.base import provider_class
+from ember_bench.models.schemas import response_format
 from ember_bench.models.types import (
     Completion,
     Image,
@@ -55,6 +57,19 @@ REPLY = ResponseFormat(
         "additionalProperties": False,
     },
 )
+CHAIN = {
+    "type": "object",
+    "properties": {"answer": {"type": "string"}, "next": {"$ref": "#"}},
+    "required": ["answer"],
+    "additionalProperties": False,
+}
+
+
+class Tree(BaseModel):
+    answer: str
+    children: list[Tree]
+
+
 PARAMETERS = [
     SamplingParameters(temperature=0.7),
     SamplingParameters(temperature=0.0),
@@ -144,6 +159,21 @@ class TestRequest:
 
     def test_a_schema_for_the_answer(self, adapter: Adapter) -> None:
         assert hear(adapter, response_format=REPLY).schema == REPLY.json_schema
+
+    def test_a_schema_within_itself_is_sent_or_refused_before_the_call(
+        self, adapter: Adapter
+    ) -> None:
+        tree = ResponseFormat("Tree", response_format(Tree).json_schema)
+        optional = ResponseFormat("Chain", CHAIN)
+        takes = {"openai": (tree, optional), "litellm": (tree, optional), "google": (optional,)}
+        for wanted in (tree, optional):
+            if wanted in takes.get(adapter.provider, ()):
+                assert hear(adapter, response_format=wanted).schema == wanted.json_schema
+                continue
+            with LoopbackServer([]) as server:
+                with pytest.raises(ConfigError, match="refers to itself"):
+                    ask(adapter, server.url, response_format=wanted)
+                assert server.count == 0
 
     def test_tools(self, adapter: Adapter) -> None:
         assert hear(adapter, tools=(WEATHER,)).tools == (WEATHER,)

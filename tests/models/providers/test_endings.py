@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ember_bench.errors import ProviderError
-from ember_bench.models.types import UnusableAnswerError, Usage
+from ember_bench.models import ModelRegistry, ModelService
+from ember_bench.models.types import Completion, UnusableAnswerError, Usage
 from tests.models.providers.wires import Adapter
 from tests.models.providers.wires.adapters import ADAPTERS
 from tests.models.providers.wires.asking import ask
+from tests.models.providers.wires.blocks import BLOCKED, OTHERS
 from tests.models.providers.wires.shapes import ANSWERS, FAILED, STATED, format_of
 from tests.support.loopback import Fault, LoopbackServer, json_reply
 
@@ -78,6 +82,58 @@ def test_an_error_in_a_success_has_the_status_that_it_states(adapter: Adapter, e
     body, status, passes = entry
     error = failure(adapter, json_reply(body))
     assert (error.status, error.retryable) == (status, passes)
+
+
+def blocked(adapter: Adapter, fault: Fault) -> Completion:
+    """Return the answer to a prompt that a content filter blocks."""
+    with LoopbackServer([fault]) as server:
+        answer = ask(adapter, server.url)
+    assert server.count == 1
+    return answer
+
+
+class TestBlockedPrompts:
+    @pytest.mark.parametrize("adapter", ADAPTERS, ids=str)
+    @pytest.mark.parametrize("name", ["azure", "openai", "anthropic", "xai"])
+    def test_are_answers_whichever_server_says_so(self, adapter: Adapter, name: str) -> None:
+        if importlib.util.find_spec(adapter.package) is None:
+            pytest.skip(f"needs the package {adapter.package}")
+        status, body = BLOCKED[name]
+        answer = blocked(adapter, Fault(status, body, raw=True))
+        assert answer == Completion("", Usage(), "content_filter")
+
+    @pytest.mark.parametrize("adapter", OURS, ids=str)
+    def test_may_state_their_tokens(self, adapter: Adapter) -> None:
+        whole = next(iter(ANSWERS[format_of(adapter.wire)].values()))[0]
+        counted = {name: whole[name] for name in ("usage", "usageMetadata") if name in whole}
+        status, body = BLOCKED["azure"]
+        answer = blocked(adapter, Fault(status, {**body, **counted}, raw=True))
+        assert answer == Completion("", Usage(10, 5), "content_filter")
+
+    @pytest.mark.parametrize("adapter", OURS, ids=str)
+    def test_may_be_stated_in_a_success(self, adapter: Adapter) -> None:
+        _, body = BLOCKED["azure"]
+        answer = blocked(adapter, json_reply(body))
+        assert answer == Completion("", Usage(), "content_filter")
+
+    @pytest.mark.parametrize("adapter", OURS, ids=str)
+    def test_other_mistakes_stay_errors(self, adapter: Adapter) -> None:
+        for name in ("an unknown field", "the prompt's form"):
+            status, body = OTHERS[name]
+            error = failure(adapter, Fault(status, body, raw=True))
+            assert (error.status, error.retryable) == (400, False)
+
+    def test_are_stored_and_not_asked_again(self, tmp_path: Path) -> None:
+        with LoopbackServer([Fault(*BLOCKED["azure"], raw=True)]) as server:
+            info = OURS[0].info(server.url)
+            registry = ModelRegistry()
+            registry.register_model(info)
+            for _ in range(2):
+                with closing(ModelService(registry, store=tmp_path / "responses.db")) as service:
+                    response = service(info.model_id, "How?")
+                assert (response.data, response.finish_reason) == ("", "content_filter")
+                assert response.cost is None
+            assert server.count == 1
 
 
 @pytest.mark.parametrize("adapter", OURS, ids=str)

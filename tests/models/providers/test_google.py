@@ -24,6 +24,7 @@ from ember_bench.models.types import (
     ToolCall,
     Usage,
 )
+from tests.models.providers.wires.google import GeminiWire
 from tests.support.loopback import Asked, Fault, LoopbackServer, json_reply
 
 KEY = "AIza-secret-0123456789"
@@ -225,6 +226,24 @@ class TestLimits:
             ask(info, request(parameters=SamplingParameters(thinking_tokens=0)))
         configs = [asked.body["generationConfig"]["thinkingConfig"] for asked in server.asked]
         assert [list(config.values()) for config in configs] == [["LOW"], [0]]
+
+
+@pytest.mark.parametrize("transport", ["sdk", "direct"])
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({"stream": False}, "600"),
+        ({"stream": True}, "3600"),
+        ({"stream": True, "deadline_seconds": 7200}, "7200"),
+        ({"stream": True, "deadline_seconds": 60}, "3600"),
+    ],
+)
+def test_a_stream_may_take_the_server_longer_than_an_answer_in_one_piece(
+    transport: str, fields: dict[str, Any], seconds: str
+) -> None:
+    with LoopbackServer([json_reply(GeminiWire().answer(Completion("Paris.")))]) as server:
+        assert ask(model(server.url, transport=transport, **fields)).text == "Paris."
+    assert server.asked[0].headers["x-server-timeout"] == seconds
 
 
 class TestErrors:

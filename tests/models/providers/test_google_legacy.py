@@ -6,17 +6,21 @@ import asyncio
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ember_bench.documents import parse_document
 from ember_bench.errors import ConfigError
 from ember_bench.models.call import Call, Request
 from ember_bench.models.info import ModelInfo
+from ember_bench.models.model_registry import models_of_card
 from ember_bench.models.providers.google_legacy import GoogleLegacy
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.types import (
     Completion,
+    Image,
     Message,
     ResponseFormat,
     SamplingParameters,
@@ -24,6 +28,7 @@ from ember_bench.models.types import (
     Usage,
 )
 from ember_bench.models.wire.gemini_schema import SchemaError, openapi_schema
+from tests.models.providers.wires.asking import WEATHER, ask_all
 from tests.support.loopback import LoopbackServer, json_reply
 
 QUESTION = (Message("user", "What is the capital of France?"),)
@@ -60,6 +65,66 @@ def ask(*infos: ModelInfo, **asked: Any) -> list[Completion]:
 def answer(*parts: Any, **fields: Any) -> dict[str, Any]:
     candidate = {"content": {"role": "model", "parts": list(parts)}, "finishReason": "STOP"}
     return {"candidates": [candidate], **fields}
+
+
+@pytest.mark.extra
+@pytest.mark.usefixtures("sdk")
+class TestRequest:
+    @pytest.mark.parametrize(
+        ("asked", "written"),
+        [
+            (
+                {"safety_settings": {"HARM_CATEGORY_HARASSMENT": "BLOCK_NONE"}},
+                {"safetySettings": [{"category": 7, "threshold": 4}]},
+            ),
+            (
+                {"tool_choice": "required"},
+                {"toolConfig": {"functionCallingConfig": {"mode": 2}}},
+            ),
+            (
+                {"server_tools": ({"googleSearch": {}}, {"code_execution": {}})},
+                {"tools": [{"googleSearch": {}}, {"codeExecution": {}}]},
+            ),
+        ],
+    )
+    def test_has_what_the_sdk_knows(self, asked: Any, written: Any) -> None:
+        tools = (WEATHER,) if "tool_choice" in asked else ()
+        parameters = SamplingParameters(**asked, headers={"X-Own": "mine"})
+        with LoopbackServer([json_reply(answer({"text": "Paris."}))]) as server:
+            info = model(server.url)
+            request = Request(info, QUESTION, parameters, tools=tools)
+            assert GoogleLegacy.unsupported(request) == []
+            ask(info, parameters=parameters, tools=tools)
+        [sent] = server.asked
+        assert {key: sent.body.get(key) for key in written} == written
+        assert sent.headers["x-own"] == "mine"
+
+    def test_has_pictures_by_their_url(self) -> None:
+        url = "https://example.com/cat.png"
+        shown = (Message("user", "What is it?", images=(Image("image/png", url),)),)
+        with LoopbackServer([json_reply(answer({"text": "A cat."}))]) as server:
+            info = model(server.url)
+            [completion] = ask_all(info, [Request(info, shown)])
+        assert completion.text == "A cat."
+        part = server.asked[0].body["contents"][0]["parts"][0]
+        assert part == {"fileData": {"mimeType": "image/png", "fileUri": url}}
+
+    def test_may_have_a_cards_headers(self) -> None:
+        with LoopbackServer([json_reply(answer({"text": "Paris."}))]) as server:
+            ask(model(server.url, headers={"X-Team": "a"}))
+        assert server.asked[0].headers["x-team"] == "a"
+
+
+class TestRefused:
+    def test_a_server_tool_that_the_sdk_does_not_know(self) -> None:
+        asked = SamplingParameters(server_tools=({"urlContext": {}},))
+        [problem] = GoogleLegacy.unsupported(Request(model(), QUESTION, asked))
+        assert "found url_context" in problem
+
+    def test_a_card_with_fields_of_the_body(self) -> None:
+        text = "name: google-legacy:x\nextra_body: {a: 1}\n"
+        with pytest.raises(ConfigError, match="extra_body: google-legacy cannot send them"):
+            models_of_card(parse_document(text, Path("card.yaml")))
 
 
 @pytest.mark.extra

@@ -25,6 +25,8 @@ from tests.support.loopback import Fault, LoopbackServer, json_reply
 
 QUESTION = (Message("user", "What is the capital of France?"),)
 INSTALLED = importlib.util.find_spec("litellm") is not None
+MARK = {"cache_control": {"type": "ephemeral"}}
+MARKED = {"role": "user", "content": [{"type": "text", "text": QUESTION[0].content, **MARK}]}
 PARIS = ChatWire().answer(Completion("Paris.", Usage(7, 2)))
 
 
@@ -73,6 +75,77 @@ class TestProviders:
         assert problems("ollama/llama3", seed=1, thinking_tokens=9) == [
             "litellm:ollama/llama3 does not take thinking_tokens"
         ]
+
+    @pytest.mark.parametrize(
+        ("name", "asked", "written"),
+        [
+            ("hosted_vllm/m", {"top_k": 5, "min_p": 0.1}, {"top_k": 5, "min_p": 0.1}),
+            ("hosted_vllm/m", {"repetition_penalty": 1.1}, {"repetition_penalty": 1.1}),
+            ("openai/m", {"top_k": 5, "min_p": 0.1}, {"top_k": 5, "min_p": 0.1}),
+            ("groq/m", {"server_tools": ({"type": "s"},)}, {"tools": [{"type": "s"}]}),
+            ("ollama_chat/m", {"top_k": 5, "min_p": 0.1}, {"options": {"top_k": 5, "min_p": 0.1}}),
+            (
+                "gemini/gemini-2.5-pro",
+                {"safety_settings": {"HARM": "NONE"}},
+                {"safetySettings": [{"category": "HARM", "threshold": "NONE"}]},
+            ),
+            ("anthropic/claude-sonnet-4-5", {"top_k": 5}, {"top_k": 5}),
+            (
+                "anthropic/claude-sonnet-4-5",
+                {"cache": True},
+                {"messages": [MARKED]},
+            ),
+            ("mistral/mistral-large-latest", {"extra_body": {"own": [1]}}, {"own": [1]}),
+            ("watsonx/ibm/granite-3-8b", {"extra_body": {"own": [1]}}, {"own": [1]}),
+        ],
+    )
+    def test_each_is_sent_what_litellm_hands_on(
+        self, name: str, asked: Any, written: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("WATSONX_PROJECT_ID", "p")
+        monkeypatch.setenv("WATSONX_TOKEN", "t")
+        version = "/v1" if name.partition("/")[0] in ("hosted_vllm", "openai", "groq") else ""
+        refusal = Fault(400, {"error": {"message": "no"}}, raw=True)
+        with LoopbackServer([refusal]) as server:
+            info = model(name, f"{server.url}{version}", api_key="k")
+            parameters = SamplingParameters(**asked, headers={"X-Own": "${OWN}"})
+            monkeypatch.setenv("OWN", "mine")
+            assert LiteLLM.unsupported(Request(info, QUESTION, parameters)) == []
+            with pytest.raises(ProviderError, match="HTTP 400"):
+                ask(info, parameters=parameters)
+        [sent] = server.asked
+        assert {key: sent.body.get(key) for key in written} == written
+        assert sent.headers["x-own"] == "mine"
+
+    def test_a_card_may_have_headers_and_fields_of_its_own(self) -> None:
+        with LoopbackServer([json_reply(PARIS)]) as server:
+            own: dict[str, Any] = {"headers": {"X-Team": "a"}, "extra_body": {"own": {"a": 1}}}
+            info = model("hosted_vllm/m", f"{server.url}/v1", api_key="k", **own)
+            LiteLLM.check([info])
+            asked = SamplingParameters(headers={"X-Team": "b"}, extra_body={"own": {"b": 2}})
+            ask(info, parameters=asked)
+        assert server.asked[0].headers["x-team"] == "b"
+        assert server.asked[0].body["own"] == {"a": 1, "b": 2}
+
+    def test_a_card_with_fields_that_do_not_arrive_is_refused(self) -> None:
+        info = model("anthropic/claude-sonnet-4-5", api_key="k", extra_body={"own": 1})
+        said = "extra_body: litellm does not pass it on to anthropic"
+        with pytest.raises(ConfigError, match=said):
+            LiteLLM.check([info])
+        assert LiteLLM.unsupported(Request(info, QUESTION)) == [f"{info.model_id}: {said}"]
+
+    @pytest.mark.parametrize(
+        ("name", "asked"),
+        [
+            ("openai/m", {"top_k": 5, "min_p": 0.1}),
+            ("mistral/m", {"min_p": 0.1, "cache": True}),
+            ("anthropic/m", {"min_p": 0.1, "extra_body": {"a": 1}}),
+            ("ollama/m", {"repetition_penalty": 1.1, "safety_settings": {"A": "B"}}),
+        ],
+    )
+    def test_what_does_not_arrive_is_refused(self, name: str, asked: Any) -> None:
+        problems = LiteLLM.unsupported(Request(model(name), QUESTION, SamplingParameters(**asked)))
+        assert [problem.split()[-1] for problem in problems] == list(asked)
 
     def test_one_that_nobody_serves_is_said_before_any_call(self) -> None:
         with pytest.raises(ConfigError, match="litellm does not know who serves it"):

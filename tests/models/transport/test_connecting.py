@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,18 +14,22 @@ from typing import Any
 
 import pytest
 
-from ember_bench.errors import ConfigError
+from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models.call import Request
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.providers.openai import OpenAI
 from ember_bench.models.types import Message
-from tests.models.providers.wires.asking import ask_all
+from tests.models.providers.wires import Adapter
+from tests.models.providers.wires.adapters import DIRECT, THROUGH_SDKS
+from tests.models.providers.wires.asking import ask, ask_all
 from tests.models.transport.channel import KEY, echo, model, one_by_one, repeat
 from tests.support.loopback import Asked
 from tests.support.openai_server import Answer, OpenAIServer
 from tests.support.raw import Proxy, RawServer, response
 
 Writer = asyncio.StreamWriter
+
+ASKED = [adapter for adapter in (*THROUGH_SDKS, *DIRECT) if not adapter.extra]
 
 
 @pytest.fixture(autouse=True)
@@ -177,7 +182,35 @@ class TestTLS:
         [found] = one_by_one(model(secure, transport=transport), "a")
         assert "connection failed" in found
         assert "certificate verify failed" in found
+        assert "SSL_CERT_FILE" in found
         assert secure.count == 0
+
+    @pytest.mark.parametrize("adapter", ASKED, ids=str)
+    def test_nor_is_it_asked_again(self, adapter: Adapter, secure: RawServer) -> None:
+        with pytest.raises(ProviderError, match="certificate verify failed") as caught:
+            ask(adapter, secure.url)
+        assert not caught.value.retryable
+        assert not caught.value.may_be_charged
+
+    @pytest.mark.parametrize("transport", ["sdk", "direct"])
+    @pytest.mark.parametrize("of", ["the proxy", "the server behind it"])
+    def test_so_it_is_through_a_proxy_and_no_traceback_is_printed(
+        self,
+        transport: str,
+        of: str,
+        secure: RawServer,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        with Proxy() as proxy:
+            own = of == "the proxy"
+            monkeypatch.setenv("https_proxy", secure.url if own else proxy.url)
+            url = "https://far.example" if own else secure.url
+            [found] = one_by_one(model(secure, url, transport=transport), "a")
+        gc.collect()
+        assert "certificate verify failed" in found
+        assert "SSL_CERT_FILE" in found
+        assert not [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
 
     @pytest.mark.parametrize("transport", ["sdk", "direct"])
     def test_one_that_the_environment_trusts_is(

@@ -253,6 +253,11 @@ ANSWERS: Final[Mapping[str, Mapping[str, tuple[Any, tuple[str, str, str]]]]] = {
             ("18", "stop", "Hm."),
         ),
         "a text": (messages() | {"content": "18"}, ("18", "stop", "")),
+        "filtered by Bedrock": (
+            messages([], "guardrail_intervened"),
+            ("", "content_filter", ""),
+        ),
+        "filtered": (messages("The", "content_filtered"), ("The", "content_filter", "")),
     },
     "gemini": {
         "cut off": (gemini([], "MAX_TOKENS"), ("", "length", "")),

@@ -32,7 +32,12 @@ def chat(body: Mapping[str, Any]) -> Iterator[bytes]:
             return event({**chunk, "choices": [{"index": index, "delta": delta, **more}]})
 
         yield said({"role": message.get("role"), "content": ""})
-        for name in ("reasoning_content", "content", "refusal"):
+        for detail in message.get("reasoning_details") or ():
+            for piece in pieces(detail.get("text", "")):
+                yield said({"reasoning_details": [{**detail, "text": piece}]})
+            if "text" not in detail:
+                yield said({"reasoning_details": [detail]})
+        for name in ("reasoning_content", "reasoning", "content", "refusal"):
             for piece in pieces(message.get(name) or ""):
                 yield said({name: piece}, finish_reason=None)
         for number, call in enumerate(message.get("tool_calls") or ()):
