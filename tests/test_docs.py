@@ -2,7 +2,9 @@
 
 A `yaml` block is a file: its first line is a comment with its path. So is a `python` block that
 begins with such a comment; the others of a page are run as one program. A `sh` block is run line by
-line. The blocks of a page share an empty folder. `text` is output, and not run.
+line. A `text` block that begins with `$ ember-bench` is a command and the beginning of its output, in
+80 columns; `...` stands for lines that are left out. Any other `text` is not run. The blocks of a page
+share an empty folder.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ ELSEWHERE = (
     "ember-bench ui",
     "export ",
 )
+
+SHOWN = "$ ember-bench "
 
 
 class Block(NamedTuple):
@@ -81,6 +85,9 @@ def test_every_code_block_of_the_page_runs(
             write_file(block, tmp_path / path)
             if block.language == "yaml" and not is_run(path, found):
                 check_file(tmp_path / path, tmp_path)
+        elif block.text.startswith(SHOWN):
+            command, _, output = block.text.removeprefix("$ ").partition("\n")
+            check_output(output, run(command, tmp_path, shell=True))
         elif block.language == "sh":
             for line in commands(block.text):
                 run(line, tmp_path, shell=True)
@@ -109,6 +116,16 @@ def write_file(block: Block, path: Path) -> None:
     path.write_text(block.text)
 
 
+def check_output(shown: str, output: str) -> None:
+    """See that the parts of `shown` between lines of `...` stand in the output, in their order."""
+    start = 0
+    for part in shown.split("...\n"):
+        at = output.find(part, start)
+        assert at >= 0, f"not in the output of the command:\n{part}\nbut:\n{output}"
+        assert start or at == 0, f"not the beginning of the output:\n{shown}\nbut:\n{output}"
+        start = at + len(part)
+
+
 def is_run(path: str, found: list[Block]) -> bool:
     """Tell whether a command of the page reads the file, and so checks it.
 
@@ -116,10 +133,11 @@ def is_run(path: str, found: list[Block]) -> bool:
     runs of the page: here that code would stay in the process of the tests.
     """
     lines = [line for block in found if block.language == "sh" for line in commands(block.text)]
+    lines += [b.text.removeprefix("$ ") for b in found if b.text.startswith(SHOWN)]
     if path.startswith("registry/"):
         return any(path_of(b) and b.language == "python" for b in found) and bool(lines)
     name = Path(path).stem if path.startswith("experiments/") else path
-    return any(re.match(rf"ember-bench run ({re.escape(path)}|{name})( |$)", x) for x in lines)
+    return any(re.match(rf"ember-bench run ({re.escape(path)}|{name})(\s|$)", x) for x in lines)
 
 
 def check_file(path: Path, folder: Path) -> None:
@@ -147,8 +165,10 @@ def check_dataset_card(name: str, cards: Cards) -> None:
         load_dataset(card, cards)
 
 
-def run(command: str | list[str], folder: Path, *, shell: bool = False) -> None:
+def run(command: str | list[str], folder: Path, *, shell: bool = False) -> str:
+    """Run a command, and return its output."""
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY")}
+    environment["COLUMNS"] = "80"
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
         command,
@@ -160,3 +180,4 @@ def run(command: str | list[str], folder: Path, *, shell: bool = False) -> None:
         check=False,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
