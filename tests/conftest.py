@@ -22,6 +22,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# xdist gives its processes the width of its terminal, which the command would keep to.
+os.environ.pop("COLUMNS", None)
+
 BESIDE_THE_CHECKOUT = Path(__file__).parent.parent.parent / "shared" / "data"
 
 

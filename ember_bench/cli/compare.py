@@ -12,7 +12,7 @@ from ember_bench.cli._run_options import LookIn, TrackingUri
 from ember_bench.cli._table import Datasets, PairColumns, Sort, Top, view_of
 
 if TYPE_CHECKING:
-    from ember_bench.experiment.results.summary import ComparisonTable
+    from ember_bench.experiment.results.compared import ComparisonTable
 
 _FLIPS: Final = 5
 _FEW: Final = 3
@@ -29,7 +29,14 @@ Names = Annotated[
 Correction = Annotated[
     str,
     typer.Option(
-        metavar="[holm|bh]", help="For several comparisons; bh is Benjamini and Hochberg's."
+        metavar="[maxt|holm|bh]",
+        help="For several comparisons: Westfall and Young's, Holm's, Benjamini and Hochberg's.",
+    ),
+]
+Margin = Annotated[
+    float | None,
+    typer.Option(
+        metavar="POINTS", help="Test also whether a system is no worse than the baseline by this."
     ),
 ]
 Anyway = Annotated[
@@ -50,7 +57,8 @@ def compare(
     names: Names,
     results: LookIn = Path("results"),
     tracking_uri: TrackingUri = None,
-    correction: Correction = "holm",
+    correction: Correction = "maxt",
+    margin: Margin = None,
     anyway: Anyway = False,
     flips: Flips = None,
     columns: PairColumns = None,
@@ -63,7 +71,9 @@ def compare(
     """Compare systems on the items that both have."""
     view = view_of(columns, sort, top, datasets, pairs=True)
     listed = bool(as_json or report is not None)
-    table, flips = _compared(names, results, tracking_uri, correction, flips, anyway, listed)
+    table, flips = _compared(
+        names, results, tracking_uri, correction, margin, flips, anyway, listed
+    )
     if report is not None:
         from ember_bench.cli.export import opened
         from ember_bench.report.html_compared import html_comparison
@@ -83,12 +93,13 @@ def _compared(
     results: Path,
     tracking_uri: str | None,
     correction: str,
+    margin: float | None,
     flips: int | None,
     anyway: bool,
     listed: bool,
 ) -> tuple[ComparisonTable, int]:
     """Return the comparisons, and the number of flips to print of each."""
-    from ember_bench.errors import UnknownNameError
+    from ember_bench.errors import ConfigError, UnknownNameError
     from ember_bench.experiment.results.comparison import compare, pair_up
     from ember_bench.experiment.results.summary import CORRECTIONS
     from ember_bench.running.find_results import ResultsReader, find_group
@@ -96,11 +107,17 @@ def _compared(
     known = {name: name for name in CORRECTIONS}
     if correction not in known:
         raise UnknownNameError("correction", correction, known)
+    if margin is not None and not 0 < margin <= 100:
+        raise ConfigError(f"--margin must be over 0 and at most 100 points, not {margin:g}")
     with ResultsReader(results) as reader:
         pairs = pair_up([find_group(name, reader, tracking_uri) for name in names])
         if flips is None:
             flips = _FLIPS if len(pairs) <= _FEW else 0
         found = compare(
-            pairs, correction=known[correction], anyway=anyway, flips=listed or flips > 0
+            pairs,
+            correction=known[correction],
+            anyway=anyway,
+            flips=listed or flips > 0,
+            margin=None if margin is None else margin / 100,
         )
     return found, flips

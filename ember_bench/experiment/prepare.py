@@ -98,6 +98,8 @@ class Experiment:
     def digest(self) -> str:
         """Changes with anything that can change a result or its analysis."""
         spec = self.spec.model_dump(mode="json", exclude=_NO_RESULT)
+        if "correction" not in self.spec.model_fields_set:  # grids from before had none
+            del spec["correction"]
         content = sha256()
         datasets = {
             name: itertools.chain(

@@ -164,6 +164,8 @@ class ExperimentSpec(_Spec):
     """How trials that ended in an error are scored."""
     level: float = Field(default=0.95, gt=0.5, lt=1, strict=True)
     """Confidence level of the intervals."""
+    correction: Literal["maxt", "holm", "bh"] = "maxt"
+    """How p-values are corrected for the number of comparisons."""
     in_flight: int = Field(default=1000, ge=1, le=100_000, strict=True)
     """How many trials are under way at once."""
     budget_usd: BudgetSpec | None = None

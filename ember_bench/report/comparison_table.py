@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,10 +20,12 @@ from ember_bench.drawing.number_format import (
     times,
 )
 from ember_bench.drawing.text import one_line, width
-from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
+from ember_bench.experiment.results.compared import Comparison, ComparisonTable, Flip, Side, Winner
 from ember_bench.report.columns import USUAL, Column, View, places
 from ember_bench.report.layout import flat, named, stacked
 from ember_bench.report.summary_text import (
+    CORRECTED,
+    INTERVALS,
     SHARED,
     SHARED_DRAWS,
     SIMULATED,
@@ -36,7 +38,7 @@ from ember_bench.report.system_columns import SAME, verdict
 _LONGEST_LINE: Final = 100
 _LONGEST_ANSWER: Final = 40
 _LONGEST_WORDS: Final = 10
-_NAMES: Final = {"holm": "Holm", "bh": "Benjamini-Hochberg"}
+_NAMED: Final = 5
 _USUAL: Final = (
     "accuracy", "baseline", "difference", "items", "won", "lost", "result", "p", "cost", "best",
 )  # fmt: skip
@@ -109,6 +111,10 @@ def comparison_table(
         heading, *rows = _layout(section, table, columns, view, several=several)
         text.append(heading + "\n", style="dim")
         text.append("\n".join(rows) + "\n\n")
+        if section.winner is not None:
+            text.append(f"{one_line(winner_text(section.winner))}\n\n")
+        if said := list(margin_texts(section.pairs, table.level)):
+            text.append("\n".join(map(one_line, said)) + "\n\n")
         for pair in section.pairs:
             text.append(_flips(pair, flips, several=several))
     room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
@@ -128,12 +134,48 @@ class _Section:
     Attributes:
         best: Probability of the baseline to be the best; None without a row for it.
         matched: Whether each cell has a baseline of its own, the same in other results.
+        winner: The most accurate of the section; None if nothing is known of it.
     """
 
     title: str
     pairs: list[Comparison]
     best: float | None
     matched: bool
+    winner: Winner | None = None
+
+
+def margin_texts(pairs: Sequence[Comparison], level: float) -> Iterator[str]:
+    """Say of each pair whether the cell is no worse, or as good, within the margin given."""
+    for pair in pairs:
+        if (within := pair.within) is None:
+            continue
+        by = f"{100 * within.margin:g} point{'' if within.margin == 0.01 else 's'}"
+        shown, p = "", within.p_worse
+        if p >= 1 - level:
+            shown = "not shown to be "
+        elif within.p_value < 1 - level:
+            p = within.p_value
+        verb = "as good as" if p is not within.p_worse else "no worse than"
+        which = f"within {by}" if verb == "as good as" else f"by more than {by}"
+        cost = f", at {times(pair.cost_ratio)} its cost" if pair.cost_ratio else ""
+        size = p_value(p)
+        sign = "" if size.startswith("<") else "= "
+        yield (
+            f"{pair.cell.label} is {shown}{verb} {pair.baseline.label} {which}"
+            f" (one-sided p {sign}{size}){cost}."
+        )
+
+
+def winner_text(winner: Winner) -> str:
+    """Say which cell is the most accurate, and which others may be."""
+    others = winner.may_be_best[1:]
+    more = f"; and {count(len(others) - _NAMED, 'other')}" if len(others) > _NAMED else ""
+    also = f" May be better: {'; '.join(others[:_NAMED])}{more}." if others else " No other may be."
+    accuracy = f"{percent(winner.accuracy.value)} % {interval(winner.accuracy, 'percent')}"
+    return (
+        f"Most accurate of {len(winner.ranks):,}: {winner.label}, {accuracy}, corrected for its"
+        f" selection.{also}"
+    )
 
 
 def _sections(table: ComparisonTable, view: View, *, several: bool) -> list[_Section]:
@@ -144,14 +186,16 @@ def _sections(table: ComparisonTable, view: View, *, several: bool) -> list[_Sec
         families.setdefault((pair.baseline.source, pair.baseline.cell), []).append(pair)
     matched: dict[tuple[str, str, str], list[Comparison]] = {}
     found = []
-    for pairs, best in zip(families.values(), table.baseline_best, strict=True):
+    winners = table.winners or [None] * len(families)
+    for pairs, best, winner in zip(families.values(), table.baseline_best, winners, strict=True):
         cell, baseline = pairs[0].cell, pairs[0].baseline
         if len(pairs) == 1 and len(families) > 1 and cell.label == baseline.label:
             key = baseline.dataset, cell.source, baseline.source
             matched.setdefault(key, []).append(pairs[0])
             continue
         title = f"{one_line(baseline.dataset)}: against {_label(baseline, several=several)}"
-        found.append(_Section(title, view.chosen(pairs, columns), best, matched=False))
+        chosen = view.chosen(pairs, columns)
+        found.append(_Section(title, chosen, best, matched=False, winner=winner))
     for (dataset, source, other), pairs in matched.items():
         title = one_line(f"{dataset}: {source} against {other}")
         found.append(_Section(title, view.chosen(pairs, columns), None, matched=True))
@@ -268,11 +312,11 @@ def captions(table: ComparisonTable) -> Iterator[str]:
     same = sum(pair.same_calls and not pair.cell.oracle for pair in table.pairs)
     family = count(len(table.pairs) - oracles - same, "comparison")
     yield (
-        "Difference: accuracy minus the baseline's in points, on the items that both have, with the"
-        f" {100 * table.level:g} % interval of this one comparison; p is two-sided"
-        f" ({'; '.join(names[test] for test in tests)}), adj. p with the"
-        f" {_NAMES[table.correction]} correction over {family}{left_out(oracles, same)}. Better,"
-        f" worse: adj. p is below {1 - table.level:.2g}."
+        "Difference: accuracy minus the baseline's in points, on the items that both have, with its"
+        f" {100 * table.level:g} % interval{INTERVALS[table.correction]}; p is two-sided"
+        f" ({'; '.join(names[test] for test in tests)}), adj. p by {CORRECTED[table.correction]}"
+        f" over {family}{left_out(oracles, same)}. Better, worse: adj. p is below"
+        f" {1 - table.level:.2g}."
     )
     yield (
         "Cost: how many times the baseline's, on the same items. P(best): the probability of the"

@@ -16,11 +16,8 @@ from ember_bench.drawing.number_format import (
     times,
 )
 from ember_bench.experiment.results.cells import CellResults
-from ember_bench.experiment.results.summary import (
-    CellSummary,
-    Comparison,
-    DatasetSummary,
-)
+from ember_bench.experiment.results.compared import Comparison
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary
 from ember_bench.report.html_fronts import front
 
 _NAMED: Final = 6
@@ -91,7 +88,7 @@ def _against(cell: CellSummary, compared: Mapping[str, Comparison], *, signed: b
     """Say how a system differs: `by 4.1 points [2.6, 5.7], adjusted p < 0.001, at 4.2x ...`."""
     found = cell.comparison
     assert found is not None  # noqa: S101 - only called for cells that are compared
-    p = p_value(found.p_holm)
+    p = p_value(found.p_adjusted)
     sign = "" if p.startswith("<") else "= "
     size = f"{points(found.difference.value)} points {interval(found.difference, 'points')}"
     said = (

@@ -15,8 +15,8 @@ from ember_bench.drawing.number_format import (
     share,
     times,
 )
-from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Side
-from ember_bench.report.comparison_table import captions, pair_values
+from ember_bench.experiment.results.compared import Comparison, ComparisonTable, Flip, Side
+from ember_bench.report.comparison_table import captions, margin_texts, pair_values, winner_text
 from ember_bench.report.html_report import page_of
 
 _Namer = Callable[[Side], str]
@@ -31,6 +31,8 @@ def html_comparison(found: ComparisonTable) -> str:
         tag("section", *(_verdict(pair, found, name) for pair in found.pairs),
             class_="answer", aria_label="The answer"),
         *_overview(found, name),
+        *(tag("p", said) for said in margin_texts(found.pairs, found.level)),
+        *(tag("p", winner_text(winner)) for winner in found.winners if winner is not None),
         *(_flips(pair, name) for pair in found.pairs),
         tag("section", tag("h2", "How to read this"), notes),
     )  # fmt: skip

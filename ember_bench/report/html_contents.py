@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+import msgspec
+
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.attribution import ChoiceSummary
 from ember_bench.experiment.results.cells import CellResults, StoredCells
+from ember_bench.experiment.results.compared import Comparison, ComparisonTable
 from ember_bench.experiment.results.comparison import compare
 from ember_bench.experiment.results.description import CellDescription
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import (
     CellSummary,
-    Comparison,
-    ComparisonTable,
     DatasetSummary,
     ExperimentSummary,
     RunSummary,
@@ -78,13 +79,25 @@ class Contents:
         """Each cell against its baseline, without the flips; None if no two share an item."""
         compared = {cell.name for cell in self.summary.cells if cell.comparison is not None}
         pairs = [self.analysis.pairs[c.name] for c in self.cells if c.name in compared]
-        return compare(pairs, flips=False) if pairs else None
+        if not pairs:
+            return None
+        return compare(pairs, correction=self.summary.correction, flips=False)
 
     @cached_property
     def compared(self) -> dict[str, Comparison]:
-        """The same by the name of the cell."""
+        """The same by the name of the cell, corrected over the whole experiment."""
         table = self.comparisons
-        return {} if table is None else {pair.cell.cell: pair for pair in table.pairs}
+        pairs = {} if table is None else {pair.cell.cell: pair for pair in table.pairs}
+        return {
+            cell.name: msgspec.structs.replace(
+                pairs[cell.name],
+                difference=cell.comparison.difference,
+                p_adjusted=cell.comparison.p_adjusted,
+                sign=cell.comparison.sign,
+            )
+            for cell in self.summary.cells
+            if cell.comparison is not None and cell.name in pairs
+        }
 
     @cached_property
     def shown(self) -> int:

@@ -30,17 +30,13 @@ from ember_bench.drawing.number_format import (
     times,
 )
 from ember_bench.experiment.results.cells import CellResults, IntArray
-from ember_bench.experiment.results.summary import (
-    CellSummary,
-    Comparison,
-    DatasetSummary,
-    Quantity,
-)
+from ember_bench.experiment.results.compared import Comparison
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Quantity
 from ember_bench.report.columns import View
 from ember_bench.report.comparison_table import pair_values
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis, front, front_probabilities
-from ember_bench.report.summary_text import SHARED, tables
+from ember_bench.report.summary_text import INTERVALS, SHARED, tables
 from ember_bench.report.system_columns import result
 
 _CURVES: Final = (
@@ -120,7 +116,7 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
             _flips(contents, pair.cell.cell, "won", pair.wins),
             _flips(contents, pair.cell.cell, "lost", pair.losses),
             p_value(own.p_value),
-            p_value(own.p_holm),
+            p_value(own.p_adjusted),
             result(cells[pair.cell.cell], contents.summary.level),
             times(pair.cost_ratio),
             share(pair.best_probability),
@@ -133,9 +129,9 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
     return joined(
         [
             tag("h3", f"Against {title}"),
-            tag("p", "Paired on the items that both have; each interval is for one comparison. A"
-                " hollow dot is no clear difference: by adjusted p, or by what failed trials could"
-                " have scored.",
+            tag("p", "Paired on the items that both have, with the interval"
+                f"{INTERVALS[contents.summary.correction]}. A hollow dot is no clear difference:"
+                " by adjusted p, or by what failed trials could have scored.",
                 class_="facts"),
             chart,
             table(headings, rows, caption=f"Differences to {title}"),

@@ -12,6 +12,7 @@ from ember_bench.drawing.text import one_line
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
+    Correction,
     DatasetSummary,
     ExperimentSummary,
     Quantity,
@@ -23,6 +24,19 @@ SIMULATED: Final = (
     "Simulated: answers, prices and times were made up by simulated models; such figures say"
     " nothing about real ones."
 )
+CORRECTED: Final[dict[Correction, str]] = {
+    "maxt": "Westfall and Young's max-T",
+    "holm": "Holm's correction",
+    "bh": "Benjamini and Hochberg's correction",
+}
+"""The adjustment of p-values for the number of comparisons."""
+INTERVALS: Final[dict[Correction, str]] = {
+    "maxt": " (they hold together)",
+    "holm": " of this one comparison",
+    "bh": " of this one comparison",
+}
+"""The error that the intervals of differences have."""
+
 ORACLE: Final = "Oracle: looks at the target, so it is the upper limit of any choice."
 SHARED: Final = "shared draws"
 _MARK: Final = " *"
@@ -214,7 +228,7 @@ def _captions(
             " it had when it was made, so costs of different dates are not strictly comparable."
         )
     if COMPARED & set(shown):
-        yield from _about_differences(cells, summary.level)
+        yield from _about_differences(cells, summary.correction, summary.level)
     if any(c.outcomes.get("error") for c in cells):
         scored = "count as wrong" if summary.failures == "wrong" else "are left out"
         yield (
@@ -271,19 +285,21 @@ def _about_columns(
         yield "Paid now: the cost of new calls; a call that two systems share is paid once."
 
 
-def _about_differences(cells: Sequence[CellSummary], level: float) -> Iterator[str]:
+def _about_differences(
+    cells: Sequence[CellSummary], correction: Correction, level: float
+) -> Iterator[str]:
     """Yield the captions of the differences to the baseline."""
     compared = [(c, c.comparison) for c in cells if c.comparison is not None]
     if not compared:
         return
-    family = sum(found.p_holm is not None for _, found in compared)
+    family = sum(found.p_adjusted is not None for _, found in compared)
     oracles = sum(cell.oracle for cell, _ in compared)
     same = sum(found.same_calls for cell, found in compared if not cell.oracle)
     yield (
-        "Difference: accuracy minus the baseline's in points, paired on the items that both have."
-        " Each interval is for one comparison. Adj. p: two-sided, with Holm's correction over"
-        f" {count(family, 'comparison')}{left_out(oracles, same)}. Better, worse: adj. p is below"
-        f" {1 - level:.2g}."
+        "Difference: accuracy minus the baseline's in points, paired on the items that both have,"
+        f" with its interval{INTERVALS[correction]}. Adj. p: two-sided, by {CORRECTED[correction]}"
+        f" over {count(family, 'comparison')}{left_out(oracles, same)}. Better, worse: adj. p is"
+        f" below {1 - level:.2g}."
     )
     if any(found.shared_draws and not found.same_calls for _, found in compared):
         yield SHARED_DRAWS

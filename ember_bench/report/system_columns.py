@@ -68,8 +68,8 @@ def system_columns(
                lambda c: None if c.comparison is None else c.comparison.difference.value,
                descending=True),
         Column("difference_interval", sure, _difference_interval, under="difference", along=True),
-        Column("p", "adj. p", _p, lambda c: None if c.comparison is None else c.comparison.p_holm,
-               under="result"),
+        Column("p", "adj. p", _p,
+               lambda c: None if c.comparison is None else c.comparison.p_adjusted, under="result"),
         Column("result", "result", lambda c: result(c, level)),
     ]  # fmt: skip
 
@@ -119,4 +119,4 @@ def _difference_interval(cell: CellSummary) -> str:
 
 def _p(cell: CellSummary) -> str:
     found = cell.comparison
-    return "" if found is None or found.same_calls else number_format.p_value(found.p_holm)
+    return "" if found is None or found.same_calls else number_format.p_value(found.p_adjusted)

@@ -226,7 +226,7 @@ def _cell_record(cell: CellSummary, parameters: Mapping[str, None]) -> Record:
         "wins": ("integer", compared.wins if compared else None),
         "losses": ("integer", compared.losses if compared else None),
         "p_value": ("number", compared.p_value if compared else None),
-        "p_holm": ("number", compared.p_holm if compared else None),
+        "p_adjusted": ("number", compared.p_adjusted if compared else None),
         "test": ("text", compared.test if compared else None),
         "sign": ("integer", compared.sign if compared else None),
         "shared_draws": ("flag", compared.shared_draws if compared else None),

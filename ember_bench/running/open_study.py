@@ -97,6 +97,7 @@ class _Reading:
             "epochs": study.epochs,
             "failures": study.failures,
             "level": study.level,
+            "correction": study.correction,
             "in_flight": study.in_flight,
             "datasets": [self._dataset(entry) for entry in study.datasets],
             "architectures": [

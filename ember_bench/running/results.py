@@ -15,12 +15,8 @@ from ember_bench.errors import ConfigError
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results import comparison
 from ember_bench.experiment.results.analysis import Analysis
-from ember_bench.experiment.results.summary import (
-    ComparisonTable,
-    Correction,
-    ExperimentSummary,
-    RunSummary,
-)
+from ember_bench.experiment.results.compared import ComparisonTable
+from ember_bench.experiment.results.summary import Correction, ExperimentSummary, RunSummary
 from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report.comparison_table import comparison_table
 from ember_bench.report.summary_table import table
@@ -120,7 +116,7 @@ class Results:
         cell: str,
         baseline: str | None = None,
         *,
-        correction: Correction = "holm",
+        correction: Correction = "maxt",
         anyway: bool = False,
         flips: int = 5,
     ) -> Compared:
@@ -129,7 +125,8 @@ class Results:
         Args:
             cell: Its label or name; one that stands for several cells compares each.
             baseline: The cell that it is compared with; by default the experiment's baseline.
-            correction: For several comparisons: `holm`, or `bh` (Benjamini-Hochberg).
+            correction: For several comparisons: `maxt` (Westfall and Young), `holm`, or `bh`
+                (Benjamini-Hochberg).
             anyway: Compare also what is not comparable.
             flips: Number of items won, and of items lost, to show for each comparison.
 

@@ -37,6 +37,8 @@ class Study(StudySpec):
         epochs: Number of times that each item is asked.
         failures: How failed trials are scored: `wrong` or `excluded`.
         level: Confidence level of the intervals.
+        correction: How p-values are corrected for the number of comparisons: `maxt`, `holm` or
+            `bh`.
         in_flight: Number of trials under way at once.
         budget_usd: How much one run may spend, in US dollars; also a mapping as in a grid.
     """

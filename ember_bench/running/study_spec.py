@@ -82,5 +82,6 @@ class StudySpec:
     epochs: int = 1
     failures: str = "wrong"
     level: float = 0.95
+    correction: str = "maxt"
     in_flight: int = 1000
     budget_usd: float | Mapping[str, Any] | None = None

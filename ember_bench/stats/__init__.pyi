@@ -42,6 +42,11 @@ from .failures import (
     failure_bounds as failure_bounds,
     score_ranges as score_ranges,
 )
+from .families import (
+    FamilyTest as FamilyTest,
+    max_t as max_t,
+    simultaneous_interval as simultaneous_interval,
+)
 from .intervals import (
     Estimate as Estimate,
     Interval as Interval,
@@ -56,6 +61,10 @@ from .labels import (
     matthews_correlation as matthews_correlation,
 )
 from .latency import quantile as quantile
+from .margins import (
+    Equivalence as Equivalence,
+    equivalence as equivalence,
+)
 from .means import t_interval as t_interval
 from .multiplicity import (
     benjamini_hochberg as benjamini_hochberg,
@@ -131,4 +140,8 @@ from .vote_laws import (
 from .votes import (
     VoteCurve as VoteCurve,
     vote_curve as vote_curve,
+)
+from .winners import (
+    Ranking as Ranking,
+    rank_cells as rank_cells,
 )

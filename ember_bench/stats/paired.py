@@ -152,7 +152,7 @@ def paired_difference(
         test, p_value = "sign-flip", flips.p_value
     return PairedDifference(
         difference=float(d.mean()),
-        interval=_interval(d, clusters, level),
+        interval=difference_interval(d, clusters, level),
         standard_error=standard_error(d) if robust is None else robust.standard_error,
         p_value=p_value,
         test=test,
@@ -162,7 +162,8 @@ def paired_difference(
     )
 
 
-def _interval(d: FloatArray, clusters: Labels | None, level: float) -> Interval | None:
+def difference_interval(d: FloatArray, clusters: Labels | None, level: float) -> Interval | None:
+    """Return the interval of :func:`paired_difference`; ``d`` has shape ``(n_items,)``."""
     largest = float(np.abs(d).max()) or 1.0
     added = np.append(d, [largest, -largest])
     if clusters is not None and not all_equal(d):

@@ -120,45 +120,63 @@ def sign_flip_test(
     if sizes.size == 0:
         return SignFlip(mean, 1.0, exact=True)
     observed = abs(float(d.sum())) * (1 - 1e-9) - 1e-12
-    if np.sum(np.log2(counts + 1.0)) <= np.log2(_MOST_OUTCOMES):
-        sums, weights = _all_sums(sizes, counts)
-        p_value = float(weights[np.abs(sums) >= observed].sum())
+    rows = sizes[:, np.newaxis]
+    if countable(counts):
+        sums, weights = all_sums(rows, counts)
+        p_value = float(weights[np.abs(sums[:, 0]) >= observed].sum())
         return SignFlip(mean, min(1.0, p_value), exact=True)
     rng = np.random.default_rng(seed)
     extreme = 0
-    for sums in _random_sums(sizes, counts, n_draws, rng):
+    for sums in random_sums(rows, counts, n_draws, rng):
         extreme += int(np.count_nonzero(np.fabs(sums) >= observed))
     return SignFlip(mean, (1 + extreme) / (1 + n_draws), exact=False)
 
 
-def _all_sums(sizes: FloatArray, counts: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return every sum that signs can give, and its probability."""
-    sums, weights = np.zeros(1), np.ones(1)
-    for size, count in zip(sizes, counts, strict=True):
+def countable(counts: IntArray, most: int = _MOST_OUTCOMES) -> bool:
+    """Say whether all sums of groups of equal rows, of these numbers, are few enough to count."""
+    return bool(np.sum(np.log2(counts + 1.0)) <= np.log2(most))
+
+
+def all_sums(rows: FloatArray, counts: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return every sum that random signs of rows can give, and its probability.
+
+    Args:
+        rows: the rows that differ, shape ``(n_groups, n_columns)``.
+        counts: how often each is there, shape ``(n_groups,)``.
+
+    Returns:
+        The sums, shape ``(n_outcomes, n_columns)``, and probabilities, shape ``(n_outcomes,)``.
+    """
+    sums, weights = np.zeros((1, rows.shape[1])), np.ones(1)
+    for row, count in zip(rows, counts, strict=True):
         positive = np.arange(count + 1)
-        steps = size * (2.0 * positive - count)
+        steps = np.outer(2.0 * positive - count, row)
         chances = np.exp(
             special.gammaln(count + 1.0)
             - special.gammaln(positive + 1.0)
             - special.gammaln(count - positive + 1.0)
             - count * np.log(2)
         )
-        sums = np.add.outer(sums, steps).ravel()
+        sums = (sums[:, np.newaxis] + steps).reshape(-1, rows.shape[1])
         weights = np.multiply.outer(weights, chances).ravel()
     return sums, weights
 
 
-def _random_sums(
-    sizes: FloatArray, counts: IntArray, n_draws: int, rng: np.random.Generator
+def random_sums(
+    rows: FloatArray, counts: IntArray, n_draws: int, rng: np.random.Generator
 ) -> Iterator[FloatArray]:
-    if sizes.size <= _MOST_BINOMIALS:
-        positive = rng.binomial(counts, 0.5, size=(n_draws, sizes.size))
-        yield (2.0 * positive - counts) @ sizes
+    """Yield ``n_draws`` sums of rows with random signs, in blocks of shape ``(n, n_columns)``.
+
+    Arguments as of :func:`all_sums`; all columns of a row have its sign.
+    """
+    if counts.size <= _MOST_BINOMIALS:
+        positive = rng.binomial(counts, 0.5, size=(n_draws, counts.size))
+        yield (2.0 * positive - counts) @ rows
         return
-    values = np.repeat(sizes, counts)
-    rows = max(1, _CHUNK_VALUES // values.size)
-    for start in range(0, n_draws, rows):
-        n_rows = min(rows, n_draws - start)
-        bits = np.frombuffer(rng.bytes(n_rows * -(-values.size // 8)), dtype=np.uint8)
-        signs = np.unpackbits(bits.reshape(n_rows, -1), axis=1, count=values.size)
-        yield 2.0 * (signs.astype(np.float64) @ values) - values.sum()
+    values = np.repeat(rows, counts, axis=0)
+    at_once = max(1, _CHUNK_VALUES // len(values))
+    for start in range(0, n_draws, at_once):
+        n = min(at_once, n_draws - start)
+        bits = np.frombuffer(rng.bytes(n * -(-len(values) // 8)), dtype=np.uint8)
+        signs = np.unpackbits(bits.reshape(n, -1), axis=1, count=len(values))
+        yield 2.0 * (signs.astype(np.float64) @ values) - values.sum(axis=0)

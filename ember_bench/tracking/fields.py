@@ -135,7 +135,7 @@ def _comparison_metrics(comparison: BaselineDifference, level: float) -> dict[st
     found: dict[str, float] = {}
     _put_estimate(found, "vs_baseline/difference", comparison.difference, level)
     _put(found, "vs_baseline/p_value", comparison.p_value)
-    _put(found, "vs_baseline/p_holm", comparison.p_holm)
+    _put(found, "vs_baseline/p_adjusted", comparison.p_adjusted)
     found["vs_baseline/wins"] = comparison.wins
     found["vs_baseline/losses"] = comparison.losses
     found["vs_baseline/items"] = comparison.items

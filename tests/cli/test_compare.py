@@ -37,7 +37,7 @@ class TestTable:
         assert "sums: against alone" in result.out
         lines = {line.partition("  ")[0]: line for line in result.out.splitlines()}
         assert lines["alone"].split()[1] == "baseline"
-        assert "Holm" in result.out
+        assert "adj. p by Westfall and Young's max-T" in " ".join(result.out.split())
         shown = command("compare", "trip", "--json").json
         assert [pair["cell"]["label"] for pair in shown["pairs"]] == ["vote of 3", "vote of 5"]
         accuracy = f"{100 * shown['pairs'][0]['cell']['accuracy']:.1f}"
@@ -66,10 +66,18 @@ class TestTable:
             assert f"  {verb:<4} {flip['item']}: {answers}, target {flip['target']}" in result.out
         assert flip["item"] not in command("compare", "trip", "--flips", "0").out
 
+    def test_a_margin_is_given_in_points(self, command: Command, ran: Workspace) -> None:
+        text = command("compare", "trip", "--margin", "50").out
+        assert "by more than 50 points (one-sided p" in text or "within 50 points" in text
+        shown = command("compare", "trip", "--margin", "50", "--json").json
+        assert [pair["within"]["margin"] for pair in shown["pairs"]] == [0.5, 0.5]
+        refused = command("compare", "trip", "--margin", "0")
+        assert (refused.status, "--margin must be over 0" in refused.err) == (2, True)
+
     def test_the_correction_can_be_chosen(self, command: Command, ran: Workspace) -> None:
         result = command("compare", "trip", "--correction", "bh")
         assert "adj. p" in result.out.splitlines()[1]
-        assert "Benjamini-Hochberg" in result.out
+        assert "Benjamini and Hochberg's" in result.out
         assert command("compare", "trip", "--correction", "bonferroni").status == 2
 
 

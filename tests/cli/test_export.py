@@ -45,7 +45,7 @@ class TestWhat:
             assert int(row["calls_used"]) == cell["calls"]
         assert [row["parameter.k"] for row in found] == ["", "3", "5"]
         assert found[0]["difference"] == ""
-        assert float(found[1]["p_holm"]) == summary["cells"][1]["comparison"]["p_holm"]
+        assert float(found[1]["p_adjusted"]) == summary["cells"][1]["comparison"]["p_adjusted"]
 
     def test_trials_have_a_row_for_each_item_and_epoch(
         self, command: Command, ran: Workspace

@@ -148,7 +148,7 @@ def test_options_are_grouped_and_help_is_the_last(command: Command) -> None:
     [
         (["export"], "[csv|jsonl|parquet|md|latex]"),
         (["report"], "[html|md|csv|parquet|latex]"),
-        (["compare"], "[holm|bh]"),
+        (["compare"], "[maxt|holm|bh]"),
     ],
 )
 def test_choices_are_shown(command: Command, arguments: list[str], choices: str) -> None:

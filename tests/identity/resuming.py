@@ -22,7 +22,7 @@ _LATER: Final = ("unpriced", "measured", "never_stated")
 # Of latency over items in the earlier results, over trials now.
 _QUANTILES: Final = ("latency_p50", "latency_p95")
 # Of the tests of differences, as of intervals.
-_OF_TESTS: Final = {"p_value", "p_holm", "sign", "same_calls"}
+_OF_TESTS: Final = {"p_value", "p_holm", "p_adjusted", "sign", "same_calls"}
 # For people; names, by which results are found again, are compared.
 _WORDS: Final = ("label",)
 _LEFT_OUT: Final = {*_OF_THE_CELL, *_LATER, *_QUANTILES, *_WORDS}

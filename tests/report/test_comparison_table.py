@@ -9,7 +9,15 @@ import pytest
 
 from ember_bench.drawing.text import width
 from ember_bench.errors import UnknownNameError
-from ember_bench.experiment.results.summary import Comparison, ComparisonTable, Flip, Quantity, Side
+from ember_bench.experiment.results.compared import (
+    Comparison,
+    ComparisonTable,
+    Flip,
+    Side,
+    Winner,
+    WithinMargin,
+)
+from ember_bench.experiment.results.summary import Quantity
 from ember_bench.report.columns import View
 from ember_bench.report.comparison_table import comparison_table
 
@@ -60,6 +68,35 @@ def test_no_figure_is_lost_and_no_line_of_the_table_too_long(
     if columns is not None:
         table = text.partition("\n\n")[0].splitlines()[1:]
         assert max(map(width, table)) <= columns
+
+
+def test_a_margin_is_answered_in_words_with_the_price() -> None:
+    def said(p_worse: float, p_value: float, margin: float = 0.01) -> str:
+        return plain(pair(within=WithinMargin(margin, p_worse, p_value)))
+
+    price = ", at 2.99x its cost.\n"
+    assert (
+        f"vote of 3 is no worse than alone by more than 1 point (one-sided p = 0.010){price}"
+        in (said(0.01, 0.9))
+    )
+    assert f"vote of 3 is as good as alone within 2 points (one-sided p = 0.020){price}" in (
+        said(0.01, 0.02, 0.02)
+    )
+    assert "vote of 3 is not shown to be no worse than alone by more than 1 point" in said(0.4, 0.9)
+    assert "by more than" not in plain(pair())
+
+
+def test_the_winner_stands_below_its_family() -> None:
+    accuracy = Quantity(0.9, 0.8, 0.94, "wilson, corrected for selection")
+    ranks = {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
+    winner = Winner("a", "vote\n[bold]", accuracy, 300, ["vote\n[bold]", "two"], ranks)
+    text = plain(pair(), winners=[winner])
+    assert (
+        "Most accurate of 3: vote [bold], 90.0 % [80.0, 94.0], corrected for its selection."
+        " May be better: two.\n" in text
+    )
+    alone = msgspec.structs.replace(winner, may_be_best=["vote"])
+    assert "No other may be.\n" in plain(pair(), winners=[alone])
 
 
 def test_flips_have_both_answers_and_the_target() -> None:

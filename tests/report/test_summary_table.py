@@ -164,10 +164,10 @@ def test_a_view_of_what_there_is_not_is_refused(view: View, message: str) -> Non
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"sign": 1, "p_holm": 0.01}, "better"),
-        ({"sign": -1, "p_holm": 0.01}, "worse"),
-        ({"sign": 1, "p_holm": 0.2}, "no clear difference"),
-        ({"sign": 0, "p_holm": 0.01}, "no clear difference"),
+        ({"sign": 1, "p_adjusted": 0.01}, "better"),
+        ({"sign": -1, "p_adjusted": 0.01}, "worse"),
+        ({"sign": 1, "p_adjusted": 0.2}, "no clear difference"),
+        ({"sign": 0, "p_adjusted": 0.01}, "no clear difference"),
     ],
 )
 def test_the_result_is_said_in_words(changes: dict[str, float], said: str) -> None:
@@ -229,7 +229,7 @@ def test_a_cell_with_the_baselines_own_calls_has_no_interval() -> None:
     pair = cell(1).comparison
     assert pair is not None
     same = msgspec.structs.replace(
-        pair, same_calls=True, p_value=None, p_holm=None, sign=0,
+        pair, same_calls=True, p_value=None, p_adjusted=None, sign=0,
         difference=Quantity(0.0, None, None, "same calls"),
     )  # fmt: skip
     found = summary(cell(0), cell(1, comparison=same), cell(2))
@@ -272,8 +272,8 @@ def test_the_caption_says_what_the_figures_are() -> None:
     text = " ".join(plain(summary(), 100).split())
     for said in (
         "with its 95 % interval (wilson)", "The unit is the item", "US dollars per 1,000 items",
-        "Correct: the cost of all answers", "Each interval is for one comparison",
-        "Holm's correction over 2 comparisons", "adj. p is below 0.05", "Simulated:",
+        "Correct: the cost of all answers", "with its interval (they hold together)",
+        "by Westfall and Young's max-T over 2 comparisons", "adj. p is below 0.05", "Simulated:",
     ):  # fmt: skip
         assert said in text
     more = " ".join(plain(summary(), 100, ALL).split())
@@ -285,9 +285,9 @@ def test_the_caption_says_what_the_figures_are() -> None:
 def test_the_caption_says_that_oracles_are_left_out_of_the_correction() -> None:
     pair = cell(1).comparison
     assert pair is not None
-    oracle = cell(1, oracle=True, comparison=msgspec.structs.replace(pair, p_holm=None))
+    oracle = cell(1, oracle=True, comparison=msgspec.structs.replace(pair, p_adjusted=None))
     found = summary(cell(0), oracle, cell(2))
-    said = "Holm's correction over 1 comparison (1 oracle left out)."
+    said = "max-T over 1 comparison (1 oracle left out)."
     assert said in " ".join(plain(found).split())
     assert row(found, "vote(k=3)").split()[-2:] == ["\N{EN DASH}", "oracle"]
 

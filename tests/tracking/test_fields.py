@@ -37,7 +37,7 @@ def test_every_value_stands_beside_its_bounds():
         "cost_usd/per_correct", "cost_usd/per_correct_ci95_low", "latency_seconds/mean",
         "latency_seconds/p50", "latency_seconds/p95", "calls/used", "calls/made", "calls/shared",
         "tokens/input", "tokens/output", "spend_usd", "outcomes/correct", "outcomes/error",
-        "vs_baseline/difference", "vs_baseline/difference_ci95_low", "vs_baseline/p_holm",
+        "vs_baseline/difference", "vs_baseline/difference_ci95_low", "vs_baseline/p_adjusted",
     } <= metrics.keys()  # fmt: skip
 
 

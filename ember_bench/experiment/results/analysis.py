@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -18,8 +18,8 @@ from ember_bench.experiment.results.cells import (
     FloatArray,
     StoredCells,
 )
-from ember_bench.experiment.results.comparison import adjusted_p_values
 from ember_bench.experiment.results.failures import commonest
+from ember_bench.experiment.results.family import Adjusted, Family
 from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.suites import SuiteAverages
@@ -59,6 +59,8 @@ class Analysis:
         self.pairs: dict[str, Pair] = {}
         self._baselines: dict[str, CellResults] = {}
         self._whole: dict[str, BoolArray] = {}
+        self._family = Family(self.asked.correction, self.level, self.asked.seed)
+        self._compared: list[str] = []
 
     def summary(self, run: RunSummary) -> ExperimentSummary:
         """Return the summary of the experiment; `run` describes the last run."""
@@ -79,11 +81,14 @@ class Analysis:
     def cells(self) -> list[CellSummary]:
         """Return the summary of each cell, compared with its baseline."""
         cells, baselines = self.asked.cells, self.asked.baselines.values()
+        self._family = Family(self.asked.correction, self.level, self.asked.seed)
+        self._compared.clear()
         # Baselines first: the trials of the other cells need not be held then.
         order = sorted(range(len(cells)), key=lambda index: cells[index].name not in baselines)
         found = {index: self._cell(index) for index in order}
         self._baselines.clear()
-        return _with_holm([found[index] for index in range(len(cells))])
+        adjusted = dict(zip(self._compared, self._family.adjusted(), strict=True))
+        return [_corrected(found[index], adjusted) for index in range(len(cells))]
 
     def _cell(self, index: int) -> CellSummary:
         cell, totals = self.read.cell(index)
@@ -215,13 +220,15 @@ class Analysis:
         return {name: accuracy for name, accuracy in found if accuracy is not None}
 
     def _comparison(self, cell: CellResults) -> BaselineDifference | None:
-        """Return the difference to the baseline, Holm's correction pending."""
+        """Return the difference to the baseline, the correction pending."""
         baseline = self.asked.baselines.get(cell.asked.name)
         if baseline is None or baseline == cell.name:
             return None
-        pair = Pair(cell, self._baselines[baseline], self._family)
+        pair = Pair(cell, self._baselines[baseline], self._family_size)
         if (found := pair.found) is None:
             return None
+        self._family.add(pair)
+        self._compared.append(cell.name)
         if self.read.keep:
             self.pairs[cell.name] = pair
         return BaselineDifference(
@@ -231,7 +238,7 @@ class Analysis:
             wins=found.wins,
             losses=found.losses,
             p_value=pair.p_value,
-            p_holm=None,
+            p_adjusted=None,
             test=pair.test,
             shared_draws=pair.shared_draws,
             sign=pair.sign,
@@ -239,7 +246,7 @@ class Analysis:
         )
 
     @cached_property
-    def _family(self) -> int:
+    def _family_size(self) -> int:
         """Number of comparisons that are corrected together, at most."""
         baselines = self.asked.baselines
         compared = (
@@ -250,17 +257,18 @@ class Analysis:
         return max(1, sum(1 for _ in compared))
 
 
-def _with_holm(cells: Sequence[CellSummary]) -> list[CellSummary]:
-    """Return the cells with the p-values of their comparisons corrected over all of them."""
-    p_values = [c.comparison.p_value if c.comparison and not c.oracle else None for c in cells]
-    return [
-        cell
-        if cell.comparison is None
-        else msgspec.structs.replace(
-            cell, comparison=msgspec.structs.replace(cell.comparison, p_holm=p_holm)
-        )
-        for cell, p_holm in zip(cells, adjusted_p_values(p_values), strict=True)
-    ]
+def _corrected(cell: CellSummary, adjusted: Mapping[str, Adjusted]) -> CellSummary:
+    """Return a cell with its comparison corrected over all of them."""
+    if cell.comparison is None:
+        return cell
+    found = adjusted[cell.name]
+    comparison = msgspec.structs.replace(
+        cell.comparison,
+        difference=found.difference,
+        p_adjusted=found.p_value,
+        sign=found.sign,
+    )
+    return msgspec.structs.replace(cell, comparison=comparison)
 
 
 def _spend(totals: CellTotals, *, replayed: bool) -> float | None:

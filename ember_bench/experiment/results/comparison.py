@@ -11,15 +11,17 @@ import numpy as np
 from ember_bench import stats
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.cells import BoolArray, CellResults, FloatArray, IntArray
+from ember_bench.experiment.results.family import Family
 from ember_bench.experiment.results.pairs import Pair
-from ember_bench.experiment.results.summary import (
+from ember_bench.experiment.results.compared import (
     Comparison,
     ComparisonTable,
-    Correction,
-    Quantity,
     Flip,
     Side,
+    Winner,
+    WithinMargin,
 )
+from ember_bench.experiment.results.summary import Correction, Quantity
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,10 @@ def _reference(cell: CellResults, group: Group, *, alone: bool) -> CellResults |
 def compare(
     pairs: Sequence[Pair],
     *,
-    correction: Correction = "holm",
+    correction: Correction = "maxt",
     anyway: bool = False,
     flips: bool = True,
+    margin: float | None = None,
 ) -> ComparisonTable:
     """Compare each pair on its common items, which have the same id and, if known, content.
 
@@ -117,6 +120,7 @@ def compare(
         correction: How.
         anyway: Compare also what is not comparable, and say what differs.
         flips: List the items that cells score differently on, which takes reading the answers.
+        margin: Test also whether differences are within it; 0.01 is one point.
 
     Raises:
         ConfigError: if a pair is not comparable, or no pair has an item in common.
@@ -130,38 +134,50 @@ def compare(
             *_explained(bad, "are not comparable", "--anyway compares what coincides")
         )
     found = [_compared(pair, flips=flips) for pair in pairs]
-    p_adjusted = adjusted_p_values(
-        [None if pair.cell.oracle else pair.p_value for pair in found], correction
-    )
-    best, baseline_best = _best(pairs)
+    level = pairs[0].baseline.level
+    family = Family(correction, level, pairs[0].baseline.seed)
+    for pair in pairs:
+        family.add(pair)
+    best, baseline_best, winners = _best(pairs)
     return ComparisonTable(
         correction=correction,
-        level=pairs[0].baseline.level,
+        level=level,
         pairs=[
-            msgspec.structs.replace(pair, p_adjusted=p, best_probability=share)
-            for pair, p, share in zip(found, p_adjusted, best, strict=True)
+            msgspec.structs.replace(
+                pair,
+                p_adjusted=adjusted.p_value,
+                difference=adjusted.difference,
+                sign=adjusted.sign,
+                best_probability=share,
+                within=None if margin is None else _within(of, margin),
+            )
+            for of, pair, adjusted, share in zip(
+                pairs, found, family.adjusted(), best, strict=True
+            )
         ],
         baseline_best=baseline_best,
         left_out=[_left_out(pair) for pair in empty],
+        winners=winners,
     )
 
 
-def adjusted_p_values(
-    p_values: Sequence[float | None], correction: Correction = "holm"
-) -> list[float | None]:
-    """Correct p-values over all comparisons of systems.
-
-    Args:
-        p_values: None for a comparison that is no hypothesis: of an oracle, which is an upper limit
-            and not a system, and of the same calls. To count it would weaken the others.
-        correction: The method.
-
-    Returns:
-        The corrected p-values in the same order; None for those that are not counted.
-    """
-    adjust = stats.holm if correction == "holm" else stats.benjamini_hochberg
-    adjusted = iter(adjust([p for p in p_values if p is not None]).tolist())
-    return [None if p is None else next(adjusted) for p in p_values]
+def _within(pair: Pair, margin: float) -> WithinMargin | None:
+    """Test a difference against a margin, in the least favourable case of failed trials."""
+    if pair.same_calls:
+        return None
+    items = pair.baseline.items
+    found = []
+    for case in pair.cases:
+        there = ~np.isnan(case)
+        test = stats.equivalence(case[there], margin, clusters=items.clusters(there))
+        if test is None:
+            return None
+        found.append(test)
+    return WithinMargin(
+        margin=margin,
+        p_worse=max(test.p_worse for test in found),
+        p_value=max(test.p_value for test in found),
+    )
 
 
 def differences(pair: Pair) -> Iterator[str]:
@@ -307,8 +323,10 @@ def _flip(pair: Pair, place: int) -> Flip:
     )
 
 
-def _best(pairs: Sequence[Pair]) -> tuple[list[float | None], list[float | None]]:
-    """Return each cell's probability to be the best of its family, and each baseline's.
+def _best(
+    pairs: Sequence[Pair],
+) -> tuple[list[float | None], list[float | None], list[Winner | None]]:
+    """Return each cell's probability to be the best of its family, each baseline's, and winners.
 
     A family is a baseline and what is compared with it.
     """
@@ -317,29 +335,50 @@ def _best(pairs: Sequence[Pair]) -> tuple[list[float | None], list[float | None]
         families.setdefault(id(pair.baseline), []).append(number)
     shares: list[float | None] = [None] * len(pairs)
     baselines: list[float | None] = []
+    winners: list[Winner | None] = []
     for everyone in families.values():
-        baseline = pairs[everyone[0]].baseline
         members = [number for number in everyone if not pairs[number].cell.oracle]
-        scores = np.column_stack(
-            [
-                baseline.scores,
-                *(pairs[number].of_cell(pairs[number].cell.scores) for number in members),
-            ]
-        )
-        items = np.flatnonzero(_whole(scores))
-        if not items.size:
-            baselines.append(None)
-            continue
-        found = stats.best_probabilities(
-            scores[items], clusters=baseline.items.clusters(items), seed=baseline.seed
-        )
-        if found is None:
-            baselines.append(None)
-            continue
-        baselines.append(float(found[0]))
-        for number, share in zip(members, found[1:], strict=True):
-            shares[number] = float(share)
-    return shares, baselines
+        found, winner = _ranked([pairs[number] for number in members], pairs[everyone[0]].baseline)
+        winners.append(winner)
+        baselines.append(None if found is None else float(found[0]))
+        for place, number in enumerate(members, start=1):
+            shares[number] = None if found is None else float(found[place])
+    return shares, baselines, winners
+
+
+def _ranked(
+    pairs: Sequence[Pair], baseline: CellResults
+) -> tuple[FloatArray | None, Winner | None]:
+    """Return the probabilities of a baseline and its cells to be the best, and the winner."""
+    scores = np.column_stack(
+        [baseline.scores, *(pair.of_cell(pair.cell.scores) for pair in pairs)]
+    )
+    items = np.flatnonzero(_whole(scores))
+    if not items.size:
+        return None, None
+    clusters, seed = baseline.items.clusters(items), baseline.seed
+    shares = stats.best_probabilities(scores[items], clusters=clusters, seed=seed)
+    ranking = stats.rank_cells(scores[items], clusters=clusters, level=baseline.level, seed=seed)
+    if ranking is None or not pairs:
+        return shares, None
+    cells = [baseline, *(pair.cell for pair in pairs)]
+    selected = cells[ranking.selected]
+    others = np.flatnonzero(ranking.may_be_best).tolist()
+    others.sort(key=lambda place: -float(scores[items, place].mean()))
+    winner = Winner(
+        cell=selected.name,
+        label=selected.label,
+        accuracy=Quantity.of(ranking.winner),
+        items=int(items.size),
+        may_be_best=list(dict.fromkeys([selected.label, *(cells[p].label for p in others)])),
+        ranks={
+            cell.name: (int(best), int(worst))
+            for cell, best, worst in zip(
+                cells, ranking.best_rank, ranking.worst_rank, strict=True
+            )
+        },
+    )
+    return shares, winner
 
 
 def _whole(values: FloatArray) -> BoolArray:

@@ -15,6 +15,7 @@ from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.edits import Edits
 from ember_bench.experiment.results.items import AskedItems, Select
 from ember_bench.experiment.results.summary import (
+    Correction,
     CellSummary,
     DatasetSummary,
     ExperimentSummary,
@@ -80,6 +81,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         asked: The identity of what the table `asked` has, by dataset.
         price_dates: Days on which the prices of its models were read, those of earlier runs
             included.
+        correction: How p-values are corrected for the number of comparisons.
         items: In the order in which they are asked, by dataset.
         suites: Datasets that are reported as one.
     """
@@ -99,6 +101,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     asked: dict[str, str]
     price_dates: list[str] = []
     edits: Edits | None = None
+    correction: Correction = "maxt"
     items: Mapping[str, AskedItems] = {}
     suites: list[Suite] = []
 
@@ -138,6 +141,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
             spend_usd=spend_usd,
             run=run,
             price_dates=self.price_dates,
+            correction=self.correction,
         )
 
     def scheduled(self, cell: CellDescription) -> int:
@@ -190,6 +194,7 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
         epochs=spec.epochs,
         failures=spec.failures,
         level=spec.level,
+        correction=spec.correction,
         baseline=spec.baseline.name if spec.baseline else None,
         baselines={name: cell.name for name, cell in experiment.baselines.items()},
         datasets=[

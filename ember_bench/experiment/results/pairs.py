@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -68,6 +69,21 @@ class Pair:
             n_draws=self.n_draws,
             seed=self.baseline.seed,
         )
+
+    @property
+    def cases(self) -> Iterator[FloatArray]:
+        """The differences, in the order of the baseline's items; NaN for items not in both.
+
+        One case without failed trials; else the worst and the best, and the scores as they are if
+        these leave failed trials out.
+        """
+        if self.bounds is None or self._excluding:
+            yield self.of_cell(self.cell.scores) - self.baseline.scores
+        if self.bounds is not None:
+            low, high = map(self.of_cell, self.cell.score_range)
+            baseline_low, baseline_high = self.baseline.score_range
+            yield low - baseline_high
+            yield high - baseline_low
 
     @property
     def difference(self) -> Quantity:

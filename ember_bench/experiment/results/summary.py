@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 Outcome = Literal["correct", "wrong", "partial", "unparsed", "error", "skipped"]
 OUTCOMES: tuple[Outcome, ...] = ("correct", "wrong", "partial", "unparsed", "error", "skipped")
 
-Correction = Literal["holm", "bh"]
-CORRECTIONS: tuple[Correction, ...] = ("holm", "bh")
+Correction = Literal["maxt", "holm", "bh"]
+CORRECTIONS: tuple[Correction, ...] = ("maxt", "holm", "bh")
 
 
 class Quantity(msgspec.Struct, frozen=True):
@@ -44,14 +44,14 @@ class BaselineDifference(msgspec.Struct, frozen=True):
         baseline: Name of the cell it is compared with.
         items: Number of common items.
         difference: Accuracy of the cell minus that of the baseline, in [-1, 1]. If trials of either
-            failed, the interval covers the difference whatever they would have scored. No interval
-            for `same_calls`.
+            failed, the interval covers the difference whatever they would have scored. After max-T
+            it holds together with those of all comparisons. No interval for `same_calls`.
         wins: Items that the cell scores higher on.
         losses: Items that the baseline scores higher on.
         p_value: Two-sided; exact McNemar where scores are 0 or 1, else sign-flip permutation. If
             trials failed, the larger one of the worst and the best case. None for `same_calls`.
-        p_holm: The same after Holm's correction over all comparisons of the experiment but those of
-            oracles and of `same_calls`, for which it is None.
+        p_adjusted: The same, corrected over all comparisons of the experiment but those of oracles
+            and of `same_calls`, for which it is None.
         test: Which test gave `p_value`.
         shared_draws: Whether the two cells share calls, which makes the pairing tighter.
         sign: 1 if the cell scores higher, -1 if lower; 0 if equal, or if failed trials could have
@@ -65,7 +65,7 @@ class BaselineDifference(msgspec.Struct, frozen=True):
     wins: int
     losses: int
     p_value: float | None
-    p_holm: float | None
+    p_adjusted: float | None
     test: str
     shared_draws: bool
     sign: int = 0
@@ -73,7 +73,7 @@ class BaselineDifference(msgspec.Struct, frozen=True):
 
     def is_clear(self, level: float) -> bool:
         """Return whether the difference is significant after correction, failed trials or not."""
-        return bool(self.sign) and self.p_holm is not None and self.p_holm < 1 - level
+        return bool(self.sign) and self.p_adjusted is not None and self.p_adjusted < 1 - level
 
 
 class FailureReason(msgspec.Struct, frozen=True):
@@ -258,6 +258,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
         digest: Over everything that determines the results; a resumed run has the same one.
         failures: How failed trials are scored: `wrong`, or `excluded`.
         level: Confidence level of all intervals.
+        correction: How the p-values of its comparisons were corrected.
         spend_usd: Money paid in all runs of it together; None if the cost of a request is unknown.
         price_dates: Days on which the prices behind its costs were read, in order.
         failure_reasons: The commonest faults that trials failed of, at most three.
@@ -280,6 +281,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     price_dates: list[str] = []
     failure_reasons: list[FailureReason] = []
     suites: list[SuiteSummary] = []
+    correction: Correction = "maxt"
 
     @property
     def failed(self) -> int:
@@ -297,130 +299,3 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
             simulated=any(cell.simulated for cell in cells),
             suites=[row for row in self.suites if set(row.cells) <= set(names)],
         )
-
-
-class Side(msgspec.Struct, frozen=True):
-    """One of the two cells of a comparison.
-
-    Attributes:
-        source: The experiment or run that it is of.
-        accuracy: Mean score over the items that both have, in [0, 1].
-        items: Items with at least one trial that counts.
-        scheduled: Items that its grid asks; None where that is not known.
-        failed: Trials that ended in an error.
-    """
-
-    source: str
-    cell: str
-    label: str
-    dataset: str
-    simulated: bool
-    oracle: bool
-    accuracy: float
-    items: int
-    scheduled: int | None
-    failed: int
-
-
-class Flip(msgspec.Struct, frozen=True):
-    """An item that one cell scores higher on than the other.
-
-    Attributes:
-        score: Score of the cell, mean over its epochs.
-        baseline_score: Score of the baseline.
-        answers: Answers of the cell, by epoch; None if not parsed.
-        baseline_answers: Answers of the baseline.
-    """
-
-    item: str
-    question: str | None
-    target: str | None
-    score: float
-    baseline_score: float
-    answers: list[str | None]
-    baseline_answers: list[str | None]
-
-
-class Comparison(msgspec.Struct, frozen=True):
-    """A cell against a baseline.
-
-    Attributes:
-        items: Items that both have; everything else here is over these.
-        clusters: Number of their clusters; None if each item stands for itself.
-        difference: Accuracy of the cell minus that of the baseline, in [-1, 1].
-            If trials of either failed, the interval covers the difference whatever they would have
-            scored. No interval for `same_calls`.
-        effect_items: The same in items: how many more the cell gets.
-        wins: Items that the cell scores higher on.
-        losses: Items that the baseline scores higher on.
-        mcnemar_p: Exact, two-sided; None where a score is not 0 or 1, or items have clusters.
-        sign_flip_p: p-value of the sign-flip permutation test, two-sided; whole clusters flip.
-        p_value: The one of the two that `test` names; if trials failed, the larger one of the worst
-            and the best case. None for `same_calls`.
-        p_adjusted: The same, corrected over all comparisons made together; None for an oracle, which
-            is an upper limit and not a system, and for `same_calls`: neither is counted.
-        cost_ratio: Cost of the cell over that of the baseline; None if a price is unknown.
-        best_probability: Probability that the cell is the most accurate of the baseline and all
-            cells compared with it, on their common items; None without such items, and for an
-            oracle.
-        differing: Reasons why the two are not comparable, if they were compared all the same.
-        flips: Items that they score differently on: those won, then those lost; empty where only
-            their numbers were asked for.
-        sign: 1 if the cell scores higher, -1 if lower; 0 if equal, or if failed trials could have
-            turned it.
-        shared_draws: Whether the two cells share calls, which makes the pairing tighter.
-        same_calls: Whether the cell makes the baseline's own calls, and so scores the same.
-    """
-
-    cell: Side
-    baseline: Side
-    items: int
-    clusters: int | None
-    difference: Quantity
-    effect_items: float
-    wins: int
-    losses: int
-    mcnemar_p: float | None
-    sign_flip_p: float
-    p_value: float | None
-    p_adjusted: float | None
-    test: str
-    cost_ratio: Quantity | None
-    best_probability: float | None
-    differing: list[str]
-    flips: list[Flip]
-    sign: int = 0
-    shared_draws: bool = False
-    same_calls: bool = False
-
-    @property
-    def simulated(self) -> bool:
-        """Whether either cell has answers from simulated models."""
-        return self.cell.simulated or self.baseline.simulated
-
-    def flipped(self) -> tuple[tuple[str, list[Flip]], ...]:
-        """Return the flips that are `won` and those that are `lost`, with these words."""
-        won = [flip for flip in self.flips if flip.score > flip.baseline_score]
-        return ("won", won), ("lost", self.flips[len(won) :])
-
-    def is_clear(self, level: float) -> bool:
-        """Return whether the difference is significant after correction, failed trials or not."""
-        return bool(self.sign) and self.p_adjusted is not None and self.p_adjusted < 1 - level
-
-
-class ComparisonTable(msgspec.Struct, frozen=True):
-    """Comparisons made together.
-
-    Attributes:
-        correction: `holm`, or `bh` for Benjamini-Hochberg.
-        level: Confidence level of the intervals.
-        baseline_best: Probability of each baseline that it is the most accurate of itself and the
-            cells compared with it, in the order of their first pairs.
-        left_out: Pairs of cells without a common item.
-    """
-
-    correction: Correction
-    level: float
-    pairs: list[Comparison]
-    baseline_best: list[float | None]
-    left_out: list[str]

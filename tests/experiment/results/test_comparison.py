@@ -118,14 +118,39 @@ class TestNumbers:
         assert (left_out.items, left_out.losses) == (3, 0)
         assert wrong.cell.failed == 1
 
-    def test_holm_is_the_default_and_benjamini_hochberg_is_to_be_asked_for(self) -> None:
+    def test_max_t_is_the_default_and_others_are_to_be_asked_for(self) -> None:
         base = cell("0" * 16)
         cells = [cell("1" * n + "0" * (16 - n), name=f"sums/{n}") for n in (16, 9, 4)]
         pairs = [Pair(each, base) for each in cells]
         raw = [pair.p_value for pair in compare(pairs).pairs]
-        assert [p.p_adjusted for p in compare(pairs).pairs] == pytest.approx(stats.holm(raw))
-        bh = [p.p_adjusted for p in compare(pairs, correction="bh").pairs]
-        assert bh == pytest.approx(stats.benjamini_hochberg(raw))
+        test = stats.max_t(np.column_stack([each.scores - base.scores for each in cells]))
+        found = compare(pairs).pairs
+        assert [p.p_adjusted for p in found] == pytest.approx(test.p_values)
+        assert [p.difference.low for p in found] == [i.low for i in test.intervals if i]
+        for correction, adjust in (("holm", stats.holm), ("bh", stats.benjamini_hochberg)):
+            p = [p.p_adjusted for p in compare(pairs, correction=correction).pairs]
+            assert p == pytest.approx(adjust(raw))
+
+    def test_failures_may_not_speak_for_the_difference(self) -> None:
+        base = cell("0" * 16)
+        cells = [cell([1.0] * n + [None] * (16 - n), name=f"sums/{n}") for n in (13, 9)]
+        found = compare([Pair(each, base) for each in cells]).pairs
+        worst = stats.max_t(np.column_stack([each.score_range[0] for each in cells]))
+        best = cells[1].score_range[1]
+        assert [p.p_adjusted for p in found] == pytest.approx(worst.p_values)
+        assert [p.difference.low for p in found] == [i.low for i in worst.intervals if i]
+        wide = stats.simultaneous_interval(best, worst.p_values[1], worst.level_each)
+        assert wide is not None
+        assert found[1].difference.high == wide.high
+
+    def test_the_same_items_in_other_places_are_flipped_together(self) -> None:
+        base, order = cell("0" * 16), [*range(8, 16), *range(8)]
+        straight = cell("1" * 9 + "0" * 7, name="sums/a")
+        turned = cell("1" * 8 + "0" * 7 + "1", name="sums/b", ids=order, asks=[f"i{n}" for n in order])
+        found = compare([Pair(straight, base), Pair(turned, base)]).pairs
+        columns = np.zeros((16, 2))
+        columns[:9, 0] = columns[8:, 1] = columns[7, 1] = 1
+        assert [p.p_adjusted for p in found] == pytest.approx(stats.max_t(columns).p_values)
 
     def test_the_best_of_a_family_and_its_baseline_sum_to_one(self) -> None:
         base = cell("1010101010101010")
@@ -136,6 +161,41 @@ class TestNumbers:
         shares = [pair.best_probability or 0.0 for pair in table.pairs]
         assert sum(shares) + baseline == pytest.approx(1)
         assert shares[0] > shares[1] > baseline
+
+    def test_a_margin_is_held_against_the_least_favourable_case_of_failures(self) -> None:
+        base, same = cell("10" * 40), cell("10" * 40, name="sums/same")
+        broken = cell([None, None, *[1.0, 0.0] * 39], name="sums/broken")
+        pairs = compare([Pair(same, base), Pair(broken, base)], margin=0.05).pairs
+        first, second = (pair.within for pair in pairs)
+        clear = stats.equivalence(np.zeros(80), 0.05)
+        worst = stats.equivalence(broken.score_range[0] - base.scores, 0.05)
+        assert first is not None
+        assert second is not None
+        assert clear is not None
+        assert worst is not None
+        assert (first.p_worse, first.p_value) == pytest.approx((clear.p_worse, clear.p_value))
+        assert second.p_worse == pytest.approx(worst.p_worse)
+        assert second.p_worse > first.p_worse
+        assert compare([Pair(same, base)]).pairs[0].within is None
+
+    def test_the_winner_of_a_family_is_named_with_those_that_may_be_better(self) -> None:
+        base = cell("0" * 24 + "1" * 16)
+        cells = [cell("1" * n + "0" * (40 - n), name=f"sums/{n}") for n in (39, 38, 10)]
+        cells.append(cell("1" * 40, name="sums/oracle", oracle=True))
+        (winner,) = compare([Pair(each, base) for each in cells]).winners
+        scores = np.column_stack([each.scores for each in (base, *cells[:3])])
+        ranking = stats.rank_cells(scores)
+        assert winner is not None
+        assert ranking is not None
+        assert (winner.cell, winner.items) == ("sums/39", 40)
+        assert winner.may_be_best == [cells[0].label, cells[1].label]
+        assert winner.ranks == {
+            "sums/single": (3, 4), "sums/39": (1, 2), "sums/38": (1, 2), "sums/10": (3, 4),
+        }  # fmt: skip
+        assert winner.accuracy.low == ranking.winner.interval.low  # type: ignore[union-attr]
+
+    def test_a_family_of_few_items_has_no_winner(self) -> None:
+        assert compare([Pair(cell("11"), cell("10"))]).winners == [None]
 
     def test_an_oracle_is_a_bound_and_no_part_of_the_family(self) -> None:
         base = cell("0" * 16)

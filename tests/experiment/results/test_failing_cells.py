@@ -32,7 +32,7 @@ def test_failures_alone_make_no_finding(workspace: Workspace, failures: str) -> 
     found = other.comparison
     assert found is not None
     assert not found.is_clear(0.95)
-    assert (found.sign, found.p_holm) == (0, 1.0)
+    assert (found.sign, found.p_adjusted) == (0, 1.0)
     assert found.difference.low is not None
     assert found.difference.high is not None
     assert found.difference.low < -0.6
@@ -64,7 +64,7 @@ def test_a_cell_whose_trials_all_failed_was_not_measured(
     assert (broken.accuracy, broken.comparison) == (None, None)
     assert (broken.accuracy_worst, broken.accuracy_best) == (0.0, 1.0)
     assert other.comparison is not None
-    assert other.comparison.p_holm == other.comparison.p_value
+    assert other.comparison.p_adjusted == other.comparison.p_value
 
 
 def test_pass_at_k_is_of_the_items_that_no_cell_failed_on(workspace: Workspace) -> None:

@@ -19,8 +19,8 @@ def test_a_vote_of_one_makes_the_baselines_own_calls(workspace: Workspace, k: in
         assert (voted.difference.value, voted.difference.low, voted.difference.high) == (
             0.0, None, None,
         )  # fmt: skip
-        assert (voted.p_value, voted.p_holm, voted.sign) == (None, None, 0)
-        assert other.p_holm == other.p_value, "it is no part of the family"
+        assert (voted.p_value, voted.p_adjusted, voted.sign) == (None, None, 0)
+        assert other.p_adjusted == other.p_value, "it is no part of the family"
 
 
 def test_a_cascade_that_did_not_go_on_makes_no_same_calls(workspace: Workspace) -> None:
