@@ -2,9 +2,9 @@
 
 A `yaml` block is a file: its first line is a comment with its path. So is a `python` block that
 begins with such a comment; the others of a page are run as one program. A `sh` block is run line by
-line. A `text` block that begins with `$ ember-bench` is a command and the beginning of its output, in
-80 columns; `...` stands for lines that are left out. Any other `text` is not run. The blocks of a page
-share an empty folder.
+line. A `text` block that begins with `$ ember-bench` is a command and the beginning of its output,
+in 80 columns; `...` stands for lines that are left out. Any other `text` is not run. The blocks of
+a page share an empty folder.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def path_of(block: Block) -> str | None:
     """Return the path of the file that a block is; None if it is none."""
     match = re.match(r"# ([\w./-]+\.(?:yaml|py))\b", block.text)
     if block.language == "yaml":
-        assert match, f"line {block.line}: the first line of a yaml block is a comment with its path"
+        assert match, f"line {block.line}: a yaml block begins with a comment, its path"
     return match[1] if match and block.language in ("yaml", "python") else None
 
 
@@ -118,11 +118,12 @@ def write_file(block: Block, path: Path) -> None:
 
 def check_output(shown: str, output: str) -> None:
     """See that the parts of `shown` between lines of `...` stand in the output, in their order."""
-    start = 0
-    for part in shown.split("...\n"):
+    first, *others = shown.split("...\n")
+    assert output.startswith(first), f"not the beginning of the output:\n{first}\nbut:\n{output}"
+    start = len(first)
+    for part in others:
         at = output.find(part, start)
         assert at >= 0, f"not in the output of the command:\n{part}\nbut:\n{output}"
-        assert start or at == 0, f"not the beginning of the output:\n{shown}\nbut:\n{output}"
         start = at + len(part)
 
 
