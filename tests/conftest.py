@@ -39,7 +39,10 @@ def data_dir() -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """In CI everything is installed, so a skipped test is one that silently stopped testing."""
+    """Say what was left out; in CI everything is installed, and a skipped test stopped testing."""
+    if terminalreporter.config.option.markexpr == "not slow":
+        said = 'slow tests were left out: pytest -m "slow or not slow" runs them all'
+        terminalreporter.write_line(said)
     skipped = terminalreporter.stats.get("skipped", [])
     if skipped and os.environ.get("CI"):
         terminalreporter.write_line("skipped tests are failures where CI is set", red=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,16 @@ import typer
 _ASKING = "Models and money"
 _STORED = "Results"
 _SHOWN = "Output"
+
+
+def _traces(value: str | int) -> int:
+    """Return the number of trials to trace."""
+    if value == "all":
+        return sys.maxsize
+    if not str(value).isdecimal():
+        raise typer.BadParameter(f"expected a number or 'all', found {value!r}")
+    return int(value)
+
 
 Grid = Annotated[
     str, typer.Argument(metavar="GRID", help="A grid file, or the name of one (`list`).")
@@ -28,7 +39,10 @@ Mlflow = Annotated[
 Traces = Annotated[
     int,
     typer.Option(
-        min=0, max=10_000, rich_help_panel=_STORED, help="Log so many trials as MLflow traces."
+        parser=_traces,
+        metavar="[NUMBER|all]",
+        rich_help_panel=_STORED,
+        help="Log so many trials as MLflow traces.",
     ),
 ]
 Offline = Annotated[

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ember_bench.drawing.text import escape_markdown
 from ember_bench.experiment.results.summary import ExperimentSummary
+from ember_bench.report.html_answer import answer
 from ember_bench.report.suite_text import suite_markdown
 from ember_bench.report.summary_text import Row, Section, problems, status, tables
 
 
 def markdown(summary: ExperimentSummary) -> str:
-    """Return the tables of an experiment; all text that is not ours is escaped."""
+    """Return the results of an experiment in words, and its tables.
+
+    All text that is not ours is escaped.
+    """
     title = f"# {escape_markdown(summary.name)}"
     if summary.simulated:
         title += " (simulated)"
     state = "" if summary.run.status == "complete" else "Unfinished: "
-    parts = [title, *(f"**{escape_markdown(problem)}**" for problem in problems(summary))]
-    parts.append(state + escape_markdown(status(summary)) + ".")
+    parts = [
+        title,
+        *(f"**{escape_markdown(problem)}**" for problem in problems(summary)),
+        *map(escape_markdown, _answers(summary)),
+        state + escape_markdown(status(summary)) + ".",
+    ]
     found = tables(summary)
     for section in found.sections:
         parts += _section(section)
     parts += suite_markdown(summary)
     parts.append("\n".join(f"- {escape_markdown(line)}" for line in found.captions))
     return "\n\n".join(parts) + "\n"
+
+
+def _answers(summary: ExperimentSummary) -> Iterator[str]:
+    """Yield the results on each dataset in words."""
+    for dataset in summary.datasets:
+        if cells := [cell for cell in summary.cells if cell.dataset == dataset.name]:
+            said = " ".join(answer(dataset, cells, {}, summary.level))
+            yield f"On {dataset.name}: {said}" if len(summary.datasets) > 1 else said
 
 
 def _section(section: Section) -> list[str]:

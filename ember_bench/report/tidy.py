@@ -16,6 +16,7 @@ from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
+    ExperimentSummary,
     Quantity,
     RunSummary,
 )
@@ -132,7 +133,11 @@ def _calls(
 
 def _cells(rows: TrialRows, chosen: list[CellDescription]) -> Table:
     names = {cell.name for cell in chosen}
-    found = [cell for cell in Analysis(rows).cells() if cell.name in names]
+    return cells_table([cell for cell in Analysis(rows).cells() if cell.name in names])
+
+
+def cells_table(found: Sequence[CellSummary]) -> Table:
+    """Return a row for each cell."""
     parameters = dict.fromkeys(name for cell in found for name in cell.parameters)
     records = [_cell_record(cell, parameters) for cell in found]
     return _from_records(records)
@@ -309,7 +314,11 @@ def _parameter(value: Any) -> str | None:
 def printed(rows: TrialRows, cells: Collection[str], view: View = USUAL) -> Table:
     """Return the table of systems as it is read, for a paper: values as texts, with intervals."""
     # The table shows nothing of the run.
-    summary = Analysis(rows).summary(RunSummary.partial()).only(cells)
+    return printed_summary(Analysis(rows).summary(RunSummary.partial()).only(cells), view)
+
+
+def printed_summary(summary: ExperimentSummary, view: View = USUAL) -> Table:
+    """Return the same of a summary."""
     found = tables(summary, replace(view, by=None)).sections
     headings = found[0].headings if found else ()
     columns: list[tuple[str, Kind]] = [("dataset", "text"), ("system", "text"), ("", "text")]

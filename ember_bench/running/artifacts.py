@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -50,11 +50,20 @@ def write_report(store: TrialStore, responses: Path, folder: Path) -> list[Path]
 
 def sampled(
     experiment: Experiment, store: TrialStore, responses: Path, count: int
-) -> list[TracedTrial]:
-    """Return up to `count` trials with the outputs of their nodes and calls."""
-    if not count:
-        return []
-    return asyncio.run(sample_trials(experiment, store, ResponseStore(responses), count))
+) -> Generator[TracedTrial, None, None]:
+    """Yield up to `count` trials with the outputs of their nodes and calls, one by one."""
+    if count:
+        with asyncio.Runner() as runner:
+            source = sample_trials(experiment, store, ResponseStore(responses), count)
+            try:
+                while (trial := runner.run(_next(source))) is not None:
+                    yield trial
+            finally:
+                runner.run(source.aclose())
+
+
+async def _next(source: AsyncGenerator[TracedTrial, None]) -> TracedTrial | None:
+    return await anext(source, None)
 
 
 def trial_batches(store: TrialStore, name: str) -> Iterator[TrialBatch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -63,13 +64,14 @@ def _run(opening: Opening, options: RunOptions, stop: Stop) -> Results:
         for note in experiment.notes:
             say(f"warning: {note}")
     simulated = any(cell.simulated for cell in experiment.cells)
+    traces = options.get("traces", 0)
     outcome = run_experiment(
         experiment,
         Options(
             results=Path(options.get("results", "results")),
             tracking_uri=options.get("tracking_uri"),
             mlflow=options.get("mlflow", True),
-            traces=options.get("traces", 0),
+            traces=sys.maxsize if traces == "all" else traces,
         ),
         python_listener(simulated=simulated, quiet=quiet),
         stop=stop,

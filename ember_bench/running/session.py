@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,6 +44,7 @@ from ember_bench.running.run_log import run_log
 from ember_bench.running.stopping import Stop, stoppable
 from ember_bench.running.waits import told_of_waits
 from ember_bench.tracking import Curves, Logged, Tracker, TrackingError, is_logged, unfinished
+from ember_bench.tracking.networks import networks
 from ember_bench.tracking.uris import default_uri, sqlite_path, unusable
 
 _LOGGED: Final = "mlflow"
@@ -302,7 +303,7 @@ class _Session:
             return None, None
         results, uri = self.options.results, self.options.tracking_uri
         last = _decoded(store.fact(_LOGGED))
-        wanted = self.options.traces
+        wanted = min(self.options.traces, len(self.experiment))
         known = is_logged(summary, last, results=results, tracking_uri=uri, traces=wanted)
         if known and sqlite_path(uri or default_uri(results)) is not None:
             return last, None
@@ -314,7 +315,6 @@ class _Session:
             responses = results / RESPONSES
             folder = Path(stack.enter_context(TemporaryDirectory()))
             report = write_report(store, responses, folder)
-            traces = sampled(self.experiment, store, responses, wanted)
             logged = tracker.log(
                 summary,
                 markdown=text,
@@ -322,7 +322,10 @@ class _Session:
                 trials=lambda cell: trial_batches(store, cell),
                 files=[self.folder / SUMMARY, self.folder / "summary.md", *report],
                 price_date=self._price_date(),
-                traces=traces,
+                networks=networks(self.experiment),
+                traces=stack.enter_context(
+                    closing(sampled(self.experiment, store, responses, wanted))
+                ),
             )
         except TrackingError as error:
             return None, str(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from ember_bench.datasets import Dataset
 
@@ -25,7 +25,7 @@ class RunOptions(TypedDict, total=False):
         data_dir: The folder of recorded data.
         tracking_uri: MLflow's store; by default `mlflow.db` in `results`.
         mlflow: Whether to log to MLflow; by default True.
-        traces: Number of trials to log as MLflow traces.
+        traces: Number of trials to log as MLflow traces, or "all".
         quiet: Show no progress; without a terminal or a notebook none is shown anyway.
     """
 
@@ -37,7 +37,7 @@ class RunOptions(TypedDict, total=False):
     data_dir: Path | str | None
     tracking_uri: str | None
     mlflow: bool
-    traces: int
+    traces: int | Literal["all"]
     quiet: bool
 
 

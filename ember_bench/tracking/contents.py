@@ -18,6 +18,8 @@ from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, 
 from ember_bench.tracking import fields
 
 _json = msgspec.json.Encoder(order="sorted")
+# Runs that were logged in another form are brought up to date.
+_FORMAT = 2
 _TABLE = json.dumps([{"path": fields.TABLE_NAME, "type": "table"}])
 
 
@@ -29,6 +31,7 @@ class Content:
         cell: Name of the cell, empty for the parent run.
         digest: Over all of it: a run that was logged with the same one is left alone.
         times: Start and end, milliseconds.
+        model: Id of the logged model of its architecture; empty for none.
     """
 
     cell: str
@@ -39,6 +42,7 @@ class Content:
     tags: dict[str, str]
     datasets: Sequence[DatasetSummary]
     times: tuple[int, int]
+    model: str = ""
 
 
 class Contents:
@@ -65,11 +69,20 @@ class Contents:
             times=self._times,
         )
 
-    def cell(self, place: int, parent: str) -> Content:
-        """Return that of a cell, by its place in the grid, below a parent run."""
+    def cell(self, place: int, parent: str, *, model: str = "", prompts: str = "") -> Content:
+        """Return that of a cell, by its place in the grid, below a parent run.
+
+        Args:
+            place: Its place.
+            parent: Id of the parent run.
+            model: Id of the logged model of its architecture.
+            prompts: The tag that links its prompts.
+        """
         summary = self._summary
         cell = summary.cells[place]
         links = {"mlflow.parentRunId": parent, "mlflow.loggedArtifacts": _TABLE}
+        if prompts:
+            links[fields.PROMPTS_TAG] = prompts
         # MLflow lists what started last first: so the cells are in the order of the grid. Their
         # metrics make the columns of its table, as they come before the parent run.
         started = self._times[0] + len(summary.cells) - place
@@ -83,6 +96,7 @@ class Contents:
             tags=tags | links | self._source,
             datasets=[data for data in summary.datasets if data.name == cell.dataset],
             times=(started, max(started, self._times[1])),
+            model=model,
         )
 
 
@@ -119,6 +133,7 @@ def cell_digest(cell: CellSummary, summary: ExperimentSummary) -> str:
 
 
 def _hash(value: Any) -> str:
+    value = (_FORMAT, value)
     # Numbers as keys, as those of pass@k, can only be sorted as texts.
     plain = msgspec.to_builtins(value, str_keys=True)
     return hashlib.sha256(_json.encode(plain)).hexdigest()[:32]

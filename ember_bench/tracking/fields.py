@@ -20,6 +20,7 @@ from ember_bench.experiment.results.summary import (
     ExperimentSummary,
     Quantity,
 )
+from ember_bench.tracking.messages import Network
 
 EXPERIMENT_TAG: Final = "ember_bench.experiment"
 CELL_TAG: Final = "ember_bench.cell"
@@ -27,16 +28,23 @@ LOGGED_TAG: Final = "ember_bench.logged"
 MEASURED_TAG: Final = "measured"
 """`false` for a cell whose trials all failed."""
 NOTE_TAG: Final = "mlflow.note.content"
+PROMPTS_TAG: Final = "mlflow.linkedPrompts"
+"""Names and versions of prompts, on runs, models and traces."""
 TABLE_NAME: Final = "trials.json"
+_TYPE_TAG: Final = "mlflow.runType"
 
 # MLflow refuses longer ones.
 _LONGEST_KEY: Final = 250
 _LONGEST_PARAM: Final = 6_000
 _LONGEST_TAG: Final = 8_000
 _LONGEST_NAME: Final = 250
+# Item and epoch must be whole in the part of a trace that is compared.
+_LONGEST_ITEM: Final = 200
 
 _NOT_IN_A_KEY = re.compile(r"[^\w\-. :]")
+_NOT_IN_A_MODELS_NAME = re.compile(r"[/:%\"'\x00-\x1f]+")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
+_LESS = re.compile(r"\\<(?=[ \d])")
 _TITLE = re.compile(r"\A# [^\n]*\n+")
 _GROUPS: Final = frozenset({
     "accuracy", "by_category", "calls", "cells", "cost_usd", "items", "latency_seconds",
@@ -52,6 +60,11 @@ def cut(text: str, longest: int) -> str:
 def tag_value(text: str) -> str:
     """Return `text` as a tag can hold it; one cut still differs from any other."""
     return text if len(text) <= _LONGEST_TAG else text[: _LONGEST_TAG - 41] + "…" + _short(text)
+
+
+def item_name(item: str) -> str:
+    """Return the id of an item as traces have it; one cut still differs from any other."""
+    return item if len(item) <= _LONGEST_ITEM else f"{item[: _LONGEST_ITEM - 41]}…{_short(item)}"
 
 
 def keys(names: Iterable[str]) -> dict[str, str]:
@@ -85,6 +98,11 @@ def is_ours(key: str) -> bool:
 # Metrics
 
 
+def of_model(key: str) -> bool:
+    """Return whether a metric of a cell is also one of its architecture's logged model."""
+    return key.split("/", 1)[0] in {"accuracy", "cost_usd", "latency_seconds"}
+
+
 def _put(found: dict[str, float], key: str, value: float | None) -> None:
     if value is not None and math.isfinite(value):
         found[key] = float(value)
@@ -104,6 +122,9 @@ def cell_metrics(cell: CellSummary, level: float) -> dict[str, float]:
     """Return the metrics of a cell's run; undefined values are left out."""
     found: dict[str, float] = {}
     _put_estimate(found, "accuracy", cell.accuracy, level, sep="/")
+    if cell.accuracy is not None:
+        # MLflow's charts begin with this group, and would show nothing but the bounds in it.
+        _put(found, "accuracy/all_items", cell.accuracy.value)
     _put(found, "accuracy/worst", cell.accuracy_worst)
     _put(found, "accuracy/best", cell.accuracy_best)
     _put_estimate(found, "cost_usd/per_item", cell.cost_per_item, level)
@@ -204,7 +225,24 @@ def experiment_params(summary: ExperimentSummary) -> dict[str, str]:
     }
 
 
+def model_params(network: Network) -> dict[str, str]:
+    """Return the parameters of an architecture's logged model."""
+    found = {"architecture": _param(network.architecture), "models": _param(network.models)}
+    for name, key in keys(network.parameters).items():
+        free = f"architecture.{key}" if key.lower() in found else key
+        found[free] = _param(network.parameters[name])
+    return found
+
+
 # Names and tags
+
+
+def model_name(label: str) -> str:
+    """Return the name of an architecture's logged model.
+
+    MLflow refuses some characters: a decimal point becomes a raised one, others a hyphen.
+    """
+    return cut(_NOT_IN_A_MODELS_NAME.sub("-", label.replace(".", "·")), _LONGEST_NAME) or "-"
 
 
 def experiment_run_name(summary: ExperimentSummary) -> str:
@@ -226,7 +264,10 @@ def cell_run_name(cell: CellSummary, summary: ExperimentSummary) -> str:
 def cell_tags(
     cell: CellSummary, summary: ExperimentSummary, price_date: str | None
 ) -> dict[str, str]:
-    """Return the tags of a cell's run, those aside that link it to others."""
+    """Return the tags of a cell's run, those aside that link it to others.
+
+    Its type makes it one of the evaluations, whose traces MLflow compares item by item.
+    """
     partial = cell.outcomes.get("skipped", 0) > 0
     return {
         # MLflow shows them in this order: the most useful come first.
@@ -236,6 +277,7 @@ def cell_tags(
         "partial": _flag(partial),
         "status": "partial" if partial else "complete",
         **({"price_date": tag_value(price_date)} if price_date else {}),
+        _TYPE_TAG: "genai_evaluate",
         CELL_TAG: tag_value(cell.name),
         "ember_bench.version": tag_value(summary.version),
         EXPERIMENT_TAG: tag_value(summary.digest),
@@ -266,7 +308,8 @@ def note(markdown: str) -> str:
     asked for more; and it is cut at a line, as MLflow takes no more than 8,000 characters.
     """
     # In MLflow's Markdown, unlike in others, a dollar has no meaning, and the backslash is shown.
-    text = _TITLE.sub("", markdown, count=1).replace("\\$", "$")
+    # It shows one before a "less than" as well, which begins no tag if no letter follows.
+    text = _LESS.sub("<", _TITLE.sub("", markdown, count=1).replace("\\$", "$"))
     if len(text) <= _LONGEST_TAG:
         return text
     ending = "\n\n… more of this is in the artifact `summary.md`.\n"

@@ -13,6 +13,7 @@ from typing import Any, Final
 from ember_bench.drawing.accuracy_page import accuracy_page
 from ember_bench.secrets import redacted
 from ember_bench.tracking.contents import Content, Contents, digest_of
+from ember_bench.tracking.logged_models import NO_LINK, link_networks
 from ember_bench.tracking.messages import Log, Logged
 from ember_bench.tracking.mlflow_store import Store
 from ember_bench.tracking.runs import Runs
@@ -44,7 +45,11 @@ def record(store: Store, request: Log, trials: Trials) -> Logged:
         if all(known.values()):
             return _logged(store, digest, run_id, {k: v for k, v in known.items() if v})
     run_id = runs.begin(parent)
-    found = [contents.cell(place, run_id) for place in range(len(summary.cells))]
+    links = link_networks(store, request.networks, run_id)
+    found = []
+    for place, cell in enumerate(summary.cells):
+        link = links.get(cell.name, NO_LINK)
+        found.append(contents.cell(place, run_id, model=link.model_id, prompts=link.prompts))
     cells = _record_cells(runs, found, run_id, trials, store.writers)
     with tempfile.TemporaryDirectory() as folder:
         _gather(request, Path(folder))

@@ -71,6 +71,22 @@ class TracedCall(msgspec.Struct, frozen=True):
     thoughts: str = ""
 
 
+class Verdict(msgspec.Struct, frozen=True):
+    """What an evaluator said of a trial, beside the score.
+
+    Attributes:
+        name: What it is about; a verdict called `correct` stands in place of that of the score.
+        value: A score, whether it is right, or a category.
+        rationale: Its reasons.
+        judge: Id of the model that gave it; empty if code did.
+    """
+
+    name: str
+    value: bool | float | str
+    rationale: str = ""
+    judge: str = ""
+
+
 class TracedTrial(msgspec.Struct, frozen=True):
     """A trial with all of its calls.
 
@@ -78,6 +94,7 @@ class TracedTrial(msgspec.Struct, frozen=True):
         identity: Changes with anything that can change its result.
         nodes: Nodes of the graph, each after its inputs.
         output: The node whose output was scored.
+        verdicts: Those of judges, and of further evaluators.
     """
 
     identity: str
@@ -95,6 +112,45 @@ class TracedTrial(msgspec.Struct, frozen=True):
     nodes: list[TracedNode]
     output: str
     calls: list[TracedCall]
+    verdicts: list[Verdict] = []
+
+
+class NodePrompt(msgspec.Struct, frozen=True):
+    """A prompt template of an architecture.
+
+    Attributes:
+        name: Of the architecture and the node: letters, digits and `_ - .` only.
+        template: The template, with `{{name}}` where an input stands.
+    """
+
+    name: str
+    template: str
+
+
+class Network(msgspec.Struct, frozen=True):
+    """An architecture with its parameters, the same in all cells that have it.
+
+    Attributes:
+        label: Name of the cells.
+        purpose: In a line.
+        card: The architecture's card, as YAML.
+        tree: The graph as text, a line for each node.
+        svg: The graph as a picture.
+        mermaid: The graph as a Mermaid flowchart.
+        cells: Names of the cells.
+    """
+
+    label: str
+    architecture: str
+    purpose: str
+    parameters: dict[str, Any]
+    models: list[str]
+    card: str
+    tree: str
+    svg: str
+    mermaid: str
+    prompts: list[NodePrompt]
+    cells: list[str]
 
 
 class Open(msgspec.Struct, frozen=True, tag=True):
@@ -131,7 +187,7 @@ class Log(msgspec.Struct, frozen=True, tag=True):
     grid: str
     files: list[str]
     price_date: str | None
-    traces: list[TracedTrial] = []
+    networks: list[Network] = []
 
 
 class Rows(msgspec.Struct, frozen=True, tag=True):
@@ -150,7 +206,13 @@ class Check(msgspec.Struct, frozen=True, tag=True):
     runs: list[str]
 
 
-Request = Open | Begin | Follow | Log | Rows | End | Check
+class Trace(msgspec.Struct, frozen=True, tag=True):
+    """Log trials of the experiment that was logged last as traces."""
+
+    trials: list[TracedTrial]
+
+
+Request = Open | Begin | Follow | Log | Rows | End | Check | Trace
 
 
 class Opened(msgspec.Struct, frozen=True, tag=True):
@@ -179,7 +241,7 @@ class Logged(msgspec.Struct, frozen=True, tag=True):
         url: Page of the parent run; on MLflow's default port if `command` must be given first.
         cells_url: Page with charts of the cells, from where they are compared item by item too.
         command: Opens MLflow on a database; None for a server, which is open already.
-        traces: Number of trials that were to be logged as traces.
+        traces: Number of trials that are there as traces.
     """
 
     digest: str
@@ -205,7 +267,11 @@ class Checked(msgspec.Struct, frozen=True, tag=True):
     there: bool
 
 
-Reply = Opened | Followed | Wanted | Logged | Failed | Checked
+class Traced(msgspec.Struct, frozen=True, tag=True):
+    """The trials are there as traces."""
+
+
+Reply = Opened | Followed | Wanted | Logged | Failed | Checked | Traced
 
 to_json = msgspec.json.Encoder().encode
 to_request = msgspec.json.Decoder(Request).decode

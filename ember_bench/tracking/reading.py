@@ -10,6 +10,8 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -47,6 +49,29 @@ def read_runs(name: str, tracking_uri: str) -> Group:
         ConfigError: if there is no such run, or several have the name.
         TrackingError: if MLflow or the run's table cannot be read.
     """
+    with _reading(name, tracking_uri) as reader:
+        return reader.group()
+
+
+def read_file(name: str, tracking_uri: str, file: str) -> tuple[bytes, str | None]:
+    """Return an artifact of an experiment's run, and the cell that `name` means, if it means one.
+
+    Args:
+        name: As for `read_runs`; a cell's run stands for its experiment's.
+        tracking_uri: A database, or a server.
+        file: The name of the artifact.
+
+    Raises:
+        ConfigError: as for `read_runs`.
+        TrackingError: if MLflow or the artifact cannot be read.
+    """
+    with _reading(name, tracking_uri) as reader:
+        return reader.file(file)
+
+
+@contextmanager
+def _reading(name: str, tracking_uri: str) -> Iterator[_Reader]:
+    """Give a reader; errors of MLflow are raised as ours."""
     if (problem := unusable(tracking_uri)) is not None:
         raise ConfigError(f"--tracking-uri: {problem}")
     path = sqlite_path(tracking_uri)
@@ -57,7 +82,7 @@ def read_runs(name: str, tracking_uri: str) -> Group:
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     try:
-        return _Reader(name, tracking_uri).group()
+        yield _Reader(name, tracking_uri)
     except (ConfigError, TrackingError):
         raise
     except Exception as error:  # MLflow's own, those of SQLAlchemy, requests and cloud SDKs
@@ -80,12 +105,18 @@ class _Reader:
             str(found.experiment_id): str(found.name) for found in self.client.search_experiments()
         }
 
+    def file(self, name: str) -> tuple[bytes, str | None]:
+        run = self._ours()
+        cell = run.data.tags.get(CELL_TAG)
+        if cell is not None and _PARENT in run.data.tags:
+            run = self.client.get_run(run.data.tags[_PARENT])
+        with self._artifact(run, name) as path:
+            return path.read_bytes(), cell
+
     def group(self) -> Group:
-        run = self._run()
+        run = self._ours()
         if CELL_TAG in run.data.tags and run.data.tags.get(_PARENT):
             return Group(self.name, [self._results(run)], {})
-        if EXPERIMENT_TAG not in run.data.tags:
-            raise ConfigError(f"{self.name}: the run is not one that ember-bench logged")
         cells = list(self._search(f"tags.`{_PARENT}` = '{run.info.run_id}'"))
         if not cells:
             raise ConfigError(f"{self.name}: no cell of the run is in MLflow")
@@ -93,6 +124,12 @@ class _Reader:
         cells.sort(key=lambda cell: -cell.info.start_time)
         found = [self._results(cell) for cell in cells]
         return Group(self.name, found, _baselines(cells, found))
+
+    def _ours(self) -> Run:
+        run = self._run()
+        if EXPERIMENT_TAG not in run.data.tags:
+            raise ConfigError(f"{self.name}: the run is not one that ember-bench logged")
+        return run
 
     def _run(self) -> Run:
         """Return the run that is named.
@@ -164,6 +201,22 @@ class _Reader:
             TrackingError: if the artifact cannot be had.
         """
         import pyarrow.parquet as pq  # noqa: PLC0415 - heavy
+
+        with self._artifact(run, PARQUET_NAME) as path:
+            table: dict[str, list[Any]] = pq.read_table(path).to_pydict()
+        absent = [None] * len(table["item"])
+        return {
+            name: table.get(name, absent)
+            for name in (*table, "item_digest", "cluster", "target", "latency_seconds")
+        }
+
+    @contextmanager
+    def _artifact(self, run: Run, name: str) -> Iterator[Path]:
+        """Give an artifact of a run as a file.
+
+        Raises:
+            TrackingError: if it cannot be had, or not be read.
+        """
         from mlflow.store.artifact.artifact_repository_registry import (  # noqa: PLC0415 - heavy
             get_artifact_repository,
         )
@@ -173,19 +226,13 @@ class _Reader:
                 place = get_artifact_repository(
                     run.info.artifact_uri, tracking_uri=self.tracking_uri
                 )
-                file = place.download_artifacts(PARQUET_NAME, folder)  # type: ignore[no-untyped-call]
-                table: dict[str, list[Any]] = pq.read_table(file).to_pydict()
+                yield Path(place.download_artifacts(name, folder))  # type: ignore[no-untyped-call]
             except Exception as error:  # each kind of place for artifacts has its own
                 running = ", as it is still being run" if run.info.status == "RUNNING" else ""
                 raise TrackingError(
-                    f"{RUN_PREFIX}{run.info.run_id}: its {PARQUET_NAME} cannot be read{running}:"
+                    f"{RUN_PREFIX}{run.info.run_id}: its {name} cannot be read{running}:"
                     f" {redacted(str(error))[:300]}"
                 ) from None
-        absent = [None] * len(table["item"])
-        return {
-            name: table.get(name, absent)
-            for name in (*table, "item_digest", "cluster", "target", "latency_seconds")
-        }
 
 
 def _trials(table: dict[str, list[Any]]) -> tuple[AskedItems, CellData]:

@@ -19,6 +19,7 @@ from mlflow.entities import (
     DatasetInput,
     InputTag,
     LifecycleStage,
+    LoggedModelInput,
     Metric,
     Param,
     Run,
@@ -36,6 +37,7 @@ from ember_bench.tracking.fields import (
     LOGGED_TAG,
     cut,
     is_ours,
+    of_model,
     tag_value,
 )
 from ember_bench.tracking.mlflow_store import Store
@@ -59,6 +61,8 @@ class Runs:
         self._experiment_id = store.experiment_id
         self._tracking_uri = store.tracking_uri
         self._found = {run.data.tags.get(CELL_TAG, ""): run for run in self._search(digest)}
+        self._newly_linked: set[str] = set()
+        """Cells whose runs have got a logged model, which has none of their metrics yet."""
 
     def _search(self, digest: str) -> Iterator[Run]:
         token: str | None = None
@@ -131,9 +135,15 @@ class Runs:
 
     def _set_inputs(self, content: Content) -> None:
         run = self._found[tag_value(content.cell)]
-        if content.datasets and not (run.inputs and run.inputs.dataset_inputs):
-            inputs = [_input(data) for data in content.datasets]
-            self._client.log_inputs(run.info.run_id, inputs)
+        known = run.inputs
+        datasets = [] if known and known.dataset_inputs else list(map(_input, content.datasets))
+        linked = [model.model_id for model in known.model_inputs] if known else []
+        models = []
+        if content.model and content.model not in linked:
+            models = [LoggedModelInput(content.model)]
+            self._newly_linked.add(content.cell)
+        if datasets or models:
+            self._client.log_inputs(run.info.run_id, datasets, models)
 
     def _log_new_params(self, run_id: str, content: Content) -> None:
         known = self._found[tag_value(content.cell)].data.params
@@ -153,9 +163,10 @@ class Runs:
         batches = zip_longest(
             slices([
                 # All at step 0: MLflow draws bars over runs, and curves only where there are steps.
-                Metric(key, value, now, 0)
+                _metric(key, value, now, content)
                 for key, value in metrics.items()
                 if run.data.metrics.get(key) != value
+                or (content.cell in self._newly_linked and of_model(key))
             ], METRICS_AT_ONCE),
             slices([
                 Param(key, value)
@@ -213,6 +224,17 @@ def _with_failures_gone(new: dict[str, float], old: dict[str, float]) -> dict[st
     """
     bounds = [key for key in ("accuracy/worst", "accuracy/best") if key in old and key not in new]
     return new | {key: new["accuracy"] for key in bounds if "accuracy" in new}
+
+
+def _metric(key: str, value: float, now: int, content: Content) -> Metric:
+    """Return a metric of a run, and of its logged model on the dataset if that has it, too."""
+    if not content.model or not of_model(key):
+        return Metric(key, value, now, 0)
+    dataset = _input(content.datasets[0]).dataset
+    return Metric(
+        key, value, now, 0,
+        model_id=content.model, dataset_name=dataset.name, dataset_digest=dataset.digest,
+    )  # fmt: skip
 
 
 def _input(data: DatasetSummary) -> DatasetInput:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -22,8 +21,8 @@ _COLUMNS: Final = ("outcome", "score", "answer", "explanation", "error", "cost_u
 
 async def sample_trials(
     experiment: Experiment, rows: TrialRows, answers: ResponseStore, count: int
-) -> list[TracedTrial]:
-    """Return up to `count` of the trials that are done.
+) -> AsyncGenerator[TracedTrial, None]:
+    """Yield up to `count` of the trials that are done.
 
     Items come in their seeded order, each on all cells, so that traces of different cells are of
     the same items. The graphs are run once more, on stored answers, for what their nodes gave.
@@ -36,22 +35,21 @@ async def sample_trials(
     """
     service = experiment.service
     service.attach(answers, offline=True)
-    results = [
-        {(item, epoch): values for item, epoch, *values in rows.columns(place, _COLUMNS)}
-        for place in range(len(experiment.cells))
-    ]
-    done = (t for t in experiment.trials() if (t.item, t.epoch) in results[t.cell])
-    traced = []
     try:
-        for trial in islice(done, count):
-            row = dict(zip(_COLUMNS, results[trial.cell][trial.item, trial.epoch], strict=True))
+        for trial in experiment.trials():
+            if count <= 0:
+                return
+            values = rows.row(trial.cell, trial.item, trial.epoch, _COLUMNS)
+            if values is None:
+                continue
+            count -= 1
+            row = dict(zip(_COLUMNS, values, strict=True))
             outputs = None
             if row["outcome"] != "error":
                 outputs = await bridge.run(observe, experiment, trial)
-            traced.append(_traced(experiment, trial, row, outputs or {}, rows, answers))
+            yield _traced(experiment, trial, row, outputs or {}, rows, answers)
     finally:
         await service.close()
-    return traced
 
 
 def _traced(

@@ -19,8 +19,9 @@ from typing import IO, Final, Self
 
 from ember_bench.errors import ConfigError
 from ember_bench.secrets import without_secrets
+from ember_bench.tracking.fields import EXPERIMENT_TAG
 from ember_bench.tracking.messages import TrackingError
-from ember_bench.tracking.uris import default_uri, runs_url
+from ember_bench.tracking.uris import cells_url, default_uri, runs_url
 
 _HOST: Final = "127.0.0.1"
 _UP_WITHIN_SECONDS: Final = 120.0
@@ -31,6 +32,22 @@ _ENVIRONMENT: Final = {
     # Its jobs are not used here, and their processes would outlive it.
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
+
+
+# Of each experiment that was not deleted, the last run that cells are below.
+_LAST_RUNS: Final = """
+    SELECT e.name, CAST(e.experiment_id AS TEXT), (
+        SELECT p.run_uuid FROM runs p
+        JOIN tags ours ON ours.run_uuid = p.run_uuid AND ours.key = :ours
+        LEFT JOIN tags above ON above.run_uuid = p.run_uuid AND above.key = 'mlflow.parentRunId'
+        WHERE p.experiment_id = e.experiment_id AND p.lifecycle_stage = 'active'
+            AND above.run_uuid IS NULL
+        ORDER BY p.start_time DESC LIMIT 1
+    )
+    FROM experiments e JOIN runs r USING (experiment_id)
+    WHERE e.lifecycle_stage = 'active' AND r.lifecycle_stage = 'active'
+    GROUP BY e.experiment_id ORDER BY max(r.start_time) DESC
+"""
 
 
 class Pages:
@@ -81,16 +98,9 @@ class Pages:
             time.sleep(_LOOK_EVERY_SECONDS)
         raise TrackingError(f"MLflow did not come up within {_UP_WITHIN_SECONDS:g} s")
 
-    def experiments(self) -> Iterator[tuple[str, str]]:
-        """Yield the name of each experiment that has runs, and the page with them, last first."""
-        with closing(sqlite3.connect(self._path)) as database:
-            found = database.execute(
-                "SELECT e.name, e.experiment_id FROM experiments e JOIN runs r USING"
-                " (experiment_id) WHERE e.lifecycle_stage = 'active' AND r.lifecycle_stage ="
-                " 'active' GROUP BY e.experiment_id ORDER BY max(r.start_time) DESC"
-            ).fetchall()
-        for name, number in found:
-            yield str(name), runs_url(self.url, str(number))
+    def experiments(self) -> list[tuple[str, str]]:
+        """Return the name of each experiment that has runs, and a page; see `experiment_pages`."""
+        return list(experiment_pages(self._path, self.url))
 
     def wait(self) -> None:
         """Wait, until interrupted.
@@ -135,6 +145,23 @@ class Pages:
         lines = self._said.read().decode(errors="replace").strip().splitlines()
         said = f": {without_secrets(lines[-1])}" if lines else ""
         return f"its process ended with status {self._process.wait()}{said}"
+
+
+def experiment_pages(database: Path, pages: str) -> Iterator[tuple[str, str]]:
+    """Yield the name of each experiment that has runs, and a page of it, last first.
+
+    The page is that of the cells of its last run, best first; that of all runs if none is one of
+    ours.
+
+    Args:
+        database: MLflow's SQLite file.
+        pages: Where MLflow's pages are.
+    """
+    with closing(sqlite3.connect(database)) as opened:
+        found = opened.execute(_LAST_RUNS, {"ours": EXPERIMENT_TAG}).fetchall()
+    for name, number, run in found:
+        page = cells_url(pages, number, run) if run else runs_url(pages, number)
+        yield str(name), page
 
 
 def _check_database(path: Path) -> None:

@@ -11,10 +11,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
+from itertools import islice
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
 from typing import IO, Any, Final, Self, TypeAlias
+
+import msgspec
 
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.secrets import redacted, without_secrets
@@ -29,12 +32,15 @@ from ember_bench.tracking.messages import (
     Followed,
     Log,
     Logged,
+    Network,
     Open,
     Opened,
     Point,
     Reply,
     Request,
     Rows,
+    Trace,
+    Traced,
     TracedTrial,
     TrackingError,
     Wanted,
@@ -60,6 +66,8 @@ ENVIRONMENT: Final = {
 }
 _SILENT_SECONDS: Final = 180.0
 """No step of the worker should take this long: one cell, or the migration of a new database."""
+
+_TRACES_AT_ONCE: Final = 50
 
 _SIGNALS: Final = 10
 _SIGNAL_SECONDS: Final = 0.5
@@ -132,7 +140,8 @@ class Tracker:
         trials: Callable[[str], Iterable[TrialBatch]],
         files: Sequence[Path] = (),
         price_date: str | None = None,
-        traces: Sequence[TracedTrial] = (),
+        networks: Sequence[Network] = (),
+        traces: Iterable[TracedTrial] = (),
     ) -> Logged:
         """Log the experiment, or bring its runs up to date; waits until it is done.
 
@@ -147,7 +156,9 @@ class Tracker:
                 only for cells that changed; called in this thread.
             files: More artifacts of the parent run, under their own names.
             price_date: The day that the prices are of.
-            traces: Trials to be logged as traces, with a span for each node and call.
+            networks: The architectures of the cells.
+            traces: Trials to be logged as traces, with a span for each node and call; taken one by
+                one, in this thread.
 
         Raises:
             TrackingError: MLflow could not be reached or did not take it. The tracker is closed.
@@ -159,7 +170,7 @@ class Tracker:
             self.wait_until_open()
             paths = [str(file.absolute()) for file in files]
             grid_file = str(grid.absolute())
-            self._send(Log(summary, markdown, grid_file, paths, price_date, list(traces)))
+            self._send(Log(summary, markdown, grid_file, paths, price_date, list(networks)))
             while True:
                 match self._receive():
                     case Wanted(cell):
@@ -167,14 +178,22 @@ class Tracker:
                             self._send_rows(batch)
                         self._send(End())
                     case Logged() as logged:
-                        return logged
+                        return self._trace(logged, traces)
                     case Failed(message):
                         raise self._failure(message)
-                    case Opened() | Followed() | Checked():
+                    case Opened() | Followed() | Checked() | Traced():
                         raise self._failure("it answered out of turn")
         except BaseException:
             self.close()
             raise
+
+    def _trace(self, logged: Logged, trials: Iterable[TracedTrial]) -> Logged:
+        count, rest = 0, iter(trials)
+        while some := list(islice(rest, _TRACES_AT_ONCE)):
+            self._send(Trace(some))
+            self._expect(Traced)
+            count += len(some)
+        return msgspec.structs.replace(logged, traces=count)
 
     def has(self, logged: Logged) -> bool:
         """Tell whether the runs of `logged` are there, and none was deleted in MLflow.

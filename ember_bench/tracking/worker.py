@@ -14,8 +14,6 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, BinaryIO
 
-import msgspec
-
 from ember_bench.secrets import without_secrets
 from ember_bench.tracking.messages import (
     Begin,
@@ -32,6 +30,8 @@ from ember_bench.tracking.messages import (
     Point,
     Reply,
     Rows,
+    Trace,
+    Traced,
     TrackingError,
     Wanted,
     to_json,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ember_bench.tracking.live import Live
     from ember_bench.tracking.log_experiment import Columns, Trials
     from ember_bench.tracking.mlflow_store import Store
+    from ember_bench.tracking.traces import Traces
 
 
 def main() -> None:
@@ -81,6 +82,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
 
     store: Store | None = None
     live: Live | None = None
+    traces: Traces | None = None
     try:
         for line in requests:
             match to_request(line):
@@ -95,11 +97,13 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
                     _follow(live, points)
                     reply(Followed())
                 case Log() as request if store is not None:
-                    if live is not None:
-                        live.add(())
-                    logged = _record(store, request, trials)
+                    logged = _record(store, live, request, trials)
                     live = None
+                    traces = _traces(store, request, logged)
                     reply(logged)
+                case Trace(some) if traces is not None:
+                    traces.log(some)
+                    reply(Traced())
     except TrackingError as error:
         reply(Failed(str(error)))
     except Exception as error:
@@ -140,15 +144,18 @@ def _follow(live: Live, points: Sequence[Point]) -> None:
         traceback.print_exc()
 
 
-def _record(store: Store, request: Log, trials: Trials) -> Logged:
+def _record(store: Store, live: Live | None, request: Log, trials: Trials) -> Logged:
     from ember_bench.tracking.log_experiment import record  # noqa: PLC0415
 
-    logged = record(store, request, trials)
-    if request.traces:
-        from ember_bench.tracking.traces import log_traces  # noqa: PLC0415
+    if live is not None:
+        live.add(())
+    return record(store, request, trials)
 
-        log_traces(store, request.summary, logged, request.traces)
-    return msgspec.structs.replace(logged, traces=len(request.traces))
+
+def _traces(store: Store, request: Log, logged: Logged) -> Traces:
+    from ember_bench.tracking.traces import Traces  # noqa: PLC0415
+
+    return Traces(store, request.summary, logged)
 
 
 def _explain(error: Exception) -> str:

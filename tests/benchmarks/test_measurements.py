@@ -22,6 +22,8 @@ from benchmarks.programs import ROOT
 from benchmarks.setting import FULL, Setting
 from tests.support.programs import started
 
+pytestmark = pytest.mark.slow
+
 SMALL = "smaller than the target is about"
 
 

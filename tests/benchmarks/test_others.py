@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks import jit, limits, mlflow_log
 
+pytestmark = pytest.mark.slow
+
 
 def test_jit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(jit, "CALLS", 3)

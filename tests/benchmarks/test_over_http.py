@@ -17,6 +17,8 @@ from benchmarks.peers.measured import Job
 from benchmarks.programs import ProgramFailedError, started
 from benchmarks.setting import Setting
 
+pytestmark = pytest.mark.slow
+
 JOBS = (CALLS, EFFICIENCY, LONG, VOTE)
 
 

@@ -14,6 +14,8 @@ from benchmarks.statistics_store import make_results
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.models.store.response_store import StoredAnswers
 
+pytestmark = pytest.mark.slow
+
 
 def test_results_are_whole_and_made_once(tmp_path: Path) -> None:
     results = make_results(tmp_path, 5, 30)

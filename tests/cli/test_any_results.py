@@ -16,6 +16,8 @@ from tests.cli.conftest import Command
 from tests.support import counted
 from tests.support.workspace import Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 ITEMS = 12
 # How many items each cell has; how the results are called.
 Results = tuple[str, int]

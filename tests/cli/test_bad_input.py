@@ -10,6 +10,8 @@ from tests.cli.conftest import Command, program
 from tests.support import counted
 from tests.support.workspace import Workspace, single
 
+pytestmark = pytest.mark.slow
+
 GRID = """\
 name: trip
 datasets:

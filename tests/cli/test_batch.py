@@ -20,6 +20,8 @@ from tests.support.loopback import Asked, Fault
 from tests.support.programs import started
 from tests.support.workspace import Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 RUN = ("run", "grid.yaml", "--no-mlflow", "--json")
 ITEMS = 6
 # Of each call: 30 tokens in, 20 out, at a dollar per thousand, less a half.

@@ -10,6 +10,8 @@ from tests.cli.conftest import Command
 from tests.support import counted
 from tests.support.workspace import Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 RUN = ("run", "grid.yaml", "--no-mlflow", "--json", "--quiet")
 
 # A call of the provider `counted` has 30 tokens, at a dollar per 1,000.

@@ -7,6 +7,8 @@ import pytest
 from tests.cli.conftest import Command
 from tests.support.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_first_items_as_asked_and_the_facts(command: Command, sums: Workspace) -> None:
     result = command("datasets", "check", "sums")

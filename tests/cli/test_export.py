@@ -15,6 +15,8 @@ from tests.cli.conftest import Command, program
 from tests.support import counted
 from tests.support.workspace import Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 RUN = ("run", "grid.yaml", "--no-mlflow", "--quiet")
 
 

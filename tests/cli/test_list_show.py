@@ -13,6 +13,8 @@ from ember_bench.registry import KINDS, Cards, builtin_root
 from tests.cli.conftest import Command
 from tests.support.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 
 def test_everything_is_listed_with_what_it_is_for(command: Command, here: Workspace) -> None:
     result = command("list")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ember_bench.experiment.results.summary import ExperimentSummary
-from ember_bench.running import session
+from ember_bench.running import logged_reports, session
 from ember_bench.secrets import redacted
 from ember_bench.tracking import Logged, TrackingError, digest_of
 from ember_bench.tracking.messages import Point
@@ -19,6 +19,8 @@ from ember_bench.tracking.uris import default_uri
 from tests.cli.conftest import Command
 from tests.support import counted
 from tests.support.workspace import Workspace
+
+pytestmark = pytest.mark.slow
 
 RUN = ("run", "grid.yaml")
 
@@ -57,6 +59,7 @@ class FakeTracker:
         if self.failure:
             raise TrackingError(self.failure)
         rows = {cell.name: list(trials(cell.name)) for cell in summary.cells}
+        given["traces"] = list(given["traces"])
         self.logged = given | {"rows": rows}
         # A later run looks there for what it has logged.
         with closing(sqlite3.connect("results/mlflow.db")) as base:
@@ -134,6 +137,62 @@ def test_trials_are_traced_when_asked_for_with_prompts_answers_and_what_nodes_ga
     assert counted.requests().total() == requests
     command(*RUN, "--traces", "2")
     assert len(tracker.made) == 2
+    command(*RUN, "--traces", "all")
+    assert len(tracker.made[-1].logged["traces"]) == 10
+    (network,) = tracker.made[-1].logged["networks"]
+    assert network.cells == ["sums/single(model=counted:a)"]
+
+
+def test_a_number_of_traces_that_is_none_is_refused(command: Command, sums: Workspace) -> None:
+    result = command(*RUN, "--traces", "some")
+    assert result.status == 2
+    assert "expected a number or 'all', found 'some'" in result.err
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Have artifacts of runs read from the results of the experiment; note what is asked for."""
+    asked = []
+
+    def read(name: str, uri: str, file: str) -> tuple[bytes, str | None]:
+        asked.append((name, uri))
+        cell = "sums/single(model=counted:a)" if name == "cell" else None
+        return Path("results/trip", file).read_bytes(), cell
+
+    monkeypatch.setattr(logged_reports, "read_file", read)
+    return asked
+
+
+def test_the_report_of_a_run_is_what_was_logged(
+    command: Command, sums: Workspace, logged: list[tuple[str, str]]
+) -> None:
+    assert command(*RUN, "--no-mlflow").status == 0
+    assert command("report", "trip").status == 0
+    server = ("--tracking-uri", "http://127.0.0.1:1")
+    assert command("report", "runs:/trip", *server, "--output", "page.html").status == 0
+    assert logged == [("trip", "http://127.0.0.1:1")]
+    assert Path("page.html").read_bytes() == Path("results/trip/report.html").read_bytes()
+    for form in ("csv", "md"):
+        local = command("report", "trip", "--format", form).out
+        for name in ("runs:/trip", "runs:/cell"):
+            assert command("report", name, "--format", form).out == local
+    assert logged[-1] == ("cell", default_uri(Path("results")))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["runs:/trip"], "give --output FILE"),
+        (["runs:/trip", "--trials", "3", "--output", "x.html"], "--trials goes with"),
+        (["trip", "--tracking-uri", "http://h"], "--tracking-uri goes with runs:/RUN"),
+    ],
+)
+def test_options_of_a_report_that_do_not_go_together(
+    command: Command, given: list[str], said: str
+) -> None:
+    result = command("report", *given)
+    assert result.status == 2
+    assert said in result.err
 
 
 @pytest.mark.parametrize("table", ["runs", "experiments"])

@@ -11,6 +11,8 @@ import pytest
 from tests.cli.conftest import Command
 from tests.support.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 MINE = {
     "name": "openai:o3-2025-04-16",
     "cost": {

@@ -14,6 +14,8 @@ from tests.cli.conftest import Command
 from tests.support.openai_server import OpenAIServer
 from tests.support.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 CSV = "question,answer\n" + "".join(f"What is {i} + {i}?,{2 * i}\n" for i in range(60))
 MIXED = "question,first,second,answer\n" + "".join(
     f"What is {i} + {i}?,,,{2 * i}\nIs it more?,{i},{i + 1},{i + 1}\nWho was {i}th?,,,Ada\n"

@@ -8,6 +8,8 @@ from tests.cli.conftest import Command
 from tests.support import counted
 from tests.support.workspace import Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 RUN = ("run", "grid.yaml", "--no-mlflow", "--json")
 
 

@@ -11,6 +11,8 @@ from tests.cli.conftest import Command
 from tests.support import counted
 from tests.support.workspace import Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 RUN = ("run", "grid.yaml", "--no-mlflow", "--quiet")
 LOOSE = "numeric_match_1_percent"
 SINGLE = "single(model=counted:a)"

@@ -12,6 +12,8 @@ from tests.cli.conftest import Command
 from tests.support.openai_server import Answer, Asked, Fault, OpenAIServer
 from tests.support.workspace import Workspace, single
 
+pytestmark = pytest.mark.slow
+
 ITEMS = 6
 USAGE = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30}
 CALL_USD = 0.03

@@ -22,6 +22,8 @@ from tests.support import programs
 from tests.support.openai_server import Answer, Asked, Fault, OpenAIServer
 from tests.support.workspace import Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 RUN = ("run", "grid.yaml", "--no-mlflow", "--json")
 
 

@@ -11,6 +11,8 @@ import pytest
 from tests.cli.conftest import COMMAND, ENVIRONMENT
 from tests.support.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 RUN = shlex.join([*COMMAND, "run", "grid.yaml", "--no-mlflow"])
 
 

@@ -17,6 +17,8 @@ import pytest
 from tests.cli.conftest import COMMAND, ENVIRONMENT, Command
 from tests.support.programs import started
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def taken() -> Iterator[socket.socket]:

@@ -221,6 +221,7 @@ def test_an_item_without_a_target_is_named_by_its_number(hub: FakeHub, load: Loa
     assert "record 2 of org/bare (test): the target (field 'answer') is empty" in error
 
 
+@pytest.mark.slow
 def test_no_part_of_a_download_is_left_when_it_fails(
     hub: FakeHub, load: Load, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

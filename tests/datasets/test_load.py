@@ -15,6 +15,8 @@ from ember_bench.errors import ConfigError, DataMissingError, UnknownNameError
 from ember_bench.registry import Cards, builtin_root
 from tests.datasets.conftest import CARD
 
+pytestmark = pytest.mark.slow
+
 Load = Callable[..., Dataset]
 Write = Callable[[str, str | bytes], Path]
 

@@ -19,6 +19,8 @@ from ember_bench.datasets.repeats import SeenTexts, repeated
 from ember_bench.errors import StoreError
 from ember_bench.registry import Cards, builtin_root
 
+pytestmark = pytest.mark.slow
+
 # What JSON can hold, and tuples, which a round trip through it would make lists of.
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(max_size=5)

@@ -19,6 +19,8 @@ from ember_bench.registry import Cards, builtin_root
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 def read(folder: Path, text: str) -> object:
     (folder / "evaluators").mkdir()

@@ -218,6 +218,7 @@ def test_a_kind_is_a_dataclass_with_a_name() -> None:
         evaluator("nameless")(Nameless)  # type: ignore[type-var]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("card", "form", "one", "other", "same"),
     [

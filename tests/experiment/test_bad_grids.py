@@ -12,6 +12,8 @@ from ember_bench.graph.architecture import load_architecture
 from tests.support import counted
 from tests.support.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 GRID = """\
 name: trip
 datasets:

@@ -12,6 +12,8 @@ from ember_bench.experiment.results.summary import CellSummary
 from ember_bench.stats.vote_laws import vote_accuracy
 from tests.support.workspace import Workspace, vote
 
+pytestmark = pytest.mark.slow
+
 KS = [1, 3, 5, 9]
 ITEMS = 300
 

@@ -15,6 +15,8 @@ from ember_bench.models.types import Message
 from tests.support import counted
 from tests.support.workspace import Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 
 def with_shots(workspace: Workspace, **few_shot: Any) -> Experiment:
     workspace.grid(datasets=[{"name": "sums", "few_shot": few_shot}])

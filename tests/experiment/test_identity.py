@@ -9,6 +9,8 @@ import pytest
 from tests.support import counted
 from tests.support.workspace import Ran, Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 # What the first run leaves: ten trials of `single`, ten of `vote`, twenty calls.
 CALLS = 20
 

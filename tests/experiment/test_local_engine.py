@@ -24,6 +24,8 @@ from ember_bench.models.types import Completion
 from tests.support.counted import Counted
 from tests.support.workspace import Workspace, vote
 
+pytestmark = pytest.mark.slow
+
 
 class Gauge:
     """Counts the calls that are under way, and lets through those that `open` lets."""

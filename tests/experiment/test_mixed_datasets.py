@@ -12,6 +12,8 @@ from ember_bench.experiment.trial import graph_inputs
 from ember_bench.models.types import Message
 from tests.support.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 MIXED: list[dict[str, Any]] = [
     {"id": "n", "q": "1 + 1 = ?", "a": "2.0", "as": "number", "by": "numeric_match"},
     {"id": "c", "q": "2 + 2 = ?", "a": "B", "as": "choice", "options": ["3", "4"]},

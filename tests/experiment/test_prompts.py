@@ -13,6 +13,8 @@ from ember_bench.experiment.trial import graph_inputs
 from tests.support import counted
 from tests.support.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 SUMS = "registry/datasets/sums.yaml"
 
 

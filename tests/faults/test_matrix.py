@@ -32,6 +32,8 @@ from tests.faults.study import (
 from tests.support.loopback import Fault
 from tests.support.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 TRANSPORTS = ("sdk", "direct")
 # A run of the study takes about so long.
 SOON_SECONDS = 0.4

@@ -12,6 +12,8 @@ from ember_bench.operators.parameters import ParameterCard, sweep
 from ember_bench.registry import Cards, builtin_root
 from tests.support.models import Subject, in_trial, serve, simulated
 
+pytestmark = pytest.mark.slow
+
 SERVICE = serve(simulated("a", accuracy=1.0), simulated("b"))
 
 CARD = """\

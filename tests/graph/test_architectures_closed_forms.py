@@ -26,6 +26,8 @@ from ember_bench.registry import Cards, builtin_root
 from ember_bench.stats import filter_vote_accuracy, verifier_judge_accuracy, vote_accuracy
 from tests.support.models import serve, simulated
 
+pytestmark = pytest.mark.slow
+
 ITEMS = 1_500
 P, ACCEPT_RIGHT, ACCEPT_WRONG = 0.62, 0.8, 0.3
 # Of the checker, in its other roles.

@@ -33,6 +33,7 @@ def check(name: str, section: Section) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SECTIONS)
 def test_identities_are_those_that_are_pinned(name: str) -> None:
     check(name, SECTIONS[name])

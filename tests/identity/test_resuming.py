@@ -9,6 +9,8 @@ import pytest
 from tests.identity import resuming
 from tests.identity.resuming import command, digits, summary
 
+pytestmark = pytest.mark.slow
+
 TRIALS = 228
 CALLS = 426
 

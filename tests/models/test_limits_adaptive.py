@@ -13,6 +13,8 @@ from tests.support import virtual
 from tests.support.limited import Limited, a_call, ask_for, endpoint
 from tests.support.models import scripted
 
+pytestmark = pytest.mark.slow
+
 WARM = 60.0
 END = 120.0
 

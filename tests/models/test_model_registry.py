@@ -94,6 +94,7 @@ class TestCards:
         registry = self.registry(tmp_path, "name: simulated:mine\noptions: {accuracy: 0.9}")
         assert registry.get("mine").options == {"accuracy": 0.9}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("text", "where", "message"),
         [

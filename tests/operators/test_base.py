@@ -237,6 +237,7 @@ class TestNesting:
         assert len(list(ensemble.named_lm_modules())) == 2
         assert ensemble.lm_modules() == [shared]
 
+    @pytest.mark.slow
     def test_operators_that_hold_each_other_are_walked_once(self) -> None:
         holder = self.Holder(Add())
         holder.inner.outer = holder  # type: ignore[attr-defined]

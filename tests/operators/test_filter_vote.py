@@ -28,6 +28,7 @@ def filter_vote(p: float, k: int, accept_right: float, accept_wrong: float) -> f
     return total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("p", "k", "accept_right", "accept_wrong"),
     [(0.6, 5, 0.9, 0.3), (0.3, 5, 0.5, 0.05), (0.55, 4, 0.2, 0.2), (0.4, 3, 1.0, 0.0)],

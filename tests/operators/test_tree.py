@@ -23,6 +23,8 @@ from tests.operators.networks import many_words
 from tests.operators.test_cards import MODELS, SERVICE, sharing, trees
 from tests.support.models import module, modules
 
+pytestmark = pytest.mark.slow
+
 
 def network() -> Operator:
     """An ensemble of two and a judge, which is its second member."""

@@ -19,6 +19,8 @@ import pytest
 from ember_bench.experiment.results.summary import CellSummary
 from tests.support.workspace import Workspace, single
 
+pytestmark = pytest.mark.slow
+
 MODELS = ("deepseek-base-1.3b", "codellama-34b+cot", "gpt-4-0613")
 COLD, HOT = "temp0.2", "temp0.8"  # pass@1 is published at one temperature, pass@5 at the other
 SORTED = ("deepseek-base-1.3b", HOT)

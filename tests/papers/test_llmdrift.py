@@ -14,6 +14,8 @@ import pytest
 from ember_bench.experiment.results.summary import CellSummary
 from tests.papers.runs import Paper, paper, percent
 
+pytestmark = pytest.mark.slow
+
 DEAREST = "recorded:llmdrift/gpt-4-0314"
 
 

@@ -10,6 +10,8 @@ import pytest
 from ember_bench.experiment.results.summary import CellSummary
 from tests.papers.runs import Paper, paper, percent
 
+pytestmark = pytest.mark.slow
+
 # Their answers contain unevaluated arithmetic, which the source hands to eval(): ours, published.
 EVALUATED_THERE = {"yi-large": (79.98, 80.06), "yi-large-preview": (82.41, 82.64)}
 ASKED_LESS = "gemini-1.5-flash-exp-0827"

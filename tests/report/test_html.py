@@ -26,6 +26,8 @@ from ember_bench.report.html_fronts import front_probabilities
 from ember_bench.report.html_report import html_report
 from tests.support.workspace import Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:

@@ -19,6 +19,8 @@ from tests.security.test_hostile_text import BROWSER
 from tests.support.chromium import chromium
 from tests.support.workspace import Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = " ".join(BROWSER).replace("alert(1)", "(window.boom=1)")
 
 

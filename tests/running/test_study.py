@@ -24,6 +24,8 @@ from ember_bench.running.results import Results
 from tests.support import counted
 from tests.support.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 ROWS = [{"q": f"{i} + {7 * i} = ?", "t": 8 * i, "kind": "even" if i % 2 else "odd"}
         for i in range(12)]  # fmt: skip
 

@@ -337,6 +337,7 @@ class TestTemplates:
 class TestCommands:
     """Cards and data of a stranger, through the command."""
 
+    @pytest.mark.slow
     def test_show_a_strangers_cards(self, command: Command, sums: Workspace) -> None:
         text = "".join([TERMINAL[2], TERMINAL[8], TERMINAL[11], BROWSER[1], MARKDOWN[0]])
         sums.write("registry/evaluators/evil.yaml", {"kind": "exact_match", "purpose": text})

@@ -37,6 +37,8 @@ from ember_bench.secrets import redacted, without_secrets
 from tests.support.openai_server import Answer, Asked, Fault, OpenAIServer
 from tests.support.workspace import Workspace, single
 
+pytestmark = pytest.mark.slow
+
 IN_ENVIRONMENT = "sk-env-Q7f3kLmZ2xV9"
 ON_CARD = "sk-card-W8g4nPq1yB6"
 OF_PROVIDER = "sk-prov-E5h2rStU3cD0"

@@ -58,6 +58,7 @@ def test_pass_at_k_is_covered(k):
     assert 0.93 <= simulated_coverage(draw, truth) <= 0.98
 
 
+@pytest.mark.slow
 def test_the_bootstrap_covers_a_skewed_mean_of_many_items():
     def draw(rng):
         return bootstrap_interval(

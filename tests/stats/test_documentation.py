@@ -24,6 +24,7 @@ def test_every_function_the_page_names_exists():
     assert [name for name in code if name not in stats.__all__] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.label)
 def test_the_coverage_that_the_page_states_is_what_is_measured(row):
     (line,) = re.findall(

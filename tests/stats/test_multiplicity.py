@@ -6,6 +6,8 @@ from statsmodels.stats.multitest import multipletests
 
 from ember_bench.stats import benjamini_hochberg, holm
 
+pytestmark = pytest.mark.slow
+
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 
 

@@ -21,7 +21,13 @@ from ember_bench.experiment.results.summary import (
     Quantity,
     RunSummary,
 )
-from ember_bench.tracking.messages import TracedCall, TracedNode, TracedTrial
+from ember_bench.tracking.messages import (
+    Network,
+    NodePrompt,
+    TracedCall,
+    TracedNode,
+    TracedTrial,
+)
 
 COLUMNS = (
     "item", "epoch", "outcome", "score", "answer", "explanation", "error",
@@ -184,5 +190,22 @@ def trial(**changes: Any) -> TracedTrial:
         ],
         output="vote",
         calls=[call(), call(started=0.25)],
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def network(label: str = "vote(k=3)", *cells: str, **changes: Any) -> Network:
+    made = Network(
+        label=label,
+        architecture="vote",
+        purpose="Majority vote over k answers of one model.",
+        parameters={"k": 3, "temperature": 0.7},
+        models=["simulated:small"],
+        card="name: vote\n",
+        tree="2 nodes, 3 LM modules\n  ensemble\n  vote <- ensemble",
+        svg="<svg></svg>",
+        mermaid="flowchart TD\n",
+        prompts=[NodePrompt("vote.ensemble", "Think.\n{{query}}")],
+        cells=list(cells) or [TRACED],
     )
     return msgspec.structs.replace(made, **changes)

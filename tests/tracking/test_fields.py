@@ -180,3 +180,20 @@ def test_a_cells_digest_is_not_of_other_cells():
     first, other = summary(cell(0), cell(1)), summary(cell(0), cell(1, items=3))
     assert cell_digest(first.cells[0], first) == cell_digest(other.cells[0], other)
     assert cell_digest(first.cells[1], first) != cell_digest(other.cells[1], other)
+
+
+def test_a_note_shows_less_than_as_it_is_but_no_tag():
+    assert fields.note("Holm p \\< 0.001, \\<0.1, \\<b>") == "Holm p < 0.001, <0.1, \\<b>"
+
+
+def test_the_name_of_a_model_has_no_sign_that_mlflow_refuses():
+    assert fields.model_name("vote(model=a:b/c, p=0.5%)") == "vote(model=a-b-c, p=0·5-)"
+    assert len(fields.model_name("x" * 900)) == 250
+    assert fields.model_name("") == "-"
+
+
+def test_long_names_of_items_are_cut_and_still_differ():
+    assert fields.item_name("item-1") == "item-1"
+    one, other = (fields.item_name("x" * 900 + end) for end in "ab")
+    assert len(one) == 200
+    assert one != other

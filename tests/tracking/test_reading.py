@@ -17,7 +17,7 @@ from ember_bench.tracking import TrackingError
 from ember_bench.tracking.log_experiment import record
 from ember_bench.tracking.messages import Log
 from ember_bench.tracking.mlflow_store import Store
-from ember_bench.tracking.reading import read_runs
+from ember_bench.tracking.reading import read_file, read_runs
 from tests.tracking.summaries import cell, summary
 
 
@@ -149,6 +149,21 @@ class TestContent:
         base = cell(1, comparison=None)
         logged = log(cells=[broken, base, cell(2)])
         assert read_runs(logged.run_id, uri).baselines["primes"].name == base.name
+
+
+class TestFiles:
+    def test_an_artifact_is_that_of_the_experiments_run(
+        self, log: Callable[..., Any], uri: str
+    ) -> None:
+        logged = log()
+        assert read_file("demo", uri, "grid.yaml") == (b"name: demo\n", None)
+        five = "primes/vote(k=5)"
+        assert read_file(logged.cells[five], uri, "grid.yaml") == (b"name: demo\n", five)
+
+    def test_one_that_is_not_there_is_said(self, log: Callable[..., Any], uri: str) -> None:
+        log()
+        with pytest.raises(TrackingError, match=r"its report\.html cannot be read"):
+            read_file("demo", uri, "report.html")
 
 
 class TestTrouble:

@@ -17,7 +17,7 @@ import pytest
 from ember_bench.tracking import Tracker
 from ember_bench.tracking.messages import Point
 from tests.support.postgres import postgresql
-from tests.tracking.summaries import cell, summary, trial, trials
+from tests.tracking.summaries import cell, network, summary, trial, trials
 
 VOTE = "primes/vote(k=3)"
 
@@ -81,6 +81,7 @@ def test_an_experiment_is_logged_and_brought_up_to_date(server: str, tmp_path: P
                 markdown="| a |",
                 grid=grid,
                 trials=lambda _: trials(200),
+                networks=[network()],
                 traces=[trial()],
             )
             for items in (50, 100)
@@ -102,9 +103,17 @@ def test_an_experiment_is_logged_and_brought_up_to_date(server: str, tmp_path: P
     assert run.inputs.dataset_inputs[0].dataset.name == "primes"
 
     from ember_bench.experiment.results.comparison import compare, pair_up
-    from ember_bench.tracking.reading import read_runs
+    from ember_bench.tracking.reading import read_file, read_runs
 
     pairs = pair_up([read_runs("demo", server)])
     assert [pair.cell.name for pair in pairs] == [f"primes/vote(k={k})" for k in (3, 5, 7)]
     items = {item for batch in trials(200) for item in batch["item"]}
     assert {found.items for found in compare(pairs).pairs} == {len(items)}
+
+    assert read_file("demo", server, "grid.yaml") == (grid.read_bytes(), None)
+    client = MlflowClient(server)
+    (model,) = client.search_logged_models([second.experiment_id])
+    (trace,) = client.search_traces(locations=[second.experiment_id])
+    assert trace.info.trace_metadata["mlflow.modelId"] == model.model_id
+    assert {said.name for said in trace.info.assessments} >= {"correct", "expected_response"}
+    assert len(trace.data.spans) == 5

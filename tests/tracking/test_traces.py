@@ -12,7 +12,7 @@ from mlflow.entities import Trace
 from ember_bench.tracking.log_experiment import record
 from ember_bench.tracking.messages import Log, Logged, TracedTrial
 from ember_bench.tracking.mlflow_store import Store
-from ember_bench.tracking.traces import log_traces
+from ember_bench.tracking.traces import Traces
 from tests.tracking.summaries import call, cell, summary, trial, trials
 
 CELL = "primes/vote(k=3)"
@@ -28,7 +28,7 @@ class Traced:
         self.logged: Logged = record(store, Log(SUMMARY, "", grid, [], None), lambda _: trials(5))
 
     def __call__(self, *given: TracedTrial) -> list[Trace]:
-        log_traces(self.store, SUMMARY, self.logged, given)
+        Traces(self.store, SUMMARY, self.logged).log(given)
         return list(self.store.client.search_traces(locations=[self.store.experiment_id]))
 
 
@@ -57,7 +57,9 @@ def test_spans_have_what_went_in_and_out_and_the_times_of_the_virtual_clock(
     (trace,) = traced(trial())
     spans = {span.name: span for span in trace.data.spans}
     root = next(span for span in trace.data.spans if span.parent_id is None)
-    assert root.inputs == {"question": "Is 7 prime?"}
+    assert list(root.inputs.items()) == [
+        ("item", "item-7"), ("epoch", 0), ("question", "Is 7 prime?"),
+    ]  # fmt: skip
     assert root.outputs["answer"] == "yes"
     assert spans["vote"].outputs == {"final_answer": "yes"}
     assert spans["vote"].inputs == {"from": ["ensemble"]}
@@ -111,3 +113,41 @@ def test_the_same_again_adds_nothing_and_another_result_does(traced: Traced) -> 
 def test_long_texts_are_cut(traced: Traced) -> None:
     (trace,) = traced(trial(question="x" * 100_000, calls=[call(text="y" * 100_000)]))
     assert len(json.dumps(trace.to_dict())) < 200_000
+
+
+def test_two_cells_are_paired_item_by_item(traced: Traced) -> None:
+    single = trial(cell="primes/single", score=0.0, outcome="wrong")
+    later = {"item": "item-8", "epoch": 1}
+    found = traced(trial(), single, trial(**later))
+    requests: dict[str, list[str]] = {}
+    for trace in found:
+        requests.setdefault(trace.info.request_preview or "", []).append(
+            trace.info.tags["mlflow.eval.requestId"]
+        )
+    assert sorted(requests.values()) == [["item-7/0", "item-7/0"], ["item-8/1"]]
+    assert all(request.startswith('{"item": "item-') for request in requests)
+
+
+def test_the_pairs_of_items_with_long_names_and_questions_differ(traced: Traced) -> None:
+    long = "x" * 2_000
+    found = traced(*(trial(item=long + end, question=long) for end in "ab"))
+    previews = {trace.info.request_preview for trace in found}
+    assert len(previews) == 2
+    assert {len(preview or "") for preview in previews} == {1_000}
+
+
+def test_assessments_come_with_the_trace(traced: Traced) -> None:
+    (trace,) = traced(trial())
+    said = {found.name: found.value for found in trace.info.assessments}
+    assert said == {
+        "correct": True, "score": 1.0, "cost_usd_per_1000": 2.0, "expected_response": "yes",
+    }  # fmt: skip
+    sources = {found.metadata["mlflow.assessment.sourceRunId"] for found in trace.info.assessments}
+    assert sources == {traced.logged.cells[CELL]}
+
+
+def test_tokens_and_costs_of_calls_are_those_of_the_trace(traced: Traced) -> None:
+    (trace,) = traced(trial())
+    assert trace.info.token_usage == {"input_tokens": 20, "output_tokens": 4, "total_tokens": 24}
+    assert trace.info.cost is not None
+    assert trace.info.cost["total_cost"] == 0.002

@@ -16,6 +16,8 @@ import pytest
 from ember_bench.tracking import Logged, Tracker, TrackingError, is_logged
 from tests.tracking.summaries import cell, summary, trials
 
+pytestmark = pytest.mark.slow
+
 
 def log(tracker: Tracker, results: Path, found: Any = None, **changes: Any) -> Logged:
     given = {"markdown": "", "grid": results / "demo.yaml", "trials": lambda _: trials(50)}

@@ -172,13 +172,21 @@ class TrialRows:
             found[0] = indices[found[0].astype(np.intp)]
             yield found[:, found[0] >= 0]
 
-    def calls(self, cell: int, item: int, epoch: int) -> tuple[CallEntry, ...] | None:
-        """Return the calls of one trial, or None if it is not stored."""
+    def row(
+        self, cell: int, item: int, epoch: int, names: Sequence[str]
+    ) -> tuple[Any, ...] | None:
+        """Return the columns `names` of one trial, or None if it is not stored."""
         rows = self._select(
-            "SELECT calls FROM trials WHERE cell = ? AND item = ? AND epoch = ?",
+            f"SELECT {', '.join(names)} FROM trials"  # noqa: S608 - column names of ours
+            " WHERE cell = ? AND item = ? AND epoch = ?",
             (self._cell_ids[cell], self._numbers[cell].stored[item], epoch),
         )
-        return next((self._calls_in(calls) for (calls,) in rows), None)
+        return next(rows, None)
+
+    def calls(self, cell: int, item: int, epoch: int) -> tuple[CallEntry, ...] | None:
+        """Return the calls of one trial, or None if it is not stored."""
+        row = self.row(cell, item, epoch, ["calls"])
+        return None if row is None else self._calls_in(row[0])
 
     def all_calls(
         self, cell: int, *, first: int | None = None

@@ -7,6 +7,8 @@ import pytest
 from tests.experiment.results.made import Row, analysed, width
 from tests.support.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 
 def test_latency_quantiles(workspace: Workspace) -> None:
     workspace.sums(101)

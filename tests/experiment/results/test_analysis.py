@@ -24,6 +24,8 @@ from ember_bench.experiment.trial import TrialResult
 from tests.experiment.results.made import Row, analysed
 from tests.support.workspace import Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 
 def bits(text: str) -> list[float]:
     return [float(bit) for bit in text]

@@ -13,6 +13,8 @@ from ember_bench.models.store.response_store import ResponseStore
 from tests.support import counted
 from tests.support.workspace import Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 K = 4
 
 

@@ -9,6 +9,8 @@ from ember_bench.experiment.results.summary import CellSummary, FailureReason
 from tests.experiment.results.made import Row, analysed
 from tests.support.workspace import Workspace, single
 
+pytestmark = pytest.mark.slow
+
 
 def failing(workspace: Workspace, failures: str, *columns: str) -> list[CellSummary]:
     """Return the cells whose trials are right (1), wrong (0) or failed (x), item by item."""

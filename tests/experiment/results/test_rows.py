@@ -14,6 +14,8 @@ from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.runner import trial_store
 from tests.support.workspace import Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 
 def path_of(workspace: Workspace) -> Path:
     return workspace.root / "results/trip/trials.db"

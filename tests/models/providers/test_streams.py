@@ -199,6 +199,7 @@ class TestTimes:
 
 
 class TestFaults:
+    @pytest.mark.slow
     def test_a_stream_that_is_cut_is_no_answer(self, adapter: Adapter) -> None:
         events = stream(adapter)
         # What follows the reason for the end are counts, without which the price is not known.

@@ -193,6 +193,7 @@ class TestAnswers:
         assert direct == through_sdk
         assert KEY not in str(direct)
 
+    @pytest.mark.slow
     def test_that_mean_nothing_are_the_same_error(self, adapter: Adapter) -> None:
         for body in adapter.wire.meaningless:
             through_sdk, direct = (outcome(each, json_reply(body)) for each in both(adapter))
@@ -295,6 +296,7 @@ class TestChoice:
         with pytest.raises(ConfigError, match="transport: direct"):
             provider_class("simulated")(ModelInfo(model_id="simulated:m", transport="direct"))
 
+    @pytest.mark.slow
     def test_directly_no_sdk_is_imported(self, adapter: Adapter) -> None:
         with LoopbackServer([json_reply(adapter.wire.answer(Completion("ok")))]) as server:
             code = (

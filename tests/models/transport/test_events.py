@@ -75,6 +75,7 @@ class TestEvents:
         parts = [stream[a:b] for a, b in pairwise(places)]
         assert read(*parts) == read(stream)
 
+    @pytest.mark.slow
     def test_that_never_end_take_no_more_than_their_bytes(self) -> None:
         reader = EventReader()
         tracemalloc.start()

@@ -355,6 +355,7 @@ def _bytes(content: bytes) -> Iterator[bytes]:
     return (content[i : i + 1] for i in range(len(content)))
 
 
+@pytest.mark.slow
 def test_more_parts_than_any_answer_has_are_an_error() -> None:
     draw = random.Random(1)
     entries = [{"index": i, "id": str(draw.random())} for i in range(10_001)]
