@@ -4,7 +4,7 @@ Numbers are canonical decimal strings without exponent, separators, sign of zero
 zeros: `1,000.0` is `1000`. A fraction that no finite decimal equals stays a reduced fraction
 (`1/3`), so that equality is exact. Units are dropped, the percent sign among them (`50%` is `50`),
 and no arithmetic is done: a claim of `9 * 2`, of `18 or 20`, of `2\pi` is not one number. What
-follows a claim as its reason ("12, because 12 / 4 = 3") is not part of it.
+follows a claim as its reason ("the answer is 12, because 12 / 4 = 3") is not part of it.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class RunOptions(TypedDict, total=False):
     Attributes:
         results: The folder to write to; by default `results`.
         budget_usd: The most that this run may spend, in US dollars.
-        offline: Ask no model: use stored answers only.
+        offline: Send no request: use stored answers only. Simulated models still answer.
         in_flight: Number of trials under way at once.
         unsafe_code: Run model-written code even without a sandbox.
         data_dir: The folder of recorded data.
