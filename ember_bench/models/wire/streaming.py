@@ -17,7 +17,8 @@ class Stream:
 
     Args:
         assembler: Puts the events together.
-        heard: Called whenever something arrives.
+        heard: Called whenever something of a stream arrives; an answer in one piece, and blanks
+            that may become one, have to be whole in time.
         clock: Seconds.
 
     Attributes:
@@ -48,9 +49,10 @@ class Stream:
 
     def feed(self, part: bytes) -> bool:
         """Take the next bytes of the body; return whether nothing that matters can follow."""
-        self._heard()
         if self._events is None and self._one_piece is None:
             part = self._begin(part)
+        if self._events is not None:
+            self._heard()
         if self._one_piece is not None:
             self._one_piece += part
         elif self._events is not None:
