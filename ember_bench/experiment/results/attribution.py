@@ -76,7 +76,8 @@ class ChoiceSummary(msgspec.Struct, frozen=True):
         gap: Oracle less chosen: what a perfect choice would add.
         recovered: Share of the way from random to oracle that it goes; None if they are equal.
         beyond: Items on which its answer scores more than every response.
-        members: Each candidate, from the first epoch; empty if items have unequal numbers of responses.
+        members: Each candidate, from the first epoch; empty if items have unequal numbers of
+            responses.
         votes: The same, for every k up to their number.
     """
 
@@ -276,7 +277,7 @@ def _members(seen: _Seen, level: float) -> Iterator[MemberSummary]:
 
 
 def _votes(seen: _Seen, level: float) -> Iterator[VotePoint]:
-    """Yield the expected scores of smaller votes, if all items have the same number of responses."""
+    """Yield the expected scores of smaller votes, if all items have as many responses."""
     first = _of_first_epoch(seen)
     scores = [seen.scores[row] for row in first]
     if not first:

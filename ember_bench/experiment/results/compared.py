@@ -54,8 +54,8 @@ class WithinMargin(msgspec.Struct, frozen=True):
 
     Attributes:
         margin: In the unit of accuracy: 0.01 is one point.
-        p_worse: Of the cell being worse than the baseline by the margin or more; small if it is not.
-            If trials of either failed, the largest of the worst and the best case.
+        p_worse: Of the cell being worse than the baseline by the margin or more; small if it is
+            not. If trials of either failed, the largest of the worst and the best case.
         p_value: Of a difference of the margin or more either way: small if both are as good.
     """
 
@@ -81,8 +81,8 @@ class Comparison(msgspec.Struct, frozen=True):
         sign_flip_p: p-value of the sign-flip permutation test, two-sided; whole clusters flip.
         p_value: The one of the two that `test` names; if trials failed, the larger one of the worst
             and the best case. None for `same_calls`.
-        p_adjusted: The same, corrected over all comparisons made together; None for an oracle, which
-            is an upper limit and not a system, and for `same_calls`: neither is counted.
+        p_adjusted: The same, corrected over all comparisons made together; None for an oracle,
+            which is an upper limit and not a system, and for `same_calls`: neither is counted.
         cost_ratio: Cost of the cell over that of the baseline; None if a price is unknown.
         best_probability: Probability that the cell is the most accurate of the baseline and all
             cells compared with it, on their common items; None without such items, and for an

@@ -11,8 +11,6 @@ import numpy as np
 from ember_bench import stats
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.cells import BoolArray, CellResults, FloatArray, IntArray
-from ember_bench.experiment.results.family import Family
-from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.compared import (
     Comparison,
     ComparisonTable,
@@ -21,6 +19,8 @@ from ember_bench.experiment.results.compared import (
     Winner,
     WithinMargin,
 )
+from ember_bench.experiment.results.family import Family
+from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.summary import Correction, Quantity
 
 
@@ -151,9 +151,7 @@ def compare(
                 best_probability=share,
                 within=None if margin is None else _within(of, margin),
             )
-            for of, pair, adjusted, share in zip(
-                pairs, found, family.adjusted(), best, strict=True
-            )
+            for of, pair, adjusted, share in zip(pairs, found, family.adjusted(), best, strict=True)
         ],
         baseline_best=baseline_best,
         left_out=[_left_out(pair) for pair in empty],
@@ -350,9 +348,7 @@ def _ranked(
     pairs: Sequence[Pair], baseline: CellResults
 ) -> tuple[FloatArray | None, Winner | None]:
     """Return the probabilities of a baseline and its cells to be the best, and the winner."""
-    scores = np.column_stack(
-        [baseline.scores, *(pair.of_cell(pair.cell.scores) for pair in pairs)]
-    )
+    scores = np.column_stack([baseline.scores, *(pair.of_cell(pair.cell.scores) for pair in pairs)])
     items = np.flatnonzero(_whole(scores))
     if not items.size:
         return None, None
@@ -373,9 +369,7 @@ def _ranked(
         may_be_best=list(dict.fromkeys([selected.label, *(cells[p].label for p in others)])),
         ranks={
             cell.name: (int(best), int(worst))
-            for cell, best, worst in zip(
-                cells, ranking.best_rank, ranking.worst_rank, strict=True
-            )
+            for cell, best, worst in zip(cells, ranking.best_rank, ranking.worst_rank, strict=True)
         },
     )
     return shares, winner

@@ -1,4 +1,4 @@
-"""The description of an experiment in its trial store, which makes results readable without the grid."""
+"""The description of an experiment in its trial store: results are read without the grid."""
 
 from __future__ import annotations
 

@@ -142,12 +142,12 @@ def read_evaluations(
         return None
     where = "FROM evaluations WHERE cell = ? AND epoch < ? ORDER BY item, epoch"
     rows = select(
-        "SELECT item, ifnull(cost_usd, 9e999), ifnull(latency_seconds, 9e999), spend_usd,"  # noqa: S608 - ours
+        "SELECT item, ifnull(cost_usd, 9e999), ifnull(latency_seconds, 9e999), spend_usd,"
         f" calls_used, calls_made, input_tokens, output_tokens {where}",
         (cell, epochs),
     )
     found = np.fromiter(chain.from_iterable(rows), np.float64).reshape(-1, 8)
-    texts = [text for (text,) in select(f"SELECT verdicts {where}", (cell, epochs))]  # noqa: S608 - ours
+    texts = [text for (text,) in select(f"SELECT verdicts {where}", (cell, epochs))]
     items = indices[found[:, 0].astype(np.intp)].astype(np.int64)
     asked = items >= 0
     if not asked.any():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
@@ -26,7 +26,6 @@ from ember_bench.experiment.results.evaluations import (
 from ember_bench.experiment.results.run_totals import RunTotals
 from ember_bench.experiment.results.summary import FAILED, OUTCOMES
 from ember_bench.experiment.trial_calls import CallEntry
-from ember_bench.models.store.payments import Paid
 from ember_bench.models.store.sqlite import is_damage, is_undecodable, open_for_reading
 
 APPLICATION_ID: Final = 0x454D4254  # "EMBT"
@@ -177,9 +176,7 @@ class TrialRows:
             found[0] = indices[found[0].astype(np.intp)]
             yield found[:, found[0] >= 0]
 
-    def row(
-        self, cell: int, item: int, epoch: int, names: Sequence[str]
-    ) -> tuple[Any, ...] | None:
+    def row(self, cell: int, item: int, epoch: int, names: Sequence[str]) -> tuple[Any, ...] | None:
         """Return the columns `names` of one trial, or None if it is not stored."""
         rows = self._select(
             f"SELECT {', '.join(names)} FROM trials"  # noqa: S608 - column names of ours
@@ -282,7 +279,7 @@ class TrialRows:
             StoreError: if the file cannot be read for another reason.
         """
         try:
-            # Not `yield from`, which closes the cursor where nobody reads on: after the file, maybe.
+            # Not `yield from`, which closes the cursor where nobody reads on, maybe after the file.
             for row in self._db.execute(query, values):  # noqa: UP028
                 yield row
         except sqlite3.Error as error:

@@ -110,9 +110,7 @@ class SuiteAverages:
             self._scores[place] = self._read.cell(place)[0].scores
         return self._scores[place]
 
-    def _pool(
-        self, suite: Suite, places: dict[str, int], against: dict[str, int] | None
-    ) -> _Pool:
+    def _pool(self, suite: Suite, places: dict[str, int], against: dict[str, int] | None) -> _Pool:
         """Return the items of all datasets together, those that both cells have a score of."""
         pools = []
         for number, dataset in enumerate(suite.datasets):

@@ -159,8 +159,8 @@ class CellSummary(msgspec.Struct, frozen=True):
         pass_at_k: By k, the share of items that at least one of k epochs gets right (unbiased,
             Chen et al. 2021); only with several epochs and scores of 0 and 1. If failed trials are
             excluded, over the items that no cell of the dataset failed on.
-        never_stated: Whether its answers were read out of responses and none was stated as its format
-            wants, so that all were guessed at.
+        never_stated: Whether its answers were read out of responses and none was stated as its
+            format wants, so that all were guessed at.
         measured: False if all of its trials failed; then it has no accuracy.
         unpriced: Trials whose cost is unknown, as a price or the tokens of an answer are.
         evaluation: What judging its outputs took, if a judge was asked.

@@ -23,8 +23,8 @@ def listener() -> Callable[[], None]:
 class Silence:
     """A time limit for a block, which begins anew whenever bytes of a stream arrive.
 
-    Every byte of events counts, those of keep-alive comments too. `patience` sees to it that a server that
-    sends nothing else for ever comes to an end.
+    Every byte of events counts, those of keep-alive comments too. `patience` sees to it that a
+    server that sends nothing else for ever comes to an end.
 
     Args:
         patience: Returns the seconds for which nothing may arrive from now on.

@@ -146,7 +146,9 @@ class TestNumbers:
     def test_the_same_items_in_other_places_are_flipped_together(self) -> None:
         base, order = cell("0" * 16), [*range(8, 16), *range(8)]
         straight = cell("1" * 9 + "0" * 7, name="sums/a")
-        turned = cell("1" * 8 + "0" * 7 + "1", name="sums/b", ids=order, asks=[f"i{n}" for n in order])
+        turned = cell(
+            "1" * 8 + "0" * 7 + "1", name="sums/b", ids=order, asks=[f"i{n}" for n in order]
+        )
         found = compare([Pair(straight, base), Pair(turned, base)]).pairs
         columns = np.zeros((16, 2))
         columns[:9, 0] = columns[8:, 1] = columns[7, 1] = 1
