@@ -102,6 +102,7 @@ def comparison_table(
     text = Text()
     view.check(comparison_columns(table.level))
     view.check_datasets({pair.cell.dataset for pair in table.pairs})
+    room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
     several = len({side.source for pair in table.pairs for side in (pair.cell, pair.baseline)}) > 1
     for section in _sections(table, view, several=several):
         simulated = " (simulated)" if _all_simulated(table) else ""
@@ -111,20 +112,23 @@ def comparison_table(
         heading, *rows = _layout(section, table, columns, view, several=several)
         text.append(heading + "\n", style="dim")
         text.append("\n".join(rows) + "\n\n")
-        if section.winner is not None:
-            text.append(f"{one_line(winner_text(section.winner))}\n\n")
-        if said := list(margin_texts(section.pairs, table.level)):
-            text.append("\n".join(map(one_line, said)) + "\n\n")
+        said = [_filled(one_line(line), room) for line in _sentences(section, table.level)]
+        text.append("\n".join([*said, "", ""]) if said else "")
         for pair in section.pairs:
             text.append(_flips(pair, flips, several=several))
-    room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
-    lines = "\n".join(
-        textwrap.fill(
-            with_mark(caption, columns), room, subsequent_indent="  ", break_on_hyphens=False
-        )
-        for caption in captions(table)
-    )
+    lines = "\n".join(_filled(with_mark(caption, columns), room) for caption in captions(table))
     return text.append(lines, style="dim")
+
+
+def _sentences(section: _Section, level: float) -> Iterator[str]:
+    """Yield what is said below the table of a section."""
+    if section.winner is not None:
+        yield winner_text(section.winner)
+    yield from margin_texts(section.pairs, level)
+
+
+def _filled(line: str, room: int) -> str:
+    return textwrap.fill(line, room, subsequent_indent="  ", break_on_hyphens=False)
 
 
 @dataclass(frozen=True, slots=True)
