@@ -13,6 +13,7 @@ Not covered: data files that user code reads, and modules that it loads by `exec
 from __future__ import annotations
 
 import ast
+import os
 import site
 import sys
 import sysconfig
@@ -151,13 +152,19 @@ def forget_edited(folder: Path) -> None:
 
 
 def _loaded_below(folder: Path) -> Iterator[tuple[str, Path, ModuleType]]:
-    folder = folder.resolve()
+    below = os.path.join(folder.resolve(), "")
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if name != "__main__" and isinstance(file, str):
-            path = Path(file).resolve()
-            if path.is_relative_to(folder) and _is_user_file(path):
+            whole = _resolved(file) if os.path.isabs(file) else os.path.realpath(file)
+            if whole.startswith(below) and _is_user_file(path := Path(whole)):
                 yield name, path, module
+
+
+# A program has thousands of modules, and each look at the links of their paths asks the system.
+@lru_cache(maxsize=1 << 16)
+def _resolved(file: str) -> str:
+    return os.path.realpath(file)
 
 
 def _is_edited(path: Path, module: ModuleType) -> bool:
