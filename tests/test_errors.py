@@ -28,6 +28,7 @@ from ember_bench.errors import (
     ResultsLockedError,
     SignatureError,
     StoreError,
+    UnjudgedError,
     UnknownNameError,
     did_you_mean,
 )
@@ -48,6 +49,7 @@ EVERY = [
     OfflineError("x"),
     NoAnswerError("x"),
     OutputError("x"),
+    UnjudgedError("x"),
     BudgetExhaustedError("x"),
     CallGivenUpError("x"),
     BatchesOpenError("x"),

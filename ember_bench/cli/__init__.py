@@ -96,7 +96,7 @@ COMMANDS: Final = {
     ),
     "rescore": Later(
         "rescore:rescore",
-        "Score stored answers again; send no request, and leave the old results.",
+        "Score stored answers again; ask no model but judges, and leave the old results.",
         _READ,
         (
             "ember-bench rescore quickstart",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from collections import Counter
 from datetime import date
@@ -164,6 +165,7 @@ def held(count: int) -> int:
     try:
         dataset = loaded(count)
         assert len(dataset.digest) == 32
+        gc.collect()
         return tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()

@@ -58,7 +58,10 @@ def test_order_and_digests_are_those_of_whole_lists(
                 "purpose": True,
                 "budget_usd": True,
                 # Examples are in the digests of the cells, the judge in the evaluator's identity.
-                "datasets": {"__all__": {"few_shot", "judge"}},
+                "datasets": {"__all__": {"few_shot", "suite", "judge"}},
+                # Not given, and so no part of it: grids from before had no such fields.
+                "correction": True,
+                "too_few_samples": True,
             },
         ),
         "cells": {cell.name: cell.digest for cell in experiment.cells},

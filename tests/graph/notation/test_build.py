@@ -173,7 +173,7 @@ class TestComponents:
         ("E@small(«tempature»=1)", "no parameter 'tempature'; did you mean 'temperature'"),
         ("E@small(temp=1,«temperature»=2)", "'temperature' is given twice"),
         ("E@small(«temp»=-1)", "temp: Input should be greater than or equal to 0"),
-        ("E@small, M(«ties»=most)", "ties: Input should be 'first', 'random' or 'share'"),
+        ("E@small, M(«ties»=most)", "ties: Input should be 'first', 'random', 'share' or 'none'"),
         ("E@small, RF@judge(«k»=two)", "k: Input should be a valid integer (found 'two')"),
         ("E@small, «RF»@judge(k=0)", "RF: k must be at least 1, found 0"),
         ("M(«temp»=1)", "M has no parameter 'temp'; known: "),
