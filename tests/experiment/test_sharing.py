@@ -22,8 +22,8 @@ def asked() -> int:
 
 
 def found(cell: CellSummary) -> CellSummary:
-    """Return what a cell found, without who paid for it."""
-    return msgspec.structs.replace(cell, calls_made=0, calls_shared=0, spend_usd=0.0)
+    """Return what a cell found, without who paid for it, and what tells it from its neighbours."""
+    return msgspec.structs.replace(cell, label="", calls_made=0, calls_shared=0, spend_usd=0.0)
 
 
 def test_sweeping_k_makes_the_calls_of_the_largest_k(workspace: Workspace) -> None:
