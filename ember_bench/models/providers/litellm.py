@@ -274,6 +274,7 @@ class LiteLLM(Provider):
             return self._errors.timeout()
         body = {name: getattr(error, name, None) for name in ("code", "type", "body", "message")}
         body["error"] = {"type": type(error).__name__}  # content filters have one of their own
+        body["response"] = _sent(error)
         return self._errors.status(status, said, headers, body=body)
 
 
@@ -287,6 +288,14 @@ def _said(error: Exception) -> str:
     inner = body.get("error") if isinstance(body, dict) else None
     message = inner.get("message") if isinstance(inner, dict) else None
     return message if isinstance(message, str) else said
+
+
+def _sent(error: Exception) -> Any:
+    """Return the JSON that the server sent with an error, of which litellm may repeat nothing."""
+    try:
+        return json.loads(getattr(getattr(error, "response", None), "text", ""))
+    except (TypeError, ValueError):
+        return None
 
 
 def _body(answer: Any) -> Any:
