@@ -17,6 +17,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -312,7 +313,10 @@ def _import_code(root: Path, executed: set[tuple[str, str]]) -> None:
             out, as it would register the same names.
     """
     code_identity.forget_edited(root)
-    for path in sorted(root.glob("**/*.py")):
+    paths = sorted(root.glob("**/*.py"))
+    for path in paths:  # before the first is executed, as they may import each other
+        _drop_doubtful_bytecode(path)
+    for path in paths:
         content = (path.relative_to(root).as_posix(), sha256(path.read_bytes()).hexdigest())
         if content in executed:
             continue
@@ -337,6 +341,18 @@ def _import_code(root: Path, executed: set[tuple[str, str]]) -> None:
             message = f"{type(error).__name__}: {error}"
             raise ConfigError(Problem(message, _place_in(path, error))) from error
     code_identity.note_loaded(root)
+
+
+def _drop_doubtful_bytecode(path: Path) -> None:
+    """Delete the cached bytecode of a file unless it is surely younger than the file.
+
+    Python knows a source by its size and the whole second of its last change, so an edit in the
+    second in which it was compiled would run the code from before under the new code's identity.
+    """
+    cached = Path(importlib.util.cache_from_source(str(path)))
+    with suppress(OSError):
+        if int(cached.stat().st_mtime) <= int(path.stat().st_mtime):
+            cached.unlink()
 
 
 def _place_in(path: Path, error: Exception) -> Location:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import py_compile
 import sys
 from itertools import count
 
@@ -108,6 +110,31 @@ def test_an_edited_file_is_named_and_what_depends_on_it_runs_again(
     assert sum(counted.requests().values()) - asked == requests
     assert f"{path} changed: {trials} trials run again" in again.changes
     assert ran.run().progress.done == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "requests"),
+    [
+        ("registry/ops.py", "Be brief.", "Be short.", 10),
+        ("registry/beside_ops.py", "return text", "return 'no'", 0),
+        ("registry/makes.py", "FACTOR = 2", "FACTOR = 3", 10),
+    ],
+)
+def test_code_edited_in_the_second_of_its_compilation_is_the_code_that_runs(
+    ran: Workspace, path: str, old: str, new: str, requests: int
+) -> None:
+    # Python tells bytecode that is out of date by the source's size and whole second.
+    source = ran.root / path
+    second = 1_790_000_000
+    os.utime(source, (second, second))
+    os.utime(py_compile.compile(str(source), doraise=True), (second + 0.5, second + 0.5))
+    ran.edit(path, old, new)
+    os.utime(source, (second + 0.7, second + 0.7))
+    asked = sum(counted.requests().values())
+    again = ran.run()
+    assert again.progress.done == 10
+    assert sum(counted.requests().values()) - asked == requests
+    assert sys.modules["beside_ops"].tidy("yes") == ("no" if "beside" in path else "yes")
 
 
 def test_an_edited_file_that_nothing_depends_on_changes_nothing(ran: Workspace) -> None:
