@@ -25,7 +25,7 @@ from ember_bench.models.types import CutOff
 # What most claims look like; anything else takes the long way.
 _PLAIN_CLAIM = re.compile(r"[\s*\"'$(]{0,9}([0-9]{1,15})(?:\.0{1,9})?[\s*\"')}.$]{0,9}")
 # And most answers that are nothing but a claim.
-_PLAIN_ANSWER = re.compile(r"Answer: ([0-9]{1,15})")
+_PLAIN_ANSWER = re.compile(r"Answer: (-?[0-9]{1,15}(?:\.[0-9]{1,15})?)")
 _BARE = re.compile(r"(-?[0-9]{1,300}(?:\.[0-9]{1,100})?)[.,;:]?")
 _LEAD = re.compile(
     r"""(?:[\s"'`_$()\[\]{}:;,#~=\u2248\u00ab\u300c\u300e\u2192\u2022\uff5e]
@@ -67,7 +67,7 @@ def parse_number(text: str) -> Parsed:
     # The digits that a cut-off text ends in may not be all.
     if type(text) is not CutOff:
         if (simple := _PLAIN_ANSWER.fullmatch(text)) is not None:
-            return Parsed(simple[1].lstrip("0") or "0", stated=True)
+            return Parsed(_bare(simple[1]), stated=True)
         if (bare := _BARE.fullmatch(text.strip())) is not None:
             return Parsed(_bare(bare[1]), stated=True)
     statement = final_statement(text, _read_claim)

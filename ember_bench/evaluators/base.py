@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from ember_bench.errors import ConfigError
 from ember_bench.models.interception import Ban, banned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from ember_bench.datasets.item import Item
     from ember_bench.models.info import ModelInfo
     from ember_bench.operators.lm import LMModule
 
+_T = TypeVar("_T")
 ScoreOutcome = Literal["correct", "wrong", "partial", "unparsed"]
 
 
@@ -141,22 +141,22 @@ def without_models(evaluator: Evaluator) -> Evaluator:
     return evaluator
 
 
-@contextmanager
-def asks_no_model(evaluator: Evaluator) -> Iterator[None]:
-    """Watch that an evaluator asks no model while it scores.
+def asking_no_model(evaluator: Evaluator, check: Callable[..., _T], *arguments: Any) -> _T:
+    """Call a part of an evaluator, and watch that it asks no model by itself.
+
+    Args:
+        evaluator: The evaluator.
+        check: What is called.
+        arguments: Its arguments.
 
     Raises:
         ConfigError: if it asks a model that is none of its judges: such calls have no price, no
             store, and no place in a plan.
     """
-    ban = Ban(
-        f"evaluator {evaluator.name!r} asks a model by itself, where nothing counts, stores or pays"
-        " for it: describe the question in a card of kind `judged`, with a signature and a model"
-        " or an architecture (docs/judges.md)"
-    )
+    ban = Ban(evaluator.name)
     token = banned.set(ban)
     try:
-        yield
+        result = check(*arguments)
     except Exception as error:
         if ban.broken:
             raise ConfigError(ban.reason) from error
@@ -165,6 +165,7 @@ def asks_no_model(evaluator: Evaluator) -> Iterator[None]:
         banned.reset(token)
     if ban.broken:
         raise ConfigError(ban.reason)
+    return result
 
 
 def scored(evaluator: Evaluator, item: Item, output: str) -> Score:
@@ -173,5 +174,4 @@ def scored(evaluator: Evaluator, item: Item, output: str) -> Score:
     Raises:
         ConfigError: if the evaluator asks a model that is none of its judges.
     """
-    with asks_no_model(evaluator):
-        return evaluator.evaluate(item, output)
+    return asking_no_model(evaluator, evaluator.evaluate, item, output)

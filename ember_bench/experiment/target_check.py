@@ -10,7 +10,7 @@ from typing import Final
 
 from ember_bench.datasets import Dataset, Item
 from ember_bench.errors import ConfigError
-from ember_bench.evaluators.base import Evaluator, asks_no_model, scored, without_models
+from ember_bench.evaluators.base import Evaluator, asking_no_model, scored, without_models
 from ember_bench.evaluators.by_record import ByRecord
 
 _CHECKED_AT_ONCE: Final = 1_000
@@ -34,8 +34,7 @@ def target_problems(dataset: Dataset, evaluator: Evaluator) -> Iterator[str]:
         check_item = getattr(own, "check_item", None)
         try:
             if check_item is not None:
-                with asks_no_model(own):
-                    check_item(item)
+                asking_no_model(own, check_item, item)
                 return None
             score = scored(evaluator, item, item.target)
         except ConfigError as error:

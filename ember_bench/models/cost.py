@@ -129,6 +129,8 @@ class _Prices(_Rates):
 
         None if tokens that have a price are unknown.
         """
+        if usage.input_tokens is not None and usage.output_tokens is not None and not self.above:
+            return self.known(usage)  # the usual case
         rates = self._rates(usage)
         return rates[0].known(usage) if all(r.is_known(usage) for r in rates) else None
 
@@ -258,6 +260,8 @@ class ModelCost(_Prices):
 
     def on(self, day: date) -> ModelCost:
         """Return the price of a request that is made on `day` (UTC)."""
+        if not self.changes:
+            return self
         reached = [change for change in self.changes if change.start <= day]
         if not reached:
             return self
@@ -271,6 +275,8 @@ class ModelCost(_Prices):
             asked: The tier that was asked for; None for the server's default.
             served: The tier that the answer states. It is charged, if the card knows it.
         """
+        if asked is None and served is None:
+            return self
         known = served in _STANDARD_TIERS or served in self.service_tiers
         tier = served if known else asked
         if tier is None or tier in _STANDARD_TIERS or tier == _ANY_TIER:

@@ -44,15 +44,24 @@ def refuse(what: str) -> None:
 
 @dataclass(slots=True)
 class Ban:
-    """Code that is not to ask models, as nobody would count or pay for the calls.
+    """An evaluator that is not to ask models by itself, as nobody would count or pay for the calls.
 
     Attributes:
-        reason: What is wrong with it, and what to do instead.
+        evaluator: Its name.
         broken: Whether it has tried, whatever it made of the error.
     """
 
-    reason: str
+    evaluator: str
     broken: bool = False
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with it, and what to do instead."""
+        return (
+            f"evaluator {self.evaluator!r} asks a model by itself, where nothing counts, stores or"
+            " pays for it: describe the question in a card of kind `judged`, with a signature and a"
+            " model or an architecture (docs/judges.md)"
+        )
 
 
 banned: contextvars.ContextVar[Ban | None] = contextvars.ContextVar(

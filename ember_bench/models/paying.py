@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models.budget import Budget, Reservation
@@ -66,6 +66,9 @@ class AccountLedger:
         await self._pay(Payment(self._account, usd, most_usd, answered))
 
 
+_NO_DAY: Final = date.min  # no request was made yet
+
+
 def utc_today() -> date:
     """Return today's date in UTC, by which prices change."""
     return datetime.now(UTC).date()
@@ -99,7 +102,7 @@ class Tab:
         self._ledger = ledger
         self._reservation: Reservation | None = None
         self._today = today
-        self._day = today()
+        self._day = _NO_DAY
 
     async def begin(self) -> None:
         """Prepare the next request: see that its answer can be kept, and reserve its money.

@@ -384,7 +384,9 @@ class ModelService:
             stored,
             completion.tool_calls,
             completion.logprobs,
-            "\n\n".join(filter(None, (completion.thoughts, thought))),
+            f"{completion.thoughts}\n\n{thought}"
+            if completion.thoughts and thought
+            else completion.thoughts or thought,
             completion.first_token_seconds,
         )
 

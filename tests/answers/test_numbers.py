@@ -81,6 +81,15 @@ def test_a_number_in_any_style_is_read_back_from_any_statement(
     assert Fraction(read) == value + half
 
 
+@given(whole=st.integers(-(10**15) + 1, 10**15 - 1), decimals=st.from_regex(r"(\.[0-9]{1,15})?\Z"))
+@example(whole=0, decimals=".000")
+def test_an_answer_and_nothing_else_reads_as_it_does_in_a_sentence(
+    whole: int, decimals: str
+) -> None:
+    alone = parse_answer(f"Answer: {whole}{decimals}", "number")
+    assert alone == parse_answer(f"So I say: Answer: {whole}{decimals}", "number")
+
+
 @pytest.mark.parametrize("zero", ZEROS)
 @given(value=st.integers(0, 10**15))
 def test_the_digits_of_every_script_are_digits(zero: str, value: int) -> None:

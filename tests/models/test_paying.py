@@ -143,7 +143,7 @@ class TestBudget:
 class TestDay:
     def test_of_a_request_decides_its_price_and_what_is_reserved_for_it(self) -> None:
         """The price doubles at midnight, between two requests of one call."""
-        days = iter([date(2026, 11, 30), date(2026, 11, 30), date(2026, 12, 1)])
+        days = iter([date(2026, 11, 30), date(2026, 12, 1)])
         rates = {"input_cost_per_thousand": 1.0, "output_cost_per_thousand": 2.0}
         dear = {"input_cost_per_thousand": 2.0, "output_cost_per_thousand": 4.0}
         cost = rates | {"changes": [dear | {"from": "2026-12-01"}]}

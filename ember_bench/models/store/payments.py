@@ -65,11 +65,13 @@ class Sums(msgspec.Struct, frozen=True):
     def plus(self, payment: Payment) -> Sums:
         """Return the sums with one more payment."""
         if payment.answered:
-            return msgspec.structs.replace(
-                self,
-                requests=self.requests + 1,
-                spend=self.spend + units(payment.usd or 0.0),
-                unpriced=self.unpriced + (payment.usd is None),
+            return Sums(
+                self.requests + 1,
+                self.spend + units(payment.usd or 0.0),
+                self.unpriced + (payment.usd is None),
+                self.unanswered,
+                self.most,
+                self.unbounded,
             )
         return msgspec.structs.replace(
             self,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +126,9 @@ class TestBlockedPrompts:
             registry = ModelRegistry()
             registry.register_model(info)
             for _ in range(2):
-                with closing(ModelService(registry, store=tmp_path / "responses.db")) as service:
-                    response = service(info.model_id, "How?")
+                service = ModelService(registry, store=tmp_path / "responses.db")
+                response = service(info.model_id, "How?")
+                asyncio.run(service.close())
                 assert (response.data, response.finish_reason) == ("", "content_filter")
                 assert response.cost is None
             assert server.count == 1
