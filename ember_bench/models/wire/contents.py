@@ -73,7 +73,7 @@ def written_thoughts(thoughts: Any, depth: int = _DEPTH) -> str:
     """Return thoughts as text: they come as a text, an object with one, or a list of such."""
     if isinstance(thoughts, str):
         return thoughts
-    if not depth:
+    if not depth or not isinstance(thoughts, dict | list):
         return ""
     if isinstance(thoughts, list):
         return joined(written_thoughts(part, depth - 1) for part in thoughts)
