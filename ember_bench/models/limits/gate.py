@@ -88,8 +88,7 @@ class Gate:
         if not self._queue and not self._counted:  # most find nothing to wait for
             lane: Lane | None = self._open[0]
             if self._closed or len(self._open) > 1 or not self._open[0].is_free():
-                self._refuse(tokens, patience)
-                lane = self._free(tokens)[0]
+                lane = self._free(self._worth_waiting_for(tokens, patience), tokens)[0]
             if lane is not None:
                 return lane.admit(tokens)
         future: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
@@ -213,18 +212,18 @@ class Gate:
             first = self._queue[0]
             if not first.admitted.done():  # not cancelled
                 try:
-                    self._refuse(first.tokens, first.patience)
-                    if (lane := self._lane_for(first)) is None:
+                    usable = self._worth_waiting_for(first.tokens, first.patience)
+                    if (lane := self._lane_for(first, usable)) is None:
                         return
                     first.admitted.set_result(lane.admit(first.tokens))
                 except Exception as error:  # raised where the request waits
                     first.admitted.set_exception(error)
             self._queue.popleft()
 
-    def _lane_for(self, first: _Waiting) -> Lane | None:
+    def _lane_for(self, first: _Waiting, usable: Sequence[Lane]) -> Lane | None:
         """Return the key for the first in the queue; None if the time is to be looked at again."""
-        if first.lane is None or first.lane not in self._usable():
-            lane, seconds, waited = self._free(first.tokens)
+        if first.lane is None or first.lane not in usable:
+            lane, seconds, waited = self._free(usable, first.tokens)
             if lane is None:
                 if seconds < math.inf:
                     self._look_again(seconds, waited)
@@ -243,7 +242,9 @@ class Gate:
             return None
         return lane
 
-    def _free(self, tokens: float) -> tuple[Lane | None, float, Lane | None]:
+    def _free(
+        self, usable: Sequence[Lane], tokens: float
+    ) -> tuple[Lane | None, float, Lane | None]:
         """Return the key with most room for a request that may begin now.
 
         Where there is none, return the seconds after which there may be one, and the key that is
@@ -252,7 +253,7 @@ class Gate:
         best: Lane | None = None
         seconds = math.inf
         waited: Lane | None = None
-        for lane in self._usable():
+        for lane in usable:
             if not self._has_room(lane):
                 if lane.grows() and seconds > _GROWTH_SECONDS:
                     seconds, waited = _GROWTH_SECONDS, None
@@ -290,11 +291,18 @@ class Gate:
             self._open[0].circuit.check()
         return usable
 
-    def _refuse(self, tokens: float, patience: float) -> None:
-        """Raise if the request had better not wait."""
+    def _worth_waiting_for(self, tokens: float, patience: float) -> Sequence[Lane]:
+        """Return the usable keys.
+
+        Raises:
+            CircuitOpenError: if there is none.
+            CallGivenUpError: if the gate is closed.
+            ProviderError: if the provider wants to wait longer than the request has `patience`.
+        """
         if self._closed:
             raise CallGivenUpError(f"{self.model.model_id}: not asked, as the run is to stop")
-        left = min(lane.stopped_until(tokens) for lane in self._usable()) - self._clock()
+        usable = self._usable()
+        left = min(lane.stopped_until(tokens) for lane in usable) - self._clock()
         if left > patience:
             raise ProviderError(
                 f"{self.model.model_id}: not asked, as the provider asked to wait {left:,.0f} s, "
@@ -302,3 +310,4 @@ class Gate:
                 status=RATE_LIMITED,
                 retry_after=left,
             )
+        return usable

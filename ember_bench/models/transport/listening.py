@@ -70,6 +70,7 @@ class Silence:
     async def __aexit__(self, *raised: Any) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None  # its context refers to this: a cycle, for the collector to find
         if self._token is not None:
             _listener.reset(self._token)
             self._token = None

@@ -115,7 +115,8 @@ def _known(fields: Any, *names: str) -> dict[str, Any]:
 def thoughts_beside(message: Any) -> str:
     """Return thoughts that stand beside the content, under one of the names that servers use."""
     for name in _THOUGHTS:
-        if thoughts := written_thoughts(field(message, name)):
+        written = field(message, name)
+        if written and (thoughts := written_thoughts(written)):
             return thoughts
     return ""
 
@@ -129,8 +130,10 @@ def tool_calls(message: Any) -> Iterator[ToolCall]:
     calls, older = field(message, "tool_calls"), field(message, "function_call")
     if not calls and isinstance(older, dict):
         calls = [{"function": older}]
+    if not calls or not isinstance(calls, list):
+        return
     thoughts = {_IN_MESSAGE: before} if (before := _given_back(message)) else {}
-    for call in calls if isinstance(calls, list) else ():
+    for call in calls:
         function = field(call, "function")
         read = tool_call(
             field(call, "id"),

@@ -20,6 +20,17 @@ _MOST_TOKENS: Final = 10**9
 _WHOLE: Final = re.compile(r"\d{1,12}(?:\.0+)?")
 # Of one request, in US dollars.
 _MOST_USD: Final = 10_000.0
+_PRICES: Final = frozenset({"cost", "total_cost", "estimated_cost", "cost_in_usd_ticks"})
+# Where some servers have what others state in details.
+_PARTS: Final = frozenset(
+    {
+        "reasoning_tokens",
+        "prompt_cache_hit_tokens",
+        "cached_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+    }
+)
 # xAI: ten billion ticks are a dollar.
 _TICKS_PER_DOLLAR: Final = 10**10
 
@@ -37,19 +48,23 @@ def count(details: Any, *names: str) -> int | None:
 
     Some servers write whole numbers as `10.0` or `"10"`.
     """
+    if not isinstance(details, dict):
+        return None
     for name in names:
-        if (read := _whole(field(details, name))) is not None:
+        value = details.get(name)
+        if value is not None and (read := _whole(value)) is not None:
             return read
     return None
 
 
 def _whole(value: Any) -> int | None:
+    if type(value) is int:  # the usual case; a bool is an int, and would not be read back as one
+        return value if 0 <= value <= _MOST_TOKENS else None
     if isinstance(value, str) and _WHOLE.fullmatch(text := value.strip()):
         value = float(text)
     if isinstance(value, float) and value.is_integer() and value <= _MOST_TOKENS:
-        value = int(value)
-    # A bool is an int, and would not be read back as one.
-    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None
+        return int(value) if value >= 0 else None
+    return None
 
 
 def openai_usage(usage: Any) -> Usage:
@@ -58,6 +73,8 @@ def openai_usage(usage: Any) -> Usage:
     Some servers count what was thought beside the completion. The total then has both, and all of
     it but the prompt is billed as output.
     """
+    if not isinstance(usage, dict):
+        return Usage()
     sent = count(usage, "prompt_tokens", "input_tokens")
     received = count(usage, "completion_tokens", "output_tokens")
     total = count(usage, "total_tokens")
@@ -72,6 +89,8 @@ def openai_usage(usage: Any) -> Usage:
         received += thought
     if total is not None and sent is not None and total >= sent + (received or 0):
         received = total - sent
+    if inside is None and outside is None and _PARTS.isdisjoint(usage):
+        return Usage(sent, received)
     cached = count(inside, "cached_tokens")
     if cached is None:
         names = ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
@@ -147,8 +166,11 @@ def gemini_usage(counts: Any) -> Usage:
     )
 
 
-def _details(usage: Any, *names: str) -> Any:
-    return next((found for name in names if isinstance(found := field(usage, name), dict)), None)
+def _details(usage: dict[str, Any], *names: str) -> dict[str, Any] | None:
+    for name in names:
+        if isinstance(found := usage.get(name), dict):
+            return found
+    return None
 
 
 def _within(part: int, whole: int | None) -> int:
@@ -168,7 +190,9 @@ def stated_usd(usage: Any) -> float | None:
     `cost` is OpenRouter's and its relatives' (a number) or Perplexity's (an object with a total),
     `estimated_cost` DeepInfra's, `cost_in_usd_ticks` xAI's.
     """
-    cost = field(usage, "cost")
+    if not isinstance(usage, dict) or _PRICES.isdisjoint(usage):
+        return None
+    cost = usage.get("cost")
     if isinstance(cost, dict):
         cost = field(cost, "total_cost")
     price = dollars(cost)
