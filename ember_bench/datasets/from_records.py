@@ -35,6 +35,7 @@ class RecordOptions(TypedDict, total=False):
         id: The field with the item's id; by default the row's number from 0.
         messages: The field with messages, in place of a question.
         system: The field with the system message before the question.
+        images: The fields with images, by path or URL.
         alternatives: The fields with other right answers.
         choices: One field that holds a list, or one field for each choice.
         labels: The field with the label of each choice.
@@ -61,6 +62,7 @@ class RecordOptions(TypedDict, total=False):
     id: str | Sequence[str]
     messages: str
     system: str
+    images: str | Sequence[str]
     alternatives: str | Sequence[str]
     choices: str | Sequence[str]
     labels: str

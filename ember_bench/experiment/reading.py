@@ -182,6 +182,8 @@ def _examples(
     most = max(examples, key=lambda found: found.k, default=None)
     if most is None:
         raise ConfigError(Problem("few_shot: the list of numbers is empty", place))
+    if spec.form == "text" and any(example.images for example in pool):
+        raise ConfigError(Problem("few_shot: examples with images need `as: chat`", place))
     if most.k and (reason := most.missing(dataset.items)) is not None:
         raise ConfigError(Problem(reason, place))
     return examples
