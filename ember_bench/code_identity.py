@@ -12,7 +12,6 @@ Not covered: data files that user code reads, and modules that it loads by `exec
 
 from __future__ import annotations
 
-import ast
 import os
 import site
 import sys
@@ -20,7 +19,6 @@ import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from hashlib import sha256
 from importlib.machinery import PathFinder
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -28,6 +26,15 @@ from types import FunctionType, ModuleType
 from typing import Any, Final
 
 from ember_bench.loose_code import LooseCode, is_built_in
+from ember_bench.source_files import (
+    Snapshot,
+    digest_of,
+    forget,
+    is_edited,
+    owner_of,
+    snapshot_of,
+    stamp_of,
+)
 
 __all__ = [
     "REGISTRY_MODULE", "code_digest", "code_of", "forget_edited", "is_built_in", "note_import",
@@ -42,22 +49,6 @@ _STANDARD: Final = tuple(
     Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")
 )
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
-    """A source file as it was when its module was first seen.
-
-    Attributes:
-        owner: The import that the snapshot belongs to; None for a file that is not loaded.
-        stamp: Modification time (ns) and size.
-        imports: Absolute module names, and relative ones with their leading dots.
-    """
-
-    owner: object
-    stamp: tuple[int, int]
-    digest: str
-    imports: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +67,10 @@ class _Closure:
     @property
     def valid(self) -> bool:
         return all(
-            _owner(sys.modules.get(name)) is owner for name, owner in self.owners.items()
-        ) and all(_stamp(path) == stamp for path, stamp in self.stamps.items())
+            owner_of(sys.modules.get(name)) is owner for name, owner in self.owners.items()
+        ) and all(stamp_of(path) == stamp for path, stamp in self.stamps.items())
 
 
-_snapshots: dict[Path, _Snapshot] = {}
 _closures: dict[tuple[Path, str], _Closure] = {}
 _labels: dict[Path, str] = {}
 
@@ -110,7 +100,7 @@ def code_digest(*things: Any) -> str:
     """
     if all(map(is_built_in, things)) or not (code := code_of(*things)):
         return ""
-    return _digest(repr(sorted(code.items())).encode())
+    return digest_of(repr(sorted(code.items())).encode())
 
 
 def qualified_name(thing: Any) -> str:
@@ -129,13 +119,13 @@ def note_import(module: ModuleType, label: str) -> None:
     """Note a registry's file that is about to be executed, and its label."""
     path = Path(str(module.__file__)).resolve()
     _labels[path] = label
-    _snapshot(path, module)
+    snapshot_of(path, module)
 
 
 def note_loaded(folder: Path) -> None:
     """Note the files of all modules below `folder` as they are now."""
     for _, path, module in _loaded_below(folder):
-        _snapshot(path, module)
+        snapshot_of(path, module)
 
 
 def forget_edited(folder: Path) -> None:
@@ -145,10 +135,10 @@ def forget_edited(folder: Path) -> None:
     """
     code_digest.cache_clear()
     loaded = list(_loaded_below(folder))
-    if any(_is_edited(path, module) for _, path, module in loaded):
+    if any(is_edited(path, module) for _, path, module in loaded):
         for name, path, _ in loaded:
             del sys.modules[name]
-            _snapshots.pop(path, None)
+            forget(path)
 
 
 def _loaded_below(folder: Path) -> Iterator[tuple[str, Path, ModuleType]]:
@@ -165,16 +155,6 @@ def _loaded_below(folder: Path) -> Iterator[tuple[str, Path, ModuleType]]:
 @lru_cache(maxsize=1 << 16)
 def _resolved(file: str) -> str:
     return os.path.realpath(file)
-
-
-def _is_edited(path: Path, module: ModuleType) -> bool:
-    known = _snapshots.get(path)
-    if known is None or known.owner is not _owner(module):
-        return False
-    try:
-        return _stamp(path) != known.stamp and _digest(path.read_bytes()) != known.digest
-    except OSError:
-        return True
 
 
 # --- from definitions to files
@@ -257,7 +237,7 @@ class _Walk:
         module = sys.modules.get(name)
         if module is not None and _module_file(name) != path:
             module = None
-        snapshot = _snapshot(path, module)
+        snapshot = snapshot_of(path, module)
         if module is not None:
             self.owners[name] = snapshot.owner
         else:
@@ -273,10 +253,10 @@ class _Walk:
     def _keep(self, label: str, digest: str) -> None:
         """Add a file; two that have one label are told apart by their digests' order."""
         if self.code.get(label, digest) != digest:
-            digest = _digest("".join(sorted([digest, self.code[label]])).encode())
+            digest = digest_of("".join(sorted([digest, self.code[label]])).encode())
         self.code[label] = digest
 
-    def _imported(self, snapshot: _Snapshot, path: Path, name: str) -> Iterator[str]:
+    def _imported(self, snapshot: Snapshot, path: Path, name: str) -> Iterator[str]:
         """Yield the absolute names of what a file imports, parent packages first."""
         package = name if path.stem == "__init__" else name.rpartition(".")[0]
         for imported in snapshot.imports:
@@ -323,55 +303,6 @@ class _Walk:
         folders = spec.submodule_search_locations
         path = Path(spec.origin).resolve() if spec.origin and spec.has_location else None
         return path, None if folders is None else list(folders)
-
-
-def _snapshot(path: Path, module: ModuleType | None) -> _Snapshot:
-    """Return a file as its loaded module has it, or as it is now if it is not loaded.
-
-    A loaded module keeps its first snapshot: an edit reaches the results when it is loaded anew.
-    """
-    owner, known = _owner(module), _snapshots.get(path)
-    if known is not None and (known.owner is owner if owner else known.stamp == _stamp(path)):
-        return known
-    stamp, content = _stamp(path), path.read_bytes()
-    made = _Snapshot(owner, stamp, _digest(content), tuple(dict.fromkeys(_imports(path, content))))
-    _snapshots[path] = made
-    return made
-
-
-def _owner(module: ModuleType | None) -> object:
-    """Return what is replaced when a module is imported or reloaded."""
-    return getattr(module, "__spec__", None) or module
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0)
-    return found.st_mtime_ns, found.st_size
-
-
-def _digest(content: bytes) -> str:
-    return sha256(content).hexdigest()[:16]
-
-
-def _imports(path: Path, content: bytes) -> Iterator[str]:
-    """Yield the module names in a source file's imports, wherever they stand."""
-    if path.suffix not in (".py", ".pyw"):
-        return
-    try:
-        tree = ast.parse(content)
-    except (SyntaxError, ValueError, RecursionError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            yield base
-            dot = "." if node.module else ""
-            yield from (f"{base}{dot}{a.name}" for a in node.names if a.name != "*")
 
 
 # --- installed distributions

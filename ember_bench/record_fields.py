@@ -118,4 +118,5 @@ def as_text(value: Any, what: str, *, truths: tuple[str, str] = ("false", "true"
 def type_name(value: Any) -> str:
     """Return the type of a value for a message."""
     names = {"list": "a list", "tuple": "a list", "dict": "a mapping", "bytes": "bytes"}
+    names |= {"int": "an integer", "NoneType": "nothing"}
     return names.get(type(value).__name__, f"a {type(value).__name__}")

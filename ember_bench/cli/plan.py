@@ -97,16 +97,12 @@ def _opened(
     grid: str, data_dir: Path | None, *, unsafe_code: bool
 ) -> tuple[Path, Cards, ModelRegistry]:
     """Return the grid's file, the registries in force and their models."""
-    from ember_bench.cli._code import warn_of_unsafe_code
+    from ember_bench.cli._process_options import settle
     from ember_bench.models.model_registry import ModelRegistry
     from ember_bench.registry import Cards, default_roots
     from ember_bench.running.find_grids import find_grid
-    from ember_bench.running.places import use_data_dir
 
-    if data_dir is not None:
-        use_data_dir(data_dir)
-    if unsafe_code:
-        warn_of_unsafe_code()
+    settle(data_dir, unsafe_code=unsafe_code)
     path = find_grid(grid)
     cards = Cards(default_roots(path))
     return path, cards, ModelRegistry.from_cards(cards)

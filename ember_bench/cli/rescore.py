@@ -28,35 +28,43 @@ if TYPE_CHECKING:
     from ember_bench.running.session import Options, Outcome
 
 
+Scored = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXPERIMENT",
+        help="A grid that was run, or results: name or folder, or cells (EXPERIMENT/CELL).",
+    ),
+]
+Evaluators = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[DATASET=]NAME",
+        help="What scores, of one dataset or of all; again for another [as the grid says].",
+    ),
+]
+Judge = Annotated[
+    str | None,
+    typer.Option(metavar="MODEL", help="Model that judges, if the evaluator asks one."),
+]
+JudgeBudget = Annotated[
+    float | None,
+    typer.Option(metavar="USD", min=0, help="The most that judges may cost."),
+]
+JudgesOffline = Annotated[
+    bool, typer.Option("--offline", help="Ask no judge: its verdicts must be stored.")
+]
+Into = Annotated[
+    str | None, typer.Option("--as", metavar="NAME", help="The new results [NAME.rescored].")
+]
+
+
 def rescore(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="EXPERIMENT",
-            help="A grid that was run, or results: name or folder, or cells (EXPERIMENT/CELL).",
-        ),
-    ],
-    evaluator: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[DATASET=]NAME",
-            help="What scores, of one dataset or of all; again for another [as the grid says].",
-        ),
-    ] = None,
-    judge: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="Model that judges, if the evaluator asks one."),
-    ] = None,
-    budget_usd: Annotated[
-        float | None,
-        typer.Option(metavar="USD", min=0, help="The most that judges may cost."),
-    ] = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Ask no judge: its verdicts must be stored.")
-    ] = False,
-    into: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="The new results [NAME.rescored].")
-    ] = None,
+    name: Scored,
+    evaluator: Evaluators = None,
+    judge: Judge = None,
+    budget_usd: JudgeBudget = None,
+    offline: JudgesOffline = False,
+    into: Into = None,
     results: Results = Path("results"),
     data_dir: DataDir = None,
     mlflow: Mlflow = False,
@@ -71,18 +79,14 @@ def rescore(
     quiet: Quiet = False,
 ) -> None:
     """Score stored answers again; ask no model but judges, and leave the old results."""
-    from ember_bench.cli._code import warn_of_unsafe_code
+    from ember_bench.cli._process_options import settle
     from ember_bench.cli.run import print_outcome
     from ember_bench.experiment.results.rows import StoredTrials
     from ember_bench.running import session
-    from ember_bench.running.places import use_data_dir
     from ember_bench.running.rescore import Scoring, find_source, rescored
 
     view = view_of(columns, sort, top, datasets, by)
-    if data_dir is not None:
-        use_data_dir(data_dir)
-    if unsafe_code:
-        warn_of_unsafe_code()
+    settle(data_dir, unsafe_code=unsafe_code)
     source = find_source(name, results)
     scoring = Scoring(evaluator or (), judge, into, offline, unsafe_code, budget_usd or None)
     experiment = rescored(source, scoring)

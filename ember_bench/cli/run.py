@@ -91,16 +91,12 @@ class _Asked:
 
 
 def _run(asked: _Asked, options: Options, view: View, *, quiet: bool) -> Outcome:
-    from ember_bench.cli._code import warn_of_unsafe_code
+    from ember_bench.cli._process_options import settle
     from ember_bench.running import session
     from ember_bench.running.find_grids import find_grid
-    from ember_bench.running.places import use_data_dir
     from ember_bench.running.progress import listener
 
-    if asked.data_dir is not None:
-        use_data_dir(asked.data_dir)
-    if asked.unsafe_code:
-        warn_of_unsafe_code()
+    settle(asked.data_dir, unsafe_code=asked.unsafe_code)
     experiment = session.open_experiment(
         find_grid(asked.grid),
         offline=asked.offline,

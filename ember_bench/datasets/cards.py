@@ -129,6 +129,9 @@ class Fields(_Part):
     """Items of one cluster (of one passage, for example) depend on each other."""
     difficulty: Text | None = None
     """A number from 0 to 1; simulated models are right less often on difficult items."""
+    images: Names | None = None
+    """What is shown with the question: a path relative to the file of the records (or the card), a
+    URL, the image itself, or a list of these; a record may have none."""
     metadata: Names | None = None
     """Fields that the item keeps, and that prompts and graphs may use."""
     answer_format: Text | None = None

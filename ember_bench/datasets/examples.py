@@ -60,8 +60,9 @@ class Examples:
         """
         found: list[Item] = []
         for index in self._order(item):
-            if self.pool[index].question != item.question:
-                found.append(self.pool[index])
+            example = self.pool[index]
+            if (example.question, example.images) != (item.question, item.images):
+                found.append(example)
             if len(found) == self.k:
                 return tuple(found)
         raise EmberBenchError(

@@ -69,7 +69,9 @@ def open_records(
         raise _fail(path, _unreadable(path, error)) from None
     rows = _READERS[form](path, wanted, layout)
     unit: Literal["line", "record"] = "line" if form in ("jsonl", "csv", "tsv") else "record"
-    return Records(path.name, f"sha256:{digest}", rows, unit, partial(_locate, path, unit))
+    return Records(
+        path.name, f"sha256:{digest}", rows, unit, partial(_locate, path, unit), path.parent
+    )
 
 
 def _format(path: Path) -> Format:

@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from ember_bench.datasets.images import ItemImage
+
 
 @dataclass(frozen=True)
 class Item:
@@ -29,6 +31,7 @@ class Item:
             `question` itself. It is no part of the content: `question` contains it.
         evaluator: The name of the evaluator card that scores it; None for the dataset's.
         turns: (role, content) of the messages before the question.
+        images: What is shown with the question.
     """
 
     id: str
@@ -44,6 +47,7 @@ class Item:
     bare: str | None = None
     evaluator: str | None = None
     turns: tuple[tuple[str, str], ...] = ()
+    images: tuple[ItemImage, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -53,5 +57,7 @@ class Item:
             self.answer_format, self.category, self.cluster, self.difficulty, self.metadata,
             # Only where they are: what has none is the item that it was without such fields.
             *([self.evaluator, self.turns] if self.evaluator or self.turns else []),
+            # By their content: a file that moves is the same image.
+            *([{"images": [image.digest for image in self.images]}] if self.images else []),
         )  # fmt: skip
         return sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]

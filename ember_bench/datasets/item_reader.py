@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 
 from ember_bench.datasets.cards import DatasetCard, Fields
+from ember_bench.datasets.images import ItemImage, images_of
 from ember_bench.datasets.item import Item
 from ember_bench.datasets.prompts import LETTERS, Prompt
 from ember_bench.datasets.records import MissingFieldError, Record, flattened, listed, short
@@ -21,12 +23,17 @@ _TRUTHS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": Fal
 
 
 class ItemReader:
-    """Makes items of records as a card says."""
+    """Makes items of records as a card says.
 
-    def __init__(self, card: DatasetCard) -> None:
+    Args:
+        card: The card.
+        folder: Paths in records are relative to it.
+    """
+
+    def __init__(self, card: DatasetCard, folder: Path = Path()) -> None:
         if card.fields is None:
             raise ValueError(f"card {card.name!r} maps no fields")
-        self._card, self._fields = card, card.fields
+        self._card, self._fields, self._folder = card, card.fields, folder
         self._prompt = card.parsed_prompt
         self._pattern = re.compile(card.target_pattern) if card.target_pattern else None
         self._choice = re.compile(card.choices_pattern) if card.choices_pattern else None
@@ -77,6 +84,7 @@ class ItemReader:
             bare=None if bare == question else bare,
             evaluator=self._optional(record, fields.evaluator, "evaluator"),
             turns=tuple(turns),
+            images=tuple(self._images(record, fields)),
         )
         try:
             # Needed in any case, and the one place where text that no file can hold shows up.
@@ -116,6 +124,13 @@ class ItemReader:
         if said[-1][0] != "user":
             raise RecordError("messages: the last one must be a user's")
         return said
+
+    def _images(self, record: Record, fields: Fields) -> Iterator[ItemImage]:
+        for path in fields.images or ():
+            value = lookup(record, path)
+            if value is ABSENT:
+                raise MissingFieldError(path, "images")
+            yield from images_of(value, self._folder)
 
     def _shown(self, record: Record) -> dict[str, str]:
         """Return the metadata that the prompt shows."""

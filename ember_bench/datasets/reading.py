@@ -57,7 +57,8 @@ def read_items(card: DatasetCard, document: Document, data_dir: Path | None = No
 
 def _items(card: DatasetCard, document: Document, records: Records) -> tuple[Item, ...]:
     """Return the items made of the records, or raise with what is wrong and where."""
-    reader, watch = ItemReader(card), _Watch(card, document)
+    folder = document.path.parent if records.folder is None else records.folder
+    reader, watch = ItemReader(card, folder), _Watch(card, document)
     items: list[Item] = []
     first_at: dict[str, int] = {}
     problems: list[Problem] = []

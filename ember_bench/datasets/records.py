@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from ember_bench.record_fields import RecordError, as_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ember_bench.errors import Problem
 
 Record = Mapping[str, Any]
@@ -28,6 +30,7 @@ class Records:
         rows: Each record with its number, counted from 1.
         unit: What the number counts: lines of a text file, or records.
         locate: Places a message at the record of that number.
+        folder: Paths in the records are relative to it; None for the folder of the card.
     """
 
     source: str
@@ -35,6 +38,7 @@ class Records:
     rows: Iterable[tuple[int, Record]] = field(repr=False)
     unit: Literal["line", "record"]
     locate: Callable[[int, str], Problem] = field(repr=False)
+    folder: Path | None = None
 
 
 def joined(source: str, revision: str, parts: Mapping[str, Records], key: str) -> Records:
@@ -62,7 +66,8 @@ def joined(source: str, revision: str, parts: Mapping[str, Records], key: str) -
         part = opened[bisect_right(starts, number - 1) - 1]
         return part.locate(numbers[number - 1], message)
 
-    return Records(source, revision, rows(), "record", locate)
+    folder = opened[0].folder if opened else None
+    return Records(source, revision, rows(), "record", locate, folder)
 
 
 def content_revision(rows: Sequence[Record]) -> str:

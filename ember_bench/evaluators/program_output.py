@@ -10,13 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from sys import version_info
 from typing import TYPE_CHECKING, Annotated, Final, Self
 
 from pydantic import Field
 
-from ember_bench.answers.formats import get_answer_format, parse_answer
+from ember_bench.answers.formats import parse_answer
 from ember_bench.evaluators.base import Evaluator, Score
+from ember_bench.evaluators.in_sandbox import InSandbox
 from ember_bench.evaluators.kinds import evaluator, shorten
 from ember_bench.evaluators.nested import NestedEvaluator
 from ember_bench.evaluators.sandbox import Guest, Limits, Sandbox, find_sandbox
@@ -29,7 +29,6 @@ _LONGEST_OUTPUT: Final = 2**16
 _LONGEST_WAIT: Final = 0.2
 _REMEMBERED: Final = 1_024
 _SHOWN: Final = 300
-_MIB: Final = 2**20
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Run:
 
 @evaluator("program_output", version=1)
 @dataclass(frozen=True)
-class ProgramOutput(NestedEvaluator):
+class ProgramOutput(InSandbox, NestedEvaluator):
     """Runs the program in the response in the sandbox, and scores what it gives as an answer.
 
     Gao et al. 2023, "PAL: Program-aided Language Models"; Chen et al. 2023, "Program of Thoughts
@@ -72,25 +71,11 @@ class ProgramOutput(NestedEvaluator):
         """Return the name of the answer's evaluator."""
         return [self.evaluator]
 
-    @property
-    def blocking(self) -> bool:
-        """A process is waited for."""
-        return True
-
-    @cached_property
-    def sandbox(self) -> Sandbox:
-        """What the programs run in.
-
-        Raises:
-            ConfigError: if there is no sandbox.
-        """
-        return find_sandbox()
-
     def with_evaluators(self, evaluators: Mapping[str, Evaluator]) -> Self:
         """Return the same with the answer's evaluator, by its name, and the sandbox if found."""
         twin = super().with_evaluators(evaluators)
         if "sandbox" in self.__dict__:
-            twin.__dict__["sandbox"] = self.sandbox
+            twin._put_into(self.sandbox)
         return twin
 
     def confined(self, *, unsafe: bool) -> Self:
@@ -103,15 +88,13 @@ class ProgramOutput(NestedEvaluator):
             ConfigError: if there is none.
         """
         twin = super().confined(unsafe=unsafe)
-        twin.__dict__["sandbox"] = find_sandbox(unsafe=unsafe)  # where cached_property keeps it
+        twin._put_into(find_sandbox(unsafe=unsafe))
         return twin
 
     @cached_property
     def identity(self) -> str:
         """As of all that name others; and answer format, Python's version and sandbox."""
-        python = f"python@{version_info.major}.{version_info.minor}"
-        reading = get_answer_format("python").identity
-        return f"{super().identity} {reading} {python} {self.sandbox.identity}"
+        return f"{super().identity} {self.surroundings}"
 
     def normal(self, item: Item, answer: str) -> str:  # noqa: ARG002 - of the protocol
         """Return the program itself: nothing is run to count votes."""
@@ -122,12 +105,7 @@ class ProgramOutput(NestedEvaluator):
         code = parse_answer(output, "python")
         if code is None:
             return Score(0.0, None, "No Python program could be read.")
-        limits = Limits(
-            wall_seconds=self.wall_seconds,
-            cpu_seconds=self.cpu_seconds,
-            memory_bytes=self.memory_mib * _MIB,
-        )
-        run = run_program(code, self.result, limits, self.sandbox)
+        run = run_program(code, self.result, self.limits, self.sandbox)
         if run.failure:
             return Score(0.0, code, f"The program failed: {shorten(run.failure, _SHOWN)}.")
         if not run.output:

@@ -18,14 +18,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from sys import version_info
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
-from ember_bench.answers.formats import get_answer_format, parse_answer
+from ember_bench.answers.formats import parse_answer
 from ember_bench.errors import ConfigError, EmberBenchError
 from ember_bench.evaluators.base import Score
+from ember_bench.evaluators.in_sandbox import InSandbox
 from ember_bench.evaluators.kinds import evaluator, parameter_identity, shorten
 from ember_bench.evaluators.sandbox import Limits, Sandbox, find_sandbox
 
@@ -38,7 +38,6 @@ _LONGEST_JOB: Final = 2**20
 _LONGEST_WAIT: Final = 0.2
 _REMEMBERED: Final = 1_024
 _SHOWN: Final = 300
-_MIB: Final = 2**20
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class SandboxError(EmberBenchError):
 
 @evaluator("python_tests", version=2)
 @dataclass(frozen=True)
-class PythonTests:
+class PythonTests(InSandbox):
     """Right if the program in the answer passes all of the item's tests (standard library only).
 
     The item's target is a program that does. Its metadata has the rest, as text or as a list of
@@ -112,20 +111,6 @@ class PythonTests:
     wall_seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 30.0
     memory_mib: Annotated[int, Field(ge=64, le=65_536)] = 512
 
-    @property
-    def blocking(self) -> bool:
-        """Two processes are waited for."""
-        return True
-
-    @cached_property
-    def sandbox(self) -> Sandbox:
-        """What the programs run in.
-
-        Raises:
-            ConfigError: if there is no sandbox.
-        """
-        return find_sandbox()
-
     def confined(self, *, unsafe: bool) -> PythonTests:
         """Return the same with its sandbox found.
 
@@ -136,15 +121,13 @@ class PythonTests:
             ConfigError: if there is none.
         """
         twin = replace(self)
-        twin.__dict__["sandbox"] = find_sandbox(unsafe=unsafe)  # where cached_property keeps it
+        twin._put_into(find_sandbox(unsafe=unsafe))
         return twin
 
     @cached_property
     def identity(self) -> str:
         """Kind, version, parameters, answer format, sandbox, and Python's version."""
-        python = f"python@{version_info.major}.{version_info.minor}"
-        reading = get_answer_format("python").identity
-        return f"{parameter_identity(self)} {reading} {python} {self.sandbox.identity}"
+        return f"{parameter_identity(self)} {self.surroundings}"
 
     def evaluate(self, item: Item, output: str) -> Score:
         """Score 1 if all tests pass, else 0.
@@ -164,15 +147,6 @@ class PythonTests:
         if not verdict.failure:
             return Score(1.0, code, f"{count}.")
         return Score(0.0, code, f"{count}; {shorten(verdict.failure, _SHOWN)}.")
-
-    @property
-    def limits(self) -> Limits:
-        """What each of the two sandboxes may use."""
-        return Limits(
-            wall_seconds=self.wall_seconds,
-            cpu_seconds=self.cpu_seconds,
-            memory_bytes=self.memory_mib * _MIB,
-        )
 
     def _job(self, item: Item, code: str) -> Job:
         fields = item.metadata

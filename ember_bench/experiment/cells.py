@@ -56,17 +56,20 @@ class Cell:
         query, turns = self._rendered(item), _messages(item.turns)
         if self.examples is None:
             return query, turns
-        solved = [(self._rendered(e), solution(e)) for e in self.examples.before(item)]
+        solved = self.examples.before(item)
         if self.examples.form == "text":
-            return "\n\n".join([*map("\n".join, solved), query]), turns
-        examples = [
-            message
-            for asked, answer in solved
-            for message in (Message("user", asked), Message("assistant", answer))
-        ]
+            shown = [f"{self._rendered(example)}\n{solution(example)}" for example in solved]
+            return "\n\n".join([*shown, query]), turns
+        examples = [message for example in solved for message in self._exchange(example)]
         # Behind the system messages and before the item's own conversation.
         first = sum(message.role == "system" for message in turns)
         return query, (*turns[:first], *examples, *turns[first:])
+
+    def _exchange(self, example: Item) -> tuple[Message, Message]:
+        """Return an example as question and answer."""
+        images = tuple(image.load() for image in example.images)
+        asked = Message("user", self._rendered(example), images)
+        return asked, Message("assistant", solution(example))
 
     def _rendered(self, item: Item) -> str:
         return item.question if self.prompt is None else self.prompt.render_item(item)

@@ -13,6 +13,7 @@ from typing import Final
 from ember_bench.answers.formats import answer_format_names, read_target
 from ember_bench.datasets import Dataset, Item, load_dataset
 from ember_bench.datasets.guess import Guess, guess_card
+from ember_bench.datasets.images import ItemImage
 from ember_bench.datasets.records import short
 from ember_bench.documents import Document, read_document
 from ember_bench.errors import ConfigError
@@ -232,9 +233,10 @@ def _duplicates(dataset: Dataset) -> Iterator[str]:
 
 def _by_prompt(dataset: Dataset) -> Iterator[list[Item]]:
     """Yield the items of each prompt that several have; spaces and case are ignored."""
-    found: dict[str, list[Item]] = {}
+    found: dict[tuple[str, tuple[ItemImage, ...]], list[Item]] = {}
     for item in dataset:
-        found.setdefault(" ".join(item.question.casefold().split()), []).append(item)
+        asked = " ".join(item.question.casefold().split())
+        found.setdefault((asked, item.images), []).append(item)
     return (items for items in found.values() if len(items) > 1)
 
 

@@ -58,26 +58,6 @@ def expand(
     few_shot: Shots | None = None,
     *,
     merge: bool = False,
-) -> list[Cell]:
-    """Return the cells of a grid; the arguments are those of `expand_most`.
-
-    Raises:
-        ConfigError: with the problems of its expansion.
-    """
-    expansion = expand_most(spec, document, catalogue, service, few_shot, merge=merge)
-    if expansion.problems:
-        raise ConfigError(*expansion.problems)
-    return expansion.cells
-
-
-def expand_most(
-    spec: ExperimentSpec,
-    document: Document,
-    catalogue: Catalogue,
-    service: ModelService,
-    few_shot: Shots | None = None,
-    *,
-    merge: bool = False,
 ) -> Expansion:
     """Expand the valid parts of a grid.
 

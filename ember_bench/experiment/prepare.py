@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -17,20 +17,18 @@ from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.evaluators.base import judge_models
 from ember_bench.evaluators.kinds import evaluator_identity
-from ember_bench.experiment.baselines import find_baselines, unnamed_baseline
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell
+from ember_bench.experiment.checks import check_cells
 from ember_bench.experiment.edits import NO_EDITS, Edits
-from ember_bench.experiment.expansion import expand, expand_most
-from ember_bench.experiment.forecast.budget_check import budget_of, budget_problems
-from ember_bench.experiment.forecast.samples_check import check_samples
+from ember_bench.experiment.expansion import expand
+from ember_bench.experiment.forecast.budget_check import budget_of
+from ember_bench.experiment.forecast.samples_check import Build, check_samples
 from ember_bench.experiment.json_pieces import as_json, json_list, json_object
-from ember_bench.experiment.judging import Judges
 from ember_bench.experiment.questions import Questions
-from ember_bench.experiment.reading import read_questions
+from ember_bench.experiment.reading import Terms, read_each
 from ember_bench.experiment.spec import ExperimentSpec, read_most
 from ember_bench.experiment.suites import without_suites
-from ember_bench.experiment.templates import misfits
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
 from ember_bench.models.info import ModelInfo
@@ -244,11 +242,8 @@ def prepare(
         document,
         Catalogue(cards),
         service,
+        Terms(data_dir, asks, asks_judges, unsafe_code),
         path=path,
-        data_dir=data_dir,
-        asks=asks,
-        asks_judges=asks_judges,
-        unsafe_code=unsafe_code,
         problems=[*problems, *listed.problems],
         suites=listed.suites,
         places=listed.places,
@@ -261,12 +256,9 @@ def assemble(
     document: Document,
     catalogue: Catalogue,
     service: ModelService,
+    terms: Terms,
     *,
     path: Path | None = None,
-    data_dir: Path | None = None,
-    asks: bool = True,
-    asks_judges: bool | None = None,
-    unsafe_code: bool = False,
     problems: Sequence[Problem] = (),
     edits: Edits = NO_EDITS,
     suites: tuple[Suite, ...] = (),
@@ -279,11 +271,8 @@ def assemble(
         document: The places of its parts.
         catalogue: Has what it names.
         service: The service of the experiment's LM modules; its registry has the models.
+        terms: The terms on which it is prepared.
         path: The grid file; None for a study.
-        data_dir: The folder of recorded data.
-        asks: Whether models are going to be asked, so that their keys must be there.
-        asks_judges: The same of the models that judge; None for as the others.
-        unsafe_code: Run model-written code without a sandbox where there is none.
         problems: Mistakes in the parts of the grid that the spec is without.
         edits: Changes of what the file says, which the grid has already.
         suites: Datasets of it that are reported as one.
@@ -292,56 +281,49 @@ def assemble(
     Raises:
         ConfigError: with every mistake at its place.
     """
-    complete = not problems
-    problems = [*problems]
-    questions, unread = _read_all(
-        spec, document, catalogue, service, data_dir, places=places, unsafe_code=unsafe_code
-    )
-    problems += unread
+    places = places or range(len(spec.datasets))
+    questions, unread = read_each(spec, document, catalogue, service, terms, places)
     few_shot = {name: found.few_shot for name, found in questions.items()}
     merge = bool(edits.models)  # two models may have become one
-    expansion = expand_most(spec, document, catalogue, service, few_shot, merge=merge)
-    cells = expansion.cells
-    baselines: dict[str, Cell] = {}
-    if complete and not expansion.problems:
-        try:
-            baselines = find_baselines(cells, spec, document)
-        except ConfigError as error:
-            problems += error.problems
-        evaluators = {name: found.evaluator for name, found in questions.items()}
-        asking = cells if asks or not asks_judges else ()
-        problems += budget_problems(spec.budget_usd, document, cells, evaluators, asking)
-    else:
-        problems += unnamed_baseline(spec, document)
-    problems += _prompt_problems(cells, questions, document)
-    judges = [model for found in questions.values() for model in judge_models(found.evaluator)]
-    problems += [*expansion.problems, *_unready(expansion.models, asks=asks)]
-    problems += _unready(judges, asks=asks if asks_judges is None else asks_judges)
-    if problems:
-        raise ConfigError(*problems)
-    budget = budget_of(spec.budget_usd, cells)
+    grow = partial(expand, spec, document, catalogue, few_shot=few_shot, merge=merge)
+    found = grow(service)
+    checked = check_cells(
+        spec, document, found, questions, service.registry, terms, complete=not problems
+    )
+    if mistakes := [*problems, *unread, *checked.problems]:
+        raise ConfigError(*mistakes)
     notes: tuple[str, ...] = ()
-    if merged := expansion.merged:
-        notes = (f"--model: cells that are the same as others now are left out: {merged:,}",)
+    if found.merged:
+        notes = (f"--model: cells that are the same as others now are left out: {found.merged:,}",)
     experiment = Experiment(
         path,
         spec,
         document,
-        cells,
+        found.cells,
         questions,
-        baselines,
+        checked.baselines,
         service,
-        budget,
+        budget_of(spec.budget_usd, found.cells),
         notes=notes,
         edits=edits,
         suites=suites,
     )
+    return _with_samples(experiment, lambda other: grow(other).cells)
+
+
+def _with_samples(experiment: Experiment, build: Build) -> Experiment:
+    """Return the experiment with the items of which recorded models have too few samples.
+
+    Raises:
+        ConfigError: if cells cannot be run for want of samples.
+    """
     if not any(provider_class(model.provider_name).replays for model in experiment.models):
         return experiment
+    spec, document = experiment.spec, experiment.document
     found = check_samples(
-        service.registry,
-        lambda other: expand(spec, document, catalogue, other, few_shot, merge=merge),
-        questions,
+        experiment.service.registry,
+        build,
+        experiment.questions,
         excluded=spec.failures == "excluded",
         left_out=spec.too_few_samples == "left_out",
     )
@@ -349,69 +331,7 @@ def assemble(
         raise ConfigError(*(document.problem(text, "architectures") for text in found.problems))
     return replace(
         experiment,
-        notes=(*notes, *found.notes),
+        notes=(*experiment.notes, *found.notes),
         left_out=found.left_out,
         failing=found.failing,
     )
-
-
-def _read_all(
-    spec: ExperimentSpec,
-    document: Document,
-    catalogue: Catalogue,
-    service: ModelService,
-    data_dir: Path | None,
-    *,
-    places: Sequence[int] | None,
-    unsafe_code: bool,
-) -> tuple[dict[str, Questions], list[Problem]]:
-    """Return the questions of each dataset that can be read, and what is wrong with the others."""
-    questions: dict[str, Questions] = {}
-    problems: list[Problem] = []
-    named = [entry.name for entry in spec.datasets]
-    for number, entry in enumerate(spec.datasets):
-        index = number if places is None else places[number]
-        if entry.name in named[:number]:
-            message = f"duplicate dataset {entry.name!r}"
-            problems.append(document.problem(message, "datasets", index, "name"))
-            continue
-        try:
-            questions[entry.name] = read_questions(
-                entry,
-                index,
-                spec,
-                document,
-                catalogue,
-                data_dir,
-                Judges(catalogue, service, entry.judge),
-                unsafe_code=unsafe_code,
-            )
-        except ConfigError as error:
-            problems += error.problems
-    return questions, problems
-
-
-def _unready(models: Sequence[ModelInfo], *, asks: bool) -> Iterator[Problem]:
-    """Yield a problem for each model that cannot be asked: its key is missing, for example."""
-    for provider in dict.fromkeys(provider_class(model.provider_name) for model in models):
-        if asks or provider.instant:
-            try:
-                provider.check(models)
-            except ConfigError as error:
-                yield from error.problems
-
-
-def _prompt_problems(
-    cells: Sequence[Cell], questions: Mapping[str, Questions], document: Document
-) -> list[Problem]:
-    """Return why prompts of the grid do not fit the datasets that they are for."""
-    pairs = {
-        (cell.prompt, cell.dataset): None
-        for cell in cells
-        if cell.prompt is not None and cell.dataset in questions
-    }
-    return [
-        document.problem(f"prompt: dataset {dataset!r}: {reason}", "architectures")
-        for prompt, dataset in pairs
-        for reason in misfits(prompt, questions[dataset].items)
-    ]

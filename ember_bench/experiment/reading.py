@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +20,68 @@ from ember_bench.experiment.judging import Judges
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, FewShotSpec
 from ember_bench.experiment.target_check import target_problems
+from ember_bench.models.service import ModelService
 
 _TARGETS_NAMED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The terms on which an experiment is prepared.
+
+    Attributes:
+        data_dir: The folder of recorded data.
+        asks: Whether models are going to be asked, so that their keys must be there.
+        asks_judges: The same of the models that judge; None for as the others.
+        unsafe_code: Run model-written code without a sandbox where there is none.
+    """
+
+    data_dir: Path | None = None
+    asks: bool = True
+    asks_judges: bool | None = None
+    unsafe_code: bool = False
+
+
+def read_each(
+    spec: ExperimentSpec,
+    document: Document,
+    catalogue: Catalogue,
+    service: ModelService,
+    terms: Terms,
+    places: Sequence[int],
+) -> tuple[dict[str, Questions], list[Problem]]:
+    """Return the questions of each dataset that can be read, and what is wrong with the others.
+
+    Args:
+        spec: The grid.
+        document: The places of its parts.
+        catalogue: Has what it names.
+        service: The service of judges.
+        terms: The terms on which the experiment is prepared.
+        places: Index of each dataset's entry in the document.
+    """
+    questions: dict[str, Questions] = {}
+    problems: list[Problem] = []
+    named = [entry.name for entry in spec.datasets]
+    for number, (index, entry) in enumerate(zip(places, spec.datasets, strict=True)):
+        if entry.name in named[:number]:
+            message = f"duplicate dataset {entry.name!r}"
+            problems.append(document.problem(message, "datasets", index, "name"))
+            continue
+        try:
+            questions[entry.name] = read_questions(
+                entry,
+                index,
+                spec,
+                document,
+                catalogue,
+                terms.data_dir,
+                Judges(catalogue, service, entry.judge),
+                unsafe_code=terms.unsafe_code,
+            )
+        except ConfigError as error:
+            problems += error.problems
+    return questions, problems
 
 
 def read_questions(
@@ -121,6 +182,8 @@ def _examples(
     most = max(examples, key=lambda found: found.k, default=None)
     if most is None:
         raise ConfigError(Problem("few_shot: the list of numbers is empty", place))
+    if spec.form == "text" and any(example.images for example in pool):
+        raise ConfigError(Problem("few_shot: examples with images need `as: chat`", place))
     if most.k and (reason := most.missing(dataset.items)) is not None:
         raise ConfigError(Problem(reason, place))
     return examples

@@ -198,6 +198,7 @@ def graph_inputs(
         "answer_format": item.answer_format,
         "choices": item.choices,
         **({"turns": turns} if turns else {}),
+        **({"images": [image.load() for image in item.images]} if item.images else {}),
         **({"metadata": item.metadata} if item.metadata else {}),
     }
     normal = getattr(evaluator, "normal", None)

@@ -26,15 +26,15 @@ from ember_bench.experiment.results.evaluations import (
     remove_orphans,
     write_evaluations,
 )
-from ember_bench.experiment.results.rows import (
+from ember_bench.experiment.results.rows import TrialRows
+from ember_bench.experiment.results.run_totals import RunTotals, keep_paid
+from ember_bench.experiment.results.schema import (
     APPLICATION_ID,
     DESCRIPTION,
     DESCRIPTION_DIGEST,
     SCHEMA,
     SCHEMA_VERSION,
-    TrialRows,
 )
-from ember_bench.experiment.results.run_totals import RunTotals, keep_paid
 from ember_bench.experiment.results.summary import FAILED
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
 from ember_bench.experiment.trial_calls import counts_of

@@ -12,7 +12,8 @@ import msgspec
 
 from ember_bench.errors import ConfigError
 
-_PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
+PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
+"""Media types of pictures that every provider takes."""
 PDF: Final = "application/pdf"
 """The media type of PDF documents."""
 AUDIO: Final = {"audio/wav": "wav", "audio/mpeg": "mp3"}
@@ -92,7 +93,7 @@ class Image(_Media, frozen=True, omit_defaults=True, gc=False):
         Raises:
             ConfigError: if it cannot be read, or is of a kind that not every provider takes.
         """
-        return cls._read(path, _PICTURES)
+        return cls._read(path, PICTURES)
 
 
 class File(_Media, frozen=True, omit_defaults=True, gc=False):

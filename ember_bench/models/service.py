@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-import weakref
-from collections.abc import Awaitable, Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +22,7 @@ from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Call, Request
 from ember_bench.models.client import Client
+from ember_bench.models.clients import Clients
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.limits import RateLimitWait
@@ -39,29 +38,6 @@ from ember_bench.models.thoughts import as_answer
 from ember_bench.models.types import Completion, Message, Response, SamplingParameters
 from ember_bench.models.usage import UsageService
 
-
-@dataclass(slots=True)
-class _Clients:
-    """The clients of one loop.
-
-    Attributes:
-        by_connection: By what of a model a client depends on.
-        by_model: By the model's `id`, with the model so that this stays its own: what a client
-            depends on takes longer to hash than to ask for.
-        winding_down: Whether no further request is sent, by clients to come neither.
-    """
-
-    by_connection: dict[Hashable, Client] = field(default_factory=dict)
-    by_model: dict[int, tuple[ModelInfo, Client]] = field(default_factory=dict)
-    winding_down: bool = False
-
-
-def _no_loop() -> None:
-    """Stand for the reference to a loop."""
-
-
-# More than any grid names; a program may make a `ModelInfo` for each question.
-_MOST_MODELS: Final = 1_000
 # So long providers keep the results of a batch.
 _RESULTS_SECONDS: Final = 29 * 86_400
 
@@ -102,11 +78,7 @@ class ModelService:
         self._account = account
         self._budget = budget
         self.retry = retry or RetryPolicy()
-        # An SDK's connections belong to the loop they were opened on.
-        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients]
-        self._clients = weakref.WeakKeyDictionary()
-        self._latest: tuple[Callable[[], asyncio.AbstractEventLoop | None], _Clients]
-        self._latest = _no_loop, _Clients()
+        self._clients = Clients(self._connect)
         self._journal: BatchJournal | None = None
         self._calls_in_batches = 0
         # Of calls that are counted, and of others.
@@ -129,8 +101,7 @@ class ModelService:
         Raises:
             EmberBenchError: if calls were made already, which went to the store before.
         """
-        open_loops = [loop for loop in self._clients if not loop.is_closed()]
-        if any(self._clients[loop].by_connection for loop in open_loops):
+        if self._clients.in_use:
             raise EmberBenchError("a store is attached to a service before its first call")
         self._store = store
         if offline is not None:
@@ -216,12 +187,12 @@ class ModelService:
     @property
     def rate_limit_waits(self) -> list[RateLimitWait]:
         """The models of this loop that answer nothing but "too many requests"."""
-        waits = (client.rate_limit_wait for client in self._open_clients())
+        waits = (client.rate_limit_wait for client in self._clients.open())
         return [wait for wait in waits if wait is not None]
 
     async def drain(self) -> None:
         """Wait until each request in flight is answered and stored, whoever still wants it."""
-        await asyncio.gather(*(client.drain() for client in self._open_clients()))
+        await asyncio.gather(*(client.drain() for client in self._clients.open()))
 
     def wind_down(self) -> None:
         """Send no further request on this loop, until the service is closed.
@@ -231,10 +202,7 @@ class ModelService:
         or takes no time. Nobody waits for a batch any more; what was submitted stays open, and
         whoever asks for the same calls later waits for it.
         """
-        clients = self._own_clients()
-        clients.winding_down = True
-        for client in clients.by_connection.values():
-            client.wind_down()
+        self._clients.wind_down()
 
     @property
     def calls_in_batches(self) -> int:
@@ -249,10 +217,7 @@ class ModelService:
         Args:
             abandon: Do not wait for requests that are not answered yet.
         """
-        clients = self._open_clients()
-        self._clients.pop(asyncio.get_running_loop(), None)
-        self._latest = _no_loop, _Clients()
-        for client in clients:
+        for client in self._clients.take():
             await client.close(abandon=abandon)
         if self._journal is not None:
             self._calls_in_batches = self.calls_in_batches
@@ -267,39 +232,12 @@ class ModelService:
         return self._outside if strand is None else own_strand(strand)
 
     def _place(self, request: Request, module: object, strand: Strand) -> tuple[Client, Call]:
-        client = self._client(request.model)
+        client = self._clients.of(request.model)
         context = client.provider.context(strand.trial)
         # The seed of a call depends on which draw it is.
         counted = self._store is not None or request.parameters.seed is not None
         draws = self._outside_draws[counted]
         return client, Call.place(request, strand, strand.replica(module), context, draws)
-
-    def _open_clients(self) -> list[Client]:
-        """Return this loop's clients."""
-        clients = self._clients.get(asyncio.get_running_loop())
-        return [] if clients is None else list(clients.by_connection.values())
-
-    def _own_clients(self) -> _Clients:
-        loop = asyncio.get_running_loop()
-        known, clients = self._latest
-        if known() is loop:  # a look into the dictionary takes longer than the rest of this
-            return clients
-        clients = self._clients.setdefault(loop, _Clients())
-        self._latest = weakref.ref(loop), clients
-        return clients
-
-    def _client(self, model: ModelInfo) -> Client:
-        clients = self._own_clients()
-        if (known := clients.by_model.get(id(model))) is not None:
-            return known[1]
-        if len(clients.by_model) >= _MOST_MODELS:
-            clients.by_model.clear()
-        if (client := clients.by_connection.get(model.connection)) is None:
-            client = clients.by_connection[model.connection] = self._connect(model)
-            if clients.winding_down:
-                client.wind_down()
-        clients.by_model[id(model)] = model, client
-        return client
 
     def _connect(self, model: ModelInfo) -> Client:
         provider = provider_class(model.provider_name)(model)

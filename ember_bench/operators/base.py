@@ -16,14 +16,13 @@ from ember_bench.code_identity import qualified_name
 from ember_bench.errors import ConfigError, SignatureError, UnknownNameError
 from ember_bench.models import interception
 from ember_bench.models.tasks import in_thread, run_coroutine
-from ember_bench.models.types import Message
 from ember_bench.operators.description import (
     describe,
     describe_attribute,
     describe_format,
     user_code,
 )
-from ember_bench.operators.lm import LMModule, Prompt
+from ember_bench.operators.lm import LMModule, Prompt, as_messages
 from ember_bench.operators.plan import ExecutionPlan
 from ember_bench.operators.signature import Signature, builtin_signature
 from ember_bench.operators.tree import Tree, parts, replaced, walk
@@ -207,18 +206,18 @@ class Operator(Tree):
         signature: Signature | type[Signature] | None = self.signature
         return signature() if isinstance(signature, type) else signature
 
-    def _prompt(self, inputs: Inputs) -> str:
-        """Return the prompt of the signature, with `inputs` filled in."""
+    def _prompt(self, inputs: Inputs) -> Prompt:
+        """Return the prompt of the signature, with `inputs` filled in, and their `images`."""
         signature = self._signature()
         if signature is None:
             raise SignatureError(f"{type(self).__name__} has no signature, and so no prompt")
-        return signature.render(inputs)
+        return signature.ask(inputs)
 
     def _with_turns(self, inputs: Inputs) -> Prompt:
         """Return the prompt of the signature, behind the `turns` of conversation before it."""
         prompt = self._prompt(inputs)
         turns = inputs.get("turns")
-        return [*turns, Message("user", prompt)] if turns else prompt
+        return [*turns, *as_messages(prompt)] if turns else prompt
 
     def _run(self, inputs: Inputs) -> Any:
         if self.blocking:

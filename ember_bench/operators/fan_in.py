@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from ember_bench.answers.formats import parse_answer
 from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, Operator, OperatorKind
-from ember_bench.operators.candidates import Candidate, answers_of, read_answer
+from ember_bench.operators.candidates import Candidate, Ties, answers_of, read_answer
 from ember_bench.operators.lm import LMModule, ask_requests
 from ember_bench.operators.signature import Signature
 
@@ -52,6 +52,21 @@ class LMFanIn(Operator):
             prompt = self._prompt({**inputs, "candidate": shown.text, "response": shown.text})
             requests.append((lm, lm.request(prompt, role=self.role, about=[shown.text])))
         return [response.data for response in ask_requests(requests)]
+
+
+class Settling(LMFanIn):
+    """An operator that counts for each answer, and has a rule for answers that are level."""
+
+    def __init__(
+        self,
+        *,
+        lm_modules: Sequence[LMModule],
+        answer_format: str | None = None,
+        ties: Ties = "first",
+        signature: Signature | type[Signature] | None = None,
+    ) -> None:
+        super().__init__(lm_modules=lm_modules, answer_format=answer_format, signature=signature)
+        self.ties: Ties = ties
 
 
 class Verifying(LMFanIn):

@@ -265,6 +265,14 @@ class LMModule:
         )
 
 
+def as_messages(prompt: Prompt) -> list[Message]:
+    """Return a prompt as messages."""
+    # Not `isinstance`, as below.
+    if issubclass(type(prompt), (list, tuple)):
+        return list(cast("Sequence[Message]", prompt))
+    return [Message("user", cast("str", prompt))]
+
+
 def _messages(
     prompt: Prompt, images: Sequence[Image], files: Sequence[File]
 ) -> tuple[Message, ...]:

@@ -13,7 +13,7 @@ from ember_bench.answers.formats import parse_answer
 from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, operator
 from ember_bench.operators.candidates import Candidate, Ties, candidates_of, leaders, settle
-from ember_bench.operators.fan_in import LMFanIn, numbered
+from ember_bench.operators.fan_in import LMFanIn, Settling, numbered
 from ember_bench.operators.lm import LMModule, ask_requests
 from ember_bench.operators.mapping import parallel
 from ember_bench.operators.references import called
@@ -77,7 +77,7 @@ class RankFilter(LMFanIn):
 
 
 @operator
-class PairwiseTournament(LMFanIn):
+class PairwiseTournament(Settling):
     """Has a model compare every two answers, in both orders; the answer with most wins is taken.
 
     This is PRP-Allpair (Qin et al. 2024, Pairwise Ranking Prompting). A model that always prefers
@@ -96,17 +96,6 @@ class PairwiseTournament(LMFanIn):
 
     role = "rank"
     default_signature = "compare"
-
-    def __init__(
-        self,
-        *,
-        lm_modules: Sequence[LMModule],
-        answer_format: str | None = None,
-        ties: Ties = "first",
-        signature: Signature | type[Signature] | None = None,
-    ) -> None:
-        super().__init__(lm_modules=lm_modules, answer_format=answer_format, signature=signature)
-        self.ties: Ties = ties
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Compare all pairs at the same time."""

@@ -111,11 +111,11 @@ class SelfRefine(_Revising):
         for done in range(self.rounds):
             given = {**inputs, "response": draft}
             about = self._about(inputs, draft)
-            prompt = self.critique_signature.render(given)
+            prompt = self.critique_signature.ask(given)
             critique = critic(prompt, role="critique", about=about)
             if self.stop(critique):
                 return draft, done
-            prompt = self.refine_signature.render({**given, "critique": critique})
+            prompt = self.refine_signature.ask({**given, "critique": critique})
             draft = writer(prompt, role="refine", about=about)
         return draft, self.rounds
 
@@ -165,10 +165,10 @@ class Reflect(_Revising):
         for _ in range(self.rounds):
             given = {**inputs, "response": draft}
             about = self._about(inputs, draft)
-            prompt = self.reflect_signature.render(given)
+            prompt = self.reflect_signature.ask(given)
             reflections.append(critic(prompt, role="critique", about=about))
             shown = "\n\n".join(f"Reflection {i}:\n{r}" for i, r in enumerate(reflections, start=1))
-            prompt = self.retry_signature.render({**given, "reflections": shown})
+            prompt = self.retry_signature.ask({**given, "reflections": shown})
             draft = writer(prompt, role="refine", about=about)
         return draft, self.rounds
 
@@ -226,7 +226,7 @@ class Debate(Operator):
         requests = []
         for index, lm in enumerate(self.lms):
             others = [*responses[:index], *responses[index + 1 :]]
-            prompt = self.debate_signature.render(
+            prompt = self.debate_signature.ask(
                 {**inputs, "response": responses[index], "candidates": numbered(others)}
             )
             # The agent's own answer comes first.

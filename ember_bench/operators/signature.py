@@ -11,6 +11,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ember_bench.errors import ConfigError, Problem, SignatureError
+from ember_bench.models.media import Image
+from ember_bench.models.types import Message
 from ember_bench.operators.references import reference, resolve
 from ember_bench.registry import Cards, builtin_root
 
@@ -98,6 +100,19 @@ class Signature(BaseModel):
         self.check_rendering(inputs)
         fields = _metadata(inputs)
         return self.render({**inputs, **{name: _listed(fields[name]) for name in missing}})
+
+    def ask(self, inputs: Mapping[str, Any]) -> str | list[Message]:
+        """Return what a model is asked: the prompt, with the `images` of the inputs before it.
+
+        Raises:
+            SignatureError: as `render`; also if `images` are none.
+        """
+        prompt = self.render(inputs)
+        if not (images := inputs.get("images")):
+            return prompt
+        if isinstance(images, str | Image) or not all(isinstance(i, Image) for i in images):
+            raise SignatureError("images: expected a list of Image, such as [Image.read('a.png')]")
+        return [Message("user", prompt, tuple(images))]
 
     def check_rendering(self, inputs: Mapping[str, Any], *later: str) -> None:
         """Check that `render` will have what the prompt names, before anything is asked.

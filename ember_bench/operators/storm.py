@@ -140,11 +140,11 @@ class Interview(_Researched):
         turns: list[str] = []
         for _ in range(self.rounds):
             given = {**inputs, "perspective": perspective, "conversation": "\n\n".join(turns)}
-            question = writer(self.question_signature.render(given)).strip()
+            question = writer(self.question_signature.ask(given)).strip()
             if _GOODBYE.search(question):
                 break
             given = {**inputs, "question": question, "context": self._context(question)}
-            answer = expert(self.answer_signature.render(given)).strip()
+            answer = expert(self.answer_signature.ask(given)).strip()
             turns += [f"Writer: {question}", f"Expert: {answer}"]
         return "\n\n".join([f"Perspective: {perspective}", *turns])
 
@@ -179,9 +179,9 @@ class Outline(Operator):
         lm = self.lms[0]
         said = "\n\n".join(required_input("conversations", inputs))
         self.refine_signature.check_rendering(inputs, "outline")
-        draft = lm(self.draft_signature.render(inputs))
+        draft = lm(self.draft_signature.ask(inputs))
         given = {**inputs, "outline": draft, "conversations": said}
-        return {"outline": lm(self.refine_signature.render(given))}
+        return {"outline": lm(self.refine_signature.ask(given))}
 
 
 @operator
@@ -232,7 +232,7 @@ class WriteArticle(_Researched):
         body = "\n\n".join(
             f"# {section}\n\n{text}" for section, text in zip(sections, texts, strict=True)
         )
-        lead = self.lms[0](self.lead_signature.render({**inputs, "article": body})).strip()
+        lead = self.lms[0](self.lead_signature.ask({**inputs, "article": body})).strip()
         answer = as_responses([lead], inputs, self.answer_format)["final_answer"]
         return {"responses": [f"{lead}\n\n{body}"], "final_answer": answer}
 
@@ -240,4 +240,4 @@ class WriteArticle(_Researched):
         said = "\n\n".join(inputs["conversations"])
         context = self._context(f"{inputs['query']} {section}")
         given = {**inputs, "section": section, "context": context, "conversations": said}
-        return self.lms[0](self.section_signature.render(given)).strip()
+        return self.lms[0](self.section_signature.ask(given)).strip()

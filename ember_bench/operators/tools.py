@@ -11,7 +11,7 @@ from ember_bench.models.types import Message, ToolCall
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.fan_in import as_responses, one_lm
 from ember_bench.operators.functions import Tool
-from ember_bench.operators.lm import LMModule
+from ember_bench.operators.lm import LMModule, as_messages
 from ember_bench.operators.mapping import parallel
 from ember_bench.operators.signature import Signature
 
@@ -64,7 +64,7 @@ class ToolUser(Operator):
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Call the model, run the tools that it calls, and repeat."""
-        messages = [*inputs.get("turns", ()), Message("user", self._prompt(inputs))]
+        messages = as_messages(self._with_turns(inputs))
         tools = [tool.definition for tool in self.tools]
         called: list[dict[str, str]] = []
         for done in range(self.rounds + 1):

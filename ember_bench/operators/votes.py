@@ -9,8 +9,7 @@ from typing import Any
 from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.candidates import Ties, candidates_of, count, leaders, settle, tally
-from ember_bench.operators.fan_in import Verifying
-from ember_bench.operators.lm import LMModule
+from ember_bench.operators.fan_in import Settling, Verifying
 from ember_bench.operators.signature import Signature
 
 
@@ -105,7 +104,7 @@ def _checked(weights: Sequence[float], what: str) -> list[float]:
 
 
 @operator
-class FilterVote(Verifying):
+class FilterVote(Settling, Verifying):
     """Majority vote over the candidates that a model accepts, or over all if it accepts none.
 
     Filter-Vote of "Are More LM Calls All You Need?" (Chen et al. 2024). Responses without an
@@ -121,17 +120,6 @@ class FilterVote(Verifying):
     """
 
     described_as = "ember_bench.operators.filters.FilterVote"
-
-    def __init__(
-        self,
-        *,
-        lm_modules: Sequence[LMModule],
-        answer_format: str | None = None,
-        ties: Ties = "first",
-        signature: Signature | type[Signature] | None = None,
-    ) -> None:
-        super().__init__(lm_modules=lm_modules, answer_format=answer_format, signature=signature)
-        self.ties: Ties = ties
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Filter all candidates at the same time, then count the votes."""

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from ember_bench.drawing.text import one_line
 from ember_bench.experiment.forecast.shown_prompts import ShownCall, ShownCell, ShownItem
+from ember_bench.models.media import Image
 
 
 def prompts_text(cells: Sequence[ShownCell]) -> Text:
@@ -30,9 +31,16 @@ def _item(item: ShownItem) -> Iterator[str]:
     yield f"      {targets}"
 
 
+def _size(image: Image) -> str:
+    return f"{len(image.data) * 3 // 4:,} bytes"
+
+
 def _call(call: ShownCall) -> Iterator[str]:
     times = f" x {call.count}" if call.count > 1 else ""
     yield f"    {one_line(call.model)} ({call.role}){times}"
     for message in call.messages:
         yield f"      {message.role}:"
+        for image in message.images:
+            shown = image.url if image.is_url else f"{image.media_type}, {_size(image)}"
+            yield f"        [image: {one_line(shown)}]"
         yield textwrap.indent(message.content, " " * 8, lambda _: True)

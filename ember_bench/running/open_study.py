@@ -14,6 +14,7 @@ from ember_bench.errors import ConfigError, Problem, did_you_mean
 from ember_bench.evaluators.base import Evaluator
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.prepare import Experiment, assemble
+from ember_bench.experiment.reading import Terms
 from ember_bench.experiment.spec import ExperimentSpec
 from ember_bench.graph.architecture import Architecture, load_architecture
 from ember_bench.graph.made import made_architecture, parameters_of
@@ -60,8 +61,7 @@ def open_study(
         document,
         Catalogue(cards, reading.datasets, reading.evaluators, reading.architectures),
         service,
-        asks=not offline,
-        unsafe_code=options.get("unsafe_code", False),
+        Terms(asks=not offline, unsafe_code=options.get("unsafe_code", False)),
     )
 
 

@@ -91,15 +91,7 @@ def length_controlled_win_rate(
     if n < 2:
         return None
     own = np.column_stack([_length_term(length_gaps, n), _column(difficulty, n), np.ones(n)])
-    designs, targets, weights = [own], [y], [np.ones(n)]
-    for anchor in anchors:
-        wins = in_unit_interval(vector(anchor.preferences, "preferences"), "preferences")
-        gaps = _length_term(anchor.length_gaps, wins.size)
-        hard = _column(anchor.difficulty, wins.size)
-        designs.append(np.column_stack([gaps, hard, np.zeros(wins.size)]))
-        targets.append(wins)
-        weights.append(np.full(wins.size, anchor.weight))
-    x, outcome, weight = np.vstack(designs), np.concatenate(targets), np.concatenate(weights)
+    x, outcome, weight = _with_anchors(own, y, anchors)
     used = x.any(axis=0)
     fitted = np.zeros(3)
     fitted[used] = _fit(x[:, used], outcome, weight, strength)
@@ -120,6 +112,21 @@ def length_controlled_win_rate(
         float(predicted.std(ddof=1) / np.sqrt(n)),
         *map(float, fitted),
     )
+
+
+def _with_anchors(
+    own: FloatArray, y: FloatArray, anchors: Sequence[LengthAnchor]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return design, outcomes and weights of the comparisons and of the anchors below them."""
+    designs, targets, weights = [own], [y], [np.ones(y.size)]
+    for anchor in anchors:
+        wins = in_unit_interval(vector(anchor.preferences, "preferences"), "preferences")
+        gaps = _length_term(anchor.length_gaps, wins.size)
+        hard = _column(anchor.difficulty, wins.size)
+        designs.append(np.column_stack([gaps, hard, np.zeros(wins.size)]))
+        targets.append(wins)
+        weights.append(np.full(wins.size, anchor.weight))
+    return np.vstack(designs), np.concatenate(targets), np.concatenate(weights)
 
 
 def _length_term(length_gaps: npt.ArrayLike, n: int) -> FloatArray:

@@ -588,7 +588,7 @@ class TestOneClientForEachConnection:
 
         async def clients() -> tuple[Any, ...]:
             same = script.model.model_copy()
-            return tuple(service._client(model) for model in (script.model, same, wider))
+            return tuple(service._clients.of(model) for model in (script.model, same, wider))
 
         one, same, other = asyncio.run(clients())
         assert one is same

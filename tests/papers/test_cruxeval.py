@@ -53,10 +53,8 @@ def folder(data_dir: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def settings(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Replay every setting with ten epochs, in one grid."""
-    workspace = Workspace(tmp_path_factory.mktemp("cruxeval"))
+def write_dataset(workspace: Workspace, folder: Path) -> None:
+    """Write the dataset, of which the source's own verdict is the answer."""
     items = [json.loads(line) for line in (folder / "cruxeval.jsonl").open(encoding="utf-8")]
     records = [{"id": item["id"], "question": item["code"], "target": "yes"} for item in items]
     workspace.write("registry/datasets/cruxeval.jsonl", "\n".join(map(json.dumps, records)))
@@ -80,6 +78,10 @@ def settings(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
             "answer_format": "yes_no",
         },
     )
+
+
+def write_recordings(workspace: Workspace, folder: Path) -> dict[tuple[str, str], str]:
+    """Write a recorded model for each setting; return their names."""
     named = {}
     for model in MODELS:
         for temperature in (COLD, HOT):
@@ -99,14 +101,13 @@ def settings(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
             "models": list(named.values()),
         },
     )
-    workspace.grid(
-        datasets=["cruxeval"],
-        architectures=[single([f"recorded:cruxeval/{name}" for name in named.values()])],
-        epochs=10,
-    )
-    cells = workspace.run().summary.cells
+    return named
+
+
+def stored_scores(workspace: Workspace, cells: list[str]) -> dict[str, list[float]]:
+    """Return the scores of each cell's trials, item by item."""
     with sqlite3.connect(workspace.root / "results" / "trip" / "trials.db") as db:
-        scores = {
+        return {
             name: [
                 score
                 for (score,) in db.execute(
@@ -115,8 +116,23 @@ def settings(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
                     (name,),
                 )
             ]
-            for name in (cell.name for cell in cells)
+            for name in cells
         }
+
+
+@pytest.fixture(scope="module")
+def settings(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Replay every setting with ten epochs, in one grid."""
+    workspace = Workspace(tmp_path_factory.mktemp("cruxeval"))
+    write_dataset(workspace, folder)
+    named = write_recordings(workspace, folder)
+    workspace.grid(
+        datasets=["cruxeval"],
+        architectures=[single([f"recorded:cruxeval/{name}" for name in named.values()])],
+        epochs=10,
+    )
+    cells = workspace.run().summary.cells
+    scores = stored_scores(workspace, [cell.name for cell in cells])
     return {
         setting: Setting(cell, np.reshape(scores[cell.name], (800, 10)))
         for setting, cell in zip(named, cells, strict=True)

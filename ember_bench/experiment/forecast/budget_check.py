@@ -21,6 +21,9 @@ def budget_problems(
     cells: Sequence[Cell],
     evaluators: Mapping[str, Evaluator],
     asking: Collection[Cell],
+    others: Collection[str] = (),
+    *,
+    complete: bool = True,
 ) -> list[Problem]:
     """Return the reasons why a grid's budget cannot be kept, each with its place.
 
@@ -30,6 +33,8 @@ def budget_problems(
         cells: The cells of the grid.
         evaluators: By dataset; their judges are paid, too.
         asking: The cells that are asked themselves, and not their judges alone.
+        others: Further models that may be in the grid, by id.
+        complete: Whether there are no further cells.
     """
     if spec is None:
         return []
@@ -38,13 +43,13 @@ def budget_problems(
     models |= {lm.model.model_id for lms in judges.values() for lm in lms}
     problems = [
         document.problem(
-            f"budget_usd: no model of this grid is {name!r}{did_you_mean(name, models)}",
+            f"budget_usd: no model of this grid is {name!r}{did_you_mean(name, models or others)}",
             "budget_usd", "models", name,
         )
         for name in spec.models
-        if name not in models
+        if name not in models and name not in others
     ]  # fmt: skip
-    if isinstance(spec.cells, dict):
+    if complete and isinstance(spec.cells, dict):
         names = {cell.name for cell in cells}
         problems += [
             document.problem(

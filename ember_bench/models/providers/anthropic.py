@@ -13,7 +13,7 @@ from ember_bench.models.extras import expanded_headers, merged, with_headers
 from ember_bench.models.info import Feature
 from ember_bench.models.providers.base import provider
 from ember_bench.models.providers.generated_sdk import GeneratedProvider, known_to, pooled
-from ember_bench.models.providers.http_provider import Address, Answer
+from ember_bench.models.providers.http_messages import Address, Answer
 from ember_bench.models.wire import anthropic_messages
 from ember_bench.models.wire.adapting import custom_headers, read_options, version_advice
 from ember_bench.models.wire.assembling import Assembler, MessagesAssembler

@@ -5,16 +5,21 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.models.call import Call, Request
-from ember_bench.models.info import FEATURES, Feature, ModelInfo
+from ember_bench.models.info import Feature, ModelInfo
 from ember_bench.models.presets import PRESETS
+from ember_bench.models.providers.wanted import (
+    Wanted,
+    features,
+    no_effort,
+    refused_choice,
+    refused_effort,
+)
 from ember_bench.models.strand import TrialContext
-from ember_bench.models.types import TOOL_CHOICES, Completion, Message, SamplingParameters
+from ember_bench.models.types import Completion
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, SecretStr
@@ -172,7 +177,7 @@ class Provider:
             f"{model.model_id} does not take {name}" + (f": {advice}" if advice else "")
             for name in features(request)
             if (advice := lacking.get(name)) is not None
-        ] + list(_refused_effort(request))
+        ] + list(refused_effort(request))
 
     def refuse_unsupported(self, request: Request) -> None:
         """See that the model takes all that `request` asks for: nothing is dropped in silence.
@@ -183,7 +188,7 @@ class Provider:
         wanted = Wanted.of(request)
         if wanted not in self._taken:
             # Tools come with the requests of operators, so a choice is not checked before one.
-            if problems := [*self.unsupported(request), *_refused_choice(request)]:
+            if problems := [*self.unsupported(request), *refused_choice(request)]:
                 raise ConfigError(*problems)
             if len(self._taken) >= _MOST_REMEMBERED:
                 self._taken.clear()
@@ -245,7 +250,7 @@ class Provider:
                 yield (name,), f"{model.model_id}: {name}: {model.provider_name} cannot send them"
         effort = model.options.get("reasoning_effort")
         if isinstance(effort, str) and effort not in (model.reasoning_efforts or (effort,)):
-            yield ("options", "reasoning_effort"), _no_effort(model, effort)
+            yield ("options", "reasoning_effort"), no_effort(model, effort)
 
     @classmethod
     def no_direct(cls, model: ModelInfo) -> str | None:
@@ -282,87 +287,6 @@ class Provider:
 def no_batches(model: ModelInfo) -> str:
     """Return what is wrong with `mode: batch` where there is no batch API."""
     return f"{model.model_id}: mode: batch: {model.provider_name} has no batch API here"
-
-
-def _no_effort(model: ModelInfo, effort: str) -> str:
-    known = ", ".join(model.reasoning_efforts)
-    return f"{model.model_id}: reasoning_effort: expected one of {known}; found {effort!r}"
-
-
-def _refused_effort(request: Request) -> Iterator[str]:
-    """Yield what is wrong with an effort that the model does not take."""
-    effort, model = request.parameters.reasoning_effort, request.model
-    if effort is not None and model.reasoning_efforts and effort not in model.reasoning_efforts:
-        yield _no_effort(model, effort)
-
-
-def _refused_choice(request: Request) -> Iterator[str]:
-    """Yield what is wrong with a choice between tools."""
-    asked, model = request.parameters, request.model
-    if (choice := asked.tool_choice) is None:
-        return
-    names = [tool.name for tool in request.tools]
-    if not names and not asked.server_tools:
-        yield f"{model.model_id}: tool_choice: there are no tools to choose from"
-    elif choice not in TOOL_CHOICES and choice not in names:
-        known = ", ".join([*TOOL_CHOICES, *names])
-        yield f"{model.model_id}: tool_choice: expected one of {known}; found {choice!r}"
-
-
-class Wanted(NamedTuple):
-    """What a request uses.
-
-    Attributes:
-        parameters: Its parameters.
-        of_messages: The features that its messages need.
-        tools: The names of its tools.
-        response_format: Whether the answer has a schema.
-    """
-
-    parameters: SamplingParameters
-    of_messages: frozenset[Feature]
-    tools: tuple[str, ...]
-    response_format: bool
-
-    @classmethod
-    def of(cls, request: Request) -> Wanted:
-        """Return what `request` asks for."""
-        needed: set[Feature] = set()
-        for message in request.messages:
-            if message.role == "system":
-                needed.add("system")
-            if message.images or message.files:
-                needed.update(_media(message))
-        tools = tuple([tool.name for tool in request.tools]) if request.tools else ()
-        structured = request.response_format is not None
-        return cls(request.parameters, frozenset(needed), tools, structured)
-
-
-def _media(message: Message) -> Iterator[Feature]:
-    """Yield the features that the images and files of a message need."""
-    for image in message.images:
-        yield "images"
-        if image.is_url:
-            yield "image_urls"
-        if image.detail is not None:
-            yield "image_detail"
-    for file in message.files:
-        yield "pdfs" if file.is_pdf else "audio"
-        if file.is_url:
-            yield "file_urls"
-
-
-def features(request: Request) -> list[Feature]:
-    """Return the names of what `request` asks for, as a card's `unsupported_parameters` has them.
-
-    A parameter that is left to the model's default is not asked for.
-    """
-    wanted = Wanted.of(request)
-    asked = msgspec.structs.asdict(wanted.parameters)
-    used = {name for name, value in asked.items() if value is not None and value != ()}
-    used |= {name for name in ("tools", "response_format") if getattr(wanted, name)}
-    used |= wanted.of_messages
-    return [name for name in FEATURES if name in used]
 
 
 _BUILT_IN: Final = {

@@ -20,9 +20,8 @@ from ember_bench.models.providers.credentials import (
     google_bearer,
     google_credentials,
 )
+from ember_bench.models.providers.http_messages import Address, Answer
 from ember_bench.models.providers.http_provider import (
-    Address,
-    Answer,
     WireProvider,
     body_failure,
 )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import msgspec
 from pydantic import BaseModel, SecretStr
@@ -14,17 +13,16 @@ from pydantic import BaseModel, SecretStr
 from ember_bench.errors import ProviderError
 from ember_bench.models.extras import expanded, expanded_headers, merged, with_headers
 from ember_bench.models.providers.base import EXTRAS, Provider
+from ember_bench.models.providers.http_messages import Address, Answer
 from ember_bench.models.providers.streaming import Streaming
 from ember_bench.models.transport.headers import tell
 from ember_bench.models.transport.http import Channel, NotSentError
 from ember_bench.models.transport.listening import listener
 from ember_bench.models.transport.reply import EncodingError
-from ember_bench.models.transport.sdk_pool import listen
 from ember_bench.models.wire import adapting
 from ember_bench.models.wire.adapting import (
     body_of,
     check_each,
-    decoded,
     find_keys,
     find_url,
     read_options,
@@ -43,50 +41,6 @@ if TYPE_CHECKING:
     from ember_bench.models.wire.assembling import Assembler
 
 ClientT = TypeVar("ClientT")
-
-
-@dataclass(frozen=True)
-class Address:
-    """The address of requests.
-
-    Attributes:
-        url: The whole address.
-        headers: Of every request, the key among them.
-    """
-
-    url: str = field(repr=False)  # may have a password in it
-    headers: Mapping[str, str] = field(repr=False)
-
-
-class Answer(NamedTuple):
-    """The answer to a request, as it came.
-
-    Attributes:
-        content: The body; empty if a stream has it.
-        cost: The price that a gateway states in a header.
-        stream: Has read the body, if a stream was asked for.
-    """
-
-    content: bytes
-    cost: str | None
-    stream: Stream | None = None
-
-    @classmethod
-    async def of(cls, response: Any, stream: Stream | None) -> Answer:
-        """Return the answer in a response of httpx or httpx2, whose body a stream is to read."""
-        cost = response.headers.get(RESPONSE_COST)
-        if stream is None:
-            return cls(response.content, cost)
-        await listen(response, stream)
-        return cls(b"", cost, stream)
-
-    def body(self) -> Any:
-        """Return the body, parsed.
-
-        Raises:
-            UnreadableError: if it is no JSON, or a part of a stream.
-        """
-        return decoded(self.content) if self.stream is None else self.stream.body()
 
 
 class WireProvider(Provider, Generic[ClientT]):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +20,14 @@ from ember_bench.errors import ConfigError
 from ember_bench.models.extras import expanded, expanded_headers, merged, with_headers
 from ember_bench.models.providers.base import EXTRAS, Provider, provider
 from ember_bench.models.providers.credentials import google_credentials, no_aws_credentials
+from ember_bench.models.providers.litellm_features import (
+    ANTHROPIC,
+    lacks,
+    load,
+    refused_extras,
+    served_by,
+    supported,
+)
 from ember_bench.models.transport.headers import tell
 from ember_bench.models.wire import openai_chat
 from ember_bench.models.wire.adapting import (
@@ -28,7 +35,6 @@ from ember_bench.models.wire.adapting import (
     find_keys,
     find_url,
     read_options,
-    require,
     secrets_of,
 )
 from ember_bench.models.wire.chat_tools import ReturnedThoughts
@@ -45,56 +51,6 @@ if TYPE_CHECKING:
 
 # litellm's own; shorter limits are the caller's.
 _LONGEST_ANSWER_SECONDS: Final = 6000.0
-
-# litellm's names for what it may or may not be able to pass on.
-_NAMES: Final[Mapping[Feature, str]] = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "max_tokens": "max_tokens",
-    "stop": "stop",
-    "seed": "seed",
-    "reasoning_effort": "reasoning_effort",
-    "thinking_tokens": "thinking",
-    "top_logprobs": "logprobs",
-    "frequency_penalty": "frequency_penalty",
-    "presence_penalty": "presence_penalty",
-    "logit_bias": "logit_bias",
-    "verbosity": "verbosity",
-    "tool_choice": "tool_choice",
-    "parallel_tool_calls": "parallel_tool_calls",
-    "service_tier": "service_tier",
-    "tools": "tools",
-    "response_format": "response_format",
-}
-
-# It keeps them for itself, or drops them.
-_LACKS: Final[tuple[Feature, ...]] = ("metadata", "file_urls")
-
-# It hands on what it has no name for, and does not say to whom. These providers have each been seen
-# to be sent it as their API writes it (litellm 1.110); _SERVERS are those of its list that speak
-# chat completions, and the rest are its names.
-_ANTHROPIC: Final = "anthropic"
-_SERVERS: Final = "servers of chat completions"
-_OLLAMA: Final = ("ollama", "ollama_chat")
-_HANDED_ON: Final[Mapping[Feature, tuple[str, ...]]] = {
-    "top_k": (_SERVERS, *_OLLAMA, _ANTHROPIC, "gemini"),
-    "min_p": (_SERVERS, *_OLLAMA),
-    "repetition_penalty": (_SERVERS,),
-    "cache": ("openai", "azure", _ANTHROPIC),
-    "server_tools": (_SERVERS, "openai", "azure", "mistral", _ANTHROPIC, "gemini"),
-    "safety_settings": ("gemini",),
-    "extra_body": (
-        _SERVERS,
-        *_OLLAMA,
-        "openai",
-        "azure",
-        "mistral",
-        "gemini",
-        "cohere_chat",
-        "databricks",
-        "watsonx",
-    ),
-}
 
 # A mark on the system message and at the end of the prompt, as Anthropic has it.
 _MARKED: Final = (
@@ -171,7 +127,7 @@ class LiteLLM(Provider):
             return blocked.completion
 
     async def _complete(self, call: Call) -> Completion:
-        litellm, arguments = _litellm(), self.arguments(call)
+        litellm, arguments = load(), self.arguments(call)
         key = self._key.get_secret_value() if self._key is not None else None
         try:
             async with self._slots:
@@ -199,7 +155,7 @@ class LiteLLM(Provider):
         body = openai_chat.arguments(call, "max_tokens", effort, thoughts=returned)
         if (budget := asked.thinking_tokens) is not None:
             body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-        if asked.cache and _served_by(request.model) == _ANTHROPIC:
+        if asked.cache and served_by(request.model) == ANTHROPIC:
             del body["prompt_cache_key"]
             body["cache_control_injection_points"] = [dict(mark) for mark in _MARKED]
         if safety := asked.safety_settings:
@@ -220,16 +176,12 @@ class LiteLLM(Provider):
         Raises:
             ConfigError: if it does not know that, or is not installed.
         """
-        known, provider = set(_supported(model)), _served_by(model)
-        kinds = {provider, _SERVERS} if _is_server(model, provider) else {provider}
-        missing = [feature for feature, name in _NAMES.items() if name not in known]
-        missing += [f for f, to in _HANDED_ON.items() if f not in known and kinds.isdisjoint(to)]
-        return dict.fromkeys((*missing, *_LACKS), "")
+        return lacks(model)
 
     @classmethod
     def unsupported(cls, request: Request) -> list[str]:
         """Return what `request` or its model's card has that cannot be passed on."""
-        return [*super().unsupported(request), *_refused_extras(request.model)]
+        return [*super().unsupported(request), *refused_extras(request.model)]
 
     @classmethod
     def check(cls, models: Iterable[ModelInfo]) -> None:
@@ -246,7 +198,7 @@ class LiteLLM(Provider):
         """The key, where it is not litellm that looks for it in the environment."""
         if self.model.key is not None or self.model.provider.key_variable is not None:
             return find_keys(self.model)[0]
-        needs_key = _served_by(self.model) in _NEEDS  # at any address
+        needs_key = served_by(self.model) in _NEEDS  # at any address
         if self._url is not None and not needs_key and _missing_keys(self.model):
             return find_keys(self.model, optional=True)[0]
         return None
@@ -343,8 +295,8 @@ def _check(model: ModelInfo) -> None:
         ConfigError: if not.
     """
     asked = LiteLLM(model)
-    _supported(model)
-    if problems := _refused_extras(model):
+    supported(model)
+    if problems := refused_extras(model):
         raise ConfigError(*problems)
     expanded(model.extra_body)
     expanded_headers(model.headers)
@@ -352,36 +304,23 @@ def _check(model: ModelInfo) -> None:
         raise ConfigError(f"no key for {model.model_id}: set {missing} in the environment")
     if missing := _missing_settings(model):
         raise ConfigError(f"{model.model_id}: set {missing} in the environment")
-    check_cloud = _CLOUDS.get(_served_by(model))
+    check_cloud = _CLOUDS.get(served_by(model))
     if asked._key is None and check_cloud and (problem := check_cloud()) is not None:
         raise ConfigError(f"{model.model_id}: {problem}")
 
 
-def _refused_extras(model: ModelInfo) -> list[str]:
-    if not (model.extra_body and "extra_body" in LiteLLM.lacks(model)):
-        return []
-    return [f"{model.model_id}: extra_body: litellm does not pass it on to {_served_by(model)}"]
-
-
-def _is_server(model: ModelInfo, provider: str) -> bool:
-    """Whether it is asked by chat completions, and may take more than OpenAI does."""
-    if provider == "openai":
-        return model.provider.base_url is not None
-    return provider == "openrouter" or provider in _litellm().openai_compatible_providers
-
-
 def _missing_keys(model: ModelInfo) -> str:
     """Return the variables for the key of the model's own provider; "" if one of them is set."""
-    if (needs := _NEEDS.get(_served_by(model))) is not None:
+    if (needs := _NEEDS.get(served_by(model))) is not None:
         return _unset(needs[0])
-    named = _litellm().validate_environment(model.model_name)["missing_keys"]
+    named = load().validate_environment(model.model_name)["missing_keys"]
     # It also names addresses that have a default, and what may be in a file of the provider's.
     return " or ".join(name for name in named if name.endswith(("_API_KEY", "_API_TOKEN")))
 
 
 def _missing_settings(model: ModelInfo) -> str:
     """Return the variables, beside the key, that the model's own provider misses."""
-    _, *settings = _NEEDS.get(_served_by(model), [()])
+    _, *settings = _NEEDS.get(served_by(model), [()])
     url = model.provider.base_url
     return " and ".join(
         missing
@@ -393,39 +332,3 @@ def _missing_settings(model: ModelInfo) -> str:
 def _unset(group: Sequence[str]) -> str:
     """Return the names that most people use of variables none of which is set; "" if one is."""
     return "" if any(map(os.environ.get, group)) else " or ".join(group[:2])
-
-
-def _served_by(model: ModelInfo) -> str:
-    """Return who serves a model, as litellm names it."""
-    return model.model_name.partition("/")[0]
-
-
-def _supported(model: ModelInfo) -> list[str]:
-    """Return litellm's names of the parameters that it can pass on.
-
-    Raises:
-        ConfigError: if it does not know the model's provider.
-    """
-    known: list[str] | None = _litellm().get_supported_openai_params(model.model_name)
-    if known is None:
-        raise ConfigError(
-            f"{model.model_id}: litellm does not know who serves it; name it as its documentation "
-            "does, such as litellm:mistral/mistral-large-latest"
-        )
-    return known
-
-
-def _litellm() -> Any:
-    """Import litellm.
-
-    Raises:
-        ConfigError: if it is not installed.
-    """
-    require("litellm", "litellm")
-    # Or it fetches its price list when it is imported; ours is another.
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    import litellm  # noqa: PLC0415 - takes seconds, and few have it
-
-    litellm.suppress_debug_info = True  # it prints to standard output
-    logging.getLogger("LiteLLM").setLevel(logging.ERROR)
-    return litellm

@@ -20,7 +20,7 @@ from ember_bench.models.extras import check_body, expanded_headers, merged
 from ember_bench.models.providers.base import provider
 from ember_bench.models.providers.credentials import Bearer, entra_bearer
 from ember_bench.models.providers.generated_sdk import GeneratedProvider, known_to, pooled
-from ember_bench.models.providers.http_provider import Address, Answer
+from ember_bench.models.providers.http_messages import Address, Answer
 from ember_bench.models.wire import openai_chat, openai_responses
 from ember_bench.models.wire.adapting import (
     custom_headers,

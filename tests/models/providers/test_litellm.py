@@ -294,8 +294,8 @@ class TestImport:
             "import socket\n"
             "def connect(*_): raise SystemExit('it wanted the network')\n"
             "socket.socket.connect = socket.getaddrinfo = connect\n"
-            "from ember_bench.models.providers import litellm\n"
-            "module = litellm._litellm()\n"
+            "from ember_bench.models.providers import litellm_features\n"
+            "module = litellm_features.load()\n"
             "module.get_supported_openai_params('nonsense/m')\n"
         )
         done = subprocess.run(
