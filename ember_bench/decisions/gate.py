@@ -74,8 +74,8 @@ class GateReport(msgspec.Struct, frozen=True):
         simulated: Whether any answer is from a simulated model.
         verdicts: Rule by rule, in the order of the systems.
         differing: Reasons why systems and baselines are not comparable, if judged all the same.
-        new: Labels of systems without a baseline.
-        gone: Labels of the baseline's systems that the change does not have.
+        new: Datasets and labels of systems without a baseline.
+        gone: The same of the baseline's systems that the change does not have.
         unfinished: Number of items that are scheduled and not done, over all systems.
     """
 
@@ -328,7 +328,7 @@ def matched(
     """Pair cells with the cells of a summary: of the same name, else alone on the dataset.
 
     Returns:
-        The pairs, and the labels of the summary's cells that were not taken.
+        The pairs, and the datasets and labels of the summary's cells that were not taken.
     """
     named: Mapping[str, CellSummary] = {cell.name: cell for cell in baselines}
     found, taken = [], set()
@@ -337,7 +337,9 @@ def matched(
         other = named.get(cell.name) or (beside[0] if len(beside) == 1 else None)
         found.append(Judged(cell, other, level))
         taken.add(other.name if other is not None else "")
-    return found, [other.label for other in baselines if other.name not in taken]
+    return found, [
+        f"{other.dataset}: {other.label}" for other in baselines if other.name not in taken
+    ]
 
 
 def unfinished(cells: Sequence[CellResults]) -> int:

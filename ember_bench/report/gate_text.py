@@ -18,7 +18,7 @@ from ember_bench.drawing.number_format import (
     points,
     seconds,
 )
-from ember_bench.drawing.text import escape_markdown, one_line
+from ember_bench.drawing.text import escape_markdown, one_line, width
 from ember_bench.report.layout import flat
 from ember_bench.report.summary_text import SIMULATED
 
@@ -33,10 +33,20 @@ def gate_text(report: GateReport, columns: int | None) -> Text:
     """Return what a gate found for the terminal."""
     rows = [[*_HEADINGS], *(list(_values(report, verdict)) for verdict in _ordered(report))]
     heading, *lines = flat(rows, left=3)
-    text = Text(f"{_title(report)}\n", style="bold")
-    text.append(f"{heading}\n", style="dim")
-    text.append("\n".join([*lines, "", ""]), style="")
     room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
+    text = Text(f"{_title(report)}\n", style="bold")
+    if columns is None or max(map(width, (heading, *lines))) <= columns:
+        text.append(f"{heading}\n", style="dim")
+    else:
+        lines = [
+            textwrap.fill(
+                one_line(f"{_system(report, verdict)}, {verdict.rule}: {said(verdict)}"),
+                room,
+                subsequent_indent="  ",
+            )
+            for verdict in _ordered(report)
+        ]
+    text.append("\n".join([*lines, "", ""]))
     said = [textwrap.fill(one_line(line), room, subsequent_indent="  ") for line in _notes(report)]
     return text.append("\n".join(said), style="dim")
 

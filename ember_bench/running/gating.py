@@ -75,7 +75,7 @@ def gate(name: str, options: GateOptions) -> GateReport:
         found = _matched(group, rules, options, reader)
         verdicts = judge(found.systems, rules)
         relative = any(rule.relative for rule in rules)
-        new = [s.cell.label for s in found.systems if s.baseline is None]
+        new = [f"{s.cell.asked.name}: {s.cell.label}" for s in found.systems if s.baseline is None]
         baselines = [s.baseline for s in found.systems if s.baseline is not None]
         return GateReport(
             passed=passed(verdicts, pass_unclear=options.pass_unclear),
@@ -113,7 +113,8 @@ def _matched(
     systems = [Judged(cell, by_cell.get(id(cell))) for cell in cells]
     taken = {baseline.name for baseline in by_cell.values()}
     before = groups[0].cells if name is not None else ()
-    return _Matched(systems, differing, [old.label for old in before if old.name not in taken])
+    gone = [f"{old.asked.name}: {old.label}" for old in before if old.name not in taken]
+    return _Matched(systems, differing, gone)
 
 
 def _with_summary(cells: Sequence[CellResults], path: Path, *, anyway: bool) -> _Matched:

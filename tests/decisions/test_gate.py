@@ -144,7 +144,7 @@ class TestSummaries:
     def test_another_system_is_only_taken_if_it_is_alone_on_the_dataset(self) -> None:
         other = cell("11", name="sums/other")
         (system,), gone = matched([other], [self.BEFORE, self.BEFORE], 0.95)
-        assert (system.baseline, gone) == (None, ["single", "single"])
+        assert (system.baseline, gone) == (None, ["sums: single", "sums: single"])
 
 
 @pytest.mark.parametrize("n", [100, 400])
