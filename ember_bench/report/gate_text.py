@@ -47,8 +47,8 @@ def gate_text(report: GateReport, columns: int | None) -> Text:
             for verdict in _ordered(report)
         ]
     text.append("\n".join([*lines, "", ""]))
-    said = [textwrap.fill(one_line(line), room, subsequent_indent="  ") for line in _notes(report)]
-    return text.append("\n".join(said), style="dim")
+    notes = [textwrap.fill(one_line(line), room, subsequent_indent="  ") for line in _notes(report)]
+    return text.append("\n".join(notes), style="dim")
 
 
 def gate_markdown(report: GateReport) -> str:
