@@ -79,6 +79,16 @@ COMMANDS: Final = {
             "ember-bench compare before after --report changes.html",
         ),
     ),
+    "gate": Later(
+        "gate:gate",
+        "Exit with 1 unless results keep rules, compared with a baseline.",
+        _READ,
+        (
+            'ember-bench gate after --baseline before --rule "no worse than 1 point, 95 %"',
+            'ember-bench gate after --baseline main/summary.json --rule "cost/item at most +5 %"',
+            'ember-bench gate after --rule "vote of 9: accuracy at least 85 %, 95 %"',
+        ),
+    ),
     "export": Later(
         "export:export",
         "Write an experiment's results as a table.",

@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
 
+from ember_bench.decisions.gate import GateReport
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results import comparison
@@ -27,6 +28,7 @@ from ember_bench.report.tidy import choices_table, members_table, tidy
 from ember_bench.running.apart import run_apart
 from ember_bench.running.find_results import Named, ResultsReader, find_results
 from ember_bench.running.find_summary import read_summary
+from ember_bench.running.gating import GateOptions, gate
 from ember_bench.running.html_reports import write_html_report
 from ember_bench.running.node_choices import attributed
 from ember_bench.running.places import RESPONSES, SUMMARY
@@ -141,6 +143,24 @@ class Results:
             pairs = comparison.pair_up([group for group in groups if group is not None])
             found = comparison.compare(pairs, correction=correction, anyway=anyway)
         return Compared(found, flips)
+
+    def gate(
+        self, *rules: str, baseline: Path | str | None = None, pass_unclear: bool = False
+    ) -> GateReport:
+        """Say whether the results keep rules, as `ember-bench gate`.
+
+        Args:
+            rules: Such as `no worse than 1 point, 95 %`; see `docs/gate.md`.
+            baseline: The folder of other results, or a `summary.json`; by default the experiment's
+                own baseline.
+            pass_unclear: Whether rules that are not shown pass.
+
+        Raises:
+            ConfigError: if a rule is not understood, or the results cannot be compared.
+        """
+        other = None if baseline is None else str(baseline)
+        options = GateOptions(rules, other, self.folder.parent, pass_unclear=pass_unclear)
+        return gate(self.folder.name, options)
 
     def report(
         self,

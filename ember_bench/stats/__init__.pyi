@@ -130,6 +130,10 @@ from .strata import (
     stratified_difference as stratified_difference,
     stratified_score as stratified_score,
 )
+from .unpaired import (
+    difference_of as difference_of,
+    ratio_of as ratio_of,
+)
 from .vote_fit import (
     VoteFit as VoteFit,
     fit_vote as fit_vote,
