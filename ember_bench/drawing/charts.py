@@ -263,13 +263,17 @@ def shortened(content: str, longest: int = _LONGEST_NAME) -> str:
     return f"{content[: half - 1]}…{content[-half:]}"
 
 
-def _front(points: Sequence[Point], x: Axis, y: Axis) -> Html:
-    """Return the front as steps: the best accuracy up to each cost."""
+def steps(points: Sequence[Point]) -> list[tuple[float, float]]:
+    """Return the front as a line of steps: the best accuracy up to each cost."""
     ordered = sorted((p for p in points if p.front), key=lambda p: (p.x.value, p.accuracy.value))
-    places = [(x(point.x.value), y(point.accuracy.value)) for point in ordered]
-    steps = [step for (_, above), (right, below) in pairwise(places)
-             for step in ((right, above), (right, below))]  # fmt: skip
-    return tag("g", _path([*places[:1], *steps]), class_="front") if steps else Html("")
+    places = [(point.x.value, point.accuracy.value) for point in ordered]
+    return places[:1] + [step for (_, above), (right, below) in pairwise(places)
+                         for step in ((right, above), (right, below))]  # fmt: skip
+
+
+def _front(points: Sequence[Point], x: Axis, y: Axis) -> Html:
+    line = [(x(across), y(up)) for across, up in steps(points)]
+    return tag("g", _path(line), class_="front") if len(line) > 1 else Html("")
 
 
 def _svg(height: float, title: str, content: Sequence[Html], *, crowd: bool = False) -> Html:

@@ -8,15 +8,21 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, BinaryIO, Final, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
 import msgspec
 
 from ember_bench.drawing.text import escape_markdown, one_line
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Kind = Literal["text", "integer", "number", "flag"]
 Format = Literal["csv", "jsonl", "parquet", "md", "latex"]
 
+_DTYPES: Final[dict[Kind, str]] = {
+    "text": "object", "integer": "Int64", "number": "float64", "flag": "boolean",
+}  # fmt: skip
 _BATCH: Final = 5_000
 _LATEX: Final = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
@@ -47,6 +53,17 @@ class Table:
     def names(self) -> list[str]:
         """The columns' names."""
         return [name for name, _ in self.columns]
+
+    def frame(self) -> pd.DataFrame:
+        """Return the table as a pandas frame."""
+        import pandas as pd  # noqa: PLC0415 - heavy
+
+        rows = list(self.rows)
+        columns = {
+            name: pd.Series([row[place] for row in rows], dtype=_DTYPES[kind])
+            for place, (name, kind) in enumerate(self.columns)
+        }
+        return pd.DataFrame(columns)
 
 
 def write_table(table: Table, form: Format, file: BinaryIO) -> None:
