@@ -57,6 +57,7 @@ def front_data(contents: Contents, dataset: DatasetSummary, axis: Axis) -> Front
             accuracy=accuracy,
             hollow=cell.oracle,
             front=cell.name in on,
+            cell=contents.number(cell.name),
         )
         for number, cell, accuracy, x in known
     ]
@@ -92,7 +93,8 @@ def difference_rows(contents: Contents, dataset: DatasetSummary) -> dict[str, Ro
         if pair is not None and own is not None:
             unclear = not own.is_clear(contents.summary.level)
             colour = contents.colour(cell.architecture)
-            rows[cell.name] = Row(cell.label, colour, pair.difference, hollow=unclear)
+            number = contents.number(cell.name)
+            rows[cell.name] = Row(cell.label, colour, pair.difference, unclear, number)
     return rows
 
 

@@ -37,6 +37,18 @@ _FORMULA: Final = re.compile(r"\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|[\t\r\n]")
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?%?")
 
 
+class Best(str):
+    """The text of a best value, which LaTeX sets bold."""
+
+    __slots__ = ()
+
+
+class NearBest(str):
+    """The text of a value that is not shown to differ from the best, which LaTeX marks."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A tidy table: a row for each thing, a column for each of its properties.
@@ -44,10 +56,14 @@ class Table:
     Attributes:
         columns: Name and kind of each.
         rows: Values in the order of the columns; None where there is none.
+        grouped: Whether the first column names parts of the table; LaTeX has it as headings.
+        notes: Sentences about the table; LaTeX has them as comments below it.
     """
 
     columns: Sequence[tuple[str, Kind]]
     rows: Iterable[Sequence[Any]]
+    grouped: bool = False
+    notes: Sequence[str] = ()
 
     @property
     def names(self) -> list[str]:
@@ -140,17 +156,39 @@ def _markdown(table: Table, file: BinaryIO) -> None:
 
 
 def _latex(table: Table, file: BinaryIO) -> None:
-    """Write a `tabular` with the rules of the package booktabs."""
-    alignment = "".join("l" if kind == "text" else "r" for _, kind in table.columns)
-    rows = "".join(_latex_row(map(_plain, row)) for row in table.rows)
-    file.write(
-        f"\\begin{{tabular}}{{{alignment}}}\n\\toprule\n{_latex_row(table.names)}\\midrule\n"
-        f"{rows}\\bottomrule\n\\end{{tabular}}\n".encode()
-    )
+    """Write a `tabular` with the rules of the package booktabs, without columns without a text."""
+    rows = [[*map(_latex_value, row)] for row in table.rows]
+    first = 1 if table.grouped else 0
+    shown = [
+        place
+        for place in range(first, len(table.columns))
+        if table.names[place] or any(row[place] for row in rows)
+    ]
+    alignment = "".join("l" if table.columns[place][1] == "text" else "r" for place in shown)
+    lines = [f"\\begin{{tabular}}{{{alignment}}}", "\\toprule"]
+    lines += [_latex_row(escape_latex(table.names[place]) for place in shown), "\\midrule"]
+    parts = dict.fromkeys(row[0] for row in rows) if table.grouped else {}
+    part = None
+    for row in rows:
+        if len(parts) > 1 and row[0] != part:
+            lines += ["\\midrule"] if part is not None else []
+            lines.append(f"\\multicolumn{{{len(shown)}}}{{l}}{{\\textit{{{row[0]}}}}} \\\\")
+            part = row[0]
+        lines.append(_latex_row(row[place] for place in shown))
+    lines += ["\\bottomrule", "\\end{tabular}", *(f"% {one_line(note)}" for note in table.notes)]
+    file.write("".join(f"{line}\n" for line in lines).encode())
 
 
 def _latex_row(values: Iterable[str]) -> str:
-    return " & ".join(map(escape_latex, values)) + " \\\\\n"
+    return " & ".join(values) + " \\\\"
+
+
+def _latex_value(value: Any) -> str:
+    text = escape_latex(_plain(value))
+    if isinstance(value, Best):
+        return f"\\textbf{{{text}}}"
+    # Digits stay below each other: the mark takes no room.
+    return f"{text}\\rlap{{$^\\dagger$}}" if isinstance(value, NearBest) else text
 
 
 def escape_latex(text: str) -> str:
