@@ -104,6 +104,15 @@ COMMANDS: Final = {
         _READ,
         ("ember-bench report quickstart --open", "ember-bench report quickstart --format md"),
     ),
+    "plot": Later(
+        "plot:plot",
+        "Draw a figure for a paper or a talk: PDF, SVG or PNG, with its data as CSV.",
+        _READ,
+        (
+            "ember-bench plot front quickstart --output front.pdf --width two",
+            "ember-bench plot differences quickstart --dataset arithmetic -o differences.svg",
+        ),
+    ),
     "rescore": Later(
         "rescore:rescore",
         "Score stored answers again; ask no model but judges, and leave the old results.",

@@ -88,11 +88,12 @@ def export(
 
 
 def _table(named: Named, form: str, what: Any, texts: bool, view: View, stack: ExitStack) -> Table:
-    from ember_bench.report.tidy import printed, tidy
+    from ember_bench.report.printed import printed
+    from ember_bench.report.tidy import tidy
 
     cells = {cell.name for cell in named.cells}
     if what == "cells" and form in _READ:
-        return printed(named.rows, cells, view)
+        return printed(named.rows, cells, view, ranked=form == "latex")
     answers = None
     if texts:
         from ember_bench.models.store.response_store import StoredAnswers

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from ember_bench.drawing.axes import Axis, Box, accuracy_axis, bounds, nearest_room, positive_axis
 from ember_bench.drawing.html import Html, joined, tag
-from ember_bench.drawing.number_format import in_percent, in_short, points
+from ember_bench.drawing.number_format import in_percent, in_short, interval, points
 from ember_bench.experiment.results.summary import Quantity
 
 STYLE: Final = files("ember_bench.drawing").joinpath("charts.css").read_text(encoding="utf-8")
@@ -22,8 +22,8 @@ COLOURS: Final = 8
 MOST_NAMED: Final = 16
 """With more points than this, the names of all of them would cover each other."""
 
-_WIDTH: Final = 860
-_HEIGHT: Final = 400
+_WIDTH: Final = 640
+_HEIGHT: Final = 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 26, 14, 46
 # With more points, intervals are faint, names may cover them, and the chart is higher.
 _CROWD: Final = 30
@@ -31,16 +31,15 @@ _MORE_HEIGHT: Final = 3
 _MOST_HEIGHT: Final = 900
 _ROW, _LOW_ROW = 24, 17
 _MANY_ROWS: Final = 30
-# The greatest distance of a name from its point, and the one from which a line joins them.
-_REACH: Final = 120
-_SHORT_REACH: Final = 60
+# Distances of a name from its point that are tried, and the one from which a line joins them.
+_REACHES: Final = (60, 120, 300)
 _FAR: Final = 10.0
 # Of 11.5 px: the widest that the fonts of common systems have on average.
 _LETTER: Final = 7.0
 _APART: Final = 5.0
 _GAP: Final = 8
 _LONGEST_NAME: Final = 34
-_LONGEST_ROW_LABEL: Final = 50
+_LONGEST_ROW_LABEL: Final = 34
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,7 @@ class Point:
         accuracy: In [0, 1].
         hollow: Whether it is an oracle, which is no system.
         front: Whether no other point dominates it.
+        cell: Number of the cell on the page, by which it can be hidden; None if it cannot.
     """
 
     label: str
@@ -64,6 +64,7 @@ class Point:
     accuracy: Quantity
     hollow: bool
     front: bool
+    cell: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,13 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a chart: a value with its interval."""
+    """One row of a chart: a value with its interval; `cell` is as for a `Point`."""
 
     label: str
     colour: int
     estimate: Quantity
     hollow: bool
+    cell: int | None = None
 
 
 def scatter(points: Sequence[Point], *, x_label: str, title: str) -> Html:
@@ -108,11 +110,9 @@ def scatter(points: Sequence[Point], *, x_label: str, title: str) -> Html:
     )
     # The best first: they get the room if there is little.
     named = sorted((mark for mark in marks if mark.point.name), key=lambda mark: mark.y)
-    few = len(named) <= MOST_NAMED
-    places = [(mark, mark.place(height - _BOTTOM, taken, always=few)) for mark in named]
-    found = [(mark, place) for mark, place in places if place is not None]
-    drawn += [mark.lead(place) for mark, place in found]
-    drawn += [mark.name(place) for mark, place in found]  # over all lines
+    places = [(mark, mark.place(height - _BOTTOM, taken)) for mark in named]
+    drawn += [mark.lead(place) for mark, place in places]
+    drawn += [mark.name(place) for mark, place in places]  # over all lines
     return _svg(height, title, drawn, crowd=crowd)
 
 
@@ -145,19 +145,21 @@ class _Mark:
             _line(self.left, self.y, self.right, self.y, "bar"),
             _circle(self.x, self.y, hollow=point.hollow),
             class_=f"mark c{point.colour % COLOURS}",
+            data_cell=point.cell,
         )
 
-    def place(self, bottom: float, taken: list[Box], *, always: bool) -> tuple[float, float] | None:
-        """Return the middle of the name if there is room for it.
+    def place(self, bottom: float, taken: list[Box]) -> tuple[float, float]:
+        """Return the middle of the name.
 
-        If there is none and the name must be there `always`, it covers something, but is whole.
+        If there is no room for it at all, it covers something, but is whole.
         """
-        width, reach = _name_width(self.point.name), _REACH if always else _SHORT_REACH
+        width = _name_width(self.point.name)
         frame = _LEFT, 0, _WIDTH, bottom
-        place = nearest_room(width, self.x, self.y, frame, taken, reach)
-        if place is None and always:
-            return min(self.x + _GAP + width / 2, _WIDTH - width / 2), self.y - _GAP
-        return place
+        for reach in _REACHES:
+            place = nearest_room(width, self.x, self.y, frame, taken, reach)
+            if place is not None:
+                return place
+        return min(self.x + _GAP + width / 2, _WIDTH - width / 2), self.y - _GAP
 
     def lead(self, place: tuple[float, float]) -> Html:
         """Return the line from the point to its name if they are far apart."""
@@ -166,10 +168,12 @@ class _Mark:
         if math.dist(near, (self.x, self.y)) <= _FAR:
             return Html("")
         line = _line(self.x, self.y, *near, "lead")
-        return tag("g", line, class_=f"mark c{self.point.colour % COLOURS}")
+        kind = f"joined c{self.point.colour % COLOURS}"
+        return tag("g", line, class_=kind, data_cell=self.point.cell)
 
     def name(self, place: tuple[float, float]) -> Html:
-        return _text(place[0], place[1] + 4, self.point.name, "name")
+        written = _text(place[0], place[1] + 4, self.point.name, "name")
+        return tag("g", written, data_cell=self.point.cell)
 
 
 def curves(lines: Sequence[Curve], *, x_label: str, title: str) -> Html:
@@ -203,7 +207,7 @@ def differences(rows: Sequence[Row], *, title: str) -> Html:
         lambda start, end: Axis(low - room, high + room, start, end),
         title=title,
         tick=lambda value: f"{100 * value:+g}" if value else "0",
-        said=lambda estimate: f"{points(estimate.value)} points",
+        said=lambda estimate: f"{points(estimate.value)} points {interval(estimate, 'points')}",
         unit="points",
     )
 
@@ -248,10 +252,11 @@ def _rows(
                 tag("title", f"{row.label}: {said(row.estimate)}"),
                 _line(lowest, at, highest, at, "bar"),
                 _circle(value, at, hollow=row.hollow),
+                _text(left - 10, at + 4, label, "label", "end"),
                 class_=f"mark c{row.colour % COLOURS}",
+                data_cell=row.cell,
             )
         )
-        drawn.append(_text(left - 10, at + 4, label, "", "end"))
     return _svg(bottom + 42, title, drawn)
 
 
@@ -263,13 +268,17 @@ def shortened(content: str, longest: int = _LONGEST_NAME) -> str:
     return f"{content[: half - 1]}…{content[-half:]}"
 
 
-def _front(points: Sequence[Point], x: Axis, y: Axis) -> Html:
-    """Return the front as steps: the best accuracy up to each cost."""
+def steps(points: Sequence[Point]) -> list[tuple[float, float]]:
+    """Return the front as a line of steps: the best accuracy up to each cost."""
     ordered = sorted((p for p in points if p.front), key=lambda p: (p.x.value, p.accuracy.value))
-    places = [(x(point.x.value), y(point.accuracy.value)) for point in ordered]
-    steps = [step for (_, above), (right, below) in pairwise(places)
-             for step in ((right, above), (right, below))]  # fmt: skip
-    return tag("g", _path([*places[:1], *steps]), class_="front") if steps else Html("")
+    places = [(point.x.value, point.accuracy.value) for point in ordered]
+    return places[:1] + [step for (_, above), (right, below) in pairwise(places)
+                         for step in ((right, above), (right, below))]  # fmt: skip
+
+
+def _front(points: Sequence[Point], x: Axis, y: Axis) -> Html:
+    line = [(x(across), y(up)) for across, up in steps(points)]
+    return tag("g", _path(line), class_="front") if len(line) > 1 else Html("")
 
 
 def _svg(height: float, title: str, content: Sequence[Html], *, crowd: bool = False) -> Html:

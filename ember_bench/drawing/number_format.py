@@ -101,6 +101,11 @@ class Unit:
         """`item`, `1,000` or `1,000,000`."""
         return "item" if self.items == 1 else f"{self.items:,}"
 
+    @property
+    def per(self) -> str:
+        """`per item`, `per 1,000 items` or `per 1,000,000 items`."""
+        return "per item" if self.items == 1 else f"per {self.name} items"
+
     def dollars(self, cost: float) -> str:
         """Return a cost in US dollars per item as an amount in this unit, without a sign."""
         amount = cost * self.items

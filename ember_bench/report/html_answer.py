@@ -148,8 +148,7 @@ def _cost(cell: CellSummary) -> str:
         return ""
     cost = cell.cost_per_item.value
     unit = Unit.of([cost])
-    per = "an item" if unit.items == 1 else f"per {unit.name} items"
-    return f" at ${unit.dollars(cost)} {per}"
+    return f" at ${unit.dollars(cost)} {unit.per}"
 
 
 def _some(names: Sequence[str]) -> str:

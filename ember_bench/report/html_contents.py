@@ -12,7 +12,7 @@ import msgspec
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.attribution import ChoiceSummary
 from ember_bench.experiment.results.cells import CellResults, StoredCells
-from ember_bench.experiment.results.compared import Comparison, ComparisonTable
+from ember_bench.experiment.results.compared import Comparison, ComparisonTable, Winner
 from ember_bench.experiment.results.comparison import compare
 from ember_bench.experiment.results.description import CellDescription
 from ember_bench.experiment.results.rows import TrialRows
@@ -100,6 +100,22 @@ class Contents:
         }
 
     @cached_property
+    def winners(self) -> dict[str, Winner]:
+        """The most accurate of the systems on a dataset, and those that may be, by dataset.
+
+        Without datasets that have no baseline, or too few items that all systems have.
+        """
+        table = self.comparisons
+        if table is None:
+            return {}
+        datasets = {pair.baseline.cell: pair.baseline.dataset for pair in table.pairs}
+        return {
+            dataset: winner
+            for dataset, winner in zip(datasets.values(), table.winners, strict=True)
+            if winner is not None
+        }
+
+    @cached_property
     def shown(self) -> int:
         """Number of items of each dataset in the explorer, the first ones."""
         scheduled = sum(map(self.rows.description.scheduled, self.cells))
@@ -112,6 +128,15 @@ class Contents:
     def simulated(self, dataset: DatasetSummary) -> str:
         """Return `" (simulated)"` for captions if any of the dataset's cells is simulated."""
         return " (simulated)" if any(cell.simulated for cell in self.of(dataset)) else ""
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The number of each cell on the page, which counts from 0, by its name."""
+        return {cell.name: number for number, cell in enumerate(self.cells)}
+
+    def number(self, name: str) -> int:
+        """Return the number of a cell on the page."""
+        return self.numbers[name]
 
     def colour(self, architecture: str) -> int:
         """Return the number of an architecture's colour."""

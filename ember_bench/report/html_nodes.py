@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from ember_bench.drawing.html import Content, Html, joined, table, tag
 from ember_bench.drawing.number_format import UNDEFINED, dollars, interval, percent, seconds
@@ -13,19 +14,17 @@ from ember_bench.experiment.results.description import NodeDescription
 from ember_bench.experiment.results.nodes import NodeSummary, node_summaries
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Quantity
 from ember_bench.graph.diagrams import Labelled, counted, svg
+from ember_bench.report.chart_data import best_of_architectures
 from ember_bench.report.html_contents import Contents
+
+OUTSIDE: Final = "(outside any node)"
+"""Stands for the node of calls that no node makes."""
 
 
 def nodes_section(contents: Contents, dataset: DatasetSummary, number: int) -> Html:
     """Return a part for each architecture, by its most accurate cell; nothing without trials."""
-    best: dict[str, CellSummary] = {}
-    for cell in contents.of(dataset):
-        if cell.accuracy is None:
-            continue
-        other = best.get(cell.architecture)
-        if other is None or other.accuracy is None or cell.accuracy.value > other.accuracy.value:
-            best[cell.architecture] = cell
-    parts = [_architecture(contents, cell, f"{number}-{i}") for i, cell in enumerate(best.values())]
+    best = best_of_architectures(contents.of(dataset))
+    parts = [_architecture(contents, cell, f"{number}-{i}") for i, cell in enumerate(best)]
     if not parts:
         return Html("")
     return joined(
@@ -92,7 +91,7 @@ def _nodes_table(nodes: Sequence[NodeSummary], label: str) -> Html:
     ]  # fmt: skip
     rows = [
         [
-            node.node or "(outside any node)",
+            node.node or OUTSIDE,
             ", ".join(node.models),
             f"{node.calls:.3g}",
             f"{node.input_tokens:,.0f}",
@@ -116,7 +115,7 @@ def _cache_table(nodes: Sequence[NodeSummary], label: str) -> Html | None:
             return None
         if without and not math.isclose(with_cache, without):
             change = f"{100 * (with_cache / without - 1):+.0f} %"
-            name = node.node or "(outside any node)"
+            name = node.node or OUTSIDE
             rows.append([name, dollars(with_cache), dollars(without), change])
     if not rows:
         return None

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
-import numpy as np
 
-from ember_bench import stats
-from ember_bench.drawing.charts import (
-    COLOURS,
-    MOST_NAMED,
-    Curve,
-    Point,
-    Row,
-    curves,
-    differences,
-    scatter,
-    shortened,
-)
+from ember_bench.drawing.charts import COLOURS, MOST_NAMED, curves, differences, scatter
 from ember_bench.drawing.html import Content, Html, joined, table, tag
 from ember_bench.drawing.number_format import (
     UNDEFINED,
@@ -29,9 +17,9 @@ from ember_bench.drawing.number_format import (
     share,
     times,
 )
-from ember_bench.experiment.results.cells import CellResults, IntArray
 from ember_bench.experiment.results.compared import Comparison
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Quantity
+from ember_bench.report.chart_data import curve_data, difference_rows, front_data, named_points
 from ember_bench.report.columns import View
 from ember_bench.report.comparison_table import pair_values
 from ember_bench.report.html_contents import Contents
@@ -45,15 +33,14 @@ _CURVES: Final = (
     "Dots are systems that were run. Broken lines are expected from stored draws: over all choices"
     " of k of them, voted on, or the best taken; shades are their intervals, for other items."
 )
-_LEAST_DRAWS: Final = 3
 _SHADES: Final = 10
 SYSTEMS: Final = View(
     columns=("accuracy", "cost", "cost_interval", "correct", "correct_interval", "latency", "p95")
 )
 """The columns of the table of systems; comparisons have a table of their own."""
-_AXES: Final[tuple[tuple[Axis, str, str], ...]] = (
-    ("cost_per_item", "US$ per item", "Accuracy against cost"),
-    ("latency_seconds", "seconds of latency", "Accuracy against latency"),
+_AXES: Final[tuple[tuple[Axis, str], ...]] = (
+    ("cost_per_item", "Accuracy against cost"),
+    ("latency_seconds", "Accuracy against latency"),
 )
 
 
@@ -70,7 +57,7 @@ def cells_section(contents: Contents, dataset: DatasetSummary) -> Html:
         [
             _named(contents, cell, row.notes),
             *row.values,
-            *(share(on[axis].get(cell.name)) for axis, _, _ in _AXES),
+            *(share(on[axis].get(cell.name)) for axis, _ in _AXES),
             labels[dominated[cell.name]] if cell.name in dominated else "",
         ]
         for cell, row in zip(cells, section.rows, strict=True)
@@ -103,24 +90,14 @@ def _judging(section: Section) -> Html:
 def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
     """Return the paired differences to the baseline; nothing if there are none."""
     cells = {cell.name: cell for cell in contents.of(dataset)}
-    pairs = [pair for name, pair in contents.compared.items() if name in cells]
-    if not pairs:
+    marks = difference_rows(contents, dataset)
+    if not marks:
         return Html("")
-    found = [(pair, comparison) for pair in pairs
-             if (comparison := cells[pair.cell.cell].comparison) is not None]  # fmt: skip
-    title = f"{pairs[0].baseline.label}{contents.simulated(dataset)}"
-    chart = differences(
-        [
-            Row(
-                pair.cell.label,
-                contents.colour(cells[pair.cell.cell].architecture),
-                pair.difference,
-                hollow=not own.is_clear(contents.summary.level),
-            )
-            for pair, own in found
-        ],
-        title=f"Differences in accuracy to {title}",
-    )
+    found = [(pair, own) for name in marks
+             if (own := cells[name].comparison) is not None
+             for pair in [contents.compared[name]]]  # fmt: skip
+    title = f"{found[0][0].baseline.label}{contents.simulated(dataset)}"
+    chart = differences([*marks.values()], title=f"Differences in accuracy to {title}")
     rows = [
         [
             _named(contents, cells[pair.cell.cell], _calls_noted(pair)),
@@ -154,23 +131,8 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
 
 def curves_section(contents: Contents, dataset: DatasetSummary) -> Html:
     """Return accuracy by K, as measured and as stored draws tell; nothing if nothing is swept."""
-    found: dict[str, list[Curve]] = {}
-    for parameter, cells in _swept(contents.of(dataset)):
-        colour = contents.colour(cells[0].architecture)
-        name = _series(cells, parameter)
-        measured = [(cell.parameters[parameter], cell.accuracy) for cell in cells if cell.accuracy]
-        if not measured:
-            continue
-        lines = found.setdefault(parameter, [])
-        lines.append(Curve(name, colour, measured))
-        # The same draws before another choice, as in a vote and a judge, make the same curves.
-        drawn = [line.points for line in lines]
-        more = _expected(contents, cells[-1], colour)
-        lines += [line for line in more if line.points not in drawn]
-    if epochs := list(_by_epochs(contents, dataset)):
-        found.setdefault("k", []).extend(epochs)
     parts = []
-    for parameter, lines in found.items():
+    for parameter, lines in curve_data(contents, dataset).items():
         title = f"Accuracy by {parameter}{contents.simulated(dataset)}"
         chart = curves(lines, x_label=parameter, title=title)
         parts += [tag("h3", title), tag("p", _CURVES, class_="facts"), chart]
@@ -199,36 +161,16 @@ def _calls_noted(pair: Comparison) -> list[str]:
     return [SHARED] if pair.shared_draws and not pair.same_calls else []
 
 
-def _front_chart(
-    contents: Contents, dataset: DatasetSummary, axis: Axis, x_label: str, title: str
-) -> Html:
-    cells = contents.of(dataset)
-    on = set(front(cells, axis, contents.results).on)
-    known = [
-        (cell, cell.accuracy, x)
-        for cell in cells
-        if cell.accuracy is not None and (x := getattr(cell, axis)) is not None
-    ]
-    few = len(known) <= MOST_NAMED
-    found = [
-        Point(
-            label=cell.label,
-            name=shortened(cell.label) if few or cell.oracle or cell.name in on else "",
-            colour=contents.colour(cell.architecture),
-            x=x,
-            accuracy=accuracy,
-            hollow=cell.oracle,
-            front=cell.name in on,
-        )
-        for cell, accuracy, x in known
-    ]
-    if not any(point.x.value > 0 for point in found):
+def _front_chart(contents: Contents, dataset: DatasetSummary, axis: Axis, title: str) -> Html:
+    found = front_data(contents, dataset, axis)
+    if not any(point.x.value > 0 for point in found.points):
         return Html("")
     title += contents.simulated(dataset)
-    chart = scatter(found, x_label=x_label, title=f"{title} on {dataset.name}")
-    named = tag("small", " Those on the Pareto front are named; point at any other.")
-    caption = tag("figcaption", title, None if few else named)
-    return tag("figure", caption, chart)
+    shown = named_points(found.points, MOST_NAMED)
+    chart = scatter(shown, x_label=found.x_label, title=f"{title} on {dataset.name}")
+    numbered = len(shown) > MOST_NAMED
+    noted = tag("small", " Numbers are those of the table below.") if numbered else None
+    return tag("figure", tag("figcaption", title, noted), chart)
 
 
 def _named(contents: Contents, cell: CellSummary, notes: Sequence[str]) -> Html:
@@ -253,69 +195,3 @@ def _shade(estimate: Quantity | None) -> Content:
     shade = min(int(estimate.value * _SHADES), _SHADES - 1)
     title = interval(estimate, "percent")
     return tag("span", percent(estimate.value), class_=f"shade s{shade}", title=title)
-
-
-def _swept(cells: Sequence[CellSummary]) -> Iterator[tuple[str, list[CellSummary]]]:
-    """Yield the cells that differ in one whole number alone, ascending, with its name."""
-    groups: dict[tuple[str, str, bytes], list[CellSummary]] = {}
-    for cell in cells:
-        for name, value in cell.parameters.items():
-            if isinstance(value, int) and not isinstance(value, bool):
-                others: Mapping[str, Any] = {**cell.parameters, name: None}
-                key = name, cell.architecture, msgspec.json.encode(others, order="sorted")
-                groups.setdefault(key, []).append(cell)
-    for (name, _, _), found in groups.items():
-        if len({cell.parameters[name] for cell in found}) > 1:
-            yield name, sorted(found, key=lambda cell: cell.parameters[name])
-
-
-def _series(cells: Sequence[CellSummary], parameter: str) -> str:
-    """Return the name of a row of cells: its architecture and models."""
-    models = cells[0].parameters.get("model")
-    asked = f", {models}" if isinstance(models, str) else ""
-    return f"{cells[0].architecture}{asked}: {parameter} as run"
-
-
-def _expected(contents: Contents, cell: CellSummary, colour: int) -> Iterator[Curve]:
-    """Yield the expected scores of fewer candidates of the largest cell."""
-    for choice in contents.choices.get(cell.name, ())[:1]:
-        if choice.votes:
-            vote = [(point.k, point.vote) for point in choice.votes]
-            best = [(point.k, point.best) for point in choice.votes]
-            yield Curve(f"vote of k candidates of {cell.label}", colour, vote, "expected")
-            yield Curve(f"best of k candidates of {cell.label}", colour, best, "best")
-
-
-def _by_epochs(contents: Contents, dataset: DatasetSummary) -> Iterator[Curve]:
-    """Yield the expected scores of votes over the epochs of each cell with one call per trial."""
-    epochs = contents.summary.epochs
-    if epochs < _LEAST_DRAWS:
-        return
-    for cell in contents.of(dataset):
-        done = cell.scheduled - cell.outcomes["skipped"]
-        data = contents.results[cell.name].data
-        items = np.flatnonzero(data.epochs == epochs)
-        if cell.oracle or cell.calls != done or not items.size or cell.outcomes["error"]:
-            continue
-        result = contents.results[cell.name]
-        drawn, whole = _draws(result, items)
-        clusters = result.items.clusters(items)
-        found = stats.vote_curve(drawn, whole, clusters=clusters, level=contents.summary.level)
-        if found is not None:
-            values = [
-                (k, Quantity.with_interval(value, bounds, "wilson"))
-                for k, value, bounds in zip(
-                    found.k.tolist(), found.vote.tolist(), found.vote_intervals, strict=True
-                )
-            ]
-            colour = contents.colour(cell.architecture)
-            yield Curve(f"vote over k epochs of {cell.label}", colour, values, "expected")
-
-
-def _draws(
-    result: CellResults, items: IntArray
-) -> tuple[list[list[str | None]], list[list[float]]]:
-    """Return the answers to items, and their scores, by epoch."""
-    chosen = np.isin(result.data.item, items)
-    scores = result.data.score[chosen].reshape(len(items), -1).tolist()
-    return [result.answers_to(item) for item in items.tolist()], scores

@@ -236,7 +236,7 @@ def _about_columns(
         )
     if "cost" in shown:
         yield (
-            f"$/{unit.name}: the cost in US dollars {_per(unit)} if all calls are made, reused or"
+            f"$/{unit.name}: the cost in US dollars {unit.per} if all calls are made, reused or"
             f" not{_methods(c.cost_per_item for c in cells)}."
         )
     if "correct" in shown:
@@ -302,10 +302,6 @@ def status(summary: ExperimentSummary) -> str:
 
 def _value(estimate: Quantity | None) -> float | None:
     return None if estimate is None else estimate.value
-
-
-def _per(unit: Unit) -> str:
-    return "per item" if unit.items == 1 else f"per {unit.name} items"
 
 
 def _notes(cell: CellSummary, summary: ExperimentSummary) -> Iterator[str]:

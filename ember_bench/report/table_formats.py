@@ -8,15 +8,21 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, BinaryIO, Final, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
 import msgspec
 
 from ember_bench.drawing.text import escape_markdown, one_line
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Kind = Literal["text", "integer", "number", "flag"]
 Format = Literal["csv", "jsonl", "parquet", "md", "latex"]
 
+_DTYPES: Final[dict[Kind, str]] = {
+    "text": "object", "integer": "Int64", "number": "float64", "flag": "boolean",
+}  # fmt: skip
 _BATCH: Final = 5_000
 _LATEX: Final = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
@@ -31,6 +37,18 @@ _FORMULA: Final = re.compile(r"\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|[\t\r\n]")
 _NUMBER: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?%?")
 
 
+class Best(str):
+    """The text of a best value, which LaTeX sets bold."""
+
+    __slots__ = ()
+
+
+class NearBest(str):
+    """The text of a value that is not shown to differ from the best, which LaTeX marks."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A tidy table: a row for each thing, a column for each of its properties.
@@ -38,15 +56,30 @@ class Table:
     Attributes:
         columns: Name and kind of each.
         rows: Values in the order of the columns; None where there is none.
+        grouped: Whether the first column names parts of the table; LaTeX has it as headings.
+        notes: Sentences about the table; LaTeX has them as comments below it.
     """
 
     columns: Sequence[tuple[str, Kind]]
     rows: Iterable[Sequence[Any]]
+    grouped: bool = False
+    notes: Sequence[str] = ()
 
     @property
     def names(self) -> list[str]:
         """The columns' names."""
         return [name for name, _ in self.columns]
+
+    def frame(self) -> pd.DataFrame:
+        """Return the table as a pandas frame."""
+        import pandas as pd  # noqa: PLC0415 - heavy
+
+        rows = list(self.rows)
+        columns = {
+            name: pd.Series([row[place] for row in rows], dtype=_DTYPES[kind])
+            for place, (name, kind) in enumerate(self.columns)
+        }
+        return pd.DataFrame(columns)
 
 
 def write_table(table: Table, form: Format, file: BinaryIO) -> None:
@@ -123,17 +156,39 @@ def _markdown(table: Table, file: BinaryIO) -> None:
 
 
 def _latex(table: Table, file: BinaryIO) -> None:
-    """Write a `tabular` with the rules of the package booktabs."""
-    alignment = "".join("l" if kind == "text" else "r" for _, kind in table.columns)
-    rows = "".join(_latex_row(map(_plain, row)) for row in table.rows)
-    file.write(
-        f"\\begin{{tabular}}{{{alignment}}}\n\\toprule\n{_latex_row(table.names)}\\midrule\n"
-        f"{rows}\\bottomrule\n\\end{{tabular}}\n".encode()
-    )
+    """Write a `tabular` with the rules of the package booktabs, without columns without a text."""
+    rows = [[*map(_latex_value, row)] for row in table.rows]
+    first = 1 if table.grouped else 0
+    shown = [
+        place
+        for place in range(first, len(table.columns))
+        if table.names[place] or any(row[place] for row in rows)
+    ]
+    alignment = "".join("l" if table.columns[place][1] == "text" else "r" for place in shown)
+    lines = [f"\\begin{{tabular}}{{{alignment}}}", "\\toprule"]
+    lines += [_latex_row(escape_latex(table.names[place]) for place in shown), "\\midrule"]
+    parts = dict.fromkeys(row[0] for row in rows) if table.grouped else {}
+    part = None
+    for row in rows:
+        if len(parts) > 1 and row[0] != part:
+            lines += ["\\midrule"] if part is not None else []
+            lines.append(f"\\multicolumn{{{len(shown)}}}{{l}}{{\\textit{{{row[0]}}}}} \\\\")
+            part = row[0]
+        lines.append(_latex_row(row[place] for place in shown))
+    lines += ["\\bottomrule", "\\end{tabular}", *(f"% {one_line(note)}" for note in table.notes)]
+    file.write("".join(f"{line}\n" for line in lines).encode())
 
 
 def _latex_row(values: Iterable[str]) -> str:
-    return " & ".join(map(escape_latex, values)) + " \\\\\n"
+    return " & ".join(values) + " \\\\"
+
+
+def _latex_value(value: Any) -> str:
+    text = escape_latex(_plain(value))
+    if isinstance(value, Best):
+        return f"\\textbf{{{text}}}"
+    # Digits stay below each other: the mark takes no room.
+    return f"{text}\\rlap{{$^\\dagger$}}" if isinstance(value, NearBest) else text
 
 
 def escape_latex(text: str) -> str:

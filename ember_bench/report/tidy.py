@@ -16,13 +16,10 @@ from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
-    ExperimentSummary,
     Quantity,
     RunSummary,
 )
 from ember_bench.models.types import Completion
-from ember_bench.report.columns import USUAL, View
-from ember_bench.report.summary_text import tables
 from ember_bench.report.table_formats import Kind, Table
 
 What = Literal["cells", "suites", "trials", "calls", "nodes"]
@@ -325,24 +322,3 @@ def _parameter(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return msgspec.json.encode(value).decode()
-
-
-def printed(rows: TrialRows, cells: Collection[str], view: View = USUAL) -> Table:
-    """Return the table of systems as it is read, for a paper: values as texts, with intervals."""
-    # The table shows nothing of the run.
-    return printed_summary(Analysis(rows).summary(RunSummary.partial()).only(cells), view)
-
-
-def printed_summary(summary: ExperimentSummary, view: View = USUAL) -> Table:
-    """Return the same of a summary."""
-    found = [s for s in tables(summary, view).sections if s.about == "systems"]
-    headings = found[0].headings if found else ()
-    columns: list[tuple[str, Kind]] = [("dataset", "text"), ("system", "text"), ("", "text")]
-    columns += [(heading, "text" if heading == "result" else "number") for heading in headings]
-    names = [dataset.name for dataset in summary.datasets if view.shows(dataset.name)]
-    lines = [
-        (dataset, row.label, ", ".join(row.notes), *row.values)
-        for dataset, section in zip(names, found, strict=True)
-        for row in section.rows
-    ]
-    return Table(columns, lines)

@@ -53,7 +53,7 @@ def write_html_report(
     if answers is None:
         say(f"{responses}: is not there, so prompts and answers are left out")
     try:
-        choices, notes = _choices(named, data_dir, experiment) if graphs else ({}, [])
+        choices, notes = node_choices(named, data_dir, experiment) if graphs else ({}, [])
         contents = Contents(
             named.rows,
             {cell.name for cell in named.cells},
@@ -74,7 +74,7 @@ def write_html_report(
     return path
 
 
-def _choices(
+def node_choices(
     named: Named, data_dir: Path | None, experiment: Callable[[], Experiment] | None
 ) -> tuple[Mapping[str, Sequence[ChoiceSummary]], list[str]]:
     """Return the choices of nodes by cell; or a note that they are unknown."""

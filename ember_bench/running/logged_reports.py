@@ -7,8 +7,9 @@ import msgspec
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.report.columns import View
+from ember_bench.report.printed import printed_summary
 from ember_bench.report.table_formats import Table
-from ember_bench.report.tidy import cells_table, printed_summary
+from ember_bench.report.tidy import cells_table
 from ember_bench.running.artifacts import REPORT
 from ember_bench.running.places import SUMMARY
 from ember_bench.tracking.reading import read_file

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from ember_bench.decisions.gate import GateReport
+from ember_bench.drawing.figures import Width
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results import comparison
@@ -20,6 +21,7 @@ from ember_bench.experiment.results.compared import ComparisonTable
 from ember_bench.experiment.results.summary import Correction, ExperimentSummary, RunSummary
 from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report.comparison_table import comparison_table
+from ember_bench.report.figures import Plot, form_of
 from ember_bench.report.sections import Section
 from ember_bench.report.summary_table import table
 from ember_bench.report.summary_text import status, tables
@@ -32,6 +34,7 @@ from ember_bench.running.gating import GateOptions, gate
 from ember_bench.running.html_reports import write_html_report
 from ember_bench.running.node_choices import attributed
 from ember_bench.running.places import RESPONSES, SUMMARY
+from ember_bench.running.plots import plot_named
 from ember_bench.tracking import Logged
 
 if TYPE_CHECKING:
@@ -39,10 +42,6 @@ if TYPE_CHECKING:
 
 Stored = Literal["cells", "suites", "trials", "calls", "nodes"]
 What = Stored | Literal["choices", "members"]
-
-_DTYPES: Final[dict[Kind, str]] = {
-    "text": "object", "integer": "Int64", "number": "float64", "flag": "boolean",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,12 +106,12 @@ class Results:
             named = reader.get(self.folder.name)
             if what in ("choices", "members"):
                 of_graphs = choices_table if what == "choices" else members_table
-                return _frame(of_graphs(named.rows, attributed(named, None, self.reopen)))
+                return of_graphs(named.rows, attributed(named, None, self.reopen)).frame()
             answers = None
             if texts:
                 answers = StoredAnswers(self.folder.parent / RESPONSES)
                 stack.callback(answers.close)
-            return _frame(tidy(named.rows, cast("Stored", what), _names(named), answers))
+            return tidy(named.rows, cast("Stored", what), _names(named), answers).frame()
 
     def compare(
         self,
@@ -190,6 +189,51 @@ class Results:
 
         return run_apart(write)
 
+    def plot(
+        self,
+        kind: str,
+        path: Path | str | None = None,
+        *,
+        width: Width = "one",
+        axis: str = "cost",
+        datasets: Sequence[str] = (),
+        graphs: bool = True,
+    ) -> Plot:
+        """Draw a figure, as `ember-bench plot`; it needs the extra `plots`.
+
+        Args:
+            kind: `front`, `k`, `differences`, `items` or `nodes`.
+            path: A file to write, `.pdf`, `.svg` or `.png`; its data goes beside it as `.csv`.
+            width: `one` column of a page (3.25 inches), or `two` (6.75 inches).
+            axis: Of a front: `cost` or `latency`.
+            datasets: Those to show; by default all, with a panel for each.
+            graphs: For `k`: run the graphs on stored answers, for votes of fewer candidates.
+
+        Raises:
+            UnknownNameError: if there is no such kind, width, axis or dataset.
+            ConfigError: if there is nothing to draw, or the file cannot be written.
+        """
+        target = None if path is None else Path(path)
+        if target is not None:
+            form_of(target)
+
+        def draw() -> Plot:
+            with ResultsReader(self.folder.parent) as reader:
+                return plot_named(
+                    reader.get(self.folder.name),
+                    kind,
+                    width=width,
+                    axis=axis,
+                    datasets=datasets,
+                    graphs=graphs,
+                    experiment=self.reopen,
+                )
+
+        found = run_apart(draw)
+        if target is not None:
+            found.save(target)
+        return found
+
     def __repr__(self) -> str:
         """Return the table of cells."""
         return table(self.summary, shutil.get_terminal_size((100, 24)).columns).plain
@@ -234,7 +278,7 @@ class Compared:
             )
             for pair in self.table.pairs
         ]  # fmt: skip
-        return _frame(Table(columns, rows))
+        return Table(columns, rows).frame()
 
     def __repr__(self) -> str:
         """Return the table of comparisons."""
@@ -269,17 +313,6 @@ def load_results(path: Path | str) -> Results:
 
 def _names(named: Named) -> set[str]:
     return {cell.name for cell in named.cells}
-
-
-def _frame(found: Table) -> pd.DataFrame:
-    import pandas as pd  # noqa: PLC0415 - heavy
-
-    rows = list(found.rows)
-    columns = {
-        name: pd.Series([row[place] for row in rows], dtype=_DTYPES[kind])
-        for place, (name, kind) in enumerate(found.columns)
-    }
-    return pd.DataFrame(columns)
 
 
 def _section(section: Section) -> str:

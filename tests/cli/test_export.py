@@ -114,6 +114,22 @@ class TestFormats:
         assert f"{{[{low}, {high}]}}" in latex
         assert latex.startswith("\\begin{tabular}")
 
+    def test_for_a_paper_the_best_is_bold_and_what_may_be_as_good_marked(
+        self, command: Command, ran: Workspace
+    ) -> None:
+        latex = command("export", "trip", "--format", "latex", "--columns", "accuracy").out
+        summary = json.loads(Path("results/trip/summary.json").read_text())
+        best = max(cell["accuracy"]["value"] for cell in summary["cells"])
+        assert latex.count("\\textbf{") == 1
+        assert f"\\textbf{{{100 * best:.1f}}}" in latex
+        marked = [line for line in latex.splitlines() if "dagger" in line]
+        compared = command("compare", "trip", "--json").json
+        near = compared["winners"][0]["may_be_best"][1:]
+        assert [line.partition(" &")[0] for line in marked] == [
+            cell["label"] for cell in summary["cells"] if cell["label"] in near
+        ]
+        assert latex.splitlines()[-1].startswith("% Bold: the most accurate system. Dagger:")
+
     def test_json_lines(self, command: Command, ran: Workspace) -> None:
         lines = command("export", "trip", "--format", "jsonl").out.splitlines()
         assert [json.loads(line)["scheduled"] for line in lines] == [20, 20, 20]

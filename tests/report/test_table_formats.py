@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ember_bench.report.table_formats import FORMATS, Format, Table, escape_latex, write_table
+from ember_bench.report.table_formats import (
+    FORMATS,
+    Best,
+    Format,
+    NearBest,
+    Table,
+    escape_latex,
+    write_table,
+)
 
 COLUMNS = [("name", "text"), ("n", "integer"), ("share", "number"), ("made", "flag")]
 ROWS = [
@@ -80,6 +88,32 @@ def test_latex_is_a_tabular_with_rules() -> None:
     assert lines[:2] == [r"\begin{tabular}{lrrr}", r"\toprule"]
     assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
     assert lines[4] == r"plain & 3 & 0.1 & true \\"
+
+
+def test_latex_emphasises_the_best_and_marks_what_is_near() -> None:
+    columns = [("system", "text"), ("accuracy", "number")]
+    rows = [("a", Best("90 %")), ("b", NearBest("89.0")), ("c", "40.0")]
+    lines = written(Table(columns, rows), "latex").decode().splitlines()  # type: ignore[arg-type]
+    assert lines[4:7] == [
+        r"a & \textbf{90 \%} \\",
+        r"b & 89.0\rlap{$^\dagger$} \\",
+        r"c & 40.0 \\",
+    ]
+    assert "a,90 %\nb,89.0\n" in written(Table(columns, rows), "csv").decode()  # type: ignore[arg-type]
+
+
+def test_latex_has_parts_as_headings_and_notes_as_comments() -> None:
+    columns = [("dataset", "text"), ("system", "text"), ("", "text"), ("n", "number")]
+    rows = [("d_1", "a", "", 1), ("d_1", "b", "", 2), ("d_2", "a", "", 3)]
+    table = Table(columns, rows, grouped=True, notes=["two\nlines"])  # type: ignore[arg-type]
+    assert written(table, "latex").decode().splitlines() == [
+        r"\begin{tabular}{lr}", r"\toprule", r"system & n \\", r"\midrule",
+        r"\multicolumn{2}{l}{\textit{d\_1}} \\", r"a & 1 \\", r"b & 2 \\", r"\midrule",
+        r"\multicolumn{2}{l}{\textit{d\_2}} \\", r"a & 3 \\", r"\bottomrule", r"\end{tabular}",
+        "% two lines",
+    ]  # fmt: skip
+    alone = Table(columns, rows[:2], grouped=True)  # type: ignore[arg-type]
+    assert "multicolumn" not in written(alone, "latex").decode()
 
 
 @given(st.text())
