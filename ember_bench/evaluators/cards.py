@@ -27,6 +27,7 @@ from ember_bench.evaluators import choice as _choice
 from ember_bench.evaluators import exact as _exact
 from ember_bench.evaluators import game24 as _game24
 from ember_bench.evaluators import judged as _judged
+from ember_bench.evaluators import lm_eval as _lm_eval
 from ember_bench.evaluators import math_equivalence as _math
 from ember_bench.evaluators import nested as _nested
 from ember_bench.evaluators import numeric as _numeric
@@ -74,6 +75,7 @@ BUILT_IN = (
     _preferred.Preferred,
     _cascaded.Cascade,
     _as_recorded.AsRecorded,
+    _lm_eval.LmEval,
 )
 
 
