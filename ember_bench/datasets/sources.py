@@ -38,6 +38,7 @@ _BUILT_IN: Final = {
     "sql": "database",
     "records": "inline",
     "lm_eval": "lm_eval_tasks",
+    "reasoning_gym": "reasoning_gym_tasks",
 }
 GENERATED: Final = "generated"
 """The key of a card's source for items that a generator makes."""

@@ -35,6 +35,7 @@ from ember_bench.evaluators import overlap as _overlap
 from ember_bench.evaluators import preferred as _preferred
 from ember_bench.evaluators import program_output as _program_output
 from ember_bench.evaluators import python_tests as _python_tests
+from ember_bench.evaluators import reasoning_gym as _reasoning_gym
 from ember_bench.evaluators import structured as _structured
 from ember_bench.evaluators import texts as _texts
 from ember_bench.evaluators import tool_calls as _tool_calls
@@ -76,6 +77,7 @@ BUILT_IN = (
     _cascaded.Cascade,
     _as_recorded.AsRecorded,
     _lm_eval.LmEval,
+    _reasoning_gym.ReasoningGym,
 )
 
 
