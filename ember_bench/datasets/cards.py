@@ -174,7 +174,7 @@ class DatasetCard(_Part):
     available_from: AvailableFrom | None = None
     """Required with `data:`."""
     fields: Fields | None = None
-    """Required unless the items are generated."""
+    """Required unless the items are generated, or the source has fields of its own."""
     where: dict[str, Values] = Field(default_factory=dict)
     """Only records whose field has the value, or one of the values, become items."""
     first: int | None = Field(default=None, gt=0)
@@ -279,6 +279,9 @@ def parse_card(document: Document) -> DatasetCard:
         ConfigError: with every mistake and its place.
     """
     card = document.parse(dataset_card_model())
+    name, _ = card.source.given
+    if card.fields is None and name != GENERATED and (own := record_sources()[name].fields):
+        card = card.model_copy(update={"fields": Fields(**own)})
     if problems := list(_contradictions(card, document)):
         raise ConfigError(*problems)
     return card

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -24,6 +24,8 @@ from ember_bench.datasets.records import Records
 from ember_bench.errors import ConfigError, Location, Problem
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from ember_bench.documents import Document
     from ember_bench.models.recorded.data_dir import AvailableFrom
 
@@ -35,6 +37,8 @@ _BUILT_IN: Final = {
     "url": "remote",
     "sql": "database",
     "records": "inline",
+    "lm_eval": "lm_eval_tasks",
+    "reasoning_gym": "reasoning_gym_tasks",
 }
 GENERATED: Final = "generated"
 """The key of a card's source for items that a generator makes."""
@@ -74,6 +78,21 @@ class Opening:
         """Return a mistake at the place of the source in the card."""
         return Problem(message, self.location)
 
+    def package(self, module: str, *, extra: str) -> ModuleType:
+        """Import a package that an extra of ember-bench installs.
+
+        Raises:
+            ConfigError: if it is not installed; says how to install it.
+        """
+        try:
+            return import_module(module)
+        except ImportError as error:
+            if (error.name or module).partition(".")[0] != module.partition(".")[0]:
+                message = f"{module} cannot be imported: {error}"
+            else:
+                message = f"{self.name} needs another package: pip install 'ember-bench[{extra}]'"
+            raise ConfigError(self.problem(message)) from None
+
 
 OpenRecords = Callable[[Any, Opening], Records]
 OpenRecordsT = TypeVar("OpenRecordsT", bound=OpenRecords)
@@ -87,11 +106,13 @@ class RecordSource:
         name: The key of a card's `source`.
         options: A pydantic model or another type that pydantic validates.
         open: `open(options, opening)` returns the records.
+        fields: The `fields` of cards that have none; None if cards must have them.
     """
 
     name: str
     options: Any
     open: OpenRecords
+    fields: Mapping[str, Any] | None = field(default=None, hash=False)
 
     @property
     def purpose(self) -> str:
@@ -102,12 +123,15 @@ class RecordSource:
 _sources: Final[dict[str, RecordSource]] = {}
 
 
-def record_source(name: str, options: Any) -> Callable[[OpenRecordsT], OpenRecordsT]:
+def record_source(
+    name: str, options: Any, *, fields: Mapping[str, Any] | None = None
+) -> Callable[[OpenRecordsT], OpenRecordsT]:
     """Register a function as the record source `name`.
 
     Args:
         name: The key of a card's `source`.
         options: The type of what stands under that key: a pydantic model, or `str`, say.
+        fields: The `fields` of cards that have none, if all records are of one shape.
 
     Raises:
         ConfigError: if the name is taken by another function.
@@ -119,7 +143,7 @@ def record_source(name: str, options: Any) -> Callable[[OpenRecordsT], OpenRecor
         if taken or name == GENERATED:
             by = f" by {_home(known.open)}" if known is not None else ""
             raise ConfigError(f"record source {name!r} is already registered{by}")
-        _sources[name] = RecordSource(name, options, open_records)
+        _sources[name] = RecordSource(name, options, open_records, fields)
         return open_records
 
     return register

@@ -27,6 +27,7 @@ from ember_bench.evaluators import choice as _choice
 from ember_bench.evaluators import exact as _exact
 from ember_bench.evaluators import game24 as _game24
 from ember_bench.evaluators import judged as _judged
+from ember_bench.evaluators import lm_eval as _lm_eval
 from ember_bench.evaluators import math_equivalence as _math
 from ember_bench.evaluators import nested as _nested
 from ember_bench.evaluators import numeric as _numeric
@@ -34,6 +35,7 @@ from ember_bench.evaluators import overlap as _overlap
 from ember_bench.evaluators import preferred as _preferred
 from ember_bench.evaluators import program_output as _program_output
 from ember_bench.evaluators import python_tests as _python_tests
+from ember_bench.evaluators import reasoning_gym as _reasoning_gym
 from ember_bench.evaluators import structured as _structured
 from ember_bench.evaluators import texts as _texts
 from ember_bench.evaluators import tool_calls as _tool_calls
@@ -74,6 +76,8 @@ BUILT_IN = (
     _preferred.Preferred,
     _cascaded.Cascade,
     _as_recorded.AsRecorded,
+    _lm_eval.LmEval,
+    _reasoning_gym.ReasoningGym,
 )
 
 
