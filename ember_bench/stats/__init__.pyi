@@ -55,8 +55,14 @@ from .intervals import (
     standard_error as standard_error,
     wilson_interval as wilson_interval,
 )
+from .judges import (
+    difference_of_groups as difference_of_groups,
+    prediction_powered_mean as prediction_powered_mean,
+    rogan_gladen as rogan_gladen,
+)
 from .labels import (
     balanced_accuracy as balanced_accuracy,
+    cohens_kappa as cohens_kappa,
     macro_f1 as macro_f1,
     matthews_correlation as matthews_correlation,
 )

@@ -1,4 +1,4 @@
-"""Metrics of labels over a set of items: macro F1, balanced accuracy, Matthews correlation.
+"""Metrics of labels over a set of items: macro F1, balanced accuracy, two correlations.
 
 Unlike accuracy they are no means over items. Their intervals are by the delta method: each item has
 an influence on the metric, and the spread of influences gives its variance, of clusters as well.
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _ADDED: Final = 0.5
 """Of an item of each label that is right, and of one that is wrong."""
+
+_NO_ERROR: Final = 1e-9
 
 Metric = Callable[["FloatArray"], "tuple[float, FloatArray]"]
 """(shares of targets and answers, shape (n_labels, n_labels + 1)) -> the metric, and its
@@ -86,6 +88,32 @@ def matthews_correlation(
     return _estimate(_matthews, targets, answers, clusters, level, signed=True)
 
 
+def cohens_kappa(
+    first: Sequence[Hashable],
+    second: Sequence[Hashable],
+    *,
+    clusters: Labels | None = None,
+    level: float = 0.95,
+) -> Estimate | None:
+    """Estimate Cohen's kappa of two raters, in [-1, 1]; 0 is agreement by chance.
+
+    Cohen 1960, "A coefficient of agreement for nominal scales"; the variance is that of Fleiss,
+    Cohen & Everitt 1969, "Large sample standard errors of kappa and weighted kappa". None without
+    items, and where both raters give one and the same label to all: kappa is then not defined. If
+    only one of them does, it is 0, without an interval.
+
+    Args:
+        first: The label that one rater gave to each item; None for no label is a label, too.
+        second: The label that the other one gave.
+        clusters: One label per item.
+        level: Nominal coverage.
+
+    Raises:
+        ValueError: as for :func:`macro_f1`.
+    """
+    return _estimate(_kappa, first, second, clusters, level, signed=True)
+
+
 @dataclass(frozen=True, slots=True)
 class _Counted:
     """Items by target and answer.
@@ -137,6 +165,8 @@ def _estimate(
     elif (robust := _robust_error(influence, counted, smooth, clusters)) is not None:
         error, dof = robust
     else:
+        error, dof = 0.0, 1.0
+    if error < _NO_ERROR:
         return Estimate(value, None, None, n, "delta method")
     low, high = (-1.0, 1.0) if signed else (0.0, 1.0)
     width = high - low
@@ -165,6 +195,8 @@ def _independent_error(influence: FloatArray, smooth: FloatArray, n: int) -> tup
     """
     sizes = smooth.sum(axis=1)
     parts = np.sum(smooth / smooth.sum() * influence**2, axis=1) / n
+    if parts.sum() < _NO_ERROR**2:  # kappa, where one rater gives one label to all
+        return 0.0, 1.0
     dof = parts.sum() ** 2 / np.sum(parts**2 / sizes)
     return float(np.sqrt(parts.sum())), float(dof)
 
@@ -226,3 +258,17 @@ def _matthews(shares: FloatArray) -> tuple[float, FloatArray]:
     share = target[:, np.newaxis] / spread_target + answer[np.newaxis, :] / spread_answer
     value = float(above / below)
     return value, slope_above / below + value * share
+
+
+def _kappa(shares: FloatArray) -> tuple[float, FloatArray]:
+    right, target, _ = _margins(shares)
+    # Labels of the second rater that the first one never gives agree with none, as one label does.
+    answer, padded = shares.sum(axis=0), np.append(target, 0.0)
+    disagreement = 1 - right.sum()
+    by_chance = 1 - float(np.sum(padded * answer))
+    if by_chance <= 0:
+        return float("nan"), np.zeros_like(shares)
+    n = len(target)
+    slope = -disagreement / by_chance**2 * (answer[:n, np.newaxis] + padded[np.newaxis, :])
+    slope[range(n), range(n)] += 1 / by_chance
+    return float(1 - disagreement / by_chance), slope

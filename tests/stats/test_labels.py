@@ -8,13 +8,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from ember_bench.stats import balanced_accuracy, macro_f1, matthews_correlation
+from ember_bench.stats import balanced_accuracy, cohens_kappa, macro_f1, matthews_correlation
 
 from .coverage import simulated_coverage
 
 LABELS = st.sampled_from("ABCD")
 PAIRS = st.lists(st.tuples(LABELS, st.one_of(LABELS, st.none())), min_size=1, max_size=40)
-METRICS = (macro_f1, balanced_accuracy, matthews_correlation)
+METRICS = (macro_f1, balanced_accuracy, matthews_correlation, cohens_kappa)
 
 
 def known(pairs):
@@ -52,12 +52,38 @@ def test_the_correlation_is_that_of_scikit_learn_wherever_it_is_defined(pairs):
 
 
 def test_without_items_there_is_nothing_to_estimate():
-    assert [metric([], []) for metric in METRICS] == [None, None, None]
+    assert [metric([], []) for metric in METRICS] == [None] * len(METRICS)
 
 
 def test_a_correlation_needs_two_labels_on_both_sides():
     assert matthews_correlation(["a", "a"], ["a", "b"]) is None
     assert matthews_correlation(["a", "b"], ["a", "a"]) is None
+
+
+@given(PAIRS)
+def test_kappa_is_that_of_scikit_learn(pairs):
+    one, other = zip(*((repr(a), repr(b)) for a, b in pairs), strict=True)
+    assume(len({*one, *other}) > 1)
+    expected = metrics.cohen_kappa_score(one, other)
+    assert cohens_kappa(one, other).value == pytest.approx(expected)
+    assert cohens_kappa(other, one).value == pytest.approx(expected)
+
+
+def test_kappa_has_the_standard_error_of_fleiss():
+    """The example of Fleiss, Levin & Paik 2003, table 18.1, as statsmodels computes it."""
+    from statsmodels.stats.inter_rater import cohens_kappa as reference
+
+    counts = np.array([[1060, 20, 20], [40, 390, 70], [0, 70, 330]])
+    pairs = [(i, j) for i in range(3) for j in range(3) for _ in range(counts[i, j])]
+    found = cohens_kappa(*zip(*pairs, strict=True))
+    expected = reference(counts)
+    assert found.value == pytest.approx(expected.kappa)
+    assert found.standard_error == pytest.approx(expected.std_kappa, rel=0.02)
+
+
+def test_kappa_is_not_defined_where_both_raters_say_the_same_of_all():
+    assert cohens_kappa(["a", "a"], ["a", "a"]) is None
+    assert cohens_kappa(["a", "a"], ["b", "b"]).value == 0
 
 
 def test_each_target_needs_an_answer():
@@ -68,8 +94,12 @@ def test_each_target_needs_an_answer():
 @given(PAIRS)
 def test_the_interval_holds_the_value_and_has_a_width(pairs):
     targets, answers = zip(*pairs, strict=True)
-    for metric, lowest in zip(METRICS, (0, 0, -1), strict=True):
+    for metric, lowest in zip(METRICS, (0, 0, -1, -1), strict=True):
         if (found := metric(targets, answers)) is None:
+            continue
+        if found.interval is None:  # kappa, with one rater who gives one label to all
+            assert metric is cohens_kappa
+            assert len({*targets}) == 1
             continue
         assert lowest <= found.interval.low <= found.value <= found.interval.high <= 1 + 1e-12
         assert found.interval.low < found.interval.high
