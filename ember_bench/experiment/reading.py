@@ -19,8 +19,45 @@ from ember_bench.experiment.judging import Judges
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, FewShotSpec
 from ember_bench.experiment.target_check import target_problems
+from ember_bench.models.service import ModelService
 
 _TARGETS_NAMED: Final = 5
+
+
+def read_all(
+    spec: ExperimentSpec,
+    document: Document,
+    catalogue: Catalogue,
+    service: ModelService,
+    data_dir: Path | None,
+    *,
+    places: Sequence[int] | None,
+    unsafe_code: bool,
+) -> tuple[dict[str, Questions], list[Problem]]:
+    """Return the questions of each dataset that can be read, and what is wrong with the others."""
+    questions: dict[str, Questions] = {}
+    problems: list[Problem] = []
+    named = [entry.name for entry in spec.datasets]
+    for number, entry in enumerate(spec.datasets):
+        index = number if places is None else places[number]
+        if entry.name in named[:number]:
+            message = f"duplicate dataset {entry.name!r}"
+            problems.append(document.problem(message, "datasets", index, "name"))
+            continue
+        try:
+            questions[entry.name] = read_questions(
+                entry,
+                index,
+                spec,
+                document,
+                catalogue,
+                data_dir,
+                Judges(catalogue, service, entry.judge),
+                unsafe_code=unsafe_code,
+            )
+        except ConfigError as error:
+            problems += error.problems
+    return questions, problems
 
 
 def read_questions(
