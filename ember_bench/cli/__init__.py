@@ -39,6 +39,17 @@ COMMANDS: Final = {
             "ember-bench run pilot.yaml --budget-usd 2",
             "ember-bench run pilot.yaml --limit 20 --sort accuracy --top 5",
             "ember-bench run pilot.yaml --offline --json",
+            "ember-bench run pilot.yaml --shard 3/8 --results part-3",
+        ),
+    ),
+    "merge": Later(
+        "merge:merge",
+        "Merge the results folders of shards (`run --shard`) into one.",
+        _RUN,
+        (
+            "ember-bench run quickstart --shard 1/2 --results part-1",
+            "ember-bench run quickstart --shard 2/2 --results part-2",
+            "ember-bench merge merged part-1 part-2",
         ),
     ),
     "plan": Later(

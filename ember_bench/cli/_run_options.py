@@ -71,6 +71,15 @@ UnsafeCode = Annotated[
         help="Run model-written code even without a sandbox.",
     ),
 ]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="NUMBER/COUNT",
+        rich_help_panel=_STORED,
+        help="Run one part of the items, 1/8 to 8/8 say, into a folder of its own; see `merge`.",
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", rich_help_panel=_SHOWN, help="Print the summary as JSON.")
 ]

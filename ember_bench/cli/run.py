@@ -21,6 +21,7 @@ from ember_bench.cli._run_options import (
     Offline,
     Quiet,
     Results,
+    ShardOf,
     Traces,
     TrackingUri,
     UnsafeCode,
@@ -30,6 +31,8 @@ from ember_bench.running.messages import say
 
 if TYPE_CHECKING:
     from ember_bench.experiment.edits import Edits
+    from ember_bench.experiment.prepare import Experiment
+    from ember_bench.experiment.shards import Shard
     from ember_bench.report.columns import View
     from ember_bench.running.session import Options, Outcome
 
@@ -42,6 +45,7 @@ def run(
     tracking_uri: TrackingUri = None,
     mlflow: Mlflow = True,
     traces: Traces = 0,
+    shard: ShardOf = None,
     offline: Offline = False,
     in_flight: InFlight = None,
     budget_usd: Budget = None,
@@ -65,7 +69,9 @@ def run(
     options = Options(results, tracking_uri, mlflow, traces, dedicated=True)
     edits = Edits.parse(limit, model or (), values or ())
     view = view_of(columns, sort, top, datasets, by)
-    asked = _Asked(grid, data_dir, offline, in_flight, budget_usd, unsafe_code, edits)
+    asked = _Asked(
+        grid, data_dir, offline, in_flight, budget_usd, unsafe_code, edits, _shard(shard, options)
+    )
     try:
         outcome = _run(asked, options, view, quiet=quiet)
     except (RunStoppedError, KeyboardInterrupt) as error:
@@ -88,6 +94,27 @@ class _Asked:
     budget_usd: float | None
     unsafe_code: bool
     edits: Edits
+    shard: Shard | None
+
+
+def _shard(text: str | None, options: Options) -> Shard | None:
+    """Return the shard that is to be run.
+
+    Raises:
+        ConfigError: if there is no such shard, or it is to be logged.
+    """
+    from ember_bench.errors import ConfigError
+    from ember_bench.experiment.shards import Shard
+
+    if text is None:
+        return None
+    shard = Shard.parse(text)
+    if options.tracking_uri is not None or options.traces:
+        raise ConfigError(
+            "--shard: shards are not logged to MLflow; log the merged results (run the grid on"
+            " their folder)"
+        )
+    return shard
 
 
 def _run(asked: _Asked, options: Options, view: View, *, quiet: bool) -> Outcome:
@@ -104,13 +131,27 @@ def _run(asked: _Asked, options: Options, view: View, *, quiet: bool) -> Outcome
         unsafe_code=asked.unsafe_code,
         budget_usd=asked.budget_usd,
         edits=asked.edits,
+        shard=asked.shard,
     )
     view.check_datasets({cell.dataset for cell in experiment.cells})
     for note in experiment.notes:
         say(f"warning: {note}")
+    if (shard := experiment.shard) is not None and not quiet:
+        say(f"shard {shard}: {_share(experiment)}")
     simulated = any(map(experiment.is_simulated, experiment.cells))
     told = listener(simulated=simulated, quiet=quiet)
     return session.run_experiment(experiment, options, told)
+
+
+def _share(experiment: Experiment) -> str:
+    """Return the part of the trials and of the budget that a shard has."""
+    from ember_bench.drawing.number_format import count, dollars
+
+    found = count(len(experiment), "trial")
+    budget = experiment.budget
+    if budget is None or budget.run_usd is None:
+        return found
+    return f"{found}, and {dollars(budget.run_usd)} of the budget"
 
 
 def _end(outcome: Outcome, again: str, online: str) -> None:

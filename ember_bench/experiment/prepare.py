@@ -27,6 +27,7 @@ from ember_bench.experiment.forecast.samples_check import Build, check_samples
 from ember_bench.experiment.json_pieces import as_json, json_list, json_object
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.reading import Terms, read_each
+from ember_bench.experiment.shards import Shard
 from ember_bench.experiment.spec import ExperimentSpec, read_most
 from ember_bench.experiment.suites import without_suites
 from ember_bench.experiment.trial import Trial
@@ -64,6 +65,7 @@ class Experiment:
         suites: Datasets of it that are reported as one.
         left_out: By cell, the places of items that it is not asked.
         failing: By cell, the places of items whose trials are known to fail.
+        shard: The part of it that is run; None for all of it.
     """
 
     path: Path | None
@@ -80,6 +82,7 @@ class Experiment:
     suites: tuple[Suite, ...] = ()
     left_out: Mapping[str, frozenset[int]] = field(default_factory=dict)
     failing: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    shard: Shard | None = None
 
     @property
     def name(self) -> str:
@@ -144,20 +147,48 @@ class Experiment:
         """Return the money for a trial of `cell`."""
         return Purse(cell.name, self.account, self.budget)
 
+    @cached_property
+    def elsewhere(self) -> Mapping[str, frozenset[int]]:
+        """The places of the items of each dataset that are in other shards."""
+        if (shard := self.shard) is None:
+            return dict.fromkeys(self.questions, frozenset())
+        return {
+            name: frozenset(place for place, item in enumerate(q.items) if not shard.has(item))
+            for name, q in self.questions.items()
+        }
+
+    def not_asked(self, cell: Cell) -> frozenset[int]:
+        """Return the places of the items that `cell` is not asked here."""
+        own, others = self.left_out.get(cell.name, frozenset()), self.elsewhere[cell.dataset]
+        return own | others if own and others else own or others
+
     def scheduled(self, cell: Cell) -> int:
-        """Return the number of trials of `cell` in the grid."""
-        left_out = len(self.left_out.get(cell.name, ()))
-        return (len(self.questions[cell.dataset].items) - left_out) * self.spec.epochs
+        """Return the number of trials of `cell` in the grid, or in the shard."""
+        asked = len(self.questions[cell.dataset].items) - len(self.not_asked(cell))
+        return asked * self.spec.epochs
 
     @property
     def bound_to_fail(self) -> int:
         """The number of trials that are known to fail, and are no surprise."""
-        names = {cell.name for cell in self.cells}
-        failing = (len(items) for name, items in self.failing.items() if name in names)
+        failing = (
+            len(self.failing.get(cell.name, frozenset()) - self.elsewhere[cell.dataset])
+            for cell in self.cells
+        )
         return sum(failing) * self.spec.epochs
 
+    def sharded(self, shard: Shard) -> Experiment:
+        """Return the experiment with the trials of one shard, and its share of the budget.
+
+        All cells and epochs of an item are in one shard. Digest, fingerprints and call keys are
+        those of the whole.
+        """
+        part = replace(self, shard=shard)
+        if self.budget is None:
+            return part
+        return replace(part, budget=self.budget.part(len(part) / max(1, len(self))))
+
     def __len__(self) -> int:
-        """Return the number of trials in the grid."""
+        """Return the number of trials in the grid, or in the shard."""
         return sum(self.scheduled(cell) for cell in self.cells)
 
     def only(self, names: Collection[str]) -> Experiment:
@@ -188,13 +219,13 @@ class Experiment:
             for name in self.questions
         }
         longest = max(len(q.items) for q in self.questions.values())
-        left_out = [self.left_out.get(cell.name, frozenset()) for cell in self.cells]
+        not_asked = [self.not_asked(cell) for cell in self.cells]
         # `itertools.product` would hold all numbers of items.
         for epoch, step in ((e, s) for e in range(self.spec.epochs) for s in range(longest)):
             for name, questions in self.questions.items():
                 if step < len(questions.items):
                     for cell in by_dataset[name]:
-                        if step not in left_out[cell]:
+                        if step not in not_asked[cell]:
                             yield Trial(cell, step, epoch)
 
 

@@ -47,7 +47,8 @@ from ember_bench.models.store.sqlite import (
     suspect,
 )
 
-_ACCOUNTS: Final = "accounts"
+ACCOUNTS: Final = "accounts"
+"""Name of the fact that holds the prefix of the accounts of its runs."""
 _BATCH: Final = 1_000
 _SHOWN: Final = 3
 
@@ -163,8 +164,8 @@ class TrialStore(TrialRows):
 
     def _named_accounts(self) -> str:
         """Return the prefix of the accounts of the experiment's runs, in any response store."""
-        name = self.fact(_ACCOUNTS) or uuid4().hex
-        self.note(_ACCOUNTS, name)
+        name = self.fact(ACCOUNTS) or uuid4().hex
+        self.note(ACCOUNTS, name)
         return name
 
     def _account_of(self, run: int) -> str:

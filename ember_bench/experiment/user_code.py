@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ember_bench.experiment.prepare import Experiment
     from ember_bench.experiment.questions import Questions
 
-_FACT: Final = "user_code"
+FACT: Final = "user_code"
+"""Name of the fact that holds the digests of the files."""
 
 
 class Store(Protocol):
@@ -37,22 +38,27 @@ def changes(store: Store, experiment: Experiment, stale: Mapping[str, int]) -> l
         experiment: The experiment as it is now.
         stale: Number of stored trials of each cell that no longer fit.
     """
-    try:
-        before = msgspec.json.decode(store.fact(_FACT) or "{}", type=dict[str, str])
-    except msgspec.MsgspecError:  # it is damaged; fingerprints tell what has changed all the same
-        before = {}
+    before = noted(store.fact(FACT))
     known, again = dict(before), Counter[str]()
     for cell, code in _code_behind(experiment).items():
         known.update(code)
         changed = [name for name, digest in code.items() if before.get(name, digest) != digest]
         again.update(dict.fromkeys(changed, stale.get(cell, 0)))
     if known != before:
-        store.note(_FACT, msgspec.json.encode(known, order="sorted").decode())
+        store.note(FACT, msgspec.json.encode(known, order="sorted").decode())
     return [
         f"{name} changed: {trials:,} {'trial runs' if trials == 1 else 'trials run'} again"
         for name, trials in again.items()
         if trials
     ]
+
+
+def noted(fact: str | None) -> dict[str, str]:
+    """Return the digests of files in a fact."""
+    try:
+        return msgspec.json.decode(fact or "{}", type=dict[str, str])
+    except msgspec.MsgspecError:  # it is damaged; fingerprints tell what has changed all the same
+        return {}
 
 
 def _code_behind(experiment: Experiment) -> dict[str, dict[str, str]]:

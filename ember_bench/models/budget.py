@@ -132,6 +132,15 @@ class Budget:
         self._waiting: list[_Waiter] = []
         self._lock = threading.Lock()
 
+    def part(self, share: float) -> Budget:
+        """Return a budget of its own with a share of each cap, in [0, 1]."""
+
+        def parts(caps: Mapping[str, float]) -> dict[str, float]:
+            return {name: usd * share for name, usd in caps.items()}
+
+        run_usd = None if self.run_usd is None else self.run_usd * share
+        return Budget(run_usd, parts(self.models_usd), parts(self.cells_usd))
+
     async def reserve(self, usd: float, model_id: str, cell: str = "") -> Reservation:
         """Reserve what a call may cost at most, waiting for money that may yet be freed.
 

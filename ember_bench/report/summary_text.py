@@ -168,6 +168,11 @@ def with_mark(caption: str, columns: int | None) -> str:
 def problems(summary: ExperimentSummary) -> list[str]:
     """Return what is to be read before any figure: what was not measured, and why trials failed."""
     lines = []
+    if summary.shard:
+        lines.append(
+            f"Shard {summary.shard}: a part of the items, and not the experiment's result. Merge it"
+            " with the other shards (`ember-bench merge`)."
+        )
     if broken := [cell.label for cell in summary.cells if not cell.measured]:
         lines.append(f"Not measured, as all trials failed: {'; '.join(broken)}.")
     if guessed := [cell.label for cell in summary.cells if cell.never_stated]:

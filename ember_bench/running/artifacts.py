@@ -8,11 +8,18 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from ember_bench.errors import OutputError
 from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.trial_store import TrialStore
+from ember_bench.files import write
 from ember_bench.models.store.response_store import ResponseStore, StoredAnswers
+from ember_bench.report import markdown
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_report import html_report
+from ember_bench.running.places import SUMMARY, SUMMARY_TEXT
 from ember_bench.tracking.messages import TracedTrial
 from ember_bench.tracking.sample import sample_trials
 
@@ -33,6 +40,31 @@ _COLUMNS: Final = {
     "input_tokens": "input_tokens",
     "output_tokens": "output_tokens",
 }
+
+
+def write_summary(summary: ExperimentSummary, folder: Path) -> str:
+    """Write the summary of an experiment to its folder, as JSON and as Markdown; return the latter.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    text = markdown(summary)
+    encoded = msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
+    write_file(folder / SUMMARY_TEXT, text.encode())
+    write_file(folder / SUMMARY, encoded)
+    return text
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file of a results folder.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    try:
+        write(path, content)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def write_report(store: TrialStore, responses: Path, folder: Path) -> list[Path]:

@@ -15,6 +15,8 @@ TRIALS: Final = "trials.db"
 """An experiment's trial store, in a folder of its name there."""
 SUMMARY: Final = "summary.json"
 """The summary of an experiment, beside its trial store."""
+SUMMARY_TEXT: Final = "summary.md"
+"""The same, to read."""
 
 STUDY: Final = "study.yaml"
 """The grid that a study is, beside its summary."""

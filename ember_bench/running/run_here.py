@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.shards import Shard
 from ember_bench.running.apart import await_apart, run_apart
 from ember_bench.running.find_grids import find_grid
 from ember_bench.running.messages import say
@@ -59,6 +60,8 @@ def _run(opening: Opening, options: RunOptions, stop: Stop) -> Results:
     if (in_flight := options.get("in_flight")) is not None:
         spec = experiment.spec.model_copy(update={"in_flight": in_flight})
         experiment = replace(experiment, spec=spec)
+    if (shard := options.get("shard")) is not None:
+        experiment = experiment.sharded(Shard.parse(shard))
     quiet = options.get("quiet", False)
     if not quiet:
         for note in experiment.notes:

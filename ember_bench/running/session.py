@@ -12,8 +12,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,23 +23,28 @@ import msgspec
 import yaml
 
 from ember_bench.engines import LocalEngine, run_loop
-from ember_bench.errors import ConfigError, EmberBenchError, StoreError
+from ember_bench.errors import ConfigError, EmberBenchError, OutputError, StoreError
 from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.lock import locked
 from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
+from ember_bench.experiment.shards import Shard, check_folder
 from ember_bench.experiment.trial_store import TrialStore
-from ember_bench.files import write
 from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
 from ember_bench.models.store.salvage import open_response_store
 from ember_bench.registry import Cards, default_roots
-from ember_bench.report import markdown
-from ember_bench.running.artifacts import sampled, trial_batches, write_report
+from ember_bench.running.artifacts import (
+    sampled,
+    trial_batches,
+    write_file,
+    write_report,
+    write_summary,
+)
 from ember_bench.running.interpreter import tuned
-from ember_bench.running.places import RESPONSES, STUDY, SUMMARY
+from ember_bench.running.places import RESPONSES, STUDY, SUMMARY, SUMMARY_TEXT, TRIALS
 from ember_bench.running.run_log import run_log
 from ember_bench.running.stopping import Stop, stoppable
 from ember_bench.running.waits import told_of_waits
@@ -142,6 +147,7 @@ def open_experiment(
     judge: str | None = None,
     budget_usd: float | None = None,
     edits: Edits = NO_EDITS,
+    shard: Shard | None = None,
 ) -> Experiment:
     """Read a grid and check all that it needs; without writing or requests.
 
@@ -155,6 +161,7 @@ def open_experiment(
         judge: The model that judges, in place of the grid's.
         budget_usd: The most that a run may spend, in place of the grid's value.
         edits: Changes of what the grid says.
+        shard: The part of it that is to be run; None for all of it.
 
     Raises:
         ConfigError: with every mistake at its place.
@@ -177,7 +184,7 @@ def open_experiment(
     if in_flight is not None:
         spec = experiment.spec.model_copy(update={"in_flight": in_flight})
         experiment = replace(experiment, spec=spec)
-    return experiment
+    return experiment if shard is None else experiment.sharded(shard)
 
 
 def run_experiment(
@@ -192,8 +199,10 @@ def run_experiment(
     SIGINT and SIGTERM stop it early, in order; a second SIGINT at once. No answer is lost. Outside
     the main thread, which alone gets signals, `stop` does the same.
 
+    A shard is not logged to MLflow: the merged results are.
+
     Raises:
-        ConfigError: if MLflow cannot use the tracking URI.
+        ConfigError: if MLflow cannot use the tracking URI, or the folder has another shard.
         ResultsLockedError: if another process is writing to its folder.
         StoreError: if a store cannot be opened.
         RunStoppedError: if it was told twice to stop, or a store failed in the middle.
@@ -202,10 +211,13 @@ def run_experiment(
     uri = options.tracking_uri if options.mlflow else None
     if uri is not None and (problem := unusable(uri)) is not None:
         raise ConfigError(f"--tracking-uri: {problem}")
+    if experiment.shard is not None:
+        options = replace(options, mlflow=False)
     session = _Session(
         experiment, options, listener or Listener(), engine or LocalEngine(), stop or Stop()
     )
     with locked(session.folder):
+        check_folder(session.folder / TRIALS, experiment.shard)
         return session.run()
 
 
@@ -255,10 +267,7 @@ class _Session:
             if tracker is not None and curves is not None:
                 tracker.follow(curves.points(last=True))
             summary = run.summary(progress)
-            text = markdown(summary)
-            _write(self.folder / "summary.md", text.encode())
-            encoded = msgspec.json.format(msgspec.json.encode(summary), indent=2)
-            _write(self.folder / SUMMARY, encoded + b"\n")
+            text = self._write_summary(summary)
             logged, log_error = self._log(summary, text, store, tracker, stack)
             budget = self.experiment.budget
             reached = tuple(budget.reached) if budget is not None else ()
@@ -268,6 +277,10 @@ class _Session:
             return Outcome(
                 summary, self.folder, stopped, logged, log_error, reached, waiting, surprises
             )
+
+    def _write_summary(self, summary: ExperimentSummary) -> str:
+        with _writing():
+            return write_summary(summary, self.folder)
 
     async def _trials(self, run: Run) -> Progress:
         abandon = True
@@ -332,7 +345,7 @@ class _Session:
                 markdown=text,
                 grid=self._grid_file(),
                 trials=lambda cell: trial_batches(store, cell),
-                files=[self.folder / SUMMARY, self.folder / "summary.md", *report],
+                files=[self.folder / SUMMARY, self.folder / SUMMARY_TEXT, *report],
                 price_date=self._price_date(),
                 networks=networks(self.experiment),
                 traces=stack.enter_context(
@@ -353,7 +366,8 @@ class _Session:
         path = self.folder / STUDY
         spec = self.experiment.spec.model_dump(mode="json", exclude_defaults=True)
         text = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=100)
-        _write(path, f"# A study that was run in Python.\n{text}".encode())
+        with _writing():
+            write_file(path, f"# A study that was run in Python.\n{text}".encode())
         return path
 
     def _price_date(self) -> str | None:
@@ -376,10 +390,9 @@ def _decoded(fact: str | None) -> Logged | None:
         return None
 
 
-def _write(path: Path, content: bytes) -> None:
+@contextmanager
+def _writing() -> Iterator[None]:
     try:
-        write(path, content)
-    except OSError as error:
-        raise RunStoppedError(
-            f"{path}: cannot be written: {error.strerror}; every answer is stored"
-        ) from error
+        yield
+    except OutputError as error:
+        raise RunStoppedError(f"{error}; every answer is stored") from error

@@ -26,6 +26,7 @@ class RunOptions(TypedDict, total=False):
         tracking_uri: MLflow's store; by default `mlflow.db` in `results`.
         mlflow: Whether to log to MLflow; by default True.
         traces: Number of trials to log as MLflow traces, or "all".
+        shard: One part of the items, as `3/8`, into a folder of its own; `merge` joins them.
         quiet: Show no progress; without a terminal or a notebook none is shown anyway.
     """
 
@@ -38,6 +39,7 @@ class RunOptions(TypedDict, total=False):
     tracking_uri: str | None
     mlflow: bool
     traces: int | Literal["all"]
+    shard: str | None
     quiet: bool
 
 

@@ -53,6 +53,7 @@ class CellDescription(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         nodes: Nodes of its graph, in graph order.
         left_out: Number of items that it is not asked.
+        elsewhere: Number of the other items that are in other shards.
     """
 
     name: str
@@ -66,10 +67,11 @@ class CellDescription(msgspec.Struct, frozen=True, omit_defaults=True):
     replayed: bool
     nodes: list[NodeDescription]
     left_out: int = 0
+    elsewhere: int = 0
 
     def summary(self, scheduled: int, **found: Any) -> CellSummary:
         """Return the summary of the cell, of `scheduled` trials; `found` are its other fields."""
-        own = ("nodes", "left_out")
+        own = ("nodes", "left_out", "elsewhere")
         shared = {name: getattr(self, name) for name in self.__struct_fields__ if name not in own}
         return CellSummary(**shared, scheduled=scheduled, **found)
 
@@ -89,6 +91,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         correction: How p-values are corrected for the number of comparisons.
         items: In the order in which they are asked, by dataset.
         suites: Datasets that are reported as one.
+        shard: The part of the experiment that is here, as `3/8`; "" for all of it.
     """
 
     name: str
@@ -109,6 +112,7 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     correction: Correction = "maxt"
     items: Mapping[str, AskedItems] = {}
     suites: list[Suite] = []
+    shard: str = ""
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -147,11 +151,12 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
             run=run,
             price_dates=self.price_dates,
             correction=self.correction,
+            shard=self.shard,
         )
 
     def scheduled(self, cell: CellDescription) -> int:
-        """Return the number of trials of `cell` in the grid."""
-        return (len(self.items[cell.dataset]) - cell.left_out) * self.epochs
+        """Return the number of trials of `cell` in the grid, or in the shard."""
+        return (len(self.items[cell.dataset]) - cell.left_out - cell.elsewhere) * self.epochs
 
 
 def encode(description: Description) -> str:
@@ -215,18 +220,17 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
             )
             for name, asked in experiment.questions.items()
         ],
-        cells=[
-            _cell(cell, experiment.is_simulated(cell), len(experiment.left_out.get(cell.name, ())))
-            for cell in experiment.cells
-        ],
+        cells=[_cell(cell, experiment) for cell in experiment.cells],
         asked={name: asked.identity for name, asked in experiment.questions.items()},
         price_dates=sorted({*earlier_dates, *dates}),
         edits=experiment.edits or None,
         suites=list(experiment.suites),
+        shard=str(experiment.shard or ""),
     )
 
 
-def _cell(cell: Cell, simulated: bool, left_out: int) -> CellDescription:
+def _cell(cell: Cell, experiment: Experiment) -> CellDescription:
+    left_out = len(experiment.left_out.get(cell.name, ()))
     return CellDescription(
         name=cell.name,
         label=cell.label,
@@ -234,11 +238,12 @@ def _cell(cell: Cell, simulated: bool, left_out: int) -> CellDescription:
         architecture=cell.architecture.name,
         parameters=cell.parameters,
         models=[model.model_id for model in cell.models],
-        simulated=simulated,
+        simulated=experiment.is_simulated(cell),
         oracle=cell.architecture.card.oracle,
         replayed=cell.replayed,
         nodes=_nodes(cell.graph),
         left_out=left_out,
+        elsewhere=len(experiment.not_asked(cell)) - left_out,
     )
 
 

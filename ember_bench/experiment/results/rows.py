@@ -33,6 +33,7 @@ from ember_bench.experiment.results.schema import (
 )
 from ember_bench.experiment.results.summary import FAILED, OUTCOMES
 from ember_bench.experiment.trial_calls import CallEntry
+from ember_bench.models.store.payments import dollars, units
 from ember_bench.models.store.sqlite import is_damage, is_undecodable, open_for_reading
 
 _AT_ONCE: Final = 10_000
@@ -264,12 +265,15 @@ class TrialRows:
             raise self._damaged(reason)
 
     def _totals(self, where: str, *values: Any) -> RunTotals:
-        ((spend, made, shared),) = self._select(
-            "SELECT total(spend_usd), sum(calls_made), sum(calls_shared) FROM runs "  # noqa: S608 - a literal of ours
-            + where,
-            values,
+        runs = list(
+            self._select(
+                "SELECT spend_usd, calls_made, calls_shared FROM runs " + where,  # noqa: S608 - ours
+                values,
+            )
         )
-        totals = RunTotals(spend, made or 0, shared or 0)
+        # As integers: the sum is the same over however many runs it was paid.
+        spend = dollars(sum(units(usd) for usd, _, _ in runs))
+        totals = RunTotals(spend, sum(row[1] for row in runs), sum(row[2] for row in runs))
         known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'doubts'"
         if next(self._select(known), None) is None:
             return totals

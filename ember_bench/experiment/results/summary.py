@@ -304,6 +304,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
         price_dates: Days on which the prices behind its costs were read, in order.
         failure_reasons: The commonest faults that trials failed of, at most three.
         suites: Averages over the datasets of suites, for each suite and system.
+        shard: The part of the experiment that it is of, as `3/8`; "" for all of it.
     """
 
     name: str
@@ -323,6 +324,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     failure_reasons: list[FailureReason] = []
     suites: list[SuiteSummary] = []
     correction: Correction = "maxt"
+    shard: str = ""
 
     @property
     def failed(self) -> int:

@@ -268,18 +268,7 @@ class ResponseStore(StoredAnswers):
 
         A payment is durable in the same moment as the answer that it is for.
         """
-        reader = _open_for_reading(self.path)
-        with closing(reader):
-            try:
-                row = reader.execute(
-                    "SELECT requests, spend, ifnull(unpriced, 0), ifnull(unanswered, 0),"
-                    " ifnull(most, 0), ifnull(unbounded, 0)"
-                    " FROM payments LEFT JOIN doubts USING (account) WHERE account = ?",
-                    (account,),
-                ).fetchone()
-            except sqlite3.DatabaseError as error:
-                raise _unreadable(self.path, error) from error
-        return (Sums() if row is None else Sums(*row)).paid
+        return paid_on(self.path, account)
 
     def __len__(self) -> int:
         count: int = self._reader.execute("SELECT count(*) FROM responses").fetchone()[0]
@@ -290,6 +279,25 @@ class ResponseStore(StoredAnswers):
         self._writer.close()
         super().close()
         self._let_go()
+
+
+def paid_on(path: Path, account: str) -> Paid:
+    """Return what was paid on `account` in a response store.
+
+    Raises:
+        StoreError: if the file cannot be read.
+    """
+    with closing(_open_for_reading(path)) as reader:
+        try:
+            row = reader.execute(
+                "SELECT requests, spend, ifnull(unpriced, 0), ifnull(unanswered, 0),"
+                " ifnull(most, 0), ifnull(unbounded, 0)"
+                " FROM payments LEFT JOIN doubts USING (account) WHERE account = ?",
+                (account,),
+            ).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(path, error) from error
+    return (Sums() if row is None else Sums(*row)).paid
 
 
 class _KnownKeys:

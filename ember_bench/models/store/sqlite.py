@@ -59,15 +59,20 @@ def open_for_reading(
     Raises:
         StoreError: as `open_database` does.
     """
-    # Reading a file in WAL mode makes two more beside it, unless it is known to lie still.
-    still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
-    uri = f"{path.absolute().as_uri()}?mode=ro{still}"
+    uri = reading_uri(path)
     with opening(path), ExitStack() as stack:
         reader = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
         stack.callback(reader.close)
         _check(reader, path, application_id, version, schema)
         stack.pop_all()
     return reader
+
+
+def reading_uri(path: Path) -> str:
+    """Return the URI by which SQLite only reads a file."""
+    # Reading a file in WAL mode makes two more beside it, unless it is known to lie still.
+    still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    return f"{path.absolute().as_uri()}?mode=ro{still}"
 
 
 def is_damage(error: BaseException | None) -> bool:

@@ -1,0 +1,85 @@
+"""Shards: an experiment's items in parts, which run apart from each other and are merged again."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+import msgspec
+
+from ember_bench.errors import ConfigError, StoreError
+from ember_bench.experiment.results.rows import StoredTrials
+
+if TYPE_CHECKING:
+    from ember_bench.datasets import Item
+
+MOST: Final = 10_000
+_WRITTEN: Final = re.compile(r"(\d{1,5})/(\d{1,5})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of the parts of an experiment: shard `number` of `count`, counted from 1."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the shard that `3/8` stands for.
+
+        Raises:
+            ConfigError: if it stands for none.
+        """
+        found = _WRITTEN.fullmatch(text.strip())
+        number, count = map(int, found.groups()) if found else (0, 0)
+        if not 1 <= number <= count <= MOST:
+            hint = ""
+            if found and number == 0 < count <= MOST:
+                hint = "; shards are counted from 1: add 1 to an index that begins at 0"
+            raise ConfigError(
+                f"--shard: expected NUMBER/COUNT, 1/8 to 8/8 say, found {text!r}{hint}"
+            )
+        return cls(number, count)
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+    def has(self, item: Item) -> bool:
+        """Whether an item is in this shard.
+
+        Decided by what models are asked, so that items with the same question are together,
+        whatever their dataset: they share calls.
+        """
+        content = msgspec.json.encode((item.question, item.turns))
+        digest = blake2b(content, digest_size=8, person=b"ember shard").digest()
+        return int.from_bytes(digest) % self.count == self.number - 1
+
+
+def check_folder(trials: Path, shard: Shard | None) -> None:
+    """See that a folder's trials are those of this shard: a part holds one shard.
+
+    Args:
+        trials: The trial store, which need not be there.
+        shard: The shard that is to be run; None for the whole experiment, which may go anywhere.
+
+    Raises:
+        ConfigError: if they are of another shard, or of no shard.
+    """
+    if shard is None or not trials.is_file():
+        return
+    try:
+        with closing(StoredTrials(trials)) as stored:
+            there = stored.description.shard
+    except StoreError:  # opening it to write mends it, or says why it cannot
+        return
+    if there != str(shard):
+        has = f"shard {there}" if there else "results that are no shard's"
+        raise ConfigError(
+            f"--shard {shard}: {trials.parent} has {has}; give each shard a folder of its own"
+            " (--results)"
+        )

@@ -1,0 +1,137 @@
+"""The union of response stores: a call's identity is its content, so files need no order."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+from ember_bench.errors import ConfigError, DamagedStoreError, StoreError
+from ember_bench.file_lock import FileLock
+from ember_bench.models.store.response_store import lock_path
+from ember_bench.models.store.rows import APPLICATION_ID, DOUBTS_SCHEMA, SCHEMA, SCHEMA_VERSION
+from ember_bench.models.store.sqlite import (
+    BUSY_SECONDS,
+    is_damage,
+    open_database,
+    open_for_reading,
+    opening,
+    reading_uri,
+)
+
+_SHOWN: Final = 5
+# Two answers of one call are the same but for what is measured in seconds.
+_MORE: Final = (
+    "ifnull(iif(json_valid({0}.more), json_remove({0}.more, '$[3]'), {0}.more), '[[],[],\"\"]')"
+)
+_DIFFERS: Final = " OR ".join(
+    [
+        *(f"p.{n} IS NOT m.{n}" for n in ("text", "finish_reason", "usage", "cost_usd")),
+        f"{_MORE.format('p')} <> {_MORE.format('m')}",
+    ]
+)
+# Damaged rows were put aside under such keys.
+_SOUND: Final = "substr(p.key, 1, 8) <> CAST('damaged:' AS BLOB)"
+
+
+def merge_responses(into: Path, part: Path) -> int:
+    """Add the answers and payments of `part` to `into`, which is made if it is not there.
+
+    All of them are added, or none.
+
+    Returns:
+        The number of answers that were not there before.
+
+    Raises:
+        ConfigError: if both have an answer of the same call, and not the same one.
+        StoreError: if one of them cannot be used.
+    """
+    kind = {"application_id": APPLICATION_ID, "version": SCHEMA_VERSION, "schema": SCHEMA}
+    open_for_reading(part, **kind).close()  # type: ignore[arg-type]
+    with opening(into):
+        lock = FileLock(lock_path(into), shared=True)  # nobody may replace the file meanwhile
+    with lock:
+        open_database(into, **kind).close()  # type: ignore[arg-type]
+        return _merge(into, part)
+
+
+def _merge(into: Path, part: Path) -> int:
+    with joined(into, part) as base:
+        _refuse_conflicts(base, part)
+        (offset,) = base.execute("SELECT ifnull(max(id), 0) FROM main.prompts").fetchone()
+        base.execute(
+            "CREATE TEMP TABLE fresh AS SELECT p.key, p.prompt FROM part.responses p"  # noqa: S608 - ours
+            f" WHERE {_SOUND} AND p.key NOT IN (SELECT key FROM main.responses)"
+        )
+        base.execute(
+            "INSERT INTO main.prompts SELECT id + ?, messages FROM part.prompts"
+            " WHERE id IN (SELECT prompt FROM fresh) ORDER BY id",
+            (offset,),
+        )
+        columns = [name for _, name, *_ in base.execute("PRAGMA main.table_info(responses)")]
+        taken = [f"p.{name}" if name != "prompt" else "p.prompt + ?" for name in columns]
+        added = base.execute(
+            f"INSERT INTO main.responses ({', '.join(columns)})"  # noqa: S608 - ours
+            f" SELECT {', '.join(taken)} FROM part.responses p WHERE p.key IN"
+            " (SELECT key FROM fresh) ORDER BY p.rowid",
+            (offset,),
+        ).rowcount
+        _add_payments(base)
+    return added
+
+
+@contextmanager
+def joined(into: Path, part: Path) -> Iterator[sqlite3.Connection]:
+    """Open the file `into` with `part` attached to read; all changes are kept, or none.
+
+    Raises:
+        StoreError: if SQLite cannot read or write one of them.
+    """
+    uri = f"{into.absolute().as_uri()}?mode=rw"
+    with opening(into):
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    with closing(connection) as base:
+        try:
+            base.execute("ATTACH ? AS part", (reading_uri(part),))
+            base.execute("BEGIN IMMEDIATE")
+            yield base
+            base.execute("COMMIT")
+        except sqlite3.Error as error:
+            kind = DamagedStoreError if is_damage(error) else StoreError
+            raise kind(f"{part}: cannot be merged into {into}: {error}") from error
+        finally:
+            if base.in_transaction:
+                base.execute("ROLLBACK")
+
+
+def _refuse_conflicts(base: sqlite3.Connection, part: Path) -> None:
+    query = f"FROM part.responses p JOIN main.responses m USING (key) WHERE {_DIFFERS}"
+    (number,) = base.execute(f"SELECT count(*) {query}").fetchone()
+    if not number:
+        return
+    rows = base.execute(f"SELECT hex(key), p.model {query} ORDER BY key LIMIT {_SHOWN}")
+    shown = ", ".join(f"{key.lower()[:12]} ({model})" for key, model in rows)
+    more = ", ..." if number > _SHOWN else ""
+    calls = "1 call has" if number == 1 else f"{number:,} calls have"
+    raise ConfigError(
+        f"{part}: {calls} another answer here than in what was merged before: {shown}{more};"
+        " nothing of this part was merged. Leave it out: the run that completes the merged folder"
+        " makes the calls that are missing then"
+    )
+
+
+def _add_payments(base: sqlite3.Connection) -> None:
+    """Add the sums of each account; what both have is counted once."""
+    tables: dict[str, tuple[str, ...]] = {"payments": ("requests", "spend")}
+    known = "SELECT 1 FROM part.sqlite_master WHERE type = 'table' AND name = 'doubts'"
+    if base.execute(known).fetchone() is not None:
+        base.execute(DOUBTS_SCHEMA)
+        tables["doubts"] = ("unpriced", "unanswered", "most", "unbounded")
+    for table, sums in tables.items():
+        largest = ", ".join(f"{name} = max({name}, excluded.{name})" for name in sums)
+        base.execute(
+            f"INSERT INTO main.{table} SELECT account, {', '.join(sums)} FROM part.{table}"  # noqa: S608 - ours
+            f" WHERE true ON CONFLICT (account) DO UPDATE SET {largest}"
+        )
