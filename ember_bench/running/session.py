@@ -26,10 +26,11 @@ from ember_bench.engines import LocalEngine, run_loop
 from ember_bench.errors import ConfigError, EmberBenchError, OutputError, StoreError
 from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.lock import locked
+from ember_bench.experiment.merging import check_folder
 from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
-from ember_bench.experiment.shards import Shard, check_folder
+from ember_bench.experiment.shards import Shard
 from ember_bench.experiment.trial_store import TrialStore
 from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.model_registry import ModelRegistry
