@@ -44,12 +44,11 @@ COMMANDS: Final = {
     ),
     "merge": Later(
         "merge:merge",
-        "Merge the results folders of shards (`run --shard`) into one.",
+        "Merge the results folders of shards into one, and print its tables.",
         _RUN,
         (
-            "ember-bench run quickstart --shard 1/2 --results part-1",
-            "ember-bench run quickstart --shard 2/2 --results part-2",
             "ember-bench merge merged part-1 part-2",
+            "ember-bench merge merged parts/*",
         ),
     ),
     "plan": Later(

@@ -48,7 +48,7 @@ def plot(
     results: LookIn = Path("results"),
     data_dir: Recorded = None,
 ) -> None:
-    """Draw a figure of an experiment's results, and write its data beside it as CSV."""
+    """Draw a figure for a paper or a talk: PDF, SVG or PNG, with its data as CSV."""
     from ember_bench.cli._output import put
     from ember_bench.drawing.figures import WIDTHS
     from ember_bench.errors import UnknownNameError

@@ -13,7 +13,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ember_bench.datasets.item_reader import json_like
@@ -153,6 +152,7 @@ def open_lm_eval(source: LmEvalSource, opening: Opening) -> Records:
 @contextlib.contextmanager
 def _as_lm_eval_seeds() -> Iterator[None]:
     """Seed the global generators as lm-eval does: some tasks shuffle choices with them."""
+    import numpy as np  # noqa: PLC0415 - only tasks of lm-eval need it
     from lm_eval.defaults import DEFAULT_OTHER_SEED, DEFAULT_RANDOM_SEED  # noqa: PLC0415
 
     state, array_state = random.getstate(), np.random.get_state()
