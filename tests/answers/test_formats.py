@@ -62,6 +62,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", NAMES)
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_a_megabyte_of_anything_is_read_in_linear_time(form: str, unit: str) -> None:

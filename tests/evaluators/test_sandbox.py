@@ -180,6 +180,7 @@ def test_the_tests_that_no_forgery_passes_can_be_passed() -> None:
     assert verdict == Verdict(3, 3, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXHAUSTIONS)
 def test_nothing_can_be_used_up(name: str) -> None:
     begun = time.monotonic()

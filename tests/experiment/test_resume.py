@@ -87,6 +87,7 @@ def kill_after(workspace: Workspace, answers: int, delay: float = 0.0) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(MOMENTS))
 def test_a_killed_run_is_finished_and_no_finished_call_is_paid_again(
     workspace: Workspace, undisturbed: Any, seed: int

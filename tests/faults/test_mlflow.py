@@ -36,6 +36,7 @@ from tests.support.switch import Rule, Switch
 
 # Until the process that logs has loaded mlflow and writes.
 SOON_SECONDS = 3.0
+pytestmark = pytest.mark.slow
 # Of the requests to MLflow, those that write a run of such a study.
 MIDDLE = range(3, 12)
 

@@ -188,6 +188,8 @@ CARDS = [
 ]  # fmt: skip
 
 
+pytestmark = pytest.mark.slow
+
 BUILT_IN = Cards([builtin_root()])
 
 

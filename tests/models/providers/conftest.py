@@ -8,13 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.models.providers.wires import Adapter
-from tests.models.providers.wires.adapters import ADAPTERS
+from tests.models.providers.wires.adapters import ADAPTERS, as_parameters
 from tests.support.aimock import INSTALL, AIMock, command
 
 
-@pytest.fixture(
-    params=[pytest.param(a, marks=[pytest.mark.extra] * a.extra) for a in ADAPTERS], ids=str
-)
+@pytest.fixture(params=as_parameters(ADAPTERS))
 def adapter(request: pytest.FixtureRequest) -> Adapter:
     chosen: Adapter = request.param
     if importlib.util.find_spec(chosen.package) is None:

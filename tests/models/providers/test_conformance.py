@@ -31,7 +31,7 @@ from ember_bench.models.types import (
 )
 from ember_bench.models.wire import adapting
 from tests.models.providers.wires import KEY, Adapter, Heard
-from tests.models.providers.wires.adapters import ADAPTERS
+from tests.models.providers.wires.adapters import ADAPTERS, as_parameters
 from tests.models.providers.wires.asking import (
     PASSING,
     QUESTION,
@@ -308,7 +308,7 @@ class TestFaults:
             assert failure(adapter, adapter.body_reply(whole, cut=cut)).retryable
 
     # The SDKs of the others read answers themselves.
-    @pytest.mark.parametrize("adapter", [a for a in ADAPTERS if not a.extra], ids=lambda a: a.name)
+    @pytest.mark.parametrize("adapter", as_parameters(a for a in ADAPTERS if not a.extra))
     @pytest.mark.parametrize("packed", [False, True])
     def test_an_answer_larger_than_any_is_given_up_and_fills_no_memory(
         self, adapter: Adapter, packed: bool, monkeypatch: pytest.MonkeyPatch

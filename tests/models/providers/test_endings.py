@@ -13,7 +13,7 @@ from ember_bench.errors import ProviderError
 from ember_bench.models import ModelRegistry, ModelService
 from ember_bench.models.types import Completion, UnusableAnswerError, Usage
 from tests.models.providers.wires import Adapter
-from tests.models.providers.wires.adapters import ADAPTERS
+from tests.models.providers.wires.adapters import ADAPTERS, as_parameters, marks
 from tests.models.providers.wires.asking import ask
 from tests.models.providers.wires.blocks import BLOCKED, OTHERS
 from tests.models.providers.wires.shapes import ANSWERS, FAILED, STATED, format_of
@@ -26,7 +26,7 @@ BY_SDK = [a for a in ADAPTERS if a.extra]
 
 def each(table: Any, adapters: list[Adapter] = OURS) -> list[Any]:
     return [
-        pytest.param(adapter, entry, id=f"{adapter}-{name}")
+        pytest.param(adapter, entry, id=f"{adapter}-{name}", marks=marks(adapter))
         for adapter in adapters
         for name, entry in table[format_of(adapter.wire)].items()
     ]
@@ -99,7 +99,7 @@ class TestBlockedPrompts:
         answer = blocked(adapter, Fault(status, body, raw=True))
         assert answer == Completion("", Usage(), "content_filter")
 
-    @pytest.mark.parametrize("adapter", OURS, ids=str)
+    @pytest.mark.parametrize("adapter", as_parameters(OURS))
     def test_may_state_their_tokens(self, adapter: Adapter) -> None:
         whole = next(iter(ANSWERS[format_of(adapter.wire)].values()))[0]
         counted = {name: whole[name] for name in ("usage", "usageMetadata") if name in whole}
@@ -107,13 +107,13 @@ class TestBlockedPrompts:
         answer = blocked(adapter, Fault(status, {**body, **counted}, raw=True))
         assert answer == Completion("", Usage(10, 5), "content_filter")
 
-    @pytest.mark.parametrize("adapter", OURS, ids=str)
+    @pytest.mark.parametrize("adapter", as_parameters(OURS))
     def test_may_be_stated_in_a_success(self, adapter: Adapter) -> None:
         _, body = BLOCKED["azure"]
         answer = blocked(adapter, json_reply(body))
         assert answer == Completion("", Usage(), "content_filter")
 
-    @pytest.mark.parametrize("adapter", OURS, ids=str)
+    @pytest.mark.parametrize("adapter", as_parameters(OURS))
     def test_other_mistakes_stay_errors(self, adapter: Adapter) -> None:
         for name in ("an unknown field", "the prompt's form"):
             status, body = OTHERS[name]
@@ -134,7 +134,7 @@ class TestBlockedPrompts:
             assert server.count == 1
 
 
-@pytest.mark.parametrize("adapter", OURS, ids=str)
+@pytest.mark.parametrize("adapter", as_parameters(OURS))
 @pytest.mark.parametrize("code", ["insufficient_quota", "billing_hard_limit_reached"])
 def test_a_spent_quota_ends_at_once(adapter: Adapter, code: str) -> None:
     for error in ({"code": code}, {"type": code}, {"reason": code}, {"message": code}):
@@ -143,7 +143,7 @@ def test_a_spent_quota_ends_at_once(adapter: Adapter, code: str) -> None:
     assert failure(adapter, Fault(429, {"error": {"message": "slow down"}}, raw=True)).retryable
 
 
-@pytest.mark.parametrize("adapter", OURS, ids=str)
+@pytest.mark.parametrize("adapter", as_parameters(OURS))
 class TestChargedOrNot:
     def test_an_answer_that_broke_off_may_be_charged(self, adapter: Adapter) -> None:
         for fault in (Fault(0), Fault(200, "{" + "x" * 80, raw=True, cut=40)):
@@ -162,7 +162,7 @@ class TestChargedOrNot:
         assert not failure(adapter, Fault(status, body, raw=True)).may_be_charged
 
 
-@pytest.mark.parametrize("adapter", OURS, ids=str)
+@pytest.mark.parametrize("adapter", as_parameters(OURS))
 class TestHeaders:
     @pytest.mark.parametrize("value", ["x" * 400_000, "x" * 4_000], ids=["long", "many"])
     def test_without_end_fill_no_memory(self, adapter: Adapter, value: str) -> None:

@@ -35,7 +35,12 @@ PARIS = Completion("Paris is the capital of France.", Usage(7, 8), thoughts="Eas
 EVENTS = {"content-type": "text/event-stream"}
 
 
-@pytest.fixture(params=STREAMED, ids=str)
+@pytest.fixture(
+    params=[
+        pytest.param(a, id=str(a), marks=[pytest.mark.slow] * (a.transport == "sdk"))
+        for a in STREAMED
+    ]
+)
 def adapter(request: pytest.FixtureRequest) -> Adapter:
     chosen: Adapter = request.param
     return chosen
@@ -144,6 +149,7 @@ class TestTimes:
         assert completion.latency_seconds is not None
         assert 0.2 <= completion.first_token_seconds < completion.latency_seconds - 0.1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("ping", [b": ping\n\n", b"\n", b""])
     def test_an_answer_may_take_longer_than_the_limit_of_silence(
         self, adapter: Adapter, ping: bytes

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+
+import pytest
+from _pytest.mark import ParameterSet
 
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.types import SamplingParameters
@@ -96,3 +100,13 @@ STREAMED = tuple(
     if provider_class(adapter.provider).streams
 )
 ADAPTERS = (*THROUGH_SDKS, *DIRECT, *STREAMED)
+
+
+def marks(adapter: Adapter) -> list[pytest.MarkDecorator]:
+    """Return the marks of an adapter's tests: the default selection has each wire format once."""
+    return [pytest.mark.extra] * adapter.extra + [pytest.mark.slow] * (adapter not in DIRECT)
+
+
+def as_parameters(adapters: Iterable[Adapter]) -> list[ParameterSet]:
+    """Return adapters as values of a parameter, marked."""
+    return [pytest.param(adapter, id=str(adapter), marks=marks(adapter)) for adapter in adapters]
