@@ -4,6 +4,10 @@ from .attribution import (
     shapley as shapley,
     vote_attribution as vote_attribution,
 )
+from .betting import (
+    NEVER as NEVER,
+    first_shown as first_shown,
+)
 from .bootstrap import (
     bootstrap_interval as bootstrap_interval,
     bootstrap_means as bootstrap_means,
@@ -116,6 +120,14 @@ from .power import (
     items_needed_paired as items_needed_paired,
     items_needed_unpaired as items_needed_unpaired,
     mcnemar_power as mcnemar_power,
+)
+from .races import (
+    TINY as TINY,
+    Goal as Goal,
+    Race as Race,
+    Shown as Shown,
+    Standing as Standing,
+    standing as standing,
 )
 from .scores import mean_score as mean_score
 from .selection import (
