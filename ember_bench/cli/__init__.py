@@ -123,6 +123,12 @@ COMMANDS: Final = {
             "ember-bench plot differences quickstart --dataset arithmetic -o differences.svg",
         ),
     ),
+    "verify": Later(
+        "verify:verify",
+        "Compute an experiment's decisions and figures again from its stored rows.",
+        _READ,
+        ("ember-bench verify quickstart", "ember-bench verify results/quickstart --json"),
+    ),
     "rescore": Later(
         "rescore:rescore",
         "Score stored answers again; ask no model but judges, and leave the old results.",
@@ -212,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit with its status.
 
     Status: 0 all done; 1 some trials failed, the log was not delivered, the results could not be
-    printed, or prices have drifted; 2 bad input, nothing was started; 3 stopped early.
+    printed, prices have drifted, or results do not follow from their rows; 2 bad input, nothing was started; 3 stopped early.
     """
     from ember_bench.cli._output import Status, fail, ready_streams
     from ember_bench.errors import ConfigError, EmberBenchError, OutputError

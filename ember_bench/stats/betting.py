@@ -27,7 +27,7 @@ _LARGEST_SHARE: Final = 0.9
 """Largest share of the capital that a bet can lose."""
 _PRIOR_VARIANCE: Final = 0.1
 _PRIOR_ITEMS: Final = 2.0
-_COLUMNS: Final = 256
+_COLUMNS: Final = 128
 _ROUNDING: Final = 1e-9
 
 
@@ -89,16 +89,14 @@ def _first(
     sums, variances = _before(x, seen)
     allowed = ~np.logical_or.accumulate((np.abs(x) > 1 + _ROUNDING) & (seen >= first), axis=0)
     growth = 1.0 if population is None else population / (population - seen)
-    found = np.empty((nulls.size, x.shape[1]), dtype=np.int64)
-    for place, null in enumerate(nulls):
-        left = null if population is None else (population * null - sums) / (population - seen)
-        shown = allowed & (_capital(x, np.clip(left, -1, None), variances, growth, first) >= enough)
-        if population is not None:
-            shown |= _certain(x, sums, seen + 1, null, population) & (
-                allowed | (seen + 1 == population)
-            )
-        hit = shown.any(axis=0)
-        found[place] = np.where(hit, shown.argmax(axis=0) + 1, NEVER)
+    values = nulls[:, np.newaxis, np.newaxis]  # below, axes are nulls, items, means
+    left = values if population is None else (population * values - sums) / (population - seen)
+    capital = _capital(x, np.maximum(left, -1.0), variances, growth, first)
+    shown = allowed & (capital >= enough)
+    if population is not None:
+        certain = _certain(x, sums, seen + 1, values, population)
+        shown |= certain & (allowed | (seen + 1 == population))
+    found: IntArray = np.where(shown.any(axis=1), shown.argmax(axis=1) + 1, NEVER)
     return found
 
 
@@ -114,26 +112,26 @@ def _before(x: FloatArray, seen: IntArray) -> tuple[FloatArray, FloatArray]:
 
 def _capital(
     x: FloatArray,
-    left: FloatArray | float,
+    left: FloatArray,
     variances: FloatArray,
     growth: FloatArray | float,
     first: int,
 ) -> FloatArray:
-    """Return the logarithm of the capital after each item; shape as ``x``."""
-    most = np.where(np.asarray(left) > 1, 0.0, _LARGEST_SHARE / np.maximum(left + 1, 1e-12))
+    """Return the logarithm of the capital after each item; shape ``(n_nulls, *x.shape)``."""
+    most = np.where(left > 1, 0.0, _LARGEST_SHARE / np.maximum(left + 1, 1e-12))
+    ahead = x - left
     parts = []
     for gap in _GAPS:
         wide = gap * growth
         bets = np.minimum(wide / (variances + wide**2), most)
-        bets[:first] = 0.0
-        factors = np.maximum(1 + bets * (x - left), 1e-300)
-        parts.append(np.cumsum(np.log(factors), axis=0))
+        bets[:, :first] = 0.0
+        parts.append(np.cumsum(np.log1p(np.maximum(bets * ahead, -1 + 1e-16)), axis=1))
     total: FloatArray = np.logaddexp.reduce(parts) - np.log(len(_GAPS))
     return total
 
 
 def _certain(
-    x: FloatArray, before: FloatArray, seen: IntArray, null: float, population: int
+    x: FloatArray, before: FloatArray, seen: IntArray, null: FloatArray, population: int
 ) -> BoolArray:
     """Say after which items the mean is above the value whatever those left are."""
     certain: BoolArray = before + x - (population - seen) > population * null + _ROUNDING
