@@ -114,6 +114,7 @@ from .permutation import (
     sign_flip_test as sign_flip_test,
 )
 from .power import (
+    detectable_difference_mean as detectable_difference_mean,
     detectable_difference_paired as detectable_difference_paired,
     detectable_difference_unpaired as detectable_difference_unpaired,
     items_needed_mean as items_needed_mean,
