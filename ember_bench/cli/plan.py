@@ -86,7 +86,7 @@ def _forecast(
 
     from ember_bench.experiment.forecast.calls import forecast
     from ember_bench.models.store.response_store import StoredAnswers
-    from ember_bench.running.measuring import can_show
+    from ember_bench.running.can_show import can_show
     from ember_bench.running.places import RESPONSES
 
     path, cards, registry = _opened(grid, data_dir, unsafe_code=unsafe_code)

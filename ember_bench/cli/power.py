@@ -45,7 +45,7 @@ def power(
     data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
 ) -> None:
-    """Tell which differences a study can show, from the rows of a pilot."""
+    """Tell which differences a study can show, from a pilot or simulated models."""
     from ember_bench.errors import ConfigError
     from ember_bench.running.places import use_data_dir
 

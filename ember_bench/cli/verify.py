@@ -24,7 +24,7 @@ def verify(
         bool, typer.Option("--json", help="Print what was compared, and what differs, as JSON.")
     ] = False,
 ) -> None:
-    """Compute decisions and figures again from the stored rows, and compare."""
+    """Compute an experiment's decisions and figures again from its stored rows."""
     from ember_bench.drawing.number_format import count
     from ember_bench.errors import ConfigError
     from ember_bench.running.find_results import ResultsReader

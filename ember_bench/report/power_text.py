@@ -14,7 +14,7 @@ from ember_bench.drawing.number_format import UNDEFINED, count
 from ember_bench.drawing.text import one_line
 from ember_bench.report.layout import flat
 
-MOST_DATASETS: Final = 3
+_MOST_DATASETS: Final = 3
 """Of more datasets, sentences tell of the first ones."""
 
 
@@ -100,8 +100,8 @@ def sentences(plan: PowerPlan) -> list[str]:
             least = "" if min(needs) == max(needs) else f"{min(needs):,} to "
             said += f"; {points(plan.difference)} need {least}{most}"
         found.append(said + ".")
-    if (more := len(found) - MOST_DATASETS) > 0:
-        found[MOST_DATASETS:] = [f"`ember-bench power` tells of {count(more, 'other dataset')}."]
+    if (more := len(found) - _MOST_DATASETS) > 0:
+        found[_MOST_DATASETS:] = [f"`ember-bench power` tells of {count(more, 'other dataset')}."]
     return found
 
 

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from ember_bench.decisions.planning import plan_power, shown_by
-from ember_bench.drawing.number_format import count
 from ember_bench.errors import ConfigError, did_you_mean
 from ember_bench.experiment.edits import PILOT, Edits
-from ember_bench.experiment.forecast.calls import Forecast
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.models.providers.base import provider_class
-from ember_bench.report.power_text import MOST_DATASETS, points, sentences
 from ember_bench.running.find_grids import find_grid, grids
 from ember_bench.running.find_results import ResultsReader, find_results
 from ember_bench.running.places import TRIALS
 from ember_bench.running.session import Options, open_experiment, run_experiment
 
 _SIMULATED_ITEMS: Final = 300
-_ASSUMED_SHARES: Final = (0.1, 0.3)
-_POWER: Final = 0.8
 
 
 @dataclass(frozen=True)
@@ -100,44 +94,3 @@ def _planned(rows: StoredTrials, experiment: Experiment | None) -> Measured:
     return Measured(
         rows, {name: planned.get(name, n) for name, n in items.items()}, experiment.spec.epochs
     )
-
-
-def can_show(forecast: Forecast, results: Path) -> list[str]:
-    """Return in sentences which differences a planned experiment can show.
-
-    By its own rows or its pilot's, if there are any; else for two assumed shares of items on which
-    systems disagree.
-
-    Args:
-        forecast: Its plan.
-        results: The folder in which results are looked for.
-    """
-    for name in (forecast.name, f"{forecast.name}{PILOT}"):
-        if (path := find_results(name, results)) is None:
-            continue
-        with closing(StoredTrials(path)) as rows:
-            plan = plan_power(rows, items=forecast.items, epochs=forecast.epochs)
-        if found := sentences(plan):
-            return [f"What it can show, measured on {plan.source}: {' '.join(found)}"]
-    return _assumed(forecast)
-
-
-def _assumed(forecast: Forecast) -> list[str]:
-    compared = len(forecast.cells) - len(forecast.items)
-    if forecast.epochs > 1 or compared < 1:
-        return []
-    alpha = (1 - forecast.level) / compared
-    found = []
-    for name, items in list(forecast.items.items())[:MOST_DATASETS]:
-        shown = [
-            shown_by(items, 0.0, share, power=_POWER, alpha=alpha) for share in _ASSUMED_SHARES
-        ]
-        sizes = ["no difference" if value is None else points(value) for value in shown]
-        found.append(
-            f"{name}, {count(items, 'item')}: differences of {sizes[0]} at {100 * _POWER:.0f} %"
-            f" power if two systems disagree on {100 * _ASSUMED_SHARES[0]:.0f} % of the items, of"
-            f" {sizes[1]} if on {100 * _ASSUMED_SHARES[1]:.0f} %."
-        )
-    if (more := len(forecast.items) - MOST_DATASETS) > 0:
-        found.append(f"And so for {count(more, 'other dataset')}.")
-    return [f"What it can show: {' '.join(found)} A pilot tells how often they disagree."]

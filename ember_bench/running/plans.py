@@ -15,7 +15,7 @@ from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report.forecast_table import plan_table
 from ember_bench.running.apart import run_apart
-from ember_bench.running.measuring import can_show
+from ember_bench.running.can_show import can_show
 from ember_bench.running.open_study import open_study
 from ember_bench.running.places import RESPONSES
 from ember_bench.running.study_spec import RunOptions, StudySpec

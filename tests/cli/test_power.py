@@ -50,7 +50,7 @@ def test_without_rows_a_plan_says_what_items_show_if_systems_disagree(
     command: Command, two: Workspace
 ) -> None:
     shown = " ".join(command("plan", "grid.yaml").out.split())
-    assert "What it can show: sums, 100 items: differences of" in shown
+    assert "What it can show: sums, 100 items: differences of about" in shown
     assert "if two systems disagree on 10 % of the items" in shown
     assert counted.requests() == {}
 
