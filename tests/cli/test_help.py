@@ -23,7 +23,18 @@ OURS |= {f"ember_bench.{module}" for module in ("running", "running.messages", "
 OURS |= {f"ember_bench.{module}" for module in ("drawing", "drawing.text")}
 SECTIONS = {
     "Run": ["new", "run", "merge", "plan", "power"],
-    "Read": ["list", "show", "compare", "gate", "export", "report", "plot", "verify", "rescore", "ui"],
+    "Read": [
+        "list",
+        "show",
+        "compare",
+        "gate",
+        "export",
+        "report",
+        "plot",
+        "verify",
+        "rescore",
+        "ui",
+    ],
     "Maintain": ["schema", "models", "datasets"],
 }
 NAMES = [name for names in SECTIONS.values() for name in names]
