@@ -62,6 +62,15 @@ COMMANDS: Final = {
         ),
         alone={"--show-prompt": 1},
     ),
+    "power": Later(
+        "power:power",
+        "Tell which differences a study can show, from a pilot or simulated models.",
+        _RUN,
+        (
+            "ember-bench power quickstart --difference 2",
+            "ember-bench power pilot.yaml --items 500 --epochs 2",
+        ),
+    ),
     "list": Later(
         "list:list_names",
         "Print names and what they stand for.",
@@ -122,6 +131,12 @@ COMMANDS: Final = {
             "ember-bench plot front quickstart --output front.pdf --width two",
             "ember-bench plot differences quickstart --dataset arithmetic -o differences.svg",
         ),
+    ),
+    "verify": Later(
+        "verify:verify",
+        "Compute an experiment's decisions and figures again from its stored rows.",
+        _READ,
+        ("ember-bench verify quickstart", "ember-bench verify results/quickstart --json"),
     ),
     "rescore": Later(
         "rescore:rescore",
@@ -212,7 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit with its status.
 
     Status: 0 all done; 1 some trials failed, the log was not delivered, the results could not be
-    printed, or prices have drifted; 2 bad input, nothing was started; 3 stopped early.
+    printed, prices have drifted, or results do not follow from their rows; 2 bad input, nothing was
+    started; 3 stopped early.
     """
     from ember_bench.cli._output import Status, fail, ready_streams
     from ember_bench.errors import ConfigError, EmberBenchError, OutputError

@@ -80,6 +80,14 @@ ShardOf = Annotated[
         help="Run one part of the items, 1/8 to 8/8 say, into a folder of its own; see `merge`.",
     ),
 ]
+Whole = Annotated[
+    bool,
+    typer.Option(
+        "--whole",
+        rich_help_panel=_ASKING,
+        help="Run the whole grid, also when its decision is sure before.",
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", rich_help_panel=_SHOWN, help="Print the summary as JSON.")
 ]

@@ -82,15 +82,19 @@ def _forecast(
 ) -> Forecast:
     from contextlib import closing, nullcontext
 
+    import msgspec
+
     from ember_bench.experiment.forecast.calls import forecast
     from ember_bench.models.store.response_store import StoredAnswers
+    from ember_bench.running.can_show import can_show
     from ember_bench.running.places import RESPONSES
 
     path, cards, registry = _opened(grid, data_dir, unsafe_code=unsafe_code)
     stored = results / RESPONSES
     known = closing(StoredAnswers(stored)) if stored.is_file() else nullcontext()
     with known as answers:
-        return forecast(path, cards, registry, known=answers, unsafe_code=unsafe_code, edits=edits)
+        found = forecast(path, cards, registry, known=answers, unsafe_code=unsafe_code, edits=edits)
+    return msgspec.structs.replace(found, shows=can_show(found, results))
 
 
 def _opened(

@@ -25,6 +25,7 @@ from ember_bench.cli._run_options import (
     Traces,
     TrackingUri,
     UnsafeCode,
+    Whole,
 )
 from ember_bench.cli._table import By, Columns, Datasets, Sort, Top, view_of
 from ember_bench.running.messages import say
@@ -53,6 +54,7 @@ def run(
     limit: Limit = None,
     model: Models = None,
     values: Values = None,
+    whole: Whole = False,
     columns: Columns = None,
     sort: Sort = None,
     top: Top = None,
@@ -66,7 +68,7 @@ def run(
     from ember_bench.running.session import Options, RunStoppedError
 
     again = f"ember-bench {shlex.join(context.obj)}"
-    options = Options(results, tracking_uri, mlflow, traces, dedicated=True)
+    options = Options(results, tracking_uri, mlflow, traces, whole=whole, dedicated=True)
     edits = Edits.parse(limit, model or (), values or ())
     view = view_of(columns, sort, top, datasets, by)
     asked = _Asked(

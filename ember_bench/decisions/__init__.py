@@ -1,1 +1,1 @@
-"""What is concluded from results: whether a change passes, and what others would have given."""
+"""What is concluded from results: choices, changes that pass, and when a run may stop."""

@@ -10,6 +10,7 @@ from ember_bench.errors import ConfigError, Problem
 from ember_bench.evaluators.base import judge_models
 from ember_bench.experiment.baselines import find_baselines, unnamed_baseline
 from ember_bench.experiment.cells import Cell
+from ember_bench.experiment.decision_check import decision_problems
 from ember_bench.experiment.expansion import Expansion
 from ember_bench.experiment.forecast.budget_check import budget_problems
 from ember_bench.experiment.questions import Questions
@@ -77,6 +78,7 @@ def check_cells(
     judges = [model for asked in questions.values() for model in judge_models(asked.evaluator)]
     asks_judges = terms.asks if terms.asks_judges is None else terms.asks_judges
     problems += _unready(judges, asks=asks_judges)
+    problems += decision_problems(spec.decide, document, found.cells, {})
     return Checked(baselines, problems)
 
 

@@ -20,6 +20,7 @@ from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.checks import check_cells
+from ember_bench.experiment.decision_check import decision_problems
 from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.expansion import expand
 from ember_bench.experiment.forecast.budget_check import budget_of
@@ -43,6 +44,7 @@ _NO_RESULT: Final[Any] = {
     "in_flight": True,
     "purpose": True,
     "budget_usd": True,
+    "decide": True,
     # The evaluator's identity has its judge.
     "datasets": {"__all__": {"few_shot", "suite", "judge"}},
 }
@@ -358,8 +360,10 @@ def _with_samples(experiment: Experiment, build: Build) -> Experiment:
         excluded=spec.failures == "excluded",
         left_out=spec.too_few_samples == "left_out",
     )
-    if found.problems:
-        raise ConfigError(*(document.problem(text, "architectures") for text in found.problems))
+    problems = [document.problem(text, "architectures") for text in found.problems]
+    problems += decision_problems(spec.decide, document, experiment.cells, found.left_out)
+    if problems:
+        raise ConfigError(*problems)
     return replace(
         experiment,
         notes=(*experiment.notes, *found.notes),

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.analysis import Analysis
@@ -85,6 +85,8 @@ class Run:
         engine: Runs the trials.
         on_progress: Called after results were written.
         on_results: Called with each batch of results.
+        stages: The trials to do, stage by stage: all of a stage are stored before the next one is
+            taken. By default all trials of the experiment are one stage.
     """
 
     experiment: Experiment
@@ -92,6 +94,7 @@ class Run:
     engine: Engine
     on_progress: Callable[[Progress], None] = lambda _: None
     on_results: Callable[[list[TrialResult]], None] = lambda _: None
+    stages: Iterable[Iterable[Trial]] | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     _started: float = field(default_factory=time.perf_counter)
     started_at: str = field(default_factory=utc_now)
@@ -106,9 +109,21 @@ class Run:
             changes=store.changes,
         )
         self.on_progress(progress)
-        missing = self._missing()
+        for stage in [experiment.trials()] if self.stages is None else self.stages:
+            await self._stage(experiment, stage, progress)
+        # Requests of failed trials may be in flight; they are paid, and stored.
+        await self.experiment.service.drain()
+        self._settle(progress)
+        self.on_progress(progress)
+        return progress
+
+    async def _stage(
+        self, experiment: Experiment, trials: Iterable[Trial], progress: Progress
+    ) -> None:
+        """Run those of some trials that are not done, and store their results."""
         unwritten: list[TrialResult] = []
         written = time.monotonic()
+        missing = self._missing(trials)
         try:
             # Without `aclosing`, trials would go on after an error in here.
             async with aclosing(self.engine.run(experiment, missing, self.stop)) as batches:
@@ -118,26 +133,23 @@ class Run:
                     self.on_results(batch)
                     unwritten += batch
                     if len(unwritten) >= _BATCH or time.monotonic() - written > _FLUSH_SECONDS:
-                        store.write(unwritten)
+                        self.store.write(unwritten)
                         unwritten, written = [], time.monotonic()
                         self._settle(progress)
                         self.on_progress(progress)
         finally:
-            store.write(unwritten)
-        # Requests of failed trials may be in flight; they are paid, and stored.
-        await self.experiment.service.drain()
+            self.store.write(unwritten)
         self._settle(progress)
         self.on_progress(progress)
-        return progress
 
-    def _missing(self) -> Iterator[Trial]:
-        """Yield the trials that are not done, as long as there is money for them."""
+    def _missing(self, trials: Iterable[Trial]) -> Iterator[Trial]:
+        """Yield those of some trials that are not done, as long as there is money for them."""
         budget, cells = self.experiment.budget, self.experiment.cells
         models = [
             [model.model_id for model in (*cell.models, *self.experiment.judges_of(cell))]
             for cell in cells
         ]
-        for trial in self.experiment.trials():
+        for trial in trials:
             if self.store.is_done(trial):
                 continue
             if budget is not None and budget.exhausted:
@@ -150,13 +162,19 @@ class Run:
         totals = self.store.settle(self.experiment.service.paid)
         progress.calls_made, progress.spend_usd = totals.calls_made, totals.known_usd
 
-    def summary(self, progress: Progress) -> ExperimentSummary:
-        """Return the summary of all runs of the experiment so far."""
+    def summary(self, progress: Progress, *, decided: bool = False) -> ExperimentSummary:
+        """Return the summary of all runs of the experiment so far.
+
+        Args:
+            progress: How far this run came.
+            decided: Whether the rest is left out, as the grid's decision is sure.
+        """
         complete = progress.kept + progress.done >= progress.scheduled
+        unfinished: Literal["decided", "partial"] = "decided" if decided else "partial"
         totals = self.store.run_totals()
         return Analysis(self.store).summary(
             RunSummary(
-                status="complete" if complete else "partial",
+                status="complete" if complete else unfinished,
                 started=self.started_at,
                 wall_seconds=time.perf_counter() - self._started,
                 trials_run=progress.done,

@@ -138,6 +138,39 @@ class BudgetSpec(_Spec):
     """On each cell, or on some by name. A call that several share is paid by the first."""
 
 
+class DecideSpec(_Spec):
+    """The choice that a run is to make: it stops when that is sure."""
+
+    want: Literal["cheapest", "most_accurate", "front"]
+    """`cheapest`: the cheapest system that is accurate enough; `most_accurate`: one that no other
+    beats by more than `within`; `front`: the systems that none beats at no higher cost."""
+    within: float | None = Field(default=None, ge=0, le=100)
+    """Points of accuracy that do not matter; 1 unless `at_least` is given."""
+    at_least: float | None = Field(default=None, gt=0, le=1)
+    """For `cheapest`, in place of `within`: the accuracy that is enough, as a share of 1."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, strict=True)
+    """Probability that no choice of the grid is wrong."""
+    claim: Literal["items", "questions"] = "items"
+    """What the choice must be sure for: `items`, what the whole grid would show over its items, or
+    questions like these, which takes more items. The certificate tells of both."""
+    budget_usd: Usd | None = None
+    """The most that a run may spend for it, if `budget_usd` of the grid is not less."""
+
+    @model_validator(mode="after")
+    def _one_level(self) -> Self:
+        if self.at_least is not None and self.want != "cheapest":
+            raise ValueError(f"at_least goes with want: cheapest, not with {self.want}")
+        if self.at_least is not None and self.within is not None:
+            raise ValueError("expected at most one of within, at_least")
+        return self
+
+    @property
+    def margin(self) -> float:
+        """`within` in units of the score."""
+        usual = 1.0 if self.at_least is None else 0.0
+        return (usual if self.within is None else self.within) / 100
+
+
 def _named(value: Any) -> Any:
     """Let `- gsm8k` stand for `- name: gsm8k`."""
     return {"name": value} if isinstance(value, str) else value
@@ -181,6 +214,16 @@ class ExperimentSpec(_Spec):
     """What is compared."""
     baseline: BaselineSpec | None = None
     """What the others are compared with; by default the first architecture's first cell."""
+    decide: DecideSpec | None = None
+    """The choice that the run is to make; it then stops as soon as that is sure."""
+
+    @model_validator(mode="after")
+    def _capped_for_decision(self) -> Self:
+        if self.decide is None or self.decide.budget_usd is None:
+            return self
+        budget = self.budget_usd or BudgetSpec()
+        run = min(self.decide.budget_usd, budget.run or self.decide.budget_usd)
+        return self.model_copy(update={"budget_usd": budget.model_copy(update={"run": run})})
 
     @field_validator("name")
     @classmethod

@@ -35,7 +35,7 @@ def plan_table(forecast: Forecast, columns: int | None) -> Text:
         text.append(heading + "\n", style="dim")
         text.append("\n".join(rows) + "\n\n")
     room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
-    for assumption in [*_legend(), *map(one_line, forecast.assumptions)]:
+    for assumption in [*_legend(), *map(one_line, [*forecast.assumptions, *forecast.shows])]:
         text.append(textwrap.fill(assumption, room, subsequent_indent="  ") + "\n", style="dim")
     return text.append("\n" + textwrap.fill(_total(forecast), room), style="bold")
 

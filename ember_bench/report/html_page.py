@@ -8,6 +8,7 @@ from typing import Final
 from ember_bench.drawing.html import Content, Html, joined, table, tag
 from ember_bench.drawing.number_format import count, dollars
 from ember_bench.experiment.results.summary import DatasetSummary
+from ember_bench.report.decision_text import STOPPED, decisions
 from ember_bench.report.html_answer import answer
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_nodes import nodes_section
@@ -70,7 +71,7 @@ def _header(contents: Contents) -> Iterator[Html]:
     if summary.simulated:
         made_up = "answers, prices and times were made up by simulated models"
         yield _flag("Simulated", f"{made_up} and say nothing about real ones")
-    if done < scheduled:
+    if done < scheduled and not summary.decided:
         trials = count(scheduled, "trial")
         yield _flag("Partial", f"{done:,} of {trials} are done; every figure is of those")
     yield from (tag("p", problem, class_="flag") for problem in problems(summary))
@@ -91,6 +92,11 @@ def _flag(word: str, sentence: str) -> Html:
 
 def _answers(contents: Contents) -> Iterator[Html]:
     summary = contents.summary
+    if said := decisions(summary):
+        yield tag("h2", "Decision")
+        yield from (tag("p", text, class_="verdict") for text in said)
+        if summary.decided:
+            yield tag("p", STOPPED, class_="facts")
     several = len(summary.datasets) > 1
     for dataset in summary.datasets:
         said = answer(

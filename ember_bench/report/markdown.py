@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ember_bench.drawing.text import escape_markdown
 from ember_bench.experiment.results.summary import ExperimentSummary
+from ember_bench.report.decision_text import decisions
 from ember_bench.report.html_answer import answer
 from ember_bench.report.sections import Row, Section
 from ember_bench.report.suite_text import suite_markdown
@@ -20,10 +21,11 @@ def markdown(summary: ExperimentSummary) -> str:
     title = f"# {escape_markdown(summary.name)}"
     if summary.simulated:
         title += " (simulated)"
-    state = "" if summary.run.status == "complete" else "Unfinished: "
+    state = "Unfinished: " if summary.run.status == "partial" else ""
     parts = [
         title,
         *(f"**{escape_markdown(problem)}**" for problem in problems(summary)),
+        *(f"**{escape_markdown(said)}**" for said in decisions(summary)),
         *map(escape_markdown, _answers(summary)),
         state + escape_markdown(status(summary)) + ".",
     ]

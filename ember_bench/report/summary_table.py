@@ -15,6 +15,7 @@ from rich.text import Text
 from ember_bench.drawing.text import one_line, width
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.report.columns import USUAL, View
+from ember_bench.report.decision_text import decisions
 from ember_bench.report.layout import GAP, Block, flat, named, stacked
 from ember_bench.report.sections import Section
 from ember_bench.report.suite_text import suite_lines
@@ -26,6 +27,7 @@ from ember_bench.report.summary_text import (
     with_mark,
 )
 
+_STATES: Final = {"complete": "", "decided": " (decided)", "partial": " (unfinished)"}
 _LONGEST_LINE: Final = 100
 _LONGEST_WORDS: Final = 10  # of a text column in a narrow table
 _LEAST_NAME: Final = 16
@@ -45,8 +47,10 @@ def table(summary: ExperimentSummary, columns: int | None, view: View = USUAL) -
     text = Text()
     room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
     found = tables(summary, view)
-    for problem in problems(summary):
-        text.append(textwrap.fill(one_line(problem), room) + "\n", style="bold")
+    for said in [*problems(summary), *decisions(summary)]:
+        text.append(textwrap.fill(one_line(said), room) + "\n", style="bold")
+    if summary.decisions:
+        text.append("\n")
     for section in found.sections:
         text.append(_filled(section.title, columns) + "\n", style="bold")
         for heading, rows in _layouts(section, columns):
@@ -59,7 +63,7 @@ def table(summary: ExperimentSummary, columns: int | None, view: View = USUAL) -
     for caption in found.captions:
         line = with_mark(caption, columns)
         text.append(textwrap.fill(line, room, subsequent_indent="  ") + "\n", style="dim")
-    state = "" if summary.run.status == "complete" else " (unfinished)"
+    state = _STATES[summary.run.status]
     ending = f"{one_line(summary.name)}{state}: {status(summary)}"
     return text.append("\n" + (textwrap.fill(ending, room) if columns else ending), style="bold")
 

@@ -18,6 +18,7 @@ from ember_bench.experiment.results.summary import (
     Quantity,
 )
 from ember_bench.report.columns import CATEGORY, USUAL, Column, Place, View, places
+from ember_bench.report.decision_text import STOPPED
 from ember_bench.report.judging_text import about_judges, judging
 from ember_bench.report.sections import Row, Section
 from ember_bench.report.system_columns import COMPARED, SAID_ONCE, USUAL_COLUMNS, system_columns
@@ -199,6 +200,8 @@ def _captions(
     summary: ExperimentSummary, cells: Sequence[CellSummary], shown: Collection[str], unit: Unit
 ) -> Iterator[str]:
     """Yield the sentences that one needs to read tables with these columns."""
+    if summary.decided:
+        yield STOPPED
     yield from _about_columns(summary, cells, shown, unit)
     if len(dates := summary.price_dates) > 1:
         yield (

@@ -107,6 +107,8 @@ class _Reading:
         if study.budget_usd is not None:
             budget = study.budget_usd
             grid["budget_usd"] = dict(budget) if isinstance(budget, Mapping) else budget
+        if study.decide is not None:
+            grid["decide"] = dict(study.decide)
         if study.baseline is not None:
             grid["baseline"] = {"name": study.baseline}
         names = [entry["name"] for entry in grid["datasets"] if "name" in entry]

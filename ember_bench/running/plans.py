@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+import msgspec
+
 from ember_bench.experiment.forecast.calls import Forecast, forecast_of
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report.forecast_table import plan_table
 from ember_bench.running.apart import run_apart
+from ember_bench.running.can_show import can_show
 from ember_bench.running.open_study import open_study
 from ember_bench.running.places import RESPONSES
 from ember_bench.running.study_spec import RunOptions, StudySpec
@@ -45,7 +48,7 @@ def plan_study(study: StudySpec, results: Path) -> Plan:
         with known as answers:
             options: RunOptions = {"offline": True}
             forecast = forecast_of(lambda s: open_study(study, options, s), registry, answers)
-        return Plan(forecast)
+        return Plan(msgspec.structs.replace(forecast, shows=can_show(forecast, results)))
 
     # Graphs run on an event loop, and there may be one in this thread.
     return run_apart(plan)

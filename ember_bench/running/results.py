@@ -243,7 +243,7 @@ class Results:
         found = tables(self.summary)
         parts = [_section(section) for section in found.sections]
         notes = "".join(f"<div>{escape(caption)}</div>" for caption in found.captions)
-        state = "" if self.complete else " (unfinished)"
+        state = " (unfinished)" if self.summary.run.status == "partial" else ""
         ending = f"<b>{escape(self.name)}{state}: {escape(status(self.summary))}</b>"
         return f'<div>{"".join(parts)}<div style="opacity:.7">{notes}</div>{ending}</div>'
 

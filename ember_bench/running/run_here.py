@@ -75,6 +75,7 @@ def _run(opening: Opening, options: RunOptions, stop: Stop) -> Results:
             tracking_uri=options.get("tracking_uri"),
             mlflow=options.get("mlflow", True),
             traces=sys.maxsize if traces == "all" else traces,
+            whole=options.get("whole", False),
         ),
         python_listener(simulated=simulated, quiet=quiet),
         stop=stop,

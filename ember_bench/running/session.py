@@ -44,6 +44,7 @@ from ember_bench.running.artifacts import (
     write_report,
     write_summary,
 )
+from ember_bench.running.deciding import Deciding
 from ember_bench.running.interpreter import tuned
 from ember_bench.running.places import RESPONSES, STUDY, SUMMARY, SUMMARY_TEXT, TRIALS
 from ember_bench.running.run_log import run_log
@@ -65,6 +66,7 @@ class Options:
         tracking_uri: MLflow's store; by default `mlflow.db` in `results`.
         mlflow: Whether to log to MLflow at all.
         traces: Number of trials to log as traces.
+        whole: Whether to run the whole grid, also when its decision is sure before.
         dedicated: Whether the process does nothing else, so that its garbage collector and its
             threads are set for trials while they run (`running.interpreter`).
     """
@@ -73,6 +75,7 @@ class Options:
     tracking_uri: str | None = None
     mlflow: bool = True
     traces: int = 0
+    whole: bool = False
     dedicated: bool = False
 
 
@@ -251,6 +254,7 @@ class _Session:
             stack.callback(store.close)
             store.changes += [mended] if mended else []
             run = Run(self.experiment, store, self.engine, self.listener.progressed)
+            deciding = Deciding(run, whole=self.options.whole)
             progress = Progress(len(self.experiment), _kept(store), store.changes)
             tracker = curves = None
             if self.options.mlflow and progress.kept < progress.scheduled:
@@ -267,7 +271,7 @@ class _Session:
                 self.listener.finished()
             if tracker is not None and curves is not None:
                 tracker.follow(curves.points(last=True))
-            summary = run.summary(progress)
+            summary = run.summary(progress, decided=deciding.end())
             text = self._write_summary(summary)
             logged, log_error = self._log(summary, text, store, tracker, stack)
             budget = self.experiment.budget

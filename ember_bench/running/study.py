@@ -41,6 +41,8 @@ class Study(StudySpec):
             `bh`.
         in_flight: Number of trials under way at once.
         budget_usd: How much one run may spend, in US dollars; also a mapping as in a grid.
+        decide: The choice to make, as a grid has it: `{"want": "most_accurate", "within": 1}`. The
+            run stops when it is sure; `results.summary.decisions` has it.
     """
 
     def run(self, **options: Unpack[RunOptions]) -> Results:

@@ -27,6 +27,7 @@ class RunOptions(TypedDict, total=False):
         mlflow: Whether to log to MLflow; by default True.
         traces: Number of trials to log as MLflow traces, or "all".
         shard: One part of the items, as `3/8`, into a folder of its own; `merge` joins them.
+        whole: Run the whole study, also when its decision is sure before.
         quiet: Show no progress; without a terminal or a notebook none is shown anyway.
     """
 
@@ -40,6 +41,7 @@ class RunOptions(TypedDict, total=False):
     mlflow: bool
     traces: int | Literal["all"]
     shard: str | None
+    whole: bool
     quiet: bool
 
 
@@ -87,3 +89,4 @@ class StudySpec:
     correction: str = "maxt"
     in_flight: int = 1000
     budget_usd: float | Mapping[str, Any] | None = None
+    decide: Mapping[str, Any] | None = None

@@ -4,6 +4,10 @@ from .attribution import (
     shapley as shapley,
     vote_attribution as vote_attribution,
 )
+from .betting import (
+    NEVER as NEVER,
+    first_shown as first_shown,
+)
 from .bootstrap import (
     bootstrap_interval as bootstrap_interval,
     bootstrap_means as bootstrap_means,
@@ -110,12 +114,21 @@ from .permutation import (
     sign_flip_test as sign_flip_test,
 )
 from .power import (
+    detectable_difference_mean as detectable_difference_mean,
     detectable_difference_paired as detectable_difference_paired,
     detectable_difference_unpaired as detectable_difference_unpaired,
     items_needed_mean as items_needed_mean,
     items_needed_paired as items_needed_paired,
     items_needed_unpaired as items_needed_unpaired,
     mcnemar_power as mcnemar_power,
+)
+from .races import (
+    TINY as TINY,
+    Goal as Goal,
+    Race as Race,
+    Shown as Shown,
+    Standing as Standing,
+    standing as standing,
 )
 from .scores import mean_score as mean_score
 from .selection import (

@@ -102,19 +102,39 @@ def items_needed_mean(
         alpha: significance level, two-sided.
     """
     _check_difference(difference)
-    if standard_deviation <= 0:
-        raise ValueError(f"standard_deviation must be positive, not {standard_deviation}")
+    _check_deviation(standard_deviation)
+    check_probability(power, "power")
+    check_probability(alpha, "alpha")
+    effect = abs(difference) / standard_deviation
+    return _smallest(lambda n: n >= 2 and _t_power(n, effect, alpha) >= power)
+
+
+def detectable_difference_mean(
+    n: int, standard_deviation: float, *, power: float = 0.8, alpha: float = 0.05
+) -> float | None:
+    """Return the smallest difference of mean scores that a paired t-test on n items shows.
+
+    None where even a difference of 1 would not be shown. Arguments as in
+    :func:`items_needed_mean`.
+    """
+    check_count(n, "n", least=2)
+    _check_deviation(standard_deviation)
     check_probability(power, "power")
     check_probability(alpha, "alpha")
 
-    def enough(n: int) -> bool:
-        if n < 2:
-            return False
-        shift = abs(difference) / standard_deviation * math.sqrt(n)
-        critical = t_critical(1 - alpha, n - 1)
-        return float(1 - special.nctdtr(n - 1, shift, critical)) >= power
+    def enough(difference: float) -> bool:
+        return _t_power(n, difference / standard_deviation, alpha) >= power
 
-    return _smallest(enough)
+    return _crossing(enough, 0.0, 1.0)
+
+
+def _t_power(n: int, effect: float, alpha: float) -> float:
+    """Return the power of the t-test for a difference of ``effect`` standard deviations."""
+    shift, critical = effect * math.sqrt(n), t_critical(1 - alpha, n - 1)
+    found = float(1 - special.nctdtr(n - 1, shift, critical))
+    if math.isnan(found):  # far beyond what it can compute, where the normal distribution is exact
+        return float(special.ndtr(shift - critical))
+    return found
 
 
 def items_needed_unpaired(
@@ -189,6 +209,11 @@ def _check_discordance(difference: float, discordance: float) -> None:
         raise ValueError(
             f"cells that differ on a share {discordance} of items cannot differ by {difference}"
         )
+
+
+def _check_deviation(standard_deviation: float) -> None:
+    if standard_deviation <= 0:
+        raise ValueError(f"standard_deviation must be positive, not {standard_deviation}")
 
 
 def _check_difference(difference: float) -> None:

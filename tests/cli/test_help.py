@@ -22,8 +22,19 @@ OURS |= {f"ember_bench.cli.{module}" for module in ("_group", "_output")}
 OURS |= {f"ember_bench.{module}" for module in ("running", "running.messages", "secrets")}
 OURS |= {f"ember_bench.{module}" for module in ("drawing", "drawing.text")}
 SECTIONS = {
-    "Run": ["new", "run", "merge", "plan"],
-    "Read": ["list", "show", "compare", "gate", "export", "report", "plot", "rescore", "ui"],
+    "Run": ["new", "run", "merge", "plan", "power"],
+    "Read": [
+        "list",
+        "show",
+        "compare",
+        "gate",
+        "export",
+        "report",
+        "plot",
+        "verify",
+        "rescore",
+        "ui",
+    ],
     "Maintain": ["schema", "models", "datasets"],
 }
 NAMES = [name for names in SECTIONS.values() for name in names]

@@ -5,6 +5,7 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import samplesize_proportions_2indep_onetail
 
 from ember_bench.stats import (
+    detectable_difference_mean,
     detectable_difference_paired,
     detectable_difference_unpaired,
     items_needed_mean,
@@ -94,3 +95,15 @@ def test_differences_that_cannot_be_are_refused():
         mcnemar_power(10, 0, 0)
     with pytest.raises(ValueError, match="standard_deviation must be positive"):
         items_needed_mean(0.1, 0)
+
+
+@pytest.mark.parametrize(("n", "deviation"), [(12, 0.3), (200, 0.4), (5_000, 0.35)])
+def test_the_detectable_difference_of_means_is_that_of_statsmodels(n, deviation):
+    found = detectable_difference_mean(n, deviation, alpha=0.01)
+    effect = TTestPower().solve_power(nobs=n, alpha=0.01, power=0.8)
+    assert found == pytest.approx(effect * deviation, rel=1e-4)
+    assert items_needed_mean(found * 1.0001, deviation, alpha=0.01) == n
+
+
+def test_two_items_show_no_difference_of_scores_that_scatter():
+    assert detectable_difference_mean(2, 0.9) is None

@@ -74,6 +74,10 @@ class Forecast(msgspec.Struct, frozen=True):
     Attributes:
         evaluations: Calls of judges, for each dataset whose evaluator asks any.
         assumptions: Assumptions of the numbers, as sentences.
+        items: Number of items of each dataset.
+        epochs: Number of times that each is asked.
+        level: Confidence level of comparisons.
+        shows: Differences that it can show, as sentences.
     """
 
     name: str
@@ -89,6 +93,10 @@ class Forecast(msgspec.Struct, frozen=True):
     worst_usd: float | None
     assumptions: list[str]
     evaluations: list[CellForecast] = []
+    items: dict[str, int] = {}
+    epochs: int = 1
+    level: float = 0.95
+    shows: list[str] = []
 
 
 def forecast(
@@ -169,6 +177,9 @@ def forecast_of(
         expected_usd=None if None in expected else _sum(e for e in expected if e is not None),
         worst_usd=None if None in worst else sum(w for w in worst if w is not None),
         assumptions=[*experiment.notes, *_assumptions(experiment, counted)],
+        items={name: len(asked.items) for name, asked in experiment.questions.items()},
+        epochs=experiment.spec.epochs,
+        level=experiment.spec.level,
     )
 
 

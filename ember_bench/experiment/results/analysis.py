@@ -19,6 +19,7 @@ from ember_bench.experiment.results.cells import (
     FloatArray,
     StoredCells,
 )
+from ember_bench.experiment.results.certificate import DECISIONS, certificates_in
 from ember_bench.experiment.results.failures import commonest
 from ember_bench.experiment.results.family import Adjusted, Family
 from ember_bench.experiment.results.pairs import Pair
@@ -72,6 +73,8 @@ class Analysis:
         if self.asked.suites:
             rows = SuiteAverages(self.read, cells).all()
             found = msgspec.structs.replace(found, suites=rows)
+        if certificates := certificates_in(self.store.fact(DECISIONS)):
+            found = msgspec.structs.replace(found, decisions=certificates)
         if not found.failed:
             return found
         return msgspec.structs.replace(found, failure_reasons=commonest(self._errors(found.cells)))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ember_bench.experiment.results.certificate import Certificate
+
 if TYPE_CHECKING:
     from ember_bench import stats
 
@@ -257,7 +259,8 @@ class RunSummary(msgspec.Struct, frozen=True):
     """The last run of the command; the rest of the summary does not depend on it.
 
     Attributes:
-        status: `complete` if every scheduled trial was done, else `partial`.
+        status: `complete` if every scheduled trial was done; `decided` if the rest was left out, as
+            the grid's decision is sure; else `partial`.
         started: ISO 8601, UTC.
         wall_seconds: The run's own time.
         trials_run: Trials done in this run.
@@ -272,7 +275,7 @@ class RunSummary(msgspec.Struct, frozen=True):
         unanswered_usd: The most that these can have cost; None if nothing limits it.
     """
 
-    status: Literal["complete", "partial"]
+    status: Literal["complete", "decided", "partial"]
     started: str
     wall_seconds: float
     trials_run: int
@@ -305,6 +308,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
         failure_reasons: The commonest faults that trials failed of, at most three.
         suites: Averages over the datasets of suites, for each suite and system.
         shard: The part of the experiment that it is of, as `3/8`; "" for all of it.
+        decisions: The choice on each dataset, if the grid asks for one.
     """
 
     name: str
@@ -325,11 +329,18 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     suites: list[SuiteSummary] = []
     correction: Correction = "maxt"
     shard: str = ""
+    decisions: list[Certificate] = []
 
     @property
     def failed(self) -> int:
         """Number of trials that ended in an error, of their own or of a judge."""
         return sum(cell.outcomes.get(name, 0) for cell in self.cells for name in FAILED)
+
+    @property
+    def decided(self) -> bool:
+        """Whether trials were left out as the grid's decision is sure."""
+        left_out = any(cell.outcomes.get("skipped") for cell in self.cells)
+        return left_out and bool(self.decisions) and all(found.sure for found in self.decisions)
 
     def only(self, names: Collection[str]) -> ExperimentSummary:
         """Return the summary of these cells alone, and of the datasets that they are on."""
@@ -341,4 +352,5 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
             datasets=[dataset for dataset in self.datasets if dataset.name in used],
             simulated=any(cell.simulated for cell in cells),
             suites=[row for row in self.suites if set(row.cells) <= set(names)],
+            decisions=[found for found in self.decisions if set(found.cells) <= set(names)],
         )

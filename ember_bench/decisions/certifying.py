@@ -1,0 +1,158 @@
+"""Certificates of decisions, from stored rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ember_bench import stats
+from ember_bench.decisions.evidence import Evidence, stored_evidence
+from ember_bench.experiment.results.certificate import Certificate
+from ember_bench.experiment.results.rows import TrialRows
+
+Undecided = Literal["stopped", "failures", "unpriced", "items"]
+
+_MARGINS: Final = (
+    0.0, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2,
+    0.3, 0.5,
+)  # fmt: skip
+
+
+def goal_of(certificate: Certificate) -> stats.Goal:
+    """Return what a certificate's race was to find."""
+    return stats.Goal(certificate.want, certificate.within, certificate.at_least, certificate.alpha)
+
+
+def certify(
+    evidence: Evidence,
+    goal: stats.Goal,
+    asked: npt.NDArray[np.int64],
+    claim: Literal["items", "questions"],
+    undecided: Undecided,
+) -> Certificate:
+    """Return the certificate of what the first ``asked`` items of each cell show.
+
+    Args:
+        evidence: The rows.
+        goal: What is to be found.
+        asked: Number of items of each cell, shape (n_cells,).
+        claim: What it is to be sure for.
+        undecided: Why no more items were asked, if it is undecided.
+    """
+    described = evidence.rows.description
+    names = [described.cells[place].name for place in evidence.cells]
+    now = _standing(evidence, goal, asked, resampled=claim == "questions")
+    other = _standing(evidence, goal, asked, resampled=claim == "items")
+    choice = now.choice or ()
+    outcome = undecided if now.choice is None else "decided" if choice else "none"
+    taken = evidence.taken(asked)
+    trials = int(asked.sum()) * described.epochs
+    costs = np.where(taken, evidence.cost, 0.0).sum(axis=0) * described.epochs
+    priced = not evidence.unpriced(asked) and bool(asked.all())
+    return Certificate(
+        dataset=described.cells[evidence.cells[0]].dataset,
+        want=goal.want,
+        within=goal.within,
+        at_least=goal.at_least,
+        alpha=goal.alpha,
+        claim=claim,
+        cells=names,
+        items=len(evidence.items),
+        asked=dict(zip(names, asked.tolist(), strict=True)),
+        digest=evidence.digest(asked),
+        outcome=outcome,
+        choice=[names[cell] for cell in choice],
+        possible=[] if choice else [names[cell] for cell in np.flatnonzero(now.possible)],
+        leader=[] if choice else [names[cell] for cell in now.leader],
+        also=_is_also(now, other),
+        margin=_margin(evidence, goal, asked, now, claim),
+        trials=trials,
+        all_trials=len(evidence.items) * len(names) * described.epochs,
+        cost_usd=float(costs.sum()) if priced else None,
+        all_cost_usd=float((costs / asked).sum() * len(evidence.items)) if priced else None,
+        failed=int(np.where(taken, evidence.failed, 0).sum()),
+    )
+
+
+def recertify(rows: TrialRows, certificate: Certificate) -> Certificate:
+    """Return the certificate that the stored rows give now for the same question and items.
+
+    Raises:
+        StoreError: if one of its cells is gone.
+    """
+    evidence = stored_evidence(rows, certificate.cells)
+    wanted = [certificate.asked.get(name, 0) for name in certificate.cells]
+    asked = np.minimum(np.asarray(wanted, dtype=np.int64), evidence.whole)
+    outcome = certificate.outcome
+    why: Undecided = "stopped" if outcome == "decided" or outcome == "none" else outcome  # noqa: PLR1714 - narrows the type
+    return certify(evidence, goal_of(certificate), asked, certificate.claim, why)
+
+
+def _standing(
+    evidence: Evidence, goal: stats.Goal, asked: npt.NDArray[np.int64], *, resampled: bool
+) -> stats.Standing:
+    race = stats.Race(goal, len(evidence.cells), len(evidence.items), resampled=resampled)
+    if evidence.unpriced(asked) and goal.want != "most_accurate":
+        return race.now
+    return race.take(asked, evidence.low, evidence.high, costs_for(goal, evidence))
+
+
+def costs_for(goal: stats.Goal, evidence: Evidence) -> npt.NDArray[np.float64] | None:
+    """Return the costs of the evidence if they matter for the goal."""
+    return None if goal.want == "most_accurate" else evidence.cost
+
+
+def _is_also(now: stats.Standing, other: stats.Standing) -> bool:
+    """Return whether a choice is a right one for the other claim, too."""
+    if not now.choice:
+        return now.choice is not None and now.choice == other.choice
+    if len(now.choice) == 1:
+        return bool(other.sure[now.choice[0]])
+    return now.choice == other.choice
+
+
+def _margin(
+    evidence: Evidence,
+    goal: stats.Goal,
+    asked: npt.NDArray[np.int64],
+    now: stats.Standing,
+    claim: Literal["items", "questions"],
+) -> float | None:
+    """Return by how much the best cell can be more accurate than the one that leads undecided."""
+    if now.choice is not None or goal.want != "most_accurate" or not now.leader:
+        return None
+    population = len(evidence.items) if claim == "items" else None
+    cell = now.leader[0]
+    # A cell that another one is shown to beat is not the best.
+    others = [int(other) for other in np.flatnonzero(now.possible) if other != cell]
+    nulls = -np.asarray(_MARGINS)[::-1] - stats.TINY
+    alpha, most = goal.alpha / max(1, len(evidence.cells) - 1), 0.0
+    for other in others:
+        n = int(min(asked[cell], asked[other]))
+        values = evidence.low[:n, cell] - evidence.high[:n, other]
+        found = stats.first_shown(values[:, np.newaxis], nulls, alpha=alpha, population=population)[
+            :, 0
+        ]
+        known = np.flatnonzero(found != stats.NEVER)
+        if not known.size:
+            return None
+        most = max(most, float(-nulls[known[-1]] - stats.TINY))
+    return most
+
+
+def same_certificate(first: Certificate, second: Certificate) -> Sequence[str]:
+    """Return the fields in which two certificates differ by more than rounding."""
+    return [
+        name
+        for name in first.__struct_fields__
+        if not _same(getattr(first, name), getattr(second, name))
+    ]
+
+
+def _same(first: object, second: object) -> bool:
+    if isinstance(first, float) and isinstance(second, float):
+        return bool(np.isclose(first, second, rtol=1e-9, atol=1e-12))
+    return first == second

@@ -1,0 +1,87 @@
+"""Certificates: choices among systems, how sure they are, and the rows they stand on."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from ember_bench.errors import DamagedStoreError
+
+DECISIONS: Final = "decisions"
+"""Name of the fact that holds the certificates of the last run in a trial store."""
+
+
+class Certificate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A decision on one dataset.
+
+    Attributes:
+        dataset: Name of the dataset.
+        want: `cheapest`, `most_accurate` or `front`.
+        within: Difference of mean scores that does not matter, in [0, 1].
+        at_least: The mean score that is enough; None if `within` counts.
+        alpha: Most probable share of wrong decisions of this kind.
+        claim: What it is sure for: `items`, the grid's own, or `questions` like these.
+        cells: Names of the cells that could be chosen, in grid order; oracles cannot.
+        items: Number of items of the whole grid that all of them are asked.
+        asked: Number of these that it stands on, the first in the order of the grid, by cell.
+        digest: Over their scores and costs.
+        choice: Names of the cells that are chosen; empty without one.
+        outcome: `decided`; `none` if it is sure that no cell is good enough; else the reason for no
+            decision: `stopped` (also by the budget), `failures`, `unpriced`, or `items` that ran
+            out.
+        possible: Cells that may still be chosen, if it is undecided.
+        leader: The cells that would be chosen by the values so far, if it is undecided.
+        also: Whether it is sure for the other claim as well.
+        margin: If it is undecided which is the most accurate: no other cell's mean score is higher
+            than the leader's by more than this; None if that is more than half.
+        trials: Trials that it stands on.
+        all_trials: Trials of the whole grid.
+        cost_usd: What its trials cost, each call counted for each cell that uses it; None if
+            unknown.
+        all_cost_usd: The same for the whole grid, by the means of each cell.
+        failed: Failed trials among its trials; it holds whatever these would have scored.
+    """
+
+    dataset: str
+    want: Literal["cheapest", "most_accurate", "front"]
+    alpha: float
+    claim: Literal["items", "questions"]
+    cells: list[str]
+    items: int
+    asked: dict[str, int]
+    digest: str
+    outcome: Literal["decided", "none", "stopped", "failures", "unpriced", "items"]
+    trials: int
+    all_trials: int
+    within: float = 0.0
+    at_least: float | None = None
+    choice: list[str] = []
+    possible: list[str] = []
+    leader: list[str] = []
+    also: bool = False
+    margin: float | None = None
+    cost_usd: float | None = None
+    all_cost_usd: float | None = None
+    failed: int = 0
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is decided."""
+        return self.outcome in ("decided", "none")
+
+
+def certificates_in(fact: str | None) -> list[Certificate]:
+    """Return the certificates in a fact of a trial store; none without the fact.
+
+    Raises:
+        DamagedStoreError: if they cannot be read.
+    """
+    if fact is None:
+        return []
+    try:
+        return msgspec.json.decode(fact, type=list[Certificate])
+    except msgspec.MsgspecError as error:
+        raise DamagedStoreError(
+            f"the certificates of the trial store are damaged: {error}; run its grid once more"
+        ) from None
