@@ -153,6 +153,8 @@ class _Reading:
             return {"name": label}
         if entry.datasets is not None:
             found["datasets"] = list(entry.datasets)
+        if entry.few_shot is not None:
+            found["few_shot"] = dict(entry.few_shot)
         return found
 
     def _of_card(self, label: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:

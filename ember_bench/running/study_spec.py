@@ -48,18 +48,26 @@ class Entry:
     what: Any
     parameters: Mapping[str, Any] = field(default_factory=dict)
     datasets: Sequence[str] | None = None
+    few_shot: Mapping[str, Any] | None = None
 
 
-def architecture(what: Any, *, datasets: Sequence[str] | None = None, **parameters: Any) -> Entry:
+def architecture(
+    what: Any,
+    *,
+    datasets: Sequence[str] | None = None,
+    few_shot: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> Entry:
     """Return an architecture with parameters, for a study; a list of values is swept.
 
     Args:
         what: The name of a card; a function that returns a graph, an operator or compact notation
             for the parameters; or a function `f(query, **fields)` that takes them as well.
         datasets: Only on the datasets of these names; by default on all.
+        few_shot: Solved examples before each question, as in a grid: `{"k": [0, 4]}`.
         parameters: Its parameters.
     """
-    return Entry(what, parameters, datasets)
+    return Entry(what, parameters, datasets, few_shot)
 
 
 def single(model: str | list[str], **parameters: Any) -> Entry:
