@@ -27,6 +27,10 @@ class RunOptions(TypedDict, total=False):
         mlflow: Whether to log to MLflow; by default True.
         traces: Number of trials to log as MLflow traces, or "all".
         quiet: Show no progress; without a terminal or a notebook none is shown anyway.
+        limit: A pilot: at most so many items of each dataset. The results have `-pilot` behind
+            their name, as with `models` and `values`.
+        models: A pilot with other models, by the id of those that they replace.
+        values: A pilot with other values, by their path in the grid: `{"epochs": 2}`.
     """
 
     results: Path | str
@@ -39,6 +43,9 @@ class RunOptions(TypedDict, total=False):
     mlflow: bool
     traces: int | Literal["all"]
     quiet: bool
+    limit: int | None
+    models: Mapping[str, str]
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
