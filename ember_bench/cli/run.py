@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,11 +30,11 @@ from ember_bench.cli._table import By, Columns, Datasets, Sort, Top, view_of
 from ember_bench.running.messages import say
 
 if TYPE_CHECKING:
-    from ember_bench.experiment.edits import Edits
     from ember_bench.experiment.prepare import Experiment
     from ember_bench.experiment.shards import Shard
     from ember_bench.report.columns import View
     from ember_bench.running.session import Options, Outcome
+    from ember_bench.running.study_spec import RunOptions
 
 
 def run(
@@ -64,18 +63,27 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Run a grid, or what is missing of it, and print its table of systems."""
+    from ember_bench.cli._process_options import settle
     from ember_bench.experiment.edits import Edits
     from ember_bench.running.session import Options, RunStoppedError
+    from ember_bench.running.study_spec import RunOptions
 
     again = f"ember-bench {shlex.join(context.obj)}"
-    options = Options(results, tracking_uri, mlflow, traces, whole=whole, dedicated=True)
     edits = Edits.parse(limit, model or (), values or ())
+    options = Options(results, tracking_uri, mlflow, traces, whole=whole, dedicated=True)
     view = view_of(columns, sort, top, datasets, by)
-    asked = _Asked(
-        grid, data_dir, offline, in_flight, budget_usd, unsafe_code, edits, _shard(shard, options)
+    settle(data_dir, unsafe_code=unsafe_code)
+    given = RunOptions(
+        offline=offline,
+        in_flight=in_flight,
+        budget_usd=budget_usd,
+        unsafe_code=unsafe_code,
+        limit=edits.limit,
+        models=dict(edits.models),
+        values=dict(edits.values),
     )
     try:
-        outcome = _run(asked, options, view, quiet=quiet)
+        outcome = _run(grid, given, _shard(shard, options), options, view, quiet=quiet)
     except (RunStoppedError, KeyboardInterrupt) as error:
         say(f"{str(error) or 'stopped'}; to continue: {again}")
         raise typer.Exit(Status.STOPPED) from None
@@ -83,20 +91,6 @@ def run(
     # Offline, the same command would fail in the same way.
     online = [argument for argument in context.obj if argument != "--offline"]
     _end(outcome, again, f"ember-bench {shlex.join(online)}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What is to be run."""
-
-    grid: str
-    data_dir: Path | None
-    offline: bool
-    in_flight: int | None
-    budget_usd: float | None
-    unsafe_code: bool
-    edits: Edits
-    shard: Shard | None
 
 
 def _shard(text: str | None, options: Options) -> Shard | None:
@@ -119,22 +113,22 @@ def _shard(text: str | None, options: Options) -> Shard | None:
     return shard
 
 
-def _run(asked: _Asked, options: Options, view: View, *, quiet: bool) -> Outcome:
-    from ember_bench.cli._process_options import settle
+def _run(
+    grid: str,
+    given: RunOptions,
+    shard: Shard | None,
+    options: Options,
+    view: View,
+    *,
+    quiet: bool,
+) -> Outcome:
     from ember_bench.running import session
-    from ember_bench.running.find_grids import find_grid
     from ember_bench.running.progress import listener
+    from ember_bench.running.run_here import open_grid
 
-    settle(asked.data_dir, unsafe_code=asked.unsafe_code)
-    experiment = session.open_experiment(
-        find_grid(asked.grid),
-        offline=asked.offline,
-        in_flight=asked.in_flight,
-        unsafe_code=asked.unsafe_code,
-        budget_usd=asked.budget_usd,
-        edits=asked.edits,
-        shard=asked.shard,
-    )
+    experiment = open_grid(grid, given)
+    if shard is not None:
+        experiment = experiment.sharded(shard)
     view.check_datasets({cell.dataset for cell in experiment.cells})
     for note in experiment.notes:
         say(f"warning: {note}")

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from ember_bench.datasets.by_target import BY_TARGET
 from ember_bench.datasets.prompts import LETTERS, Prompt
 from ember_bench.datasets.sources import GENERATED, RecordSource, record_sources
 from ember_bench.errors import ConfigError, Problem
@@ -154,6 +155,7 @@ _OF_RECORDS: Final = (
     "target_pattern",
     "target_separator",
     "empty_target",
+    "choices_separator",
     "choices_pattern",
     "options",
     "target_is",
@@ -185,6 +187,8 @@ class DatasetCard(_Part):
     """Text between equally right answers in one field."""
     empty_target: Text | None = None
     """The target of records whose target is empty, such as `unanswerable`."""
+    choices_separator: Text | None = None
+    """Text between the choices in one field, such as `|`."""
     choices_pattern: Annotated[str, AfterValidator(_compiles)] | None = None
     """A regular expression; its group is the choice."""
     options: Annotated[tuple[Text, ...], Field(min_length=2, max_length=len(LETTERS))] | None = None
@@ -198,7 +202,9 @@ class DatasetCard(_Part):
     prompt: Text | None = None
     """May have `{question}`, `{choices}`, and the names of fields in `metadata`."""
     answer_format: Text | None = None
-    """The way in which answers are read; by default `choice` with choices, else `text`."""
+    """The way in which answers are read; by default `choice` with choices, else `text`. `by_target`
+    tells it for each record, and its evaluator: `choice` if it has choices, `yes_no` or `number` if
+    its target is one, else `text` and the card's evaluator."""
     evaluator: Text
     """Name of the evaluator card that scores it, unless a grid names another."""
     licence: Text | None = None
@@ -305,6 +311,11 @@ def _contradictions(card: DatasetCard, document: Document) -> list[Problem]:
         for key in _OF_RECORDS:
             if key in card.model_fields_set:
                 wrong(f"a generator makes whole items; `{key}` has nothing to act on", key)
+        if card.answer_format == BY_TARGET:
+            wrong(
+                "a generator's items have their formats; `by_target` is for records",
+                "answer_format",
+            )
     _check_choices(card, wrong)
     if card.fields is not None and (card.target_is == "label") != (card.fields.labels is not None):
         wrong("`target_is: label` and `labels` in `fields` need each other", "fields", "labels")
@@ -324,7 +335,7 @@ def _check_choices(card: DatasetCard, wrong: Callable[..., None]) -> None:
             "prompt",
         )
     if not has_choices:
-        for key in ("target_is", "shuffle_choices", "choices_pattern"):
+        for key in ("target_is", "shuffle_choices", "choices_pattern", "choices_separator"):
             if getattr(card, key) not in ("answer", False, None):
                 wrong(f"`{key}` needs `choices` in `fields`", key)
     elif card.empty_target is not None:

@@ -30,6 +30,7 @@ class RecordOptions(TypedDict, total=False):
         target_pattern: A regular expression; its group is the target.
         target_separator: Text between equally right answers in one field.
         empty_target: The target of rows whose target is empty.
+        choices_separator: Text between the choices in one field.
         choices_pattern: A regular expression; its group is the choice.
         options: The choices of every item, if no field has them.
         id: The field with the item's id; by default the row's number from 0.
@@ -57,6 +58,7 @@ class RecordOptions(TypedDict, total=False):
     target_pattern: str | None
     target_separator: str | None
     empty_target: str | None
+    choices_separator: str | None
     choices_pattern: str | None
     options: Sequence[str] | None
     id: str | Sequence[str]

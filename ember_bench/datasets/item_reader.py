@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from ember_bench.datasets.by_target import BY_TARGET, EVALUATORS, format_of, parted
 from ember_bench.datasets.cards import DatasetCard, Fields
 from ember_bench.datasets.images import ItemImage, images_of
 from ember_bench.datasets.item import Item
@@ -37,6 +38,7 @@ class ItemReader:
         self._prompt = card.parsed_prompt
         self._pattern = re.compile(card.target_pattern) if card.target_pattern else None
         self._choice = re.compile(card.choices_pattern) if card.choices_pattern else None
+        self._is_by_target = card.answer_format == BY_TARGET
         self._plain = Prompt.parse("{question}")
         self._truths = ("false", "true")
         self._where = {
@@ -61,10 +63,16 @@ class ItemReader:
         self._truths = ("no", "yes") if answer_format == "yes_no" else ("false", "true")
         choices = self._choices(record, fields) if self._has_choices(record, fields) else ()
         targets = self._targets(record, fields, choices)
+        evaluator = self._optional(record, fields.evaluator, "evaluator")
+        if answer_format == BY_TARGET:
+            answer_format = format_of(targets, choices)
+            evaluator = evaluator or EVALUATORS.get(answer_format)
         if self._card.shuffle_choices:
             choices, targets = _shuffle(id_, choices, targets)
         *turns, (_, bare) = self._messages(record, fields)
         prompt = self._prompt if choices or self._card.prompt is not None else self._plain
+        if not choices and self._is_by_target:
+            prompt = prompt.without_choices()
         question = prompt.render(bare, choices, self._shown(record))
         item = Item(
             id=id_,
@@ -82,7 +90,7 @@ class ItemReader:
                 if (value := lookup(record, name)) is not ABSENT
             },
             bare=None if bare == question else bare,
-            evaluator=self._optional(record, fields.evaluator, "evaluator"),
+            evaluator=evaluator,
             turns=tuple(turns),
             images=tuple(self._images(record, fields)),
         )
@@ -106,6 +114,10 @@ class ItemReader:
         """Return whether the record must have choices; a mixed dataset has some that have none."""
         if fields.choices is None:
             return self._card.options is not None
+        if self._is_by_target:
+            return any(
+                lookup(record, path) not in (ABSENT, None, "", []) for path in fields.choices
+            )
         if fields.answer_format is None or self._answer_format(record, fields) == "choice":
             return True
         return any(lookup(record, path) not in (ABSENT, None, "", []) for path in fields.choices)
@@ -172,9 +184,10 @@ class ItemReader:
         if fields.choices is None:
             return self._card.options or ()
         if len(fields.choices) > 1:
-            return self._cut(self._text(record, path, "choices") for path in fields.choices)
+            paths = self._filled(record, fields.choices) if self._is_by_target else fields.choices
+            return self._cut(self._text(record, path, "choices") for path in paths)
         (path,) = fields.choices
-        value = lookup(record, path)
+        value = parted(lookup(record, path), self._card.choices_separator)
         if value is ABSENT:
             raise MissingFieldError(path, "choices")
         if not isinstance(value, list | tuple):
@@ -187,6 +200,11 @@ class ItemReader:
         if not all(c.strip() for c in choices):
             raise RecordError("one of the choices is empty")
         return choices
+
+    def _filled(self, record: Record, paths: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the fields of choices without the last ones that are empty."""
+        last = max(i for i, path in enumerate(paths) if lookup(record, path) not in (None, ""))
+        return paths[: last + 1]
 
     def _cut(self, choices: Iterable[str]) -> tuple[str, ...]:
         """Return of each choice what the card's pattern says."""

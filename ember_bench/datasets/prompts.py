@@ -101,6 +101,16 @@ class Prompt:
             values["choices"] = lettered(choices)
         return self._filled(values)
 
+    def without_choices(self) -> Prompt:
+        """Return the template for a question without choices: without their place and its lines."""
+        return Prompt(
+            tuple(
+                (text, None) if name == "choices" else (text, name)
+                for text, name in self.pieces
+                if name != "choices" or text.strip()
+            )
+        )
+
     def render_item(self, item: Item) -> str:
         """Return the template of a grid with the fields of `item` filled in.
 

@@ -18,13 +18,16 @@ _LEAST_PER_ITEM: Final = 0.1
 _LEAST: Final = 0.01
 # Means of the same scores in another order differ by less.
 _ROUNDING: Final = 1e-12
+# No two systems differ by less on a million items.
+_LEAST_SHARE: Final = 1e-6
 
 
 def percent(value: float | None) -> str:
     """Return a share in percent, to one decimal."""
     if value is None:
         return UNDEFINED
-    return "0.0" if abs(value) < _ROUNDING else f"{100 * value:.1f}"
+    text = f"{100 * value:.1f}"
+    return "0.0" if text == "-0.0" else text
 
 
 def share(value: float | None) -> str:
@@ -38,11 +41,19 @@ def times(ratio: Quantity | None) -> str:
 
 
 def points(value: float) -> str:
-    """Return a difference of shares in percentage points, with its sign.
+    """Return a difference of shares in percentage points, with its sign, to one decimal.
 
-    A difference that rounds to 0 keeps its sign; only equal shares are `0.0`.
+    A difference that would round to 0 has one significant digit, `-0.03`. One that no number of
+    items shows is `<0`: the end of an interval that lies below 0. Only equal shares are `0.0`.
     """
-    return "0.0" if abs(value) < _ROUNDING else f"{100 * value:+.1f}"
+    if abs(value) < _ROUNDING:
+        return "0.0"
+    text = f"{100 * value:+.1f}"
+    if text.strip("+-0."):
+        return text
+    if abs(value) < _LEAST_SHARE:
+        return "<0" if value < 0 else ">0"
+    return f"{100 * value:+.1g}"
 
 
 def seconds(value: float | None) -> str:

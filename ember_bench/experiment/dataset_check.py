@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -19,6 +18,7 @@ from ember_bench.documents import Document, read_document
 from ember_bench.errors import ConfigError
 from ember_bench.evaluators import load_evaluator
 from ember_bench.evaluators.base import Evaluator, RunsCode
+from ember_bench.evaluators.by_record import ByRecord
 from ember_bench.evaluators.judged import needs_judge
 from ember_bench.experiment.target_check import target_problems
 from ember_bench.registry import Card, Cards
@@ -146,7 +146,25 @@ def check_card(
         evaluator = str(card.document.data.get("evaluator", ""))
         problems = tuple(map(str, error.problems))
         return DatasetCheck(card.name, "", 0, evaluator, problems=problems, notes=tuple(notes))
-    return _facts(dataset, load_evaluator(dataset.evaluator, cards), shown, notes)
+    return _facts(dataset, _evaluator(dataset, cards), shown, notes)
+
+
+def _evaluator(dataset: Dataset, cards: Cards) -> Evaluator:
+    """Return the evaluator of a dataset, whose records may name evaluators of their own."""
+    default = load_evaluator(dataset.evaluator, cards)
+    own = sorted({item.evaluator for item in dataset if item.evaluator is not None})
+    return (
+        ByRecord(default, {name: load_evaluator(name, cards) for name in own}) if own else default
+    )
+
+
+def _of_each_format(dataset: Dataset, number: int) -> list[Item]:
+    """Return the first items, one of each answer format before others, in the dataset's order."""
+    first: dict[str, int] = {}
+    for place, item in enumerate(dataset):
+        first.setdefault(item.answer_format, place)
+    wanted = list(dict.fromkeys([*first.values(), *range(min(number, len(dataset)))]))[:number]
+    return [dataset.items[place] for place in sorted(wanted)]
 
 
 def _facts(
@@ -160,10 +178,10 @@ def _facts(
         name=dataset.name,
         source=dataset.source,
         items=len(dataset),
-        evaluator=dataset.evaluator,
+        evaluator=evaluator.name,
         shown=tuple(
             ShownItem(item.id, item.question, item.target, item.alternatives)
-            for item in islice(dataset, shown)
+            for item in _of_each_format(dataset, shown)
         ),
         prompts=_lengths([len(item.question) for item in dataset]),
         targets=_lengths([len(item.target) for item in dataset]),

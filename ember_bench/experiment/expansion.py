@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ember_bench.datasets.examples import Examples
 from ember_bench.datasets.prompts import Prompt
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.labels import Told, labels, shown, with_parameter
+from ember_bench.experiment.questions import FewShot, Shots
 from ember_bench.experiment.spec import ArchitectureSpec, ExperimentSpec
 from ember_bench.experiment.templates import Template, read_template, shortened
 from ember_bench.graph.architecture import Architecture, ArchitectureHead
@@ -27,8 +27,8 @@ from ember_bench.operators.parameters import PROMPT, ImpliedParameter, sweep
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 FEW_SHOT: Final = "few_shot"
-"""The parameter of a cell with its number of examples, if its dataset has examples."""
-Shots = Mapping[str, Sequence[Examples | None]]
+"""The parameter of a cell with its examples, if it may have any."""
+NO_SHOTS: Final = Shots()
 _SHOTS: Final = f"{{{FEW_SHOT}}}"
 
 
@@ -55,7 +55,7 @@ def expand(
     document: Document,
     catalogue: Catalogue,
     service: ModelService,
-    few_shot: Shots | None = None,
+    few_shot: Shots = NO_SHOTS,
     *,
     merge: bool = False,
 ) -> Expansion:
@@ -66,7 +66,7 @@ def expand(
         document: Its file, for the places of mistakes.
         catalogue: Has what it names.
         service: The service of the LM modules.
-        few_shot: The examples of cells on a dataset, one cell for each; None for no examples.
+        few_shot: The examples of its cells.
         merge: Leave out cells that are the same as earlier ones; else these are mistakes.
     """
     problems: list[Problem] = []
@@ -80,12 +80,12 @@ def expand(
             problems += error.problems
     labelled = list(zip(drafts, labels([draft.told for draft in drafts]), strict=True))
     placed = [
-        (draft, draft.on(dataset, spec.epochs, label, examples, swept=len(shots) > 1))
+        (draft, draft.on(dataset, spec.epochs, label, shot, swept=len(shots) > 1))
         for dataset in dict.fromkeys(dataset.name for dataset in spec.datasets)
         for draft, label in labelled
         if draft.datasets is None or dataset in draft.datasets
-        for shots in [(few_shot or {}).get(dataset, (None,))]
-        for examples in shots
+        for shots in [few_shot.of(draft.entry, dataset)]
+        for shot in shots
     ]
     number = len(placed)
     if merge:
@@ -99,9 +99,9 @@ def expand(
 
 @dataclass(frozen=True)
 class _Draft:
-    """A cell before it is put on a dataset; `at` is its place in the grid."""
+    """A cell before it is put on a dataset; `entry` is the index of its entry in the grid."""
 
-    at: tuple[str | int, ...]
+    entry: int
     told: Told
     datasets: list[str] | None
     architecture: Architecture
@@ -111,18 +111,23 @@ class _Draft:
     prompt: Prompt | None
     written: Mapping[str, Any]
 
-    def on(
-        self, dataset: str, epochs: int, label: str, examples: Examples | None, *, swept: bool
-    ) -> Cell:
+    @property
+    def at(self) -> tuple[str | int, ...]:
+        """Its place in the grid."""
+        return ("architectures", self.entry)
+
+    def on(self, dataset: str, epochs: int, label: str, shot: FewShot, *, swept: bool) -> Cell:
         """Return the cell on a dataset; `swept` says that others have other examples."""
         parameters, name = self.parameters, self.told.name
+        examples = shot.examples
         if examples is not None:
-            parameters = {**parameters, FEW_SHOT: examples.k}
-            name = with_parameter(name, FEW_SHOT, examples.k)
+            parameters = {**parameters, FEW_SHOT: shot.value}
+            name = with_parameter(name, FEW_SHOT, shot.value)
             if _SHOTS in label:
-                label = label.replace(_SHOTS, str(examples.k))
-            elif swept:
-                label += f", {examples.k} examples"
+                label = label.replace(_SHOTS, str(shot.value))
+            elif swept or (shot.own and self.told.label is None):
+                settings = f" ({shot.settings})" if shot.settings and examples.k else ""
+                label += f", {examples.k} examples{settings}"
         return Cell(
             name=f"{dataset}/{name}",
             label=label,
@@ -152,6 +157,7 @@ class _Expander:
     ) -> None:
         self.entry = entry
         self.models = models
+        self.index = index
         self.at: tuple[str | int, ...] = ("architectures", index)
         self.document = document
         self.cards = catalogue.cards
@@ -280,7 +286,7 @@ class _Expander:
         }
         texts |= {name: template.short for name, template in templates.items()}
         return _Draft(
-            at=self.at,
+            entry=self.index,
             told=Told(
                 self.entry.name,
                 texts,

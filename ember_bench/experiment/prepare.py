@@ -27,7 +27,7 @@ from ember_bench.experiment.forecast.budget_check import budget_of
 from ember_bench.experiment.forecast.samples_check import Build, check_samples
 from ember_bench.experiment.json_pieces import as_json, json_list, json_object
 from ember_bench.experiment.questions import Questions
-from ember_bench.experiment.reading import Terms, read_each
+from ember_bench.experiment.reading import Terms, read_each, read_few_shot
 from ember_bench.experiment.shards import Shard
 from ember_bench.experiment.spec import ExperimentSpec, read_most
 from ember_bench.experiment.suites import without_suites
@@ -47,6 +47,7 @@ _NO_RESULT: Final[Any] = {
     "decide": True,
     # The evaluator's identity has its judge.
     "datasets": {"__all__": {"few_shot", "suite", "judge"}},
+    "architectures": {"__all__": {"few_shot"}},
 }
 
 
@@ -316,14 +317,14 @@ def assemble(
     """
     places = places or range(len(spec.datasets))
     questions, unread = read_each(spec, document, catalogue, service, terms, places)
-    few_shot = {name: found.few_shot for name, found in questions.items()}
+    few_shot, unlike = read_few_shot(spec, document, catalogue, questions, terms, places)
     merge = bool(edits.models)  # two models may have become one
     grow = partial(expand, spec, document, catalogue, few_shot=few_shot, merge=merge)
     found = grow(service)
     checked = check_cells(
         spec, document, found, questions, service.registry, terms, complete=not problems
     )
-    if mistakes := [*problems, *unread, *checked.problems]:
+    if mistakes := [*problems, *unread, *unlike, *checked.problems]:
         raise ConfigError(*mistakes)
     notes: tuple[str, ...] = ()
     if found.merged:

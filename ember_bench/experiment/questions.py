@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ember_bench.datasets import Dataset, Item
 from ember_bench.datasets.examples import Examples
@@ -18,12 +18,49 @@ class Questions:
         items: In the experiment's seeded order.
         evaluator: Scores them.
         identity: Changes with any item, and with the order.
-        few_shot: The examples of its cells, one for each number of examples; None stands for none,
-            which has no entry in a cell's name.
     """
 
     dataset: Dataset
     items: Sequence[Item]
     evaluator: Evaluator
     identity: str
-    few_shot: tuple[Examples | None, ...] = (None,)
+
+
+@dataclass(frozen=True, slots=True)
+class FewShot:
+    """Examples before the questions of a cell.
+
+    Attributes:
+        examples: The examples; None stands for none, which has no entry in a cell's name.
+        settings: How they are chosen and shown, if the cell's architecture says so.
+        own: Whether they are the architecture's and not the dataset's, which all cells share.
+    """
+
+    examples: Examples | None = None
+    settings: str = ""
+    own: bool = False
+
+    @property
+    def value(self) -> int | str | None:
+        """The examples as a parameter of the cell."""
+        if self.examples is None or not (self.settings and self.examples.k):
+            return None if self.examples is None else self.examples.k
+        return f"{self.examples.k}, {self.settings}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shots:
+    """The examples of a grid's cells, one entry for each cell of an architecture on a dataset.
+
+    Attributes:
+        of_dataset: By name.
+        of_architecture: By the index of its entry and the name of a dataset.
+    """
+
+    of_dataset: Mapping[str, Sequence[FewShot]] = field(default_factory=dict)
+    of_architecture: Mapping[tuple[int, str], Sequence[FewShot]] = field(default_factory=dict)
+
+    def of(self, entry: int, dataset: str) -> Sequence[FewShot]:
+        """Return the examples of the cells of an entry on a dataset."""
+        usual = self.of_dataset.get(dataset, (FewShot(),))
+        return self.of_architecture.get((entry, dataset), usual)

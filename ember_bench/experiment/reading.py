@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from ember_bench.evaluators.base import Evaluator, RunsCode, judges_of
 from ember_bench.evaluators.by_record import ByRecord
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.judging import Judges
-from ember_bench.experiment.questions import Questions
+from ember_bench.experiment.questions import FewShot, Questions, Shots
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, FewShotSpec
 from ember_bench.experiment.target_check import target_problems
 from ember_bench.models.service import ModelService
@@ -137,11 +137,48 @@ def read_questions(
             raise ConfigError(Problem(message, at())) from None
     _check_targets(dataset, evaluator, at())
     order = f"{dataset.digest} shuffled@1 {spec.seed}"
-    few_shot: tuple[Examples | None, ...] = (None,)
-    if entry.few_shot is not None:
-        few_shot = _examples(entry, entry.few_shot, dataset, document, index, catalogue, data_dir)
-    items = _shuffled(dataset.items, spec.seed)
-    return Questions(dataset, items, evaluator, order, few_shot)
+    return Questions(dataset, _shuffled(dataset.items, spec.seed), evaluator, order)
+
+
+def read_few_shot(
+    spec: ExperimentSpec,
+    document: Document,
+    catalogue: Catalogue,
+    questions: Mapping[str, Questions],
+    terms: Terms,
+    places: Sequence[int],
+) -> tuple[Shots, list[Problem]]:
+    """Return the examples of a grid's cells, and what is wrong with those that cannot be had.
+
+    The arguments are those of `read_each`; `questions` are the ones that it returned.
+    """
+    problems: list[Problem] = []
+
+    def read(few_shot: FewShotSpec, dataset: DatasetSpec, *at: str | int) -> Sequence[FewShot]:
+        asked, place = questions[dataset.name].dataset, document.at(*at, "few_shot")
+        own = at[0] == "architectures"
+        settings = few_shot.unusual if own else ""
+        try:
+            found = _examples(few_shot, dataset, asked, document, place, catalogue, terms.data_dir)
+        except ConfigError as error:
+            problems.extend(error.problems)
+            return (FewShot(),)
+        return [FewShot(examples, settings, own) for examples in found]
+
+    readable = {entry.name: entry for entry in spec.datasets if entry.name in questions}
+    by_dataset = {
+        entry.name: read(entry.few_shot, entry, "datasets", index)
+        for index, entry in zip(places, spec.datasets, strict=True)
+        if entry.few_shot is not None and entry.name in readable
+    }
+    by_architecture = {
+        (index, name): read(entry.few_shot, dataset, "architectures", index)
+        for index, entry in enumerate(spec.architectures)
+        if entry.few_shot is not None
+        for name, dataset in readable.items()
+        if entry.datasets is None or name in entry.datasets
+    }
+    return Shots(by_dataset, by_architecture), list(dict.fromkeys(problems))
 
 
 def _by_record(
@@ -163,30 +200,29 @@ def _by_record(
 
 
 def _examples(
-    entry: DatasetSpec,
     spec: FewShotSpec,
+    entry: DatasetSpec,
     dataset: Dataset,
     document: Document,
-    index: int,
+    place: Location,
     catalogue: Catalogue,
     data_dir: Path | None,
 ) -> tuple[Examples, ...]:
-    """Return the examples of a dataset, one entry for each number of them."""
-    place = document.at("datasets", index, "few_shot")
+    """Return the examples for a dataset, one entry for each number of them."""
     try:
         pool = _pool(entry, spec, catalogue, document, data_dir)
     except ConfigError as error:
         problems = (Problem(f"few_shot: {p.message}", p.location or place) for p in error.problems)
         raise ConfigError(*problems) from None
-    examples = tuple(Examples(pool, k, spec.choose, spec.form, spec.seed) for k in spec.numbers)
-    most = max(examples, key=lambda found: found.k, default=None)
+    found = tuple(Examples(pool, k, spec.choose, spec.form, spec.seed) for k in spec.numbers)
+    most = max(found, key=lambda examples: examples.k, default=None)
     if most is None:
         raise ConfigError(Problem("few_shot: the list of numbers is empty", place))
     if spec.form == "text" and any(example.images for example in pool):
         raise ConfigError(Problem("few_shot: examples with images need `as: chat`", place))
     if most.k and (reason := most.missing(dataset.items)) is not None:
         raise ConfigError(Problem(reason, place))
-    return examples
+    return found
 
 
 def _pool(

@@ -71,6 +71,13 @@ class FewShotSpec(_Spec):
     """Seed of the draws; without one, fixed examples are the first of their source."""
 
     @property
+    def unusual(self) -> str:
+        """The settings that are not the defaults, as text."""
+        given = {"choose": self.choose, "from": self.origin, "as": self.form, "seed": self.seed}
+        usual = {"choose": "fixed", "from": None, "as": "text", "seed": None}
+        return ", ".join(f"{name}: {given[name]}" for name in given if given[name] != usual[name])
+
+    @property
     def numbers(self) -> list[int]:
         """The numbers of examples, each once."""
         return list(dict.fromkeys(self.k if isinstance(self.k, list) else [self.k]))
@@ -113,6 +120,8 @@ class ArchitectureSpec(_Spec):
     architecture, and what tells its cells apart."""
     datasets: list[str] | None = Field(default=None, min_length=1)
     """Only on these datasets; by default on all."""
+    few_shot: FewShotSpec | None = None
+    """Solved examples before each question, in place of the dataset's; `k: 0` for none."""
 
 
 class BaselineSpec(_Spec):

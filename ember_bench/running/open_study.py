@@ -13,6 +13,7 @@ from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem, did_you_mean
 from ember_bench.evaluators.base import Evaluator
 from ember_bench.experiment.catalogue import Catalogue
+from ember_bench.experiment.edits import Edits
 from ember_bench.experiment.prepare import Experiment, assemble
 from ember_bench.experiment.reading import Terms
 from ember_bench.experiment.spec import ExperimentSpec
@@ -39,7 +40,7 @@ def open_study(
 
     Args:
         study: The study.
-        options: Of the run: `offline`, `budget_usd` and `unsafe_code` count.
+        options: Of the run; those of the results do not count.
         service: Makes the calls; by default one for the cards in force.
 
     Raises:
@@ -53,7 +54,11 @@ def open_study(
     document = Document(Path(f"study {study.name}"), reading.grid(), {})
     if reading.problems:
         raise ConfigError(*(Problem(p, document.at()) for p in reading.problems))
+    edits = edits_of(options)
+    document = edits.applied(document)
     spec = document.parse(ExperimentSpec)
+    if (in_flight := options.get("in_flight")) is not None:
+        spec = spec.model_copy(update={"in_flight": in_flight})
     if (budget := options.get("budget_usd")) is not None:
         spec = spec.capped_at(budget)
     return assemble(
@@ -62,7 +67,14 @@ def open_study(
         Catalogue(cards, reading.datasets, reading.evaluators, reading.architectures),
         service,
         Terms(asks=not offline, unsafe_code=options.get("unsafe_code", False)),
+        edits=edits,
     )
+
+
+def edits_of(options: RunOptions) -> Edits:
+    """Return the edits that make a pilot of a run."""
+    models, values = options.get("models", {}), options.get("values", {})
+    return Edits(options.get("limit"), [*models.items()], [*values.items()])
 
 
 @dataclass
@@ -155,6 +167,8 @@ class _Reading:
             return {"name": label}
         if entry.datasets is not None:
             found["datasets"] = list(entry.datasets)
+        if entry.few_shot is not None:
+            found["few_shot"] = dict(entry.few_shot)
         return found
 
     def _of_card(self, label: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from ember_bench.experiment.prepare import Experiment
@@ -12,6 +11,7 @@ from ember_bench.experiment.shards import Shard
 from ember_bench.running.apart import await_apart, run_apart
 from ember_bench.running.find_grids import find_grid
 from ember_bench.running.messages import say
+from ember_bench.running.open_study import edits_of
 from ember_bench.running.places import use_data_dir
 from ember_bench.running.progress import python_listener
 from ember_bench.running.results import Results
@@ -20,7 +20,7 @@ from ember_bench.running.stopping import Stop
 from ember_bench.running.study_spec import RunOptions
 
 Opening = Callable[[RunOptions], Experiment]
-"""Opens an experiment; `offline`, `budget_usd` and `unsafe_code` count."""
+"""Opens an experiment; all options count but those of the results."""
 
 
 def open_grid(grid: str, options: RunOptions) -> Experiment:
@@ -28,8 +28,10 @@ def open_grid(grid: str, options: RunOptions) -> Experiment:
     return open_experiment(
         find_grid(grid),
         offline=options.get("offline", False),
+        in_flight=options.get("in_flight"),
         unsafe_code=options.get("unsafe_code", False),
         budget_usd=options.get("budget_usd"),
+        edits=edits_of(options),
     )
 
 
@@ -57,9 +59,6 @@ def _run(opening: Opening, options: RunOptions, stop: Stop) -> Results:
     if (data_dir := options.get("data_dir")) is not None:
         use_data_dir(Path(data_dir))
     experiment = opening(options)
-    if (in_flight := options.get("in_flight")) is not None:
-        spec = experiment.spec.model_copy(update={"in_flight": in_flight})
-        experiment = replace(experiment, spec=spec)
     if (shard := options.get("shard")) is not None:
         experiment = experiment.sharded(Shard.parse(shard))
     quiet = options.get("quiet", False)

@@ -30,7 +30,6 @@ from ember_bench.experiment.merging import check_folder
 from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
-from ember_bench.experiment.shards import Shard
 from ember_bench.experiment.trial_store import TrialStore
 from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.model_registry import ModelRegistry
@@ -151,7 +150,6 @@ def open_experiment(
     judge: str | None = None,
     budget_usd: float | None = None,
     edits: Edits = NO_EDITS,
-    shard: Shard | None = None,
 ) -> Experiment:
     """Read a grid and check all that it needs; without writing or requests.
 
@@ -165,7 +163,6 @@ def open_experiment(
         judge: The model that judges, in place of the grid's.
         budget_usd: The most that a run may spend, in place of the grid's value.
         edits: Changes of what the grid says.
-        shard: The part of it that is to be run; None for all of it.
 
     Raises:
         ConfigError: with every mistake at its place.
@@ -188,7 +185,7 @@ def open_experiment(
     if in_flight is not None:
         spec = experiment.spec.model_copy(update={"in_flight": in_flight})
         experiment = replace(experiment, spec=spec)
-    return experiment if shard is None else experiment.sharded(shard)
+    return experiment
 
 
 def run_experiment(

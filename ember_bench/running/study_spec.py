@@ -29,6 +29,10 @@ class RunOptions(TypedDict, total=False):
         shard: One part of the items, as `3/8`, into a folder of its own; `merge` joins them.
         whole: Run the whole study, also when its decision is sure before.
         quiet: Show no progress; without a terminal or a notebook none is shown anyway.
+        limit: A pilot: at most so many items of each dataset. The results have `-pilot` behind
+            their name, as with `models` and `values`.
+        models: A pilot with other models, by the id of those that they replace.
+        values: A pilot with other values, by their path in the grid: `{"epochs": 2}`.
     """
 
     results: Path | str
@@ -43,6 +47,9 @@ class RunOptions(TypedDict, total=False):
     shard: str | None
     whole: bool
     quiet: bool
+    limit: int | None
+    models: Mapping[str, str]
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -52,18 +59,26 @@ class Entry:
     what: Any
     parameters: Mapping[str, Any] = field(default_factory=dict)
     datasets: Sequence[str] | None = None
+    few_shot: Mapping[str, Any] | None = None
 
 
-def architecture(what: Any, *, datasets: Sequence[str] | None = None, **parameters: Any) -> Entry:
+def architecture(
+    what: Any,
+    *,
+    datasets: Sequence[str] | None = None,
+    few_shot: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> Entry:
     """Return an architecture with parameters, for a study; a list of values is swept.
 
     Args:
         what: The name of a card; a function that returns a graph, an operator or compact notation
             for the parameters; or a function `f(query, **fields)` that takes them as well.
         datasets: Only on the datasets of these names; by default on all.
+        few_shot: Solved examples before each question, as in a grid: `{"k": [0, 4]}`.
         parameters: Its parameters.
     """
-    return Entry(what, parameters, datasets)
+    return Entry(what, parameters, datasets, few_shot)
 
 
 def single(model: str | list[str], **parameters: Any) -> Entry:

@@ -134,17 +134,45 @@ def test_numbers_choices_and_free_text_in_one_file(kind: str, tmp_path: Path) ->
         named = [{"question": q, "options": o, "answer": a} for q, o, a in asked]
         path = written(tmp_path, "x.jsonl", named)
     found = items(path)
-    assert [item.target for item in found][:2] == ["2", "blue"]
-    assert {item.answer_format for item in found} == {"text"}
-    assert found[1].question.startswith("Which?\n\nred\nblue\n\nEnd with")
-    assert "red" not in found[0].question
-    assert "compared as texts" in guess_card(path).doubts[0]
+    assert [item.target for item in found][:2] == ["2", "B"]
+    assert [item.answer_format for item in found] == ["number", "choice", "text"]
+    assert [item.evaluator for item in found] == ["numeric_match", "multiple_choice", None]
+    assert found[1].question.startswith("Which?\n\nA) red\nB) blue\n\nEnd with")
+    assert found[0].question.startswith("1 + 1?\n\nEnd with")
+    assert "by_target" in guess_card(path).doubts[0]
 
 
-def test_letters_among_items_without_choices_are_refused(tmp_path: Path) -> None:
-    rows = "question,A,B,answer\n1 + 1?,,,2\nWhich?,red,blue,B\n"
-    with pytest.raises(ConfigError, match="the target 'B' is not the text of one of its choices"):
-        guess_card(written(tmp_path, "x.csv", rows))
+def test_letters_name_choices_among_items_without_any(tmp_path: Path) -> None:
+    rows = "question,A,B,C,answer\n1 + 1?,,,,2\nWhich?,red,blue,,B\nWhere?,here,there,far,C\n"
+    found = items(written(tmp_path, "x.csv", rows))
+    assert [item.choices for item in found] == [(), ("red", "blue"), ("here", "there", "far")]
+    assert [item.target for item in found] == ["2", "B", "C"]
+
+
+def test_numbers_among_texts_are_compared_as_numbers(tmp_path: Path) -> None:
+    path = written(tmp_path, "x.csv", 'question,answer\nHow many?,"1,200"\nWho?,Ada\n')
+    assert [item.answer_format for item in items(path)] == ["number", "text"]
+    many = "".join(f"Who is {i}?,Ada{chr(97 + i)}\n" for i in range(20))
+    path = written(tmp_path, "y.csv", f"question,answer\nWhich novel?,1984\n{many}")
+    assert {item.answer_format for item in items(path)} == {"text"}  # a number is a title, too
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        "red | blue",
+        "red;blue",
+        '"[""red"", ""blue""]"',
+        "\"['red', 'blue']\"",
+        "A) red | B) blue",
+        '"(a) red\n(b) blue"',
+        '"red, blue"',
+    ],
+)
+def test_choices_in_one_text(choices: str, tmp_path: Path) -> None:
+    path = written(tmp_path, "x.csv", f"question,choices,answer\nWhich?,{choices},B\n")
+    (item,) = items(path)
+    assert (item.choices, item.target) == (("red", "blue"), "B")
 
 
 def test_a_field_may_name_the_format_of_each_record(tmp_path: Path) -> None:

@@ -30,11 +30,27 @@ def test_points(value: float, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0.0, "0.0"), (-0.0, "0.0"), (-0.0001, "-0.0"), (0.0001, "+0.0"), (0.6 - 0.4 - 0.2, "0.0")],
+    [
+        (0.0, "0.0"),
+        (-0.0, "0.0"),
+        (-0.0001, "-0.01"),
+        (0.000349, "+0.03"),
+        (0.0005, "+0.1"),
+        (-2e-6, "-0.0002"),
+        (-1e-10, "<0"),
+        (1e-10, ">0"),
+        (0.6 - 0.4 - 0.2, "0.0"),
+    ],
 )
 def test_a_difference_that_rounds_to_0_keeps_its_sign(value: float, shown: str) -> None:
     assert number_format.points(value) == shown
-    assert number_format.percent(value) == shown.lstrip("+")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.0, "0.0"), (-0.0, "0.0"), (-0.0001, "0.0"), (0.0005, "0.1")]
+)
+def test_no_share_is_minus_zero(value: float, shown: str) -> None:
+    assert number_format.percent(value) == shown
 
 
 @pytest.mark.parametrize(

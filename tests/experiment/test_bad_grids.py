@@ -454,3 +454,18 @@ def test_a_by_that_cannot_be_called(workspace: Workspace, by: Any, said: str) ->
     (problem,) = problems(workspace)
     assert problem.message == said
     assert str(problem.location).endswith("registry/architectures/mine.yaml:6:3")
+
+
+def test_a_budget_is_checked_though_other_parts_are_wrong(workspace: Workspace) -> None:
+    workspace.model("counted:b")
+    workspace.write(
+        "grid.yaml",
+        GRID.replace("model: counted:a", "model: counted:aa").replace(
+            "baseline:", "budget_usd:\n  models: {counted:b: 1, counted:c: 1}\nbaseline:"
+        ),
+    )
+    # What is unknown may have been `counted:b`, so a budget for it is no mistake yet.
+    assert [(place(p), p.message.partition(";")[0]) for p in problems(workspace)] == [
+        ("11:26", "budget_usd: no model of this grid is 'counted:c'"),
+        ("8:7", "unknown model 'counted:aa'"),
+    ]

@@ -172,3 +172,36 @@ def test_examples_that_there_are_not_are_refused(
     found = problem(workspace, **few_shot)
     assert message in found
     assert "grid.yaml" in found
+
+
+def test_an_architecture_may_have_examples_of_its_own(workspace: Workspace) -> None:
+    workspace.grid(
+        datasets=[{"name": "sums", "few_shot": {"k": 1}}],
+        architectures=[
+            single(),
+            single(few_shot={"k": [0, 2]}),
+            single(few_shot={"k": 2, "choose": "random", "seed": 1}),
+        ],
+    )
+    found = workspace.experiment()
+    assert [(cell.label, cell.parameters["few_shot"]) for cell in found.cells] == [
+        ("single", 1),
+        ("single, 0 examples", 0),
+        ("single, 2 examples", 2),
+        ("single, 2 examples (choose: random, seed: 1)", "2, choose: random, seed: 1"),
+    ]
+    assert [len(examples(found, cell)["sums-9"]) for cell in found.cells] == [1, 0, 2, 2]
+
+
+def test_examples_of_an_architecture_do_not_change_its_other_cells(workspace: Workspace) -> None:
+    workspace.grid(architectures=[single()])
+    alone = workspace.experiment()
+    workspace.grid(architectures=[single(), single(few_shot={"k": 1})])
+    (cell, _) = workspace.experiment().cells
+    assert (cell.name, cell.digest) == (alone.cells[0].name, alone.cells[0].digest)
+
+
+def test_too_many_examples_of_an_architecture_are_told_at_its_place(workspace: Workspace) -> None:
+    workspace.grid(architectures=[single(), single(few_shot={"k": 1000})])
+    with pytest.raises(ConfigError, match=r"grid\.yaml:\d+:\d+: few_shot: item 'sums-"):
+        workspace.experiment()

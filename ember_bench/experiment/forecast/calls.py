@@ -11,8 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from ember_bench import bridge
+from ember_bench.errors import ConfigError
 from ember_bench.evaluators.base import judge_models, judges_of
 from ember_bench.experiment.edits import NO_EDITS, Edits
+from ember_bench.experiment.forecast.doomed import Doomed
 from ember_bench.experiment.forecast.rehearsal import (
     ASSUMED_OUTPUT_TOKENS,
     CHARACTERS_PER_TOKEN,
@@ -153,11 +155,13 @@ def forecast_of(
         known: Answers that are there already.
 
     Raises:
-        ConfigError: as `opening`.
+        ConfigError: as `opening`; and if a cell cannot succeed, whatever its models answer.
     """
     rehearsal = Rehearsal(registry, known, judges=True)
     experiment = opening(rehearsal)
     counted = asyncio.run(_Rehearsed(experiment, rehearsal, exact=known is not None).run())
+    if problems := [*counted.doomed.problems()]:
+        raise ConfigError(*(experiment.document.problem(p, "architectures") for p in problems))
     cells = [_cell(experiment, index, counted) for index in range(len(experiment.cells))]
     evaluations = [_evaluation(experiment, name, counted) for name in counted.judged]
     lines = [*cells, *evaluations]
@@ -227,6 +231,7 @@ class _Rehearsed:
         self.units: dict[str, list[tuple[int, int]]] = {}
         self.tallies: dict[tuple[int, Cast], Tally] = {}
         self.judged: dict[str, dict[Cast, Tally]] = {}
+        self.doomed = Doomed()
 
     async def run(self) -> _Rehearsed:
         """Rehearse; the first trial of each cell decides how many more are affordable."""
@@ -283,7 +288,9 @@ class _Rehearsed:
                 questions = self.experiment.questions[cell.dataset]
                 for item, epoch in self.units[cell.dataset]:
                     await bridge.run(self.rehearsal.trial, cell, questions, item, epoch, cast)
-                    for call in self.rehearsal.take():
+                    asked = self.rehearsal.take()
+                    self.doomed.note(cell, asked, self.rehearsal.error)
+                    for call in asked:
                         used = self.judged[cell.dataset][cast] if call.evaluation else tally
                         used.add(call, shared=call.key in seen)
                         seen.add(call.key)

@@ -147,6 +147,8 @@ class Rehearsal(ModelService):
         """Answers that were made up; without any, every cast gives the same."""
         self.unfinished = 0
         """Number of trials that ended in an exception: an operator rejected its inputs."""
+        self.error: Exception | None = None
+        """The exception that the last trial ended in."""
         self.refused = 0
         """Number of calls that a recording has no answer to."""
 
@@ -159,10 +161,12 @@ class Rehearsal(ModelService):
         strand = Strand(TrialContext(about, epoch, epochs=cell.epochs))
         token = strands.current.set(strand)
         first, improvised = len(self._asked), self.improvised
+        self.error = None
         try:
             outputs = cell.prepared.run(graph_inputs(subject, questions.evaluator, cell))
-        except Exception:  # counted, and said in the plan
+        except Exception as error:  # counted, and said in the plan
             self.unfinished += 1
+            self.error = error
             return
         finally:
             strands.current.reset(token)

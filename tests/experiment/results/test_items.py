@@ -59,6 +59,7 @@ def test_order_and_digests_are_those_of_whole_lists(
                 "budget_usd": True,
                 # Examples are in the digests of the cells, the judge in the evaluator's identity.
                 "datasets": {"__all__": {"few_shot", "suite", "judge"}},
+                "architectures": {"__all__": {"few_shot"}},
                 # Not given, and so no part of it: grids from before had no such fields.
                 "correction": True,
                 "too_few_samples": True,
