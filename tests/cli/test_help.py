@@ -22,9 +22,9 @@ OURS |= {f"ember_bench.cli.{module}" for module in ("_group", "_output")}
 OURS |= {f"ember_bench.{module}" for module in ("running", "running.messages", "secrets")}
 OURS |= {f"ember_bench.{module}" for module in ("drawing", "drawing.text")}
 SECTIONS = {
-    "Run": ["new", "run", "merge", "plan"],
+    "Run": ["new", "run", "merge", "plan", "reproduce"],
     "Read": ["list", "show", "compare", "gate", "export", "report", "plot", "rescore", "ui"],
-    "Maintain": ["schema", "models", "datasets"],
+    "Maintain": ["schema", "models", "datasets", "data"],
 }
 NAMES = [name for names in SECTIONS.values() for name in names]
 
