@@ -33,6 +33,7 @@ def test_the_wheel_carries_the_built_in_registry_and_the_quick_start(wheel: Path
     assert cards
     assert cards <= names
     assert "ember_bench/_registry/experiments/quickstart.yaml" in names
+    assert "ember_bench/_registry/experiments/papers/zeroeval_gsm8k/published.csv" in names
     assert "ember_bench/py.typed" in names
     assert {f"ember_bench/report/assets/report.{kind}" for kind in ("css", "js")} <= names
     assert not any(name.startswith(("tests/", "registry/", "experiments/")) for name in names)

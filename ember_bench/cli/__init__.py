@@ -71,6 +71,16 @@ COMMANDS: Final = {
             "ember-bench power pilot.yaml --items 500 --epochs 2",
         ),
     ),
+    "reproduce": Later(
+        "reproduce:reproduce",
+        "Run a paper's grids, and compare its published numbers with what comes out.",
+        _RUN,
+        (
+            "ember-bench reproduce chen2024_more_calls",
+            "ember-bench reproduce zeroeval_gsm8k --data-dir data --whole",
+            "ember-bench reproduce all --json",
+        ),
+    ),
     "list": Later(
         "list:list_names",
         "Print names and what they stand for.",
@@ -167,6 +177,12 @@ COMMANDS: Final = {
         "Look after datasets.",
         _MAINTAIN,
         ("ember-bench datasets check arithmetic", "ember-bench datasets check sums.csv --json"),
+    ),
+    "data": Later(
+        "data:data",
+        "Get recorded data.",
+        _MAINTAIN,
+        ("ember-bench data fetch chen2023_llmdrift --data-dir data",),
     ),
 }
 _START: Final = """\

@@ -29,12 +29,16 @@ def markdown(summary: ExperimentSummary) -> str:
         *map(escape_markdown, _answers(summary)),
         state + escape_markdown(status(summary)) + ".",
     ]
+    return "\n\n".join([*parts, *system_tables(summary)]) + "\n"
+
+
+def system_tables(summary: ExperimentSummary) -> list[str]:
+    """Return the tables of systems as blocks of Markdown; they do not depend on the last run."""
     found = tables(summary)
-    for section in found.sections:
-        parts += _section(section)
+    parts = [part for section in found.sections for part in _section(section)]
     parts += suite_markdown(summary)
     parts.append("\n".join(f"- {escape_markdown(line)}" for line in found.captions))
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def _answers(summary: ExperimentSummary) -> Iterator[str]:

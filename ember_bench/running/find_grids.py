@@ -45,7 +45,7 @@ def _found(name: str, path: Path) -> Path:
 def grids() -> dict[str, Path]:
     """Return the grids that can be run by name: the working directory's, then those built in."""
     found: dict[str, Path] = {}
-    for folder in _folders():
+    for folder in grid_folders():
         for path in _files(folder):
             found.setdefault(path.stem, path)
         for path in sorted(folder.glob(f"papers/*/{PAPER_GRID}")):
@@ -53,7 +53,8 @@ def grids() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def _folders() -> Iterator[Path]:
+def grid_folders() -> Iterator[Path]:
+    """Yield the folders of grids: the working directory's, then those built in."""
     yield Path("experiments")
     root = builtin_root()
     # In a wheel the built-in grids are in the registry, in a checkout beside it.

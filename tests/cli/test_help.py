@@ -22,7 +22,7 @@ OURS |= {f"ember_bench.cli.{module}" for module in ("_group", "_output")}
 OURS |= {f"ember_bench.{module}" for module in ("running", "running.messages", "secrets")}
 OURS |= {f"ember_bench.{module}" for module in ("drawing", "drawing.text")}
 SECTIONS = {
-    "Run": ["new", "run", "merge", "plan", "power"],
+    "Run": ["new", "run", "merge", "plan", "power", "reproduce"],
     "Read": [
         "list",
         "show",
@@ -35,7 +35,7 @@ SECTIONS = {
         "rescore",
         "ui",
     ],
-    "Maintain": ["schema", "models", "datasets"],
+    "Maintain": ["schema", "models", "datasets", "data"],
 }
 NAMES = [name for names in SECTIONS.values() for name in names]
 
@@ -168,7 +168,8 @@ def test_choices_are_shown(command: Command, arguments: list[str], choices: str)
 
 def test_completion_can_be_installed_and_completes_commands_and_options(tmp_path: Path) -> None:
     assert "--install-completion" in completed("", tmp_path, help_text=True)
-    assert {"run", "report", "rescore"} == {*completed("ember-bench r", tmp_path).split()}
+    found = {*completed("ember-bench r", tmp_path).split()}
+    assert found == {"run", "report", "reproduce", "rescore"}
     assert "--budget-usd" in completed("ember-bench run --b", tmp_path)
 
 

@@ -39,7 +39,7 @@ def test_42_of_44_published_accuracies_are_reproduced(zeroeval: Paper, cells: Ce
         assert cell.scheduled == cell.items == int(row["items"])
         assert cell.outcomes["error"] == cell.outcomes["skipped"] == 0
         if percent(cell) != float(row["accuracy"]):
-            different[row["model"]] = (percent(cell), float(row["accuracy"]))
+            different[row["system"]] = (percent(cell), float(row["accuracy"]))
     assert len(rows) == 44
     assert different == EVALUATED_THERE
     assert zeroeval.summary.run.status == "complete"
