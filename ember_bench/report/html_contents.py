@@ -134,10 +134,6 @@ class Contents:
         """The number of each cell on the page, which counts from 0, by its name."""
         return {cell.name: number for number, cell in enumerate(self.cells)}
 
-    def number(self, name: str) -> int:
-        """Return the number of a cell on the page."""
-        return self.numbers[name]
-
     def colour(self, architecture: str) -> int:
         """Return the number of an architecture's colour."""
         names = list(dict.fromkeys(cell.architecture for cell in self.summary.cells))

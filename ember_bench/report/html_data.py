@@ -119,7 +119,7 @@ def explorer_data(
         "texts": texts.firsts,
         "hasTexts": answers is not None,
     }
-    return joined([_plain("data", main), *packs])
+    return joined([plain("data", main), *packs])
 
 
 def _asked(rows: TrialRows, cells: Sequence[CellDescription], first: int) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def _clean(value: str | None) -> str | None:
     return None if value is None else clean(value)
 
 
-def _plain(name: str, content: Any) -> Html:
+def plain(name: str, content: Any) -> Html:
     """Return JSON as an element that nothing in it can end."""
     written = msgspec.json.encode(content).decode()
     for sign, code in _OUTSIDE_JSON.items():

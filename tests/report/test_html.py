@@ -235,7 +235,9 @@ class TestThePage:
         for caption in re.findall(r"<(?:caption|figcaption)>(.*?)</", page):
             assert "(simulated)" in caption
 
-    def test_of_many_cells_names_those_on_the_front_alone(self, workspace: Workspace) -> None:
+    def test_of_many_cells_names_those_on_the_front_and_numbers_the_others(
+        self, workspace: Workspace
+    ) -> None:
         workspace.model("counted:c", right=0.0, price=9.0)  # of no use at a higher price
         workspace.grid(
             architectures=[
@@ -246,9 +248,12 @@ class TestThePage:
         workspace.run()
         page = html_report(contents(workspace))
         chart = page.partition("<figcaption>Accuracy against cost")[2].partition("</svg>")[0]
-        assert re.findall(r'<text [^>]*class="name"[^>]*>([^<]*)<', chart) == ["the best"]
+        names = re.findall(r'<text [^>]*class="name"[^>]*>([^<]*)<', chart)
+        assert sorted(names, key=lambda name: name.zfill(9)) == [
+            *map(str, range(2, 22)), "the best"
+        ]  # fmt: skip
         assert chart.count("<circle") == 21
-        assert "Those on the Pareto front are named" in page
+        assert "Numbers are those of the table of systems" in page
         assert 'class="scroll wide"' in page  # 21 rows are shown at once
 
     def test_computes_each_paired_difference_once(
