@@ -15,6 +15,7 @@ from ember_bench.experiment.results.cells import CellResults, StoredCells
 from ember_bench.experiment.results.compared import Comparison, ComparisonTable, Winner
 from ember_bench.experiment.results.comparison import compare
 from ember_bench.experiment.results.description import CellDescription
+from ember_bench.experiment.results.item_matrix import ItemMatrix, item_matrix
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import (
     CellSummary,
@@ -114,6 +115,15 @@ class Contents:
             for dataset, winner in zip(datasets.values(), table.winners, strict=True)
             if winner is not None
         }
+
+    @cached_property
+    def matrices(self) -> dict[str, ItemMatrix]:
+        """The scores of all systems on all items by dataset, of those with a score."""
+        found = {
+            dataset.name: item_matrix([self.results[cell.name] for cell in self.of(dataset)])
+            for dataset in self.summary.datasets
+        }
+        return {name: matrix for name, matrix in found.items() if matrix is not None}
 
     @cached_property
     def shown(self) -> int:

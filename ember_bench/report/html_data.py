@@ -107,11 +107,11 @@ def explorer_data(
                 columns[name].append(clean(value) if isinstance(value, str) else value)
             waiting.append([*map(_clean, values[len(_TRIAL) :]), _calls(calls, answers, texts)])
             if len(waiting) == _TRIALS_IN_PACK:
-                packs.append(_pack(f"calls-{len(packs)}", waiting))
+                packs.append(packed(f"calls-{len(packs)}", waiting))
                 waiting = []
     if waiting:
-        packs.append(_pack(f"calls-{len(packs)}", waiting))
-    packs += [_pack(f"texts-{i}", pack) for i, pack in enumerate(texts.packs)]
+        packs.append(packed(f"calls-{len(packs)}", waiting))
+    packs += [packed(f"texts-{i}", pack) for i, pack in enumerate(texts.packs)]
     main = {
         **_asked(rows, cells, first),
         "trials": columns,
@@ -207,7 +207,8 @@ def plain(name: str, content: Any) -> Html:
     return tag("script", Html(written), type="application/json", id=name)
 
 
-def _pack(name: str, content: Any) -> Html:
-    packed = gzip.compress(msgspec.json.encode(content), compresslevel=6, mtime=0)
-    written = base64.b64encode(packed).decode()
+def packed(name: str, content: Any) -> Html:
+    """Return JSON, compressed, as an element that is read when it is looked at."""
+    zipped = gzip.compress(msgspec.json.encode(content), compresslevel=6, mtime=0)
+    written = base64.b64encode(zipped).decode()
     return tag("script", Html(written), type="application/x-packed", id=name)

@@ -10,7 +10,9 @@ from ember_bench.drawing.number_format import count, dollars
 from ember_bench.experiment.results.summary import DatasetSummary
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_first import answers_section
+from ember_bench.report.html_items import items_section, models_section
 from ember_bench.report.html_nodes import nodes_section
+from ember_bench.report.html_overview import datasets_section, failures_section
 from ember_bench.report.html_sections import (
     categories_section,
     charts_section,
@@ -42,9 +44,10 @@ _OUTCOMES: Final = ("correct", "partial", "wrong", "unparsed", "error")
 def body(contents: Contents) -> Html:
     """Return all that the page shows."""
     datasets = contents.summary.datasets
-    suites = _suites(contents)
+    suites, together = _suites(contents), datasets_section(contents)
     links = [
         *([("#suites", "Suites")] if suites else []),
+        *([("#datasets", "All datasets")] if together else []),
         *((f"#data-{number}", dataset.name) for number, dataset in enumerate(datasets)),
         ("#explorer", "Items"),
         ("#notes", "How to read this"),
@@ -59,6 +62,7 @@ def body(contents: Contents) -> Html:
                 answers_section(contents),
                 view_controls(contents),
                 suites,
+                together,
                 *(_dataset(contents, dataset, i) for i, dataset in enumerate(datasets)),
                 _explorer(contents),
                 tag("section", *_notes(contents), id="notes"),
@@ -112,8 +116,11 @@ def _dataset(contents: Contents, dataset: DatasetSummary, number: int) -> Html:
         systems_section(contents, dataset),
         differences_section(contents, dataset),
         curves_section(contents, dataset),
+        models_section(contents, dataset),
+        items_section(contents, dataset, number),
         categories_section(contents, dataset),
         nodes_section(contents, dataset, number),
+        failures_section(contents, dataset),
     ]
     epochs = f", {contents.summary.epochs} epochs" if contents.summary.epochs > 1 else ""
     revision = f", revision {dataset.revision[:12]}" if dataset.revision else ""

@@ -11,16 +11,17 @@ from ember_bench.drawing.charts import STYLE
 from ember_bench.drawing.html import Html, joined, tag
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_data import explorer_data
+from ember_bench.report.html_items import items_data
 from ember_bench.report.html_page import body
 from ember_bench.report.html_systems import systems_data
 
-_SCRIPTS: Final = ("report.js", "systems.js")
+_SCRIPTS: Final = ("packed.js", "report.js", "systems.js", "matrix.js")
 
 
 def html_report(contents: Contents) -> str:
     """Return the page."""
     data = explorer_data(contents.rows, contents.cells, contents.answers, contents.shown)
-    content = joined([body(contents), systems_data(contents), data])
+    content = joined([body(contents), systems_data(contents), items_data(contents), data])
     return page_of(f"{contents.summary.name}: report", content, "".join(map(_asset, _SCRIPTS)))
 
 

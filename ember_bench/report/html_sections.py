@@ -15,13 +15,12 @@ from ember_bench.experiment.results.summary import DatasetSummary, Quantity
 from ember_bench.report.chart_data import curve_data, difference_rows
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_first import front_chart
-from ember_bench.report.html_systems import named_cell
+from ember_bench.report.html_systems import named_cell, shade
 
 _CURVES: Final = (
     "Dots are systems that were run. Broken lines are expected from stored draws: over all choices"
     " of k of them, voted on, or the best taken; shades are their intervals, for other items."
 )
-_SHADES: Final = 10
 
 
 def charts_section(contents: Contents, dataset: DatasetSummary) -> Html:
@@ -64,7 +63,7 @@ def categories_section(contents: Contents, dataset: DatasetSummary) -> Html:
     asked = contents.rows.description.items[dataset.name]
     sizes = {name: sum(item.category == name for item in asked) for name in names}
     rows = [
-        [named_cell(contents, cell, ()), *(_shade(cell.categories.get(name)) for name in names)]
+        [named_cell(contents, cell, ()), *(_estimated(cell.categories.get(name)) for name in names)]
         for cell in cells
     ]
     headings = ["system", *(f"{name} ({sizes[name]:,})" for name in names)]
@@ -73,9 +72,7 @@ def categories_section(contents: Contents, dataset: DatasetSummary) -> Html:
     return joined([tag("h3", title), table(headings, rows, caption=caption)])
 
 
-def _shade(estimate: Quantity | None) -> Content:
+def _estimated(estimate: Quantity | None) -> Content:
     if estimate is None:
         return UNDEFINED
-    shade = min(int(estimate.value * _SHADES), _SHADES - 1)
-    title = interval(estimate, "percent")
-    return tag("span", percent(estimate.value), class_=f"shade s{shade}", title=title)
+    return shade(estimate.value, percent(estimate.value), interval(estimate, "percent"))

@@ -24,6 +24,7 @@ from ember_bench.report.sections import Section
 from ember_bench.report.summary_text import INTERVALS, SHARED, tables
 from ember_bench.report.system_columns import SAME, result
 
+_SHADES: Final = 10
 SYSTEMS: Final = View(
     columns=("accuracy", "cost", "cost_interval", "correct", "correct_interval", "latency", "p95")
 )
@@ -186,3 +187,9 @@ def _flips(contents: Contents, cell: str, kind: str, number: int) -> Content:
         return "0"
     return tag("button", f"{number:,}", type="button", class_="show", data_cell=place,
                data_flip=kind, title=f"Show the items {kind}")  # fmt: skip
+
+
+def shade(value: float, shown: str, title: str) -> Html:
+    """Return a share in [0, 1] as text, on a ground that is darker the higher it is."""
+    step = min(int(value * _SHADES), _SHADES - 1)
+    return tag("span", shown, class_=f"shade s{step}", title=title)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.report.test_html_browser import press, run, write
+from tests.report.test_html_browser import press, run, wait, write
 from tests.support.chromium import chromium
 from tests.support.workspace import Workspace, single, vote
 
@@ -26,7 +26,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     workspace = Workspace(tmp_path_factory.mktemp("view"))
     workspace.sums(20)
     workspace.model("counted:a", right=0.6)
-    workspace.model("counted:b", right=1.0, price=5.0)
+    workspace.model("counted:b", right=1.0, price=50.0)
     workspace.grid(
         architectures=[
             single(["counted:a", "counted:b"], label="{model}"),
@@ -195,3 +195,54 @@ def test_a_narrow_screen_scrolls_no_page_sideways(page: Any) -> None:
 
 def test_says_nothing_in_the_console(page: Any) -> None:
     assert page.get_log("browser") == []
+
+
+class TestTheMatrixOfItems:
+    @pytest.fixture
+    def matrix(self, page: Any) -> Any:
+        run(page, "document.querySelector('canvas.matrix').scrollIntoView()")
+        wait(lambda: run(page, "return document.querySelector('canvas.matrix.drawn') !== null"))
+        run(page, "document.querySelector('canvas.matrix').focus()")
+        return page
+
+    def said(self, page: Any) -> str:
+        return str(run(page, "return document.querySelector('figure.items .said').textContent"))
+
+    def test_has_a_row_for_each_system_and_a_column_for_each_item(self, matrix: Any) -> None:
+        size = "const c = document.querySelector('canvas.matrix'); return [c.width, c.height]"
+        assert run(matrix, size) == [20, 4]
+        titles = "return [...document.querySelectorAll('.matrix-of li')].map(e => e.title)"
+        rows = run(matrix, titles)
+        assert sorted(rows) == GRID
+        assert rows[0] == "counted:b"  # which knows all
+
+    def test_is_read_by_keys(self, matrix: Any) -> None:
+        press(matrix, "\ue014")  # Right
+        first = self.said(matrix)
+        assert first.startswith("sums-")
+        assert first.endswith("counted:b: 100 % (item 1 of 20, the hardest first)")
+        press(matrix, "\ue010")  # End
+        assert "(item 20 of 20" in self.said(matrix)
+        press(matrix, "\ue015")  # Down
+        assert "counted:b" not in self.said(matrix)
+
+    def test_leads_to_the_trial(self, matrix: Any) -> None:
+        press(matrix, "\ue014")
+        item = self.said(matrix).partition(",")[0]
+        press(matrix, "\ue007")  # Enter
+        shown = wait(lambda: run(matrix, "return document.querySelector('#detail h3')?.innerText"))
+        assert shown.startswith(f"{item}: correct")
+
+
+def test_models_are_held_against_architectures(page: Any) -> None:
+    """Of two models, one alone is in a vote too, so that a field is empty."""
+    cells = run(
+        page,
+        "const t = [...document.querySelectorAll('table')]"
+        ".find(t => t.caption.textContent.startsWith('Models and architectures'));"
+        "return [...t.rows].map(r => [...r.cells].map(c => c.innerText.trim()))",
+    )
+    assert cells[0] == ["models", "single", "vote"]
+    assert [row[0] for row in cells[1:]] == ["counted:a", "counted:b"]
+    assert cells[1][2].endswith("of 2")
+    assert cells[2][1:] == ["100.0", ""]

@@ -1,4 +1,3 @@
-"use strict";
 // Tables and charts of systems: sorted, filtered, grouped, hidden. The choice is kept in the link.
 // Whatever comes from models, datasets or cards is only ever set as text.
 (() => {
