@@ -19,7 +19,7 @@ from ember_bench.experiment.results.summary import Quantity
 
 STYLE: Final = files("ember_bench.drawing").joinpath("charts.css").read_text(encoding="utf-8")
 COLOURS: Final = 8
-MOST_NAMED: Final = 16
+MOST_NAMED: Final = 12
 """With more points than this, the names of all of them would cover each other."""
 
 _WIDTH: Final = 640
@@ -28,6 +28,10 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 26, 14, 46
 # With more points, intervals are faint, names may cover them, and the chart is higher.
 _CROWD: Final = 30
 _MORE_HEIGHT: Final = 3
+# Names that are no numbers take room, from so many on.
+_SHORT_NAME: Final = 4
+_FEW_NAMES: Final = 8
+_NAME_ROOM: Final = 10
 _MOST_HEIGHT: Final = 900
 _ROW, _LOW_ROW = 24, 17
 _MANY_ROWS: Final = 30
@@ -96,7 +100,9 @@ class Row:
 def scatter(points: Sequence[Point], *, x_label: str, title: str) -> Html:
     """Return accuracy against cost or latency, with intervals both ways and the front as a line."""
     crowd = len(points) > _CROWD
-    height = min(_HEIGHT + _MORE_HEIGHT * max(0, len(points) - _CROWD), _MOST_HEIGHT)
+    names = sum(len(point.name) > _SHORT_NAME for point in points)
+    more = _MORE_HEIGHT * max(0, len(points) - _CROWD) + _NAME_ROOM * max(0, names - _FEW_NAMES)
+    height = min(_HEIGHT + more, _MOST_HEIGHT)
     x = positive_axis([point.x for point in points], _LEFT, _WIDTH - _RIGHT)
     y = accuracy_axis([point.accuracy for point in points], height - _BOTTOM, _TOP)
     marks = [_Mark(point, x, y) for point in points]
@@ -190,11 +196,15 @@ def curves(lines: Sequence[Curve], *, x_label: str, title: str) -> Html:
         if line.kind != "run":
             ends = [(x(k), bounds(estimate)) for k, estimate in line.points]
             parts.append(_band([(at, y(low), y(high)) for at, (low, _, high) in ends]))
-        for k, estimate in line.points if line.kind == "run" else ():
+        drawn.append(tag("g", *parts, class_=_classes("line", line)))
+        for k, estimate in line.points:
             low, height, high = map(y, bounds(estimate))
-            parts += [_line(x(k), low, x(k), high, "bar"), _circle(x(k), height)]
-        drawn.append(tag("g", *parts, class_=_classes("mark", line)))
-    return joined([_svg(_HEIGHT, title, drawn), _legend(lines)])
+            said = f"{line.label}, {x_label} = {k}: {in_percent(estimate)}"
+            seen = [_line(x(k), low, x(k), high, "bar"), _circle(x(k), height)]
+            if line.kind != "run":
+                seen = [_circle(x(k), height, unseen=True)]
+            drawn.append(tag("g", tag("title", said), *seen, class_=_classes("mark", line)))
+    return joined([tag("div", _svg(_HEIGHT, title, drawn), class_="draw"), _legend(lines)])
 
 
 def differences(rows: Sequence[Row], *, title: str) -> Html:
@@ -330,8 +340,9 @@ def _band(places: Sequence[tuple[float, float, float]]) -> Html:
     return tag("path", d=outline, class_="band")
 
 
-def _circle(x: float, y: float, *, hollow: bool = False) -> Html:
-    return tag("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="4.5", class_="hollow" if hollow else None)
+def _circle(x: float, y: float, *, hollow: bool = False, unseen: bool = False) -> Html:
+    kind = "hollow" if hollow else "unseen" if unseen else None
+    return tag("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="4.5", class_=kind)
 
 
 def _text(x: float, y: float, content: str, kind: str, anchor: str = "middle") -> Html:

@@ -51,6 +51,8 @@ def table(
     caption: str,
     names: int = 1,
     wide: bool = True,
+    kind: str = "",
+    cells: Sequence[int] = (),
 ) -> Html:
     """Return a table in a box that scrolls by itself.
 
@@ -60,6 +62,8 @@ def table(
         caption: Its title, also for screen readers.
         names: Number of text columns from the left; the others are numbers.
         wide: Whether the first column has long names.
+        kind: Its class; empty for none.
+        cells: Number of each row's cell on the page; empty if rows are not about cells.
     """
 
     def cell(kind: str, number: int, content: Content) -> Html:
@@ -67,7 +71,12 @@ def table(
         return tag(kind, content, class_=None if number < names else "number", scope=scope)
 
     head = tag("tr", *(cell("th", i, content) for i, content in enumerate(headings)))
-    body = [tag("tr", *(cell("td", i, content) for i, content in enumerate(row))) for row in rows]
-    inner = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body))
-    kind = " ".join(["scroll", *["wide"] * wide, *["long"] * (len(body) > _MANY_ROWS)])
-    return tag("div", inner, class_=kind, tabindex=0, role="region", aria_label=caption)
+    lines = [[cell("td", i, content) for i, content in enumerate(row)] for row in rows]
+    numbers: Sequence[int | None] = cells or [None] * len(lines)
+    body = [tag("tr", *row, data_cell=at) for row, at in zip(lines, numbers, strict=True)]
+    inner = tag(
+        "table", tag("caption", caption), tag("thead", head), tag("tbody", *body),
+        class_=kind or None,
+    )  # fmt: skip
+    box = " ".join(["scroll", *["wide"] * wide, *["long"] * (len(body) > _MANY_ROWS)])
+    return tag("div", inner, class_=box, tabindex=0, role="region", aria_label=caption)

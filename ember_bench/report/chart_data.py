@@ -57,7 +57,7 @@ def front_data(contents: Contents, dataset: DatasetSummary, axis: Axis) -> Front
             accuracy=accuracy,
             hollow=cell.oracle,
             front=cell.name in on,
-            cell=contents.number(cell.name),
+            cell=contents.numbers[cell.name],
         )
         for number, cell, accuracy, x in known
     ]
@@ -93,7 +93,7 @@ def difference_rows(contents: Contents, dataset: DatasetSummary) -> dict[str, Ro
         if pair is not None and own is not None:
             unclear = not own.is_clear(contents.summary.level)
             colour = contents.colour(cell.architecture)
-            number = contents.number(cell.name)
+            number = contents.numbers[cell.name]
             rows[cell.name] = Row(cell.label, colour, pair.difference, unclear, number)
     return rows
 

@@ -15,7 +15,6 @@ from ember_bench.drawing.charts import MOST_NAMED
 from ember_bench.drawing.figures import FORMATS, WIDTHS, Panel, Width, drawn, figure
 from ember_bench.drawing.number_format import Unit
 from ember_bench.errors import ConfigError, UnknownNameError
-from ember_bench.experiment.results.item_matrix import item_matrix
 from ember_bench.experiment.results.nodes import node_summaries
 from ember_bench.experiment.results.summary import DatasetSummary, Quantity
 from ember_bench.files import write
@@ -227,7 +226,7 @@ def _items(_: str) -> tuple[Columns, Make, str]:
 
 
 def _items_of(contents: Contents, dataset: DatasetSummary) -> _Part | None:
-    found = item_matrix([contents.results[cell.name] for cell in contents.of(dataset)])
+    found = contents.matrices.get(dataset.name)
     if found is None:
         return None
     asked = contents.rows.description.items[dataset.name]

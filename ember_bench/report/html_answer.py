@@ -54,7 +54,8 @@ def answer(
 def _verdict(
     systems: Sequence[CellSummary], compared: Mapping[str, Comparison], level: float
 ) -> Iterator[str]:
-    best = min(systems, key=_rank)
+    best = most_accurate(systems)
+    assert best is not None  # noqa: S101 - there are systems
     name = next((c.comparison.baseline for c in systems if c.comparison is not None), None)
     baseline = next((cell for cell in systems if cell.name == name), None)
     if baseline is None:
@@ -127,6 +128,12 @@ def _dominated(by: Mapping[str, str], labels: Mapping[str, str]) -> list[str]:
 def _oracles(oracles: Sequence[CellSummary]) -> Iterator[str]:
     for cell in oracles[:1]:
         yield f"A perfect choice would reach {_accuracy(cell)} ({cell.label}, an oracle)."
+
+
+def most_accurate(cells: Sequence[CellSummary]) -> CellSummary | None:
+    """Return the most accurate system, of equals the cheapest; None without any."""
+    systems = [cell for cell in cells if not cell.oracle and cell.accuracy is not None]
+    return min(systems, key=_rank, default=None)
 
 
 def _rank(cell: CellSummary) -> tuple[float, float]:

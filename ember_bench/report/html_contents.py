@@ -15,6 +15,7 @@ from ember_bench.experiment.results.cells import CellResults, StoredCells
 from ember_bench.experiment.results.compared import Comparison, ComparisonTable, Winner
 from ember_bench.experiment.results.comparison import compare
 from ember_bench.experiment.results.description import CellDescription
+from ember_bench.experiment.results.item_matrix import ItemMatrix, item_matrix
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import (
     CellSummary,
@@ -116,6 +117,15 @@ class Contents:
         }
 
     @cached_property
+    def matrices(self) -> dict[str, ItemMatrix]:
+        """The scores of all systems on all items by dataset, of those with a score."""
+        found = {
+            dataset.name: item_matrix([self.results[cell.name] for cell in self.of(dataset)])
+            for dataset in self.summary.datasets
+        }
+        return {name: matrix for name, matrix in found.items() if matrix is not None}
+
+    @cached_property
     def shown(self) -> int:
         """Number of items of each dataset in the explorer, the first ones."""
         scheduled = sum(map(self.rows.description.scheduled, self.cells))
@@ -133,10 +143,6 @@ class Contents:
     def numbers(self) -> dict[str, int]:
         """The number of each cell on the page, which counts from 0, by its name."""
         return {cell.name: number for number, cell in enumerate(self.cells)}
-
-    def number(self, name: str) -> int:
-        """Return the number of a cell on the page."""
-        return self.numbers[name]
 
     def colour(self, architecture: str) -> int:
         """Return the number of an architecture's colour."""

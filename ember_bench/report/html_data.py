@@ -107,11 +107,11 @@ def explorer_data(
                 columns[name].append(clean(value) if isinstance(value, str) else value)
             waiting.append([*map(_clean, values[len(_TRIAL) :]), _calls(calls, answers, texts)])
             if len(waiting) == _TRIALS_IN_PACK:
-                packs.append(_pack(f"calls-{len(packs)}", waiting))
+                packs.append(packed(f"calls-{len(packs)}", waiting))
                 waiting = []
     if waiting:
-        packs.append(_pack(f"calls-{len(packs)}", waiting))
-    packs += [_pack(f"texts-{i}", pack) for i, pack in enumerate(texts.packs)]
+        packs.append(packed(f"calls-{len(packs)}", waiting))
+    packs += [packed(f"texts-{i}", pack) for i, pack in enumerate(texts.packs)]
     main = {
         **_asked(rows, cells, first),
         "trials": columns,
@@ -119,7 +119,7 @@ def explorer_data(
         "texts": texts.firsts,
         "hasTexts": answers is not None,
     }
-    return joined([_plain("data", main), *packs])
+    return joined([plain("data", main), *packs])
 
 
 def _asked(rows: TrialRows, cells: Sequence[CellDescription], first: int) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def _clean(value: str | None) -> str | None:
     return None if value is None else clean(value)
 
 
-def _plain(name: str, content: Any) -> Html:
+def plain(name: str, content: Any) -> Html:
     """Return JSON as an element that nothing in it can end."""
     written = msgspec.json.encode(content).decode()
     for sign, code in _OUTSIDE_JSON.items():
@@ -207,7 +207,8 @@ def _plain(name: str, content: Any) -> Html:
     return tag("script", Html(written), type="application/json", id=name)
 
 
-def _pack(name: str, content: Any) -> Html:
-    packed = gzip.compress(msgspec.json.encode(content), compresslevel=6, mtime=0)
-    written = base64.b64encode(packed).decode()
+def packed(name: str, content: Any) -> Html:
+    """Return JSON, compressed, as an element that is read when it is looked at."""
+    zipped = gzip.compress(msgspec.json.encode(content), compresslevel=6, mtime=0)
+    written = base64.b64encode(zipped).decode()
     return tag("script", Html(written), type="application/x-packed", id=name)

@@ -8,16 +8,21 @@ from typing import Final
 from ember_bench.drawing.html import Content, Html, joined, table, tag
 from ember_bench.drawing.number_format import count, dollars
 from ember_bench.experiment.results.summary import DatasetSummary
-from ember_bench.report.decision_text import STOPPED, decisions
-from ember_bench.report.html_answer import answer
 from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_first import answers_section
+from ember_bench.report.html_items import items_section, models_section
 from ember_bench.report.html_nodes import nodes_section
+from ember_bench.report.html_overview import datasets_section, failures_section
 from ember_bench.report.html_sections import (
-    SYSTEMS,
     categories_section,
-    cells_section,
+    charts_section,
     curves_section,
+)
+from ember_bench.report.html_systems import (
+    SYSTEMS,
     differences_section,
+    systems_section,
+    view_controls,
 )
 from ember_bench.report.suite_text import HEADINGS, caption, suite_tables
 from ember_bench.report.summary_text import problems, tables
@@ -39,9 +44,10 @@ _OUTCOMES: Final = ("correct", "partial", "wrong", "unparsed", "error")
 def body(contents: Contents) -> Html:
     """Return all that the page shows."""
     datasets = contents.summary.datasets
-    suites = _suites(contents)
+    suites, together = _suites(contents), datasets_section(contents)
     links = [
         *([("#suites", "Suites")] if suites else []),
+        *([("#datasets", "All datasets")] if together else []),
         *((f"#data-{number}", dataset.name) for number, dataset in enumerate(datasets)),
         ("#explorer", "Items"),
         ("#notes", "How to read this"),
@@ -53,8 +59,10 @@ def body(contents: Contents) -> Html:
             tag("header", *_header(contents), nav),
             tag(
                 "main",
-                tag("section", *_answers(contents), class_="answer", aria_label="The answer"),
+                answers_section(contents),
+                view_controls(contents),
                 suites,
+                together,
                 *(_dataset(contents, dataset, i) for i, dataset in enumerate(datasets)),
                 _explorer(contents),
                 tag("section", *_notes(contents), id="notes"),
@@ -90,24 +98,6 @@ def _flag(word: str, sentence: str) -> Html:
     return tag("p", tag("strong", word), f": {sentence}.", class_="flag")
 
 
-def _answers(contents: Contents) -> Iterator[Html]:
-    summary = contents.summary
-    if said := decisions(summary):
-        yield tag("h2", "Decision")
-        yield from (tag("p", text, class_="verdict") for text in said)
-        if summary.decided:
-            yield tag("p", STOPPED, class_="facts")
-    several = len(summary.datasets) > 1
-    for dataset in summary.datasets:
-        said = answer(
-            dataset, contents.of(dataset), contents.compared, summary.level, contents.results
-        )
-        title = f"On {dataset.name}" if several else "The answer"
-        simulated = "Simulated: " if contents.simulated(dataset) else ""
-        first = tag("p", simulated, said[0], class_="verdict")
-        yield joined([tag("h2", title), first, *(tag("p", sentence) for sentence in said[1:])])
-
-
 def _suites(contents: Contents) -> Html:
     """Return the averages of suites; nothing without any."""
     tables = [
@@ -122,11 +112,15 @@ def _suites(contents: Contents) -> Html:
 
 def _dataset(contents: Contents, dataset: DatasetSummary, number: int) -> Html:
     sections = [
-        cells_section(contents, dataset),
+        charts_section(contents, dataset),
+        systems_section(contents, dataset),
         differences_section(contents, dataset),
         curves_section(contents, dataset),
+        models_section(contents, dataset),
+        items_section(contents, dataset, number),
         categories_section(contents, dataset),
         nodes_section(contents, dataset, number),
+        failures_section(contents, dataset),
     ]
     epochs = f", {contents.summary.epochs} epochs" if contents.summary.epochs > 1 else ""
     revision = f", revision {dataset.revision[:12]}" if dataset.revision else ""

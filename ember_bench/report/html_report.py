@@ -5,19 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 from importlib.resources import files
+from typing import Final
 
 from ember_bench.drawing.charts import STYLE
 from ember_bench.drawing.html import Html, joined, tag
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_data import explorer_data
+from ember_bench.report.html_items import items_data
 from ember_bench.report.html_page import body
+from ember_bench.report.html_systems import systems_data
+
+_SCRIPTS: Final = ("packed.js", "report.js", "systems.js", "matrix.js")
 
 
 def html_report(contents: Contents) -> str:
     """Return the page."""
     data = explorer_data(contents.rows, contents.cells, contents.answers, contents.shown)
-    content = joined([body(contents), data])
-    return page_of(f"{contents.summary.name}: report", content, _asset("report.js"))
+    content = joined([body(contents), systems_data(contents), items_data(contents), data])
+    return page_of(f"{contents.summary.name}: report", content, "".join(map(_asset, _SCRIPTS)))
 
 
 def page_of(title: str, content: Html, script: str | None = None) -> str:

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from ember_bench.drawing.accuracy_page import accuracy_page
+from ember_bench.drawing.charts import MOST_NAMED
 from ember_bench.experiment.results.summary import CellSummary, Quantity
 from tests.tracking.summaries import cell, summary
 
@@ -48,7 +49,7 @@ def study(count: int) -> list[CellSummary]:
         kind, calls, model = i % 5, 1 + 2 * (i // 5 % 10), i // 50
         cost = 0.0004 * 5**model * calls * (1, 1.03, 2.1, 1.4, 0.6)[kind]
         accuracy = min(0.97, 0.55 + 0.1 * model + 0.02 * calls**0.6 * kind)
-        label = f"cell {i + 1} of the grid" if count <= 16 else str(i + 1)
+        label = f"cell {i + 1} of the grid" if count <= MOST_NAMED else str(i + 1)
         cells.append(
             cell(
                 i,
@@ -85,14 +86,14 @@ def test_each_priced_cell_has_a_dot_and_each_cell_a_row():
 def test_names_beside_the_dearest_cells_stay_whole_however_crowded_it_is():
     dear = Quantity(0.01, 0.009, 0.011, "t")
     label = "small, best of nine, verified"
-    crowded = [cell(i, label=label, cost_per_item=dear) for i in range(14)]
+    crowded = [cell(i, label=label, cost_per_item=dear) for i in range(MOST_NAMED)]
     drawn = Tags(accuracy_page(summary(*crowded)))
     middles = [float(x or "") for x in drawn.xs_of_names]
-    assert len(middles) == 14
-    assert max(middles) + 6.8 * len(label) / 2 <= 860
+    assert len(middles) == MOST_NAMED
+    assert max(middles) + 6.8 * len(label) / 2 <= 640
 
 
-@pytest.mark.parametrize("count", [1, 2, 5, 16, 17, 20, 60, 100])
+@pytest.mark.parametrize("count", [1, 2, 5, MOST_NAMED, MOST_NAMED + 1, 20, 60, 100])
 def test_each_name_can_be_read_and_stands_by_its_dot(count: int):
     cells = study(count)
     drawn = Tags(accuracy_page(summary(*cells)))
@@ -103,7 +104,7 @@ def test_each_name_can_be_read_and_stands_by_its_dot(count: int):
         # Of 11 px, letters are some 6.5 wide on average, and 8 high.
         half = 3.25 * len(made.label)
         boxes[made.label] = box = middle - half, base - 8, middle + half, base
-        assert 0 <= box[0] < box[2] <= 860
+        assert 0 <= box[0] < box[2] <= 640
         away = max(box[0] - x, x - box[2]), max(box[1] - y, y - box[3])
         assert max(away) < 60
         assert not any(box[0] < dx + 4 and dx - 4 < box[2] and box[1] < dy + 4 and dy - 4 < box[3]

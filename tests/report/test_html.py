@@ -235,7 +235,9 @@ class TestThePage:
         for caption in re.findall(r"<(?:caption|figcaption)>(.*?)</", page):
             assert "(simulated)" in caption
 
-    def test_of_many_cells_names_those_on_the_front_alone(self, workspace: Workspace) -> None:
+    def test_of_many_cells_names_those_on_the_front_and_numbers_the_others(
+        self, workspace: Workspace
+    ) -> None:
         workspace.model("counted:c", right=0.0, price=9.0)  # of no use at a higher price
         workspace.grid(
             architectures=[
@@ -246,9 +248,12 @@ class TestThePage:
         workspace.run()
         page = html_report(contents(workspace))
         chart = page.partition("<figcaption>Accuracy against cost")[2].partition("</svg>")[0]
-        assert re.findall(r'<text [^>]*class="name"[^>]*>([^<]*)<', chart) == ["the best"]
+        names = re.findall(r'<text [^>]*class="name"[^>]*>([^<]*)<', chart)
+        assert sorted(names, key=lambda name: name.zfill(9)) == [
+            *map(str, range(2, 22)), "the best"
+        ]  # fmt: skip
         assert chart.count("<circle") == 21
-        assert "Those on the Pareto front are named" in page
+        assert "Numbers are those of the table of systems" in page
         assert 'class="scroll wide"' in page  # 21 rows are shown at once
 
     def test_computes_each_paired_difference_once(
@@ -275,6 +280,88 @@ class TestThePage:
         page = html_report(contents(workspace))
         assert "even (20)" in page
         assert "odd (20)" in page
+
+
+def rows_of(page: str, caption: str) -> list[list[str]]:
+    """Return the texts of the rows of the table with a caption that begins so."""
+    body = page.partition(f"<caption>{caption}")[2].partition("</table>")[0]
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", body)
+    return [
+        [unescape(re.sub(r"<[^>]*>", "", cell)).strip() for cell in
+         re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row)]
+        for row in rows
+    ]  # fmt: skip
+
+
+class TestWhatIsSeenTogether:
+    def test_datasets_stand_side_by_side_with_a_row_for_each_system(
+        self, workspace: Workspace
+    ) -> None:
+        workspace.sums(10, name="more")
+        workspace.grid(
+            datasets=["sums", "more"], architectures=[single(["counted:a", "counted:b"])]
+        )
+        ran = workspace.run()
+        page = html_report(contents(workspace))
+        heading, *rows = rows_of(page, "All datasets")
+        assert heading == ["system", "sums", "more"]
+        assert len(rows) == 2
+        for row, model in zip(rows, "ab", strict=True):
+            for value, dataset in zip(row[1:], heading[1:], strict=True):
+                accuracy = ran.cells[f"{dataset}/single(model=counted:{model})"].accuracy
+                assert accuracy is not None
+                assert value.startswith(f"{100 * accuracy.value:.1f} [")
+
+    def test_one_dataset_alone_has_no_such_part(self, workspace: Workspace) -> None:
+        workspace.run()
+        assert 'id="datasets"' not in html_report(contents(workspace))
+
+    def test_failures_stand_with_their_reasons_by_system(self, workspace: Workspace) -> None:
+        workspace.run()
+        assert "What failed, and why" not in html_report(contents(workspace))
+        with closing(sqlite3.connect(workspace.root / "results/trip/trials.db")) as db, db:
+            db.execute(
+                "UPDATE trials SET outcome = 'error', score = 0, error = 'HTTP 500: item ' || item"
+                " WHERE cell = 1 AND item <= 4"
+            )
+            db.execute("UPDATE trials SET outcome = 'unparsed' WHERE cell = 2 AND item <= 2")
+        found = contents(workspace)
+        labels = [cell.label for cell in found.summary.cells]
+        assert rows_of(html_report(found), "What failed, and why")[1:] == [
+            [labels[0], "error", "HTTP 500: item 1", "4"],
+            [labels[1], "unparsed", "the response has no answer in the form wanted", "2"],
+        ]
+
+
+class TestWhoFailsWhere:
+    def test_the_scores_of_all_items_are_on_the_page_whatever_is_listed(
+        self, workspace: Workspace
+    ) -> None:
+        workspace.run()
+        found = contents(workspace, trials=6)
+        data = embedded(html_report(found), "scores-0")
+        matrix = found.matrices["sums"]
+        scores = base64.b64decode(data["scores"])
+        assert [*scores] == (100 * matrix.scores).astype(int).ravel().tolist()
+        assert len(data["items"]) == 40
+        cells = found.summary.cells
+        assert [cells[number].label for number in data["cells"]] == data["labels"]
+
+    def test_the_hardest_items_are_listed_with_their_questions(self, workspace: Workspace) -> None:
+        workspace.run()
+        found = contents(workspace)
+        rows = rows_of(html_report(found), "Who fails where: the hardest items")[1:]
+        assert len(rows) == 10
+        assert [float(row[3]) for row in rows] == sorted(float(row[3]) for row in rows)
+        assert all(row[0].startswith("sums-") and row[1].endswith("= ?") for row in rows)
+
+    def test_agreement_is_of_each_two_systems(self, workspace: Workspace) -> None:
+        workspace.run()
+        found = contents(workspace)
+        rows = rows_of(html_report(found), "Agreement of systems")[1:]
+        matrix = found.matrices["sums"]
+        assert len(rows) == len(found.summary.cells)
+        assert rows[0][2] == f"{100 * matrix.agreement[0, 1]:.0f}"
 
 
 class TestTheExplorersData:

@@ -208,6 +208,22 @@ def test_text_of_models_datasets_and_cards_is_shown_and_not_run(
     assert run(browser, "return document.querySelectorAll('script').length") == run(
         browser, "return document.querySelectorAll('body > script').length"
     )
+    # The tables and charts of systems, and the matrix of items.
+    run(browser, "document.querySelector('canvas.matrix').scrollIntoView()")
+    wait(lambda: run(browser, "return document.querySelector('canvas.matrix.drawn') !== null"))
+    run(browser, "document.querySelector('canvas.matrix').focus()")
+    press(browser, "\ue014")
+    for script in (
+        "document.getElementById('group').selectedIndex = 1",
+        "document.getElementById('wanted').value = arguments[0]",
+        "document.getElementById('wanted').value = ''",
+    ):
+        run(browser, script, HOSTILE)
+        run(browser, "document.getElementById('view').dispatchEvent(new Event('input'))")
+    run(browser, "document.querySelector('svg.chart').focus()")
+    press(browser, "\ue014")
+    assert "<img src=x" in run(browser, "return document.querySelector('.said').textContent")
+    assert run(browser, "return window.boom === undefined")
     # Had something been let through, the policy would have refused it, and said so.
     assert browser.get_log("browser") == []
 

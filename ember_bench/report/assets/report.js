@@ -1,4 +1,3 @@
-"use strict";
 // The item explorer. Whatever comes from models, datasets or cards is only ever set as text.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -60,16 +59,6 @@
   }
 
   // --- what is packed
-
-  const unpacked = new Map();
-  function unpack(id) {
-    if (!unpacked.has(id)) {
-      const bytes = Uint8Array.from(atob(element(id).textContent), (sign) => sign.charCodeAt(0));
-      const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-      unpacked.set(id, new Response(stream).json());
-    }
-    return unpacked.get(id);
-  }
 
   async function textOf(number) {
     if (number === null) return null;

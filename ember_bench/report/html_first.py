@@ -1,0 +1,150 @@
+"""The first screen of a report: which system, how sure, at what price, compared with what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ember_bench.drawing.charts import COLOURS, MOST_NAMED, scatter
+from ember_bench.drawing.html import Content, Html, tag
+from ember_bench.drawing.number_format import (
+    Unit,
+    count,
+    duration,
+    interval,
+    p_value,
+    percent,
+    points,
+    times,
+)
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, ExperimentSummary
+from ember_bench.report.chart_data import front_data, named_points
+from ember_bench.report.decision_text import STOPPED, decisions
+from ember_bench.report.html_answer import answer, most_accurate
+from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_fronts import Axis
+
+_NAMED: Final = 4
+
+
+def answers_section(contents: Contents) -> Html:
+    """Return the answer on each dataset: in words, in four figures, and as a chart.
+
+    Before them stand the decisions of an experiment that was to decide.
+    """
+    datasets = contents.summary.datasets
+    parts = [_dataset(contents, dataset, several=len(datasets) > 1) for dataset in datasets]
+    decided, legend = _decisions(contents.summary), _legend(contents)
+    return tag("section", *decided, legend, *parts, class_="answers", aria_label="The answer")
+
+
+def front_chart(contents: Contents, dataset: DatasetSummary, axis: Axis, title: str) -> Html:
+    """Return accuracy against cost or latency; nothing if that is unknown, or 0."""
+    found = front_data(contents, dataset, axis)
+    if not any(point.x.value > 0 for point in found.points):
+        return Html("")
+    title += contents.simulated(dataset)
+    shown = named_points(found.points, MOST_NAMED)
+    chart = scatter(shown, x_label=found.x_label, title=f"{title} on {dataset.name}")
+    numbered = len(shown) > MOST_NAMED
+    noted = tag("small", " Numbers are those of the table of systems.") if numbered else None
+    return tag("figure", tag("figcaption", title, noted), tag("div", chart, class_="draw"))
+
+
+def _decisions(summary: ExperimentSummary) -> Iterator[Html]:
+    if said := decisions(summary):
+        yield tag("h2", "Decision")
+        yield from (tag("p", text, class_="verdict") for text in said)
+        if summary.decided:
+            yield tag("p", STOPPED, class_="facts")
+
+
+def _legend(contents: Contents) -> Html:
+    """Return the colours of the architectures; nothing if there is one alone."""
+    names = list(dict.fromkeys(cell.architecture for cell in contents.summary.cells))
+    if len(names) < 2:
+        return Html("")
+    entries = [
+        tag("li", tag("i", class_=f"dot c{contents.colour(name) % COLOURS}"), name)
+        for name in names
+    ]
+    return tag("ul", *entries, class_="legend", aria_label="Colours of the architectures")
+
+
+def _dataset(contents: Contents, dataset: DatasetSummary, *, several: bool) -> Html:
+    level, cells = contents.summary.level, contents.of(dataset)
+    said = answer(dataset, cells, contents.compared, level, contents.results)
+    simulated = "Simulated: " if contents.simulated(dataset) else ""
+    title = f"On {dataset.name}" if several else "The answer"
+    words: list[Content] = [
+        tag("h2", title),
+        tag("p", simulated, said[0], class_="verdict"),
+        _figures(contents, dataset),
+    ]
+    if said[1:]:
+        rest = (tag("p", sentence) for sentence in said[1:])
+        words.append(tag("details", tag("summary", "What is worse, dominated, or the same"), *rest))
+    chart = front_chart(contents, dataset, "cost_per_item", "Accuracy against cost")
+    return tag("div", tag("div", *words, class_="answer"), chart, class_="pair")
+
+
+def _figures(contents: Contents, dataset: DatasetSummary) -> Html:
+    """Return the four figures of the most accurate system; nothing without any."""
+    best = most_accurate(contents.of(dataset))
+    if best is None:
+        return Html("")
+    facts = [*_sure(contents, dataset, best), *_price(best), *_against(contents, best)]
+    return tag("dl", *(tag("div", tag("dt", name), *map(_said, said)) for name, said in facts),
+               class_="tiles")  # fmt: skip
+
+
+_Fact = tuple[str, Sequence[str]]
+
+
+def _said(line: str) -> Html:
+    return tag("dd", line)
+
+
+def _sure(contents: Contents, dataset: DatasetSummary, best: CellSummary) -> Iterator[_Fact]:
+    """Yield the accuracy of the best, corrected for its selection if it can be; and its rivals."""
+    winner = contents.winners.get(dataset.name)
+    level = f"{100 * contents.summary.level:g} %"
+    if winner is None or winner.cell != best.name:
+        value = best.accuracy
+        within = f"{interval(value, 'percent')} ({level})"
+        yield "Most accurate", [best.label, f"{percent(value.value if value else None)} %", within]
+        return
+    own = winner.accuracy
+    within = f"{interval(own, 'percent')} ({level}, corrected for its selection)"
+    yield "Most accurate", [best.label, f"{percent(own.value)} %", within]
+    others = winner.may_be_best[1:]
+    more = [f"and {count(len(others) - _NAMED, 'other')}"] if len(others) > _NAMED else []
+    yield "May be as accurate", [*others[:_NAMED], *more] or ["no other system"]
+
+
+def _price(best: CellSummary) -> Iterator[_Fact]:
+    cost, latency = best.cost_per_item, best.latency_seconds
+    if cost is None:
+        yield "Its price", ["unknown"]
+        return
+    unit = Unit.of([cost.value])
+    lines = [f"${unit.dollars(cost.value)} {unit.per}", unit.interval(cost)]
+    if latency is not None:
+        lines.append(f"{duration(latency.value)} of latency per item")
+    yield "Its price", lines
+
+
+def _against(contents: Contents, best: CellSummary) -> Iterator[_Fact]:
+    found, pair = best.comparison, contents.compared.get(best.name)
+    if found is None or pair is None:
+        yield "Compared with", ["no other system: it is the baseline, or there is none"]
+        return
+    lines = [pair.baseline.label]
+    if found.same_calls:
+        lines.append("the same calls")
+    else:
+        size = f"{points(found.difference.value)} points {interval(found.difference, 'points')}"
+        lines += [size, f"adjusted p {p_value(found.p_adjusted)}"]
+    if pair.cost_ratio is not None:
+        lines.append(f"{times(pair.cost_ratio)} the cost")
+    yield "Compared with", lines
