@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from ember_bench.errors import ConfigError, StoreError
-from ember_bench.experiment.results.rows import StoredTrials
+from ember_bench.errors import ConfigError
 
 if TYPE_CHECKING:
     from ember_bench.datasets import Item
@@ -58,28 +55,3 @@ class Shard:
         content = msgspec.json.encode((item.question, item.turns))
         digest = blake2b(content, digest_size=8, person=b"ember shard").digest()
         return int.from_bytes(digest) % self.count == self.number - 1
-
-
-def check_folder(trials: Path, shard: Shard | None) -> None:
-    """See that a folder's trials are those of this shard: a part holds one shard.
-
-    Args:
-        trials: The trial store, which need not be there.
-        shard: The shard that is to be run; None for the whole experiment, which may go anywhere.
-
-    Raises:
-        ConfigError: if they are of another shard, or of no shard.
-    """
-    if shard is None or not trials.is_file():
-        return
-    try:
-        with closing(StoredTrials(trials)) as stored:
-            there = stored.description.shard
-    except StoreError:  # opening it to write mends it, or says why it cannot
-        return
-    if there != str(shard):
-        has = f"shard {there}" if there else "results that are no shard's"
-        raise ConfigError(
-            f"--shard {shard}: {trials.parent} has {has}; give each shard a folder of its own"
-            " (--results)"
-        )

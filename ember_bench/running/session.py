@@ -29,7 +29,7 @@ from ember_bench.experiment.lock import locked
 from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
-from ember_bench.experiment.shards import Shard, check_folder
+from ember_bench.experiment.shards import Shard
 from ember_bench.experiment.trial_store import TrialStore
 from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.model_registry import ModelRegistry
@@ -44,7 +44,7 @@ from ember_bench.running.artifacts import (
     write_summary,
 )
 from ember_bench.running.interpreter import tuned
-from ember_bench.running.places import RESPONSES, STUDY, SUMMARY, SUMMARY_TEXT, TRIALS
+from ember_bench.running.places import RESPONSES, STUDY, SUMMARY, SUMMARY_TEXT
 from ember_bench.running.run_log import run_log
 from ember_bench.running.stopping import Stop, stoppable
 from ember_bench.running.waits import told_of_waits
@@ -217,7 +217,6 @@ def run_experiment(
         experiment, options, listener or Listener(), engine or LocalEngine(), stop or Stop()
     )
     with locked(session.folder):
-        check_folder(session.folder / TRIALS, experiment.shard)
         return session.run()
 
 
