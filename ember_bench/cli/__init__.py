@@ -163,6 +163,15 @@ COMMANDS: Final = {
         _READ,
         ("ember-bench ui", "ember-bench ui --results results --port 5001"),
     ),
+    "serve": Later(
+        "serve:serve",
+        "Serve networks as OpenAI-compatible models, until Ctrl-C.",
+        _RUN,
+        (
+            "ember-bench serve vote --set model=openai:gpt-4o-mini --set k=5",
+            "ember-bench serve 'quickstart/small, vote of 5' --port 8001",
+        ),
+    ),
     "schema": Later(
         "schema:schema",
         "Print the JSON Schema of a grid or card, for editors.",

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import msgspec
 
-from ember_bench.errors import ConfigError, StoreError
+from ember_bench.errors import ConfigError
 from ember_bench.experiment import user_code
 from ember_bench.experiment.results.description import Description, digest_of, encode
 from ember_bench.experiment.results.evaluations import make_table
@@ -26,7 +26,6 @@ from ember_bench.experiment.results.schema import (
     SCHEMA_VERSION,
 )
 from ember_bench.experiment.results.summary import FAILED
-from ember_bench.experiment.shards import Shard
 from ember_bench.experiment.trial_store import ACCOUNTS
 from ember_bench.models.store.merging import joined
 from ember_bench.models.store.payments import Paid
@@ -298,28 +297,3 @@ def _add_runs(
         keep_paid(base, ours, Paid(made, spend, *doubts.get(number, (0, 0, 0.0))))
         keep_paid(base, ours, paid(account))
     return found
-
-
-def check_folder(trials: Path, shard: Shard | None) -> None:
-    """See that a folder's trials are those of this shard: a part holds one shard.
-
-    Args:
-        trials: The trial store, which need not be there.
-        shard: The shard that is to be run; None for the whole experiment, which may go anywhere.
-
-    Raises:
-        ConfigError: if they are of another shard, or of no shard.
-    """
-    if shard is None or not trials.is_file():
-        return
-    try:
-        with closing(StoredTrials(trials)) as stored:
-            there = stored.description.shard
-    except StoreError:  # opening it to write mends it, or says why it cannot
-        return
-    if there != str(shard):
-        has = f"shard {there}" if there else "results that are no shard's"
-        raise ConfigError(
-            f"--shard {shard}: {trials.parent} has {has}; give each shard a folder of its own"
-            " (--results)"
-        )

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
+from ember_bench.errors import ConfigError, StoreError
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.failures import first_line
+from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.summary import FAILED, ExperimentSummary, RunSummary
+from ember_bench.experiment.shards import Shard
 from ember_bench.experiment.trial import Trial, TrialResult
 from ember_bench.experiment.trial_store import TrialStore, open_trial_store
 
@@ -192,5 +195,35 @@ class Run:
 
 
 def trial_store(folder: Path, experiment: Experiment) -> TrialStore:
-    """Open the trial store of an experiment in its results folder; see `open_trial_store`."""
+    """Open the trial store of an experiment in its results folder; see `open_trial_store`.
+
+    Raises:
+        ConfigError: if the experiment is a shard, and the folder has another or none.
+    """
+    check_folder(folder / "trials.db", experiment.shard)
     return open_trial_store(folder / "trials.db", experiment, started=utc_now())
+
+
+def check_folder(trials: Path, shard: Shard | None) -> None:
+    """See that a folder's trials are those of this shard: a part holds one shard.
+
+    Args:
+        trials: The trial store, which need not be there.
+        shard: The shard that is to be run; None for the whole experiment, which may go anywhere.
+
+    Raises:
+        ConfigError: if they are of another shard, or of no shard.
+    """
+    if shard is None or not trials.is_file():
+        return
+    try:
+        with closing(StoredTrials(trials)) as stored:
+            there = stored.description.shard
+    except StoreError:  # opening it to write mends it, or says why it cannot
+        return
+    if there != str(shard):
+        has = f"shard {there}" if there else "results that are no shard's"
+        raise ConfigError(
+            f"--shard {shard}: {trials.parent} has {has}; give each shard a folder of its own"
+            " (--results)"
+        )

@@ -26,7 +26,6 @@ from ember_bench.engines import LocalEngine, run_loop
 from ember_bench.errors import ConfigError, EmberBenchError, OutputError, StoreError
 from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.lock import locked
-from ember_bench.experiment.merging import check_folder
 from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
@@ -45,7 +44,7 @@ from ember_bench.running.artifacts import (
 )
 from ember_bench.running.deciding import Deciding
 from ember_bench.running.interpreter import tuned
-from ember_bench.running.places import RESPONSES, STUDY, SUMMARY, SUMMARY_TEXT, TRIALS
+from ember_bench.running.places import RESPONSES, STUDY, SUMMARY, SUMMARY_TEXT
 from ember_bench.running.run_log import run_log
 from ember_bench.running.stopping import Stop, stoppable
 from ember_bench.running.waits import told_of_waits
@@ -218,7 +217,6 @@ def run_experiment(
         experiment, options, listener or Listener(), engine or LocalEngine(), stop or Stop()
     )
     with locked(session.folder):
-        check_folder(session.folder / TRIALS, experiment.shard)
         return session.run()
 
 

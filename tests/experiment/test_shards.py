@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from ember_bench.datasets import Item
 from ember_bench.errors import ConfigError
-from ember_bench.experiment.merging import check_folder
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.rows import StoredTrials
+from ember_bench.experiment.runner import check_folder
 from ember_bench.experiment.shards import Shard
 from ember_bench.models.budget import Budget
 from tests.support.workspace import Workspace, run, single, vote

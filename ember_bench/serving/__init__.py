@@ -1,0 +1,1 @@
+"""Web servers: networks as OpenAI-compatible models."""
