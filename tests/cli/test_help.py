@@ -23,7 +23,7 @@ OURS |= {f"ember_bench.{module}" for module in ("running", "running.messages", "
 OURS |= {f"ember_bench.{module}" for module in ("drawing", "drawing.text")}
 SECTIONS = {
     "Run": ["new", "run", "plan"],
-    "Read": ["list", "show", "compare", "gate", "export", "report", "rescore", "ui"],
+    "Read": ["list", "show", "compare", "what-if", "gate", "export", "report", "rescore", "ui"],
     "Maintain": ["schema", "models", "datasets"],
 }
 NAMES = [name for names in SECTIONS.values() for name in names]
