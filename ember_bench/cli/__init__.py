@@ -86,6 +86,7 @@ COMMANDS: Final = {
         (
             "ember-bench what-if quickstart",
             'ember-bench what-if pilot --try "vote: small alone; medium alone; large alone"',
+            "ember-bench what-if new.yaml",
             'ember-bench what-if pilot --try "cascade: small alone; medium alone > large alone"',
         ),
     ),

@@ -19,6 +19,7 @@ from ember_bench.drawing.number_format import (
     points,
 )
 from ember_bench.drawing.text import one_line, width
+from ember_bench.experiment.forecast.stored import StoredCell, StoredGrid
 from ember_bench.report.layout import flat
 from ember_bench.report.summary_text import SIMULATED
 
@@ -44,6 +45,76 @@ def what_if_text(table: WhatIfTable, columns: int | None) -> Text:
         text.append("\n".join([*notes, "", ""]) if notes else "")
     captions = [_filled(caption, room) for caption in _captions(table)]
     return text.append("\n".join(captions), style="dim")
+
+
+def stored_grid_text(grid: StoredGrid, columns: int | None) -> Text:
+    """Return the systems of a grid on stored answers, a section for each dataset."""
+    text = Text()
+    room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
+    unit = Unit.of(cell.cost_per_item.value for cell in grid.cells if cell.cost_per_item)
+    sure = f"[{100 * grid.level:g} %]"
+    headings = [
+        "system", "accuracy", sure, f"$/{unit.name}", "trials", "complete", "new calls", "price",
+    ]  # fmt: skip
+    for dataset in dict.fromkeys(cell.dataset for cell in grid.cells):
+        rows = [_stored(cell, unit) for cell in grid.cells if cell.dataset == dataset]
+        heading, *lines = flat([headings, *rows], left=1)
+        text.append(f"{one_line(dataset)}: on stored answers\n", style="bold")
+        if columns is None or max(map(width, (heading, *lines))) <= columns:
+            text.append(f"{heading}\n", style="dim")
+        else:
+            lines = [line for row in rows for line in _stored_lines(row, unit)]
+        text.append("\n".join([*lines, "", ""]))
+    captions = [_filled(caption, room) for caption in _grid_captions(grid)]
+    return text.append("\n".join(captions), style="dim")
+
+
+def _stored(cell: StoredCell, unit: Unit) -> list[str]:
+    accuracy, bounds = UNDEFINED, ""
+    if cell.accuracy is not None:
+        accuracy, bounds = percent(cell.accuracy.value), interval(cell.accuracy, "percent")
+    elif cell.complete and cell.low is not None:
+        accuracy = f"{percent(cell.low)} to {percent(cell.high)}"
+    return [
+        one_line(cell.label),
+        accuracy,
+        bounds,
+        UNDEFINED if cell.cost_per_item is None else unit.dollars(cell.cost_per_item.value),
+        f"{cell.trials:,}",
+        f"{cell.complete:,}",
+        f"{cell.missing_calls:,}",
+        dollars(cell.missing_usd) if cell.missing_calls else "",
+    ]
+
+
+def _stored_lines(row: list[str], unit: Unit) -> Iterator[str]:
+    """Yield a row as lines for a narrow terminal."""
+    label, accuracy, bounds, cost, trials, complete, missing, price = row
+    yield label
+    if complete == "0":
+        yield f"  none of {trials} trials is complete"
+    else:
+        done = f"{complete} of {trials} trials complete"
+        yield f"  {accuracy} % {bounds}; ${cost}/{unit.name}; {done}"
+    if price:
+        yield f"  {missing} new calls, {price}"
+
+
+def _grid_captions(grid: StoredGrid) -> Iterator[str]:
+    yield (
+        "Computed from stored answers; no call was made, by simulated models neither. Complete:"
+        " trials whose calls are all stored, which the accuracy is of. New calls: those that are"
+        " not stored, each counted for the first system that makes it, and their expected price."
+    )
+    if any(cell.begun for cell in grid.cells):
+        yield (
+            "If other trials are begun, the accuracy is a range, from all of these wrong to all"
+            " right: which trials are complete may depend on the answers."
+        )
+    if any(cell.oracle for cell in grid.cells):
+        yield "Oracle: looks at the target, so it is the upper limit of any choice."
+    if any(cell.simulated for cell in grid.cells):
+        yield SIMULATED
 
 
 def _filled(line: str, room: int) -> str:

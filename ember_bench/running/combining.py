@@ -1,8 +1,9 @@
-"""What-ifs: combinations of systems by name, evaluated from their stored trials."""
+"""What-ifs: combinations of systems by name, and grids, evaluated from what is stored."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -20,9 +21,16 @@ from ember_bench.decisions.what_if import (
     share_draws,
 )
 from ember_bench.errors import ConfigError, UnknownNameError
+from ember_bench.experiment.forecast.stored import StoredGrid, on_stored_answers
+from ember_bench.experiment.prepare import prepare
 from ember_bench.experiment.results.cells import CellResults, FloatArray
 from ember_bench.experiment.results.comparison import Group
+from ember_bench.models.model_registry import ModelRegistry
+from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.registry import Cards, default_roots
+from ember_bench.running.find_grids import find_grid
 from ember_bench.running.find_results import ResultsReader, find_group
+from ember_bench.running.places import RESPONSES
 
 _STAGES: Final = ">"
 _MOST: Final = 9
@@ -88,6 +96,24 @@ def what_if(name: str, options: WhatIfOptions) -> WhatIfTable:
         if not rows:
             raise ConfigError(f"{name}: no dataset has the systems of a combination")
         return WhatIfTable(name, group.cells[0].level, rows)
+
+
+def stored_grid(path: Path, results: Path) -> StoredGrid:
+    """Return what the systems of a grid would give on the answers stored in a results folder.
+
+    Raises:
+        ConfigError: with every mistake in the grid at its place, or if no answers are there.
+    """
+    grid = find_grid(str(path))
+    cards = Cards(default_roots(grid))
+    if not (results / RESPONSES).is_file():
+        raise ConfigError(f"{results / RESPONSES}: is not there; no answers are stored")
+    with closing(StoredAnswers(results / RESPONSES)) as known:
+        return on_stored_answers(
+            lambda service: prepare(grid, cards, service, asks=False),
+            ModelRegistry.from_cards(cards),
+            known,
+        )
 
 
 _Parsed = tuple[str, Kind, list[list[str]], float]

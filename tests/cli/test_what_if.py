@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.support import counted
-from tests.support.workspace import Workspace, single
+from tests.support.workspace import Workspace, single, vote
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +47,56 @@ def test_it_fits_80_columns(
     monkeypatch.setenv("COLUMNS", "80")
     result = command("what-if", "trip")
     assert max(map(len, result.out.splitlines())) <= 80
+
+
+class TestGrids:
+    def test_what_is_stored_is_scored_as_a_run_would(
+        self, command: Command, here: Workspace
+    ) -> None:
+        here.sums(30)
+        here.model("counted:a")
+        here.grid(name="first", architectures=[vote(5)])
+        command("run", "grid.yaml", "--no-mlflow", "--quiet")
+        here.grid(name="second", architectures=[vote([3, 7], label="vote of {k}")])
+        asked = counted.requests().total()
+        three, seven = command("what-if", "grid.yaml", "--json").json["cells"]
+        assert counted.requests().total() == asked
+        assert (three["complete"], three["missing_calls"]) == (30, 0)
+        assert (seven["complete"], seven["begun"], seven["missing_calls"]) == (0, 30, 60)
+        assert (seven["accuracy"], seven["low"], seven["high"]) == (None, 0.0, 1.0)
+        assert seven["missing_usd"] > 0
+        summary = command("run", "grid.yaml", "--no-mlflow", "--quiet", "--json").json
+        run = {cell["label"]: cell for cell in summary["cells"]}["vote of 3"]
+        assert three["accuracy"] == run["accuracy"]
+        assert three["cost_per_item"]["value"] == pytest.approx(run["cost_per_item"]["value"])
+
+    def test_where_answers_decide_what_is_complete_there_is_a_range(
+        self, command: Command, here: Workspace
+    ) -> None:
+        here.sums(30)
+        for name in MODELS:
+            here.model(name)
+        cheap = {"models": ["counted:a", "counted:b"], "temperature": 0.7}
+        first = {"name": "ensemble_vote", "parameters": cheap}
+        stages = {"cheap": cheap["models"], "dear": ["counted:c"], "temperature": 0.7}
+        cascade = {"name": "cascade", "label": "cascade", "parameters": stages}
+        here.grid(name="first", architectures=[first])
+        command("run", "grid.yaml", "--no-mlflow", "--quiet")
+        here.grid(name="second", architectures=[cascade])
+        (cell,) = command("what-if", "grid.yaml", "--json").json["cells"]
+        assert cell["accuracy"] is None
+        assert cell["complete"] + cell["begun"] == 30
+        assert cell["missing_calls"] == cell["begun"] > 0
+        assert cell["high"] - cell["low"] == pytest.approx(cell["begun"] / 30)
+        text = command("what-if", "grid.yaml").out
+        assert f"{100 * cell['low']:.1f} to {100 * cell['high']:.1f}" in text
+        here.grid(name="third", architectures=[cascade])
+        run = command("run", "grid.yaml", "--no-mlflow", "--quiet", "--json").json["cells"][0]
+        assert cell["low"] <= run["accuracy"]["value"] <= cell["high"]
+
+    def test_without_answers_it_says_so(self, command: Command, sums: Workspace) -> None:
+        result = command("what-if", "grid.yaml")
+        assert (result.status, "no answers are stored" in result.err) == (2, True)
 
 
 @pytest.mark.parametrize(
