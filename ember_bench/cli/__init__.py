@@ -108,6 +108,17 @@ COMMANDS: Final = {
             "ember-bench compare before after --report changes.html",
         ),
     ),
+    "what-if": Later(
+        "what_if:what_if",
+        "Evaluate votes, cascades and choices of systems that were run; make no call.",
+        _READ,
+        (
+            "ember-bench what-if quickstart",
+            'ember-bench what-if pilot --try "vote: small alone; medium alone; large alone"',
+            "ember-bench what-if new.yaml",
+            'ember-bench what-if pilot --try "cascade: small alone; medium alone > large alone"',
+        ),
+    ),
     "gate": Later(
         "gate:gate",
         "Exit with 1 unless results keep rules, compared with a baseline.",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from ember_bench.decisions.gate import GateReport
+from ember_bench.decisions.what_if import WhatIfTable
 from ember_bench.drawing.figures import Width
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.prepare import Experiment
@@ -28,6 +29,7 @@ from ember_bench.report.summary_text import status, tables
 from ember_bench.report.table_formats import Kind, Table
 from ember_bench.report.tidy import choices_table, members_table, tidy
 from ember_bench.running.apart import run_apart
+from ember_bench.running.combining import WhatIfOptions, what_if
 from ember_bench.running.find_results import Named, ResultsReader, find_results
 from ember_bench.running.find_summary import read_summary
 from ember_bench.running.gating import GateOptions, gate
@@ -160,6 +162,23 @@ class Results:
         other = None if baseline is None else str(baseline)
         options = GateOptions(rules, other, self.folder.parent, pass_unclear=pass_unclear)
         return gate(self.folder.name, options)
+
+    def what_if(
+        self, *combinations: str, agreement: float | None = None, within: float = 0.0
+    ) -> WhatIfTable:
+        """Evaluate combinations of the systems from their stored trials, as `ember-bench what-if`.
+
+        Args:
+            combinations: Such as `vote: A; B; C` or `cascade: A; B > C`; none for usual ones.
+            agreement: Share of a cascade's first stage that must agree; None to tune it.
+            within: Points of accuracy that a tuned choice may give up for a lower cost.
+
+        Raises:
+            ConfigError: if a combination is not understood, or cannot be made.
+        """
+        return what_if(
+            self.folder.name, WhatIfOptions(combinations, agreement, within, self.folder.parent)
+        )
 
     def report(
         self,

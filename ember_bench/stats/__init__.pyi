@@ -28,6 +28,16 @@ from .clusters import (
     item_means as item_means,
     split_variance as split_variance,
 )
+from .combining import (
+    CrossFitted as CrossFitted,
+    Votes as Votes,
+    choose_crossfitted as choose_crossfitted,
+    combine_votes as combine_votes,
+    crossfitted_weights as crossfitted_weights,
+    folds_of as folds_of,
+    member_weights as member_weights,
+    widened as widened,
+)
 from .costs import (
     cost_difference as cost_difference,
     cost_per_correct as cost_per_correct,
@@ -58,6 +68,11 @@ from .intervals import (
     proportion as proportion,
     standard_error as standard_error,
     wilson_interval as wilson_interval,
+)
+from .joint_errors import (
+    JointErrors as JointErrors,
+    fit_joint_errors as fit_joint_errors,
+    predict_policy as predict_policy,
 )
 from .judges import (
     difference_of_groups as difference_of_groups,

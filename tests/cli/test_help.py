@@ -27,6 +27,7 @@ SECTIONS = {
         "list",
         "show",
         "compare",
+        "what-if",
         "gate",
         "export",
         "report",

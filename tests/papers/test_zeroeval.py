@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ember_bench import stats
+from ember_bench.decisions.pool import Pool
+from ember_bench.decisions.what_if import Combination, evaluate
+from ember_bench.experiment.results.cells import StoredCells
+from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.summary import CellSummary
+from ember_bench.stats.joint_errors import Policy
 from tests.papers.runs import Paper, paper, percent
 
 pytestmark = pytest.mark.slow
@@ -87,3 +95,61 @@ def test_a_repeated_run_does_nothing_and_finds_the_same(zeroeval: Paper) -> None
     assert (again.progress.done, again.progress.calls_made, again.changes) == (0, 0, [])
     assert again.progress.kept == len(first.cells) * 1319 - (1319 - 681)
     assert again.summary.cells == first.cells
+
+
+def combined(codes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    return stats.combine_votes(codes, scores).credit
+
+
+def cascaded(codes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    early = stats.combine_votes(codes[:, :3], scores[:, :3])
+    return np.where(early.agreement > 0.99, early.credit, combined(codes[:, 3:], scores[:, 3:]))
+
+
+@pytest.fixture(scope="module")
+def pool(zeroeval: Paper) -> Iterator[Pool]:
+    """The answers of the models that were asked all questions."""
+    assert zeroeval.summary
+    (path,) = zeroeval.results.rglob("trials.db")
+    rows = StoredTrials(path)
+    stored = StoredCells(rows)
+    yield Pool(
+        [
+            stored.results(cell.name)
+            for cell in rows.description.cells
+            if cell.architecture == "single" and cell.dataset == "zeroeval_gsm8k"
+        ]
+    )
+    rows.close()
+
+
+@pytest.mark.parametrize("label", ["vote of the best five", "vote of the weakest five"])
+def test_what_if_gives_what_the_votes_gave(
+    zeroeval: Paper, pool: Pool, cells: Cells, label: str
+) -> None:
+    members = tuple(c for c in pool.cells if c.label in cells[label].parameters["models"])
+    found = evaluate(pool, Combination("vote", members), label)
+    assert (len(members), found.items, found.missing.trials) == (5, 1319, 0)
+    assert found.accuracy.value == pytest.approx(cells[label].accuracy.value, abs=1e-9)
+
+
+@pytest.mark.parametrize("policy", [combined, cascaded])
+def test_joint_errors_predict_models_that_were_asked_little(pool: Pool, policy: Policy) -> None:
+    """Two of five models are asked 100 of 400 questions; the truth is of all 1,319."""
+    rng = np.random.default_rng(0)
+    errors, covered, alone, runs = [], 0, [], 40
+    for seed in range(runs):
+        chosen = rng.choice(pool.scores.shape[1], 5, replace=False)
+        chosen = chosen[np.argsort(pool.scores[:, chosen].mean(axis=0))]
+        items = rng.choice(len(pool.scores), 400, replace=False)
+        x, given = pool.scores[np.ix_(items, chosen)], pool.answers[np.ix_(items, chosen)]
+        x[100:, 3] = x[50:100, 4] = x[150:, 4] = np.nan
+        truth = policy(pool.answers[:, chosen], pool.scores[:, chosen]).mean()
+        found = stats.predict_policy(given, x, policy, n_draws=50, seed=seed)
+        errors.append(found.value - truth)
+        covered += found.interval.low <= truth <= found.interval.high
+        whole = ~np.isnan(x).any(axis=1)
+        alone.append(policy(given[whole], x[whole]).mean() - truth)
+    assert covered / runs >= 0.85
+    assert abs(np.mean(errors)) < 0.006
+    assert np.std(errors) < 0.6 * np.std(alone)

@@ -20,7 +20,7 @@ from typing import Final, Protocol
 
 from ember_bench.datasets.item import Item
 from ember_bench.errors import ConfigError, ProviderError
-from ember_bench.evaluators.base import judges_of
+from ember_bench.evaluators.base import Score, judges_of
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.trial import ItemSubject, graph_inputs, score_output
@@ -121,6 +121,7 @@ class Rehearsal(ModelService):
         plays: Whether recorded models answer with their recordings.
         judges: Whether evaluators that ask models ask them; the experiment's service must be this
             one.
+        scores: Whether outputs that are made of known answers alone are scored.
         today: Today's date in UTC, by which prices change; injected in tests.
     """
 
@@ -131,6 +132,7 @@ class Rehearsal(ModelService):
         *,
         plays: bool = True,
         judges: bool = False,
+        scores: bool = False,
         today: Callable[[], date] = utc_today,
     ) -> None:
         super().__init__(registry)
@@ -138,6 +140,7 @@ class Rehearsal(ModelService):
         self._known = known
         self._plays = plays
         self._judges = judges
+        self._scores = scores
         self._providers: dict[str, Provider | None] = {}
         self._asked: list[Asked] = []
         self._lengths: list[Length] = []
@@ -152,8 +155,14 @@ class Rehearsal(ModelService):
         self.refused = 0
         """Number of calls that a recording has no answer to."""
 
-    def trial(self, cell: Cell, questions: Questions, item: int, epoch: int, cast: Cast) -> None:
-        """Run one trial in a greenlet of the bridge; `take` returns its calls."""
+    def trial(
+        self, cell: Cell, questions: Questions, item: int, epoch: int, cast: Cast
+    ) -> Score | None:
+        """Run one trial in a greenlet of the bridge; `take` returns its calls.
+
+        Returns:
+            Its score, if this scores and no answer was made up.
+        """
         subject = questions.items[item]
         self._script = _Script(cast, subject, _other_targets(questions, subject))
         self._lengths = []
@@ -167,15 +176,19 @@ class Rehearsal(ModelService):
         except Exception as error:  # counted, and said in the plan
             self.unfinished += 1
             self.error = error
-            return
+            return None
         finally:
             strands.current.reset(token)
-        if self._judges and judges_of(questions.evaluator):
-            made_up = self.improvised > improvised
+        made_up = self.improvised > improvised
+        score = None
+        judged = self._judges and bool(judges_of(questions.evaluator))
+        if judged:
             keys = [asked.key for asked in self._asked[first:]]
             self._made_of = b"".join([b"made of", *keys]) if made_up else None
+        if judged or (self._scores and not made_up):
             with suppress(Exception):  # a stand-in's verdict may not be one
-                score_output(questions.evaluator, subject, outputs[cell.graph.output])
+                score = score_output(questions.evaluator, subject, outputs[cell.graph.output])
+        return None if self.improvised > improvised or not self._scores else score
 
     def take(self) -> list[Asked]:
         """Return the calls noted since the last time."""
