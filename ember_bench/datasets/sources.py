@@ -37,6 +37,7 @@ _BUILT_IN: Final = {
     "url": "remote",
     "sql": "database",
     "records": "inline",
+    "inspect": "inspect_tasks",
     "lm_eval": "lm_eval_tasks",
     "reasoning_gym": "reasoning_gym_tasks",
 }

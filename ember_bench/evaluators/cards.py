@@ -26,6 +26,7 @@ from ember_bench.evaluators import cascaded as _cascaded
 from ember_bench.evaluators import choice as _choice
 from ember_bench.evaluators import exact as _exact
 from ember_bench.evaluators import game24 as _game24
+from ember_bench.evaluators import inspect_scores as _inspect
 from ember_bench.evaluators import judged as _judged
 from ember_bench.evaluators import lm_eval as _lm_eval
 from ember_bench.evaluators import math_equivalence as _math
@@ -76,6 +77,7 @@ BUILT_IN = (
     _preferred.Preferred,
     _cascaded.Cascade,
     _as_recorded.AsRecorded,
+    _inspect.InspectScores,
     _lm_eval.LmEval,
     _reasoning_gym.ReasoningGym,
 )
