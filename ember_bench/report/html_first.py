@@ -128,7 +128,9 @@ def _price(best: CellSummary) -> Iterator[_Fact]:
         yield "Its price", ["unknown"]
         return
     unit = Unit.of([cost.value])
-    lines = [f"${unit.dollars(cost.value)} {unit.per}", unit.interval(cost)]
+    lines = [f"${unit.dollars(cost.value)} {unit.per}"]
+    if cost.low is not None and cost.high is not None:
+        lines.append(unit.interval(cost))
     if latency is not None:
         lines.append(f"{duration(latency.value)} of latency per item")
     yield "Its price", lines

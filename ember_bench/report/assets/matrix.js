@@ -1,7 +1,7 @@
 // The scores of all systems on all items. Whatever comes from models or data is only ever set as text.
 (() => {
   const UNKNOWN = 255, FULL = 100;
-  const MOST = 2000; // columns that are drawn: of more items, a column is the mean of some
+  const LEAST = 600; // columns; of more items than there are pixels, a column is the mean of some
 
   for (const canvas of document.querySelectorAll("canvas.matrix")) {
     const said = canvas.closest("figure").querySelector(".said");
@@ -30,7 +30,7 @@
 
     function draw() {
       const items = found.items.length, rows = found.cells.length;
-      const wide = Math.min(items, MOST), none = colour("--unknown"), ends = [colour("--wrong"), colour("--right")];
+      const wide = Math.min(items, Math.max(LEAST, canvas.clientWidth)), none = colour("--unknown"), ends = [colour("--wrong"), colour("--right")];
       canvas.width = wide;
       canvas.height = rows;
       const pen = canvas.getContext("2d"), image = pen.createImageData(wide, rows);
