@@ -250,7 +250,7 @@ class _Session:
             store.changes += [mended] if mended else []
             run = Run(self.experiment, store, self.engine, self.listener.progressed)
             deciding = Deciding(run, whole=self.options.whole)
-            progress = Progress(len(self.experiment), _kept(store), store.changes)
+            progress = Progress(len(self.experiment), sum(map(sum, store.done)), store.changes)
             tracker = curves = None
             if self.options.mlflow and progress.kept < progress.scheduled:
                 tracker = stack.enter_context(self._tracker())
@@ -374,10 +374,6 @@ class _Session:
         """Return the day of the oldest price."""
         dates = [model.price_date for model in self.experiment.models if model.price_date]
         return min(dates).isoformat() if dates else None
-
-
-def _kept(store: TrialStore) -> int:
-    return sum(sum(flags) for flags in store.done)
 
 
 def _decoded(fact: str | None) -> Logged | None:
