@@ -12,7 +12,7 @@ import msgspec
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.attribution import ChoiceSummary
 from ember_bench.experiment.results.cells import CellResults, StoredCells
-from ember_bench.experiment.results.compared import Comparison, ComparisonTable
+from ember_bench.experiment.results.compared import Comparison, ComparisonTable, Winner
 from ember_bench.experiment.results.comparison import compare
 from ember_bench.experiment.results.description import CellDescription
 from ember_bench.experiment.results.rows import TrialRows
@@ -98,6 +98,14 @@ class Contents:
             for cell in self.summary.cells
             if cell.comparison is not None and cell.name in pairs
         }
+
+    def winners(self, baseline: str) -> list[Winner]:
+        """Return the most accurate of the cells compared with a baseline; none if unknown."""
+        if (table := self.comparisons) is None:
+            return []
+        baselines = dict.fromkeys(pair.baseline.cell for pair in table.pairs)
+        found = dict(zip(baselines, table.winners, strict=True))
+        return [winner for winner in (found.get(baseline),) if winner is not None]
 
     @cached_property
     def shown(self) -> int:

@@ -33,7 +33,7 @@ from ember_bench.experiment.results.cells import CellResults, IntArray
 from ember_bench.experiment.results.compared import Comparison
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Quantity
 from ember_bench.report.columns import View
-from ember_bench.report.comparison_table import pair_values
+from ember_bench.report.comparison_table import RANKS, pair_values, ranks, winner_text
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis, front, front_probabilities
 from ember_bench.report.judging_text import UNCHECKED
@@ -133,12 +133,13 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
             result(cells[pair.cell.cell], contents.summary.level),
             times(pair.cost_ratio),
             share(pair.best_probability),
+            ranks(pair.rank, may_be_best=pair.may_be_best),
         ]
         for pair, own in found
     ]
     level = f"[{100 * contents.summary.level:g} %]"
     headings = ["system", "difference", level, "items", "won", "lost", "p", "adj. p", "result",
-                "cost", "P(best)"]  # fmt: skip
+                "cost", "P(best)", "rank"]  # fmt: skip
     return joined(
         [
             tag("h3", f"Against {title}"),
@@ -148,6 +149,8 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
                 class_="facts"),
             chart,
             table(headings, rows, caption=f"Differences to {title}"),
+            *(tag("p", winner_text(winner)) for winner in contents.winners(pairs[0].baseline.cell)),
+            tag("p", RANKS, class_="facts"),
         ]
     )  # fmt: skip
 
