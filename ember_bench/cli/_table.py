@@ -29,7 +29,7 @@ PairColumns = Annotated[
         rich_help_panel=_TABLE,
         metavar="NAME,...",
         help="Columns: accuracy, baseline, difference, items, won, lost, result, p (adjusted), "
-        "raw_p, cost, cost_interval, best.",
+        "raw_p, cost, cost_interval, best, rank.",
     ),
 ]
 Sort = Annotated[

@@ -39,9 +39,17 @@ _LONGEST_LINE: Final = 100
 _LONGEST_ANSWER: Final = 40
 _LONGEST_WORDS: Final = 10
 _NAMED: Final = 5
+BEST: Final = " +"
+"""The mark of a cell that may be the best."""
 _USUAL: Final = (
     "accuracy", "baseline", "difference", "items", "won", "lost", "result", "p", "cost", "best",
 )  # fmt: skip
+
+
+RANKS: Final = (
+    "Rank: between which ranks the system lies, 1 for the most accurate; those of all systems that"
+    " are compared with one baseline hold together. +: may be the most accurate."
+)
 
 
 def comparison_columns(level: float) -> list[Column[Comparison]]:
@@ -75,7 +83,17 @@ def comparison_columns(level: float) -> list[Column[Comparison]]:
         Column("cost_interval", sure, _cost_interval, under="cost"),
         Column("best", "P(best)", lambda p: share(p.best_probability),
                lambda p: p.best_probability, descending=True, under="cost"),
+        Column("rank", "rank", lambda p: ranks(p.rank, may_be_best=p.may_be_best),
+               lambda p: None if p.rank is None else sum(p.rank)),
     ]  # fmt: skip
+
+
+def ranks(rank: tuple[int, int] | None, *, may_be_best: bool | None) -> str:
+    """Return between which ranks a cell lies, with a mark if it may be the best."""
+    if rank is None:
+        return UNDEFINED
+    low, high = rank
+    return (f"{low}" if low == high else f"{low} to {high}") + (BEST if may_be_best else "")
 
 
 def _cost_interval(pair: Comparison) -> str:
@@ -116,7 +134,8 @@ def comparison_table(
         text.append("\n".join([*said, "", ""]) if said else "")
         for pair in section.pairs:
             text.append(_flips(pair, flips, several=several))
-    lines = "\n".join(_filled(with_mark(caption, columns), room) for caption in captions(table))
+    said = [*captions(table), *([RANKS] if "rank" in view.columns else ())]
+    lines = "\n".join(_filled(with_mark(caption, columns), room) for caption in said)
     return text.append(lines, style="dim")
 
 
@@ -220,7 +239,7 @@ def _layout(
         values.append([column.text(pair) for column in shown])
     if not section.matched:
         names.append((_label(section.pairs[0].baseline, several=several), "baseline"))
-        values.append([share(section.best) if c.name == "best" else "" for c in shown])
+        values.append([_of_baseline(section, column.name) for column in shown])
     lines = flat([[*name, *line] for name, line in zip(names, values, strict=True)], left=2)
     if columns is None or max(map(width, lines)) <= columns:
         return lines
@@ -229,6 +248,16 @@ def _layout(
         [[place.heading for place in at], *values[1:]], [p.under for p in at], _LONGEST_WORDS
     )
     return named(names, blocks, columns)
+
+
+def _of_baseline(section: _Section, column: str) -> str:
+    """Return the value of a baseline in a column; it has few of its own."""
+    winner = section.winner
+    if column == "best":
+        return share(section.best)
+    if column == "rank" and winner is not None:
+        return ranks(winner.baseline_rank, may_be_best=winner.baseline_may_be_best)
+    return ""
 
 
 def pair_values(pair: Comparison) -> tuple[str, ...]:

@@ -16,7 +16,14 @@ from ember_bench.drawing.number_format import (
     times,
 )
 from ember_bench.experiment.results.compared import Comparison, ComparisonTable, Flip, Side
-from ember_bench.report.comparison_table import captions, margin_texts, pair_values, winner_text
+from ember_bench.report.comparison_table import (
+    RANKS,
+    captions,
+    margin_texts,
+    pair_values,
+    ranks,
+    winner_text,
+)
 from ember_bench.report.html_report import page_of
 
 _Namer = Callable[[Side], str]
@@ -25,7 +32,7 @@ _Namer = Callable[[Side], str]
 def html_comparison(found: ComparisonTable) -> str:
     """Return the page; it needs no script."""
     name = _namer(found)
-    notes = tag("ul", *(tag("li", line) for line in captions(found)))
+    notes = tag("ul", *(tag("li", line) for line in (*captions(found), RANKS)))
     main = tag(
         "main",
         tag("section", *(_verdict(pair, found, name) for pair in found.pairs),
@@ -81,7 +88,7 @@ def _overview(found: ComparisonTable, name: _Namer) -> Iterator[Html]:
 
 
 _HEADINGS = ("system", "against", "accuracy", "baseline", "difference", "interval", "items", "won",
-             "lost", "p", "adj. p", "cost", "P(best)")  # fmt: skip
+             "lost", "p", "adj. p", "cost", "P(best)", "rank")  # fmt: skip
 
 
 def _row(pair: Comparison, name: _Namer) -> list[Content]:
@@ -90,6 +97,7 @@ def _row(pair: Comparison, name: _Namer) -> list[Content]:
         name(pair.baseline),
         *pair_values(pair),
         share(pair.best_probability),
+        ranks(pair.rank, may_be_best=pair.may_be_best),
     ]
 
 

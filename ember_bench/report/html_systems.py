@@ -16,6 +16,7 @@ from ember_bench.experiment.results.description import CellDescription
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary
 from ember_bench.report.chart_data import difference_rows
 from ember_bench.report.columns import View
+from ember_bench.report.comparison_table import RANKS, ranks, winner_text
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_data import plain
 from ember_bench.report.html_fronts import AXES, front, front_probabilities
@@ -105,12 +106,14 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
             result(cells[pair.cell.cell], contents.summary.level),
             times(pair.cost_ratio),
             share(pair.best_probability),
+            ranks(pair.rank, may_be_best=pair.may_be_best),
         ]
         for pair, own in found
     ]
     headings = ["system", "difference", "items", "won", "lost", "p", "adj. p", "result", "cost",
-                "P(best)"]  # fmt: skip
+                "P(best)", "rank"]  # fmt: skip
     level = f"{100 * contents.summary.level:g} %"
+    winner = contents.winners.get(dataset.name)
     return joined(
         [
             tag("h3", f"Against {title}"),
@@ -118,6 +121,8 @@ def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:
                 f"{INTERVALS[contents.summary.correction]}.", class_="facts"),
             table(headings, rows, caption=f"Differences to {title}", kind="differences",
                   cells=[contents.numbers[pair.cell.cell] for pair, _ in found]),
+            tag("p", winner_text(winner)) if winner is not None else None,
+            tag("p", RANKS, class_="facts"),
         ]
     )  # fmt: skip
 

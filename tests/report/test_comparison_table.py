@@ -99,6 +99,21 @@ def test_the_winner_stands_below_its_family() -> None:
     assert "No other may be.\n" in plain(pair(), winners=[alone])
 
 
+def test_ranks_are_shown_if_asked_for() -> None:
+    accuracy = Quantity(0.9, 0.8, 0.94, "wilson, corrected for selection")
+    winner = Winner("a", "vote", accuracy, 300, ["vote"], {}, (2, 2))
+    ranked = pair(rank=(1, 2), may_be_best=True)
+    table = ComparisonTable("maxt", 0.95, [ranked, pair("low")], [0.03], [], [winner])
+    text = comparison_table(table, None, flips=0, view=View(columns=("accuracy", "rank"))).plain
+    _, heading, first, second, baseline, *_ = text.splitlines()
+    assert heading.split() == ["system", "accuracy", "rank"]
+    assert first.endswith("  1 to 2 +")
+    assert second.endswith("  \N{EN DASH}")
+    assert baseline.split()[-2:] == ["baseline", "2"]
+    assert "Rank: between which ranks" in text
+    assert "Rank: between which ranks" not in plain(pair())
+
+
 def test_flips_have_both_answers_and_the_target() -> None:
     text = plain(pair())
     assert "vote of 3: +33.69 of 300 items; 52 won, 18 lost" in text

@@ -95,6 +95,9 @@ class Comparison(msgspec.Struct, frozen=True):
         shared_draws: Whether the two cells share calls, which makes the pairing tighter.
         same_calls: Whether the cell makes the baseline's own calls, and so scores the same.
         within: Tests against a margin, not corrected; None if none was given, or for `same_calls`.
+        rank: Between which ranks the cell lies among the baseline and all cells compared with it, 1
+            for the best; the ranks of all of them hold together. None as for `best_probability`.
+        may_be_best: Whether it may be the most accurate of these; None as for `rank`.
     """
 
     cell: Side
@@ -118,6 +121,8 @@ class Comparison(msgspec.Struct, frozen=True):
     shared_draws: bool = False
     same_calls: bool = False
     within: WithinMargin | None = None
+    rank: tuple[int, int] | None = None
+    may_be_best: bool | None = None
 
     @property
     def simulated(self) -> bool:
@@ -143,8 +148,10 @@ class Winner(msgspec.Struct, frozen=True):
         accuracy: Its interval holds although the cell was chosen for its accuracy.
         items: Number of the common items.
         may_be_best: Labels of the cells that may be the best, this one first.
-        ranks: Between which ranks each cell lies, 1 for the best, by the cell's name; all of these
-            hold together.
+        ranks: Between which ranks each cell lies, 1 for the best, by the cell's name, after
+            its source if there are several; all of these hold together.
+        baseline_rank: The same of the baseline.
+        baseline_may_be_best: Whether the baseline may be the best.
     """
 
     cell: str
@@ -153,6 +160,8 @@ class Winner(msgspec.Struct, frozen=True):
     items: int
     may_be_best: list[str]
     ranks: dict[str, tuple[int, int]]
+    baseline_rank: tuple[int, int] | None = None
+    baseline_may_be_best: bool = False
 
 
 class ComparisonTable(msgspec.Struct, frozen=True):

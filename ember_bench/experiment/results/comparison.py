@@ -10,17 +10,17 @@ import numpy as np
 
 from ember_bench import stats
 from ember_bench.errors import ConfigError
-from ember_bench.experiment.results.cells import BoolArray, CellResults, FloatArray, IntArray
+from ember_bench.experiment.results.cells import CellResults, FloatArray, IntArray
 from ember_bench.experiment.results.compared import (
     Comparison,
     ComparisonTable,
     Flip,
     Side,
-    Winner,
     WithinMargin,
 )
 from ember_bench.experiment.results.family import Family
 from ember_bench.experiment.results.pairs import Pair
+from ember_bench.experiment.results.standings import standings_of
 from ember_bench.experiment.results.summary import Correction, Quantity
 
 
@@ -138,7 +138,7 @@ def compare(
     family = Family(correction, level, pairs[0].baseline.seed)
     for pair in pairs:
         family.add(pair)
-    best, baseline_best, winners = _best(pairs)
+    standings, baseline_best, winners = standings_of(pairs)
     return ComparisonTable(
         correction=correction,
         level=level,
@@ -148,10 +148,14 @@ def compare(
                 p_adjusted=adjusted.p_value,
                 difference=adjusted.difference,
                 sign=adjusted.sign,
-                best_probability=share,
+                best_probability=standing.share,
+                rank=standing.rank,
+                may_be_best=standing.may_be_best,
                 within=None if margin is None else _within(of, margin),
             )
-            for of, pair, adjusted, share in zip(pairs, found, family.adjusted(), best, strict=True)
+            for of, pair, adjusted, standing in zip(
+                pairs, found, family.adjusted(), standings, strict=True
+            )
         ],
         baseline_best=baseline_best,
         left_out=[_left_out(pair) for pair in empty],
@@ -319,62 +323,3 @@ def _flip(pair: Pair, place: int) -> Flip:
         answers=a.answers_to(place),
         baseline_answers=b.answers_to(there),
     )
-
-
-def _best(
-    pairs: Sequence[Pair],
-) -> tuple[list[float | None], list[float | None], list[Winner | None]]:
-    """Return each cell's probability to be the best of its family, each baseline's, and winners.
-
-    A family is a baseline and what is compared with it.
-    """
-    families: dict[int, list[int]] = {}
-    for number, pair in enumerate(pairs):
-        families.setdefault(id(pair.baseline), []).append(number)
-    shares: list[float | None] = [None] * len(pairs)
-    baselines: list[float | None] = []
-    winners: list[Winner | None] = []
-    for everyone in families.values():
-        members = [number for number in everyone if not pairs[number].cell.oracle]
-        found, winner = _ranked([pairs[number] for number in members], pairs[everyone[0]].baseline)
-        winners.append(winner)
-        baselines.append(None if found is None else float(found[0]))
-        for place, number in enumerate(members, start=1):
-            shares[number] = None if found is None else float(found[place])
-    return shares, baselines, winners
-
-
-def _ranked(
-    pairs: Sequence[Pair], baseline: CellResults
-) -> tuple[FloatArray | None, Winner | None]:
-    """Return the probabilities of a baseline and its cells to be the best, and the winner."""
-    scores = np.column_stack([baseline.scores, *(pair.of_cell(pair.cell.scores) for pair in pairs)])
-    items = np.flatnonzero(_whole(scores))
-    if not items.size:
-        return None, None
-    clusters, seed = baseline.items.clusters(items), baseline.seed
-    shares = stats.best_probabilities(scores[items], clusters=clusters, seed=seed)
-    ranking = stats.rank_cells(scores[items], clusters=clusters, level=baseline.level, seed=seed)
-    if ranking is None or not pairs:
-        return shares, None
-    cells = [baseline, *(pair.cell for pair in pairs)]
-    selected = cells[ranking.selected]
-    others = np.flatnonzero(ranking.may_be_best).tolist()
-    others.sort(key=lambda place: -float(scores[items, place].mean()))
-    winner = Winner(
-        cell=selected.name,
-        label=selected.label,
-        accuracy=Quantity.of(ranking.winner),
-        items=int(items.size),
-        may_be_best=list(dict.fromkeys([selected.label, *(cells[p].label for p in others)])),
-        ranks={
-            cell.name: (int(best), int(worst))
-            for cell, best, worst in zip(cells, ranking.best_rank, ranking.worst_rank, strict=True)
-        },
-    )
-    return shares, winner
-
-
-def _whole(values: FloatArray) -> BoolArray:
-    """Say which rows have all their values."""
-    return np.asarray(np.isfinite(values).all(axis=1))

@@ -196,8 +196,26 @@ class TestNumbers:
         }  # fmt: skip
         assert winner.accuracy.low == ranking.winner.interval.low  # type: ignore[union-attr]
 
+    def test_every_cell_has_ranks_and_an_oracle_has_none(self) -> None:
+        base = cell("0" * 24 + "1" * 16)
+        cells = [cell("1" * n + "0" * (40 - n), name=f"sums/{n}") for n in (39, 38, 10)]
+        cells.append(cell("1" * 40, name="sums/oracle", oracle=True))
+        found = compare([Pair(each, base) for each in cells])
+        assert [pair.rank for pair in found.pairs] == [(1, 2), (1, 2), (3, 4), None]
+        assert [pair.may_be_best for pair in found.pairs] == [True, True, False, None]
+        (winner,) = found.winners
+        assert winner is not None
+        assert (winner.baseline_rank, winner.baseline_may_be_best) == ((3, 4), False)
+
+    def test_ranks_of_two_sources_do_not_mix(self) -> None:
+        before, after = cell("0" * 40, source="before"), cell("1" * 40, source="after")
+        (winner,) = compare([Pair(after, before)]).winners
+        assert winner is not None
+        assert winner.ranks == {"before/sums/single": (2, 2), "after/sums/single": (1, 1)}
+
     def test_a_family_of_few_items_has_no_winner(self) -> None:
         assert compare([Pair(cell("11"), cell("10"))]).winners == [None]
+        assert compare([Pair(cell("11"), cell("10"))]).pairs[0].rank is None
 
     def test_an_oracle_is_a_bound_and_no_part_of_the_family(self) -> None:
         base = cell("0" * 16)
