@@ -27,6 +27,7 @@ from ember_bench.errors import ConfigError, EmberBenchError, OutputError, StoreE
 from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.lock import locked
 from ember_bench.experiment.prepare import Experiment, prepare
+from ember_bench.experiment.results.schema import BUDGET_USD
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
 from ember_bench.experiment.trial_store import TrialStore
@@ -248,6 +249,7 @@ class _Session:
             store = trial_store(self.folder, self.experiment)
             stack.callback(store.close)
             store.changes += [mended] if mended else []
+            store.note(BUDGET_USD, self._budget())
             run = Run(self.experiment, store, self.engine, self.listener.progressed)
             deciding = Deciding(run, whole=self.options.whole)
             progress = Progress(len(self.experiment), sum(map(sum, store.done)), store.changes)
@@ -277,6 +279,10 @@ class _Session:
             return Outcome(
                 summary, self.folder, stopped, logged, log_error, reached, waiting, surprises
             )
+
+    def _budget(self) -> str:
+        budget = self.experiment.budget
+        return "" if budget is None or budget.run_usd is None else repr(budget.run_usd)
 
     def _write_summary(self, summary: ExperimentSummary) -> str:
         with _writing():
