@@ -91,6 +91,7 @@ class Outcome:
         budget_reached: The caps of the budget that rejected calls, as text.
         calls_in_batches: Number of calls in providers' batches that wait for the next run.
         surprises: Number of failed trials that were not known to fail before the run.
+        servers: Sentences about servers of local models that the run started.
     """
 
     summary: ExperimentSummary
@@ -101,11 +102,12 @@ class Outcome:
     budget_reached: tuple[str, ...] = ()
     calls_in_batches: int = 0
     surprises: int = 0
+    servers: tuple[str, ...] = ()
 
     @property
     def remarks(self) -> list[str]:
         """What else is to be said of its end, as sentences."""
-        found = [f"budget reached: {cap}" for cap in self.budget_reached]
+        found = [f"budget reached: {cap}" for cap in self.budget_reached] + [*self.servers]
         if waiting := self.calls_in_batches:
             found.append(
                 f"{waiting:,} calls are in providers' batches; whoever asks for them next waits on"
@@ -277,8 +279,9 @@ class _Session:
             waiting = service.calls_in_batches if stopped else 0
             surprises = max(0, summary.failed - self.experiment.bound_to_fail)
             return Outcome(
-                summary, self.folder, stopped, logged, log_error, reached, waiting, surprises
-            )
+                summary, self.folder, stopped, logged, log_error, reached, waiting, surprises,
+                tuple(service.server_reports),
+            )  # fmt: skip
 
     def _budget(self) -> str:
         budget = self.experiment.budget
