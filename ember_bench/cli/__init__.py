@@ -168,6 +168,12 @@ COMMANDS: Final = {
             "ember-bench rescore quickstart --evaluator arithmetic=numeric_match_1_percent",
         ),
     ),
+    "view": Later(
+        "view:view",
+        "Show runs in the browser while they go on, until Ctrl-C.",
+        _READ,
+        ("ember-bench view", "ember-bench view results --open"),
+    ),
     "ui": Later(
         "ui:ui",
         "Open MLflow on the runs of a results folder, until Ctrl-C.",

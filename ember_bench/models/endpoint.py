@@ -18,6 +18,7 @@ from ember_bench.errors import (
 from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Call
+from ember_bench.models.launching import LocalServer
 from ember_bench.models.limits import Gate, RateLimitWait, Refusals, Ticket, WindowHistory
 from ember_bench.models.paying import Ledger, Tab, Unkept, utc_today
 from ember_bench.models.providers.base import Provider
@@ -64,8 +65,10 @@ class Endpoint:
         budget: Budget | None = None,
         batches: BatchQueue | None = None,
         today: Callable[[], date] = utc_today,
+        server: LocalServer | None = None,
     ) -> None:
         self.provider = provider
+        self._server = server
         self._retry = retry.of(provider.model)
         self._budget = budget
         self._batches = batches
@@ -153,6 +156,8 @@ class Endpoint:
 
     async def _watched(self, call: Call, deadline: Deadline, tab: Tab) -> Completion:
         """Ask once, as `_attempt` does; count refusals for the rate limit."""
+        if self._server is not None:
+            await self._server.ready()
         try:
             completion = await self._attempt(call, deadline, tab)
         except ProviderError as error:
@@ -160,6 +165,8 @@ class Endpoint:
                 self._refusals.refused(error.retry_after)
             raise
         self._refusals.answered()
+        if self._server is not None:
+            self._server.served(completion.usage)
         return completion
 
     async def _attempt(self, call: Call, deadline: Deadline, tab: Tab) -> Completion:

@@ -6,7 +6,8 @@ from collections.abc import Hashable, Iterable
 from datetime import UTC, date, datetime
 from functools import cached_property
 from hashlib import sha256
-from typing import Annotated, Any, Final, Literal, Protocol, get_args
+from typing import Annotated, Any, Final, Literal, Protocol, Self, get_args
+from urllib.parse import urlsplit
 
 import orjson
 from pydantic import (
@@ -25,6 +26,7 @@ from ember_bench import secrets
 from ember_bench.errors import did_you_mean
 from ember_bench.models.cost import ModelCost
 from ember_bench.models.extras import check_body, check_headers
+from ember_bench.models.launching import Launch
 from ember_bench.models.presets import PRESETS, filled
 from ember_bench.models.price_list import listed, price_list_version
 from ember_bench.models.types import Usage
@@ -181,6 +183,7 @@ class ModelInfo(BaseModel):
         options: What else the provider needs to know, such as a simulated model's skill.
         api_key: The key for this model, or several, to which requests are spread; else the
             provider's, else the environment's.
+        launch: How the server of a local model is started; None if it is there.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -208,6 +211,7 @@ class ModelInfo(BaseModel):
     extra_body: dict[str, Any] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
     api_key: SecretStr | tuple[SecretStr, ...] | None = None
+    launch: Launch | None = None
 
     @field_validator("model_id")
     @classmethod
@@ -274,6 +278,14 @@ class ModelInfo(BaseModel):
         for key in value if isinstance(value, tuple) else (value,):
             _remembered(key)
         return value
+
+    @model_validator(mode="after")
+    def _has_an_address(self) -> Self:
+        if self.launch is not None:
+            base_url = self.provider.base_url
+            if base_url is None or urlsplit(base_url).port is None:
+                raise ValueError("launch: takes a base_url of the provider that names the port")
+        return self
 
     def __getstate__(self) -> dict[Any, Any]:
         return _without_key(self, super().__getstate__(), "api_key")

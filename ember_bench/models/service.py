@@ -25,6 +25,7 @@ from ember_bench.models.client import Client
 from ember_bench.models.clients import Clients
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.info import ModelInfo
+from ember_bench.models.launching import LocalServer
 from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.paying import utc_today
@@ -79,6 +80,8 @@ class ModelService:
         self._budget = budget
         self.retry = retry or RetryPolicy()
         self._clients = Clients(self._connect)
+        # By address: several models may be at one server.
+        self._servers: dict[str, LocalServer] = {}
         self._journal: BatchJournal | None = None
         self._calls_in_batches = 0
         # Of calls that are counted, and of others.
@@ -211,6 +214,11 @@ class ModelService:
             self._calls_in_batches = self._journal.open_calls()
         return self._calls_in_batches
 
+    @property
+    def server_reports(self) -> list[str]:
+        """Sentences about the servers that were started and have ended: time and cost."""
+        return [report for server in self._servers.values() if (report := server.report)]
+
     async def close(self, *, abandon: bool = False) -> None:
         """Close this loop's clients and the store, once the requests in flight are done.
 
@@ -219,6 +227,8 @@ class ModelService:
         """
         for client in self._clients.take():
             await client.close(abandon=abandon)
+        for server in self._servers.values():
+            await server.close()
         if self._journal is not None:
             self._calls_in_batches = self.calls_in_batches
             self._journal.close()
@@ -242,7 +252,8 @@ class ModelService:
     def _connect(self, model: ModelInfo) -> Client:
         provider = provider_class(model.provider_name)(model)
         batches = self._batches(model, provider)
-        endpoint = Endpoint(provider, self.retry, self._budget, batches)
+        server = self._server(model)
+        endpoint = Endpoint(provider, self.retry, self._budget, batches, server=server)
         return Client(
             endpoint,
             self._store,
@@ -250,6 +261,16 @@ class ModelService:
             offline=self._offline,
             asks_judges=self._asks_judges,
         )
+
+    def _server(self, model: ModelInfo) -> LocalServer | None:
+        """Return the server that is started for a model; None if it has none to be started."""
+        launch, base_url = model.launch, model.provider.base_url
+        if launch is None or base_url is None:
+            return None
+        if base_url not in self._servers:
+            name = model.model_name
+            self._servers[base_url] = LocalServer(model.model_id, name, base_url, launch)
+        return self._servers[base_url]
 
     def _batches(self, model: ModelInfo, provider: Provider) -> BatchQueue | None:
         """Return where the calls to a model wait for their batch; None if they do not.

@@ -17,6 +17,8 @@ from ember_bench.report.html_systems import systems_data
 
 _SCRIPTS: Final = ("packed.js", "report.js", "systems.js", "matrix.js")
 
+_SELF: Final = "; connect-src 'self'"
+
 
 def html_report(contents: Contents) -> str:
     """Return the page."""
@@ -25,16 +27,26 @@ def html_report(contents: Contents) -> str:
     return page_of(f"{contents.summary.name}: report", content, "".join(map(_asset, _SCRIPTS)))
 
 
-def page_of(title: str, content: Html, script: str | None = None) -> str:
+def page_of(
+    title: str, content: Html, script: str | None = None, *, style: str = "", live: bool = False
+) -> str:
     """Return a page whose browser runs `script` and nothing else.
 
     So text that slipped through as markup would not be run either.
+
+    Args:
+        title: Its title.
+        content: What it shows.
+        script: Its script.
+        style: A style beside that of reports.
+        live: Whether the script may ask the page's own server.
     """
-    style = STYLE + _asset("report.css")
+    style = STYLE + _asset("report.css") + style
     allowed = "'none'" if script is None else f"'{_digest(script)}'"
     policy = (
         f"default-src 'none'; base-uri 'none'; form-action 'none';"
         f" style-src '{_digest(style)}'; script-src {allowed}"
+        f"{_SELF if live else ''}"
     )
     head = [
         tag("meta", charset="utf-8"),

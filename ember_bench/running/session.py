@@ -27,6 +27,7 @@ from ember_bench.errors import ConfigError, EmberBenchError, OutputError, StoreE
 from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.lock import locked
 from ember_bench.experiment.prepare import Experiment, prepare
+from ember_bench.experiment.results.schema import BUDGET_USD
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
 from ember_bench.experiment.trial_store import TrialStore
@@ -90,6 +91,7 @@ class Outcome:
         budget_reached: The caps of the budget that rejected calls, as text.
         calls_in_batches: Number of calls in providers' batches that wait for the next run.
         surprises: Number of failed trials that were not known to fail before the run.
+        servers: Sentences about servers of local models that the run started.
     """
 
     summary: ExperimentSummary
@@ -100,11 +102,12 @@ class Outcome:
     budget_reached: tuple[str, ...] = ()
     calls_in_batches: int = 0
     surprises: int = 0
+    servers: tuple[str, ...] = ()
 
     @property
     def remarks(self) -> list[str]:
         """What else is to be said of its end, as sentences."""
-        found = [f"budget reached: {cap}" for cap in self.budget_reached]
+        found = [f"budget reached: {cap}" for cap in self.budget_reached] + [*self.servers]
         if waiting := self.calls_in_batches:
             found.append(
                 f"{waiting:,} calls are in providers' batches; whoever asks for them next waits on"
@@ -248,6 +251,7 @@ class _Session:
             store = trial_store(self.folder, self.experiment)
             stack.callback(store.close)
             store.changes += [mended] if mended else []
+            store.note(BUDGET_USD, self._budget())
             run = Run(self.experiment, store, self.engine, self.listener.progressed)
             deciding = Deciding(run, whole=self.options.whole)
             progress = Progress(len(self.experiment), sum(map(sum, store.done)), store.changes)
@@ -275,8 +279,13 @@ class _Session:
             waiting = service.calls_in_batches if stopped else 0
             surprises = max(0, summary.failed - self.experiment.bound_to_fail)
             return Outcome(
-                summary, self.folder, stopped, logged, log_error, reached, waiting, surprises
-            )
+                summary, self.folder, stopped, logged, log_error, reached, waiting, surprises,
+                tuple(service.server_reports),
+            )  # fmt: skip
+
+    def _budget(self) -> str:
+        budget = self.experiment.budget
+        return "" if budget is None or budget.run_usd is None else repr(budget.run_usd)
 
     def _write_summary(self, summary: ExperimentSummary) -> str:
         with _writing():

@@ -1,1 +1,1 @@
-"""Web servers: networks as OpenAI-compatible models."""
+"""Web servers: networks as OpenAI-compatible models, and the live view."""

@@ -71,3 +71,6 @@ def serve_networks(
     for network in networks:
         told(f"  {network.name}: {network.purpose}")
     serve(OpenAIServer(networks, access, plain, storing).app(), listening)
+    for service in (plain, storing):
+        for report in [] if service is None else service.server_reports:
+            told(report)

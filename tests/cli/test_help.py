@@ -34,6 +34,7 @@ SECTIONS = {
         "plot",
         "verify",
         "rescore",
+        "view",
         "ui",
     ],
     "Maintain": ["schema", "models", "datasets", "data"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
@@ -26,6 +26,7 @@ from ember_bench.experiment.results.evaluations import (
 from ember_bench.experiment.results.run_totals import RunTotals
 from ember_bench.experiment.results.schema import (
     APPLICATION_ID,
+    BUDGET_USD,
     DESCRIPTION,
     DESCRIPTION_DIGEST,
     SCHEMA,
@@ -44,6 +45,19 @@ _OUTCOME: Final = " ".join(
 
 
 FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The last run of an experiment.
+
+    Attributes:
+        spend_usd: What it paid, as far as it is known.
+        budget_usd: The most that it may spend; None without a cap.
+    """
+
+    spend_usd: float
+    budget_usd: float | None
 
 
 class ItemNumbers:
@@ -319,6 +333,12 @@ class StoredTrials(TrialRows):
         except BaseException:
             self._db.close()
             raise
+
+    def last_run(self) -> LastRun:
+        """Return the spending of the last run, and its cap."""
+        rows = self._select("SELECT spend_usd FROM runs ORDER BY id DESC LIMIT 1")
+        cap = self.fact(BUDGET_USD)
+        return LastRun(next((usd for (usd,) in rows), 0.0), float(cap) if cap else None)
 
     def fingerprints(self, cell: int) -> dict[tuple[int, int], bytes]:
         """Return the fingerprint of each stored trial of a cell by (item index, epoch)."""

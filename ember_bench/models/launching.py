@@ -1,0 +1,228 @@
+"""Servers of local models that are started when they are first needed, and ended after use."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import IO, Final
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from ember_bench.errors import ProviderError
+from ember_bench.models.types import Usage
+from ember_bench.secrets import without_secrets
+
+_LOOK_EVERY_SECONDS: Final = 0.2
+_ANSWER_WITHIN_SECONDS: Final = 5.0
+_END_WITHIN_SECONDS: Final = 15.0
+_LAST_CHARACTERS: Final = 2_000
+_LAST_LINES: Final = 15
+
+
+class Launch(BaseModel):
+    """How the server of a local model is started.
+
+    Attributes:
+        command: The program and its arguments; `{host}`, `{port}` and `{model}` stand for those of
+            the card.
+        ready: Path that the server answers with status 200 once it can be asked.
+        wait_seconds: How long it may take until then.
+        per_hour: Cost of its machine, in US dollars an hour. What the server cost, and what that is
+            for a million tokens, is said at the end of a run; it is no price of single calls.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    command: tuple[str, ...] = Field(min_length=1)
+    ready: str = "/health"
+    wait_seconds: float = Field(default=900.0, gt=0, allow_inf_nan=False)
+    per_hour: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+    @field_validator("ready")
+    @classmethod
+    def _is_path(cls, value: str) -> str:
+        if not value.startswith("/"):
+            raise ValueError(f"expected a path that begins with /, found {value!r}")
+        return value
+
+
+class LocalServer:
+    """The server of a local model.
+
+    One that answers at its address already is used as it is, and not ended.
+
+    Args:
+        model_id: The model, for messages.
+        model_name: The name that it has at the server.
+        base_url: The address of its API.
+        launch: How it is started.
+    """
+
+    def __init__(self, model_id: str, model_name: str, base_url: str, launch: Launch) -> None:
+        self.model_id = model_id
+        self.launch = launch
+        parts = urlsplit(base_url)
+        host, port = parts.hostname or "127.0.0.1", parts.port or 80
+        named = f"[{host}]" if ":" in host else host
+        self._ready_url = f"{parts.scheme}://{named}:{port}{launch.ready}"
+        values = {"{host}": host, "{port}": str(port), "{model}": model_name}
+        self._command = [_filled(part, values) for part in launch.command]
+        # One thread starts it; whoever else needs it waits for that.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="ember-bench-launch")
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._printed: IO[bytes] | None = None
+        self._began = 0.0
+        self._seconds = 0.0
+        self._tokens: int | None = 0
+        self._up = False
+        self._failure = ""
+        self._finalizer: weakref.finalize[..., LocalServer] | None = None
+
+    async def ready(self) -> None:
+        """Return when the server can be asked; start it if need be.
+
+        Raises:
+            ProviderError: if it does not start, or has ended, with what it printed.
+        """
+        if self._failure:
+            raise ProviderError(self._failure)
+        if self._up and (self._process is None or self._process.poll() is None):
+            return
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._starter, self._ensure)
+
+    def served(self, usage: Usage) -> None:
+        """Count the tokens of an answer."""
+        if self._tokens is not None:
+            total = usage.total_tokens
+            self._tokens = None if total is None else self._tokens + total
+
+    async def close(self) -> None:
+        """End the server, if it was started here."""
+        await asyncio.get_running_loop().run_in_executor(None, self._end)
+
+    @property
+    def report(self) -> str:
+        """The time and the cost of the server as a sentence; "" if it was not started here."""
+        if not self._seconds:
+            return ""
+        said = f"{self.model_id}: its server ran for {self._seconds / 60:,.1f} minutes"
+        if self.launch.per_hour is None:
+            return said
+        usd = self.launch.per_hour * self._seconds / 3600
+        said += f": ${usd:,.4f} of machine time at ${self.launch.per_hour:g} an hour"
+        if not self._tokens:
+            return said
+        return f"{said}, ${usd / self._tokens * 1e6:,.2f} per million tokens served"
+
+    def _ensure(self) -> None:
+        with self._lock:
+            if self._failure:
+                raise ProviderError(self._failure)
+            if self._process is None and not self._answers():
+                self._start()
+            if self._process is not None:
+                self._wait(self._process)
+            self._up = True
+
+    def _start(self) -> None:
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
+        try:
+            process = subprocess.Popen(  # noqa: S603 - the command of the user's own card
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._printed,
+                stderr=subprocess.STDOUT,
+                # A group of its own: Ctrl-C is for the run, and all of it can be ended.
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._fail(f"cannot be started: {self._command[0]}: {error.strerror}")
+        self._process, self._began = process, time.monotonic()
+        self._finalizer = weakref.finalize(self, _kill, process)
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        until = self._began + self.launch.wait_seconds
+        while True:
+            if (status := process.poll()) is not None:
+                self._fail(f"ended with status {status}; it printed:\n{self._last_words()}")
+            if self._up or self._answers():
+                return
+            if time.monotonic() > until:
+                self._end()
+                self._fail(
+                    f"did not answer {self._ready_url} within {self.launch.wait_seconds:g} s; it"
+                    f" printed:\n{self._last_words()}"
+                )
+            time.sleep(_LOOK_EVERY_SECONDS)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(  # noqa: S310 - http, as the card says
+                self._ready_url, timeout=_ANSWER_WITHIN_SECONDS
+            ) as answer:
+                return 200 <= int(answer.status) < 300
+        except (OSError, ValueError, urllib.error.URLError):
+            return False
+
+    def _fail(self, reason: str) -> None:
+        self._failure = f"{self.model_id}: the server of its card's `launch` {reason}"
+        raise ProviderError(self._failure)
+
+    def _last_words(self) -> str:
+        if self._printed is None:
+            return ""
+        size = self._printed.seek(0, os.SEEK_END)
+        self._printed.seek(max(0, size - _LAST_CHARACTERS))
+        text = without_secrets(self._printed.read().decode(errors="replace")).strip()
+        return "\n".join(text.splitlines()[-_LAST_LINES:]) or "nothing"
+
+    def _end(self) -> None:
+        process, self._up = self._process, False
+        if process is None:
+            return
+        self._process = None
+        self._seconds += time.monotonic() - self._began
+        _signal(process, signal.SIGTERM)
+        try:
+            process.wait(_END_WITHIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+        if self._finalizer is not None:
+            self._finalizer.detach()
+
+
+def _filled(part: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        part = part.replace(name, value)
+    return part
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_END_WITHIN_SECONDS)
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    """Signal the process and those that it started."""
+    if process.poll() is not None:
+        return
+    with suppress(ProcessLookupError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, number)
+        else:
+            process.terminate()

@@ -1,0 +1,137 @@
+"""The page of progress. All text that is not ours is escaped (`drawing.html`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from typing import Final
+from urllib.parse import quote
+
+from ember_bench.drawing.html import Html, joined, table, tag
+from ember_bench.drawing.number_format import (
+    UNDEFINED,
+    count,
+    dollars,
+    duration,
+    in_percent,
+    percent,
+)
+from ember_bench.report.html_report import page_of
+from ember_bench.serving.progress import CellProgress, ExperimentProgress
+
+_WORDS: Final = {"running": "running", "finished": "finished", "stopped": "not running"}
+_BAR: Final = (220, 14)
+
+
+def page(folder: str, found: Sequence[ExperimentProgress], now: float) -> str:
+    """Return the whole page, which asks for its middle again and again."""
+    heading = tag("header", tag("h1", "ember-bench"), tag("p", folder, class_="facts"))
+    gone = tag("p", "The view has ended: what is below is its last state.", id="gone", hidden="")
+    content = joined([heading, gone, tag("main", middle(found, now))])
+    style, script = _asset("view.css"), _asset("view.js")
+    return page_of("ember-bench: progress", content, script, style=style, live=True)
+
+
+def middle(found: Sequence[ExperimentProgress], now: float) -> Html:
+    """Return the part of the page that changes."""
+    if not found:
+        return tag("p", "No results here yet. They appear as soon as a run begins.")
+    return joined(_experiment(experiment, now) for experiment in found)
+
+
+def _experiment(experiment: ExperimentProgress, now: float) -> Html:
+    if experiment.problem:
+        problem = tag("p", f"It cannot be read: {experiment.problem}", class_="flag")
+        return tag("section", tag("h2", experiment.name), problem)
+    state = tag("span", _WORDS[experiment.state], class_=f"state {experiment.state}")
+    shard = tag("span", f"shard {experiment.shard}", class_="state") if experiment.shard else None
+    link = tag("a", "report", href=f"report/{quote(experiment.name, safe='')}")
+    heading = tag("h2", experiment.name, " ", state, " ", shard)
+    return tag(
+        "section",
+        heading,
+        tag("progress", value=experiment.done, max=max(1, experiment.scheduled),
+            aria_label="trials done"),
+        tag("p", *_facts(experiment, now), class_="facts"),
+        *_money(experiment),
+        *_failures(experiment),
+        _table(experiment.cells),
+        tag("p", link),
+    )  # fmt: skip
+
+
+def _facts(experiment: ExperimentProgress, now: float) -> Iterator[str]:
+    totals = experiment.totals
+    yield f"{experiment.done:,} of {count(experiment.scheduled, 'trial')}"
+    yield f" · {count(totals.calls_made, 'new call')}, {totals.calls_shared:,} reused"
+    if experiment.state == "running":
+        rate = experiment.calls_per_second
+        yield f" · {UNDEFINED if rate is None else f'{rate:,.1f}'} calls a second"
+        left = experiment.seconds_left
+        yield f" · {UNDEFINED if left is None else f'about {duration(left)}'} left"
+    else:
+        yield f" · last change {duration(max(0.0, now - experiment.changed))} ago"
+
+
+def _money(experiment: ExperimentProgress) -> Iterator[Html]:
+    simulated = " (simulated)" if any(cell.simulated for cell in experiment.cells) else ""
+    totals = experiment.totals
+    paid = f"{dollars(totals.known_usd)} paid{simulated}"
+    if totals.unpriced:
+        paid += f", and {count(totals.unpriced, 'request')} of unknown price"
+    budget = experiment.budget_usd
+    if budget is None:
+        yield tag("p", f"{paid}; no budget", class_="facts")
+        return
+    last = f"{dollars(experiment.run_usd)} of the last run's budget of {dollars(budget)}"
+    bar = tag(
+        "meter", value=f"{experiment.run_usd:.9f}", max=f"{budget:.9f}", min=0,
+        high=f"{0.9 * budget:.9f}", aria_label="budget spent",
+    )  # fmt: skip
+    yield tag("p", f"{paid}; {last} ", bar, class_="facts")
+
+
+def _failures(experiment: ExperimentProgress) -> Iterator[Html]:
+    if not experiment.failed:
+        return
+    reasons = (tag("li", f"{reason.trials:,} x {reason.message}") for reason in experiment.reasons)
+    said = tag("p", f"{count(experiment.failed, 'trial')} failed:")
+    yield tag("div", said, tag("ul", *reasons), class_="flag")
+
+
+def _table(cells: Sequence[CellProgress]) -> Html:
+    several = len({cell.dataset for cell in cells}) > 1
+    rows = [
+        (
+            f"{cell.dataset}: {cell.label}" if several else cell.label,
+            f"{cell.done:,} / {cell.scheduled:,}",
+            f"{cell.failed:,}",
+            in_percent(cell.accuracy) if cell.accuracy is not None else UNDEFINED,
+            _interval(cell),
+        )
+        for cell in cells
+    ]
+    headings = ("system", "trials", "failed", "accuracy", "")
+    return table(headings, rows, caption="Accuracy so far, in percent, with its interval")
+
+
+def _interval(cell: CellProgress) -> Html | str:
+    """Return the accuracy and its interval as a drawing, on a scale from 0 to 100 %."""
+    width, height = _BAR
+    found = cell.accuracy
+    if found is None:
+        return ""
+    at = str(height // 2)
+    marks = [tag("line", x1=0, x2=width, y1=at, y2=at, class_="scale")]
+    if found.low is not None and found.high is not None:
+        low, high = (f"{width * end:.1f}" for end in (found.low, found.high))
+        marks.append(tag("line", x1=low, x2=high, y1=at, y2=at, class_="interval"))
+    marks.append(tag("circle", cx=f"{width * found.value:.1f}", cy=at, r=4))
+    return tag(
+        "svg", *marks, width=width, height=height, viewBox=f"0 0 {width} {height}", role="img",
+        aria_label=percent(found.value),
+    )  # fmt: skip
+
+
+def _asset(name: str) -> str:
+    return files("ember_bench.serving").joinpath("assets", name).read_text(encoding="utf-8")
