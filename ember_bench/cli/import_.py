@@ -47,7 +47,7 @@ def import_(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the files as JSON.")] = False,
 ) -> None:
-    """Write cards, a recording and a grid of what another tool has logged; ask no model.
+    """Write cards, a recording and a grid of what another tool has logged.
 
     Prompts, answers, scores, tokens, seconds and dollars are kept where the log has them. The
     source's scores are the dataset's evaluator; `rescore --evaluator` scores by another.
