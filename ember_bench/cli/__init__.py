@@ -81,6 +81,16 @@ COMMANDS: Final = {
             "ember-bench reproduce all --json",
         ),
     ),
+    "import": Later(
+        "import_:import_",
+        "Write cards, a recording and a grid of what another tool has logged.",
+        _RUN,
+        (
+            "ember-bench import completions answers.csv --yes",
+            "ember-bench import lm-eval out/ --name my_tasks",
+            "ember-bench import inspect logs/2026-11-30_sums.eval",
+        ),
+    ),
     "list": Later(
         "list:list_names",
         "Print names and what they stand for.",

@@ -383,6 +383,9 @@ def _footers(cells: list[CellSummary]) -> Iterator[str]:
                 for k, estimate in cell.pass_at_k.items()
             )
             yield f"{cell.label}: {', '.join(passes)}"
+        if cell.asked_shares:
+            shares = (f"{model} {percent(found)} %" for model, found in cell.asked_shares.items())
+            yield f"{cell.label}: share of trials that asked {', '.join(shares)}"
 
 
 def _methods(estimates: Iterable[Quantity | None]) -> str:

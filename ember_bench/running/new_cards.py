@@ -60,11 +60,11 @@ def new_dataset(guess: Guess, path: Path, name: str, cards: Cards) -> Path:
     Raises:
         ConfigError: if there is such a card, or it cannot be written.
     """
-    _check_is_new("datasets", name, cards)
+    check_is_new("datasets", name, cards)
     card = REGISTRY / "datasets" / f"{name}.yaml"
     source = os.path.relpath(path.resolve(), card.parent.resolve())
-    _write({card: yaml_text(guess.card(name, Path(source).as_posix()), compact=True)})
-    _attach("dataset", card)
+    write_new({card: yaml_text(guess.card(name, Path(source).as_posix()), compact=True)})
+    attach("dataset", card)
     return card
 
 
@@ -101,8 +101,8 @@ def new_study(
     }
     path = GRIDS / f"{name}.yaml"
     Document(path, grid, {}).parse(ExperimentSpec)
-    _write({path: _HEAD.replace("{name}", name) + yaml_text(grid, compact=True)})
-    _attach("grid", path)
+    write_new({path: _HEAD.replace("{name}", name) + yaml_text(grid, compact=True)})
+    attach("grid", path)
     return path
 
 
@@ -156,7 +156,7 @@ def new_model(
         raise ConfigError(f"{model_id!r}: expected `provider:model`, such as openai:gpt-4o")
     if provider not in PRESETS:
         provider_class(provider)
-    _check_is_new("models", model_id, cards)
+    check_is_new("models", model_id, cards)
     card: dict[str, Any] = {"name": model_id, "purpose": f"The model {model} of {provider}."}
     if base_url is not None:
         card["provider"] = {"base_url": base_url}
@@ -164,8 +164,8 @@ def new_model(
         names = ("input_cost_per_million", "output_cost_per_million")
         card["cost"] = dict(zip(names, prices, strict=True))
     path = REGISTRY / "models" / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', model_id)}.yaml"
-    _write({path: yaml_text(card)})
-    _attach("model", path)
+    write_new({path: yaml_text(card)})
+    attach("model", path)
     return path
 
 
@@ -175,10 +175,10 @@ def new_architecture(name: str, cards: Cards) -> Path:
     Raises:
         ConfigError: if there is such a card.
     """
-    _check_is_new("architectures", name, cards)
+    check_is_new("architectures", name, cards)
     card = REGISTRY / "architectures" / f"{name}.yaml"
-    _write({card: _template("architecture.yaml", name)})
-    _attach("architecture", card)
+    write_new({card: _template("architecture.yaml", name)})
+    attach("architecture", card)
     return card
 
 
@@ -188,14 +188,14 @@ def new_evaluator(name: str, cards: Cards) -> tuple[Path, Path]:
     Raises:
         ConfigError: if there is such a card or kind.
     """
-    _check_is_new("evaluators", name, cards)
+    check_is_new("evaluators", name, cards)
     if name in EVALUATOR_KINDS:
         raise ConfigError(f"there is an evaluator kind {name!r} already; give another name")
     code = REGISTRY / "evaluators" / f"{name}.py"
     card = code.with_suffix(".yaml")
-    _write({code: _template("evaluator.py.txt", name), card: _template("evaluator.yaml", name)})
+    write_new({code: _template("evaluator.py.txt", name), card: _template("evaluator.yaml", name)})
     Cards().all("evaluators")  # registers the kind, which is part of the schema
-    _attach("evaluator", card)
+    attach("evaluator", card)
     return code, card
 
 
@@ -205,7 +205,7 @@ def new_operator(name: str, cards: Cards) -> tuple[Path, Path]:
     Raises:
         ConfigError: if there is such an operator or architecture.
     """
-    _check_is_new("architectures", name, cards)
+    check_is_new("architectures", name, cards)
     try:
         operator_class(_class_name(name))
     except UnknownNameError:
@@ -214,12 +214,12 @@ def new_operator(name: str, cards: Cards) -> tuple[Path, Path]:
         raise ConfigError(f"there is an operator {_class_name(name)} already; give another name")
     code = REGISTRY / "operators" / f"{name}.py"
     card = REGISTRY / "architectures" / f"{name}.yaml"
-    _write({code: _template("operator.py.txt", name), card: _template("operator.yaml", name)})
-    _attach("architecture", card)
+    write_new({code: _template("operator.py.txt", name), card: _template("operator.yaml", name)})
+    attach("architecture", card)
     return code, card
 
 
-def _check_is_new(kind: Kind, name: str, cards: Cards) -> None:
+def check_is_new(kind: Kind, name: str, cards: Cards) -> None:
     """See that no card has the name.
 
     Raises:
@@ -247,7 +247,7 @@ def _class_name(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[_-]+", name))
 
 
-def _write(contents: Mapping[Path, str]) -> None:
+def write_new(contents: Mapping[Path, str]) -> None:
     """Write new files.
 
     Raises:
@@ -264,7 +264,7 @@ def _write(contents: Mapping[Path, str]) -> None:
             raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 
 
-def _attach(kind: str, path: Path) -> None:
+def attach(kind: str, path: Path) -> None:
     """Name the schema in a file's first line, where editors look for it.
 
     Raises:

@@ -143,6 +143,7 @@ class Analysis:
             never_stated=self.store.never_stated(index),
             unpriced=int(np.count_nonzero(np.isnan(data.cost))),
             evaluation=self._evaluation(index, cell),
+            asked_shares=self.store.asked_shares(index, len(described.models)) or UNSET,
         )
 
     def _accuracy(self, cell: CellResults, chosen: BoolArray) -> Quantity | None:

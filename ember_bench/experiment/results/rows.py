@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -171,6 +172,31 @@ class TrialRows:
         """Yield (item index, epoch, calls) as `columns` does."""
         for item, epoch, calls in self.columns(cell, ["calls"], first=first):
             yield item, epoch, self._calls_in(calls)
+
+    def asked_shares(self, cell: int, models: int) -> dict[str, float]:
+        """Return the share of a cell's trials that called each model, failed trials left out.
+
+        Empty if every trial called every model.
+
+        Args:
+            cell: The index of the cell.
+            models: The number of its models.
+        """
+        ((fewest,),) = self._select(
+            "SELECT ifnull(min(calls_used), 0) FROM trials WHERE cell = ? AND epoch < ?",
+            (self._cell_ids[cell], self.description.epochs),
+        )
+        if models < 2 or fewest > models:
+            return {}
+        trials, found = 0, Counter[str]()
+        for _, _, outcome, calls in self.columns(cell, ["outcome", "calls"]):
+            if outcome not in FAILED:
+                trials += 1
+                found.update({call.model for call in self._calls_in(calls)})
+        if len(found) == models and set(found.values()) <= {trials}:
+            return {}
+        ordered = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
+        return {model: count / trials for model, count in ordered}
 
     def errors(self, cell: int) -> Iterator[str]:
         """Yield the errors of a cell's failed trials, in item order."""

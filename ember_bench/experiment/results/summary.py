@@ -166,6 +166,8 @@ class CellSummary(msgspec.Struct, frozen=True):
         measured: False if all of its trials failed; then it has no accuracy.
         unpriced: Trials whose cost is unknown, as a price or the tokens of an answer are.
         evaluation: What judging its outputs took, if a judge was asked.
+        asked_shares: By model, the share of its trials that called it, in a cascade or a route for
+            example; only if some trials leave a model out.
     """
 
     name: str
@@ -201,6 +203,7 @@ class CellSummary(msgspec.Struct, frozen=True):
     never_stated: bool = False
     unpriced: int = 0
     evaluation: EvaluationSummary | UnsetType = UNSET
+    asked_shares: dict[str, float] | UnsetType = UNSET
 
 
 class SuiteSummary(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,0 +1,99 @@
+"""`ember-bench import`: logs and tables of other tools as cards, a recording and a grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from ember_bench.cli._output import put, put_json
+from ember_bench.running.messages import say
+
+if TYPE_CHECKING:
+    from ember_bench.interop.found import Found
+
+_KINDS: Final = ("completions", "inspect", "lm-eval")
+_COLUMNS: Final = "Columns of a table"
+
+
+def _column(help_: str, *names: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(
+        *names, metavar="COLUMN", rich_help_panel=_COLUMNS, help=help_
+    )
+    return option
+
+
+def import_(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="completions|inspect|lm-eval", help="The kind of logs."),
+    ],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file, or a folder of logs.")],
+    name: Annotated[
+        str | None, typer.Option(help="Name of dataset, recording and grid [as the file].")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name of the model, if a table has no column for it.")
+    ] = None,
+    item: Annotated[str | None, _column("The item's id.", "--item")] = None,
+    question: Annotated[str | None, _column("The question.", "--question")] = None,
+    answer: Annotated[str | None, _column("The model's answer, or a list.", "--answer")] = None,
+    target: Annotated[str | None, _column("The right answer.", "--target")] = None,
+    model_column: Annotated[str | None, _column("The model.", "--model-column")] = None,
+    score: Annotated[str | None, _column("The score, or true and false.", "--score")] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Ask nothing: take the guesses.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the files as JSON.")] = False,
+) -> None:
+    """Write cards, a recording and a grid of what another tool has logged.
+
+    Prompts, answers, scores, tokens, seconds and dollars are kept where the log has them. The
+    source's scores are the dataset's evaluator; `rescore --evaluator` scores by another.
+    """
+    from ember_bench.errors import ConfigError
+    from ember_bench.registry import Cards
+    from ember_bench.running.imports import import_name, summary, write_import
+
+    if not path.exists():
+        raise ConfigError(f"{path}: there is no such file or folder")
+    columns = {
+        "item": item, "question": question, "answer": answer, "target": target,
+        "model": model_column, "score": score,
+    }  # fmt: skip
+    chosen = {meaning: column for meaning, column in columns.items() if column is not None}
+    found = _read(what, path, chosen, model)
+    for line in summary(found):
+        say(line)
+    named = name or import_name(path)
+    if what == "completions" and not (yes or typer.confirm(f"write {named!r}?", err=True)):
+        raise typer.Exit
+    written = write_import(found, named, Cards())
+    if as_json:
+        put_json([str(file) for file in written])
+    else:
+        put("\n".join(map(str, written)))
+    say(f"next: ember-bench run {named}")
+
+
+def _read(what: str, path: Path, chosen: dict[str, str], model: str | None) -> Found:
+    from ember_bench.errors import ConfigError, UnknownNameError
+
+    if what not in _KINDS:
+        raise UnknownNameError("kind of logs", what, _KINDS)
+    if what == "completions":
+        from ember_bench.interop import completions
+
+        found, columns = completions.read(path, chosen, model)
+        say("\n".join(f"{meaning}: {column}" for meaning, column in columns.given().items()))
+        return found
+    if chosen or model:
+        raise ConfigError(f"columns and --model are for `import completions`, not for {what}")
+    if what == "inspect":
+        from ember_bench.interop import inspect_logs
+
+        return inspect_logs.read(path)
+    from ember_bench.interop import lm_eval_samples
+
+    return lm_eval_samples.read(path)

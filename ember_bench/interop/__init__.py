@@ -1,0 +1,1 @@
+"""Logs and tables of other tools, read into items and recorded answers."""

@@ -1,0 +1,121 @@
+"""The samples that lm-evaluation-harness logs with `--log_samples`.
+
+Beside `results_*.json`, which names the model, each task has a file `samples_TASK_DATE.jsonl` with
+a record for each document and filter.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from ember_bench.errors import ConfigError, Location, Problem
+from ember_bench.interop.found import Found, FoundAnswer, FoundItem, as_number
+
+_FILE: Final = re.compile(r"samples_(.+)_\d{4}-\d\d-\d\dT[\d.-]+\.jsonl")
+
+
+def read(path: Path) -> Found:
+    """Return the items and answers of a file of samples, or of all in a folder.
+
+    Raises:
+        ConfigError: if there are none, or one cannot be read.
+    """
+    files = [path] if path.is_file() else sorted(path.rglob("samples_*.jsonl"))
+    if not files:
+        raise ConfigError(f"{path}: no samples_*.jsonl; run lm_eval with --log_samples")
+    found = Found("lm-evaluation-harness")
+    tasks = {_task(file) for file in files}
+    for file in files:
+        model, task = _model(file), _task(file)
+        for record in _of_first_filter(_records(file), found, task):
+            _add(found, record, model, f"{task}/" if len(tasks) > 1 else "", file)
+    return found
+
+
+def _add(found: Found, record: Mapping[str, Any], model: str, prefix: str, file: Path) -> None:
+    item = f"{prefix}{record['doc_id']}"
+    found.add_item(FoundItem(item, _prompt(record), _text(record["target"]), prefix[:-1] or None))
+    metrics = record.get("metrics") or []
+    score = as_number(record.get(metrics[0])) if metrics else None
+    # A request's answers: one, or several if it is repeated. Log-likelihoods are no texts.
+    for answers in record["resps"]:
+        texts = answers if isinstance(answers, list) else [answers]
+        if not all(isinstance(text, str) for text in texts):
+            raise ConfigError(
+                Problem("log-likelihoods are no answers: only generated texts", Location(file))
+            )
+        for sample, text in enumerate(texts):
+            own = score if len(texts) == 1 else None
+            found.answers.append(FoundAnswer(model, item, sample, text, own))
+    if metrics and score is None:
+        found.notes.append(f"{file.name}: {metrics[0]} is no number, so answers have no score")
+
+
+def _of_first_filter(
+    records: Iterator[dict[str, Any]], found: Found, task: str
+) -> Iterator[dict[str, Any]]:
+    first: str | None = None
+    left_out: set[str] = set()
+    for record in records:
+        name = record.get("filter", "none")
+        first = name if first is None else first
+        if name == first:
+            yield record
+        else:
+            left_out.add(name)
+    if left_out:
+        others = ", ".join(sorted(left_out))
+        found.notes.append(f"{task}: scores are those of the filter {first}, and not of {others}")
+
+
+def _records(file: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(file.read_bytes().splitlines(), 1):
+        try:
+            record = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise ConfigError(Problem(f"not JSON: {error.msg}", Location(file, number))) from None
+        if not isinstance(record, dict) or not {"doc_id", "target", "resps"} <= set(record):
+            message = "expected a sample with doc_id, target and resps"
+            raise ConfigError(Problem(message, Location(file, number)))
+        yield record
+
+
+def _prompt(record: Mapping[str, Any]) -> str:
+    """Return the text of a request: of chat messages the last one."""
+    arguments = record.get("arguments") or {}
+    request = arguments.get("gen_args_0", {}).get("arg_0", "") if arguments else ""
+    text = request[0] if isinstance(request, list) and request else request
+    try:
+        messages = json.loads(str(text))
+    except ValueError:
+        return _text(text)
+    if isinstance(messages, list) and messages and isinstance(messages[-1], dict):
+        return _text(messages[-1].get("content", ""))
+    return _text(text)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _model(file: Path) -> str:
+    """Return the model's name: as the results say, else the folder's, which lm_eval names so."""
+    for path in sorted(file.parent.glob("results_*.json")):
+        try:
+            name = orjson.loads(path.read_bytes()).get("model_name")
+        except (OSError, orjson.JSONDecodeError):
+            continue
+        if isinstance(name, str) and name:
+            return name
+    return file.parent.name
+
+
+def _task(file: Path) -> str:
+    named = _FILE.fullmatch(file.name)
+    return named[1] if named else file.stem

@@ -1,0 +1,172 @@
+"""Cards, a recording and a grid of what the logs of another tool have."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ember_bench.datasets.guess import Chosen, guess_card
+from ember_bench.documents import yaml_text
+from ember_bench.errors import ConfigError
+from ember_bench.interop.found import Found, FoundAnswer
+from ember_bench.registry import Cards
+from ember_bench.running.find_grids import grids
+from ember_bench.running.new_cards import GRIDS, REGISTRY, attach, check_is_new, write_new
+
+_MEASURED: Final = ("score", "latency", "cost", "input_tokens", "output_tokens")
+_MOST_VOTERS: Final = 9
+
+
+def write_import(found: Found, name: str, cards: Cards) -> list[Path]:
+    """Write what was found to the registry of the working directory, and a grid of it.
+
+    Args:
+        found: The items and answers.
+        name: The name of dataset, recorded set, evaluator and grid.
+        cards: The registries in force.
+
+    Returns:
+        The files, the grid last.
+
+    Raises:
+        ConfigError: if there is nothing to write, or something has the name.
+    """
+    if not found.answers:
+        raise ConfigError(f"{found.source}: no answers were found")
+    scored = any(answer.score is not None for answer in found.answers)
+    for kind in ("datasets", "evaluators") if scored else ("datasets",):
+        check_is_new(kind, name, cards)
+    check_is_new("models", f"recorded:{name}", cards)
+    if name in grids():
+        raise ConfigError(f"there is a grid {name!r} already: {grids()[name]}; give another name")
+    items = REGISTRY / "datasets" / f"{name}.jsonl"
+    answers = REGISTRY / "models" / f"{name}.jsonl"
+    grid = GRIDS / f"{name}.yaml"
+    write_new({items: _item_lines(found), answers: _answer_lines(found)})
+    made = {REGISTRY / "models" / f"{name}.yaml": ("model", _recording(found, name))}
+    if scored:
+        made[REGISTRY / "evaluators" / f"{name}.yaml"] = ("evaluator", _evaluator(found, name))
+    made[REGISTRY / "datasets" / f"{name}.yaml"] = ("dataset", _dataset(found, items, name, scored))
+    made[grid] = ("grid", _grid(found, name))
+    write_new({path: yaml_text(card, compact=True) for path, (_, card) in made.items()})
+    for path, (kind, _) in made.items():
+        attach(kind, path)
+    return [items, answers, *made]
+
+
+def summary(found: Found) -> list[str]:
+    """Return what was found, in lines."""
+    scored = [answer.score for answer in found.answers if answer.score is not None]
+    lines = [
+        f"{len(found.items):,} items, {len(found.answers):,} answers of "
+        f"{len(found.models):,} models: {', '.join(found.models[:5])}"
+        + (", ..." if len(found.models) > 5 else "")
+    ]
+    if scored:
+        lines.append(f"{len(scored):,} of the answers have a score; mean {_mean(scored):.3f}")
+    return [*lines, *(f"note: {note}" for note in dict.fromkeys(found.notes))]
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _item_lines(found: Found) -> str:
+    rows = (
+        {"id": item.id, "question": item.question, "target": item.target}
+        | ({"category": item.category} if item.category else {})
+        for item in found.items.values()
+    )
+    return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+
+
+def _answer_lines(found: Found) -> str:
+    names = ("model", "item", "sample", "answer", *_MEASURED)
+    rows = ({name: getattr(answer, name) for name in names} for answer in found.answers)
+    kept = ({name: value for name, value in row.items() if value is not None} for row in rows)
+    return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in kept)
+
+
+def _recording(found: Found, name: str) -> dict[str, Any]:
+    def known(measure: str) -> bool:
+        return any(getattr(answer, measure) is not None for answer in found.answers)
+
+    fields = {"item": "item", "model": "model", "sample": "sample"}
+    fields |= {measure: measure for measure in ("answer", *_MEASURED) if known(measure)}
+    card: dict[str, Any] = {
+        "name": f"recorded:{name}",
+        "purpose": f"Answers from {found.source}.",
+        "files": f"{name}.jsonl",
+        "fields": fields,
+        "models": found.models,
+    }
+    scores = [answer.score for answer in found.answers if answer.score is not None]
+    if scores and (min(scores) < 0 or max(scores) > 1):
+        card["score_range"] = [min(scores), max(scores)]
+    return card
+
+
+def _evaluator(found: Found, name: str) -> dict[str, Any]:
+    purpose = f"The scores from {found.source}."
+    return {"name": name, "kind": "as_recorded", "purpose": purpose, "recorded": f"recorded:{name}"}
+
+
+def _dataset(found: Found, items: Path, name: str, scored: bool) -> dict[str, Any]:
+    if all(item.target for item in found.items.values()):
+        guess = guess_card(items, Chosen("question", "target", (), "id", None))
+        form, ours = guess.rest["answer_format"], guess.rest["evaluator"]
+    else:
+        form, ours = "text", "quasi_exact_match"
+    target = "target" if all(item.target for item in found.items.values()) else "id"
+    fields = {"id": "id", "question": "question", "target": target}
+    if all(item.category for item in found.items.values()):
+        fields["category"] = "category"
+    return {
+        "name": name,
+        "purpose": f"Items from {found.source}.",
+        "source": {"file": items.name},
+        "fields": fields,
+        "answer_format": form,
+        "evaluator": name if scored else ours,
+    }
+
+
+def _grid(found: Found, name: str) -> dict[str, Any]:
+    models = [f"recorded:{name}/{model}" for model in found.models]
+    parameters: dict[str, Any] = {"temperature": None}
+    single = {"model": models, **parameters}
+    entries = [{"name": "single", "label": "{model}", "parameters": single}]
+    if 3 <= len(models) <= _MOST_VOTERS and any(answer.answer for answer in found.answers):
+        vote = {"models": models, "ties": "share", **parameters}
+        entries.append({"name": "ensemble_vote", "label": "vote of all", "parameters": vote})
+    return {
+        "name": name,
+        "purpose": f"Answers from {found.source}.",
+        **_epochs(found),
+        # Items that a model has no answer to are left out of its accuracy.
+        "failures": "excluded",
+        "too_few_samples": "left_out",
+        "datasets": [name],
+        "architectures": entries,
+    }
+
+
+def _epochs(found: Found) -> Mapping[str, int]:
+    counts = Counter((a.model, a.item) for a in found.answers if _counts(a))
+    epochs = Counter(counts.values()).most_common(1)[0][0] if counts else 1
+    return {"epochs": epochs} if epochs > 1 else {}
+
+
+def _counts(answer: FoundAnswer) -> bool:
+    return answer.answer is not None or answer.score is not None
+
+
+def import_name(path: Path) -> str:
+    """Return a name for what is imported from a path."""
+    stem = path.name.partition(".")[0]
+    plain = re.sub(r"[^A-Za-z0-9_]+", "_", stem).strip("_")
+    return plain if plain[:1].isalpha() else f"imported_{plain}".rstrip("_")
