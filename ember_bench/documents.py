@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ember_bench.errors import ConfigError, Location, Problem, did_you_mean
+from ember_bench.plain_errors import place_of, plainly
 
 Key = str | int
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -31,6 +32,7 @@ _LONGEST_SHOWN = 100
 # An invalid part takes its parent with it, and so on; grids are no deeper.
 _MOST_PASSES = 5
 # Fields whose value no message repeats.
+_EXPECTED: Final = "expected "
 _SECRET: Final = frozenset({"api_key", "default_api_key", "base_url"})
 
 
@@ -105,7 +107,7 @@ class Document:
                 errors = error.errors()
             # Later passes only find what is missing because its invalid content was left out.
             if problems is None:
-                problems = [self._explain(found, model) for found in errors]
+                problems = self._explained(errors, model)
             left = left._without_invalid(errors)
         return None, left, problems or []
 
@@ -134,10 +136,27 @@ class Document:
         try:
             return model.model_validate(self.data)
         except ValidationError as error:
-            raise ConfigError(*(self._explain(e, model) for e in error.errors())) from None
+            raise ConfigError(*self._explained(error.errors(), model)) from None
 
-    def _explain(self, error: Any, model: type[BaseModel]) -> Problem:
-        loc = tuple(k for k in error["loc"] if isinstance(k, str | int))
+    def _explained(self, errors: Sequence[Any], model: type[BaseModel]) -> list[Problem]:
+        """Return a problem for each mistake; those of the kinds of one value are one."""
+        found = [(place_of(error, self.data), plainly(error), error) for error in errors]
+        inside = {place[:end] for place, _, _ in found for end in range(len(place))}
+        # Of a list or a model, the mistake is in it, whatever other kinds there are.
+        found = [f for f in found if not (f[1].startswith(_EXPECTED) and f[0] in inside)]
+        told: dict[tuple[tuple[Key, ...], bool], tuple[Any, list[str]]] = {}
+        for number, (place, said, error) in enumerate(found):
+            kind = said.startswith(_EXPECTED)
+            key = (place, kind) if kind else ((*place, number, ""), kind)
+            told.setdefault(key, (error, []))[1].append(said)
+        return [
+            self._explain(error, place_of(error, self.data), _either(texts), model)
+            for error, texts in told.values()
+        ]
+
+    def _explain(
+        self, error: Any, loc: tuple[Key, ...], message: str, model: type[BaseModel]
+    ) -> Problem:
         where = ".".join(map(str, loc))
         if error["type"] == "extra_forbidden":
             known = _fields_at(model, loc[:-1])
@@ -145,12 +164,15 @@ class Document:
             return self.problem(f"unknown field {loc[-1]!r}{hint}", *loc)
         if error["type"] == "missing":
             return self.problem(f"missing field {where!r}", *loc[:-1])
-        message = error["msg"].removeprefix("Value error, ")
-        if error["type"] == "string_pattern_mismatch":  # a regular expression explains nothing
-            message = "it has characters that are not allowed here, or too many or too few"
         hidden = isinstance(error["input"], dict | list) or not _SECRET.isdisjoint(loc)
         found = "" if hidden else f" (found {_short(error['input'])})"
         return self.problem(f"{where}: {message}{found}" if where else message, *loc)
+
+
+def _either(texts: Sequence[str]) -> str:
+    """Return what is expected of one value, of each of its kinds."""
+    first, *others = dict.fromkeys(texts)
+    return " or ".join([first, *(text.removeprefix(_EXPECTED) for text in others)])
 
 
 def _moved(place: tuple[Key, ...], removed: tuple[Key, ...]) -> tuple[Key, ...]:
@@ -184,9 +206,8 @@ def read_document(path: Path) -> Document:
         raise ConfigError(Problem(f"cannot read it: {error.strerror}", Location(path))) from None
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode(errors="replace")
-        raise ConfigError(
-            Problem(f"not UTF-8 text: {error.reason}", _end_of(before, path))
-        ) from None
+        message = f"not UTF-8 text: {error.reason}; save it as UTF-8"
+        raise ConfigError(Problem(message, _end_of(before, path))) from None
     return parse_document(text, path)
 
 
@@ -308,6 +329,8 @@ def _yaml_problem(error: yaml.YAMLError, text: str, path: Path) -> Problem:
         mark = getattr(error, "problem_mark", None)
         location = Location(path, mark.line + 1, mark.column + 1) if mark else Location(path)
     reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be parsed"
+    if r"'\t'" in reason:
+        reason = "a tab; YAML is indented with spaces"
     return Problem(f"not valid YAML: {reason}", location)
 
 

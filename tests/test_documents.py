@@ -110,12 +110,12 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("name: 5", "card.yaml:1:1: name: Input should be a valid string (found 5)"),
+            ("name: 5", "card.yaml:1:1: name: expected a text, in quotes (found 5)"),
             ("inner: {}", "card.yaml:1:1: missing field 'name'"),
             ("name: a\ninnr: b", "card.yaml:2:1: unknown field 'innr'; did you mean 'inner'?"),
             (
                 "name: a\ninner:\n  size: 0",
-                "card.yaml:3:3: inner.size: Input should be greater than or equal to 1 (found 0)",
+                "card.yaml:3:3: inner.size: must be at least 1 (found 0)",
             ),
             (
                 "name: a\nmany:\n- size: 2\n- sise: 2",

@@ -13,7 +13,7 @@ from ember_bench.cli._run_options import DataDir, Grid, Results, UnsafeCode
 
 if TYPE_CHECKING:
     from ember_bench.experiment.edits import Edits
-    from ember_bench.experiment.forecast.calls import Forecast
+    from ember_bench.experiment.forecast.numbers import Forecast
     from ember_bench.models.model_registry import ModelRegistry
     from ember_bench.registry import Cards
 

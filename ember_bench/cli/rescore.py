@@ -157,6 +157,6 @@ def _end(outcome: Outcome, changed: int, names: tuple[str, str], *, quiet: bool)
     if outcome.stopped:
         raise typer.Exit(Status.STOPPED)
     if failed := outcome.surprises:
-        say(f"{failed:,} trials ended in an error")
+        say(f"{failed:,} trial{'s' if failed > 1 else ''} ended in an error")
     if failed or outcome.log_error:
         raise typer.Exit(Status.FAILURES)

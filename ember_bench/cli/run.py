@@ -158,7 +158,8 @@ def _end(outcome: Outcome, again: str, online: str) -> None:
         say(f"stopped early; to continue: {again}")
         raise typer.Exit(Status.STOPPED)
     if failed := outcome.surprises:
-        say(f"{failed:,} trials ended in an error; to try them again: {online}")
+        trials = "trial" if failed == 1 else "trials"
+        say(f"{failed:,} {trials} ended in an error; to try them again: {online}")
     if failed or outcome.log_error:
         raise typer.Exit(Status.FAILURES)
 

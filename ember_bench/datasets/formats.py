@@ -83,6 +83,8 @@ def _format(path: Path) -> Format:
             raise _fail(path, "a Parquet file is compressed inside; gunzip it")
     if suffixes and (form := _FORMATS.get(suffixes[-1])):
         return form
+    if suffixes and suffixes[-1] in _SHEETS:
+        raise _fail(path, "a spreadsheet: save its sheet as CSV (UTF-8)")
     raise _fail(path, "cannot tell what it holds; its name should end in " + ", ".join(_ENDINGS))
 
 
@@ -117,7 +119,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 try:
                     yield number, raw.decode("utf-8")
                 except UnicodeDecodeError as error:
-                    what = f"not UTF-8 text: byte 0x{raw[error.start]:02x}"
+                    what = f"not UTF-8 text: byte 0x{raw[error.start]:02x}; save it as UTF-8"
                     column = len(raw[: error.start].decode("utf-8")) + 1
                     raise _fail(path, what, number, column) from None
     except gzip.BadGzipFile as error:
@@ -153,7 +155,13 @@ def _json(path: Path, _: frozenset[str], layout: Layout) -> Rows:
     if layout.field is not None:
         data = _inside(data, layout.field, path)
     if not isinstance(data, list):
-        raise _fail(path, f"expected a JSON array of objects, found {_json_kind(data)}")
+        lists = (
+            [repr(key) for key, value in data.items() if isinstance(value, list)]
+            if isinstance(data, dict)
+            else []
+        )
+        hint = f"; name its list on the card, `field: {' or '.join(lists)}`" if lists else ""
+        raise _fail(path, f"expected a JSON array of objects, found {_json_kind(data)}{hint}")
     for number, record in enumerate(data, 1):
         if not isinstance(record, dict):
             found = _json_kind(record)
@@ -215,7 +223,9 @@ def _table(
                 yield line, dict(zip(header, values, strict=True))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise _fail(path, f"not valid CSV: {error}", line) from None
+        raise _fail(
+            path, f"not valid CSV: {_CSV_ERRORS.get(str(error)[:8], error)}", line
+        ) from None
 
 
 def _header(
@@ -288,6 +298,12 @@ def _json_kind(value: Any) -> str:
     return names.get(type(value).__name__, "a number or a truth value")
 
 
+_SHEETS: Final = (".xlsx", ".xls", ".ods", ".numbers")
+# The csv module's errors by their beginning.
+_CSV_ERRORS: Final[dict[str, str]] = {
+    "new-line": "lines end in CR alone, as on old Macs; save it with other line ends",
+    "unexpect": "a quotation mark is opened and never closed",
+}
 _READERS: Final[dict[Format, Callable[[Path, frozenset[str], Layout], Rows]]] = {
     "jsonl": _jsonl,
     "json": _json,

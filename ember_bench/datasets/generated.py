@@ -15,6 +15,7 @@ from ember_bench.datasets.item import Item
 from ember_bench.datasets.repeats import SeenTexts
 from ember_bench.datasets.splitmix import SplitMix
 from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError, did_you_mean
+from ember_bench.plain_errors import plainly
 
 MakeItem = Callable[..., Item]
 MakeItemT = TypeVar("MakeItemT", bound=MakeItem)
@@ -92,7 +93,7 @@ def check_parameters(
                 near = did_you_mean(key, source.parameters.model_fields)
                 message = f"generator {source.name!r} has no parameter {key!r}{near}"
             else:
-                message = f"{key}: {mistake['msg']} (found {mistake['input']!r})"
+                message = f"{key}: {plainly(mistake)} (found {mistake['input']!r})"
             problems.append(Problem(message, locate(key) if locate else None))
         raise ConfigError(*problems) from None
     return checked.model_dump(exclude_unset=True)

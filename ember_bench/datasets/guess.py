@@ -206,7 +206,13 @@ class _Guesser:
         if column is None or not self._is_text(column):
             return None
         texts = self._texts(column)
-        return column if all(t.strip() for t in texts) and len({*texts}) == len(texts) else None
+        if all(t.strip() for t in texts) and len({*texts}) == len(texts):
+            return column
+        self.doubts.append(
+            f"the field {column!r} is empty or the same in some records, so the number of each"
+            " record is its id"
+        )
+        return None
 
     def _category(self, but: Sequence[str | None]) -> str | None:
         column = self._named(_CATEGORY, but)

@@ -189,7 +189,9 @@ class _Expander:
         for name, value in self.parameters.items():
             at = (*self.at, "parameters", name)
             if name not in card.parameters:
+                beside = name in ArchitectureSpec.model_fields
                 hint = did_you_mean(name, card.parameters)
+                hint = "; it stands beside `parameters`" if beside else hint
                 message = f"unknown parameter {name!r} of {card.name}{hint}"
                 problems.append(self.document.problem(message, *at))
                 continue

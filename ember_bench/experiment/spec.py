@@ -191,6 +191,9 @@ _DatasetEntry = Annotated[
 _ArchitectureEntry = Annotated[
     ArchitectureSpec, BeforeValidator(_named, json_schema_input_type=str | ArchitectureSpec)
 ]
+_Baseline = Annotated[
+    BaselineSpec, BeforeValidator(_named, json_schema_input_type=str | BaselineSpec)
+]
 
 
 class ExperimentSpec(_Spec):
@@ -221,7 +224,7 @@ class ExperimentSpec(_Spec):
     """What is asked."""
     architectures: list[_ArchitectureEntry] = Field(min_length=1)
     """What is compared."""
-    baseline: BaselineSpec | None = None
+    baseline: _Baseline | None = None
     """What the others are compared with; by default the first architecture's first cell."""
     decide: DecideSpec | None = None
     """The choice that the run is to make; it then stops as soon as that is sure."""

@@ -16,6 +16,7 @@ from ember_bench.datasets.records import listed
 from ember_bench.documents import Document, read_document
 from ember_bench.errors import ConfigError, UnknownNameError, did_you_mean
 from ember_bench.operators.signature import SignatureCard, SignatureFields, signature_from_card
+from ember_bench.plain_errors import plainly
 from ember_bench.record_fields import RecordError
 from ember_bench.registry import Cards
 
@@ -126,7 +127,7 @@ def _fields(value: Mapping[str, Any]) -> SignatureFields:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"not the fields of a signature: {where}: {first['msg']}") from None
+        raise ValueError(f"not the fields of a signature: {where}: {plainly(first)}") from None
 
 
 def _content(fields: SignatureFields) -> str | dict[str, Any]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from ember_bench.docstrings import attribute_texts
 from ember_bench.operators.lm import LMModuleConfig
 from ember_bench.operators.signature import SignatureFields
+from ember_bench.plain_errors import plainly
 
 ParameterType = Literal[
     "model", "models", "int", "float", "bool", "str", "texts", "mapping", "mappings", "signature"
@@ -115,8 +116,7 @@ class ImpliedParameter(ParameterCard):
         try:
             _adapter(self.field).validate_python(checked)
         except ValidationError as error:
-            message = error.errors()[0]["msg"]
-            raise ValueError(message.removeprefix("Value error, ")) from None
+            raise ValueError(plainly(error.errors()[0])) from None
         return checked
 
 

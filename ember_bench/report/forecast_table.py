@@ -10,8 +10,7 @@ from rich.text import Text
 
 from ember_bench.drawing.number_format import UNDEFINED, count, dollars
 from ember_bench.drawing.text import one_line, width
-from ember_bench.experiment.forecast.calls import CellForecast, Forecast
-from ember_bench.experiment.forecast.tallies import Range
+from ember_bench.experiment.forecast.numbers import CellForecast, Forecast, Range
 from ember_bench.report.layout import flat, named
 
 _LONGEST_LINE: Final = 100

@@ -10,7 +10,7 @@ from typing import Final
 
 from ember_bench.drawing.number_format import count
 from ember_bench.experiment.edits import PILOT
-from ember_bench.experiment.forecast.calls import Forecast
+from ember_bench.experiment.forecast.numbers import Forecast
 from ember_bench.running.places import TRIALS
 
 _SHARES: Final = (0.1, 0.3)

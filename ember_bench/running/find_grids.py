@@ -36,6 +36,8 @@ def _found(name: str, path: Path) -> Path:
     if path.is_dir():
         raise ConfigError(f"{name}: a folder, and there is no {PAPER_GRID} in it")
     if path.suffix in SUFFIXES or len(path.parts) > 1:
+        if (elsewhere := known.get(path.stem)) is not None:
+            raise ConfigError(f"{name}: there is no such file; did you mean '{elsewhere}'?")
         beside = _files(path.parent) if path.parent.is_dir() else []
         hint = did_you_mean(path.name, [p.name for p in beside]) if beside else ""
         raise ConfigError(f"{name}: there is no such file{hint}")

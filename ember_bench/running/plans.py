@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from ember_bench.experiment.forecast.calls import Forecast, forecast_of
+from ember_bench.experiment.forecast.calls import forecast_of
+from ember_bench.experiment.forecast.numbers import Forecast
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report.forecast_table import plan_table

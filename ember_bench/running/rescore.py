@@ -10,7 +10,7 @@ from typing import Final
 
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.experiment.edits import NO_EDITS, Edits
-from ember_bench.experiment.forecast.calls import CellForecast
+from ember_bench.experiment.forecast.numbers import CellForecast
 from ember_bench.experiment.forecast.rehearsal import Rehearsal
 from ember_bench.experiment.forecast.rescored import evaluation_forecast
 from ember_bench.experiment.prepare import Experiment, prepare

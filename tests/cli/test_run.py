@@ -97,7 +97,7 @@ def test_failed_trials_are_exit_status_1(command: Command, sums: Workspace) -> N
     assert result.status == 1
     assert re.search(r"1 error: \d+\.\d to \d+\.\d", result.out)
     assert "outcomes:" in result.out
-    assert "1 trials ended in an error" in result.err
+    assert "1 trial ended in an error" in result.err
 
 
 def test_failures_that_the_grid_knows_of_are_no_failure_of_the_run(
@@ -110,7 +110,7 @@ def test_failures_that_the_grid_knows_of_are_no_failure_of_the_run(
         result = command(*RUN)
         assert result.status == 0
         assert result.err.count("has no answer to 1 of the 3 items of sums") == 1
-        assert "trials ended in an error" not in result.err
+        assert "ended in an error" not in result.err
 
 
 def test_offline_asks_nobody(command: Command, sums: Workspace) -> None:

@@ -118,11 +118,11 @@ def test_more_items_than_there_are_is_an_error() -> None:
     ("parameters", "message"),
     [
         ({"digts": 3}, "'prime_factorisation' has no parameter 'digts'; did you mean 'digits'?"),
-        ({"digits": 0}, "digits: Input should be greater than or equal to 1 (found 0)"),
-        ({"digits": "3"}, "digits: Input should be a valid integer (found '3')"),
-        ({"count": True}, "count: Input should be a valid integer (found True)"),
-        ({"count": 0}, "count: Input should be greater than or equal to 1 (found 0)"),
-        ({"seed": 1.5}, "seed: Input should be a valid integer (found 1.5)"),
+        ({"digits": 0}, "digits: must be at least 1 (found 0)"),
+        ({"digits": "3"}, "digits: expected a whole number (found '3')"),
+        ({"count": True}, "count: expected a whole number (found True)"),
+        ({"count": 0}, "count: must be at least 1 (found 0)"),
+        ({"seed": 1.5}, "seed: expected a whole number (found 1.5)"),
     ],
 )
 def test_parameters_are_checked(parameters: dict[str, Any], message: str) -> None:
@@ -151,7 +151,7 @@ def test_anybody_can_register_a_generator() -> None:
         return Item(item_id, f"Twice {number}?", str(2 * number))
 
     assert [item.id for item in items("doubling", count=2)] == ["doubling-0", "doubling-1"]
-    with pytest.raises(ConfigError, match="most: Input should be greater than or equal to 1"):
+    with pytest.raises(ConfigError, match="most: must be at least 1"):
         items("doubling", most=0)
 
 

@@ -195,3 +195,36 @@ def test_a_field_may_name_the_format_of_each_record(tmp_path: Path) -> None:
 def test_a_field_of_other_types_names_no_formats(tmp_path: Path) -> None:
     path = written(tmp_path, "x.csv", "question,answer,type\nWhat?,a,history\n")
     assert "answer_format" not in guess_card(path).fields
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.csv", "question,answer\r1?,2\r", "x.csv:1: not valid CSV: lines end in CR alone"),
+        ("x.csv", 'question,answer\n"1?,2\n', "x.csv:2: not valid CSV: a quotation mark is opened"),
+        ("x.xlsx", "PK", "x.xlsx: a spreadsheet: save its sheet as CSV"),
+        (
+            "x.json",
+            '{"rows": [{"q": "1?"}]}',
+            "an object; name its list on the card, `field: ",
+        ),
+        ("x.json", '{"q": "1?"}', "x.json: expected a JSON array of objects, found an object"),
+        ("x.jsonl", '{"q": 1}\n{"q": }\n', "x.jsonl:2:7: not valid JSON"),
+        ("x.csv.gz", "question,answer\n1?,2\n", "x.csv.gz: not gzip data"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_where_and_why(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content.encode())
+    with pytest.raises(ConfigError) as caught:
+        guess_card(path)
+    assert message in str(caught.value)
+    assert len(caught.value.problems) == 1
+
+
+def test_ids_that_repeat_are_told(tmp_path: Path) -> None:
+    path = written(tmp_path, "x.csv", "id,question,answer\na,1?,2\na,2?,3\n")
+    assert [item.id for item in items(path)] == ["0", "1"]
+    assert "the field 'id' is empty or the same" in guess_card(path).doubts[0]

@@ -47,5 +47,5 @@ def test_items_never_change() -> None:
 
 
 def test_a_question_has_a_flow() -> None:
-    with pytest.raises(ConfigError, match="flows: Input should be greater than or equal to 1"):
+    with pytest.raises(ConfigError, match="flows: must be at least 1"):
         items(flows=0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ember_bench.errors import ConfigError
-from ember_bench.experiment.forecast.calls import Forecast, forecast
+from ember_bench.experiment.forecast.calls import forecast
+from ember_bench.experiment.forecast.numbers import Forecast
 from ember_bench.models.model_registry import ModelRegistry
 from tests.support import counted
 from tests.support.workspace import Workspace, single

@@ -181,8 +181,8 @@ def test_a_judge_has_sampling_parameters_of_its_own(workspace: Workspace) -> Non
     ("parameters", "message"),
     [
         ({"max_token": 3}, "unknown parameter 'max_token' of single; did you mean 'max_tokens'?"),
-        ({"max_tokens": 0}, "max_tokens: Input should be greater than 0 (found 0)"),
-        ({"top_p": 1.5}, "top_p: Input should be less than or equal to 1 (found 1.5)"),
+        ({"max_tokens": 0}, "max_tokens: must be greater than 0 (found 0)"),
+        ({"top_p": 1.5}, "top_p: must be at most 1 (found 1.5)"),
         ({"seed": "x"}, "seed: expected a whole number (found 'x')"),
         ({"stop": [1]}, "stop: expected a list of texts (found [1])"),
     ],

@@ -175,7 +175,7 @@ class TestMistakes:
         ("old", "new", "message"),
         [
             ("purpose", "purpos", "mine.yaml:1:1: missing field 'purpose'"),
-            ("type: int", "type: integer", "mine.yaml:5:7: parameters.k.type: Input should be"),
+            ("type: int", "type: integer", "mine.yaml:5:7: parameters.k.type: expected"),
             ("type: int,", "type: int, minimun: 1,", "mine.yaml:5:18: unknown field 'minimun'"),
             ("inputs: ", "input: ", "mine.yaml:14:5: unknown field 'input'; did you mean"),
             ("count: $k", "counts: $k", "mine.yaml:11:61: unknown field 'counts'; did you mean"),

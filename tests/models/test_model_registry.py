@@ -101,7 +101,7 @@ class TestCards:
             ("purpose: x\nname: mine", "2:1", "expected `provider:model`, found 'mine'"),
             ("name: simulatd:mine", "1:1", "unknown provider 'simulatd'; did you mean 'simulated'"),
             ("name: simulated:m\nmax_concurency: 3", "2:1", "did you mean 'max_concurrency'"),
-            ("name: simulated:m\nmax_concurrency: lots", "2:1", "valid integer"),
+            ("name: simulated:m\nmax_concurrency: lots", "2:1", "expected a whole number"),
             ("name: simulated:m\ncost:\n  input_cost: 3", "3:3", "unknown field 'input_cost'"),
             ("name: simulated:m\noptions:\n  acuracy: 1", "3:3", "did you mean 'accuracy'"),
             ("name: simulated:m\noptions:\n  accuracy: 2", "3:3", "less than or equal to 1"),

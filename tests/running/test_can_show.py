@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ember_bench import stats
-from ember_bench.experiment.forecast.calls import Forecast, Range
+from ember_bench.experiment.forecast.numbers import Forecast, Range
 from ember_bench.running.can_show import can_show
 
 

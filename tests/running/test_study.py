@@ -307,7 +307,7 @@ class TestMistakes:
                 "unknown parameter 'j'",
             ),
             ({"parameters": {"k": [1]}}, "no architecture has a parameter 'k'"),
-            ({"epochs": 0}, "study trip: epochs: Input should be greater"),
+            ({"epochs": 0}, "study trip: epochs: must be at least"),
             ({"datasets": ["arithmetik"]}, "unknown dataset 'arithmetik'"),
             ({"datasets": [sums(), sums()]}, "two are named 'records'"),
             ({"evaluators": {"recrods": "exact_match"}}, "unknown dataset 'recrods'; did you mean"),

@@ -7,13 +7,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from ember_bench import bridge
 from ember_bench.errors import ConfigError
 from ember_bench.evaluators.base import judge_models, judges_of
 from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.forecast.doomed import Doomed
+from ember_bench.experiment.forecast.numbers import (
+    CellForecast,
+    Forecast,
+    Tally,
+    numbers_of,
+    range_sum,
+)
 from ember_bench.experiment.forecast.rehearsal import (
     ASSUMED_OUTPUT_TOKENS,
     CHARACTERS_PER_TOKEN,
@@ -21,7 +26,6 @@ from ember_bench.experiment.forecast.rehearsal import (
     KnownAnswers,
     Rehearsal,
 )
-from ember_bench.experiment.forecast.tallies import Range, Tally, numbers_of, sum_of
 from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import provider_class
@@ -31,63 +35,6 @@ from ember_bench.registry import Cards
 # The structure of calls shows on a few items. The answers that are stored already do not.
 _ITEMS: Final = 12
 _MOST_CALLS: Final = 40_000
-
-
-class CellForecast(msgspec.Struct, frozen=True):
-    """The forecast of one cell.
-
-    Attributes:
-        trials: Items x epochs.
-        calls: Calls that its trials use.
-        shared: Those of them that a cell above it makes, or one of its own trials.
-        stored: Those of the rest whose answers are in the response store.
-        made: Those that are left: requests.
-        expected_usd: Average cost of `made`; None if a price is unknown.
-        worst_usd: Highest cost of `made`; None if a price is unknown or nothing limits it.
-    """
-
-    name: str
-    label: str
-    dataset: str
-    simulated: bool
-    trials: int
-    calls: Range
-    shared: Range
-    stored: Range
-    made: Range
-    expected_usd: Range | None
-    worst_usd: float | None
-
-
-class Forecast(msgspec.Struct, frozen=True):
-    """The forecast of an experiment; the numbers are sums over its cells and evaluations.
-
-    Attributes:
-        evaluations: Calls of judges, for each dataset whose evaluator asks any.
-        assumptions: Assumptions of the numbers, as sentences.
-        items: Number of items of each dataset.
-        epochs: Number of times that each is asked.
-        level: Confidence level of comparisons.
-        shows: Differences that it can show, as sentences.
-    """
-
-    name: str
-    grid: str
-    simulated: bool
-    cells: list[CellForecast]
-    trials: int
-    calls: Range
-    shared: Range
-    stored: Range
-    made: Range
-    expected_usd: Range | None
-    worst_usd: float | None
-    assumptions: list[str]
-    evaluations: list[CellForecast] = []
-    items: dict[str, int] = {}
-    epochs: int = 1
-    level: float = 0.95
-    shows: list[str] = []
 
 
 def forecast(
@@ -163,11 +110,11 @@ def forecast_of(
         cells=cells,
         evaluations=evaluations,
         trials=len(experiment),
-        calls=sum_of(line.calls for line in lines),
-        shared=sum_of(line.shared for line in lines),
-        stored=sum_of(line.stored for line in lines),
-        made=sum_of(line.made for line in lines),
-        expected_usd=None if None in expected else sum_of(e for e in expected if e is not None),
+        calls=range_sum(line.calls for line in lines),
+        shared=range_sum(line.shared for line in lines),
+        stored=range_sum(line.stored for line in lines),
+        made=range_sum(line.made for line in lines),
+        expected_usd=None if None in expected else range_sum(e for e in expected if e is not None),
         worst_usd=None if None in worst else sum(w for w in worst if w is not None),
         assumptions=[*experiment.notes, *_assumptions(experiment, counted)],
         items={name: len(asked.items) for name, asked in experiment.questions.items()},

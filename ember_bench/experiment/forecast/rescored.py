@@ -8,9 +8,8 @@ from typing import Final
 
 from ember_bench import bridge
 from ember_bench.evaluators.base import judge_models
-from ember_bench.experiment.forecast.calls import CellForecast
+from ember_bench.experiment.forecast.numbers import CellForecast, Tally, numbers_of
 from ember_bench.experiment.forecast.rehearsal import Cast, Rehearsal
-from ember_bench.experiment.forecast.tallies import Tally, numbers_of
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.providers.base import provider_class

@@ -27,6 +27,7 @@ from ember_bench.models.model_registry import ModelRegistry, default_registry
 from ember_bench.models.service import ModelService
 from ember_bench.operators.base import Operator
 from ember_bench.operators.lm import LMModule, LMModuleConfig
+from ember_bench.plain_errors import plainly
 
 Spec = str | Iterable[str]
 Component = Spec | Operator
@@ -224,7 +225,7 @@ class _Builder:
             first = error.errors()[0]
             argument = sampling[str(first["loc"][0])]
             raise NotationError(
-                f"{argument.key.text}: {first['msg']}", argument.key.place
+                f"{argument.key.text}: {plainly(first)}", argument.key.place
             ) from None
         return LMModule(config, self.registry, service=self.service)
 
@@ -258,7 +259,7 @@ def _checked(argument: Argument, hint: Any) -> Any:
     try:
         return TypeAdapter(hint, config=ConfigDict(strict=True)).validate_python(value)
     except ValidationError as error:
-        message = error.errors()[0]["msg"]
+        message = plainly(error.errors()[0])
         raise NotationError(
             f"{argument.key.text}: {message} (found {value!r})", argument.key.place
         ) from None

@@ -15,6 +15,7 @@ from ember_bench.models.recorded.data_dir import AvailableFrom, Text
 from ember_bench.models.recorded.fields import Fields, Reading
 from ember_bench.models.recorded.files import Layout
 from ember_bench.models.recorded.layouts import SUFFIXES
+from ember_bench.plain_errors import plainly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,4 +162,4 @@ def recording_of(model: ModelInfo) -> Recording:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, ("options", *first["loc"])))
-        raise ConfigError(f"{model.model_id}: {where}: {first['msg']}") from None
+        raise ConfigError(f"{model.model_id}: {where}: {plainly(first)}") from None

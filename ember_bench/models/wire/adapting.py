@@ -19,6 +19,7 @@ from ember_bench.models.info import ModelInfo
 from ember_bench.models.transport.headers import tell
 from ember_bench.models.types import SamplingParameters, ToolCall
 from ember_bench.models.wire.failures import NO_KEY, MalformedError
+from ember_bench.plain_errors import plainly
 from ember_bench.secrets import redacted, remember
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def read_options(model: ModelInfo, options: type[OptionsT]) -> OptionsT:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, ("options", *first["loc"])))
-        raise ConfigError(f"{model.model_id}: {where}: {first['msg']}") from None
+        raise ConfigError(f"{model.model_id}: {where}: {plainly(first)}") from None
 
 
 def check_each(

@@ -1,4 +1,4 @@
-"""Counts over rehearsed trials, and the range in which they lie whatever models answer."""
+"""The numbers of a forecast: ranges of calls and their cost."""
 
 from __future__ import annotations
 
@@ -19,6 +19,63 @@ class Range(msgspec.Struct, frozen=True):
 
     low: float
     high: float
+
+
+class CellForecast(msgspec.Struct, frozen=True):
+    """The forecast of one cell.
+
+    Attributes:
+        trials: Items x epochs.
+        calls: Calls that its trials use.
+        shared: Those of them that a cell above it makes, or one of its own trials.
+        stored: Those of the rest whose answers are in the response store.
+        made: Those that are left: requests.
+        expected_usd: Average cost of `made`; None if a price is unknown.
+        worst_usd: Highest cost of `made`; None if a price is unknown or nothing limits it.
+    """
+
+    name: str
+    label: str
+    dataset: str
+    simulated: bool
+    trials: int
+    calls: Range
+    shared: Range
+    stored: Range
+    made: Range
+    expected_usd: Range | None
+    worst_usd: float | None
+
+
+class Forecast(msgspec.Struct, frozen=True):
+    """The forecast of an experiment; the numbers are sums over its cells and evaluations.
+
+    Attributes:
+        evaluations: Calls of judges, for each dataset whose evaluator asks any.
+        assumptions: Assumptions of the numbers, as sentences.
+        items: Number of items of each dataset.
+        epochs: Number of times that each is asked.
+        level: Confidence level of comparisons.
+        shows: Differences that it can show, as sentences.
+    """
+
+    name: str
+    grid: str
+    simulated: bool
+    cells: list[CellForecast]
+    trials: int
+    calls: Range
+    shared: Range
+    stored: Range
+    made: Range
+    expected_usd: Range | None
+    worst_usd: float | None
+    assumptions: list[str]
+    evaluations: list[CellForecast] = []
+    items: dict[str, int] = {}
+    epochs: int = 1
+    level: float = 0.95
+    shows: list[str] = []
 
 
 @dataclass(slots=True)
@@ -66,12 +123,6 @@ def numbers_of(tallies: Sequence[Tally], scale: float) -> dict[str, Any]:
     }
 
 
-def sum_of(ranges: Iterable[Range]) -> Range:
-    """Return the range of a sum."""
-    found = list(ranges)
-    return Range(sum(r.low for r in found), sum(r.high for r in found))
-
-
 def _plus(total: float | None, value: float | None) -> float | None:
     return None if total is None or value is None else total + value
 
@@ -83,3 +134,9 @@ def _range(values: Sequence[float]) -> Range:
 
 def _counts(values: Sequence[int], scale: float) -> Range:
     return _range([round(value * scale) for value in values])
+
+
+def range_sum(ranges: Iterable[Range]) -> Range:
+    """Return the range of the sum of numbers."""
+    found = list(ranges)
+    return Range(sum(r.low for r in found), sum(r.high for r in found))
