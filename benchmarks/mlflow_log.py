@@ -24,11 +24,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.summary import (
     CellSummary,
     DatasetSummary,
     ExperimentSummary,
-    Quantity,
     RunSummary,
 )
 from ember_bench.tracking import Tracker, TrialBatch

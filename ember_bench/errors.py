@@ -150,6 +150,10 @@ class UnjudgedError(EmberBenchError):
     """An evaluator that asks models has no verdict: their answer cannot be read."""
 
 
+class UnlabelledError(EmberBenchError):
+    """Nobody has told how good an output is: no person, and no recording."""
+
+
 class OutputError(EmberBenchError):
     """Results cannot be printed: the file behind stdout is on a full disk, say."""
 

@@ -30,6 +30,7 @@ from ember_bench.errors import (
     StoreError,
     UnjudgedError,
     UnknownNameError,
+    UnlabelledError,
     did_you_mean,
 )
 
@@ -50,6 +51,7 @@ EVERY = [
     NoAnswerError("x"),
     OutputError("x"),
     UnjudgedError("x"),
+    UnlabelledError("x"),
     BudgetExhaustedError("x"),
     CallGivenUpError("x"),
     BatchesOpenError("x"),

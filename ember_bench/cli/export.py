@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ember_bench.running.find_results import Named
 
 _READ: Final = ("md", "latex")
-_WHAT: Final = ("cells", "suites", "trials", "calls", "nodes", "choices", "members")
+_WHAT: Final = (
+    "cells", "suites", "trials", "scores", "calls", "nodes", "choices", "members",
+)  # fmt: skip
 _GRAPHS: Final = ("choices", "members")
 """Tables for which the graphs run on stored answers."""
 
@@ -34,7 +36,7 @@ def export(
     what: Annotated[
         str,
         typer.Option(
-            metavar="[cells|suites|trials|calls|nodes|choices|members]",
+            metavar="[cells|suites|trials|scores|calls|nodes|choices|members]",
             help="A row for each of these.",
         ),
     ] = "cells",

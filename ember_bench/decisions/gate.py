@@ -15,8 +15,9 @@ from ember_bench import stats
 from ember_bench.decisions.rules import Metric, Rule, Scale
 from ember_bench.errors import ConfigError, did_you_mean
 from ember_bench.experiment.results.cells import BoolArray, CellResults, FloatArray
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.pairs import Pair
-from ember_bench.experiment.results.summary import CellSummary, Quantity
+from ember_bench.experiment.results.summary import CellSummary
 
 Result = Literal["holds", "broken", "not shown"]
 

@@ -17,8 +17,8 @@ from ember_bench import stats
 from ember_bench.decisions.pool import Pool
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.cells import BoolArray, CellResults, FloatArray, IntArray
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.pairs import Pair
-from ember_bench.experiment.results.summary import Quantity
 
 Kind = Literal["vote", "weighted", "oracle", "best", "router", "cascade"]
 KINDS: Final[tuple[Kind, ...]] = ("vote", "weighted", "oracle", "best", "router", "cascade")

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from ember_bench.drawing.axes import Axis, Box, accuracy_axis, bounds, nearest_room, positive_axis
 from ember_bench.drawing.html import Html, joined, tag
 from ember_bench.drawing.number_format import in_percent, in_short, interval, points
-from ember_bench.experiment.results.summary import Quantity
+from ember_bench.experiment.results.figures import Quantity
 
 STYLE: Final = files("ember_bench.drawing").joinpath("charts.css").read_text(encoding="utf-8")
 COLOURS: Final = 8

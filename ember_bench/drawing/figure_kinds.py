@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.axes import Axes
 
-    from ember_bench.experiment.results.summary import Quantity
+    from ember_bench.experiment.results.figures import Quantity
 
 # `nearest_room` is about text of 11.5 px.
 _UNIT: Final = FONT / 11.5

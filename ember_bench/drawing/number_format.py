@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from ember_bench.experiment.results.summary import Quantity
+from ember_bench.experiment.results.figures import Quantity
 
 UNDEFINED: Final = "\N{EN DASH}"
 

@@ -81,7 +81,8 @@ def _run_trials(
         item = questions.items[trial.item]
         identity = fingerprint(cell, item, questions.evaluator, trial.epoch)
         purse = experiment.purse(cell)
-        result = run_trial(trial, cell, item, questions.evaluator, identity, purse)
+        evaluator, baseline = questions.evaluator, questions.baseline
+        result = run_trial(trial, cell, item, evaluator, identity, purse, baseline)
         if result is not None:
             finished.append(result)
             news.set()

@@ -19,6 +19,7 @@ from .kinds import (
     AnswerEvaluator as AnswerEvaluator,
     evaluator as evaluator,
 )
+from .labelled import Labelled as Labelled
 from .math_equivalence import MathEquivalence as MathEquivalence
 from .nested import (
     Combined as Combined,
@@ -38,6 +39,8 @@ from .structured import (
     JsonSchema as JsonSchema,
 )
 from .texts import (
+    ByAnswer as ByAnswer,
+    Confidence as Confidence,
     Excludes as Excludes,
     Includes as Includes,
     RegexMatch as RegexMatch,

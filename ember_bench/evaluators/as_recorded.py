@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from ember_bench.answers.formats import get_answer_format, parse_answer
-from ember_bench.errors import ConfigError, EmberBenchError
+from ember_bench.errors import ConfigError, UnlabelledError
 from ember_bench.evaluators.base import Score
 from ember_bench.evaluators.kinds import evaluator, parameter_identity
 from ember_bench.models.providers.recorded import content_digest, tape_of
@@ -84,7 +84,7 @@ class AsRecorded:
         """Look the output up.
 
         Raises:
-            EmberBenchError: if it is none of the recorded answers to the item.
+            UnlabelledError: if it is none of the recorded answers to the item.
         """
         texts = self._texts.get(item.id, {})
         read = parse_answer(output, self._format(item), item.choices)
@@ -93,7 +93,7 @@ class AsRecorded:
             verdicts = self._answers(item).get(read)
         if verdicts is None:
             shown = output if len(output) <= _SHOWN else f"{output[: _SHOWN - 3]}..."
-            raise EmberBenchError(
+            raise UnlabelledError(
                 f"{self.name}: {self.recorded} has no verdict of {shown!r} for item {item.id!r}"
             )
         value = math.fsum(verdicts) / len(verdicts)

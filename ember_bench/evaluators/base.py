@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, runtime_checkable
 
 from ember_bench.errors import ConfigError
 from ember_bench.models.interception import Ban, banned
@@ -121,6 +123,12 @@ class AsksModels(Protocol):
     @property
     def without_models(self) -> Evaluator:
         """What stands in for it where no model is to be asked, and decides for simulated models."""
+
+
+baseline_output: Final[ContextVar[Callable[[], str] | None]] = ContextVar(
+    "ember_bench_baseline_output", default=None
+)
+"""Returns the baseline's output for the item and epoch that are scored; None outside a trial."""
 
 
 def judges_of(evaluator: Evaluator) -> Sequence[Judge]:

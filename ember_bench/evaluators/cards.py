@@ -28,6 +28,7 @@ from ember_bench.evaluators import exact as _exact
 from ember_bench.evaluators import game24 as _game24
 from ember_bench.evaluators import inspect_scores as _inspect
 from ember_bench.evaluators import judged as _judged
+from ember_bench.evaluators import labelled as _labelled
 from ember_bench.evaluators import lm_eval as _lm_eval
 from ember_bench.evaluators import math_equivalence as _math
 from ember_bench.evaluators import nested as _nested
@@ -60,6 +61,8 @@ BUILT_IN = (
     _texts.Excludes,
     _texts.RegexMatch,
     _texts.TokenF1,
+    _texts.Confidence,
+    _texts.ByAnswer,
     _math.MathEquivalence,
     _overlap.Rouge,
     _overlap.Bleu,
@@ -77,6 +80,7 @@ BUILT_IN = (
     _preferred.Preferred,
     _cascaded.Cascade,
     _as_recorded.AsRecorded,
+    _labelled.Labelled,
     _inspect.InspectScores,
     _lm_eval.LmEval,
     _reasoning_gym.ReasoningGym,
@@ -109,6 +113,8 @@ def _load(card: Card, cards: Cards, within: tuple[str, ...]) -> Evaluator:
         evaluator.check_points(document.at())
     if isinstance(evaluator, _as_recorded.AsRecorded):
         return evaluator.with_models(_recorded(evaluator.recorded, cards, document))
+    if isinstance(evaluator, _labelled.Labelled):
+        return evaluator.with_file(document)
     if isinstance(evaluator, NestedEvaluator):
         chain = (*within, card.name)
         evaluator = evaluator.with_evaluators(

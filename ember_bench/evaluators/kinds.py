@@ -20,6 +20,7 @@ from typing import (
     cast,
     get_type_hints,
     overload,
+    runtime_checkable,
 )
 
 from ember_bench.answers.formats import (
@@ -52,6 +53,8 @@ _OPEN: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 # Separates an evaluator's identity from its code's digest.
 _CODE: Final = " code@"
+ALSO: Final = "\nalso "
+"""Separates the identity of a headline evaluator from that of each further one."""
 # Names a card, changes no score.
 _UNSCORED: Final = ("name",)
 
@@ -210,12 +213,21 @@ def evaluator_identity(evaluator: Evaluator) -> str:
     The identity alone is part of the keys of simulated calls: edited code scores the stored
     answers anew.
     """
-    if isinstance(evaluator, StandIn):
+    if isinstance(evaluator, Composed):
         return evaluator.full_identity
     form = getattr(evaluator, "answer_format", None)
     parsers = [get_answer_format(form).parse] if form else []
     code = code_digest(type(evaluator), *parsers)
     return f"{evaluator.identity}{_CODE}{code}" if code else evaluator.identity
+
+
+@runtime_checkable
+class Composed(Protocol):
+    """An evaluator whose scores depend on more than its `identity` says."""
+
+    @property
+    def full_identity(self) -> str:
+        """What `evaluator_identity` returns."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +250,7 @@ class StandIn:
     @property
     def identity(self) -> str:
         """The other one's identity."""
-        return self.full_identity.partition(_CODE)[0]
+        return self.full_identity.partition(ALSO)[0].partition(_CODE)[0]
 
     @property
     def blocking(self) -> bool:

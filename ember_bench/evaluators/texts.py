@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
+from ember_bench.answers.confidence import stated_confidence
+from ember_bench.answers.formats import parse_answer
 from ember_bench.errors import ConfigError
 from ember_bench.evaluators.base import Score
 from ember_bench.evaluators.exact import ExactMatch
@@ -30,6 +32,7 @@ def _is_pattern(pattern: str | None) -> str | None:
     return pattern
 
 
+_Points = Annotated[float, Field(ge=0, le=1)]
 Pattern = Annotated[str | None, AfterValidator(_is_pattern)]
 
 
@@ -276,3 +279,61 @@ def token_f1(answer: str, target: str) -> float:
         return float(given == wanted)
     common = sum((Counter(given) & Counter(wanted)).values())
     return 2 * common / (len(given) + len(wanted))
+
+
+@evaluator("confidence", version=1)
+@dataclass(frozen=True)
+class Confidence:
+    """The confidence that the response states for its answer, such as `Confidence: 85%`.
+
+    It is unparsed without one. Beside the accuracy, it gives the metrics of confidences.
+    """
+
+    name: str
+
+    @cached_property
+    def identity(self) -> str:
+        """Kind and version."""
+        return parameter_identity(self)
+
+    def check_item(self, item: Item) -> None:
+        """Accept any item: its target states no confidence."""
+
+    def evaluate(self, item: Item, output: str) -> Score:
+        """Read the confidence."""
+        del item
+        found = stated_confidence(output)
+        if found is None:
+            return Score(0.0, None, "No confidence is stated.")
+        return Score(found, f"{found:g}", f"Confidence {found:g}")
+
+
+@evaluator("by_answer", version=1)
+@dataclass(frozen=True)
+class ByAnswer:
+    """The score that a table gives to the answer, whatever the target: verdicts, ratings, refusals.
+
+    Attributes:
+        scores: The score of each answer, in [0, 1], such as `{yes: 1, unsure: 0.5, no: 0}`.
+        others: The score of any other answer; by default it is unparsed.
+    """
+
+    name: str
+    scores: Annotated[Mapping[str, _Points], Field(min_length=1)]
+    others: _Points | None = None
+
+    @cached_property
+    def identity(self) -> str:
+        """Kind, version and parameters."""
+        return parameter_identity(self)
+
+    def check_item(self, item: Item) -> None:
+        """Accept any item: its target does not matter."""
+
+    def evaluate(self, item: Item, output: str) -> Score:
+        """Look the answer up."""
+        answer = parse_answer(output, item.answer_format, item.choices)
+        value = self.others if answer is None else self.scores.get(answer, self.others)
+        if value is None:
+            return Score(0.0, None, f"{shorten(answer or output)} is none of the answers.")
+        return Score(value, answer or output.strip(), f"{shorten(answer or output)} gets {value:g}")

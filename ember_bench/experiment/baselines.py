@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem, did_you_mean
+from ember_bench.evaluators.kinds import evaluator_identity
+from ember_bench.evaluators.preferred import bound_to_baseline
 from ember_bench.experiment.cells import Cell
+from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.spec import BaselineSpec, ExperimentSpec
 
 
@@ -88,3 +94,25 @@ def _fits(cell: Cell, baseline: BaselineSpec, *, by_label: bool) -> bool:
         and value in (cell.parameters.get(name), cell.written.get(name, cell.parameters.get(name)))
         for name, value in baseline.parameters.items()
     )
+
+
+def with_baselines(
+    questions: Mapping[str, Questions], baselines: Mapping[str, Cell], document: Document
+) -> dict[str, Questions]:
+    """Return the questions with the cells whose outputs their evaluators compare others with.
+
+    Raises:
+        ConfigError: if an evaluator compares in a way that cannot be computed.
+    """
+    found: dict[str, Questions] = {}
+    for name, asked in questions.items():
+        found[name] = asked
+        if (cell := baselines.get(name)) is None:
+            continue
+        try:
+            evaluator = bound_to_baseline(asked.evaluator, cell.digest)
+        except ConfigError as error:
+            raise ConfigError(document.problem(error.problems[0].message, "datasets")) from None
+        if evaluator_identity(evaluator) != evaluator_identity(asked.evaluator):
+            found[name] = replace(asked, evaluator=evaluator, baseline=cell)
+    return found

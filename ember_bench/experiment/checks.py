@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.evaluators.base import judge_models
-from ember_bench.experiment.baselines import find_baselines, unnamed_baseline
+from ember_bench.experiment.baselines import find_baselines, unnamed_baseline, with_baselines
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.decision_check import decision_problems
 from ember_bench.experiment.expansion import Expansion
@@ -29,10 +29,12 @@ class Checked:
     Attributes:
         baselines: By name of the dataset; empty for a grid with mistakes.
         problems: Every mistake, the expansion's among them.
+        questions: Those with the baselines that their evaluators compare with.
     """
 
     baselines: dict[str, Cell]
     problems: Sequence[Problem]
+    questions: dict[str, Questions]
 
 
 def check_cells(
@@ -62,6 +64,7 @@ def check_cells(
     if complete:
         try:
             baselines = find_baselines(found.cells, spec, document)
+            questions = with_baselines(questions, baselines, document)
         except ConfigError as error:
             problems += error.problems
     else:
@@ -79,7 +82,7 @@ def check_cells(
     asks_judges = terms.asks if terms.asks_judges is None else terms.asks_judges
     problems += _unready(judges, asks=asks_judges)
     problems += decision_problems(spec.decide, document, found.cells, {})
-    return Checked(baselines, problems)
+    return Checked(baselines, problems, dict(questions))
 
 
 def _unready(models: Sequence[ModelInfo], *, asks: bool) -> Iterator[Problem]:

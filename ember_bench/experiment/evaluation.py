@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final, cast
 
 import msgspec
 
+from ember_bench.experiment.results.summary import Outcome
 from ember_bench.experiment.trial_calls import CallEntry, critical_path, entries, in_order
 from ember_bench.models.strand import CallRecord, Purse, Strand
 
@@ -25,6 +27,7 @@ class Evaluation:
         wasted_usd: Their cost, as far as it is known.
         verdicts: The answers that were read.
         failed: Whether a judge failed, or could not be understood.
+        rival: Returns the baseline's output, if outputs are compared with it.
     """
 
     purse: Purse | None = None
@@ -34,6 +37,7 @@ class Evaluation:
     wasted_usd: float = 0.0
     verdicts: list[str] = field(default_factory=list)
     failed: bool = False
+    rival: Callable[[], str] | None = None
 
     def add(self, strands: list[Strand]) -> None:
         """Add the calls of questions that were asked at the same time."""
@@ -65,6 +69,23 @@ class EvaluationResult(msgspec.Struct, frozen=True):
     calls: tuple[CallEntry, ...]
     verdicts: tuple[str, ...] = ()
     wasted_calls: int = 0
+
+
+class FurtherScore(msgspec.Struct, frozen=True):
+    """The score that a further evaluator gave to the output of a trial.
+
+    Attributes:
+        evaluator: Its name.
+        score: In [0, 1]; 0 where there is none.
+        characters: Length of the output.
+    """
+
+    evaluator: str
+    outcome: Outcome
+    score: float
+    answer: str | None
+    explanation: str
+    characters: int
 
 
 def evaluated(judged: Evaluation) -> EvaluationResult:

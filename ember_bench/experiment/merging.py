@@ -14,6 +14,7 @@ import msgspec
 
 from ember_bench.errors import ConfigError
 from ember_bench.experiment import user_code
+from ember_bench.experiment.results import further
 from ember_bench.experiment.results.description import Description, digest_of, encode
 from ember_bench.experiment.results.evaluations import make_table
 from ember_bench.experiment.results.rows import StoredTrials
@@ -245,14 +246,15 @@ def _add_trials(base: sqlite3.Connection, part: _Part) -> int:
         f" (m.outcome IN {_FAILED} AND p.outcome NOT IN {_FAILED}))"
     )
     _copy(base, "trials", "" if part.has_stated else "stated")
-    judged = "SELECT 1 FROM part.sqlite_master WHERE type = 'table' AND name = 'evaluations'"
-    if base.execute(judged).fetchone() is not None:
-        make_table(base)
-        base.execute(
-            "DELETE FROM main.evaluations WHERE (cell, item, epoch) IN"
-            " (SELECT cell, item, epoch FROM taken)"
-        )
-        _copy(base, "evaluations")
+    for table, make in (("evaluations", make_table), ("further", further.make_table)):
+        known = f"SELECT 1 FROM part.sqlite_master WHERE type = 'table' AND name = '{table}'"  # noqa: S608 - ours
+        if base.execute(known).fetchone() is not None:
+            make(base)
+            base.execute(
+                f"DELETE FROM main.{table} WHERE (cell, item, epoch) IN"  # noqa: S608 - ours
+                " (SELECT cell, item, epoch FROM taken)"
+            )
+            _copy(base, table)
     (there,) = base.execute(f"SELECT count(*) {_ROWS.format('trials')} WHERE {asked}").fetchone()
     return max(0, part.scheduled - int(there))
 

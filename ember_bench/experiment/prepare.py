@@ -22,6 +22,7 @@ from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.checks import check_cells
 from ember_bench.experiment.decision_check import decision_problems
 from ember_bench.experiment.edits import NO_EDITS, Edits
+from ember_bench.experiment.evaluating import check_problems
 from ember_bench.experiment.expansion import expand
 from ember_bench.experiment.forecast.budget_check import budget_of
 from ember_bench.experiment.forecast.samples_check import Build, check_samples
@@ -29,7 +30,7 @@ from ember_bench.experiment.json_pieces import as_json, json_list, json_object
 from ember_bench.experiment.questions import Questions
 from ember_bench.experiment.reading import Terms, read_each, read_few_shot
 from ember_bench.experiment.shards import Shard
-from ember_bench.experiment.spec import ExperimentSpec, read_most
+from ember_bench.experiment.spec import CHECKS, ExperimentSpec, read_most
 from ember_bench.experiment.suites import without_suites
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Budget
@@ -46,7 +47,7 @@ _NO_RESULT: Final[Any] = {
     "budget_usd": True,
     "decide": True,
     # The evaluator's identity has its judge.
-    "datasets": {"__all__": {"few_shot", "suite", "judge"}},
+    "datasets": {"__all__": {"few_shot", "suite", "judge", *CHECKS}},
     "architectures": {"__all__": {"few_shot"}},
 }
 
@@ -136,6 +137,8 @@ class Experiment:
             "datasets": json_object(datasets),
             "spec": [as_json(spec)],
         }
+        if checks := self.spec.checks:
+            members["checks"] = [as_json(checks)]
         if self.suites:
             members["suites"] = [as_json([asdict(suite) for suite in self.suites])]
         for piece in json_object(members):
@@ -317,6 +320,7 @@ def assemble(
     """
     places = places or range(len(spec.datasets))
     questions, unread = read_each(spec, document, catalogue, service, terms, places)
+    unread += check_problems(spec, questions, document, places)
     few_shot, unlike = read_few_shot(spec, document, catalogue, questions, terms, places)
     merge = bool(edits.models)  # two models may have become one
     grow = partial(expand, spec, document, catalogue, few_shot=few_shot, merge=merge)
@@ -326,6 +330,7 @@ def assemble(
     )
     if mistakes := [*problems, *unread, *unlike, *checked.problems]:
         raise ConfigError(*mistakes)
+    questions = checked.questions
     notes: tuple[str, ...] = ()
     if found.merged:
         notes = (f"--model: cells that are the same as others now are left out: {found.merged:,}",)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ember_bench.datasets import Dataset, Item
 from ember_bench.datasets.examples import Examples
 from ember_bench.evaluators.base import Evaluator
+from ember_bench.experiment.cells import Cell
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,20 @@ class Questions:
         items: In the experiment's seeded order.
         evaluator: Scores them.
         identity: Changes with any item, and with the order.
+        labels: Name of the further evaluator that has the labels of people; None for none.
+        calibration: Name of the dataset on whose labels the evaluator is checked; None for none.
+        metrics: Names of the figures over all items that are wanted.
+        baseline: The cell whose outputs its evaluators compare others with; None if they do not.
     """
 
     dataset: Dataset
     items: Sequence[Item]
     evaluator: Evaluator
     identity: str
+    labels: str | None = None
+    calibration: str | None = None
+    metrics: tuple[str, ...] = ()
+    baseline: Cell | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from ember_bench.datasets import Dataset, Item
 from ember_bench.datasets.examples import Examples, load_pool
@@ -15,14 +14,13 @@ from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Location, Problem
 from ember_bench.evaluators.base import Evaluator, RunsCode, judges_of
 from ember_bench.evaluators.by_record import ByRecord
+from ember_bench.evaluators.several import Several
 from ember_bench.experiment.catalogue import Catalogue
+from ember_bench.experiment.evaluating import check_targets, further_evaluators
 from ember_bench.experiment.judging import Judges
 from ember_bench.experiment.questions import FewShot, Questions, Shots
 from ember_bench.experiment.spec import DatasetSpec, ExperimentSpec, FewShotSpec
-from ember_bench.experiment.target_check import target_problems
 from ember_bench.models.service import ModelService
-
-_TARGETS_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +124,23 @@ def read_questions(
         raise ConfigError(
             *(Problem(p.message, p.location or place) for p in error.problems)
         ) from error
-    if entry.judge is not None and not judges_of(evaluator):
-        message = f"judge: evaluator {evaluator.name!r} asks no model"
-        raise ConfigError(Problem(message, at("judge")))
     if isinstance(evaluator, RunsCode):
         try:
             evaluator = evaluator.confined(unsafe=unsafe_code)
         except ConfigError as error:
             message = f"dataset {dataset.name!r}: {error.problems[0].message}"
             raise ConfigError(Problem(message, at())) from None
-    _check_targets(dataset, evaluator, at())
+    check_targets(dataset, evaluator, at())
+    if entry.further:
+        further = further_evaluators(entry, dataset, catalogue, judges, at, unsafe_code=unsafe_code)
+        evaluator = Several(evaluator, further)
+    if entry.judge is not None and not entry.further and not judges_of(evaluator):
+        message = f"judge: evaluator {evaluator.name!r} asks no model"
+        raise ConfigError(Problem(message, at("judge")))
     order = f"{dataset.digest} shuffled@1 {spec.seed}"
-    return Questions(dataset, _shuffled(dataset.items, spec.seed), evaluator, order)
+    items = _shuffled(dataset.items, spec.seed)
+    checks = (entry.labels, entry.calibration, tuple(entry.metrics))
+    return Questions(dataset, items, evaluator, order, *checks)
 
 
 def read_few_shot(
@@ -246,17 +249,6 @@ def _pool(
     if spec.origin is not None:
         raise ConfigError("`from` needs a dataset with a card")
     return own.items
-
-
-def _check_targets(dataset: Dataset, evaluator: Evaluator, location: Location) -> None:
-    """Check that each item's own target scores 1; else no answer to it could be right.
-
-    Raises:
-        ConfigError: with a problem for each of the first items that fail.
-    """
-    found = [*itertools.islice(target_problems(dataset, evaluator), _TARGETS_NAMED)]
-    if found:
-        raise ConfigError(*(Problem(message, location) for message in found))
 
 
 def _shuffled(items: Sequence[Item], seed: int) -> Sequence[Item]:

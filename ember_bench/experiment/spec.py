@@ -24,6 +24,9 @@ from ember_bench.experiment.edits import NO_EDITS, Edits
 MOST: Final = 2**53
 """Larger whole numbers are not the same in every reader of JSON."""
 
+CHECKS: Final = ("also", "labels", "calibration", "metrics")
+"""Options of a dataset for what stands beside its accuracy; grids from before have none."""
+
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """An experiment's name, which names a folder too."""
 
@@ -83,6 +86,19 @@ class FewShotSpec(_Spec):
         return list(dict.fromkeys(self.k if isinstance(self.k, list) else [self.k]))
 
 
+OF_CONFIDENCES: Final = ("brier_score", "calibration_error", "auroc")
+"""Figures that need confidences."""
+Metric = Literal[
+    "macro_f1",
+    "balanced_accuracy",
+    "matthews_correlation",
+    "cohens_kappa",
+    "brier_score",
+    "calibration_error",
+    "auroc",
+]
+
+
 class DatasetSpec(_Spec):
     """One dataset of the grid, or the datasets of a suite."""
 
@@ -98,6 +114,19 @@ class DatasetSpec(_Spec):
     """Name of a card in `registry/evaluators/`; by default the dataset's own."""
     judge: str | None = None
     """Model that judges the outputs, where the evaluator asks one in a single call."""
+    also: list[str] = Field(default_factory=list)
+    """Names of further cards in `registry/evaluators/`: they score the same outputs, and their
+    scores stand beside the accuracy."""
+    labels: str | None = None
+    """Name of the card whose scores are what people say of the outputs, of the kind `labelled` or
+    `as_recorded`: the evaluator is checked against them, and the accuracy corrected."""
+    calibration: str | None = None
+    """Another dataset of the grid, with `labels` and the same evaluator, that the evaluator is
+    checked on."""
+    metrics: list[Metric] = Field(default_factory=list)
+    """Figures over all items, beside the accuracy: of labels (`macro_f1`, `balanced_accuracy`,
+    `matthews_correlation`, `cohens_kappa`), or of the confidences that `also: [confidence]` reads
+    (`brier_score`, `calibration_error`, `auroc`)."""
     few_shot: FewShotSpec | None = None
     """Solved examples before each question."""
 
@@ -106,6 +135,12 @@ class DatasetSpec(_Spec):
         if bool(self.name) == (self.suite is not None):
             raise ValueError("expected exactly one of name, suite")
         return self
+
+    @property
+    def further(self) -> list[str]:
+        """Names of the further evaluators, each once."""
+        labels = [] if self.labels is None else [self.labels]
+        return list(dict.fromkeys([*self.also, *labels]))
 
 
 class ArchitectureSpec(_Spec):
@@ -250,6 +285,15 @@ class ExperimentSpec(_Spec):
         """Let `budget_usd: 5` stand for `budget_usd: {run: 5}`."""
         return value if value is None or isinstance(value, dict | BudgetSpec) else {"run": value}
 
+    @property
+    def checks(self) -> list[dict[str, Any]]:
+        """The entries of `datasets` that have some of `CHECKS`, with these alone."""
+        return [
+            entry.model_dump(mode="json", include={"name", *CHECKS}, exclude_defaults=True)
+            for entry in self.datasets
+            if any(getattr(entry, name) for name in CHECKS)
+        ]
+
     def capped_at(self, usd: float) -> ExperimentSpec:
         """Return the grid with `usd` in place of what a run may spend all in all."""
         budget = (self.budget_usd or BudgetSpec()).model_copy(update={"run": usd})
@@ -262,15 +306,16 @@ class ExperimentSpec(_Spec):
             evaluators: By dataset.
             judge: The model that judges; None for the grid's, where its evaluator stays.
         """
-        datasets = [
-            entry.model_copy(
-                update={
-                    "evaluator": evaluators.get(entry.name, entry.evaluator),
-                    "judge": judge if judge or entry.name in evaluators else entry.judge,
-                }
-            )
-            for entry in self.datasets
-        ]
+        datasets = []
+        for entry in self.datasets:
+            replaced = entry.name in evaluators
+            # Further evaluators may ask it as well.
+            own = None if replaced and not entry.further else entry.judge
+            update = {
+                "evaluator": evaluators.get(entry.name, entry.evaluator),
+                "judge": judge or own,
+            }
+            datasets.append(entry.model_copy(update=update))
         return self.model_copy(update={"datasets": datasets})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any, Final, cast
@@ -15,14 +15,27 @@ import msgspec
 from ember_bench import bridge
 from ember_bench.answers.formats import get_answer_format, parse
 from ember_bench.datasets.item import Item
-from ember_bench.errors import EmberBenchError, StoreError, UnjudgedError
-from ember_bench.evaluators.base import Evaluator, Score, scored, without_models
+from ember_bench.errors import EmberBenchError, StoreError, UnjudgedError, UnlabelledError
+from ember_bench.evaluators.base import (
+    Evaluator,
+    Score,
+    baseline_output,
+    scored,
+    without_models,
+)
 from ember_bench.evaluators.kinds import evaluator_identity
+from ember_bench.evaluators.several import further_of
 from ember_bench.experiment import evaluation
 from ember_bench.experiment.cells import Cell
-from ember_bench.experiment.evaluation import Evaluation, EvaluationResult, evaluated
+from ember_bench.experiment.evaluation import (
+    Evaluation,
+    EvaluationResult,
+    FurtherScore,
+    evaluated,
+)
 from ember_bench.experiment.results.summary import Outcome
 from ember_bench.experiment.trial_calls import CallEntry, critical_path, entries, in_order
+from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Purse, Strand, TrialContext
 from ember_bench.secrets import without_secrets
@@ -100,6 +113,7 @@ class TrialResult(msgspec.Struct, frozen=True):
         stated: Whether the response states its answer as the format wants; else it was guessed at.
             None if the answer is not one that a format read out of one response.
         evaluation: The calls of its evaluator's judges, which are no part of any other field.
+        further: The scores of further evaluators, of those that have one.
     """
 
     trial: Trial
@@ -116,6 +130,7 @@ class TrialResult(msgspec.Struct, frozen=True):
     wasted_calls: int = 0
     stated: bool | None = None
     evaluation: EvaluationResult | None = None
+    further: tuple[FurtherScore, ...] = ()
 
     @property
     def all_calls(self) -> tuple[CallEntry, ...]:
@@ -138,7 +153,13 @@ def _common_content(cell: str, evaluator: str, reading: str) -> blake2b:
 
 
 def run_trial(
-    trial: Trial, cell: Cell, item: Item, evaluator: Evaluator, identity: bytes, purse: Purse
+    trial: Trial,
+    cell: Cell,
+    item: Item,
+    evaluator: Evaluator,
+    identity: bytes,
+    purse: Purse,
+    baseline: Cell | None = None,
 ) -> TrialResult | None:
     """Run and score one trial; call it in a greenlet of the bridge.
 
@@ -153,8 +174,11 @@ def run_trial(
     strand = Strand(context)
     token = strands.current.set(strand)
     judged = Evaluation(purse)
+    if baseline is not None:
+        judged.rival = partial(output_of, baseline, item, evaluator, trial.epoch, judged)
     error: str | None = None
     score, stated = Score(0.0, None, ""), None
+    further: tuple[FurtherScore, ...] = ()
     outcome: Outcome = "error"
     try:
         outputs = cell.prepared.run(graph_inputs(item, evaluator, cell))
@@ -162,6 +186,7 @@ def run_trial(
         score = _score(evaluator, item, output, judged)
         stated = states_answer(item, output, score)
         outcome = score.outcome
+        further = tuple(_further(evaluator, item, output, judged))
     except StoreError:
         raise
     except asyncio.CancelledError as raised:
@@ -177,6 +202,8 @@ def run_trial(
     if purse.exhausted:  # also if an operator made something of the error
         return None
     result = _result(trial, identity, outcome, score, error, strand, stated)
+    if further:
+        result = msgspec.structs.replace(result, further=further)
     if not judged.calls and not judged.wasted_calls:
         return result
     return msgspec.structs.replace(result, evaluation=evaluated(judged))
@@ -207,13 +234,82 @@ def graph_inputs(
 
 def _score(evaluator: Evaluator, item: Item, output: Any, judged: Evaluation) -> Score:
     """Score, and let other trials go on meanwhile if the evaluator takes its time."""
-    token = evaluation.current.set(judged)
+    token, rival = evaluation.current.set(judged), baseline_output.set(judged.rival)
     try:
         if getattr(evaluator, "blocking", False):
             return bridge.wait(bridge.compute(score_output, evaluator, item, output))
         return score_output(evaluator, item, output)
     finally:
+        baseline_output.reset(rival)
         evaluation.current.reset(token)
+
+
+def output_of(cell: Cell, item: Item, evaluator: Evaluator, epoch: int, judged: Evaluation) -> str:
+    """Return the output of another cell for an item, from its own calls, made once for all.
+
+    Args:
+        cell: The other cell.
+        item: The item.
+        evaluator: That of the trials of both cells.
+        epoch: The epoch.
+        judged: The evaluation that needs it, which pays for calls that were not made before.
+
+    Raises:
+        UnjudgedError: if it gives none.
+        StoreError: if its answers cannot be kept.
+    """
+    context = TrialContext(
+        ItemSubject(item, evaluator), epoch, purse=judged.purse, epochs=cell.epochs
+    )
+    strand = Strand(context)
+    token, ban = strands.current.set(strand), interception.banned.set(None)
+    try:
+        outputs = cell.prepared.run(graph_inputs(item, evaluator, cell))
+        return _output_text(outputs[cell.graph.output])
+    except StoreError:
+        raise
+    except Exception as error:
+        raise UnjudgedError(f"the baseline gave no output: {error}") from error
+    finally:
+        interception.banned.reset(ban)
+        strands.current.reset(token)
+        spent = (call.spend_usd for call in in_order(strand.trial.calls))
+        judged.wasted_usd = math.fsum([judged.wasted_usd, strand.trial.wasted_usd, *spent])
+
+
+def _further(
+    evaluator: Evaluator, item: Item, output: Any, judged: Evaluation
+) -> Iterator[FurtherScore]:
+    """Yield the scores of the further evaluators that have one.
+
+    Raises:
+        StoreError: if answers of judges cannot be kept.
+    """
+    for name, other in further_of(evaluator).items():
+        outcome: Outcome = "error"
+        judged.failed = False
+        try:
+            score = _score(other, item, output, judged)
+            outcome = score.outcome
+        except StoreError:
+            raise
+        except UnlabelledError:
+            continue
+        except Exception as raised:  # of this evaluator alone; shown and counted
+            score = Score(0.0, None, _describe(raised))
+            outcome = "unjudged" if judged.failed else outcome
+        answer = None if score.answer is None else str(score.answer)
+        length = len(_output_text(output))
+        yield FurtherScore(name, outcome, score.value, answer, score.explanation, length)
+
+
+def _output_text(output: Any) -> str:
+    """Return what is scored of an output, as far as it is one text."""
+    if not isinstance(output, Mapping):
+        return _text(output)
+    if output.get("final_answer") is not None:
+        return _text(output["final_answer"])
+    return "".join(map(_text, output.get("responses", ())))
 
 
 def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:

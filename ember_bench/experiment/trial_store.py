@@ -16,9 +16,11 @@ import msgspec
 from ember_bench.errors import DamagedStoreError, StoreError
 from ember_bench.evaluators.base import Evaluator, judges_of
 from ember_bench.evaluators.kinds import evaluator_identity
+from ember_bench.evaluators.several import further_of
 from ember_bench.experiment import user_code
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.questions import Questions
+from ember_bench.experiment.results import further
 from ember_bench.experiment.results.damage import DAMAGED_RUN, DAMAGED_TRIAL, are_readable
 from ember_bench.experiment.results.description import decode, describe, digest_of, encode
 from ember_bench.experiment.results.evaluations import (
@@ -101,6 +103,8 @@ class TrialStore(TrialRows):
                     self._db.execute("ALTER TABLE trials ADD COLUMN stated INTEGER")
                 if any(judges_of(q.evaluator) for q in experiment.questions.values()):
                     make_table(self._db)
+                if any(further_of(q.evaluator) for q in experiment.questions.values()):
+                    further.make_table(self._db)
                 self._before, self._price_dates = self._described_before()
                 self.changes = self._changed_parts()
                 self._cell_ids = self._register_cells()
@@ -114,6 +118,7 @@ class TrialStore(TrialRows):
                 self._numbers = self._read_numbers()
                 self.done = self._keep_current(damaged)
                 remove_orphans(self._db)
+                further.remove_orphans(self._db)
                 row = self._db.execute("INSERT INTO runs (started) VALUES (?)", (started,))
                 self._run = row.lastrowid or 0
                 self._accounts = self._named_accounts()
@@ -131,6 +136,7 @@ class TrialStore(TrialRows):
                 [self._row(result) for result in results],
             )
             write_evaluations(self._db, ((self._place(r.trial), r.evaluation) for r in results))
+            further.write_further(self._db, ((self._place(r.trial), r.further) for r in results))
             shared = sum(not entry.made for result in results for entry in result.all_calls)
             self._db.execute(
                 "UPDATE runs SET calls_shared = calls_shared + ? WHERE id = ?",
@@ -209,8 +215,8 @@ class TrialStore(TrialRows):
         calls = result.calls
         return (
             *self._place(result.trial),
-            result.fingerprint, result.outcome, result.score, _writable(result.answer),
-            _writable(result.explanation), _writable(result.error), result.cost_usd,
+            result.fingerprint, result.outcome, result.score, further.writable(result.answer),
+            further.writable(result.explanation), further.writable(result.error), result.cost_usd,
             result.latency_seconds, result.spend_usd, *counts_of(calls, result.wasted_calls),
             _encode_calls(calls), result.stated,
         )  # fmt: skip
@@ -319,7 +325,8 @@ class TrialStore(TrialRows):
     def _keep_current(self, damaged: int) -> list[bytearray]:
         """Remove trials that are about something else now; return which are done, by cell.
 
-        Trials that ended in an error are not done: this run tries them again.
+        Trials that ended in an error, or that an evaluator failed on, are not done: this run tries
+        them again.
 
         Args:
             damaged: Number of trials that were removed as damaged.
@@ -332,6 +339,7 @@ class TrialStore(TrialRows):
             flags = bytearray(items * epochs)
             stale_items, stale_epochs = array("q"), array("q")
             unreadable = 0
+            again = further.failed_places(self._select, self._cell_ids[number])
             rows = self._select(
                 "SELECT item, epoch, fingerprint, outcome, CAST(answer AS BLOB),"
                 " CAST(explanation AS BLOB), CAST(error AS BLOB), calls FROM trials WHERE cell = ?",
@@ -347,7 +355,7 @@ class TrialStore(TrialRows):
                 ):
                     stale_items.append(stored)
                     stale_epochs.append(epoch)
-                elif epoch < epochs and outcome not in FAILED:
+                elif epoch < epochs and outcome not in FAILED and (stored, epoch) not in again:
                     flags[epoch * items + item] = 1
             ids = itertools.repeat(self._cell_ids[number])
             self._db.executemany(
@@ -366,13 +374,6 @@ class TrialStore(TrialRows):
                 "format, ember-bench itself, or something that an earlier run has noticed changed"
             )
         return done
-
-
-def _writable(text: str | None) -> str | None:
-    """Return `text` without halves of surrogate pairs, which SQLite cannot hold."""
-    if text is None or text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class _Some:

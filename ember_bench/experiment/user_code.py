@@ -11,6 +11,7 @@ import msgspec
 from ember_bench.answers.formats import answer_format_names, get_answer_format
 from ember_bench.code_identity import code_of, is_built_in
 from ember_bench.datasets.packed import values_of
+from ember_bench.evaluators.several import further_of, headline_of
 
 if TYPE_CHECKING:
     from ember_bench.experiment.prepare import Experiment
@@ -70,8 +71,9 @@ def _code_behind(experiment: Experiment) -> dict[str, dict[str, str]]:
 def _code_of_questions(questions: Questions) -> dict[str, str]:
     parsers = {name: get_answer_format(name).parse for name in answer_format_names()}
     own = {name: parse for name, parse in parsers.items() if not is_built_in(parse)}
-    used = {getattr(questions.evaluator, "answer_format", None)}
+    evaluators = [headline_of(questions.evaluator), *further_of(questions.evaluator).values()]
+    used = {getattr(evaluator, "answer_format", None) for evaluator in evaluators}
     if own:  # reading all items takes its time
         used.update(values_of(questions.items, "answer_format"))
-    code = code_of(type(questions.evaluator), *(own[name] for name in own if name in used))
+    code = code_of(*map(type, evaluators), *(own[name] for name in own if name in used))
     return {**code, **questions.dataset.code}

@@ -13,7 +13,11 @@ from ember_bench import stats
 from ember_bench.drawing.charts import Curve, Point, Row, shortened
 from ember_bench.drawing.number_format import Unit
 from ember_bench.experiment.results.cells import CellResults, IntArray
-from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Quantity
+from ember_bench.experiment.results.figures import Quantity
+from ember_bench.experiment.results.summary import (
+    CellSummary,
+    DatasetSummary,
+)
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis, front
 

@@ -15,8 +15,9 @@ from ember_bench.drawing.charts import MOST_NAMED
 from ember_bench.drawing.figures import FORMATS, WIDTHS, Panel, Width, drawn, figure
 from ember_bench.drawing.number_format import Unit
 from ember_bench.errors import ConfigError, UnknownNameError
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.nodes import node_summaries
-from ember_bench.experiment.results.summary import DatasetSummary, Quantity
+from ember_bench.experiment.results.summary import DatasetSummary
 from ember_bench.files import write
 from ember_bench.report.chart_data import (
     best_of_architectures,

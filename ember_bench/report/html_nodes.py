@@ -11,8 +11,12 @@ from ember_bench.drawing.number_format import UNDEFINED, dollars, interval, perc
 from ember_bench.drawing.text import one_line
 from ember_bench.experiment.results.attribution import ChoiceSummary
 from ember_bench.experiment.results.description import NodeDescription
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.nodes import NodeSummary, node_summaries
-from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, Quantity
+from ember_bench.experiment.results.summary import (
+    CellSummary,
+    DatasetSummary,
+)
 from ember_bench.graph.diagrams import Labelled, counted, svg
 from ember_bench.report.chart_data import best_of_architectures
 from ember_bench.report.html_contents import Contents

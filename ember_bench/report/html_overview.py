@@ -8,7 +8,12 @@ from ember_bench.drawing.charts import Row, accuracies
 from ember_bench.drawing.html import Content, Html, joined, table, tag
 from ember_bench.drawing.number_format import UNDEFINED, interval, percent
 from ember_bench.experiment.results.failures import commonest
-from ember_bench.experiment.results.summary import FAILED, CellSummary, DatasetSummary, Quantity
+from ember_bench.experiment.results.figures import Quantity
+from ember_bench.experiment.results.summary import (
+    FAILED,
+    CellSummary,
+    DatasetSummary,
+)
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_systems import shade
 

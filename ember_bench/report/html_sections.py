@@ -11,7 +11,8 @@ from ember_bench.drawing.number_format import (
     interval,
     percent,
 )
-from ember_bench.experiment.results.summary import DatasetSummary, Quantity
+from ember_bench.experiment.results.figures import Quantity
+from ember_bench.experiment.results.summary import DatasetSummary
 from ember_bench.report.chart_data import curve_data, difference_rows
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_first import front_chart

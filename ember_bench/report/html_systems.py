@@ -20,7 +20,7 @@ from ember_bench.report.comparison_table import RANKS, ranks, winner_text
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_data import plain
 from ember_bench.report.html_fronts import AXES, front, front_probabilities
-from ember_bench.report.judging_text import UNCHECKED
+from ember_bench.report.judging_text import UNCHECKED, unchecked
 from ember_bench.report.sections import Section
 from ember_bench.report.summary_text import INTERVALS, SHARED, tables
 from ember_bench.report.system_columns import SAME, result
@@ -39,7 +39,8 @@ def systems_section(contents: Contents, dataset: DatasetSummary) -> Html:
     dominated = front(cells, "cost_per_item", contents.results).by
     labels = {cell.name: cell.label for cell in cells}
     of_dataset = msgspec.structs.replace(contents.summary, datasets=[dataset])
-    section, *judging = tables(of_dataset, SYSTEMS).sections
+    section, *others = tables(of_dataset, SYSTEMS).sections
+    no_labels = unchecked(cells, contents.summary.checks)
     rows: list[list[Content]] = [
         [
             str(number),
@@ -59,7 +60,7 @@ def systems_section(contents: Contents, dataset: DatasetSummary) -> Html:
             table(headings, rows, caption=caption, names=2, kind="systems",
                   cells=[contents.numbers[cell.name] for cell in cells]),
             *(tag("p", footer, class_="facts") for footer in section.footers),
-            *map(_judging, judging),
+            *(_beside(found, unchecked=no_labels) for found in others),
         ]
     )  # fmt: skip
 
@@ -74,14 +75,16 @@ def _with_intervals(headings: Sequence[str], values: Sequence[str]) -> Iterator[
         yield joined([values[place], tag("small", f" {within}")]) if within else values[place]
 
 
-def _judging(section: Section) -> Html:
-    """Return the table of what judges took."""
-    headings = ["system", "judge", *section.headings]
+def _beside(section: Section, *, unchecked: bool) -> Html:
+    """Return a table of judges, of their checks, or of what stands beside the accuracy."""
+    second = "judge" if section.about == "judges" else ""
     rows: list[list[Content]] = [
         [row.label, ", ".join(row.notes), *row.values] for row in section.rows
     ]
-    judged = table(headings, rows, caption=section.title)
-    return joined([judged, tag("p", UNCHECKED, class_="facts")])
+    headings = [section.first, second, *section.headings]
+    shown = table(headings, rows, caption=section.title, names=2) if rows else Html("")
+    footers = [UNCHECKED] if unchecked and section.about == "judges" else section.footers
+    return joined([shown, *(tag("p", footer, class_="facts") for footer in footers)])
 
 
 def differences_section(contents: Contents, dataset: DatasetSummary) -> Html:

@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from ember_bench.drawing import number_format
 from ember_bench.drawing.number_format import UNDEFINED, Unit
+from ember_bench.experiment.results.figures import EvaluatorCheck
 from ember_bench.experiment.results.summary import CellSummary, EvaluationSummary
 from ember_bench.report.columns import Column, places
 from ember_bench.report.sections import Row, Section
@@ -36,13 +37,22 @@ def judging(cells: Sequence[CellSummary], level: float) -> Iterator[Section]:
     yield Section(title, headings, tuple(places(columns)), rows, (), "judges")
 
 
-def about_judges(cells: Sequence[CellSummary]) -> Iterator[str]:
+def unchecked(cells: Sequence[CellSummary], checks: Sequence[EvaluatorCheck]) -> bool:
+    """Return whether a judge of the cells was checked by no label."""
+    judged = {cell.dataset for cell in cells if cell.evaluation is not UNSET}
+    return bool(judged - {check.dataset for check in checks if check.outputs and check.models})
+
+
+def about_judges(
+    cells: Sequence[CellSummary], checks: Sequence[EvaluatorCheck] = ()
+) -> Iterator[str]:
     """Yield the captions of the tables of judges, and of what these gave no verdict on."""
     if any(cell.evaluation is not UNSET for cell in cells):
         yield (
             "Evaluation: the calls of judges, their cost and their critical path, which are no part"
             " of a system's own. Equal outputs share one verdict."
         )
+    if unchecked(cells, checks):
         yield UNCHECKED
     if any(cell.outcomes.get("unjudged") for cell in cells):
         yield (

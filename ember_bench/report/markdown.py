@@ -50,13 +50,13 @@ def _answers(summary: ExperimentSummary) -> Iterator[str]:
 
 
 def _section(section: Section) -> list[str]:
-    headings = ["system", "", *section.headings]
+    headings = [section.first, "", *section.headings]
     lines = [
         _line([escape_markdown(heading) for heading in headings]),
         _line(["---", "---", *["---:"] * (len(headings) - 2)]),
         *(_line(_values(row)) for row in section.rows),
     ]
-    parts = [f"## {escape_markdown(section.title)}", "\n".join(lines)]
+    parts = [f"## {escape_markdown(section.title)}", *["\n".join(lines)] * bool(section.rows)]
     return [*parts, *map(escape_markdown, section.footers)]
 
 

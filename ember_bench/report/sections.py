@@ -34,7 +34,8 @@ class Section:
         rows: The systems.
         footers: What all have in common; counts of outcomes, if not all are right or wrong; and
             pass@k, if there are several epochs.
-        about: What the columns tell of: the systems, their judges, or the items' categories.
+        about: What the columns tell of: the systems, their judges, the items' categories, what
+            stands beside the accuracy, or (with scores for systems) the labels of people.
     """
 
     title: str
@@ -42,4 +43,9 @@ class Section:
     places: tuple[Place, ...]
     rows: tuple[Row, ...]
     footers: tuple[str, ...]
-    about: Literal["systems", "judges", "categories"] = "systems"
+    about: Literal["systems", "judges", "categories", "beside", "labels"] = "systems"
+
+    @property
+    def first(self) -> str:
+        """The heading of the labels of rows."""
+        return "" if self.about == "labels" else "system"

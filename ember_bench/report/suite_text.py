@@ -9,7 +9,11 @@ from typing import Final
 
 from ember_bench.drawing.number_format import UNDEFINED, count, interval, percent, points
 from ember_bench.drawing.text import escape_markdown, one_line, width
-from ember_bench.experiment.results.summary import ExperimentSummary, Quantity, SuiteSummary
+from ember_bench.experiment.results.figures import Quantity
+from ember_bench.experiment.results.summary import (
+    ExperimentSummary,
+    SuiteSummary,
+)
 from ember_bench.report.layout import flat
 
 HEADINGS: Final = ("system", "", "macro", "micro", "macro difference", "micro difference")

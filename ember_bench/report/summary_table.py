@@ -75,7 +75,9 @@ def _filled(text: str, columns: int | None) -> str:
 
 def _layouts(section: Section, columns: int | None) -> list[tuple[str, list[str]]]:
     """Return the heading and the rows of the section, in as many tables as it takes."""
-    names = [("system", ""), *(marked(row.label, row.notes, columns) for row in section.rows)]
+    if not section.rows:
+        return []
+    names = [(section.first, ""), *(marked(row.label, row.notes, columns) for row in section.rows)]
     values = [section.headings, *(row.values for row in section.rows)]
     lines = flat([[*name, *line] for name, line in zip(names, values, strict=True)], left=2)
     if columns is None or max(map(width, lines)) <= columns:

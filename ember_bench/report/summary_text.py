@@ -9,14 +9,16 @@ from typing import Final
 from ember_bench.drawing import number_format
 from ember_bench.drawing.number_format import UNDEFINED, Unit, count, dollars, interval, percent
 from ember_bench.drawing.text import one_line
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
     Correction,
     DatasetSummary,
     ExperimentSummary,
-    Quantity,
 )
+from ember_bench.report.checks_text import CHECKED, beside, checked, corrected
+from ember_bench.report.checks_text import CORRECTED as CORRECTED_BY_LABELS
 from ember_bench.report.columns import CATEGORY, USUAL, Column, Place, View, places
 from ember_bench.report.decision_text import STOPPED
 from ember_bench.report.judging_text import about_judges, judging
@@ -105,6 +107,9 @@ def tables(summary: ExperimentSummary, view: View = USUAL) -> Tables:
         title = _title(dataset, summary)
         found.append(Section(title, headings, tuple(places(shown)), rows, tuple(footers)))
         found += judging(chosen, summary.level)
+        found += checked(dataset, summary.checks)
+        found += corrected(chosen, summary.level)
+        found += beside(chosen, summary.level)
         if view.by == CATEGORY:
             found += _by_category(chosen)
     names = {column.name for column in shown}
@@ -210,7 +215,10 @@ def _captions(
         )
     if COMPARED & set(shown):
         yield from _about_differences(cells, summary.correction, summary.level)
-    yield from about_judges(cells)
+    yield from about_judges(cells, summary.checks)
+    if any(cell.corrected for cell in cells):
+        yield CHECKED
+        yield CORRECTED_BY_LABELS
     if any(c.outcomes.get("error") for c in cells):
         scored = "count as wrong" if summary.failures == "wrong" else "are left out"
         yield (

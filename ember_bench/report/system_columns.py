@@ -7,7 +7,8 @@ from typing import Final
 
 from ember_bench.drawing import number_format
 from ember_bench.drawing.number_format import UNDEFINED, Unit, interval, percent
-from ember_bench.experiment.results.summary import CellSummary, Quantity
+from ember_bench.experiment.results.figures import Quantity
+from ember_bench.experiment.results.summary import CellSummary
 from ember_bench.report.columns import Column
 
 BETTER: Final = "better"

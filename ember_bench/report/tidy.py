@@ -11,18 +11,18 @@ from msgspec import UNSET
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.attribution import ChoiceSummary
 from ember_bench.experiment.results.description import CellDescription
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.nodes import NodeSummary, node_summaries
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     CellSummary,
-    Quantity,
     RunSummary,
 )
 from ember_bench.models.types import Completion
 from ember_bench.report.table_formats import Kind, Table
 
-What = Literal["cells", "suites", "trials", "calls", "nodes"]
+What = Literal["cells", "suites", "trials", "scores", "calls", "nodes"]
 
 _CELL: Final[tuple[tuple[str, Kind], ...]] = (
     ("dataset", "text"),
@@ -42,6 +42,13 @@ _TRIAL: Final[tuple[tuple[str, Kind], ...]] = (
     ("calls_made", "integer"),
     ("input_tokens", "integer"),
     ("output_tokens", "integer"),
+)
+_SCORE: Final[tuple[tuple[str, Kind], ...]] = (
+    ("evaluator", "text"),
+    ("outcome", "text"),
+    ("score", "number"),
+    ("answer", "text"),
+    ("explanation", "text"),
 )
 _ITEM: Final[tuple[tuple[str, Kind], ...]] = (
     ("target", "text"),
@@ -77,7 +84,8 @@ def tidy(
 
     Args:
         rows: The trial store.
-        what: A row for each cell, system on a suite, trial, call, or node of a cell's graph.
+        what: A row for each cell, system on a suite, trial, score of a further evaluator, call, or
+            node of a cell's graph.
         cells: Names of the cells that are wanted.
         answers: The texts of calls; None leaves them out.
     """
@@ -89,6 +97,9 @@ def tidy(
     if what == "trials":
         return Table([*_CELL, ("item", "text"), ("epoch", "integer"), *_TRIAL, *_ITEM],
                      _trials(rows, chosen))  # fmt: skip
+    if what == "scores":
+        return Table([*_CELL, ("item", "text"), ("epoch", "integer"), *_SCORE],
+                     _scores(rows, chosen))  # fmt: skip
     if what == "calls":
         text: list[tuple[str, Kind]] = [] if answers is None else [("text", "text")]
         return Table([*_CELL, ("item", "text"), ("epoch", "integer"), *_CALL, *text],
@@ -108,6 +119,13 @@ def _trials(rows: TrialRows, cells: list[CellDescription]) -> Iterator[tuple[Any
             item = items[number]
             about = item.target, item.category, item.cluster
             yield (*_head(cell), item.id, epoch, *values, *about)
+
+
+def _scores(rows: TrialRows, cells: list[CellDescription]) -> Iterator[tuple[Any, ...]]:
+    for cell in cells:
+        items = rows.description.items[cell.dataset]
+        for number, *values in rows.further_scores(rows.description.places[cell.name]):
+            yield (*_head(cell), items[number].id, *values)
 
 
 def _calls(
@@ -139,6 +157,7 @@ def cells_table(found: Sequence[CellSummary]) -> Table:
     records = [_cell_record(cell, parameters) for cell in found]
     if any(cell.evaluation is not UNSET for cell in found):
         records = [r | _evaluation_record(c) for r, c in zip(records, found, strict=True)]
+    records = [r | _beside_record(c, found) for r, c in zip(records, found, strict=True)]
     return _from_records(records)
 
 
@@ -250,6 +269,24 @@ def _evaluation_record(cell: CellSummary) -> Record:
         **_estimate("evaluation_latency_seconds", judged.latency_seconds if judged else None),
         "evaluation_spend_usd": ("number", judged.spend_usd if judged else None),
     }
+
+
+def _beside_record(cell: CellSummary, cells: Sequence[CellSummary]) -> Record:
+    """Return what stands beside the accuracy, where any cell of the table has it."""
+    record: Record = {}
+    for name in dict.fromkeys(name for c in cells for name in c.further or ()):
+        given = (cell.further or {}).get(name)
+        record |= _estimate(f"further.{name}", given.mean if given else None)
+        record[f"further.{name}_items"] = ("integer", given.items if given else None)
+    for name in dict.fromkeys(name for c in cells for name in c.metrics or ()):
+        record |= _estimate(f"metric.{name}", (cell.metrics or {}).get(name))
+    if any(c.corrected for c in cells):
+        found = cell.corrected or None
+        record["labels"] = ("integer", found.labels if found else None)
+        powered, rates = (found.prediction_powered, found.rogan_gladen) if found else (None, None)
+        record |= _estimate("accuracy_prediction_powered", powered)
+        record |= _estimate("accuracy_rogan_gladen", rates)
+    return record
 
 
 def _node(node: NodeSummary) -> Record:

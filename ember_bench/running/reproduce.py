@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from ember_bench.errors import ConfigError, EmberBenchError, Location, Problem, did_you_mean
-from ember_bench.experiment.results.summary import CellSummary, ExperimentSummary, Quantity
+from ember_bench.experiment.results.figures import Quantity
+from ember_bench.experiment.results.summary import (
+    CellSummary,
+    ExperimentSummary,
+)
 from ember_bench.report.summary_text import problems
 from ember_bench.running.messages import say
 from ember_bench.running.papers import DIFFERENCES, MEASURES, PUBLISHED, Difference, Paper

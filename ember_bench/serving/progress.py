@@ -17,9 +17,10 @@ from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.lock import holder
 from ember_bench.experiment.results.cells import StoredCells
 from ember_bench.experiment.results.failures import commonest
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.run_totals import RunTotals
-from ember_bench.experiment.results.summary import FailureReason, Quantity
+from ember_bench.experiment.results.summary import FailureReason
 from ember_bench.running.places import TRIALS
 
 State = Literal["running", "finished", "stopped"]

@@ -15,11 +15,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.summary import (
     BaselineDifference,
     CellSummary,
     ExperimentSummary,
-    Quantity,
 )
 from ember_bench.tracking.messages import Network
 
@@ -48,9 +48,9 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
 _LESS = re.compile(r"\\<(?=[ \d])")
 _TITLE = re.compile(r"\A# [^\n]*\n+")
 _GROUPS: Final = frozenset({
-    "accuracy", "by_category", "calls", "cells", "cost_usd", "evaluation", "items",
-    "latency_seconds", "outcomes", "pass_at_k", "spend_usd", "tokens", "trials", "vs_baseline",
-    "wall_seconds",
+    "accuracy", "by_category", "calls", "cells", "checks", "corrected", "cost_usd", "evaluation",
+    "further", "items", "latency_seconds", "metrics", "outcomes", "pass_at_k", "spend_usd",
+    "suites", "tokens", "trials", "vs_baseline", "wall_seconds",
 })  # fmt: skip
 
 
@@ -153,10 +153,26 @@ def cell_metrics(cell: CellSummary, level: float) -> dict[str, float]:
         _put(found, "evaluation/spend_usd", judged.spend_usd)
         found["evaluation/calls_used"] = judged.calls
         found["evaluation/calls_made"] = judged.calls_made
+    found |= _beside_metrics(cell, level)
     for k, estimate in cell.pass_at_k.items():
         _put_estimate(found, f"pass_at_k/{k}", estimate, level)
     for name, key in keys(cell.categories).items():
         _put_estimate(found, f"by_category/{key}", cell.categories[name], level)
+    return found
+
+
+def _beside_metrics(cell: CellSummary, level: float) -> dict[str, float]:
+    """Return the metrics of what stands beside the accuracy."""
+    found: dict[str, float] = {}
+    further = cell.further or {}
+    for name, key in keys(further).items():
+        _put_estimate(found, f"further/{key}", further[name].mean, level)
+    for name, estimate in (cell.metrics or {}).items():
+        _put_estimate(found, f"metrics/{name}", estimate, level)
+    if corrected := cell.corrected:
+        _put(found, "corrected/labels", corrected.labels)
+        _put_estimate(found, "corrected/prediction_powered", corrected.prediction_powered, level)
+        _put_estimate(found, "corrected/rogan_gladen", corrected.rogan_gladen, level)
     return found
 
 
@@ -184,6 +200,12 @@ def experiment_metrics(summary: ExperimentSummary) -> dict[str, float]:
     }
     _put(found, "spend_usd", summary.spend_usd)
     _put(found, "wall_seconds", summary.run.wall_seconds)
+    checks = {check.dataset: check for check in summary.checks if check.outputs}
+    for name, key in keys(checks).items():
+        found[f"checks/{key}/labels"] = checks[name].outputs
+        for figure in ("agreement", "kappa", "sensitivity", "specificity", "mean_error"):
+            place = f"checks/{key}/{figure}"
+            _put_estimate(found, place, getattr(checks[name], figure), summary.level)
     rows = {f"{row.suite}/{row.name}": row for row in summary.suites}
     for name, key in keys(rows).items():
         for average in ("macro", "micro"):

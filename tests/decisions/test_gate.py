@@ -10,7 +10,8 @@ from ember_bench.decisions.gate import Judged, Verdict, judge, matched, passed, 
 from ember_bench.decisions.rules import read_rule
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.cells import CellResults
-from ember_bench.experiment.results.summary import CellSummary, Quantity
+from ember_bench.experiment.results.figures import Quantity
+from ember_bench.experiment.results.summary import CellSummary
 from tests.experiment.results.test_comparison import cell
 
 ALL = "1" * 400

@@ -7,7 +7,8 @@ import pytest
 
 from ember_bench.drawing.accuracy_page import accuracy_page
 from ember_bench.drawing.charts import MOST_NAMED
-from ember_bench.experiment.results.summary import CellSummary, Quantity
+from ember_bench.experiment.results.figures import Quantity
+from ember_bench.experiment.results.summary import CellSummary
 from tests.tracking.summaries import cell, summary
 
 HOSTILE = "</title></svg><script>alert(1)</script><img src=x onerror='alert(2)'>\"&"

@@ -16,7 +16,7 @@ from ember_bench.drawing.axes import (
     nearest_room,
     positive_axis,
 )
-from ember_bench.experiment.results.summary import Quantity
+from ember_bench.experiment.results.figures import Quantity
 
 FRAME: Box = (0.0, 0.0, 300.0, 200.0)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ember_bench.drawing.charts import MOST_NAMED, Point, scatter
-from ember_bench.experiment.results.summary import Quantity
+from ember_bench.experiment.results.figures import Quantity
 
 
 def estimate(value: float, half: float) -> Quantity:

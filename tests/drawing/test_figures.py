@@ -13,7 +13,7 @@ import pytest
 from ember_bench.drawing import figure_kinds
 from ember_bench.drawing.charts import Curve, Point, Row
 from ember_bench.drawing.figures import COLOURS, WIDTHS, Panel, Width, drawn, figure
-from ember_bench.experiment.results.summary import Quantity
+from ember_bench.experiment.results.figures import Quantity
 
 pytestmark = pytest.mark.slow
 

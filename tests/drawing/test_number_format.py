@@ -6,7 +6,7 @@ import pytest
 
 from ember_bench.drawing import number_format
 from ember_bench.drawing.number_format import Unit
-from ember_bench.experiment.results.summary import Quantity
+from ember_bench.experiment.results.figures import Quantity
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from ember_bench.experiment.results.compared import (
     Winner,
     WithinMargin,
 )
-from ember_bench.experiment.results.summary import Quantity
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.report.columns import View
 from ember_bench.report.comparison_table import comparison_table
 

@@ -6,7 +6,11 @@ import pytest
 
 from ember_bench.drawing.number_format import UNDEFINED
 from ember_bench.drawing.text import width
-from ember_bench.experiment.results.summary import EvaluationSummary, ExperimentSummary, Quantity
+from ember_bench.experiment.results.figures import Quantity
+from ember_bench.experiment.results.summary import (
+    EvaluationSummary,
+    ExperimentSummary,
+)
 from ember_bench.report import markdown, table
 from ember_bench.report.columns import View
 from ember_bench.report.summary_text import tables

@@ -7,11 +7,11 @@ import pytest
 
 from ember_bench.drawing.text import width
 from ember_bench.errors import ConfigError, UnknownNameError
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     ExperimentSummary,
     FailureReason,
-    Quantity,
 )
 from ember_bench.report import markdown, table
 from ember_bench.report.columns import View

@@ -81,6 +81,16 @@ def test_merged_shards_equal_one_run_to_the_last_digit(filled: Workspace) -> Non
     )
 
 
+def test_the_scores_of_further_evaluators_are_merged(workspace: Workspace) -> None:
+    fill(workspace, datasets=[{"name": "sums", "also": ["exact_match"]}])
+    whole = workspace.run()
+    for number in (1, 2):
+        run_shard(workspace, number, 2)
+    (merged,) = merge(workspace.root / "merged", *parts(workspace, 2))
+    assert comparable(merged.summary) == comparable(whole.summary)
+    assert all(cell.further["exact_match"].items for cell in merged.summary.cells)
+
+
 def test_a_merged_folder_is_complete_for_its_grid(filled: Workspace) -> None:
     for number in (1, 2):
         run_shard(filled, number, 2)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ember_bench.errors import ConfigError, Location
-from ember_bench.experiment.results.summary import Quantity
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.running.papers import Paper, Published, find_paper, papers
 from ember_bench.running.reproduce import verdict
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.summary import (
     OUTCOMES,
     BaselineDifference,
@@ -18,7 +19,6 @@ from ember_bench.experiment.results.summary import (
     DatasetSummary,
     ExperimentSummary,
     FailureReason,
-    Quantity,
     RunSummary,
 )
 from ember_bench.tracking.messages import (

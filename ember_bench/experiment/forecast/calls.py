@@ -10,6 +10,7 @@ from typing import Final
 from ember_bench import bridge
 from ember_bench.errors import ConfigError
 from ember_bench.evaluators.base import judge_models, judges_of
+from ember_bench.evaluators.several import further_of, headline_of
 from ember_bench.experiment.edits import NO_EDITS, Edits
 from ember_bench.experiment.forecast.doomed import Doomed
 from ember_bench.experiment.forecast.numbers import (
@@ -224,9 +225,11 @@ def _evaluation(experiment: Experiment, dataset: str, rehearsed: _Rehearsed) -> 
     tallies = [rehearsed.judged[dataset][cast] for cast in rehearsed.casts]
     cells = [cell for cell in experiment.cells if cell.dataset == dataset]
     simulated = (provider_class(m.provider_name).simulated for m in judge_models(evaluator))
+    evaluators = (headline_of(evaluator), *further_of(evaluator).values())
+    label = f"evaluation by {', '.join(e.name for e in evaluators if judges_of(e))}"
     return CellForecast(
-        name=f"{dataset}/evaluation by {evaluator.name}",
-        label=f"evaluation by {evaluator.name}",
+        name=f"{dataset}/{label}",
+        label=label,
         dataset=dataset,
         simulated=any(simulated),
         trials=sum(map(experiment.scheduled, cells)),

@@ -20,10 +20,12 @@ from typing import Final, Protocol
 
 from ember_bench.datasets.item import Item
 from ember_bench.errors import ConfigError, ProviderError
-from ember_bench.evaluators.base import Score, judges_of
+from ember_bench.evaluators.base import Score, baseline_output, judges_of
+from ember_bench.evaluators.several import further_of
 from ember_bench.experiment.cells import Cell
+from ember_bench.experiment.evaluation import Evaluation
 from ember_bench.experiment.questions import Questions
-from ember_bench.experiment.trial import ItemSubject, graph_inputs, score_output
+from ember_bench.experiment.trial import ItemSubject, graph_inputs, output_of, score_output
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.call import Call, Request
@@ -185,10 +187,25 @@ class Rehearsal(ModelService):
         if judged:
             keys = [asked.key for asked in self._asked[first:]]
             self._made_of = b"".join([b"made of", *keys]) if made_up else None
+        rival = baseline_output.set(lambda: self._rival(questions, subject, epoch))
         if judged or (self._scores and not made_up):
             with suppress(Exception):  # a stand-in's verdict may not be one
                 score = score_output(questions.evaluator, subject, outputs[cell.graph.output])
+        for evaluator in further_of(questions.evaluator).values() if judged else ():
+            with suppress(Exception):
+                score_output(evaluator, subject, outputs[cell.graph.output])
+        baseline_output.reset(rival)
         return None if self.improvised > improvised or not self._scores else score
+
+    def _rival(self, questions: Questions, item: Item, epoch: int) -> str:
+        """Return the baseline's output; its calls are noted in its own trials."""
+        noted = len(self._asked)
+        if questions.baseline is None:
+            raise ValueError("no evaluator of these questions needs the baseline")
+        try:
+            return output_of(questions.baseline, item, questions.evaluator, epoch, Evaluation())
+        finally:
+            del self._asked[noted:]
 
     def take(self) -> list[Asked]:
         """Return the calls noted since the last time."""

@@ -18,6 +18,7 @@ from ember_bench.datasets import Item
 from ember_bench.datasets.records import short as short_text
 from ember_bench.errors import ProviderError
 from ember_bench.evaluators.as_recorded import AsRecorded
+from ember_bench.evaluators.several import headline_of
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.forecast.rehearsal import Cast, Rehearsal
 from ember_bench.experiment.questions import Questions
@@ -246,7 +247,7 @@ class _Check:
         if (provider, dataset) in self._compared:
             return
         model_id, asked = provider.model.model_id, self._questions[dataset]
-        if not provider.has_texts and not isinstance(asked.evaluator, AsRecorded):
+        if not provider.has_texts and not isinstance(headline_of(asked.evaluator), AsRecorded):
             raise ProviderError(
                 f"{model_id} has scores and no texts: score {dataset} with an evaluator of the kind"
                 " `as_recorded`"

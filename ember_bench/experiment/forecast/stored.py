@@ -14,7 +14,7 @@ from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.forecast.rehearsal import Asked, Cast, KnownAnswers, Rehearsal
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.questions import Questions
-from ember_bench.experiment.results.summary import Quantity
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService

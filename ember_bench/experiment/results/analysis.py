@@ -20,8 +20,10 @@ from ember_bench.experiment.results.cells import (
     StoredCells,
 )
 from ember_bench.experiment.results.certificate import DECISIONS, certificates_in
+from ember_bench.experiment.results.checks import Checks
 from ember_bench.experiment.results.failures import commonest
 from ember_bench.experiment.results.family import Adjusted, Family
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.suites import SuiteAverages
@@ -32,7 +34,6 @@ from ember_bench.experiment.results.summary import (
     CellSummary,
     EvaluationSummary,
     ExperimentSummary,
-    Quantity,
     RunSummary,
 )
 
@@ -65,6 +66,7 @@ class Analysis:
         self._whole: dict[str, BoolArray] = {}
         self._family = Family(self.asked.correction, self.level, self.asked.seed)
         self._compared: list[str] = []
+        self._checks = Checks(store)
 
     def summary(self, run: RunSummary) -> ExperimentSummary:
         """Return the summary of the experiment; `run` describes the last run."""
@@ -75,6 +77,8 @@ class Analysis:
             found = msgspec.structs.replace(found, suites=rows)
         if certificates := certificates_in(self.store.fact(DECISIONS)):
             found = msgspec.structs.replace(found, decisions=certificates)
+        if checks := self._checks.all():
+            found = msgspec.structs.replace(found, checks=checks)
         if not found.failed:
             return found
         return msgspec.structs.replace(found, failure_reasons=commonest(self._errors(found.cells)))
@@ -144,6 +148,9 @@ class Analysis:
             unpriced=int(np.count_nonzero(np.isnan(data.cost))),
             evaluation=self._evaluation(index, cell),
             asked_shares=self.store.asked_shares(index, len(described.models)) or UNSET,
+            further=self._checks.further(index, cell),
+            metrics=self._checks.metrics(index, cell),
+            corrected=self._checks.corrected(index, cell),
         )
 
     def _accuracy(self, cell: CellResults, chosen: BoolArray) -> Quantity | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from ember_bench.experiment.results.summary import Correction, Quantity
+from ember_bench.experiment.results.figures import Quantity
+from ember_bench.experiment.results.summary import Correction
 
 
 class Side(msgspec.Struct, frozen=True):

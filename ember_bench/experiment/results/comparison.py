@@ -19,9 +19,10 @@ from ember_bench.experiment.results.compared import (
     WithinMargin,
 )
 from ember_bench.experiment.results.family import Family
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.standings import standings_of
-from ember_bench.experiment.results.summary import Correction, Quantity
+from ember_bench.experiment.results.summary import Correction
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from ember_bench import __version__
 from ember_bench.datasets.suites import Suite
 from ember_bench.evaluators.base import judge_models
 from ember_bench.evaluators.kinds import evaluator_identity
+from ember_bench.evaluators.preferred import pairwise_answers
+from ember_bench.evaluators.several import further_of, headline_of
+from ember_bench.evaluators.texts import Confidence
 from ember_bench.experiment.edits import Edits
 from ember_bench.experiment.results.items import AskedItems, Select
 from ember_bench.experiment.results.summary import (
@@ -28,6 +31,7 @@ from ember_bench.graph.data import NoNGraphData
 if TYPE_CHECKING:
     from ember_bench.experiment.cells import Cell
     from ember_bench.experiment.prepare import Experiment
+    from ember_bench.experiment.questions import Questions
 
 
 class NodeDescription(msgspec.Struct, frozen=True, array_like=True):
@@ -207,25 +211,37 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
         correction=spec.correction,
         baseline=spec.baseline.name if spec.baseline else None,
         baselines={name: cell.name for name, cell in experiment.baselines.items()},
-        datasets=[
-            DatasetSummary(
-                name=name,
-                source=asked.dataset.source,
-                revision=asked.dataset.revision,
-                digest=asked.dataset.digest,
-                items=len(asked.items),
-                evaluator=asked.evaluator.name,
-                evaluator_identity=evaluator_identity(asked.evaluator),
-                judges=[m.model_id for m in judge_models(asked.evaluator)] or UNSET,
-            )
-            for name, asked in experiment.questions.items()
-        ],
+        datasets=[_dataset(name, asked) for name, asked in experiment.questions.items()],
         cells=[_cell(cell, experiment) for cell in experiment.cells],
         asked={name: asked.identity for name, asked in experiment.questions.items()},
         price_dates=sorted({*earlier_dates, *dates}),
         edits=experiment.edits or None,
         suites=list(experiment.suites),
         shard=str(experiment.shard or ""),
+    )
+
+
+def _dataset(name: str, asked: Questions) -> DatasetSummary:
+    headline, further = headline_of(asked.evaluator), further_of(asked.evaluator)
+    own = [model.model_id for model in judge_models(headline)]
+    everyone = [model.model_id for model in judge_models(asked.evaluator)]
+    confidences = [other for other, found in further.items() if isinstance(found, Confidence)]
+    return DatasetSummary(
+        name=name,
+        source=asked.dataset.source,
+        revision=asked.dataset.revision,
+        digest=asked.dataset.digest,
+        items=len(asked.items),
+        evaluator=headline.name,
+        evaluator_identity=evaluator_identity(headline),
+        judges=everyone or UNSET,
+        own_judges=UNSET if own == everyone else own,
+        also=list(further) or UNSET,
+        labels=asked.labels or UNSET,
+        calibration=asked.calibration or UNSET,
+        metrics=list(asked.metrics) or UNSET,
+        confidence=confidences[0] if confidences else UNSET,
+        pairwise=pairwise_answers(headline) or UNSET,
     )
 
 

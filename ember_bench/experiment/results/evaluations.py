@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -154,11 +154,31 @@ def read_evaluations(
         return None
     found[np.isinf(found)] = np.nan
     kept = found[asked].T
-    try:
-        said = (_decode_verdicts(text) for text, keep in zip(texts, asked, strict=True) if keep)
-        verdicts = Counter(chain.from_iterable(said))
-    except msgspec.MsgspecError as error:
-        raise DamagedStoreError(f"verdicts in the trial store cannot be read: {error}") from error
+    said = (_decoded(text) for text, keep in zip(texts, asked, strict=True) if keep)
+    verdicts = Counter(chain.from_iterable(said))
     _, cost, latency, spend, calls, made, sent, received = kept
     counts = dict(sorted(verdicts.items()))
     return Evaluations(items[asked], cost, latency, spend, calls, made, sent, received, counts)
+
+
+def read_verdicts(
+    select: Select, cell: int, epochs: int, indices: npt.NDArray[np.intc]
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the place of the item and the judges' answers of each of a cell's trials.
+
+    Raises:
+        DamagedStoreError: if verdicts cannot be read.
+    """
+    if next(iter(select(_KNOWN, ())), None) is None:
+        return
+    query = "SELECT item, verdicts FROM evaluations WHERE cell = ? AND epoch < ?"
+    for item, text in select(query, (cell, epochs)):
+        if indices[item] >= 0:
+            yield int(indices[item]), _decoded(text)
+
+
+def _decoded(text: str) -> list[str]:
+    try:
+        return _decode_verdicts(text)
+    except msgspec.MsgspecError as error:
+        raise DamagedStoreError(f"verdicts in the trial store cannot be read: {error}") from error

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from ember_bench import stats
 from ember_bench.experiment.results.cells import FloatArray
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.items import AskedItems
 from ember_bench.experiment.results.pairs import Pair
-from ember_bench.experiment.results.summary import Correction, Quantity
+from ember_bench.experiment.results.summary import Correction
 
 _Column = npt.NDArray[np.float64] | npt.NDArray[np.int8]
 

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 
 from ember_bench import stats
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.rows import TrialRows
-from ember_bench.experiment.results.summary import Quantity
 from ember_bench.experiment.trial_calls import CallEntry
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from ember_bench import stats
 from ember_bench.experiment.results.cells import BoolArray, CellResults, FloatArray, IntArray
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.items import AskedItems
-from ember_bench.experiment.results.summary import Quantity
 
 # Whether two cells make the same calls is a matter of structure: a few items show it.
 _ITEMS_LOOKED_AT: Final = 5

@@ -23,7 +23,9 @@ from ember_bench.experiment.results.evaluations import (
     Evaluations,
     evaluation_calls,
     read_evaluations,
+    read_verdicts,
 )
+from ember_bench.experiment.results.further import Further, further_rows, read_further
 from ember_bench.experiment.results.run_totals import RunTotals
 from ember_bench.experiment.results.schema import (
     APPLICATION_ID,
@@ -212,6 +214,26 @@ class TrialRows:
             self.description.epochs,
             self._numbers[cell].indices,
         )
+
+    def verdicts(self, cell: int) -> Iterator[tuple[int, list[str]]]:
+        """Yield the place of the item and the judges' answers of each of a cell's trials."""
+        indices = self._numbers[cell].indices
+        return read_verdicts(self._select, self._cell_ids[cell], self.description.epochs, indices)
+
+    def further(self, cell: int, evaluator: str) -> Further | None:
+        """Return the scores of a cell's outputs by a further evaluator; None if it gave none."""
+        return read_further(
+            self._select,
+            self._cell_ids[cell],
+            evaluator,
+            self.description.epochs,
+            self._numbers[cell].indices,
+        )
+
+    def further_scores(self, cell: int) -> Iterator[tuple[Any, ...]]:
+        """Yield item index, epoch, and what `further_rows` has of each further score of a cell."""
+        indices = self._numbers[cell].indices
+        return further_rows(self._select, self._cell_ids[cell], self.description.epochs, indices)
 
     @property
     def tells_stated(self) -> bool:

@@ -10,8 +10,8 @@ import numpy as np
 from ember_bench import stats
 from ember_bench.experiment.results.cells import BoolArray, CellResults, FloatArray
 from ember_bench.experiment.results.compared import Winner
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.pairs import Pair
-from ember_bench.experiment.results.summary import Quantity
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ember_bench import stats
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.pairs import SAME_CALLS
-from ember_bench.experiment.results.summary import CellSummary, Quantity, SuiteSummary
+from ember_bench.experiment.results.summary import (
+    CellSummary,
+    SuiteSummary,
+)
 
 if TYPE_CHECKING:
     from ember_bench.datasets.suites import Suite

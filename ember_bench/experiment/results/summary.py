@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from ember_bench.experiment.results.certificate import Certificate
-
-if TYPE_CHECKING:
-    from ember_bench import stats
+from ember_bench.experiment.results.figures import (
+    CorrectedAccuracy,
+    EvaluatorCheck,
+    FurtherSummary,
+    Quantity,
+)
 
 Outcome = Literal["correct", "wrong", "partial", "unparsed", "error", "skipped", "unjudged"]
 OUTCOMES: tuple[Outcome, ...] = (
@@ -22,26 +25,6 @@ FAILED: tuple[Outcome, ...] = ("error", "unjudged")
 
 Correction = Literal["maxt", "holm", "bh"]
 CORRECTIONS: tuple[Correction, ...] = ("maxt", "holm", "bh")
-
-
-class Quantity(msgspec.Struct, frozen=True):
-    """A value with its interval, as files and tables have it; bounds are None if undefined."""
-
-    value: float
-    low: float | None
-    high: float | None
-    method: str
-
-    @classmethod
-    def of(cls, found: stats.Estimate) -> Quantity:
-        """Return the value and the interval of an estimate."""
-        return cls.with_interval(found.value, found.interval, found.method)
-
-    @classmethod
-    def with_interval(cls, value: float, interval: stats.Interval | None, method: str) -> Quantity:
-        """Return a quantity from a value and an interval of `ember_bench.stats`."""
-        low, high = (interval.low, interval.high) if interval is not None else (None, None)
-        return cls(float(value), low, high, method)
 
 
 class BaselineDifference(msgspec.Struct, frozen=True):
@@ -168,6 +151,9 @@ class CellSummary(msgspec.Struct, frozen=True):
         evaluation: What judging its outputs took, if a judge was asked.
         asked_shares: By model, the share of its trials that called it, in a cascade or a route for
             example; only if some trials leave a model out.
+        further: The scores of further evaluators by name, if there are some.
+        metrics: Figures over all items by name, if some are wanted; undefined ones are left out.
+        corrected: The accuracy corrected for errors of the evaluator, if there are labels.
     """
 
     name: str
@@ -204,6 +190,9 @@ class CellSummary(msgspec.Struct, frozen=True):
     unpriced: int = 0
     evaluation: EvaluationSummary | UnsetType = UNSET
     asked_shares: dict[str, float] | UnsetType = UNSET
+    further: dict[str, FurtherSummary] | UnsetType = UNSET
+    metrics: dict[str, Quantity] | UnsetType = UNSET
+    corrected: CorrectedAccuracy | UnsetType = UNSET
 
 
 class SuiteSummary(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -245,7 +234,15 @@ class DatasetSummary(msgspec.Struct, frozen=True):
     """A dataset as it was used; `digest` changes with any item.
 
     Attributes:
-        judges: Ids of the models that its evaluator asks, if it asks any.
+        judges: Ids of the models that its evaluators ask, if they ask any.
+        own_judges: Those of them that the headline evaluator asks, if further ones ask some, too.
+        also: Names of the further evaluators, if there are some.
+        labels: The one of them that has the labels of people.
+        calibration: The dataset on whose labels the evaluator is checked; by default itself.
+        metrics: Names of the figures over all items that are wanted.
+        confidence: The further evaluator that reads confidences.
+        pairwise: The preference that each answer of a judge stands for, if it compares two outputs
+            in both orders: `first`, `second` or `tie`.
     """
 
     name: str
@@ -256,6 +253,26 @@ class DatasetSummary(msgspec.Struct, frozen=True):
     evaluator: str
     evaluator_identity: str
     judges: list[str] | UnsetType = UNSET
+    own_judges: list[str] | UnsetType = UNSET
+    also: list[str] | UnsetType = UNSET
+    labels: str | UnsetType = UNSET
+    calibration: str | UnsetType = UNSET
+    metrics: list[str] | UnsetType = UNSET
+    confidence: str | UnsetType = UNSET
+    pairwise: dict[str, str] | UnsetType = UNSET
+
+    @property
+    def headline_judges(self) -> list[str]:
+        """Ids of the models that the headline evaluator asks."""
+        own = self.judges if self.own_judges is UNSET else self.own_judges
+        return [] if own is UNSET else own
+
+    @property
+    def labelled(self) -> str | None:
+        """The dataset that has the labels which its evaluator is checked against, if any has."""
+        if self.calibration is not UNSET:
+            return self.calibration
+        return None if self.labels is UNSET else self.name
 
 
 class RunSummary(msgspec.Struct, frozen=True):
@@ -312,6 +329,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
         suites: Averages over the datasets of suites, for each suite and system.
         shard: The part of the experiment that it is of, as `3/8`; "" for all of it.
         decisions: The choice on each dataset, if the grid asks for one.
+        checks: The evaluators that ask models or that there are labels for, by dataset.
     """
 
     name: str
@@ -330,6 +348,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     price_dates: list[str] = []
     failure_reasons: list[FailureReason] = []
     suites: list[SuiteSummary] = []
+    checks: list[EvaluatorCheck] = []
     correction: Correction = "maxt"
     shard: str = ""
     decisions: list[Certificate] = []
@@ -356,4 +375,5 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
             simulated=any(cell.simulated for cell in cells),
             suites=[row for row in self.suites if set(row.cells) <= set(names)],
             decisions=[found for found in self.decisions if set(found.cells) <= set(names)],
+            checks=[check for check in self.checks if check.dataset in used],
         )

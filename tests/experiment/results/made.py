@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ember_bench.experiment.prepare import Experiment
-from ember_bench.experiment.results.summary import Quantity
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
 from ember_bench.experiment.trial_calls import CallEntry
 from tests.support.workspace import Ran, Workspace
