@@ -48,6 +48,7 @@ from .operators import (
     OperatorKind as OperatorKind,
     OracleOperator as OracleOperator,
     PairwiseTournament as PairwiseTournament,
+    Predict as Predict,
     PromptMixin as PromptMixin,
     RankFilter as RankFilter,
     Reflect as Reflect,

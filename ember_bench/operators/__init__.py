@@ -16,6 +16,7 @@ from ember_bench.operators.judges import (
 )
 from ember_bench.operators.lm import LMModule, LMModuleConfig
 from ember_bench.operators.mapping import Map, parallel
+from ember_bench.operators.predict import Predict
 from ember_bench.operators.prompts import PromptMixin
 from ember_bench.operators.rankers import BestOf, PairwiseTournament, RankFilter
 from ember_bench.operators.recurrent import Debate, Reflect, SelfRefine
@@ -55,6 +56,7 @@ __all__ = [
     "OracleOperator",
     "Outline",
     "PairwiseTournament",
+    "Predict",
     "PromptMixin",
     "RankFilter",
     "Reflect",

@@ -34,7 +34,7 @@ architectures:
         ("[1, 3]", "[1, many]", "8:14", "expected a whole number"),
         ("[1, 3]", "[1, 1]", "5:5", "duplicate cell"),
         ("[1, 3]", "[]", "8:7", "the list is empty"),
-        ("  - name: sums\n", "  []\n", "2:1", "at least 1 item"),
+        ("  - name: sums\n", "  []\n", "2:1", "at least 1 entry"),
         ("  - name: sums\n", "  - name: sums\n  - name: sums\n", "4:5", "duplicate dataset"),
         ("name: trip\n", "name: trip\nname: tour\n", "2:1", "duplicate key 'name'"),
         ("name: trip\n", "nam: trip\n", "1:1", "did you mean 'name'?"),

@@ -269,7 +269,7 @@ MINE = {"name": "mine", "kind": "judged", "signature": "s", "verdicts": {"yes": 
     ("card", "message"),
     [
         ({"verdicts": {"good": 1, "fine": 1}}, "needs verdicts with different scores"),
-        ({"verdicts": {"good": 2, "bad": 0}}, "less than or equal to 1"),
+        ({"verdicts": {"good": 2, "bad": 0}}, "must be at most 1"),
         ({"verdicts": {f"v{i}": i / 30 for i in range(30)}}, "more than 26 verdicts"),
         ({"answer_format": "chioce"}, "did you mean 'choice'"),
     ],

@@ -93,7 +93,7 @@ def test_the_grid_is_right_as_it_is(workspace: Workspace) -> None:
         ("name: sums", "name: arithmetic\n    parameters: {cont: 5}", "4:18", ["'count'"]),
         ("name: sums", "name: arithmetic\n    parameters: {count: x}", "4:18", ["count", "'x'"]),
         # empty
-        ("  - name: sums", "  []", "2:1", ["datasets", "at least 1 item"]),
+        ("  - name: sums", "  []", "2:1", ["datasets", "at least 1 entry"]),
         ("  - name: sums", "", "2:1", ["datasets", "list"]),
         ("[1, 3]", "[]", "9:7", ["k: the list is empty"]),
         ("    parameters:\n", "    datasets: []\n    parameters:\n", "7:5", ["datasets"]),

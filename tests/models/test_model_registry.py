@@ -104,7 +104,7 @@ class TestCards:
             ("name: simulated:m\nmax_concurrency: lots", "2:1", "expected a whole number"),
             ("name: simulated:m\ncost:\n  input_cost: 3", "3:3", "unknown field 'input_cost'"),
             ("name: simulated:m\noptions:\n  acuracy: 1", "3:3", "did you mean 'accuracy'"),
-            ("name: simulated:m\noptions:\n  accuracy: 2", "3:3", "less than or equal to 1"),
+            ("name: simulated:m\noptions:\n  accuracy: 2", "3:3", "must be at most 1"),
         ],
     )
     def test_a_mistake_is_reported_at_its_place(

@@ -34,6 +34,7 @@ from ember_bench.operators import (
     Operator,
     OracleOperator,
     PairwiseTournament,
+    Predict,
     PromptMixin,
     RankFilter,
     Reflect,
@@ -104,6 +105,7 @@ def every_operator(new: Callable[[], LMModule]) -> dict[str, Operator]:
         "PromptMixin": PromptMixin(prefixes=["", "Think. "], templates=["{query}", "$5? {query}"])
         >> Map(operator=ensemble(1))
         >> MostCommonOperator(),
+        "Predict": Predict(None, new()),
         "Map": Map(operator=ensemble(2), field="items", entry="query"),
         "MostCommonOperator": ensemble() >> MostCommonOperator(ties="random"),
         "WeightedVote": ensemble() >> WeightedVote(weights=[1.0, 2, 0.5], ties="share"),

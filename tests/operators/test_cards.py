@@ -41,7 +41,7 @@ from ember_bench.operators import (
 )
 from ember_bench.operators.base import operator_class
 from ember_bench.operators.cards import Builder, NodeCard, card_of
-from ember_bench.operators.fan_in import LMFanIn, Verifying
+from ember_bench.operators.fan_in import LMFanIn, Settling, Verifying
 from ember_bench.operators.lm import LMModuleConfig
 from ember_bench.operators.references import reference, resolve
 from ember_bench.registry import Cards, default_roots
@@ -172,7 +172,7 @@ def test_every_built_in_class_is_found_by_its_name() -> None:
         return {cls}.union(*map(below, cls.__subclasses__()))
 
     ours = {c for c in below(Operator) if c.__module__.startswith("ember_bench.")}
-    bases = {Operator, LMFanIn, Verifying}
+    bases = {Operator, LMFanIn, Settling, Verifying}
     named = {c for c in ours - bases if not c.__name__.startswith("_")}
     assert len(named) > 30
     assert [c for c in named if operator_class(c.__name__) is not c] == []

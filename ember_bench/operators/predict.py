@@ -1,0 +1,121 @@
+"""The single call as an operator, with an answer that has fields."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from ember_bench.errors import SignatureError
+from ember_bench.models.info import ModelInfo
+from ember_bench.models.providers.base import provider_class
+from ember_bench.models.schemas import response_format
+from ember_bench.models.types import Message
+from ember_bench.operators.base import Inputs, Operator, operator
+from ember_bench.operators.fan_in import as_responses
+from ember_bench.operators.lm import LMModule, as_messages
+from ember_bench.operators.signature import Signature
+
+_FENCED: Final = re.compile(r"```(?:json)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+_SCHEMA: Final = "Reply with a JSON object that fits this JSON schema, and nothing else:\n{schema}"
+_AGAIN: Final = "That does not fit: {error}. Reply with the corrected JSON object alone."
+
+
+@operator
+class Predict(Operator):
+    """Calls one model; with `structured_output` in its signature, the answer has its fields.
+
+    The schema goes to the provider, which makes the model keep to it if it can; a model without
+    such a mode reads the schema in the prompt. JSON is also found in a fence or among other text.
+    An answer that does not fit is shown to the model with the reason, and it is asked again: a call
+    like any other, with its price.
+
+    Inputs: those named by its signature, by default `query`. Outputs: the fields of
+    `structured_output`; without it `responses`, the one text, and `final_answer`.
+
+    Args:
+        signature: Its prompt, and the pydantic model of its outputs.
+        lm_modules: The LM module, also as a list of one.
+        retries: Number of further calls if answers do not fit.
+        answer_format: Format of the final answer of a text; by default the `answer_format` of the
+            inputs.
+
+    Raises:
+        SignatureError: if the last answer does not fit either.
+    """
+
+    default_signature = "generate"
+
+    def __init__(
+        self,
+        signature: Signature | type[Signature] | None = None,
+        lm_modules: LMModule | Sequence[LMModule] = (),
+        *,
+        retries: int = 2,
+        answer_format: str | None = None,
+    ) -> None:
+        modules = [lm_modules] if isinstance(lm_modules, LMModule) else list(lm_modules)
+        if len(modules) != 1 or not isinstance(modules[0], LMModule):
+            raise ValueError(f"Predict needs one LM module, found {len(modules)}")
+        if retries < 0:
+            raise ValueError(f"retries must be at least 0, found {retries}")
+        super().__init__(lm_modules=modules, signature=signature)
+        self.retries = retries
+        self.answer_format = answer_format
+
+    def forward(self, inputs: Inputs) -> dict[str, Any]:
+        """Call the model, and again while its answer does not fit."""
+        signature = self._signature()
+        if signature is None or signature.structured_output is None:
+            said = self.lms[0](self._with_turns(inputs), role=self.role)
+            return as_responses([said], inputs, self.answer_format)
+        return self._structured(signature, signature.structured_output, inputs)
+
+    def _structured(
+        self, signature: Signature, model: type[BaseModel], inputs: Inputs
+    ) -> dict[str, Any]:
+        lm = self.lms[0]
+        messages = as_messages(self._with_turns(inputs))
+        form = response_format(model) if _takes_schemas(lm.model) else None
+        if form is None:
+            messages[-1] = _with_schema(messages[-1], model)
+        for left in range(self.retries, -1, -1):
+            said = lm(messages, role=self.role, response_format=form)
+            try:
+                fields: dict[str, Any] = signature.check_output(json_in(said))
+            except SignatureError as error:
+                if not left:
+                    raise SignatureError(f"{error} (after {self.retries + 1} calls)") from None
+                again = _AGAIN.format(error=error)
+                messages = [*messages, Message("assistant", said), Message("user", again)]
+            else:
+                break
+        return fields
+
+
+def json_in(text: str) -> str:
+    """Return the first JSON object in a text, in a fence or elsewhere; the text if it has none."""
+    fenced = _FENCED.search(text)
+    parts: list[str] = [fenced[1], text] if fenced else [text]
+    for part in parts:
+        for start in (match.start() for match in re.finditer(r"\{", part)):
+            try:
+                _, end = json.JSONDecoder().raw_decode(part, start)
+            except (ValueError, RecursionError):
+                continue
+            return part[start:end]
+    return text
+
+
+def _takes_schemas(model: ModelInfo) -> bool:
+    lacks = provider_class(model.provider_name).lacks(model)
+    return "response_format" not in {*model.unsupported_parameters, *lacks}
+
+
+def _with_schema(message: Message, model: type[BaseModel]) -> Message:
+    schema = json.dumps(response_format(model).json_schema)
+    content = f"{message.content}\n\n{_SCHEMA.format(schema=schema)}"
+    return Message(message.role, content, message.images, files=message.files)
