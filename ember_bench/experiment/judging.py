@@ -25,7 +25,8 @@ from ember_bench.experiment import evaluation
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import content_of_model, json_digest
 from ember_bench.experiment.evaluation import Evaluation
-from ember_bench.experiment.trial import ItemSubject, graph_inputs
+from ember_bench.experiment.item_subject import ItemSubject
+from ember_bench.experiment.trial import graph_inputs
 from ember_bench.graph.architecture import Architecture
 from ember_bench.graph.data import NoNGraphData, PreparedGraph
 from ember_bench.models import interception

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any, Final, cast
@@ -21,7 +21,6 @@ from ember_bench.evaluators.base import (
     Score,
     baseline_output,
     scored,
-    without_models,
 )
 from ember_bench.evaluators.kinds import evaluator_identity
 from ember_bench.evaluators.several import further_of
@@ -33,6 +32,7 @@ from ember_bench.experiment.evaluation import (
     FurtherScore,
     evaluated,
 )
+from ember_bench.experiment.item_subject import ItemSubject
 from ember_bench.experiment.results.summary import Outcome
 from ember_bench.experiment.trial_calls import CallEntry, critical_path, entries, in_order
 from ember_bench.models import interception
@@ -43,47 +43,6 @@ from ember_bench.secrets import without_secrets
 # Part of every fingerprint: raise it when the harness gives other results for the same inputs.
 HARNESS_VERSION: Final = 2
 _LONGEST_ERROR: Final = 4_000
-
-
-class ItemSubject:
-    """An item as simulated and recorded models see it (`models.types.Subject`)."""
-
-    __slots__ = ("_evaluator", "_item", "digest")
-
-    def __init__(self, item: Item, evaluator: Evaluator) -> None:
-        self._item = item
-        self._evaluator = evaluator
-        # Whether a candidate is right depends on the evaluator as much as on the item.
-        self.digest = f"{item.digest}/{evaluator.identity}"
-
-    @property
-    def id(self) -> str:
-        """The item's id."""
-        return self._item.id
-
-    @property
-    def target(self) -> str:
-        """The right answer."""
-        return self._item.target
-
-    @property
-    def answer_format(self) -> str:
-        """How answers are written."""
-        return self._item.answer_format
-
-    @property
-    def choices(self) -> Sequence[str]:
-        """The options, if any."""
-        return self._item.choices
-
-    @property
-    def difficulty(self) -> float | None:
-        """In [0, 1], where known."""
-        return self._item.difficulty
-
-    def accepts(self, text: str) -> bool:
-        """Whether the evaluator gives `text` full marks, as far as can be told without a model."""
-        return scored(without_models(self._evaluator), self._item, text).value >= 1.0
 
 
 class Trial(msgspec.Struct, frozen=True, gc=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +38,7 @@ from ember_bench.experiment.results.schema import (
     SCHEMA_VERSION,
 )
 from ember_bench.experiment.results.summary import FAILED
+from ember_bench.experiment.some_names import Some
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint
 from ember_bench.experiment.trial_calls import counts_of
 from ember_bench.models.store.payments import Paid
@@ -52,7 +53,6 @@ from ember_bench.models.store.sqlite import (
 ACCOUNTS: Final = "accounts"
 """Name of the fact that holds the prefix of the accounts of its runs."""
 _BATCH: Final = 1_000
-_SHOWN: Final = 3
 
 _encode_calls = msgspec.msgpack.Encoder().encode
 
@@ -258,7 +258,7 @@ class TrialStore(TrialRows):
         changed.pop("code", None)  # told by file
         for part, cells in changed.items():
             verb = "has" if part == "graph" else "have"
-            changes.append(f"the {part} of {_Some('cell', cells)} {verb} changed")
+            changes.append(f"the {part} of {Some('cell', cells)} {verb} changed")
         return changes
 
     def _register_cells(self) -> list[int]:
@@ -275,7 +275,7 @@ class TrialStore(TrialRows):
         """Bring the tables of items up to date; say, in sentences, which items changed."""
         if self._before.get(dataset) == questions.identity:
             return []
-        edited = _Some("item")
+        edited = Some("item")
         self._db.execute("DELETE FROM asked WHERE dataset = ?", (dataset,))
         items = enumerate(questions.items)
         while batch := list(itertools.islice(items, _BATCH)):
@@ -374,28 +374,3 @@ class TrialStore(TrialRows):
                 "format, ember-bench itself, or something that an earlier run has noticed changed"
             )
         return done
-
-
-class _Some:
-    """The number of things of one kind, and the first few names."""
-
-    def __init__(self, noun: str, names: Iterable[str] = ()) -> None:
-        self.noun = noun
-        self.count = 0
-        self.first: list[str] = []
-        for name in names:
-            self.add(name)
-
-    def add(self, name: str) -> None:
-        self.count += 1
-        if len(self.first) < _SHOWN:
-            self.first.append(name)
-
-    def __bool__(self) -> bool:
-        return self.count > 0
-
-    def __str__(self) -> str:
-        if self.count == 1:
-            return f"{self.noun} {self.first[0]}"
-        shown = ", ".join(self.first) + (", ..." if self.count > len(self.first) else "")
-        return f"{self.count:,} {self.noun}s ({shown})"

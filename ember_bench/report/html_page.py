@@ -24,8 +24,9 @@ from ember_bench.report.html_systems import (
     systems_section,
     view_controls,
 )
+from ember_bench.report.problems_text import problems
 from ember_bench.report.suite_text import HEADINGS, caption, suite_tables
-from ember_bench.report.summary_text import problems, tables
+from ember_bench.report.summary_text import tables
 
 _FRONT: Final = (
     "P(Pareto): the probability that no other system is both at least as accurate and as cheap (or"

@@ -17,11 +17,11 @@ from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.report.columns import USUAL, View
 from ember_bench.report.decision_text import decisions
 from ember_bench.report.layout import GAP, Block, flat, named, stacked
+from ember_bench.report.problems_text import problems
 from ember_bench.report.sections import Section
 from ember_bench.report.suite_text import suite_lines
 from ember_bench.report.summary_text import (
     marked,
-    problems,
     status,
     tables,
     with_mark,

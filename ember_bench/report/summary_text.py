@@ -171,36 +171,6 @@ def with_mark(caption: str, columns: int | None) -> str:
     return f"{_MARK.strip()} {caption}" if marks else caption
 
 
-def problems(summary: ExperimentSummary) -> list[str]:
-    """Return what is to be read before any figure: what was not measured, and why trials failed."""
-    lines = []
-    if summary.shard:
-        lines.append(
-            f"Shard {summary.shard}: a part of the items, and not the experiment's result. Merge it"
-            " with the other shards (`ember-bench merge`)."
-        )
-    if broken := [cell.label for cell in summary.cells if not cell.measured]:
-        lines.append(f"Not measured, as all trials failed: {'; '.join(broken)}.")
-    if guessed := [cell.label for cell in summary.cells if cell.never_stated]:
-        lines.append(
-            "No answer was stated as its format wants, so all were guessed at:"
-            f" {'; '.join(guessed)}. Look at some responses before the accuracy."
-        )
-    if failed := summary.failed:
-        unjudged = sum(cell.outcomes.get("unjudged", 0) for cell in summary.cells)
-        scored = "count as wrong" if summary.failures == "wrong" else "are left out"
-        if unjudged == failed:
-            scored = "are left out, as a judge gave no verdict"
-        elif unjudged:
-            scored += f" ({unjudged:,} without a judge's verdict are left out)"
-        # Labels and messages may have commas of their own.
-        why = "; ".join(
-            f"{reason.trials:,} x {reason.message}" for reason in summary.failure_reasons
-        )
-        lines.append(f"{count(failed, 'trial')} failed and {scored}" + (f": {why}" if why else "."))
-    return lines
-
-
 def _captions(
     summary: ExperimentSummary, cells: Sequence[CellSummary], shown: Collection[str], unit: Unit
 ) -> Iterator[str]:

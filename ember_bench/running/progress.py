@@ -16,8 +16,8 @@ from ember_bench.drawing.number_format import count, dollars, duration
 from ember_bench.drawing.text import clean
 from ember_bench.experiment.runner import Progress
 from ember_bench.models.limits import RateLimitWait
+from ember_bench.running.listening import Listener
 from ember_bench.running.messages import say
-from ember_bench.running.session import Listener
 from ember_bench.secrets import without_secrets
 
 _EVERY_SECONDS: Final = 10.0

@@ -17,7 +17,7 @@ from ember_bench.experiment.results.summary import (
     CellSummary,
     ExperimentSummary,
 )
-from ember_bench.report.summary_text import problems
+from ember_bench.report.problems_text import problems
 from ember_bench.running.messages import say
 from ember_bench.running.papers import DIFFERENCES, MEASURES, PUBLISHED, Difference, Paper
 from ember_bench.running.papers import Published as Row

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +31,6 @@ from ember_bench.experiment.results.schema import BUDGET_USD
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
 from ember_bench.experiment.trial_store import TrialStore
-from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
 from ember_bench.models.store.salvage import open_response_store
@@ -45,6 +44,7 @@ from ember_bench.running.artifacts import (
 )
 from ember_bench.running.deciding import Deciding
 from ember_bench.running.interpreter import tuned
+from ember_bench.running.listening import Listener
 from ember_bench.running.places import RESPONSES, STUDY, SUMMARY, SUMMARY_TEXT
 from ember_bench.running.run_log import run_log
 from ember_bench.running.stopping import Stop, stoppable
@@ -117,28 +117,6 @@ class Outcome:
 
 class RunStoppedError(EmberBenchError):
     """The run was told twice to stop, or its files failed: there is no new summary."""
-
-
-class Listener:
-    """Receives the events of a run and ignores them."""
-
-    def started(self, progress: Progress) -> None:
-        """The stores are open, and the trials begin."""
-
-    def progressed(self, progress: Progress) -> None:
-        """Some trials were done."""
-
-    def stopping(self) -> None:
-        """No further request is sent; those in flight are finished."""
-
-    def waiting(self, waits: Sequence[RateLimitWait]) -> None:
-        """Models are waited for because of their rate limits; none any more if `waits` is empty."""
-
-    def finished(self) -> None:
-        """No trial is under way any more."""
-
-    def logging(self) -> None:
-        """The results go to MLflow."""
 
 
 def open_experiment(

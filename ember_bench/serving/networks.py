@@ -13,7 +13,8 @@ from ember_bench.datasets import Item
 from ember_bench.errors import ConfigError, EmberBenchError, UnknownNameError, did_you_mean
 from ember_bench.evaluators.base import Evaluator
 from ember_bench.experiment.cells import Cell
-from ember_bench.experiment.trial import ItemSubject, graph_inputs
+from ember_bench.experiment.item_subject import ItemSubject
+from ember_bench.experiment.trial import graph_inputs
 from ember_bench.graph.architecture import load_architecture
 from ember_bench.graph.data import NoNGraphData, PreparedGraph
 from ember_bench.models import strand as strands

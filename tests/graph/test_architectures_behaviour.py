@@ -11,7 +11,8 @@ import pytest
 
 from ember_bench.datasets import load_dataset
 from ember_bench.evaluators import load_evaluator
-from ember_bench.experiment.trial import ItemSubject, graph_inputs, score_output
+from ember_bench.experiment.item_subject import ItemSubject
+from ember_bench.experiment.trial import graph_inputs, score_output
 from ember_bench.graph.architecture import load_architecture
 from ember_bench.graph.data import PreparedGraph
 from ember_bench.models import ModelInfo

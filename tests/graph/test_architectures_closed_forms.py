@@ -17,7 +17,8 @@ from scipy import stats as distributions
 from ember_bench import bridge
 from ember_bench.datasets import Item, load_dataset
 from ember_bench.evaluators import load_evaluator
-from ember_bench.experiment.trial import ItemSubject, graph_inputs, score_output
+from ember_bench.experiment.item_subject import ItemSubject
+from ember_bench.experiment.trial import graph_inputs, score_output
 from ember_bench.graph.architecture import load_architecture
 from ember_bench.graph.data import PreparedGraph
 from ember_bench.models import strand as strands

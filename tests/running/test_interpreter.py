@@ -9,6 +9,7 @@ import pytest
 
 from ember_bench.running import session
 from ember_bench.running.interpreter import tuned
+from ember_bench.running.listening import Listener
 from tests.support.workspace import Workspace
 
 
@@ -57,7 +58,7 @@ def test_a_run_tunes_only_a_process_of_its_own(workspace: Workspace, dedicated: 
     workspace.grid()
     before, meanwhile = settings(), set[Any]()
 
-    class Looks(session.Listener):
+    class Looks(Listener):
         def progressed(self, progress: object) -> None:
             meanwhile.add(settings()[2])
 

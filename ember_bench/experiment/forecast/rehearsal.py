@@ -24,8 +24,9 @@ from ember_bench.evaluators.base import Score, baseline_output, judges_of
 from ember_bench.evaluators.several import further_of
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.evaluation import Evaluation
+from ember_bench.experiment.item_subject import ItemSubject
 from ember_bench.experiment.questions import Questions
-from ember_bench.experiment.trial import ItemSubject, graph_inputs, output_of, score_output
+from ember_bench.experiment.trial import graph_inputs, output_of, score_output
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.call import Call, Request

@@ -16,11 +16,12 @@ import numpy as np
 
 from ember_bench import bridge, stats
 from ember_bench.evaluators.base import judges_of, scored
+from ember_bench.experiment.item_subject import ItemSubject
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.rescoring import fitting_trials
 from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.rows import StoredTrials
-from ember_bench.experiment.trial import ItemSubject, Trial, graph_inputs, score_output
+from ember_bench.experiment.trial import Trial, graph_inputs, score_output
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.operators.base import merge_inputs

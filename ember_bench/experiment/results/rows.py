@@ -6,7 +6,7 @@ import sqlite3
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
@@ -26,7 +26,8 @@ from ember_bench.experiment.results.evaluations import (
     read_verdicts,
 )
 from ember_bench.experiment.results.further import Further, further_rows, read_further
-from ember_bench.experiment.results.run_totals import RunTotals
+from ember_bench.experiment.results.item_numbers import ItemNumbers
+from ember_bench.experiment.results.run_totals import LastRun, RunTotals
 from ember_bench.experiment.results.schema import (
     APPLICATION_ID,
     BUDGET_USD,
@@ -48,39 +49,6 @@ _OUTCOME: Final = " ".join(
 
 
 FloatArray = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class LastRun:
-    """The last run of an experiment.
-
-    Attributes:
-        spend_usd: What it paid, as far as it is known.
-        budget_usd: The most that it may spend; None without a cap.
-    """
-
-    spend_usd: float
-    budget_usd: float | None
-
-
-class ItemNumbers:
-    """The numbers that the items of a dataset have in the table of items.
-
-    Args:
-        stored: In the order in which the items are asked.
-        most: The highest number in the table.
-    """
-
-    def __init__(self, stored: array[int], most: int) -> None:
-        self.stored = stored
-        numbers = np.frombuffer(stored, dtype=np.intc)
-        self.index = array("i", [-1]) * (most + 1)
-        """Place of the item in the order, by its number; -1 if it is not part of the experiment."""
-        self.indices = np.frombuffer(self.index, dtype=np.intc)
-        """The same memory as an array."""
-        self.indices[numbers] = np.arange(len(numbers), dtype=np.intc)
-        self.ascending = bool((np.diff(numbers) > 0).all())
-        """Whether the order is that of the numbers."""
 
 
 class TrialRows:

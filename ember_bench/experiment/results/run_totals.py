@@ -52,3 +52,16 @@ def keep_paid(base: sqlite3.Connection, run: int, paid: Paid) -> None:
         "INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?)",
         (run, paid.unpriced, paid.unanswered, paid.unanswered_usd),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The last run of an experiment.
+
+    Attributes:
+        spend_usd: What it paid, as far as it is known.
+        budget_usd: The most that it may spend; None without a cap.
+    """
+
+    spend_usd: float
+    budget_usd: float | None
