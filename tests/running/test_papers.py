@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import pytest
@@ -104,12 +105,13 @@ class TestEachPaper:
         assert len(repositories) == len(set(repositories))
         assert bool(repositories) != paper.card.simulated
 
-    def test_formulas_give_its_table(self, paper: Paper) -> None:
-        path = paper.folder / "formula.py"
-        if not path.is_file():
-            pytest.skip("its numbers are not those of a formula")
-        import runpy
 
-        rows = runpy.run_path(str(path))["rows"]()
-        lines = (paper.folder / "published.csv").read_text().splitlines()[1:]
-        assert [line.replace('"', "") for line in lines] == [",".join(row) for row in rows]
+@pytest.mark.parametrize(
+    "paper",
+    [paper for paper in papers().values() if (paper.folder / "formula.py").is_file()],
+    ids=lambda paper: paper.name,
+)
+def test_formulas_give_a_papers_table(paper: Paper) -> None:
+    rows = runpy.run_path(str(paper.folder / "formula.py"))["rows"]()
+    lines = (paper.folder / "published.csv").read_text().splitlines()[1:]
+    assert [line.replace('"', "") for line in lines] == [",".join(row) for row in rows]
