@@ -54,7 +54,7 @@ def front(points: Sequence[Point], architectures: Sequence[str], x_label: str, a
             point.x.value, point.accuracy.value,
             xerr=_error(point.x), yerr=_error(point.accuracy),
             color=colour, marker=marker, markerfacecolor="white" if point.hollow else colour,
-            elinewidth=0.7, linestyle="none",
+            elinewidth=0.7, linestyle="none", clip_on=False,  # a mark at 100 % is whole
         )  # fmt: skip
     _legend(axes, architectures, sorted({point.colour for point in points}))
     return partial(_name, axes, points)

@@ -17,6 +17,7 @@ from ember_bench.drawing.number_format import (
     points,
     times,
 )
+from ember_bench.experiment.results.compared import Comparison
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, ExperimentSummary
 from ember_bench.report.chart_data import front_data, named_points
 from ember_bench.report.decision_text import STOPPED, decisions
@@ -137,16 +138,34 @@ def _price(best: CellSummary) -> Iterator[_Fact]:
 
 
 def _against(contents: Contents, best: CellSummary) -> Iterator[_Fact]:
-    found, pair = best.comparison, contents.compared.get(best.name)
-    if found is None or pair is None:
-        yield "Compared with", ["no other system: it is the baseline, or there is none"]
+    """Yield how the best differs from its baseline; if it is that, how the next differs from it."""
+    if best.comparison is not None:
+        pair = contents.compared.get(best.name)
+        if pair is not None:
+            yield "Compared with", [pair.baseline.label, *_differs(pair)]
         return
-    lines = [pair.baseline.label]
-    if found.same_calls:
-        lines.append("the same calls")
+    others = [
+        (cell, pair)
+        for cell in contents.summary.cells
+        if (pair := contents.compared.get(cell.name)) is not None
+        and pair.baseline.cell == best.name
+        and not cell.oracle
+        and not pair.same_calls
+    ]
+    if not others:
+        return
+    cell, pair = max(others, key=lambda other: other[1].difference.value)
+    yield "It is the baseline; the next", [cell.label, *_differs(pair)]
+
+
+def _differs(pair: Comparison) -> Iterator[str]:
+    """Yield the difference of a cell from its baseline, how sure it is, and the ratio of costs."""
+    if pair.same_calls:
+        yield "the same calls"
     else:
-        size = f"{points(found.difference.value)} points {interval(found.difference, 'points')}"
-        lines += [size, f"adjusted p {p_value(found.p_adjusted)}"]
+        yield f"{points(pair.difference.value)} points {interval(pair.difference, 'points')}"
+        yield f"adjusted p {p_value(pair.p_adjusted)}"
     if pair.cost_ratio is not None:
-        lines.append(f"{times(pair.cost_ratio)} the cost")
-    yield "Compared with", lines
+        yield f"{times(pair.cost_ratio)} the cost"
+    if pair.shared_draws and not pair.same_calls:
+        yield "on shared draws"

@@ -90,7 +90,8 @@ def _hardest(contents: Contents, dataset: DatasetSummary, found: ItemMatrix, tit
         cut = f"{question[:_LONGEST_QUESTION]}…" if len(question) > _LONGEST_QUESTION else question
         rows.append([item.id, cut, item.target, percent(float(share))])
     headings = ("item", "question", "target", "mean score")
-    listed = table(headings, rows, caption=f"{title}: the hardest items, in percent", names=3)
+    listed = table(headings, rows, caption=f"{title}: the hardest items, in percent", names=3,
+                   wide=False)  # fmt: skip
     return tag("details", tag("summary", f"The {len(rows)} hardest items"), listed)
 
 
@@ -126,7 +127,7 @@ def _alike(found: ItemMatrix, row: int, column: int) -> Content:
 
 
 def models_section(contents: Contents, dataset: DatasetSummary) -> Html:
-    """Return the accuracy of models in architectures; nothing for one of either."""
+    """Return the accuracy of models in architectures; nothing if no two can be held together."""
     best: dict[tuple[str, str], CellSummary] = {}
     counts: dict[tuple[str, str], int] = {}
     for cell in contents.of(dataset):
@@ -139,7 +140,8 @@ def models_section(contents: Contents, dataset: DatasetSummary) -> Html:
             best[place] = cell
     models = list(dict.fromkeys(name for name, _ in best))
     architectures = list(dict.fromkeys(name for _, name in best))
-    if len(models) < 2 or len(architectures) < 2:
+    sizes = len(models), len(architectures)
+    if min(sizes) < 2 or len(best) <= max(sizes):
         return Html("")
     rows: list[list[Content]] = [
         [name, *(_best(best, counts, (name, kind)) for kind in architectures)] for name in models

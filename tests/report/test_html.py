@@ -293,6 +293,43 @@ def rows_of(page: str, caption: str) -> list[list[str]]:
     ]  # fmt: skip
 
 
+def tiles(page: str) -> dict[str, list[str]]:
+    """Return the figures of the first screen, their lines by title."""
+    found = re.findall(r"<div><dt>(.*?)</dt>(.*?)</div>", page)
+    return {name: re.findall(r"<dd>(.*?)</dd>", lines) for name, lines in found}
+
+
+class TestTheFirstScreen:
+    def test_says_which_system_how_sure_at_what_price_and_compared_with_what(
+        self, workspace: Workspace
+    ) -> None:
+        cells = workspace.run().cells
+        found = contents(workspace)
+        said = tiles(html_report(found))
+        best = cells["sums/single(model=counted:b)"]
+        assert best.cost_per_item is not None
+        winner = found.winners["sums"]
+        assert said["Most accurate"][:2] == ["counted:b", "100.0 %"]
+        assert f"{100 * (winner.accuracy.low or 0):.1f}" in said["Most accurate"][2]
+        assert said["May be as accurate"] == (winner.may_be_best[1:] or ["no other system"])
+        assert said["Its price"][0] == f"${best.cost_per_item.value:.2f} per item"
+        own = best.comparison
+        assert own is not None
+        assert said["Compared with"][0] == "counted:a"
+        assert said["Compared with"][1].startswith(f"{100 * own.difference.value:+.1f} points [")
+        assert "5x the cost" in said["Compared with"]
+
+    def test_of_a_baseline_that_is_the_best_names_the_next(self, workspace: Workspace) -> None:
+        workspace.grid(
+            architectures=[single(["counted:b", "counted:a", "counted:c"], label="{model}")],
+        )
+        workspace.run()
+        said = tiles(html_report(contents(workspace)))
+        assert said["Most accurate"][0] == "counted:b"
+        assert said["It is the baseline; the next"][0] == "counted:a"
+        assert said["It is the baseline; the next"][1].startswith("-")
+
+
 class TestWhatIsSeenTogether:
     def test_datasets_stand_side_by_side_with_a_row_for_each_system(
         self, workspace: Workspace
