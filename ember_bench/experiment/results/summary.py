@@ -83,6 +83,22 @@ class BaselineDifference(msgspec.Struct, frozen=True):
         return bool(self.sign) and self.p_adjusted is not None and self.p_adjusted < 1 - level
 
 
+class Rank(msgspec.Struct, frozen=True):
+    """Between which ranks the accuracy of a cell lies among the cells of its dataset.
+
+    Oracles, and cells whose trials all failed, are left out. The ranks of all cells hold together.
+
+    Attributes:
+        best: The lowest rank that it may have, 1 for the most accurate.
+        worst: The highest one.
+        may_be_best: Whether it may be the most accurate.
+    """
+
+    best: int
+    worst: int
+    may_be_best: bool
+
+
 class FailureReason(msgspec.Struct, frozen=True):
     """Failed trials of one fault.
 
@@ -168,6 +184,7 @@ class CellSummary(msgspec.Struct, frozen=True):
         evaluation: What judging its outputs took, if a judge was asked.
         asked_shares: By model, the share of its trials that called it, in a cascade or a route for
             example; only if some trials leave a model out.
+        rank: Its rank on its dataset, if that has several cells with five items in common.
     """
 
     name: str
@@ -204,6 +221,7 @@ class CellSummary(msgspec.Struct, frozen=True):
     unpriced: int = 0
     evaluation: EvaluationSummary | UnsetType = UNSET
     asked_shares: dict[str, float] | UnsetType = UNSET
+    rank: Rank | UnsetType = UNSET
 
 
 class SuiteSummary(msgspec.Struct, frozen=True, omit_defaults=True):
