@@ -74,7 +74,7 @@ def test_what_is_fetched_cannot_change_and_says_who_pins_it(name: str) -> None:
 # --- rows as the hub and the servers have them, with other texts
 
 # Their evaluators read the whole response, or what stands in a box.
-FREE: Final = {"alpaca_eval", "cruxeval_output", "math_500", "truthfulqa_generation"}
+FREE: Final = {"alpaca_eval_2", "cruxeval_output", "math_500", "truthfulqa_generation"}
 QUIZ: Final = {"question": "Which?", "choices": ["a", "b", "c", "d"], "answer": 1}
 LABELLED: Final = {"label": ["A", "B", "C"], "text": ["bank", "library", "mall"]}
 # Dataset -> a record, and the target and alternatives of its item.
@@ -145,7 +145,7 @@ SHAPES: Final[dict[str, tuple[dict[str, Any], tuple[str, ...]]]] = {
         {"qid": "x", "term": "y", "question": "Would it?", "answer": False, "facts": "z"},
         ("no",),
     ),
-    "alpaca_eval": (
+    "alpaca_eval_2": (
         {"dataset": "vicuna", "generator": "m", "instruction": "Greet me.", "output": "Hello!"},
         ("Hello!",),
     ),
