@@ -33,7 +33,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 # What `.ci/run` does on a fresh clone, and what does not end by itself.
-REMOTE = {"hub", "url", "sql"}  # sources that are not on this machine
+# Sources that are not on this machine, and those of packages that may not be.
+REMOTE = {"hub", "url", "sql", "lm_eval", "reasoning_gym", "inspect"}
 ELSEWHERE = (
     "pip install ",
     "pytest",

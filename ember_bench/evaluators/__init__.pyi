@@ -10,6 +10,7 @@ from .choice import MultipleChoice as MultipleChoice
 from .exact import ExactMatch as ExactMatch
 from .game24 import Game24 as Game24
 from .graded import GradedEvaluator as GradedEvaluator
+from .inspect_scores import InspectScores as InspectScores
 from .instructions.following import InstructionFollowing as InstructionFollowing
 from .judged import (
     Judged as Judged,
@@ -20,6 +21,7 @@ from .kinds import (
     evaluator as evaluator,
 )
 from .labelled import Labelled as Labelled
+from .lm_eval import LmEval as LmEval
 from .math_equivalence import MathEquivalence as MathEquivalence
 from .nested import (
     Combined as Combined,
@@ -33,7 +35,9 @@ from .overlap import (
 )
 from .preferred import Preferred as Preferred
 from .program_output import ProgramOutput as ProgramOutput
+from .python_literal import PythonLiteral as PythonLiteral
 from .python_tests import PythonTests as PythonTests
+from .reasoning_gym import ReasoningGym as ReasoningGym
 from .structured import (
     JsonFields as JsonFields,
     JsonSchema as JsonSchema,

@@ -36,6 +36,7 @@ from ember_bench.evaluators import numeric as _numeric
 from ember_bench.evaluators import overlap as _overlap
 from ember_bench.evaluators import preferred as _preferred
 from ember_bench.evaluators import program_output as _program_output
+from ember_bench.evaluators import python_literal as _python_literal
 from ember_bench.evaluators import python_tests as _python_tests
 from ember_bench.evaluators import reasoning_gym as _reasoning_gym
 from ember_bench.evaluators import structured as _structured
@@ -83,6 +84,7 @@ BUILT_IN = (
     _labelled.Labelled,
     _inspect.InspectScores,
     _lm_eval.LmEval,
+    _python_literal.PythonLiteral,
     _reasoning_gym.ReasoningGym,
 )
 

@@ -28,14 +28,14 @@ def problems(rest: str) -> list[str]:
             "source: {}\n" + FIELDS,
             (
                 "quiz.yaml:4:1: source: expected exactly one of hub, file, data, url, sql, "
-                "records, generated; found none"
+                "records, inspect, lm_eval, reasoning_gym, generated; found none"
             ),
         ),
         (
             "source: {file: a.csv, data: b.csv}\n" + FIELDS,
             (
                 "quiz.yaml:4:1: source: expected exactly one of hub, file, data, url, sql, "
-                "records, generated; found file and data"
+                "records, inspect, lm_eval, reasoning_gym, generated; found file and data"
             ),
         ),
         (

@@ -74,7 +74,7 @@ def test_what_is_fetched_cannot_change_and_says_who_pins_it(name: str) -> None:
 # --- rows as the hub and the servers have them, with other texts
 
 # Their evaluators read the whole response, or what stands in a box.
-FREE: Final = {"math_500", "truthfulqa_generation"}
+FREE: Final = {"alpaca_eval_2", "cruxeval_output", "math_500", "truthfulqa_generation"}
 QUIZ: Final = {"question": "Which?", "choices": ["a", "b", "c", "d"], "answer": 1}
 LABELLED: Final = {"label": ["A", "B", "C"], "text": ["bank", "library", "mall"]}
 # Dataset -> a record, and the target and alternatives of its item.
@@ -144,6 +144,14 @@ SHAPES: Final[dict[str, tuple[dict[str, Any], tuple[str, ...]]]] = {
     "strategy_qa": (
         {"qid": "x", "term": "y", "question": "Would it?", "answer": False, "facts": "z"},
         ("no",),
+    ),
+    "alpaca_eval_2": (
+        {"dataset": "vicuna", "generator": "m", "instruction": "Greet me.", "output": "Hello!"},
+        ("Hello!",),
+    ),
+    "cruxeval_output": (
+        {"code": "def f(x):\n    return [x]", "id": "sample_0", "input": "1", "output": "[1]"},
+        ("[1]",),
     ),
     "simple_qa": (
         {"metadata": "{'topic': 'Art'}", "problem": "Who?", "answer": "Ada Lovelace"},
@@ -326,6 +334,21 @@ def test_all_pairs_of_llmbar_are_read(data_dir: Path) -> None:
     right = [row[f"output_{row['label']}"] for row in rows]
     assert [item.choices["AB".index(item.target)] for item in found] == right
     assert_solved("llmbar", found)
+
+
+def test_a_row_of_cruxeval_is_solved_by_its_output(data_dir: Path) -> None:
+    path = data_dir / "cruxeval" / "cruxeval.jsonl"
+    if not path.exists():
+        pytest.skip(f"needs {path}")
+    source = card("cruxeval_output").source.given[1]
+    ((_, digest),) = source.files().values()
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    found = items("cruxeval_output", *(dict(record) for _, record in open_records(path).rows))
+    assert len(found) == 800
+    assert f"What does f({found[0].metadata['input']}) return?" in found[0].question
+    evaluator = load_evaluator("python_literal", CARDS)
+    for item in found:
+        assert evaluator.evaluate(item, f"So.\nAnswer: {item.target}").value == 1, item
 
 
 def test_a_row_of_gpqa_fits_both_cards(data_dir: Path) -> None:
