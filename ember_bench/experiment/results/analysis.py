@@ -96,6 +96,7 @@ class Analysis:
         self._family = Family(self.asked.correction, self.level, self.asked.seed)
         self._ranks = Ranks(self.level, self.asked.seed)
         self._compared.clear()
+        self._checks = Checks(self.store)  # trials may have been written since
         # Baselines first: the trials of the other cells need not be held then.
         order = sorted(range(len(cells)), key=lambda index: cells[index].name not in baselines)
         found = {index: self._cell(index) for index in order}
