@@ -28,6 +28,7 @@ from .models import (
     UsageService as UsageService,
 )
 from .operators import (
+    Attempts as Attempts,
     BestOf as BestOf,
     Branch as Branch,
     CascadeOperator as CascadeOperator,

@@ -1,6 +1,7 @@
 """Operators: the nodes of networks of LM calls."""
 
 from ember_bench.answers.formats import answer_format, parse_answer
+from ember_bench.operators.attempts import Attempts
 from ember_bench.operators.base import Operator, OperatorKind, Sequential, operator
 from ember_bench.operators.cards import load_operator, save_operator
 from ember_bench.operators.cascade import CascadeOperator
@@ -33,6 +34,7 @@ from ember_bench.operators.votes import (
 )
 
 __all__ = [
+    "Attempts",
     "BestOf",
     "Branch",
     "CascadeOperator",

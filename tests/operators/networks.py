@@ -16,6 +16,7 @@ from ember_bench.models import ModelInfo, ModelService
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.operators import (
+    Attempts,
     BestOf,
     Branch,
     CascadeOperator,
@@ -106,6 +107,8 @@ def every_operator(new: Callable[[], LMModule]) -> dict[str, Operator]:
         >> Map(operator=ensemble(1))
         >> MostCommonOperator(),
         "Predict": Predict(None, new()),
+        "Attempts": Attempts(operator=ensemble(), retries=1, fallback=ensemble(1))
+        >> MostCommonOperator(),
         "Map": Map(operator=ensemble(2), field="items", entry="query"),
         "MostCommonOperator": ensemble() >> MostCommonOperator(ties="random"),
         "WeightedVote": ensemble() >> WeightedVote(weights=[1.0, 2, 0.5], ties="share"),

@@ -57,8 +57,20 @@ def test_order_and_digests_are_those_of_whole_lists(
                 "in_flight": True,
                 "purpose": True,
                 "budget_usd": True,
-                # Examples are in the digests of the cells, the judge in the evaluator's identity.
-                "datasets": {"__all__": {"few_shot", "suite", "judge"}},
+                "decide": True,
+                # Examples are in the digests of the cells, the judge in the evaluator's identity;
+                # what else scores or checks comes after the run.
+                "datasets": {
+                    "__all__": {
+                        "few_shot",
+                        "suite",
+                        "judge",
+                        "also",
+                        "labels",
+                        "calibration",
+                        "metrics",
+                    }
+                },
                 "architectures": {"__all__": {"few_shot"}},
                 # Not given, and so no part of it: grids from before had no such fields.
                 "correction": True,
