@@ -12,6 +12,7 @@ from ember_bench.answers.formats import get_answer_format, parse_answer
 from ember_bench.errors import ConfigError, UnlabelledError
 from ember_bench.evaluators.base import Score
 from ember_bench.evaluators.kinds import evaluator, parameter_identity
+from ember_bench.evaluators.outputs import without_thoughts
 from ember_bench.models.providers.recorded import content_digest, tape_of
 
 if TYPE_CHECKING:
@@ -91,6 +92,12 @@ class AsRecorded:
         verdicts = texts.get(output)
         if verdicts is None and read is not None:
             verdicts = self._answers(item).get(read)
+        if verdicts is None:  # operators hand texts on without thoughts and blanks around them
+            bare = output.strip()
+            alike = (
+                found for text, found in texts.items() if without_thoughts(text).strip() == bare
+            )
+            verdicts = [verdict for found in alike for verdict in found] or None
         if verdicts is None:
             shown = output if len(output) <= _SHOWN else f"{output[: _SHOWN - 3]}..."
             raise UnlabelledError(
@@ -98,9 +105,9 @@ class AsRecorded:
             )
         value = math.fsum(verdicts) / len(verdicts)
         count = f"{len(verdicts):,} recorded answer{'' if len(verdicts) == 1 else 's'}"
-        alike = "" if len(set(verdicts)) == 1 else ", which differ: their mean"
+        mean = "" if len(set(verdicts)) == 1 else ", which differ: their mean"
         answer = output.strip() if read is None else read
-        return Score(value, answer, f"{self.name}: {value:g}, as {count} scored{alike}")
+        return Score(value, answer, f"{self.name}: {value:g}, as {count} scored{mean}")
 
     def _format(self, item: Item) -> str:
         return self.answer_format or item.answer_format

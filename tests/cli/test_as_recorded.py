@@ -102,3 +102,20 @@ def test_routerbench_is_replayed_from_answers_whose_questions_are_not_public(
         assert 800 * cell.cost_per_item.value == pytest.approx(float(row["total_cost"]), abs=1e-6)
         seconds = float(row["avg_latency_ms"]) / 1000
         assert cell.latency_seconds.value == pytest.approx(seconds, abs=1e-5)
+
+
+def test_a_text_of_thoughts_alone_has_its_verdict(command: Command, here: Workspace) -> None:
+    here.sums(2)
+    here.tape({})
+    rows = [
+        {"id": f"sums-{i}", "o": "below.\n[/THOUGHT]" if i else "", "c": bool(i)} for i in range(2)
+    ]
+    here.write("registry/models/tape.json", json.dumps(rows))
+    here.edit("registry/models/tape.yaml", "answer: output", "answer: o\n  correct: c")
+    evaluator(here, "recorded:tape")
+    here.edit("registry/datasets/sums.yaml", "evaluator: numeric_match", "evaluator: theirs")
+    here.grid(architectures=[single("recorded:tape/m")])
+    ran = command("run", "grid.yaml", "--no-mlflow", "--json", "--quiet")
+    assert ran.status == 0, ran.err
+    (cell,) = ran.json["cells"]
+    assert (cell["outcomes"]["error"], cell["accuracy"]["value"]) == (0, 0.5)
