@@ -19,7 +19,7 @@ Columns = Annotated[
         metavar="NAME,...",
         help="Columns: accuracy, items, cost, cost_interval, correct (cost per correct answer), "
         "correct_interval, latency, p95, new (calls), reused, paid, difference, p (adjusted), "
-        "result.",
+        "result, rank.",
     ),
 ]
 PairColumns = Annotated[

@@ -33,23 +33,15 @@ from ember_bench.report.summary_text import (
     marked,
     with_mark,
 )
-from ember_bench.report.system_columns import SAME, verdict
+from ember_bench.report.system_columns import RANKS, SAME, ranks, verdict
 
 _LONGEST_LINE: Final = 100
 _LONGEST_ANSWER: Final = 40
 _LONGEST_WORDS: Final = 10
 _NAMED: Final = 5
-BEST: Final = " +"
-"""The mark of a cell that may be the best."""
 _USUAL: Final = (
     "accuracy", "baseline", "difference", "items", "won", "lost", "result", "p", "cost", "best",
 )  # fmt: skip
-
-
-RANKS: Final = (
-    "Rank: between which ranks the system lies, 1 for the most accurate; those of all systems that"
-    " are compared with one baseline hold together. +: may be the most accurate."
-)
 
 
 def comparison_columns(level: float) -> list[Column[Comparison]]:
@@ -86,14 +78,6 @@ def comparison_columns(level: float) -> list[Column[Comparison]]:
         Column("rank", "rank", lambda p: ranks(p.rank, may_be_best=p.may_be_best),
                lambda p: None if p.rank is None else sum(p.rank)),
     ]  # fmt: skip
-
-
-def ranks(rank: tuple[int, int] | None, *, may_be_best: bool | None) -> str:
-    """Return between which ranks a cell lies, with a mark if it may be the best."""
-    if rank is None:
-        return UNDEFINED
-    low, high = rank
-    return (f"{low}" if low == high else f"{low} to {high}") + (BEST if may_be_best else "")
 
 
 def _cost_interval(pair: Comparison) -> str:

@@ -16,15 +16,9 @@ from ember_bench.drawing.number_format import (
     times,
 )
 from ember_bench.experiment.results.compared import Comparison, ComparisonTable, Flip, Side
-from ember_bench.report.comparison_table import (
-    RANKS,
-    captions,
-    margin_texts,
-    pair_values,
-    ranks,
-    winner_text,
-)
+from ember_bench.report.comparison_table import captions, margin_texts, pair_values, winner_text
 from ember_bench.report.html_report import page_of
+from ember_bench.report.system_columns import RANKS, ranks
 
 _Namer = Callable[[Side], str]
 

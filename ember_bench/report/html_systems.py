@@ -16,14 +16,14 @@ from ember_bench.experiment.results.description import CellDescription
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary
 from ember_bench.report.chart_data import difference_rows
 from ember_bench.report.columns import View
-from ember_bench.report.comparison_table import RANKS, ranks, winner_text
+from ember_bench.report.comparison_table import winner_text
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_data import plain
 from ember_bench.report.html_fronts import AXES, front, front_probabilities
 from ember_bench.report.judging_text import UNCHECKED, unchecked
 from ember_bench.report.sections import Section
 from ember_bench.report.summary_text import INTERVALS, SHARED, tables
-from ember_bench.report.system_columns import SAME, result
+from ember_bench.report.system_columns import RANKS, SAME, ranks, result
 
 _SHADES: Final = 10
 SYSTEMS: Final = View(

@@ -23,7 +23,13 @@ from ember_bench.report.columns import CATEGORY, USUAL, Column, Place, View, pla
 from ember_bench.report.decision_text import STOPPED
 from ember_bench.report.judging_text import about_judges, judging
 from ember_bench.report.sections import Row, Section
-from ember_bench.report.system_columns import COMPARED, SAID_ONCE, USUAL_COLUMNS, system_columns
+from ember_bench.report.system_columns import (
+    COMPARED,
+    RANKS,
+    SAID_ONCE,
+    USUAL_COLUMNS,
+    system_columns,
+)
 
 SIMULATED: Final = (
     "Simulated: answers, prices and times were made up by simulated models; such figures say"
@@ -185,6 +191,8 @@ def _captions(
         )
     if COMPARED & set(shown):
         yield from _about_differences(cells, summary.correction, summary.level)
+    if "rank" in shown:
+        yield RANKS
     yield from about_judges(cells, summary.checks)
     if any(cell.corrected for cell in cells):
         yield CHECKED

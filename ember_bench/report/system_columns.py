@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec import UNSET
+
 from ember_bench.drawing import number_format
 from ember_bench.drawing.number_format import UNDEFINED, Unit, interval, percent
 from ember_bench.experiment.results.figures import Quantity
@@ -22,6 +24,11 @@ COMPARED: Final = frozenset({"difference", "difference_interval", "p", "result"}
 """Those that compare a system with the baseline."""
 SAID_ONCE: Final = frozenset({"cost", "correct", "latency"})
 """Those that are said in words where all systems have the same."""
+
+RANKS: Final = (
+    "Rank: between which ranks the system lies, 1 for the most accurate of those that are compared;"
+    " the ranks of all of these hold together. +: may be the most accurate."
+)
 
 
 def system_columns(
@@ -72,7 +79,23 @@ def system_columns(
         Column("p", "adj. p", _p,
                lambda c: None if c.comparison is None else c.comparison.p_adjusted, under="result"),
         Column("result", "result", lambda c: result(c, level)),
+        Column("rank", "rank", _rank,
+               lambda c: None if c.rank is UNSET else c.rank.best + c.rank.worst),
     ]  # fmt: skip
+
+
+def ranks(rank: tuple[int, int] | None, *, may_be_best: bool | None) -> str:
+    """Return between which ranks a cell lies, with a mark if it may be the best."""
+    if rank is None:
+        return UNDEFINED
+    low, high = rank
+    return (f"{low}" if low == high else f"{low} to {high}") + (" +" if may_be_best else "")
+
+
+def _rank(cell: CellSummary) -> str:
+    if cell.rank is UNSET:
+        return UNDEFINED
+    return ranks((cell.rank.best, cell.rank.worst), may_be_best=cell.rank.may_be_best)
 
 
 def result(cell: CellSummary, level: float) -> str:

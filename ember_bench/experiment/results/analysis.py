@@ -26,6 +26,7 @@ from ember_bench.experiment.results.family import Adjusted, Family
 from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.rows import TrialRows
+from ember_bench.experiment.results.standings import Ranks
 from ember_bench.experiment.results.suites import SuiteAverages
 from ember_bench.experiment.results.summary import (
     FAILED,
@@ -65,6 +66,7 @@ class Analysis:
         self._baselines: dict[str, CellResults] = {}
         self._whole: dict[str, BoolArray] = {}
         self._family = Family(self.asked.correction, self.level, self.asked.seed)
+        self._ranks = Ranks(self.level, self.asked.seed)
         self._compared: list[str] = []
         self._checks = Checks(store)
 
@@ -92,13 +94,18 @@ class Analysis:
         """Return the summary of each cell, compared with its baseline."""
         cells, baselines = self.asked.cells, self.asked.baselines.values()
         self._family = Family(self.asked.correction, self.level, self.asked.seed)
+        self._ranks = Ranks(self.level, self.asked.seed)
         self._compared.clear()
         # Baselines first: the trials of the other cells need not be held then.
         order = sorted(range(len(cells)), key=lambda index: cells[index].name not in baselines)
         found = {index: self._cell(index) for index in order}
         self._baselines.clear()
         adjusted = dict(zip(self._compared, self._family.adjusted(), strict=True))
-        return [_corrected(found[index], adjusted) for index in range(len(cells))]
+        ranks = self._ranks.found()
+        return [
+            _corrected(msgspec.structs.replace(cell, rank=ranks.get(cell.name, UNSET)), adjusted)
+            for cell in (found[index] for index in range(len(cells)))
+        ]
 
     def _cell(self, index: int) -> CellSummary:
         cell, totals = self.read.cell(index)
@@ -109,6 +116,7 @@ class Analysis:
     def _summary(self, index: int, cell: CellResults, totals: CellTotals) -> CellSummary:
         """Return the summary of a cell, the correction of its p-value pending."""
         described, data = self.asked.cells[index], cell.data
+        self._ranks.add(cell)
         scheduled = self.asked.scheduled(described)
         outcomes = np.bincount(data.outcome, minlength=len(OUTCOMES))
         outcomes[OUTCOMES.index("skipped")] = scheduled - len(data.outcome)

@@ -15,7 +15,7 @@ from ember_bench.experiment.results.items import AskedItems
 from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.summary import Correction
 
-_Column = npt.NDArray[np.float64] | npt.NDArray[np.int8]
+Column = npt.NDArray[np.float64] | npt.NDArray[np.int8]
 
 _ABSENT = -128
 
@@ -50,12 +50,12 @@ class _Member:
     difference: Quantity
     sign: int
     items: AskedItems
-    cases: tuple[_Column, ...]
+    cases: tuple[Column, ...]
 
     @property
     def nearest(self) -> FloatArray:
         """The case that says least of a difference, which the others must not contradict."""
-        return min((_floats(case) for case in self.cases), key=_distance)
+        return min((floats(case) for case in self.cases), key=_distance)
 
 
 class Family:
@@ -83,7 +83,7 @@ class Family:
         self._found.append(alone)
         if p_value is None or pair.cell.oracle:
             return
-        cases = tuple(map(_compact, pair.cases)) if self.correction == "maxt" else ()
+        cases = tuple(map(compact, pair.cases)) if self.correction == "maxt" else ()
         self._members[place] = _Member(
             p_value, alone.difference, alone.sign, pair.baseline.items, cases
         )
@@ -123,7 +123,7 @@ class Family:
         clusters = member.items.clusters(np.ones(len(member.items), dtype=np.bool_))
         found = [
             stats.simultaneous_interval(
-                _floats(case), p_value, level_each, clusters=clusters, level=self.level
+                floats(case), p_value, level_each, clusters=clusters, level=self.level
             )
             for case in member.cases
         ]
@@ -169,14 +169,15 @@ def _distance(differences: FloatArray) -> float:
     return abs(float(np.nansum(differences))) / squares**0.5 if squares else 0.0
 
 
-def _compact(values: FloatArray) -> _Column:
+def compact(values: FloatArray) -> Column:
     """Return differences of right and wrong answers in a byte each."""
     absent = np.isnan(values)
     whole = np.where(absent, _ABSENT, values)
     return whole.astype(np.int8) if np.array_equal(whole, np.rint(whole)) else values
 
 
-def _floats(column: _Column) -> FloatArray:
+def floats(column: Column) -> FloatArray:
+    """Return what was made compact."""
     if column.dtype != np.int8:
         return np.asarray(column, dtype=np.float64)
     return np.where(column == _ABSENT, np.nan, column)

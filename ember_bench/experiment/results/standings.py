@@ -4,14 +4,67 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from ember_bench import stats
 from ember_bench.experiment.results.cells import BoolArray, CellResults, FloatArray
 from ember_bench.experiment.results.compared import Winner
+from ember_bench.experiment.results.family import Column, compact, floats
 from ember_bench.experiment.results.figures import Quantity
+from ember_bench.experiment.results.items import AskedItems
 from ember_bench.experiment.results.pairs import Pair
+from ember_bench.experiment.results.summary import Rank
+
+_MOST_CELLS: Final = 200
+_MOST_SCORES: Final = 5_000_000
+"""Of a dataset: more would take too long, or too much memory, to be ranked."""
+
+
+class Ranks:
+    """Collects the cells of an experiment, a byte or a few an item, and ranks them by dataset.
+
+    Args:
+        level: With which the ranks of a dataset's cells hold together.
+        seed: Of the normal limit's draws.
+    """
+
+    def __init__(self, level: float, seed: int) -> None:
+        self.level = level
+        self.seed = seed
+        self._items: dict[str, AskedItems] = {}
+        self._scores: dict[str, dict[str, Column]] = {}
+
+    def add(self, cell: CellResults) -> None:
+        """Take in a cell, unless it is an oracle or has no score."""
+        if cell.oracle or not cell.measured or not len(cell.items):
+            return
+        found = self._scores.setdefault(cell.asked.name, {})
+        self._items[cell.asked.name] = cell.items
+        if len(found) <= _MOST_CELLS and len(found) * len(cell.items) <= _MOST_SCORES:
+            found[cell.name] = compact(cell.scores)
+
+    def found(self) -> dict[str, Rank]:
+        """Return the ranks by the cell's name; none of a dataset of which nothing can be said."""
+        ranks: dict[str, Rank] = {}
+        for dataset, columns in self._scores.items():
+            items = self._items[dataset]
+            many = len(columns) > _MOST_CELLS or len(columns) * len(items) > _MOST_SCORES
+            if many or len(columns) < 2:
+                continue
+            scores = np.column_stack([floats(column) for column in columns.values()])
+            whole = np.flatnonzero(_whole(scores))
+            if not whole.size:
+                continue
+            found = stats.rank_cells(
+                scores[whole], clusters=items.clusters(whole), level=self.level, seed=self.seed
+            )
+            if found is not None:
+                each = zip(found.best_rank, found.worst_rank, found.may_be_best, strict=True)
+                for name, (best, worst, may_be) in zip(columns, each, strict=True):
+                    ranks[name] = Rank(int(best), int(worst), bool(may_be))
+        return ranks
 
 
 @dataclass(frozen=True, slots=True)

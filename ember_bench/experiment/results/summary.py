@@ -66,6 +66,22 @@ class BaselineDifference(msgspec.Struct, frozen=True):
         return bool(self.sign) and self.p_adjusted is not None and self.p_adjusted < 1 - level
 
 
+class Rank(msgspec.Struct, frozen=True):
+    """Between which ranks the accuracy of a cell lies among the cells of its dataset.
+
+    Oracles, and cells whose trials all failed, are left out. The ranks of all cells hold together.
+
+    Attributes:
+        best: The lowest rank that it may have, 1 for the most accurate.
+        worst: The highest one.
+        may_be_best: Whether it may be the most accurate.
+    """
+
+    best: int
+    worst: int
+    may_be_best: bool
+
+
 class FailureReason(msgspec.Struct, frozen=True):
     """Failed trials of one fault.
 
@@ -154,6 +170,7 @@ class CellSummary(msgspec.Struct, frozen=True):
         further: The scores of further evaluators by name, if there are some.
         metrics: Figures over all items by name, if some are wanted; undefined ones are left out.
         corrected: The accuracy corrected for errors of the evaluator, if there are labels.
+        rank: Its rank on its dataset, if that has several cells with five items in common.
     """
 
     name: str
@@ -193,6 +210,7 @@ class CellSummary(msgspec.Struct, frozen=True):
     further: dict[str, FurtherSummary] | UnsetType = UNSET
     metrics: dict[str, Quantity] | UnsetType = UNSET
     corrected: CorrectedAccuracy | UnsetType = UNSET
+    rank: Rank | UnsetType = UNSET
 
 
 class SuiteSummary(msgspec.Struct, frozen=True, omit_defaults=True):
