@@ -74,7 +74,7 @@ def test_what_is_fetched_cannot_change_and_says_who_pins_it(name: str) -> None:
 # --- rows as the hub and the servers have them, with other texts
 
 # Their evaluators read the whole response, or what stands in a box.
-FREE: Final = {"alpaca_eval_2", "cruxeval_output", "math_500", "truthfulqa_generation"}
+FREE: Final = {"alpaca_eval_2", "cruxeval_o", "math_500", "truthfulqa_generation"}
 QUIZ: Final = {"question": "Which?", "choices": ["a", "b", "c", "d"], "answer": 1}
 LABELLED: Final = {"label": ["A", "B", "C"], "text": ["bank", "library", "mall"]}
 # Dataset -> a record, and the target and alternatives of its item.
@@ -149,7 +149,7 @@ SHAPES: Final[dict[str, tuple[dict[str, Any], tuple[str, ...]]]] = {
         {"dataset": "vicuna", "generator": "m", "instruction": "Greet me.", "output": "Hello!"},
         ("Hello!",),
     ),
-    "cruxeval_output": (
+    "cruxeval_o": (
         {"code": "def f(x):\n    return [x]", "id": "sample_0", "input": "1", "output": "[1]"},
         ("[1]",),
     ),
@@ -340,10 +340,10 @@ def test_a_row_of_cruxeval_is_solved_by_its_output(data_dir: Path) -> None:
     path = data_dir / "cruxeval" / "cruxeval.jsonl"
     if not path.exists():
         pytest.skip(f"needs {path}")
-    source = card("cruxeval_output").source.given[1]
+    source = card("cruxeval_o").source.given[1]
     ((_, digest),) = source.files().values()
     assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
-    found = items("cruxeval_output", *(dict(record) for _, record in open_records(path).rows))
+    found = items("cruxeval_o", *(dict(record) for _, record in open_records(path).rows))
     assert len(found) == 800
     assert f"What does f({found[0].metadata['input']}) return?" in found[0].question
     evaluator = load_evaluator("python_literal", CARDS)
