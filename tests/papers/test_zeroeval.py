@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from ember_bench import stats
+from ember_bench.decisions.evidence import stored_evidence
 from ember_bench.decisions.pool import Pool
 from ember_bench.decisions.what_if import Combination, evaluate
 from ember_bench.experiment.results.cells import StoredCells
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.summary import CellSummary
+from ember_bench.stats import Goal, Race
 from ember_bench.stats.joint_errors import Policy
 from tests.papers.runs import Paper, paper, percent
 
@@ -153,3 +155,27 @@ def test_joint_errors_predict_models_that_were_asked_little(pool: Pool, policy: 
     assert covered / runs >= 0.85
     assert abs(np.mean(errors)) < 0.006
     assert np.std(errors) < 0.6 * np.std(alone)
+
+
+@pytest.mark.parametrize(("points", "share"), [(1, 0.38), (2, 0.30), (3, 0.25)])
+def test_a_model_near_the_best_is_found_after_a_part_of_the_calls(
+    zeroeval: Paper, cells: Cells, points: int, share: float
+) -> None:
+    whole = [c.name for c in cells.values() if c.architecture == "single" and c.scheduled == 1319]
+    assert len(whole) == 43
+    rows = StoredTrials(next(zeroeval.results.rglob("trials.db")))
+    scores = stored_evidence(rows, whole).low
+    rows.close()
+    taken = []
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(scores))
+        race = Race(Goal("most_accurate", points / 100), 43, len(scores))
+        while (going := race.wanted)[0].size:
+            asked = race.asked.copy()
+            asked[going[0]] = going[1]
+            race.take(asked, scores[order], scores[order])
+        assert race.now.choice is not None
+        means = scores.mean(axis=0)
+        assert means[race.now.choice[0]] >= means.max() - points / 100
+        taken.append(race.asked.sum() / scores.size)
+    assert np.mean(taken) <= share
