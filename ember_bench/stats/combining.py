@@ -80,7 +80,7 @@ def folds_of(
     Folds are drawn at random and are as equal as whole clusters allow. Two folds are the default:
     what chooses and what is scored are then independent within each half, and
     :func:`widened` bounds what is left; with ten folds, of which each two share most of what
-    chooses, intervals of the scores hold in 74 to 92 % of simulated samples at 95 %. The price is
+    chooses, intervals of the scores hold in 74 to 88 % of simulated samples at 95 %. The price is
     that half of the items choose.
     """
     check_count(n_folds, "n_folds")
