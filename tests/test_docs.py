@@ -27,7 +27,8 @@ from ember_bench.models import ModelRegistry
 from ember_bench.operators.signature import signature_from_card
 from ember_bench.registry import Cards, default_roots
 
-pytestmark = pytest.mark.slow
+# A page may have twenty commands, and each of them is a program.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
