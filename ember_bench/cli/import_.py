@@ -52,10 +52,12 @@ def import_(
     Prompts, answers, scores, tokens, seconds and dollars are kept where the log has them. The
     source's scores are the dataset's evaluator; `rescore --evaluator` scores by another.
     """
-    from ember_bench.errors import ConfigError
+    from ember_bench.errors import ConfigError, UnknownNameError
     from ember_bench.registry import Cards
     from ember_bench.running.imports import import_name, summary, write_import
 
+    if what not in _KINDS:
+        raise UnknownNameError("kind of logs", what, _KINDS)
     if not path.exists():
         raise ConfigError(f"{path}: there is no such file or folder")
     columns = {
@@ -78,10 +80,8 @@ def import_(
 
 
 def _read(what: str, path: Path, chosen: dict[str, str], model: str | None) -> Found:
-    from ember_bench.errors import ConfigError, UnknownNameError
+    from ember_bench.errors import ConfigError
 
-    if what not in _KINDS:
-        raise UnknownNameError("kind of logs", what, _KINDS)
     if what == "completions":
         from ember_bench.interop import completions
 

@@ -118,7 +118,9 @@ class LocalServer:
         """The time and the cost of the server as a sentence; "" if it was not started here."""
         if not self._seconds:
             return ""
-        said = f"{self.model_id}: its server ran for {self._seconds / 60:,.1f} minutes"
+        short = self._seconds < 60
+        span = f"{self._seconds:.1f} s" if short else f"{self._seconds / 60:,.1f} minutes"
+        said = f"{self.model_id}: its server ran for {span}"
         if self.launch.per_hour is None:
             return said
         usd = self.launch.per_hour * self._seconds / 3600
@@ -157,14 +159,14 @@ class LocalServer:
         until = self._began + self.launch.wait_seconds
         while True:
             if (status := process.poll()) is not None:
-                self._fail(f"ended with status {status}; it printed:\n{self._last_words()}")
+                self._fail(f"ended with status {status}; {self._last_words()}")
             if self._up or self._answers():
                 return
             if time.monotonic() > until:
                 self._end()
                 self._fail(
-                    f"did not answer {self._ready_url} within {self.launch.wait_seconds:g} s; it"
-                    f" printed:\n{self._last_words()}"
+                    f"did not answer {self._ready_url} within {self.launch.wait_seconds:g} s;"
+                    f" {self._last_words()}"
                 )
             time.sleep(_LOOK_EVERY_SECONDS)
 
@@ -182,12 +184,17 @@ class LocalServer:
         raise ProviderError(self._failure)
 
     def _last_words(self) -> str:
+        """Return what it printed, the last line first: tables show one line of a failure."""
         if self._printed is None:
             return ""
         size = self._printed.seek(0, os.SEEK_END)
         self._printed.seek(max(0, size - _LAST_CHARACTERS))
         text = without_secrets(self._printed.read().decode(errors="replace")).strip()
-        return "\n".join(text.splitlines()[-_LAST_LINES:]) or "nothing"
+        lines = text.splitlines()[-_LAST_LINES:]
+        if not lines:
+            return "it printed nothing"
+        ending = f"its last line: {lines[-1]}"
+        return ending if len(lines) == 1 else "\n".join([ending, "The lines up to it:", *lines])
 
     def _end(self) -> None:
         process, self._up = self._process, False
