@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ember_bench.cli._output import put, put_json
+from ember_bench.cli._output import confirmed, put, put_json
 from ember_bench.running.messages import say
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def import_(
     for line in summary(found):
         say(line)
     named = name or import_name(path)
-    if what == "completions" and not (yes or typer.confirm(f"write {named!r}?", err=True)):
+    if what == "completions" and not (yes or confirmed(f"write {named!r}?")):
         raise typer.Exit
     written = write_import(found, named, Cards())
     if as_json:
