@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from ember_bench.errors import ProviderError
+from ember_bench.errors import CallGivenUpError, ProviderError
 from ember_bench.models.types import Usage
 from ember_bench.secrets import without_secrets
 
@@ -88,6 +88,7 @@ class LocalServer:
         self._tokens: int | None = 0
         self._up = False
         self._failure = ""
+        self._given_up = threading.Event()
         self._finalizer: weakref.finalize[..., LocalServer] | None = None
 
     async def ready(self) -> None:
@@ -95,6 +96,7 @@ class LocalServer:
 
         Raises:
             ProviderError: if it does not start, or has ended, with what it printed.
+            CallGivenUpError: if it is not up as of `give_up`.
         """
         if self._failure:
             raise ProviderError(self._failure)
@@ -109,9 +111,14 @@ class LocalServer:
             total = usage.total_tokens
             self._tokens = None if total is None else self._tokens + total
 
+    def give_up(self) -> None:
+        """Wait no longer for a server that is not up yet, and start none; until it is closed."""
+        self._given_up.set()
+
     async def close(self) -> None:
         """End the server, if it was started here."""
         await asyncio.get_running_loop().run_in_executor(None, self._end)
+        self._given_up.clear()
 
     @property
     def report(self) -> str:
@@ -133,6 +140,7 @@ class LocalServer:
         with self._lock:
             if self._failure:
                 raise ProviderError(self._failure)
+            self._go_on()
             if self._process is None and not self._answers():
                 self._start()
             if self._process is not None:
@@ -162,13 +170,18 @@ class LocalServer:
                 self._fail(f"ended with status {status}; {self._last_words()}")
             if self._up or self._answers():
                 return
+            self._go_on()
             if time.monotonic() > until:
                 self._end()
                 self._fail(
                     f"did not answer {self._ready_url} within {self.launch.wait_seconds:g} s;"
                     f" {self._last_words()}"
                 )
-            time.sleep(_LOOK_EVERY_SECONDS)
+            self._given_up.wait(_LOOK_EVERY_SECONDS)
+
+    def _go_on(self) -> None:
+        if self._given_up.is_set() and not self._up:
+            raise CallGivenUpError(f"{self.model_id}: not asked, as the run is to stop")
 
     def _answers(self) -> bool:
         try:
