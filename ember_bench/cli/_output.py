@@ -120,3 +120,19 @@ def ready_streams() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+
+
+def confirmed(question: str) -> bool:
+    """Return whether a person agrees.
+
+    Raises:
+        ConfigError: if nobody answers.
+    """
+    import typer
+
+    from ember_bench.errors import ConfigError
+
+    try:
+        return typer.confirm(question, default=True, err=True)
+    except typer.Abort:
+        raise ConfigError("nothing is written; --yes takes what is guessed") from None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from ember_bench.cli._output import put, put_json
+from ember_bench.cli._output import confirmed, put, put_json
 from ember_bench.running.messages import say
 
 if TYPE_CHECKING:
@@ -52,10 +52,12 @@ def import_(
     Prompts, answers, scores, tokens, seconds and dollars are kept where the log has them. The
     source's scores are the dataset's evaluator; `rescore --evaluator` scores by another.
     """
-    from ember_bench.errors import ConfigError
+    from ember_bench.errors import ConfigError, UnknownNameError
     from ember_bench.registry import Cards
     from ember_bench.running.imports import import_name, summary, write_import
 
+    if what not in _KINDS:
+        raise UnknownNameError("kind of logs", what, _KINDS)
     if not path.exists():
         raise ConfigError(f"{path}: there is no such file or folder")
     columns = {
@@ -67,7 +69,7 @@ def import_(
     for line in summary(found):
         say(line)
     named = name or import_name(path)
-    if what == "completions" and not (yes or typer.confirm(f"write {named!r}?", err=True)):
+    if what == "completions" and not (yes or confirmed(f"write {named!r}?")):
         raise typer.Exit
     written = write_import(found, named, Cards())
     if as_json:
@@ -78,10 +80,8 @@ def import_(
 
 
 def _read(what: str, path: Path, chosen: dict[str, str], model: str | None) -> Found:
-    from ember_bench.errors import ConfigError, UnknownNameError
+    from ember_bench.errors import ConfigError
 
-    if what not in _KINDS:
-        raise UnknownNameError("kind of logs", what, _KINDS)
     if what == "completions":
         from ember_bench.interop import completions
 

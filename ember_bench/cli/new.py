@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ember_bench.cli._group import LOOK, Command, Group, examples
-from ember_bench.cli._output import put
+from ember_bench.cli._output import confirmed, put
 from ember_bench.running.messages import say
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def dataset(
     if not yes:
         guess = guess_card(file, _asked(guess, chosen))
     _show(guess, check_guess(guess, file, cards, name=named))
-    if not (yes or _confirmed(f"write the card of {named!r}?")):
+    if not (yes or confirmed(f"write the card of {named!r}?")):
         raise typer.Exit
     written = new_dataset(guess, file, named, cards)
     put(str(written))
@@ -235,19 +235,5 @@ def _ask(question: str, default: str) -> str:
 
     try:
         return str(typer.prompt(question, default=default, err=True)).strip()
-    except typer.Abort:
-        raise ConfigError("nothing is written; --yes takes what is guessed") from None
-
-
-def _confirmed(question: str) -> bool:
-    """Return whether a person agrees.
-
-    Raises:
-        ConfigError: if nobody answers.
-    """
-    from ember_bench.errors import ConfigError
-
-    try:
-        return typer.confirm(question, default=True, err=True)
     except typer.Abort:
         raise ConfigError("nothing is written; --yes takes what is guessed") from None

@@ -173,23 +173,21 @@ def _names(described: Description) -> str:
 def _difference(a: Description, b: Description) -> str:
     """Return the first thing that differs between two grids, as far as a description tells."""
     pairs: Mapping[str, tuple[object, object]] = {
-        "the name": (a.name, b.name),
-        "the seed": (a.seed, b.seed),
-        "the number of epochs": (a.epochs, b.epochs),
-        "the cells": ([c.name for c in a.cells], [c.name for c in b.cells]),
-        "the items": (
+        "the name differs": (a.name, b.name),
+        "the seed differs": (a.seed, b.seed),
+        "the number of epochs differs": (a.epochs, b.epochs),
+        "the systems differ": ([c.name for c in a.cells], [c.name for c in b.cells]),
+        "the items differ": (
             [(d.name, d.digest, d.items) for d in a.datasets],
             [(d.name, d.digest, d.items) for d in b.datasets],
         ),
-        "an evaluator": (
+        "an evaluator differs": (
             [d.evaluator_identity for d in a.datasets],
             [d.evaluator_identity for d in b.datasets],
         ),
     }
     differing = [name for name, (one, other) in pairs.items() if one != other]
-    return (
-        f"{differing[0]} differs" if differing else "a model, a prompt, a setting or code differs"
-    )
+    return differing[0] if differing else "a model, a prompt, a setting or code differs"
 
 
 def _match(base: sqlite3.Connection, described: Description) -> None:

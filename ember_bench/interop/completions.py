@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from ember_bench.datasets.formats import Layout, open_records, other_delimiter
+from ember_bench.datasets.records import flattened
 from ember_bench.errors import ConfigError, Location, Problem, did_you_mean
 from ember_bench.interop.found import Found, FoundAnswer, FoundItem, as_count, as_number
 from ember_bench.record_fields import ABSENT, as_text, lookup
+
+_Rows: TypeAlias = Sequence[tuple[int, Mapping[str, Any]]]
+
+# Beside an empty one, what stands for an unknown score.
+_BLANK: Final = frozenset({"", "nan", "n/a", "na", "none", "null"})
 
 _NAMES: Final[Mapping[str, Sequence[str]]] = {
     "item": ("itemid", "questionid", "taskid", "promptid", "qid", "id", "uid", "key", "index"),
@@ -82,7 +88,7 @@ def read(path: Path, chosen: Mapping[str, str], model: str | None = None) -> tup
             item = by_question.setdefault(question or str(number), str(len(by_question)))
         target = _text(row, columns.target, path, number)
         category = _text(row, columns.category, path, number) or None
-        found.add_item(FoundItem(item, question or item, target, category))
+        found.add_item(FoundItem(item, question or item, target, category), Location(path, number))
         who = _text(row, columns.model, path, number) or model or path.name.partition(".")[0]
         for text, score in _answers(row, columns, path, number):
             sample = seen[who, item]
@@ -90,12 +96,53 @@ def read(path: Path, chosen: Mapping[str, str], model: str | None = None) -> tup
             found.answers.append(
                 FoundAnswer(
                     who, item, sample, text, score,
-                    as_number(_value(row, columns.latency)), as_number(_value(row, columns.cost)),
+                    _size(row, columns.latency), _size(row, columns.cost),
                     as_count(_value(row, columns.input_tokens)),
                     as_count(_value(row, columns.output_tokens)),
                 )
             )  # fmt: skip
+    found.notes += [*_unknown(rows, columns, path), *_repeated(rows, columns, path)]
     return found, columns
+
+
+def _unknown(rows: _Rows, columns: Columns, path: Path) -> Iterator[str]:
+    """Yield what is given, but no number, of quantities that are unknown therefore."""
+    for meaning in ("latency", "cost", "input_tokens", "output_tokens"):
+        values = ((number, _value(row, columns.given().get(meaning))) for number, row in rows)
+        strange = [(n, v) for n, v in values if v is not None and not _is_size(v)]
+        if strange:
+            number, value = strange[0]
+            yield (
+                f"{meaning}: values that are no numbers from 0 on, and therefore unknown:"
+                f" {len(strange):,}, such as {value!r} ({path.name}:{number})"
+            )
+
+
+def _size(row: Mapping[str, Any], column: str | None) -> float | None:
+    value = _value(row, column)
+    return as_number(value) if _is_size(value) else None
+
+
+def _is_size(value: Any) -> bool:
+    number = as_number(value)
+    return number is not None and number >= 0
+
+
+def _repeated(rows: _Rows, columns: Columns, path: Path) -> Iterator[str]:
+    """Yield that rows say the same sample as others, if they do."""
+    named = (columns.model, columns.item or columns.question, columns.sample)
+    seen: set[str] = set()
+    repeats: list[int] = []
+    for number, row in rows:
+        mark = repr([_value(row, name) for name in named] if columns.sample else row)
+        if mark in seen:
+            repeats.append(number)
+        seen.add(mark)
+    if repeats:
+        yield (
+            f"rows that repeat another one: {len(repeats):,}, such as {path.name}:{repeats[0]};"
+            " each counts as a further sample of its item"
+        )
 
 
 def _answers(
@@ -108,11 +155,22 @@ def _answers(
     if len(listed) != len(verdicts):
         message = f"{len(listed)} answers need as many scores, found {len(verdicts)}"
         raise ConfigError(Problem(message, Location(path, number)))
-    texts = [None if text is None else _as_text(text, path, number) for text in listed]
+    for verdict in verdicts:
+        if not _is_blank(verdict) and as_number(verdict) is None:
+            message = f"{columns.score}: expected a score, true or false; found {verdict!r}"
+            raise ConfigError(Problem(message, Location(path, number)))
+    texts = [
+        None if text is None else _as_text(text, str(columns.answer), path, number)
+        for text in listed
+    ]
     return list(zip(texts, map(as_number, verdicts), strict=True))
 
 
-def _rows(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value.strip().lower() in _BLANK)
+
+
+def _rows(path: Path) -> _Rows:
     layout = Layout(delimiter=other_delimiter(path))
     rows = list(open_records(path, layout).rows)
     if not rows:
@@ -120,9 +178,7 @@ def _rows(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
     return rows
 
 
-def _columns(
-    path: Path, rows: Sequence[tuple[int, Mapping[str, Any]]], chosen: Mapping[str, str]
-) -> Columns:
+def _columns(path: Path, rows: _Rows, chosen: Mapping[str, str]) -> Columns:
     names = list(dict.fromkeys(name for _, row in rows for name in row))
     for meaning, column in chosen.items():
         if column not in names and all(lookup(row, column) is ABSENT for _, row in rows):
@@ -132,7 +188,7 @@ def _columns(
     for meaning, known in _NAMES.items():
         bare = {_bare(name): name for name in reversed(names) if name not in taken.values()}
         guess = next((bare[name] for name in known if name in bare), None)
-        if meaning not in taken and guess is not None:
+        if meaning not in taken and guess is not None and _fits(meaning, guess, rows):
             taken[meaning] = guess
     if "target" not in taken and taken.get("answer", "").lower() != "answer" and "answer" in names:
         taken["target"] = "answer"
@@ -141,6 +197,14 @@ def _columns(
         message = f"which column has the answers? Give --answer COLUMN, one of: {listed}"
         raise ConfigError(Problem(message, Location(path)))
     return Columns(**taken)
+
+
+def _fits(meaning: str, column: str, rows: _Rows) -> bool:
+    """Whether a column may have what its name says: one of scores has some number or truth."""
+    if meaning != "score":
+        return True
+    values = (_value(row, column) for _, row in rows)
+    return any(as_number(one) is not None for value in values for one in flattened(value))
 
 
 def _bare(name: str) -> str:
@@ -154,11 +218,11 @@ def _value(row: Mapping[str, Any], column: str | None) -> Any:
 
 def _text(row: Mapping[str, Any], column: str | None, path: Path, number: int) -> str:
     found = _value(row, column)
-    return "" if found is None else _as_text(found, path, number)
+    return "" if found is None else _as_text(found, str(column), path, number)
 
 
-def _as_text(value: Any, path: Path, number: int) -> str:
+def _as_text(value: Any, column: str, path: Path, number: int) -> str:
     try:
-        return as_text(value, "value")
+        return as_text(value, column)
     except ValueError as error:
         raise ConfigError(Problem(str(error), Location(path, number))) from None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ember_bench.errors import ConfigError
+from ember_bench.errors import ConfigError, Location, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +56,19 @@ class Found:
     answers: list[FoundAnswer] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def add_item(self, item: FoundItem) -> None:
-        """Add an item; several logs may have it.
+    def add_item(self, item: FoundItem, place: Location | None = None) -> None:
+        """Add an item; several logs, or rows, may have it.
 
         Raises:
             ConfigError: if another item has its id.
         """
         known = self.items.setdefault(item.id, item)
         if (known.question, known.target) != (item.question, item.target):
-            raise ConfigError(
-                f"item {item.id!r} is not the same in all logs: {_short(known.question)} "
+            message = (
+                f"item {item.id!r} is not the same everywhere: {_short(known.question)} "
                 f"(target {known.target!r}) and {_short(item.question)} (target {item.target!r})"
             )
+            raise ConfigError(Problem(message, place))
 
     @property
     def models(self) -> list[str]:
@@ -75,11 +77,11 @@ class Found:
 
 
 def as_number(value: Any) -> float | None:
-    """Return a number, or a truth as 1 or 0; None for anything else."""
+    """Return a finite number, or a truth as 1 or 0; None for anything else."""
     if isinstance(value, bool):
         return float(value)
     if isinstance(value, int | float):
-        return float(value) if value == value else None  # noqa: PLR0124 - NaN
+        return float(value) if math.isfinite(value) else None
     if isinstance(value, str):
         try:
             return as_number(float(value))

@@ -40,7 +40,8 @@ def read(path: Path) -> Found:
 
 def _add(found: Found, record: Mapping[str, Any], model: str, prefix: str, file: Path) -> None:
     item = f"{prefix}{record['doc_id']}"
-    found.add_item(FoundItem(item, _prompt(record), _text(record["target"]), prefix[:-1] or None))
+    known = FoundItem(item, _prompt(record), _text(record["target"]), prefix[:-1] or None)
+    found.add_item(known, Location(file))
     metrics = record.get("metrics") or []
     score = as_number(record.get(metrics[0])) if metrics else None
     # A request's answers: one, or several if it is repeated. Log-likelihoods are no texts.

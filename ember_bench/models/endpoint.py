@@ -131,6 +131,8 @@ class Endpoint:
     def wind_down(self) -> None:
         """Send no further request; those in flight go on, and submitted batches stay open."""
         self._gate.close()
+        if self._server is not None:
+            self._server.give_up()
         if self._batches is not None:
             self._batches.leave()
 

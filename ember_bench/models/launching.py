@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from ember_bench.errors import ProviderError
+from ember_bench.errors import CallGivenUpError, ProviderError
 from ember_bench.models.types import Usage
 from ember_bench.secrets import without_secrets
 
@@ -88,6 +88,7 @@ class LocalServer:
         self._tokens: int | None = 0
         self._up = False
         self._failure = ""
+        self._given_up = threading.Event()
         self._finalizer: weakref.finalize[..., LocalServer] | None = None
 
     async def ready(self) -> None:
@@ -95,6 +96,7 @@ class LocalServer:
 
         Raises:
             ProviderError: if it does not start, or has ended, with what it printed.
+            CallGivenUpError: if it is not up as of `give_up`.
         """
         if self._failure:
             raise ProviderError(self._failure)
@@ -109,16 +111,23 @@ class LocalServer:
             total = usage.total_tokens
             self._tokens = None if total is None else self._tokens + total
 
+    def give_up(self) -> None:
+        """Wait no longer for a server that is not up yet, and start none; until it is closed."""
+        self._given_up.set()
+
     async def close(self) -> None:
         """End the server, if it was started here."""
         await asyncio.get_running_loop().run_in_executor(None, self._end)
+        self._given_up.clear()
 
     @property
     def report(self) -> str:
         """The time and the cost of the server as a sentence; "" if it was not started here."""
         if not self._seconds:
             return ""
-        said = f"{self.model_id}: its server ran for {self._seconds / 60:,.1f} minutes"
+        short = self._seconds < 60
+        span = f"{self._seconds:.1f} s" if short else f"{self._seconds / 60:,.1f} minutes"
+        said = f"{self.model_id}: its server ran for {span}"
         if self.launch.per_hour is None:
             return said
         usd = self.launch.per_hour * self._seconds / 3600
@@ -131,6 +140,7 @@ class LocalServer:
         with self._lock:
             if self._failure:
                 raise ProviderError(self._failure)
+            self._go_on()
             if self._process is None and not self._answers():
                 self._start()
             if self._process is not None:
@@ -157,16 +167,21 @@ class LocalServer:
         until = self._began + self.launch.wait_seconds
         while True:
             if (status := process.poll()) is not None:
-                self._fail(f"ended with status {status}; it printed:\n{self._last_words()}")
+                self._fail(f"ended with status {status}; {self._last_words()}")
             if self._up or self._answers():
                 return
+            self._go_on()
             if time.monotonic() > until:
                 self._end()
                 self._fail(
-                    f"did not answer {self._ready_url} within {self.launch.wait_seconds:g} s; it"
-                    f" printed:\n{self._last_words()}"
+                    f"did not answer {self._ready_url} within {self.launch.wait_seconds:g} s;"
+                    f" {self._last_words()}"
                 )
-            time.sleep(_LOOK_EVERY_SECONDS)
+            self._given_up.wait(_LOOK_EVERY_SECONDS)
+
+    def _go_on(self) -> None:
+        if self._given_up.is_set() and not self._up:
+            raise CallGivenUpError(f"{self.model_id}: not asked, as the run is to stop")
 
     def _answers(self) -> bool:
         try:
@@ -182,12 +197,17 @@ class LocalServer:
         raise ProviderError(self._failure)
 
     def _last_words(self) -> str:
+        """Return what it printed, the last line first: tables show one line of a failure."""
         if self._printed is None:
             return ""
         size = self._printed.seek(0, os.SEEK_END)
         self._printed.seek(max(0, size - _LAST_CHARACTERS))
         text = without_secrets(self._printed.read().decode(errors="replace")).strip()
-        return "\n".join(text.splitlines()[-_LAST_LINES:]) or "nothing"
+        lines = text.splitlines()[-_LAST_LINES:]
+        if not lines:
+            return "it printed nothing"
+        ending = f"its last line: {lines[-1]}"
+        return ending if len(lines) == 1 else "\n".join([ending, "The lines up to it:", *lines])
 
     def _end(self) -> None:
         process, self._up = self._process, False

@@ -200,7 +200,8 @@ def _cells(cells: Sequence[CellDescription], name: str) -> list[CellDescription]
     """
     found = [cell for cell in cells if name in _names(cell)]
     if not found:
-        raise UnknownNameError("cell", name, [cell.name for cell in cells])
+        known = dict.fromkeys(known for cell in cells for known in (cell.label, cell.name))
+        raise UnknownNameError("cell", name, known)
     return found
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from ember_bench.datasets.guess import Chosen, guess_card
 from ember_bench.documents import yaml_text
+from ember_bench.drawing.number_format import count
 from ember_bench.errors import ConfigError
 from ember_bench.interop.found import Found, FoundAnswer
 from ember_bench.registry import Cards
@@ -19,6 +20,7 @@ from ember_bench.running.new_cards import GRIDS, REGISTRY, attach, check_is_new,
 
 _MEASURED: Final = ("score", "latency", "cost", "input_tokens", "output_tokens")
 _MOST_VOTERS: Final = 9
+_NO_TARGET: Final = "unknown"
 
 
 def write_import(found: Found, name: str, cards: Cards) -> list[Path]:
@@ -38,6 +40,13 @@ def write_import(found: Found, name: str, cards: Cards) -> list[Path]:
     if not found.answers:
         raise ConfigError(f"{found.source}: no answers were found")
     scored = any(answer.score is not None for answer in found.answers)
+    unknown = [item.id for item in found.items.values() if not item.target]
+    if unknown and not scored:
+        raise ConfigError(
+            f"{found.source}: nothing to score by: no answer has a score, and"
+            f" {len(unknown):,} of the {count(len(found.items), 'item')} have no right answer, such"
+            f" as {unknown[0]!r} (columns of a table are named by --score and --target)"
+        )
     for kind in ("datasets", "evaluators") if scored else ("datasets",):
         check_is_new(kind, name, cards)
     check_is_new("models", f"recorded:{name}", cards)
@@ -62,13 +71,29 @@ def summary(found: Found) -> list[str]:
     """Return what was found, in lines."""
     scored = [answer.score for answer in found.answers if answer.score is not None]
     lines = [
-        f"{len(found.items):,} items, {len(found.answers):,} answers of "
-        f"{len(found.models):,} models: {', '.join(found.models[:5])}"
+        f"{count(len(found.items), 'item')}, {count(len(found.answers), 'answer')} of "
+        f"{count(len(found.models), 'model')}: {', '.join(found.models[:5])}"
         + (", ..." if len(found.models) > 5 else "")
     ]
     if scored:
         lines.append(f"{len(scored):,} of the answers have a score; mean {_mean(scored):.3f}")
-    return [*lines, *(f"note: {note}" for note in dict.fromkeys(found.notes))]
+    notes = dict.fromkeys([*found.notes, *_notes(found)])
+    return [*lines, *(f"note: {note}" for note in notes)]
+
+
+def _notes(found: Found) -> Iterator[str]:
+    """Yield what is not whole: items without a target, or with fewer samples than others."""
+    if unknown := sum(not item.target for item in found.items.values()):
+        yield (
+            f"{unknown:,} of the {count(len(found.items), 'item')} have no right answer: only the"
+            f" source's scores say how good an answer is ({_NO_TARGET!r} is the target)"
+        )
+    epochs, counts = _epochs(found).get("epochs", 1), _samples(found)
+    if other := sum(number != epochs for number in counts.values()):
+        yield (
+            f"models have {min(counts.values())} to {max(counts.values())} answers to an item, and"
+            f" the grid has {count(epochs, 'epoch')}: {other:,} of the {len(counts):,} are others"
+        )
 
 
 def _mean(values: list[float]) -> float:
@@ -116,13 +141,13 @@ def _evaluator(found: Found, name: str) -> dict[str, Any]:
 
 
 def _dataset(found: Found, items: Path, name: str, scored: bool) -> dict[str, Any]:
-    if all(item.target for item in found.items.values()):
+    known = all(item.target for item in found.items.values())
+    if known:
         guess = guess_card(items, Chosen("question", "target", (), "id", None))
         form, ours = guess.rest["answer_format"], guess.rest["evaluator"]
     else:
         form, ours = "text", "quasi_exact_match"
-    target = "target" if all(item.target for item in found.items.values()) else "id"
-    fields = {"id": "id", "question": "question", "target": target}
+    fields = {"id": "id", "question": "question", "target": "target"}
     if all(item.category for item in found.items.values()):
         fields["category"] = "category"
     return {
@@ -130,6 +155,7 @@ def _dataset(found: Found, items: Path, name: str, scored: bool) -> dict[str, An
         "purpose": f"Items from {found.source}.",
         "source": {"file": items.name},
         "fields": fields,
+        **({} if known else {"empty_target": _NO_TARGET}),
         "answer_format": form,
         "evaluator": name if scored else ours,
     }
@@ -156,9 +182,14 @@ def _grid(found: Found, name: str) -> dict[str, Any]:
 
 
 def _epochs(found: Found) -> Mapping[str, int]:
-    counts = Counter((a.model, a.item) for a in found.answers if _counts(a))
+    counts = _samples(found)
     epochs = Counter(counts.values()).most_common(1)[0][0] if counts else 1
     return {"epochs": epochs} if epochs > 1 else {}
+
+
+def _samples(found: Found) -> Counter[tuple[str, str]]:
+    """Count the answers of each model to each item."""
+    return Counter((a.model, a.item) for a in found.answers if _counts(a))
 
 
 def _counts(answer: FoundAnswer) -> bool:

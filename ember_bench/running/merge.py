@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -25,6 +26,8 @@ from ember_bench.models.store.payments import Paid
 from ember_bench.models.store.response_store import paid_on
 from ember_bench.running.artifacts import write_summary
 from ember_bench.running.places import RESPONSES, TRIALS
+
+_MOST_NAMED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,4 +153,6 @@ def _missing(parts: Merged, trials: int) -> Iterator[str]:
 
 def _shards(names: Iterable[str]) -> str:
     listed = list(names)
+    if len(listed) > _MOST_NAMED:
+        return f"{count(len(listed), 'shard')}, such as {', '.join(listed[:3])}"
     return f"shard{'' if len(listed) == 1 else 's'} {', '.join(listed)}"

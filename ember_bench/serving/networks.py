@@ -236,5 +236,8 @@ def _cell(name: str, service: ModelService) -> Network:
                 items = {item.question: item for item in asked.items}
                 purpose = cell.architecture.card.purpose
                 return Network(name, purpose, cell.graph, service, cell, items, asked.evaluator)
-        raise UnknownNameError("cell", wanted, [cell.name for cell in cells])
+        known = dict.fromkeys(name for cell in cells for name in (cell.label, cell.name))
+        raise UnknownNameError("cell", wanted, known)
+    if "/" in name:
+        find_grid(name.partition("/")[0])  # says which studies there are
     raise UnknownNameError("architecture", name, Cards(default_roots()).all("architectures"))

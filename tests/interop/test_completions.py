@@ -76,5 +76,51 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"answer: no column 'replay'; did you mean 'reply'"):
         read(path, {"answer": "replay"})
     rows = [{"id": 1, "question": q, "response": "y"} for q in "ab"]
-    with pytest.raises(ConfigError, match=r"item '1' is not the same in all logs: 'a'.*'b'"):
+    with pytest.raises(ConfigError, match=r"item '1' is not the same everywhere: 'a'.*'b'"):
+        read(table(tmp_path, *rows), {})
+
+
+def test_a_score_that_cannot_be_read_is_told_and_not_dropped(tmp_path: Path) -> None:
+    rows = [
+        {"id": n, "response": "x", "correct": score} for n, score in enumerate([1, "N/A", "yes"])
+    ]
+    message = r"mine.jsonl:3: correct: expected a score, true or false; found 'yes'"
+    with pytest.raises(ConfigError, match=message):
+        read(table(tmp_path, *rows), {})
+    with pytest.raises(ConfigError, match=r"mine.jsonl:1: fine: expected a score"):
+        read(table(tmp_path, {"response": "x", "fine": "yes"}), {"score": "fine"})
+
+
+def test_a_column_without_any_score_is_not_guessed_to_have_them(tmp_path: Path) -> None:
+    _, columns = read(table(tmp_path, {"id": 1, "response": "x", "correct": "Paris"}), {})
+    assert columns.score is None
+
+
+@pytest.mark.parametrize("value", ["$0.01", "n/a", -1, float("inf")])
+def test_costs_that_are_none_are_unknown_and_noted(tmp_path: Path, value: object) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(f"id,response,cost\n1,x,0.5\n2,x,{value}\n")
+    found, _ = read(path, {})
+    assert [answer.cost for answer in found.answers] == [0.5, None]
+    (note,) = found.notes
+    assert note.startswith("cost: values that are no numbers")
+    assert note.endswith("(mine.csv:3)")
+
+
+def test_rows_that_repeat_another_are_noted(tmp_path: Path) -> None:
+    row = {"id": 1, "response": "x", "model": "m"}
+    noted = "rows that repeat another one: 1, such as mine.jsonl:2"
+    for rows in ([row, row], [row | {"epoch": 1}, row | {"epoch": 1, "response": "y"}]):
+        found, _ = read(table(tmp_path, *rows), {})
+        assert [answer.sample for answer in found.answers] == [0, 1]
+        assert any(note.startswith(noted) for note in found.notes)
+    found, _ = read(table(tmp_path, row | {"epoch": 1}, row | {"epoch": 2}), {})
+    assert not found.notes
+
+
+def test_messages_name_the_column_and_the_row(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mine.jsonl:1: input: expected text or a number"):
+        read(table(tmp_path, {"input": {"question": "q"}, "response": "x"}), {})
+    rows = [{"id": 1, "question": q, "response": "y"} for q in "ab"]
+    with pytest.raises(ConfigError, match=r"mine.jsonl:2: item '1' is not the same everywhere"):
         read(table(tmp_path, *rows), {})

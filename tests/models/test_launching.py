@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ember_bench.errors import ProviderError
+from ember_bench.errors import CallGivenUpError, ProviderError
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
@@ -105,8 +105,12 @@ def test_what_it_printed_is_told_if_it_does_not_start(port: int) -> None:
     errors = asked(service_of(model(port, "--fail")), *["openai:m"] * 3)
     for error in errors:
         assert isinstance(error, ProviderError)
-        assert "openai:m: the server of its card's `launch` ended with status 4" in str(error)
-        assert "loading the weights\nno GPU was found" in str(error)
+        first, *others = str(error).splitlines()  # tables show the first line of an error
+        assert first == (
+            "openai:m: the server of its card's `launch` ended with status 4; its last line: no GPU"
+            " was found"
+        )
+        assert others[-2:] == ["loading the weights", "no GPU was found"]
 
 
 def test_a_server_that_does_not_come_up_in_time_is_ended(port: int) -> None:
@@ -142,8 +146,30 @@ def test_a_server_that_dies_is_told_with_its_last_words(port: int) -> None:
 
     first, second = asyncio.run(ask_twice())
     assert first.data == "Answer: 7"
-    assert "ended with status 9; it printed:" in str(second)
-    assert "out of memory, dying" in str(second)
+    reason = str(second).splitlines()[0]
+    assert reason.endswith("ended with status 9; its last line: out of memory, dying")
+
+
+def test_a_run_that_is_to_stop_does_not_wait_for_a_server_that_still_starts(port: int) -> None:
+    service = service_of(model(port, "--never", wait_seconds=600.0))
+
+    async def stopped() -> list[Any]:
+        from ember_bench.models.call import Request
+        from ember_bench.models.types import Message, SamplingParameters
+
+        request = Request(
+            service.registry.get("openai:m"), (Message("user", "?"),), SamplingParameters()
+        )
+        calls = asyncio.gather(*(service.ask(request) for _ in range(3)), return_exceptions=True)
+        try:
+            await asyncio.sleep(0.5)
+            service.wind_down()
+            return await asyncio.wait_for(calls, 30)  # in which it would not come up
+        finally:
+            await service.close()
+
+    for error in asyncio.run(stopped()):
+        assert isinstance(error, CallGivenUpError)
 
 
 def test_the_cost_of_its_machine_is_said_over_the_tokens_it_served(port: int) -> None:

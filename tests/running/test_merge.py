@@ -159,6 +159,28 @@ def test_parts_of_another_grid_are_refused_with_the_difference(filled: Workspace
         merge(filled.root / "merged", *parts(filled, 2))
 
 
+@pytest.mark.parametrize(
+    ("fields", "difference"),
+    [
+        ({"epochs": 3}, "the number of epochs differs"),
+        ({"architectures": [single(["counted:a"])]}, "the systems differ"),
+        ({"datasets": [{"name": "sums", "limit": 29}]}, "the items differ"),
+    ],
+)
+def test_what_differs_is_said(filled: Workspace, fields: dict[str, Any], difference: str) -> None:
+    run_shard(filled, 1, 2)
+    fill(filled, **fields)
+    run_shard(filled, 2, 2)
+    with pytest.raises(ConfigError, match=f"{difference}; nothing of this part was merged"):
+        merge(filled.root / "merged", *parts(filled, 2))
+
+
+def test_many_missing_shards_are_counted(filled: Workspace) -> None:
+    run_shard(filled, 2, 40)
+    (merged,) = merge(filled.root / "merged", filled.root / "part-2")
+    assert merged.missing[1] == "no part has 39 shards, such as 1/40, 3/40, 4/40"
+
+
 def test_another_result_of_a_trial_is_refused_and_named(filled: Workspace) -> None:
     run_shard(filled, 1, 1)
     shutil.copytree(filled.root / "part-1", filled.root / "part-2")

@@ -387,14 +387,15 @@ def test_calls_are_kept_unless_a_request_does_not_want_it(client: Client, here: 
         (["vote"], {}, "vote: missing parameter 'model' .*give it with --set"),
         (["vote"], {"model": "counted:a", "kk": 3}, "--set kk: unknown parameter"),
         (["vote"], {"model": "counted:c"}, "unknown model 'counted:c'"),
-        (["grid.yaml/votes"], {}, "unknown cell 'votes'; known: sums/vote"),
+        (["grid.yaml/vote of 4"], {}, "unknown cell 'vote of 4'; did you mean 'vote of 3'"),
+        (["gird/vote of 3"], {}, "unknown grid 'gird'"),
     ],
 )
 def test_networks_that_are_not_there_are_named(
     here: Workspace, names: list[str], values: dict[str, Any], error: str
 ) -> None:
     here.sums(3)
-    here.grid(architectures=[vote([3])])
+    here.grid(architectures=[{**vote([3]), "label": "vote of {k}"}])
     service = ModelService(ModelRegistry.from_cards(Cards(default_roots())))
     with pytest.raises(ConfigError, match=error):
         find_networks(names, values, service)
