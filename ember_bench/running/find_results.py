@@ -200,7 +200,8 @@ def _cells(cells: Sequence[CellDescription], name: str) -> list[CellDescription]
     """
     found = [cell for cell in cells if name in _names(cell)]
     if not found:
-        raise UnknownNameError("cell", name, [cell.name for cell in cells])
+        known = (n for cell in cells for n in (cell.name, cell.label, cell.dataset))
+        raise UnknownNameError("cell", name, known)
     return found
 
 
