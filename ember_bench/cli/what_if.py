@@ -50,7 +50,14 @@ def what_if(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Evaluate votes, cascades and choices of systems that were run; make no call."""
+    from ember_bench.errors import ConfigError
+
     if Path(name).suffix in (".yaml", ".yml") and not combination:
+        if agreement is not None or within or tracking_uri is not None:
+            raise ConfigError(
+                f"{name}: is a grid, and --agreement, --within and --tracking-uri are for systems"
+                " that were run; name their experiment"
+            )
         _grid(Path(name), results, data_dir, as_json=as_json)
         return
     from ember_bench.running.combining import WhatIfOptions

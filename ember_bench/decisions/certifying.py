@@ -46,8 +46,14 @@ def certify(
     names = [described.cells[place].name for place in evidence.cells]
     now = _standing(evidence, goal, asked, resampled=claim == "questions")
     other = _standing(evidence, goal, asked, resampled=claim == "items")
-    choice = now.choice or ()
-    outcome = undecided if now.choice is None else "decided" if choice else "none"
+    measured = evidence.measured(asked)
+    choice: tuple[int, ...] = now.choice or ()
+    outcome: Literal["decided", "none"] | Undecided = undecided
+    if not measured[list(choice)].all():
+        # A failure is no finding: nobody is told to use what never answered.
+        choice, outcome = (), "failures"
+    elif now.choice is not None:
+        outcome = "decided" if choice else "none"
     taken = evidence.taken(asked)
     trials = int(asked.sum()) * described.epochs
     costs = np.where(taken, evidence.cost, 0.0).sum(axis=0) * described.epochs
@@ -66,8 +72,8 @@ def certify(
         outcome=outcome,
         choice=[names[cell] for cell in choice],
         possible=[] if choice else [names[cell] for cell in np.flatnonzero(now.possible)],
-        leader=[] if choice else [names[cell] for cell in now.leader],
-        also=_is_also(now, other),
+        leader=[] if choice else [names[cell] for cell in now.leader if measured[cell]],
+        also=outcome in ("decided", "none") and _is_also(now, other),
         margin=_margin(evidence, goal, asked, now, claim),
         trials=trials,
         all_trials=len(evidence.items) * len(names) * described.epochs,

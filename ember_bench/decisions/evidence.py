@@ -72,6 +72,14 @@ class Evidence:
         """Return whether the cost of one of the first ``asked`` items of a cell is unknown."""
         return bool((np.isnan(self.cost) & self.taken(asked)).any())
 
+    def measured(self, asked: IntArray) -> npt.NDArray[np.bool_]:
+        """Return which cells did not fail in all of their first ``asked`` items."""
+        failed = np.where(self.taken(asked), self.failed, 0).sum(axis=0)
+        known: npt.NDArray[np.bool_] = (asked == 0) | (
+            failed < asked * self.rows.description.epochs
+        )
+        return known
+
     def taken(self, asked: IntArray) -> npt.NDArray[np.bool_]:
         """Return which rows are among the first ``asked`` of each cell."""
         rows: npt.NDArray[np.bool_] = np.arange(len(self.items))[:, np.newaxis] < asked

@@ -135,7 +135,7 @@ def _measured(
     cell: CellResults, base: CellResults, epochs: int, planned: int
 ) -> ComparisonPower | None:
     """Return the variance of a comparison; None with too few common items."""
-    whole = (cell.data.epochs == epochs) & (base.data.epochs == epochs)
+    whole = _answered(cell, epochs) & _answered(base, epochs)
     if np.count_nonzero(whole) < _LEAST_ITEMS:
         return None
     differences = _by_epoch(cell, whole, epochs) - _by_epoch(base, whole, epochs)
@@ -159,6 +159,14 @@ def _measured(
         between=None if split is None else split.between,
         within=None if split is None else split.within,
     )
+
+
+def _answered(cell: CellResults, epochs: int) -> npt.NDArray[np.bool_]:
+    """Return which items have all epochs, and no failed trial: a failure tells of no variance."""
+    data = cell.data
+    failed = np.bincount(data.item[data.failed], minlength=data.n_items)
+    found: npt.NDArray[np.bool_] = (data.epochs == epochs) & (failed == 0)
+    return found
 
 
 def _by_epoch(cell: CellResults, whole: npt.NDArray[np.bool_], epochs: int) -> FloatArray:

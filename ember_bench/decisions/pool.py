@@ -44,15 +44,19 @@ class Pool:
         place_of[match.places[match.places >= 0]] = np.flatnonzero(match.places >= 0)
         starts = np.searchsorted(data.item, np.arange(len(cell.items)))
         epoch = np.arange(len(data.item)) - starts[data.item]
-        # A judge that gave no verdict leaves the score unknown.
-        unknown = data.unjudged if cell.failures == "wrong" else data.failed
+        # A judge that gave no verdict leaves the score unknown; so does a cell without an answer.
+        wrong = cell.failures == "wrong" and cell.measured
+        unknown = data.unjudged if wrong else data.failed
+        # What a failed trial cost before it failed is not the cost of the system.
+        priced = data.cost[~data.broken & ~np.isnan(data.cost)]
+        mean = float(priced.mean()) if priced.size else np.nan
         for trial, answer in enumerate(cell.answers):
             place = int(place_of[data.item[trial]])
             if place < 0 or epoch[trial] >= self.epochs or unknown[trial]:
                 continue
             row = place * self.epochs + int(epoch[trial])
             self.scores[row, column] = data.score[trial]
-            self.costs[row, column] = data.cost[trial]
+            self.costs[row, column] = mean if data.broken[trial] else data.cost[trial]
             if data.failed[trial] or answer is None:
                 continue
             # Answers of full score count as one, however they are written.

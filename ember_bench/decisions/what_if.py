@@ -112,11 +112,13 @@ class WhatIfTable(msgspec.Struct, frozen=True):
     Attributes:
         level: Confidence level of the intervals.
         rows: The combinations.
+        left_out: Sentences on usual combinations that too few items are there for.
     """
 
     name: str
     level: float
     rows: list[WhatIf]
+    left_out: list[str] = []
 
 
 def evaluate(pool: Pool, combination: Combination, label: str) -> WhatIf:
@@ -297,7 +299,10 @@ _METHODS: Final[dict[Kind, Callable[[Combination, _Table], _Found]]] = {
 
 def _check_tunable(table: _Table) -> None:
     if not table.tunable:
-        raise ConfigError(f"tuning takes at least {_LEAST_ITEMS} items that all members were asked")
+        raise ConfigError(
+            f"{table.pool.cells[0].asked.name}: tuning takes at least {_LEAST_ITEMS} items that all"
+            " members were asked"
+        )
 
 
 def _means(pool: Pool, rows: IntArray, values: FloatArray) -> tuple[FloatArray, IntArray]:
@@ -313,9 +318,8 @@ def _accuracy(pool: Pool, rows: IntArray, found: _Found) -> Quantity | None:
     mean = stats.mean_score(np.clip(means, 0, 1), clusters=pool.clusters(items), level=pool.level)
     if mean is None or mean.interval is None or found.optimistic is None:
         return None if mean is None else Quantity.of(mean)
-    wide = stats.widened(mean.interval, mean.value)
-    clipped = stats.Interval(max(0.0, wide.low), min(1.0, wide.high), wide.level)
-    return Quantity.with_interval(mean.value, clipped, f"{mean.method}, cross-fitted")
+    wide = stats.widened(mean.interval, mean.value, least=0.0)
+    return Quantity.with_interval(mean.value, wide, f"{mean.method}, cross-fitted")
 
 
 def _cost(pool: Pool, rows: IntArray, costs: FloatArray) -> Quantity | None:
@@ -342,7 +346,7 @@ def _difference(pool: Pool, rows: IntArray, found: _Found) -> Quantity | None:
         return None
     value, interval = difference.difference, difference.interval
     if interval is not None:  # the member that it is compared with is cross-fitted always
-        interval = stats.widened(interval, value)
+        interval = stats.widened(interval, value, least=-1.0)
     return Quantity.with_interval(value, interval, "paired, cross-fitted")
 
 

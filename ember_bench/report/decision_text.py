@@ -91,7 +91,7 @@ def _goal(found: Certificate) -> str:
 
 
 def _sure(found: Certificate) -> str:
-    about = f"for these {count(found.items, 'item')}"
+    about = "for this item" if found.items == 1 else f"for these {found.items:,} items"
     if found.claim == "questions":
         about = "for questions like these"
     return f"Sure at {_percent(1 - found.alpha)} % {about}"
@@ -107,15 +107,14 @@ def _took(found: Certificate) -> Iterator[str]:
         )
     failed = ""
     if found.failed:
-        failed = (
-            f"; {count(found.failed, 'trial')} of them failed, and it holds whatever they would"
-            " have scored"
+        failed = f"; {found.failed:,} of these trials failed" + (
+            ", and it holds whatever they would have scored" if found.sure else ""
         )
     yield (
         f"It stands on {found.trials:,} of {count(found.all_trials, 'trial')}"
         f" ({100 * share:.0f} %){cost}{failed}."
     )
-    if found.want != "most_accurate" and found.sure:
+    if found.want != "most_accurate" and found.sure and found.trials < found.all_trials:
         yield "It assumes that no item costs more than 4 times the most expensive of the first ten."
 
 

@@ -77,9 +77,9 @@ def _total(forecast: Forecast) -> str:
     expected = forecast.expected_usd
     return (
         f"{one_line(forecast.name)}: {count(len(forecast.cells), 'system')},"
-        f" {count(forecast.trials, 'trial')}; {_range(forecast.calls)} calls before sharing,"
+        f" {count(forecast.trials, 'trial')}; {_calls(forecast.calls)} before sharing,"
         f" {_range(_less(forecast))} after it, {_range(forecast.stored)} of them stored;"
-        f" {_range(forecast.made)} new calls; expected cost"
+        f" {_calls(forecast.made, 'new call')}; expected cost"
         f" {'unknown' if expected is None else _dollars(expected)}, worst case"
         f" {worst}{simulated}"
     )
@@ -91,8 +91,8 @@ def evaluation_line(plan: CellForecast) -> str:
     worst = "unknown" if plan.worst_usd is None else dollars(plan.worst_usd)
     return (
         f"evaluation by {one_line(plan.label)} of {count(plan.trials, 'stored trial')}:"
-        f" {_range(plan.calls)} calls, {_range(plan.shared)} shared, {_range(plan.stored)} stored;"
-        f" {_range(plan.made)} new calls; expected cost {expected}, worst case {worst}"
+        f" {_calls(plan.calls)}, {_range(plan.shared)} shared, {_range(plan.stored)} stored;"
+        f" {_calls(plan.made, 'new call')}; expected cost {expected}, worst case {worst}"
         + (" (simulated)" if plan.simulated else "")
     )
 
@@ -101,6 +101,10 @@ def _less(forecast: Forecast) -> Range:
     """Return the calls that are left after sharing."""
     stored, made = forecast.stored, forecast.made
     return Range(stored.low + made.low, stored.high + made.high)
+
+
+def _calls(value: Range, noun: str = "call") -> str:
+    return f"{_range(value)} {noun}{'' if _range(value) == '1' else 's'}"
 
 
 def _range(value: Range) -> str:

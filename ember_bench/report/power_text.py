@@ -35,6 +35,8 @@ def power_text(plan: PowerPlan, columns: int | None) -> Text:
         heading, *lines = flat([headings, *rows], left=1)
         text.append(heading + "\n", style="dim")
         text.append("\n".join(lines) + "\n\n")
+    if not plan.comparisons:
+        return text.append(textwrap.fill(_total(plan), room), style="bold")
     for line in _captions(plan, split=split):
         text.append(textwrap.fill(line, room, subsequent_indent="  ") + "\n", style="dim")
     return text.append("\n" + textwrap.fill(_total(plan), room), style="bold")
@@ -72,11 +74,20 @@ def _captions(plan: PowerPlan, *, split: bool) -> Iterator[str]:
     if plan.unmeasured:
         yield f"Not measured, with too few common items: {count(plan.unmeasured, 'system')}."
     if any(found.deviation == 0 for found in plan.comparisons):
-        yield f"{UNDEFINED}: no item differed, so nothing is known of the variance."
+        yield f"{UNDEFINED} where no item differed: nothing is known of the variance."
+    if any(found.shows is None and found.deviation > 0 for found in plan.comparisons):
+        yield f"{UNDEFINED} below shows: so few items show no difference with this power."
 
 
 def _total(plan: PowerPlan) -> str:
-    return " ".join(sentences(plan)) or "Nothing can be measured yet."
+    if not plan.comparisons:
+        return f"Nothing can be measured yet on {one_line(plan.source)}: " + (
+            f"{count(plan.unmeasured, 'system')} with too few answered items in common with the"
+            " baseline."
+            if plan.unmeasured
+            else "there is no system beside the baseline."
+        )
+    return " ".join(sentences(plan)) or "No difference can be shown."
 
 
 def sentences(plan: PowerPlan) -> list[str]:

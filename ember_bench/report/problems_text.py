@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ember_bench.drawing.number_format import count
-from ember_bench.experiment.results.summary import ExperimentSummary
+from ember_bench.experiment.results.summary import CellSummary, ExperimentSummary
 
 
 def problems(summary: ExperimentSummary) -> list[str]:
@@ -14,9 +14,14 @@ def problems(summary: ExperimentSummary) -> list[str]:
             f"Shard {summary.shard}: a part of the items, and not the experiment's result. Merge it"
             " with the other shards (`ember-bench merge`)."
         )
-    if broken := [cell.label for cell in summary.cells if not cell.measured]:
+    several = len(summary.datasets) > 1
+
+    def named(cell: CellSummary) -> str:
+        return f"{cell.dataset}: {cell.label}" if several else cell.label
+
+    if broken := [named(cell) for cell in summary.cells if not cell.measured]:
         lines.append(f"Not measured, as all trials failed: {'; '.join(broken)}.")
-    if guessed := [cell.label for cell in summary.cells if cell.never_stated]:
+    if guessed := [named(cell) for cell in summary.cells if cell.never_stated]:
         lines.append(
             "No answer was stated as its format wants, so all were guessed at:"
             f" {'; '.join(guessed)}. Look at some responses before the accuracy."

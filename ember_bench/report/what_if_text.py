@@ -43,7 +43,7 @@ def what_if_text(table: WhatIfTable, columns: int | None) -> Text:
         text.append("\n".join([*lines, "", ""]))
         notes = [_filled(note, room) for row in rows for note in _notes(row)]
         text.append("\n".join([*notes, "", ""]) if notes else "")
-    captions = [_filled(caption, room) for caption in _captions(table)]
+    captions = [_filled(caption, room) for caption in (*table.left_out, *_captions(table))]
     return text.append("\n".join(captions), style="dim")
 
 

@@ -54,19 +54,44 @@ def _assumed(forecast: Forecast) -> list[str]:
     alpha = (1 - forecast.level) / compared
     found = []
     for name, items in list(forecast.items.items())[:_MOST_DATASETS]:
-        few, many = (_detectable(items, share, alpha) for share in _SHARES)
-        found.append(
-            f"{name}, {count(items, 'item')}: differences of about {few} at {100 * _POWER:.0f} %"
-            f" power if two systems disagree on {100 * _SHARES[0]:.0f} % of the items, of {many} if"
-            f" on {100 * _SHARES[1]:.0f} %."
-        )
+        found.append(f"{name}, {count(items, 'item')}: {_differences(items, alpha)}.")
     if (more := len(forecast.items) - _MOST_DATASETS) > 0:
         found.append(f"And so for {count(more, 'other dataset')}.")
     return [f"What it can show: {' '.join(found)} A pilot tells how often they disagree."]
 
 
-def _detectable(items: int, share: float, alpha: float) -> str:
-    """Return the smallest difference that McNemar's test shows, by the normal approximation.
+def _differences(items: int, alpha: float) -> str:
+    """Say which differences are found at each of the assumed shares."""
+    power = f"{100 * _POWER:.0f} % power"
+    found: list[str] = []
+    none: list[str] = []
+    for share in _SHARES:
+        points, disagree = _detectable(items, share, alpha), f"{100 * share:.0f} %"
+        if points is None:
+            none.append(disagree)
+        else:
+            found.append(
+                f"of {points} if on {disagree}"
+                if found
+                else f"differences of about {points} at {power} if two systems disagree on"
+                f" {disagree} of the items"
+            )
+    if none:
+        shares = " or ".join(none)
+        found.insert(
+            0,
+            f"no difference if on {shares}"
+            if found
+            else f"no difference at {power} if two systems disagree on {shares} of the items",
+        )
+        found.reverse()
+    return ", ".join(found)
+
+
+def _detectable(items: int, share: float, alpha: float) -> str | None:
+    """Return the smallest difference that McNemar's test shows; None if it shows none.
+
+    By the normal approximation.
 
     It solves n d^2 = (z_{1 - alpha/2} sqrt(p) + z_power sqrt(p - d^2))^2 for d (Connor 1987,
     "Sample size for testing differences in proportions for the paired-sample design").
@@ -77,5 +102,5 @@ def _detectable(items: int, share: float, alpha: float) -> str:
     a, b = items + z_power**2, z * math.sqrt(share * items)
     root = b**2 - a * (z**2 - z_power**2) * share
     if root < 0 or (found := (b + math.sqrt(root)) / a) > share:
-        return "nothing less than all of that"
+        return None
     return f"{100 * found:.2g} points"

@@ -16,6 +16,7 @@ from ember_bench.decisions.what_if import (
     KINDS,
     Combination,
     Kind,
+    WhatIf,
     WhatIfTable,
     evaluate,
     share_draws,
@@ -82,7 +83,7 @@ def what_if(name: str, options: WhatIfOptions) -> WhatIfTable:
         for cell in group.cells:
             by_dataset.setdefault(cell.asked.name, []).append(cell)
         named = [_parsed(text, group, options) for text in options.combinations]
-        rows = []
+        rows, left_out = [], []
         for cells in by_dataset.values():
             wanted = [
                 (text, Combination(kind, *_stages(stages, cells), options.agreement, within))
@@ -92,10 +93,43 @@ def what_if(name: str, options: WhatIfOptions) -> WhatIfTable:
             wanted = wanted if named else _usual(cells, options)
             if wanted:
                 pool = Pool([cell for _, made in wanted for cell in made.everyone])
-                rows += [evaluate(pool, made, text) for text, made in wanted]
+                found, without = _evaluated(pool, wanted, skip=not named)
+                rows += found
+                left_out += without
         if not rows:
-            raise ConfigError(f"{name}: no dataset has the systems of a combination")
-        return WhatIfTable(name, group.cells[0].level, rows)
+            raise ConfigError(f"{name}: {_nothing(bool(named))}")
+        return WhatIfTable(name, group.cells[0].level, rows, left_out)
+
+
+def _evaluated(
+    pool: Pool, wanted: Sequence[tuple[str, Combination]], *, skip: bool
+) -> tuple[list[WhatIf], list[str]]:
+    """Return the rows of combinations, and a sentence on those that items are too few for.
+
+    Raises:
+        ConfigError: if there are too few for one, and it is not to be skipped.
+    """
+    rows, skipped, why = [], [], ""
+    for text, made in wanted:
+        try:
+            rows.append(evaluate(pool, made, text))
+        except ConfigError as error:
+            if not skip:
+                raise
+            skipped.append(made.kind)
+            why = str(error)
+    if not skipped:
+        return rows, []
+    return rows, [f"Left out ({', '.join(dict.fromkeys(skipped))}): {why}."]
+
+
+def _nothing(named: bool) -> str:
+    if named:
+        return "no dataset has all systems of a combination"
+    return (
+        "a combination takes two systems on one dataset that answered, are no oracles and share no"
+        " calls, and there are none; `--try` takes others"
+    )
 
 
 def stored_grid(path: Path, results: Path) -> StoredGrid:
@@ -139,7 +173,10 @@ def _parsed(text: str, group: Group, options: WhatIfOptions) -> _Parsed:
         raise ConfigError(f"combination {text!r}: is not of the form {_form(kind)}")
     if kind != "cascade" and len(stages[0]) < 2:
         raise ConfigError(f"combination {text!r}: takes at least two systems")
-    for name in (name for stage in stages for name in stage):
+    every = [name for stage in stages for name in stage]
+    if twice := [name for name in dict.fromkeys(every) if every.count(name) > 1]:
+        raise ConfigError(f"combination {text!r}: names {twice[0]!r} twice")
+    for name in every:
         if not any(name in _names(cell) for cell in group.cells):
             raise UnknownNameError("system", name, {cell.label for cell in group.cells})
     return text, kind, stages, options.within / 100
@@ -174,7 +211,12 @@ def _usual(cells: Sequence[CellResults], options: WhatIfOptions) -> list[tuple[s
     """
     members: tuple[CellResults, ...] = ()
     for cell in cells:
-        if not cell.oracle and len(members) < _MOST and not share_draws((*members, cell)):
+        if (
+            cell.measured
+            and not cell.oracle
+            and len(members) < _MOST
+            and not share_draws((*members, cell))
+        ):
             members = (*members, cell)
     if len(members) < 2:
         return []

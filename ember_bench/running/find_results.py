@@ -200,7 +200,7 @@ def _cells(cells: Sequence[CellDescription], name: str) -> list[CellDescription]
     """
     found = [cell for cell in cells if name in _names(cell)]
     if not found:
-        known = dict.fromkeys(known for cell in cells for known in (cell.label, cell.name))
+        known = dict.fromkeys(n for cell in cells for n in (cell.label, cell.name, cell.dataset))
         raise UnknownNameError("cell", name, known)
     return found
 

@@ -100,9 +100,10 @@ def _matched(
     group: Group, rules: Sequence[Rule], options: GateOptions, reader: ResultsReader
 ) -> _Matched:
     cells = list(group.cells)
-    if not any(rule.relative for rule in rules):
-        return _Matched([Judged(cell) for cell in cells], [], [])
     name = options.baseline
+    if not any(rule.relative for rule in rules):
+        _check_there(name, options, reader)
+        return _Matched([Judged(cell) for cell in cells], [], [])
     if name is not None and name.endswith(_SUMMARY) and Path(name).is_file():
         return _with_summary(cells, Path(name), anyway=options.anyway)
     groups = [group] if name is None else [find_group(name, reader, options.tracking_uri), group]
@@ -115,6 +116,20 @@ def _matched(
     before = groups[0].cells if name is not None else ()
     gone = [f"{old.asked.name}: {old.label}" for old in before if old.name not in taken]
     return _Matched(systems, differing, gone)
+
+
+def _check_there(name: str | None, options: GateOptions, reader: ResultsReader) -> None:
+    """Check that a baseline is there, though no rule takes it: the name may be a mistake.
+
+    Raises:
+        ConfigError: if it is not, or cannot be read.
+    """
+    if name is None:
+        return
+    if name.endswith(_SUMMARY) and Path(name).is_file():
+        read_summary(Path(name))
+    else:
+        find_group(name, reader, options.tracking_uri)
 
 
 def _with_summary(cells: Sequence[CellResults], path: Path, *, anyway: bool) -> _Matched:

@@ -52,7 +52,9 @@ def verify(rows: StoredTrials) -> list[Verification]:
     """
     found = [_decision(rows, c) for c in certificates_in(rows.fact(DECISIONS))]
     path = rows.path.parent / SUMMARY
-    return [*found, _summary(rows, path)] if path.is_file() else found
+    if path.is_file():
+        return [*found, _summary(rows, path)]
+    return [*found, Verification(SUMMARY, 0, [f"{path}: is not there"])] if found else []
 
 
 def _decision(rows: StoredTrials, certificate: Certificate) -> Verification:
@@ -69,7 +71,8 @@ def _decision(rows: StoredTrials, certificate: Certificate) -> Verification:
 def _summary(rows: StoredTrials, path: Path) -> Verification:
     written = read_summary(path)
     again = Analysis(rows).summary(written.run)
-    first, second = (msgspec.to_builtins(summary) for summary in (written, again))
+    # The file itself, so that what this version does not know is not passed over.
+    first, second = map(msgspec.json.decode, (path.read_bytes(), msgspec.json.encode(again)))
     for name in _NOT_FROM_ROWS:
         first.pop(name, None)
         second.pop(name, None)
@@ -87,15 +90,18 @@ def _values(first: Any, second: Any, at: str) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(first, dict) and isinstance(second, dict):
         for key in first | second:
             yield from _values(first.get(key), second.get(key), f"{at}.{key}" if at else str(key))
-    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
-        for place, pair in enumerate(zip(first, second, strict=True)):
-            yield from _values(*pair, f"{at}[{_name(pair[0]) or place}]")
+    elif isinstance(first, list) and isinstance(second, list):
+        named, other = _by_name(first), _by_name(second)
+        for name in named | other:
+            yield from _values(named.get(name), other.get(name), f"{at}[{name}]")
     else:
         yield at, first, second
 
 
-def _name(value: Any) -> str | None:
-    return value.get("name") if isinstance(value, Mapping) else None
+def _by_name(values: list[Any]) -> dict[str, Any]:
+    """Return the values of a list by their names, if they have some, else by their places."""
+    named = {str(v["name"]): v for v in values if isinstance(v, Mapping) and "name" in v}
+    return named if len(named) == len(values) else {str(i): v for i, v in enumerate(values)}
 
 
 def _same(first: Any, second: Any) -> bool:
@@ -105,5 +111,5 @@ def _same(first: Any, second: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = str(value)
+    text = "nothing" if value is None else str(value)
     return text if len(text) <= 80 else text[:79] + "…"

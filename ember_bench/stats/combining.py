@@ -176,17 +176,18 @@ def _cheapest(x: FloatArray, c: FloatArray, within: float) -> int:
     return int(good[order[0]])
 
 
-def widened(interval: Interval, value: float) -> Interval:
+def widened(interval: Interval, value: float, *, least: float) -> Interval:
     """Return the interval of a mean or difference of cross-fitted scores, from that of others.
 
     The halves are not independent: a member that is lucky in both is chosen for both. Of m equal
     members with normal errors the covariance is e^2 / (m - 1) of the variance, where e is the mean
     of the highest of m standard normal variables. It is greatest for three, 0.358, so the distances
-    to both ends are multiplied by the root of 1.358.
+    to both ends are multiplied by the root of 1.358, up to ``least`` (0 of a mean, -1 of a
+    difference) and 1.
     """
     return Interval(
-        value - _WIDER * (value - interval.low),
-        value + _WIDER * (interval.high - value),
+        max(least, value - _WIDER * (value - interval.low)),
+        min(1.0, value + _WIDER * (interval.high - value)),
         interval.level,
     )
 

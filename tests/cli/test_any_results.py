@@ -71,7 +71,9 @@ def report(command: Command, name: str) -> list[int]:
     assert command("report", name, "--output", "page.html").status == 0
     page = Path("page.html").read_text(encoding="utf-8")
     (data,) = (
-        part for part in page.split("<script ") if part.startswith('type="application/json"')
+        part
+        for part in page.split("<script ")
+        if part.startswith('type="application/json" id="data"')
     )
     trials = json.loads(data.partition(">")[2].partition("</script>")[0])["trials"]["cell"]
     assert "Shapley" in page  # the grid is at hand, and what was answered

@@ -190,6 +190,20 @@ def test_costs_that_nobody_knows_are_not_compared(command: Command, three: Works
     assert "the price of counted:b is unknown" in result.err
 
 
+@pytest.mark.slow
+def test_a_system_that_never_answered_is_not_chosen(command: Command, here: Workspace) -> None:
+    here.sums(20)
+    here.model("counted:a")
+    here.grid(architectures=[single("counted:a")], decide={"want": "most_accurate"})
+    failed = command(*RUN, "--offline")
+    assert failed.status == 1
+    (decision,) = failed.json["decisions"]
+    assert decision["outcome"] == "failures"
+    assert decision.get("choice", []) == decision.get("leader", []) == []
+    assert command("verify", "trip").status == 0
+    assert command(*RUN).json["decisions"][0]["outcome"] == "decided"
+
+
 class TestVerify:
     @pytest.mark.slow
     def test_decisions_and_figures_follow_from_the_rows(
@@ -226,6 +240,27 @@ class TestVerify:
         result = command("verify", "trip")
         assert result.status == 1
         assert "accuracy.value: 0." in result.out
+
+    @pytest.mark.slow
+    def test_what_the_summary_lacks_or_has_beside_the_rows_is_found(
+        self, command: Command, three: Workspace
+    ) -> None:
+        command(*RUN)
+        path = Path("results/trip/summary.json")
+        summary = json.loads(path.read_text())
+        gone = summary["cells"].pop(1)["name"]
+        path.write_text(json.dumps({**summary, "extra": 1}))
+        lines = command("verify", "trip", "--json").json[1]["differences"]
+        assert [line.split(" in summary.json")[0] for line in lines] == [
+            f"cells[{gone}]: nothing", "extra: 1",
+        ]  # fmt: skip
+        three.grid(architectures=[single("counted:a")], epochs=2, name="twice")
+        command(*RUN)
+        assert command("verify", "twice").status == 0  # its pass@k has numbers for names
+        path.unlink()
+        result = command("verify", "trip")
+        assert result.status == 1
+        assert "summary.json: is not there" in result.out
 
     @pytest.mark.slow
     def test_an_unknown_experiment_is_reported_with_near_matches(

@@ -81,6 +81,8 @@ def test_a_committed_summary_is_a_baseline(command: Command, ran: Workspace) -> 
         (("trip", "--rule", "vote: accuracy at least 5 %"), "is for no system"),
         (("tirp", "--rule", "failures at most 5 %"), "did you mean 'trip'"),
         (("trip", "--rule", "no worse than 1 point", "--baseline", "trap"), "did you mean 'trip'"),
+        (("trip", "--rule", "failures at most 5 %", "--baseline", "trap"), "did you mean 'trip'"),
+        (("trip/allone", "--rule", "failures at most 5 %"), "did you mean 'alone'"),
     ],
 )
 def test_bad_input_exits_with_2(

@@ -99,6 +99,26 @@ class TestGrids:
         assert (result.status, "no answers are stored" in result.err) == (2, True)
 
 
+def test_few_items_leave_out_what_is_tuned_and_say_so(command: Command, here: Workspace) -> None:
+    here.sums(8)
+    for name in MODELS[:2]:
+        here.model(name)
+    here.grid(architectures=[single(name, label=name[-1]) for name in MODELS[:2]])
+    command("run", "grid.yaml", "--no-mlflow", "--quiet")
+    result = command("what-if", "trip")
+    assert result.status == 0
+    assert "vote: a; b" in result.out
+    said = " ".join(result.out.split())
+    assert "Left out (weighted, best): sums: tuning takes at least 20 items" in said
+    named = command("what-if", "trip", "--try", "best: a; b")
+    assert (named.status, "tuning takes at least 20 items" in named.err) == (2, True)
+
+
+def test_options_for_what_was_run_are_refused_for_a_grid(command: Command, ran: Workspace) -> None:
+    result = command("what-if", "grid.yaml", "--agreement", "0.5")
+    assert (result.status, "grid.yaml: is a grid" in result.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -106,6 +126,7 @@ class TestGrids:
         (("--try", "a; b"), "combinations are vote: A; B; C"),
         (("--try", "vote: a; d"), "unknown system 'd'"),
         (("--try", "vote: a"), "at least two systems"),
+        (("--try", "vote: a; b; a"), "names 'a' twice"),
         (("--try", "cascade: a; b"), "is not of the form cascade: A > B"),
         (("--try", "router: a; b"), "takes items with categories"),
         (("--agreement", "2"), "--agreement must be over 0"),

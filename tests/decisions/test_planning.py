@@ -12,7 +12,7 @@ import pytest
 from ember_bench import stats
 from ember_bench.decisions import planning
 from ember_bench.decisions.planning import PowerPlan, plan_power
-from ember_bench.experiment.results.cells import CellData
+from ember_bench.experiment.results.cells import ERROR, CellData
 from ember_bench.experiment.results.rows import TrialRows
 
 Planned = Callable[..., PowerPlan]
@@ -54,11 +54,13 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Planned:
 
 
 def _data(scores: np.ndarray) -> CellData:
+    """Return trials with these scores; NaN is one that failed."""
     n, epochs = scores.shape
     flat = scores.ravel()
     zero = np.zeros(flat.size)
     item = np.repeat(np.arange(n, dtype=np.int32), epochs)
-    return CellData(n, item, zero.astype(np.int8), flat.astype(float), zero, zero)
+    outcome = np.where(np.isnan(flat), ERROR, 0).astype(np.int8)
+    return CellData(n, item, outcome, np.nan_to_num(flat.astype(float)), zero, zero)
 
 
 def test_right_and_wrong_answers_are_planned_by_mcnemars_test(planned: Planned) -> None:
@@ -124,3 +126,11 @@ def test_too_few_items_are_not_measured(planned: Planned) -> None:
     plan = planned(np.ones((9, 1)), np.zeros((9, 1)))
     assert plan.comparisons == []
     assert plan.unmeasured == 1
+
+
+def test_failed_trials_tell_nothing_of_how_often_systems_disagree(planned: Planned) -> None:
+    base, cell = np.ones((60, 1)), np.zeros((60, 1))
+    base[:20], cell[20:] = np.nan, 1  # where both answered, they agree
+    (found,) = planned(base, cell).comparisons
+    assert (found.items, found.disagree, found.shows) == (40, 0.0, None)
+    assert planned(np.full((60, 1), np.nan), cell).unmeasured == 1

@@ -45,7 +45,20 @@ def test_right_answers_are_one_however_they_are_written() -> None:
 
 
 def test_a_failed_trial_does_not_vote() -> None:
-    assert found(Combination("vote", (member([None]), member("1")))).accuracy.value == 1.0
+    row = found(Combination("vote", (member([None, 1.0]), member("11"))))
+    assert row.accuracy.value == 1.0
+
+
+def test_a_failed_trial_costs_what_others_of_its_system_do() -> None:
+    failing = member([None, 1.0, 1.0], cost=[0.0, 2.0, 4.0])
+    row = found(Combination("vote", (failing, member("111", cost=1.0))))
+    assert row.cost_per_item.value == pytest.approx((3 + 2 + 4) / 3 + 1)
+
+
+def test_a_system_that_never_answered_is_to_be_run_and_does_not_count_as_wrong() -> None:
+    row = found(Combination("vote", (member([None, None], cost=0.0), member("11"))))
+    assert (row.items, row.accuracy, row.cost_per_item) == (0, None, None)
+    assert (row.missing.trials, row.missing.usd) == (2, None)
 
 
 def test_an_oracle_is_right_if_one_is_and_is_marked() -> None:
@@ -144,6 +157,11 @@ class TestPredictions:
         assert (row.items, row.missing.trials) == (30, 70)
         assert row.predicted.value == pytest.approx(expected.value)
         assert found(Combination("oracle", (member(bits[0]), last))).predicted is None
+
+
+def test_a_gain_lies_between_its_bounds_however_few_the_items() -> None:
+    row = found(Combination("oracle", (member("1"), member("1"))))
+    assert -1.0 <= row.difference.low <= row.difference.high <= 1.0
 
 
 def test_members_are_on_one_dataset() -> None:

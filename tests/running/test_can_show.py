@@ -31,9 +31,20 @@ def test_it_is_about_what_the_exact_test_shows(items: int, compared: int, tmp_pa
         assert found / 100 == pytest.approx(exact, rel=0.05)
 
 
-def test_few_items_show_no_difference_at_all(tmp_path: Path) -> None:
-    (said,) = can_show(forecast({"data": 20}), tmp_path)
-    assert "differences of about nothing less than all of that" in said
+@pytest.mark.parametrize(
+    ("items", "shown"),
+    [
+        (
+            9,
+            "items: no difference at 80 % power if two systems disagree on 10 % or 30 %",
+        ),
+        (50, "if two systems disagree on 30 % of the items, no difference if on 10 %."),
+    ],
+)
+def test_few_items_show_no_difference_at_all(items: int, shown: str, tmp_path: Path) -> None:
+    (said,) = can_show(forecast({"data": items}), tmp_path)
+    assert said.startswith(f"What it can show: data, {items} items: ")
+    assert shown in said
 
 
 def test_of_many_datasets_it_tells_of_three(tmp_path: Path) -> None:

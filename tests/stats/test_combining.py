@@ -83,7 +83,7 @@ class TestChoices:
             honest.append(found.scores.mean() - truth)
             flattering.append(found.optimistic - rates[found.final])
             value = found.scores.mean()
-            interval = stats.widened(stats.mean_score(found.scores).interval, value)
+            interval = stats.widened(stats.mean_score(found.scores).interval, value, least=0)
             covered += interval.low <= truth <= interval.high
         assert np.mean(honest) == pytest.approx(0, abs=0.008)
         assert np.mean(flattering) > 0.02

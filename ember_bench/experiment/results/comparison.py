@@ -231,7 +231,8 @@ def _explained(pairs: Sequence[Pair], verdict: str, *advice: str) -> list[str]:
     for some in alike.values():
         reasons = "; ".join([*_unmeasured(some[0]), *differences(some[0]), *advice])
         names = f"{_name(some[0].cell)} and {_name(some[0].baseline)}"
-        more = f" (and {len(some) - 1} more pairs)" if len(some) > 1 else ""
+        others = len(some) - 1
+        more = f" (and {others:,} other pair{'s' if others > 1 else ''})" if others else ""
         found.append(f"{names}{more} {verdict}" + (f": {reasons}" if reasons else ""))
     return found
 

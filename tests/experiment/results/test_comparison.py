@@ -332,7 +332,7 @@ class TestWhatIsComparable:
         with pytest.raises(ConfigError) as caught:
             compare(pairs)
         (problem,) = caught.value.problems
-        assert "(and 4 more pairs)" in str(problem)
+        assert "(and 4 other pairs)" in str(problem)
 
 
 class TestWhatIsPaired:
