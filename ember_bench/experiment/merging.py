@@ -44,7 +44,7 @@ _DIFFERS: Final = " OR ".join(
     )
 )  # fmt: skip
 _ROWS: Final = (
-    "FROM part.{0} p JOIN cells_of c ON c.part = p.cell JOIN items_of i ON i.part = p.item"
+    "FROM part.trials p JOIN cells_of c ON c.part = p.cell JOIN items_of i ON i.part = p.item"
 )
 _SAME: Final = "m.cell = c.main AND m.item = i.main AND m.epoch = p.epoch"
 
@@ -214,7 +214,7 @@ def _match(base: sqlite3.Connection, described: Description) -> None:
 
 def _refuse_conflicts(base: sqlite3.Connection, part: Path) -> None:
     query = (
-        f"{_ROWS.format('trials')} JOIN main.trials m ON {_SAME} WHERE ({_DIFFERS})"
+        f"{_ROWS} JOIN main.trials m ON {_SAME} WHERE ({_DIFFERS})"
         f" AND p.outcome NOT IN {_FAILED} AND m.outcome NOT IN {_FAILED}"
     )
     (number,) = base.execute(f"SELECT count(*) {query}").fetchone()
@@ -239,7 +239,7 @@ def _add_trials(base: sqlite3.Connection, part: _Part) -> int:
     asked = f"p.epoch < {part.described.epochs}"
     base.execute(
         "CREATE TEMP TABLE taken AS SELECT c.main AS cell, i.main AS item, p.epoch AS epoch,"
-        f" p.cell AS part_cell, p.item AS part_item {_ROWS.format('trials')}"
+        f" p.cell AS part_cell, p.item AS part_item {_ROWS}"
         f" LEFT JOIN main.trials m ON {_SAME} WHERE {asked} AND (m.cell IS NULL OR"
         f" (m.outcome IN {_FAILED} AND p.outcome NOT IN {_FAILED}))"
     )
@@ -253,7 +253,7 @@ def _add_trials(base: sqlite3.Connection, part: _Part) -> int:
                 " (SELECT cell, item, epoch FROM taken)"
             )
             _copy(base, table)
-    (there,) = base.execute(f"SELECT count(*) {_ROWS.format('trials')} WHERE {asked}").fetchone()
+    (there,) = base.execute(f"SELECT count(*) {_ROWS} WHERE {asked}").fetchone()
     return max(0, part.scheduled - int(there))
 
 

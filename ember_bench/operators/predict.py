@@ -20,8 +20,7 @@ from ember_bench.operators.lm import LMModule, as_messages
 from ember_bench.operators.signature import Signature
 
 _FENCED: Final = re.compile(r"```(?:json)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
-_SCHEMA: Final = "Reply with a JSON object that fits this JSON schema, and nothing else:\n{schema}"
-_AGAIN: Final = "That does not fit: {error}. Reply with the corrected JSON object alone."
+_SCHEMA: Final = "Reply with a JSON object that fits this JSON schema, and nothing else:"
 
 
 @operator
@@ -89,7 +88,7 @@ class Predict(Operator):
             except SignatureError as error:
                 if not left:
                     raise SignatureError(f"{error} (after {self.retries + 1} calls)") from None
-                again = _AGAIN.format(error=error)
+                again = f"That does not fit: {error}. Reply with the corrected JSON object alone."
                 messages = [*messages, Message("assistant", said), Message("user", again)]
             else:
                 break
@@ -117,5 +116,5 @@ def _takes_schemas(model: ModelInfo) -> bool:
 
 def _with_schema(message: Message, model: type[BaseModel]) -> Message:
     schema = json.dumps(response_format(model).json_schema)
-    content = f"{message.content}\n\n{_SCHEMA.format(schema=schema)}"
+    content = f"{message.content}\n\n{_SCHEMA}\n{schema}"
     return Message(message.role, content, message.images, files=message.files)

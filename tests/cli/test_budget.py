@@ -123,7 +123,9 @@ class TestBadInput:
         return result.err
 
     def test_a_cap_is_more_than_nothing(self, capped: Workspace, command: Command) -> None:
-        assert "budget_usd.run" in self.refused(capped, command, budget_usd=0)
+        assert "budget_usd: must be greater than 0" in self.refused(capped, command, budget_usd=0)
+        refused = self.refused(capped, command, budget_usd={"run": 0})
+        assert "budget_usd.run: must be greater than 0" in refused
         assert "--budget-usd" in self.refused(capped, command, "--budget-usd", "0")
         assert "--budget-usd" in self.refused(capped, command, "--budget-usd", "nan")
 

@@ -38,7 +38,7 @@ def test_all_eight_published_accuracies_are_reproduced(llmdrift: Paper, cells: C
     rows = llmdrift.published()
     assert len(rows) == 8
     for row in rows:
-        cell = cells[row["dataset"], f"recorded:llmdrift/{row['model']}"]
+        cell = cells[row["dataset"], f"recorded:llmdrift/{row['system']}"]
         assert percent(cell) == float(row["accuracy"]), row
         assert cell.outcomes["error"] == cell.outcomes["skipped"] == 0
     assert llmdrift.summary.run.status == "complete"
@@ -64,7 +64,7 @@ def test_what_networks_of_the_four_come_to(
 def recorded(data_dir: Path, file: str, model: str) -> list[dict[str, str]]:
     csv.field_size_limit(sys.maxsize)
     with gzip.open(data_dir / "llmdrift" / file, "rt", encoding="utf-8", newline="") as text:
-        return [row for row in csv.DictReader(text) if row["system"] == f"openaichat/{model}"]
+        return [row for row in csv.DictReader(text) if row["model"] == f"openaichat/{model}"]
 
 
 @pytest.mark.parametrize(

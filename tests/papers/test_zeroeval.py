@@ -45,7 +45,7 @@ def test_42_of_44_published_accuracies_are_reproduced(zeroeval: Paper, cells: Ce
     different = {}
     rows = zeroeval.published()
     for row in rows:
-        cell = cells[f"recorded:zeroeval_gsm8k/{row['model']}"]
+        cell = cells[f"recorded:zeroeval_gsm8k/{row['system']}"]
         assert cell.scheduled == cell.items == int(row["items"])
         assert cell.outcomes["error"] == cell.outcomes["skipped"] == 0
         if percent(cell) != float(row["accuracy"]):

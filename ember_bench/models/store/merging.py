@@ -23,13 +23,14 @@ from ember_bench.models.store.sqlite import (
 
 _SHOWN: Final = 5
 # Two answers of one call are the same but for what is measured in seconds.
-_MORE: Final = (
-    "ifnull(iif(json_valid({0}.more), json_remove({0}.more, '$[3]'), {0}.more), '[[],[],\"\"]')"
-)
+_MORE: Final = [
+    f"ifnull(iif(json_valid({t}.more), json_remove({t}.more, '$[3]'), {t}.more), '[[],[],\"\"]')"
+    for t in ("p", "m")
+]
 _DIFFERS: Final = " OR ".join(
     [
         *(f"p.{n} IS NOT m.{n}" for n in ("text", "finish_reason", "usage", "cost_usd")),
-        f"{_MORE.format('p')} <> {_MORE.format('m')}",
+        " <> ".join(_MORE),
     ]
 )
 # Damaged rows were put aside under such keys.
