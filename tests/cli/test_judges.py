@@ -15,6 +15,8 @@ from tests.support import (
 )
 from tests.support.workspace import Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 JUDGE = "grading:j"
 JUDGED = {"name": "sums", "evaluator": "graded_by_reference", "judge": JUDGE}
 RUN = ("run", "grid.yaml", "--no-mlflow", "--quiet")

@@ -15,6 +15,8 @@ from ember_bench.registry import builtin_root
 from tests.support.fake_hub import FakeHub
 from tests.support.mbpp import MBPP
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 ROWS = [{"id": f"q{i}", "question": f"What is {i} + {i}?", "answer": str(2 * i)} for i in range(5)]
 

@@ -15,6 +15,8 @@ from ember_bench.errors import ConfigError
 from ember_bench.evaluators import MathEquivalence
 from ember_bench.evaluators.math_worker import written
 
+pytestmark = pytest.mark.slow
+
 MATH = MathEquivalence("m")
 
 EQUAL = {

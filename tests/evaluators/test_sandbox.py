@@ -30,6 +30,8 @@ from tests.evaluators.attempts.escapes import ESCAPES
 from tests.evaluators.attempts.exhaustions import EXHAUSTIONS
 from tests.evaluators.attempts.forgeries import FORGERIES
 
+pytestmark = pytest.mark.slow
+
 if shutil.which("bwrap") is None:
     pytest.skip("needs bubblewrap (apt-get install bubblewrap)", allow_module_level=True)
 

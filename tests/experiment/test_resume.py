@@ -20,6 +20,8 @@ from tests.support import counted
 from tests.support.killing import run_and_kill
 from tests.support.workspace import Ran, Workspace, single, vote
 
+pytestmark = pytest.mark.slow
+
 MOMENTS = 20
 ITEMS = 30
 NEEDED = 5 * ITEMS + ITEMS  # five draws of one model (sharing with all votes), one of the other

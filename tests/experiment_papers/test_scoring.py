@@ -22,6 +22,8 @@ from ember_bench.evaluators import load_evaluator
 from ember_bench.operators import parse_answer
 from ember_bench.registry import Cards, builtin_root
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[2]
 PAPERS = CHECKOUT / "experiments" / "papers"
 DATA = Path(os.environ.get("EMBER_BENCH_DATA") or CHECKOUT.parent / "shared" / "data")

@@ -14,6 +14,8 @@ from tests.support.limited import a_call, endpoint
 from tests.support.models import scripted
 from tests.support.slots import LATENCIES, Slots, ask_all
 
+pytestmark = pytest.mark.slow
+
 CALLS = 500
 
 

@@ -27,6 +27,8 @@ from ember_bench.operators import (
 )
 from tests.support.models import Subject, module, modules, serve, simulated
 
+pytestmark = pytest.mark.slow
+
 N = 4_000
 ITEMS = 1_000
 

@@ -20,6 +20,8 @@ from ember_bench.running.merge import merge
 from tests.support import counted
 from tests.support.workspace import Ran, Workspace, run, single, vote
 
+pytestmark = pytest.mark.slow
+
 ITEMS = 30
 
 

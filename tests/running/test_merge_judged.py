@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from ember_bench.experiment.shards import Shard
 from ember_bench.running.merge import merge
 from tests.experiment.test_judging import RIGHT, opened
 from tests.support.workspace import Workspace, run
+
+pytestmark = pytest.mark.slow
 
 
 def plain(summary: Any) -> Any:

@@ -10,6 +10,8 @@ from ember_bench.stats import (
 )
 from ember_bench.stats._resampling import resample_counts
 
+pytestmark = pytest.mark.slow
+
 
 def skewed(n=60):
     return np.random.default_rng(4).lognormal(size=n)

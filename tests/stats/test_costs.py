@@ -16,6 +16,8 @@ from ember_bench.stats import (
 
 from .coverage import costs_in_clusters, simulated_coverage, threes
 
+pytestmark = pytest.mark.slow
+
 
 def lognormal_mean(sigma):
     return np.exp(sigma**2 / 2)

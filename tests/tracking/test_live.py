@@ -16,6 +16,8 @@ from ember_bench.tracking.messages import Begin, Log, Logged, Point
 from ember_bench.tracking.mlflow_store import Store
 from tests.tracking.summaries import cell, summary, trials
 
+pytestmark = pytest.mark.slow
+
 CELL = "primes/vote(k=3)"
 
 

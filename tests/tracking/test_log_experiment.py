@@ -16,6 +16,8 @@ from ember_bench.tracking.messages import Log
 from ember_bench.tracking.mlflow_store import Store
 from tests.tracking.summaries import cell, estimate, summary, trials
 
+pytestmark = pytest.mark.slow
+
 
 class Recording:
     """Logs summaries to one store, and counts the cells whose trials were asked for."""

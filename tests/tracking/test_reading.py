@@ -20,6 +20,8 @@ from ember_bench.tracking.mlflow_store import Store
 from ember_bench.tracking.reading import read_file, read_runs
 from tests.tracking.summaries import cell, summary
 
+pytestmark = pytest.mark.slow
+
 
 def trials(better: int) -> Iterator[dict[str, list[Any]]]:
     """Yield 60 items in clusters of two, of which every seventh is wrong, or fewer."""

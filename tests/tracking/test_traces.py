@@ -15,6 +15,8 @@ from ember_bench.tracking.mlflow_store import Store
 from ember_bench.tracking.traces import Traces
 from tests.tracking.summaries import call, cell, summary, trial, trials
 
+pytestmark = pytest.mark.slow
+
 CELL = "primes/vote(k=3)"
 SUMMARY = summary(cell(0), cell(1))
 

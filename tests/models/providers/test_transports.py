@@ -40,6 +40,8 @@ from tests.models.providers.wires.adapters import DIRECT, STREAMED
 from tests.models.providers.wires.asking import QUESTION, WEATHER, ask, ask_all
 from tests.support.loopback import Asked, Fault, LoopbackServer, Reply, json_reply
 
+pytestmark = pytest.mark.slow
+
 # What an SDK says of itself, and what only matters to one exchange.
 OWN = ("x-stainless-", "x-goog-api-client", "user-agent", "accept", "host", "connection")
 THOUGHT = base64.urlsafe_b64encode(b"\xfb\xff thought").decode()

@@ -19,6 +19,8 @@ from ember_bench.models.store.rows import StoredCall
 from ember_bench.models.store.salvage import open_response_store
 from tests.models.store.test_response_store import digest
 
+pytestmark = pytest.mark.slow
+
 CALLS = 1_000
 
 

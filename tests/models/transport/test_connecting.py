@@ -27,6 +27,8 @@ from tests.support.loopback import Asked
 from tests.support.openai_server import Answer, OpenAIServer
 from tests.support.raw import Proxy, RawServer, response
 
+pytestmark = pytest.mark.slow
+
 Writer = asyncio.StreamWriter
 
 ASKED = [adapter for adapter in (*THROUGH_SDKS, *DIRECT) if not adapter.extra]
