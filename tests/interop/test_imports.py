@@ -114,7 +114,7 @@ def test_samples_of_lm_eval(command: Command, here: Workspace, address: str) -> 
     )  # fmt: skip
     ran = command("import", "lm-eval", "out", "--name", "theirs")
     assert ran.status == 0, ran.err
-    assert "4 items, 4 answers of 1 models: tiny" in ran.err
+    assert "4 items, 4 answers of 1 model: tiny" in ran.err
     value, _ = accuracy(command, "theirs")
     assert value == RIGHT / 4
     ours = command("rescore", "theirs", "--evaluator", "numeric_match", "--as", "ours", "--json")
