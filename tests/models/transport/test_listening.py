@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -87,3 +89,16 @@ class TestALimitOfSilence:
             return await asyncio.gather(one(9), one(11), one(9))
 
         assert virtual.run(main()) == [True, False, True]
+
+
+def test_nothing_is_left_of_a_limit_for_the_collector() -> None:
+    async def main() -> weakref.ref[Silence]:
+        async with Silence(lambda: 60.0) as silence:
+            await asyncio.sleep(0)
+        return weakref.ref(silence)
+
+    gc.disable()  # it would find what refers to itself
+    try:
+        assert virtual.run(main())() is None
+    finally:
+        gc.enable()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ember_bench.models.wire import contents
 from ember_bench.models.wire.thoughts import id_with, split_id
 
 IDS = st.from_regex(r"[a-zA-Z0-9_-]{0,40}", fullmatch=True)
@@ -25,3 +29,12 @@ def test_an_id_of_anybody_elses_has_no_thoughts(call_id: str) -> None:
 def test_what_cannot_be_read_is_no_thought() -> None:
     assert split_id('a~thoughts:[{"type"') == ("a", [])
     assert split_id("a~thoughts:7") == ("a", [])
+
+
+@pytest.mark.parametrize(("written", "text"), [(None, ""), (3, ""), (True, ""), ("so", "so")])
+def test_fields_are_looked_up_in_objects_alone(
+    written: Any, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An answer without thoughts, as most are, would else take hundreds of look-ups.
+    monkeypatch.setattr(contents, "field", None)
+    assert contents.written_thoughts(written) == text
