@@ -23,9 +23,11 @@ from ember_bench.operators.rankers import BestOf, PairwiseTournament, RankFilter
 from ember_bench.operators.recurrent import Debate, Reflect, SelfRefine
 from ember_bench.operators.references import function
 from ember_bench.operators.retrieve import Retrieve
+from ember_bench.operators.search import TreeSearch
 from ember_bench.operators.signature import Signature
 from ember_bench.operators.storm import FindPerspectives, Interview, Outline, WriteArticle
 from ember_bench.operators.tools import ToolUser
+from ember_bench.operators.unit_tests import UnitTestEvaluator, UnitTestGenerator
 from ember_bench.operators.votes import (
     FilterVote,
     MostCommonOperator,
@@ -69,6 +71,9 @@ __all__ = [
     "Signature",
     "Tool",
     "ToolUser",
+    "TreeSearch",
+    "UnitTestEvaluator",
+    "UnitTestGenerator",
     "VerifierOperator",
     "WeightedVote",
     "WriteArticle",

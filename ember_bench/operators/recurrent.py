@@ -47,16 +47,20 @@ class _Revising(Operator):
         drafts = inputs.get("responses")
         if drafts is None:
             drafts = [self.lms[0](self._with_turns(inputs), role="generate")]
-        revised = parallel([partial(self._revise, inputs, draft) for draft in drafts])
-        outputs = as_responses([text for text, _ in revised], inputs, self.answer_format)
-        return {**outputs, "rounds": [rounds for _, rounds in revised]}
+        histories = parallel([partial(self._revise, inputs, draft) for draft in drafts])
+        last = [history[-1]["response"] for history in histories]
+        return {
+            **as_responses(last, inputs, self.answer_format),
+            "rounds": [len(history) - 1 for history in histories],
+            "transcript": histories,
+        }
 
     def _check(self, inputs: Inputs) -> None:
         """Check that no later prompt misses an input, before anything is asked."""
         raise NotImplementedError
 
-    def _revise(self, inputs: Inputs, draft: str) -> tuple[str, int]:
-        """Return the last text and the number of its revisions."""
+    def _revise(self, inputs: Inputs, draft: str) -> list[dict[str, str]]:
+        """Return the texts, each a `response` with the `critique` on it if there is one."""
         raise NotImplementedError
 
     def _about(self, inputs: Inputs, text: str) -> list[str]:
@@ -69,13 +73,15 @@ class SelfRefine(_Revising):
 
     Self-Refine (Madaan et al. 2023). Inputs: `query`; and optionally `responses`, each of which is
     refined in the place of a first answer. Outputs: `responses`, as many; `final_answer` if there
-    is one response; and `rounds`, the number of revisions of each.
+    is one response; `rounds`, the number of revisions of each; and `transcript`, for each the texts
+    in their order, a `response` with the `critique` on it.
 
     Args:
         lm_modules: The writer and optionally another model as the critic.
         rounds: Maximum number of revisions.
         stop: Function of a critique that returns True to accept the answer. By default, the
             critique must end in a verdict of yes.
+        converge: Stop also as soon as a revision does not change the answer.
         answer_format: Format of the final answer; by default the `answer_format` of the inputs.
         signature: The prompt for the first answer; names `query`.
         critique_signature: The critic's prompt; names `query` and `response`.
@@ -83,6 +89,8 @@ class SelfRefine(_Revising):
     """
 
     reads = ("yes_no",)
+    # An attribute of instances only where it is given: it is then part of their description.
+    converge: bool = False
 
     def __init__(
         self,
@@ -90,6 +98,7 @@ class SelfRefine(_Revising):
         lm_modules: Sequence[LMModule],
         rounds: int = 3,
         stop: Callable[[str], bool] = says_yes,
+        converge: bool = False,
         answer_format: str | None = None,
         signature: Signature | type[Signature] | None = None,
         critique_signature: Signature | type[Signature] | None = None,
@@ -99,6 +108,8 @@ class SelfRefine(_Revising):
             lm_modules=lm_modules, rounds=rounds, answer_format=answer_format, signature=signature
         )
         self.stop = called(stop, "stop")
+        if converge:
+            self.converge = True
         self.critique_signature = as_signature(critique_signature, "critique")
         self.refine_signature = as_signature(refine_signature, "refine")
 
@@ -106,18 +117,23 @@ class SelfRefine(_Revising):
         self.critique_signature.check_rendering(inputs, "response")
         self.refine_signature.check_rendering(inputs, "response", "critique")
 
-    def _revise(self, inputs: Inputs, draft: str) -> tuple[str, int]:
+    def _revise(self, inputs: Inputs, draft: str) -> list[dict[str, str]]:
         writer, critic = self.lms[0], self.lms[-1]
-        for done in range(self.rounds):
+        history = [{"response": draft}]
+        for _ in range(self.rounds):
             given = {**inputs, "response": draft}
             about = self._about(inputs, draft)
             prompt = self.critique_signature.ask(given)
             critique = critic(prompt, role="critique", about=about)
+            history[-1]["critique"] = critique
             if self.stop(critique):
-                return draft, done
+                break
             prompt = self.refine_signature.ask({**given, "critique": critique})
             draft = writer(prompt, role="refine", about=about)
-        return draft, self.rounds
+            history.append({"response": draft})
+            if self.converge and self._about(inputs, draft) == about:
+                break
+        return history
 
 
 @operator
@@ -128,7 +144,8 @@ class Reflect(_Revising):
     far. No external signal tells that an attempt was right, so all rounds are run, which may break
     right answers (Huang et al. 2024, "Large Language Models Cannot Self-Correct Reasoning Yet").
     Inputs: `query`; and optionally `responses`, each of which is a first attempt. Outputs:
-    `responses`, as many; `final_answer` if there is one response; and `rounds`.
+    `responses`, as many; `final_answer` if there is one response; `rounds`; and `transcript`, as of
+    `SelfRefine`.
 
     Args:
         lm_modules: The writer and optionally another model as the critic.
@@ -159,18 +176,21 @@ class Reflect(_Revising):
         self.reflect_signature.check_rendering(inputs, "response")
         self.retry_signature.check_rendering(inputs, "response", "reflections")
 
-    def _revise(self, inputs: Inputs, draft: str) -> tuple[str, int]:
+    def _revise(self, inputs: Inputs, draft: str) -> list[dict[str, str]]:
         writer, critic = self.lms[0], self.lms[-1]
         reflections: list[str] = []
+        history = [{"response": draft}]
         for _ in range(self.rounds):
             given = {**inputs, "response": draft}
             about = self._about(inputs, draft)
             prompt = self.reflect_signature.ask(given)
             reflections.append(critic(prompt, role="critique", about=about))
+            history[-1]["critique"] = reflections[-1]
             shown = "\n\n".join(f"Reflection {i}:\n{r}" for i, r in enumerate(reflections, start=1))
             prompt = self.retry_signature.ask({**given, "reflections": shown})
             draft = writer(prompt, role="refine", about=about)
-        return draft, self.rounds
+            history.append({"response": draft})
+        return history
 
 
 @operator
@@ -178,11 +198,13 @@ class Debate(Operator):
     """Several models answer, then each reads the responses of the others and answers again.
 
     Multiagent debate (Du et al. 2023), to be followed by a vote. Its first round equals an
-    ensemble. Inputs: `query`. Outputs: `responses` of the last round, one per LM module.
+    ensemble. Inputs: `query`. Outputs: `responses` of the last round, one per LM module; and
+    `transcript`, the responses of all rounds.
 
     Args:
         lm_modules: The agents, at least two.
         rounds: Number of answers of each agent, including the first.
+        converge: Stop as soon as all agents give the same answer, or none changed its own.
         answer_format: Format of the answers; by default the `answer_format` of the inputs.
         signature: The prompt of the first round; names `query`.
         debate_signature: The prompt of the other rounds; names also `response`, the agent's own,
@@ -191,12 +213,14 @@ class Debate(Operator):
 
     kind = OperatorKind.RECURRENT
     default_signature = "generate"
+    converge: bool = False  # as in `SelfRefine`
 
     def __init__(
         self,
         *,
         lm_modules: Sequence[LMModule],
         rounds: int = 2,
+        converge: bool = False,
         answer_format: str | None = None,
         signature: Signature | type[Signature] | None = None,
         debate_signature: Signature | type[Signature] | None = None,
@@ -207,6 +231,8 @@ class Debate(Operator):
             raise ValueError(f"rounds must be at least 1, found {rounds}")
         super().__init__(lm_modules=lm_modules, signature=signature)
         self.rounds = rounds
+        if converge:
+            self.converge = True
         self.answer_format = answer_format
         self.debate_signature = as_signature(debate_signature, "debate")
 
@@ -216,13 +242,19 @@ class Debate(Operator):
             self.debate_signature.check_rendering(inputs, "response", "candidates")
         prompt = self._with_turns(inputs)
         said = ask_all([(lm, prompt) for lm in self.lms], role=self.role)
-        responses = [response.data for response in said]
-        for _ in range(1, self.rounds):
-            responses = self._next(responses, inputs)
-        return {"responses": responses}
+        transcript = [[response.data for response in said]]
+        answers = [self._answers(transcript[0], inputs)]
+        while len(transcript) < self.rounds and not (self.converge and _is_settled(answers)):
+            transcript.append(self._next(transcript[-1], answers[-1], inputs))
+            answers.append(self._answers(transcript[-1], inputs))
+        return {"responses": transcript[-1], "transcript": transcript}
 
-    def _next(self, responses: list[str], inputs: Inputs) -> list[str]:
-        answers = [read_answer(text, inputs, self.answer_format) for text in responses]
+    def _answers(self, responses: Sequence[str], inputs: Inputs) -> list[str | None]:
+        return [read_answer(text, inputs, self.answer_format) for text in responses]
+
+    def _next(
+        self, responses: Sequence[str], answers: Sequence[str | None], inputs: Inputs
+    ) -> list[str]:
         requests = []
         for index, lm in enumerate(self.lms):
             others = [*responses[:index], *responses[index + 1 :]]
@@ -233,3 +265,9 @@ class Debate(Operator):
             about = [a for a in (answers[index], *answers[:index], *answers[index + 1 :]) if a]
             requests.append((lm, lm.request(prompt, role="debate", about=about)))
         return [response.data for response in ask_requests(requests)]
+
+
+def _is_settled(rounds: Sequence[Sequence[str | None]]) -> bool:
+    """Whether the agents agree, or none has changed its answer since the round before."""
+    agreed = len(set(rounds[-1])) == 1 and None not in rounds[-1]
+    return agreed or (len(rounds) > 1 and rounds[-1] == rounds[-2])

@@ -68,6 +68,7 @@ _PACKAGE: Final = re.compile(r" ([\w-]+)@\d+\.[\w.]+")
 _OTHER: Final[Mapping[str, Any]] = {
     "agreement": 0.5, "default": "easy", "documents": 2, "each": 2, "fusions": 3, "k": 4,
     "perspectives": 2, "refinements": 2, "rounds": 3, "samples": 2, "ties": "share", "top_k": 3,
+    "beam": 2, "steps": 2, "tests": 3,
 }  # fmt: skip
 
 

@@ -45,6 +45,9 @@ from ember_bench.operators import (
     Sequential,
     Tool,
     ToolUser,
+    TreeSearch,
+    UnitTestEvaluator,
+    UnitTestGenerator,
     VerifierOperator,
     WeightedVote,
 )
@@ -74,6 +77,10 @@ def route_by_length(inputs: Mapping[str, Any]) -> str:
 def shout(query: str, *, mark: str = "!") -> dict[str, str]:
     """Say it louder."""
     return {"query": query.upper() + mark}
+
+
+def length(state: str) -> dict[str, float]:
+    return {"score": float(len(state))}
 
 
 def is_fine(critique: str) -> bool:
@@ -213,6 +220,15 @@ def _every_other_operator(
         "SelfRefine with a test": SelfRefine(lm_modules=[new()], stop=is_fine),
         "SelfRefine of several": ensemble() >> SelfRefine(lm_modules=[new()], rounds=2),
         "Debate": Debate(lm_modules=[new(), new(), new()], rounds=3) >> MostCommonOperator(),
+        "Debate until it settles": Debate(lm_modules=[new(), new()], rounds=4, converge=True),
+        "SelfRefine until it settles": SelfRefine(lm_modules=[new()], converge=True),
+        "TreeSearch": TreeSearch(lm_modules=[new(), new()], steps=2, beam=2, samples=2),
+        "TreeSearch by operators": TreeSearch(
+            propose=ensemble(2), value=Function(length), steps=2, beam=3
+        ),
+        "UnitTestGenerator and UnitTestEvaluator": ensemble()
+        >> UnitTestGenerator(lm_modules=[new()], count=3)
+        >> UnitTestEvaluator(lm_modules=[new()], k=2),
         "Reflect": Reflect(lm_modules=[new()], rounds=2),
         "Sequential": Sequential(operators=[ensemble(), MostCommonOperator()]),
         "CascadeOperator": CascadeOperator(stages=[ensemble(2), ensemble(1)], agreement=0.7),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,9 +81,22 @@ def test_self_refine_stops_as_soon_as_the_critique_passes_the_test() -> None:
     model = scripted(say)
     lm = module(serve(model), model)
     refine = SelfRefine(lm_modules=[lm], rounds=5, stop=lambda critique: critique == "good")
-    assert refine(query="?") == {"responses": ["draft+"], "final_answer": "draft+", "rounds": [1]}
+    rewritten = [
+        {"response": "draft", "critique": "bad"},
+        {"response": "draft+", "critique": "good"},
+    ]
+    assert refine(query="?") == {
+        "responses": ["draft+"],
+        "final_answer": "draft+",
+        "rounds": [1],
+        "transcript": [rewritten],
+    }
     given = refine(query="?", responses=["draft", "my draft+"])
-    assert given == {"responses": ["draft+", "my draft+"], "rounds": [1, 0]}
+    assert given == {
+        "responses": ["draft+", "my draft+"],
+        "rounds": [1, 0],
+        "transcript": [rewritten, [{"response": "my draft+", "critique": "good"}]],
+    }
 
 
 def test_the_critic_may_be_another_model() -> None:
@@ -170,3 +184,37 @@ def test_a_debate_that_makes_no_sense_is_refused() -> None:
         Debate(lm_modules=lms[:1])
     with pytest.raises(ValueError, match="rounds must be at least 1, found 0"):
         Debate(lm_modules=lms, rounds=0)
+
+
+def test_a_refinement_that_changes_nothing_ends_if_it_is_to_converge() -> None:
+    async def say(call: Call) -> str:
+        return "Verdict: no" if call.request.role == "critique" else "Answer: 7"
+
+    model = scripted(say)
+    lm = module(serve(model), model)
+    assert SelfRefine(lm_modules=[lm], rounds=5)(QUESTION)["rounds"] == [5]
+    assert SelfRefine(lm_modules=[lm], rounds=5, converge=True)(QUESTION)["rounds"] == [1]
+
+
+def test_a_debate_ends_when_all_agree_or_none_changes_if_it_is_to_converge() -> None:
+    def debate(*scripts: list[str]) -> list[list[str]]:
+        """Hold a debate whose agents say one thing after another."""
+        models = [scripted(_saying(iter(script))) for script in scripts]
+        service = serve(*models)
+        agents = [module(service, model) for model in models]
+        output = Debate(lm_modules=agents, rounds=4, converge=True)(QUESTION)
+        assert output["responses"] == output["transcript"][-1]
+        transcript: list[list[str]] = output["transcript"]
+        return transcript
+
+    assert len(debate(["Answer: 1"], ["It is 1"])) == 1
+    assert len(debate(["1", "2", "9"], ["2", "2", "9"])) == 2
+    assert len(debate(["1", "3", "3", "9"], ["2", "2", "2", "9"])) == 3
+    assert len(debate(["1", "2", "3", "4"], ["5", "6", "7", "8"])) == 4
+
+
+def _saying(script: Iterator[str]) -> Callable[[Call], Awaitable[str]]:
+    async def say(_: Call) -> str:
+        return next(script)
+
+    return say
