@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Final, Protocol
 
 from ember_bench.errors import ConfigError, ProviderError
-from ember_bench.models.budget import Budget, Reservation
+from ember_bench.models.budget import Funds, Held
 from ember_bench.models.call import Call
 from ember_bench.models.info import Charged
 from ember_bench.models.store.payments import Payment
@@ -93,14 +93,14 @@ class Tab:
     def __init__(
         self,
         call: Call,
-        budget: Budget | None,
+        budget: Funds | None,
         ledger: Ledger,
         today: Callable[[], date] = utc_today,
     ) -> None:
         self._call = call
         self._budget = budget
         self._ledger = ledger
-        self._reservation: Reservation | None = None
+        self._reservation: Held | None = None
         self._today = today
         self._day = _NO_DAY
 
@@ -142,8 +142,11 @@ class Tab:
                 log.add_wasted(cost)
             await self._ledger.pay(cost, None, answered=True)
         elif error.may_be_charged:
-            most = worst_case_usd(self._call.request, self._day)
-            await self._ledger.pay(None, most, answered=False)
+            await self._ledger.pay(None, self.most_usd(), answered=False)
+
+    def most_usd(self) -> float | None:
+        """Return the most that the next request can cost in US dollars; None if unknown."""
+        return worst_case_usd(self._call.request, self._day)
 
     def charge(self, answer: Charged) -> float | None:
         """Return the price of an answer in US dollars; None if it is unknown."""
@@ -172,10 +175,9 @@ class Tab:
         else:
             reservation.settle(cost)
 
-    async def _reserve(self, budget: Budget) -> Reservation:
+    async def _reserve(self, budget: Funds) -> Held:
         request, purse = self._call.request, self._call.trial.purse
-        most = worst_case_usd(request, self._day)
-        if most is None:
+        if (most := self.most_usd()) is None:
             reason = unbounded(request.model, request.parameters, self._day)
             raise ConfigError(
                 f"no budget can be kept: {reason or 'nothing limits what a call costs'}"

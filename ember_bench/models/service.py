@@ -23,6 +23,7 @@ from ember_bench.models.budget import Budget
 from ember_bench.models.call import Call, Request
 from ember_bench.models.client import Client
 from ember_bench.models.clients import Clients
+from ember_bench.models.coordination import Coordination
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.launching import LocalServer
@@ -88,18 +89,26 @@ class ModelService:
         self._outside_draws = tuple(OutsideDraws(counted=counted) for counted in (False, True))
         self._outside = Strand(TrialContext(outside=True))
         self._accounts = Accounts()
+        self._coordination: Coordination | None = None
 
     @property
     def store(self) -> CallStore | None:
         """The store of finished calls."""
         return self._store
 
-    def attach(self, store: CallStore, *, offline: bool | None = None) -> None:
+    def attach(
+        self,
+        store: CallStore,
+        *,
+        offline: bool | None = None,
+        coordination: Coordination | None = None,
+    ) -> None:
         """Use another store; only before the first call, or after `close`.
 
         Args:
             store: Where finished calls are kept and looked up.
             offline: Whether to make no request; None for as it was.
+            coordination: Knows the calls of other processes that use the store with this one.
 
         Raises:
             EmberBenchError: if calls were made already, which went to the store before.
@@ -107,6 +116,7 @@ class ModelService:
         if self._clients.in_use:
             raise EmberBenchError("a store is attached to a service before its first call")
         self._store = store
+        self._coordination = coordination
         if offline is not None:
             self._offline = offline
 
@@ -208,6 +218,11 @@ class ModelService:
         self._clients.wind_down()
 
     @property
+    def is_winding_down(self) -> bool:
+        """Whether no further request is sent on this loop."""
+        return self._clients.is_winding_down
+
+    @property
     def calls_in_batches(self) -> int:
         """The number of calls in batches whose answers are not stored yet; also when closed."""
         if self._journal is not None:
@@ -253,13 +268,17 @@ class ModelService:
         provider = provider_class(model.provider_name)(model)
         batches = self._batches(model, provider)
         server = self._server(model)
-        endpoint = Endpoint(provider, self.retry, self._budget, batches, server=server)
+        coordination = self._coordination
+        endpoint = Endpoint(
+            provider, self.retry, self._budget, batches, server=server, coordination=coordination
+        )
         return Client(
             endpoint,
             self._store,
             self._accounts,
             offline=self._offline,
             asks_judges=self._asks_judges,
+            coordination=coordination,
         )
 
     def _server(self, model: ModelInfo) -> LocalServer | None:

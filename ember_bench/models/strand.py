@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from ember_bench.models.budget import Budget
+    from ember_bench.models.budget import Funds
     from ember_bench.models.types import Subject, Usage
 
 Draw = tuple[int, ...]
@@ -71,7 +71,7 @@ class Purse:
 
     cell: str
     account: str = ""
-    budget: Budget | None = None
+    budget: Funds | None = None
     exhausted: bool = False
 
 
