@@ -89,6 +89,7 @@ COMMANDS: Final = {
             "ember-bench import completions answers.csv --yes",
             "ember-bench import lm-eval out/ --name my_tasks",
             "ember-bench import inspect logs/2026-11-30_sums.eval",
+            "ember-bench import promptfoo results.json --scorer score",
         ),
     ),
     "list": Later(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,7 +15,13 @@ from ember_bench.running.messages import say
 if TYPE_CHECKING:
     from ember_bench.interop.found import Found
 
-_KINDS: Final = ("completions", "inspect", "lm-eval")
+_LOGS: Final = {
+    "inspect": "inspect_logs",
+    "lm-eval": "lm_eval_samples",
+    "promptfoo": "promptfoo_results",
+}
+"""Kinds of logs by the module of `interop` that reads them."""
+_KINDS: Final = ("completions", *_LOGS)
 _COLUMNS: Final = "Columns of a table"
 
 
@@ -27,11 +35,16 @@ def _column(help_: str, *names: str) -> typer.models.OptionInfo:
 def import_(
     what: Annotated[
         str,
-        typer.Argument(metavar="completions|inspect|lm-eval", help="The kind of logs."),
+        typer.Argument(metavar="|".join(_KINDS), help="The kind of logs."),
     ],
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file, or a folder of logs.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Files, or folders of logs.")
+    ],
     name: Annotated[
         str | None, typer.Option(help="Name of dataset, recording and grid [as the file].")
+    ] = None,
+    scorer: Annotated[
+        str | None, typer.Option(help="The scorer or metric of a log that counts [its first].")
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Name of the model, if a table has no column for it.")
@@ -58,17 +71,18 @@ def import_(
 
     if what not in _KINDS:
         raise UnknownNameError("kind of logs", what, _KINDS)
-    if not path.exists():
-        raise ConfigError(f"{path}: there is no such file or folder")
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(f"{path}: there is no such file or folder")
     columns = {
         "item": item, "question": question, "answer": answer, "target": target,
         "model": model_column, "score": score,
     }  # fmt: skip
     chosen = {meaning: column for meaning, column in columns.items() if column is not None}
-    found = _read(what, path, chosen, model)
+    found = _read(what, paths, chosen, model, scorer)
     for line in summary(found):
         say(line)
-    named = name or import_name(path)
+    named = name or import_name(paths[0])
     if what == "completions" and not (yes or confirmed(f"write {named!r}?")):
         raise typer.Exit
     written = write_import(found, named, Cards())
@@ -79,21 +93,20 @@ def import_(
     say(f"next: ember-bench run {named}")
 
 
-def _read(what: str, path: Path, chosen: dict[str, str], model: str | None) -> Found:
+def _read(
+    what: str, paths: list[Path], chosen: dict[str, str], model: str | None, scorer: str | None
+) -> Found:
     from ember_bench.errors import ConfigError
 
     if what == "completions":
         from ember_bench.interop import completions
 
-        found, columns = completions.read(path, chosen, model)
+        if len(paths) > 1 or scorer is not None:
+            raise ConfigError("completions are read from one file, and --score names the column")
+        found, columns = completions.read(paths[0], chosen, model)
         say("\n".join(f"{meaning}: {column}" for meaning, column in columns.given().items()))
         return found
     if chosen or model:
         raise ConfigError(f"columns and --model are for `import completions`, not for {what}")
-    if what == "inspect":
-        from ember_bench.interop import inspect_logs
-
-        return inspect_logs.read(path)
-    from ember_bench.interop import lm_eval_samples
-
-    return lm_eval_samples.read(path)
+    read: Callable[..., Found] = import_module(f"ember_bench.interop.{_LOGS[what]}").read
+    return read(paths, scorer)

@@ -44,6 +44,7 @@ class Verdict(msgspec.Struct, frozen=True):
         items: Items it stands on.
         items_to_show: Items with which a change that changes nothing would be shown to keep the
             rule, with 80 % power; None except for a difference that is not shown.
+        gone: Whether the system is only in the baseline, so that nothing can be shown of it.
     """
 
     rule: str
@@ -60,6 +61,7 @@ class Verdict(msgspec.Struct, frozen=True):
     level: float | None
     items: int
     items_to_show: int | None = None
+    gone: bool = False
 
 
 class GateReport(msgspec.Struct, frozen=True):
@@ -76,7 +78,8 @@ class GateReport(msgspec.Struct, frozen=True):
         verdicts: Rule by rule, in the order of the systems.
         differing: Reasons why systems and baselines are not comparable, if judged all the same.
         new: Datasets and labels of systems without a baseline.
-        gone: The same of the baseline's systems that the change does not have.
+        gone: The same of the baseline's systems that the change does not have; a rule that takes a
+            baseline is not shown of them.
         unfinished: Number of items that are scheduled and not done, over all systems.
     """
 
@@ -109,6 +112,18 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """A system of the baseline that the change does not have."""
+
+    dataset: str
+    name: str
+    label: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset}: {self.label}"
+
+
+@dataclass(frozen=True, slots=True)
 class _Measured:
     """An amount with bounds; equal to the value if it is known without error."""
 
@@ -126,8 +141,12 @@ class _Measured:
         return cls(quantity.value, quantity.low, quantity.high, items)
 
 
-def judge(systems: Sequence[Judged], rules: Sequence[Rule]) -> list[Verdict]:
+def judge(
+    systems: Sequence[Judged], rules: Sequence[Rule], gone: Sequence[Gone] = ()
+) -> list[Verdict]:
     """Return the verdict of each rule on each system that it is for.
+
+    Of a system that is only in the baseline, a rule that compares with it is not shown.
 
     A rule with a confidence holds if its one-sided bound keeps the limit, and is broken if the
     opposite bound does not. All of them must hold, so what breaks one of them passes with a
@@ -141,14 +160,35 @@ def judge(systems: Sequence[Judged], rules: Sequence[Rule]) -> list[Verdict]:
     found = []
     for rule in rules:
         meant = [s for s in systems if rule.concerns(s.cell.name, s.cell.label)]
-        if not meant:
+        lost = [g for g in gone if rule.relative and rule.concerns(g.name, g.label)]
+        if not meant and not lost:
             near = did_you_mean(rule.system, {s.cell.label for s in systems})
             raise ConfigError(f"rule {rule.text!r}: is for no system{near}")
         judged = [s for s in meant if s.baseline is not None or not rule.relative]
-        if not judged:
+        if not judged and not lost:
             raise ConfigError(f"rule {rule.text!r}: takes a baseline; name one: --baseline NAME")
         found += [_verdict(rule, system) for system in judged]
+        found += [_unshown(rule, system) for system in lost]
     return found
+
+
+def _unshown(rule: Rule, system: Gone) -> Verdict:
+    return Verdict(
+        rule=rule.text,
+        system=system.name,
+        label=system.label,
+        dataset=system.dataset,
+        result="not shown",
+        metric=rule.metric,
+        scale=rule.scale,
+        value=None,
+        low=None,
+        high=None,
+        limit=rule.limit,
+        level=rule.level,
+        items=0,
+        gone=True,
+    )
 
 
 def passed(verdicts: Sequence[Verdict], *, pass_unclear: bool) -> bool:
@@ -325,11 +365,11 @@ def _estimate(value: float, low: float | None, high: float | None, level: float)
 
 def matched(
     cells: Sequence[CellResults], baselines: Sequence[CellSummary], level: float
-) -> tuple[list[Judged], list[str]]:
+) -> tuple[list[Judged], list[Gone]]:
     """Pair cells with the cells of a summary: of the same name, else alone on the dataset.
 
     Returns:
-        The pairs, and the datasets and labels of the summary's cells that were not taken.
+        The pairs, and the summary's cells that were not taken.
     """
     named: Mapping[str, CellSummary] = {cell.name: cell for cell in baselines}
     found, taken = [], set()
@@ -339,7 +379,9 @@ def matched(
         found.append(Judged(cell, other, level))
         taken.add(other.name if other is not None else "")
     return found, [
-        f"{other.dataset}: {other.label}" for other in baselines if other.name not in taken
+        Gone(other.dataset, other.name, other.label)
+        for other in baselines
+        if other.name not in taken
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, cast, runtime_checkable
 
 from ember_bench.errors import ConfigError
 from ember_bench.models.interception import Ban, banned
@@ -112,7 +112,6 @@ class Judge(Protocol):
         """
 
 
-@runtime_checkable
 class AsksModels(Protocol):
     """An evaluator that may ask models, through the service of the run."""
 
@@ -133,7 +132,10 @@ baseline_output: Final[ContextVar[Callable[[], str] | None]] = ContextVar(
 
 def judges_of(evaluator: Evaluator) -> Sequence[Judge]:
     """Return whom an evaluator asks; nobody if it only computes."""
-    return evaluator.judges if isinstance(evaluator, AsksModels) else ()
+    # Asked for each score, and a runtime protocol takes as long as a short answer's score does.
+    if not hasattr(evaluator, "without_models"):
+        return ()
+    return cast("AsksModels", evaluator).judges
 
 
 def judge_models(evaluator: Evaluator) -> list[ModelInfo]:
@@ -144,9 +146,7 @@ def judge_models(evaluator: Evaluator) -> list[ModelInfo]:
 
 def without_models(evaluator: Evaluator) -> Evaluator:
     """Return what scores where no model is to be asked: the evaluator itself, if it asks none."""
-    if isinstance(evaluator, AsksModels) and evaluator.judges:
-        return evaluator.without_models
-    return evaluator
+    return cast("AsksModels", evaluator).without_models if judges_of(evaluator) else evaluator
 
 
 def asking_no_model(evaluator: Evaluator, check: Callable[..., _T], *arguments: Any) -> _T:

@@ -20,7 +20,6 @@ from typing import (
     cast,
     get_type_hints,
     overload,
-    runtime_checkable,
 )
 
 from ember_bench.answers.formats import (
@@ -211,23 +210,16 @@ def evaluator_identity(evaluator: Evaluator) -> str:
     """Return an evaluator's identity, and the digest of the user code in it and its answer format.
 
     The identity alone is part of the keys of simulated calls: edited code scores the stored
-    answers anew.
+    answers anew. An evaluator whose scores depend on more than that has a `full_identity`.
     """
-    if isinstance(evaluator, Composed):
-        return evaluator.full_identity
+    # Not by a runtime protocol: that costs more than all the rest of a trial's fingerprint.
+    full: str | None = getattr(evaluator, "full_identity", None)
+    if full is not None:
+        return full
     form = getattr(evaluator, "answer_format", None)
     parsers = [get_answer_format(form).parse] if form else []
     code = code_digest(type(evaluator), *parsers)
     return f"{evaluator.identity}{_CODE}{code}" if code else evaluator.identity
-
-
-@runtime_checkable
-class Composed(Protocol):
-    """An evaluator whose scores depend on more than its `identity` says."""
-
-    @property
-    def full_identity(self) -> str:
-        """What `evaluator_identity` returns."""
 
 
 @dataclass(frozen=True)

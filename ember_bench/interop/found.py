@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from ember_bench.errors import ConfigError, Location, Problem
+import orjson
+
+from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,56 @@ def as_count(value: Any) -> int | None:
     return None if number is None or number < 0 else int(number)
 
 
-def first(record: Mapping[str, Any], *names: str) -> Any:
-    """Return the first of these fields that has a value."""
-    return next((record[name] for name in names if record.get(name) is not None), None)
+def files_of(paths: Sequence[Path], *patterns: str) -> list[Path]:
+    """Return files as they are, and those in folders that match one of the patterns, sorted."""
+    found: list[Path] = []
+    for path in paths:
+        inside = {file for pattern in patterns for file in path.rglob(pattern)}
+        found += [path] if path.is_file() else sorted(inside)
+    return list(dict.fromkeys(found))
+
+
+def chosen_scorer(scorer: str | None, known: Iterable[str], place: Location) -> str | None:
+    """Return the name of the scorer whose scores count: the one that is asked for, else the first.
+
+    Raises:
+        UnknownNameError: if none has the name; lists near matches.
+    """
+    names = list(dict.fromkeys(known))
+    if scorer is not None and scorer not in names:
+        raise UnknownNameError("scorer", scorer, names, place)
+    return scorer if scorer is not None or not names else names[0]
+
+
+def last_message(text: str) -> str:
+    """Return the last message of a chat that is written as JSON; any other text as it is."""
+    try:
+        messages = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    if isinstance(messages, list) and messages and isinstance(messages[-1], dict):
+        content = messages[-1].get("content")
+        return content if isinstance(content, str) else text
+    return text
+
+
+def text_of(value: Any) -> str:
+    """Return a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def read_json(file: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
+    try:
+        return orjson.loads(file.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    except orjson.JSONDecodeError as error:
+        raise ConfigError(Problem(f"not JSON: {error.msg}", Location(file, error.lineno))) from None
 
 
 def _short(text: str) -> str:

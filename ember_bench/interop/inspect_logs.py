@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ember_bench.errors import ConfigError, EmberBenchError
-from ember_bench.interop.found import Found, FoundAnswer, FoundItem, as_number
+from ember_bench.errors import ConfigError, EmberBenchError, Location
+from ember_bench.interop.found import (
+    Found,
+    FoundAnswer,
+    FoundItem,
+    as_number,
+    chosen_scorer,
+    files_of,
+)
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
 
 
-def read(path: Path) -> Found:
-    """Return the items and answers of a log, or of all in a folder.
+def read(paths: Sequence[Path], scorer: str | None = None) -> Found:
+    """Return the items and answers of logs, and of those in folders.
+
+    Args:
+        paths: The logs and folders.
+        scorer: The scorer that counts; by default the first one of each sample.
 
     Raises:
-        ConfigError: if there are none, one cannot be read, or inspect-ai is not installed.
+        ConfigError: if there are none, one cannot be read or has no such scorer, or inspect-ai is
+            not installed.
     """
-    files = [path] if path.is_file() else sorted((*path.rglob("*.eval"), *path.rglob("*.json")))
+    files = files_of(paths, "*.eval", "*.json")
     if not files:
-        raise ConfigError(f"{path}: no log of Inspect (*.eval, *.json)")
+        raise ConfigError(f"{paths[0]}: no log of Inspect (*.eval, *.json)")
     found = Found("Inspect AI")
     logs = [(file, _log(file)) for file in files]
     tasks = {log.eval.task for _, log in logs}
     for file, log in logs:
         if log.status != "success":
             found.notes.append(f"{file.name}: the evaluation ended with {log.status}")
+        names = [name for sample in log.samples or () for name in sample.scores or {}]
+        if names:
+            chosen_scorer(scorer, names, Location(file))
         for sample in log.samples or ():
-            _add(found, sample, log, f"{log.eval.task}/" if len(tasks) > 1 else "")
+            _add(found, sample, log, f"{log.eval.task}/" if len(tasks) > 1 else "", scorer)
     return found
 
 
@@ -49,7 +64,7 @@ def _log(file: Path) -> EvalLog:
         raise ConfigError(f"{file}: not a log of Inspect: {message}") from None
 
 
-def _add(found: Found, sample: EvalSample, log: EvalLog, prefix: str) -> None:
+def _add(found: Found, sample: EvalSample, log: EvalLog, prefix: str, scorer: str | None) -> None:
     item = f"{prefix}{sample.id}"
     question = sample.input if isinstance(sample.input, str) else _last(sample.input)
     target = sample.target if isinstance(sample.target, str) else "; ".join(sample.target)
@@ -62,7 +77,7 @@ def _add(found: Found, sample: EvalSample, log: EvalLog, prefix: str) -> None:
             item=item,
             sample=sample.epoch - 1,
             answer=None if failed or output is None else output.completion,
-            score=None if failed else next(_scores(sample), None),
+            score=None if failed else next(_scores(sample, scorer), None),
             latency=output.time if output else None,
             cost=getattr(usage, "total_cost", None),
             input_tokens=usage.input_tokens if usage else None,
@@ -71,9 +86,11 @@ def _add(found: Found, sample: EvalSample, log: EvalLog, prefix: str) -> None:
     )
 
 
-def _scores(sample: EvalSample) -> Iterator[float]:
+def _scores(sample: EvalSample, scorer: str | None) -> Iterator[float]:
     """Yield the scores as numbers, of the first scorer first; `C` is correct, `P` half."""
-    for score in (sample.scores or {}).values():
+    for name, score in (sample.scores or {}).items():
+        if scorer not in (None, name):
+            continue
         letters = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
         value = score.value
         number = letters.get(value) if isinstance(value, str) else None

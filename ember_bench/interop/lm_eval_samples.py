@@ -6,44 +6,63 @@ a record for each document and filter.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from ember_bench.errors import ConfigError, Location, Problem
-from ember_bench.interop.found import Found, FoundAnswer, FoundItem, as_number
+from ember_bench.interop.found import (
+    Found,
+    FoundAnswer,
+    FoundItem,
+    as_number,
+    chosen_scorer,
+    files_of,
+    last_message,
+    text_of,
+)
 
 _FILE: Final = re.compile(r"samples_(.+)_\d{4}-\d\d-\d\dT[\d.-]+\.jsonl")
 
 
-def read(path: Path) -> Found:
-    """Return the items and answers of a file of samples, or of all in a folder.
+def read(paths: Sequence[Path], scorer: str | None = None) -> Found:
+    """Return the items and answers of files of samples, and of those in folders.
+
+    Args:
+        paths: The files and folders.
+        scorer: The metric that counts; by default the first one of each sample.
 
     Raises:
-        ConfigError: if there are none, or one cannot be read.
+        ConfigError: if there are none, one cannot be read, or has no such metric.
     """
-    files = [path] if path.is_file() else sorted(path.rglob("samples_*.jsonl"))
+    files = files_of(paths, "samples_*.jsonl")
     if not files:
-        raise ConfigError(f"{path}: no samples_*.jsonl; run lm_eval with --log_samples")
+        raise ConfigError(f"{paths[0]}: no samples_*.jsonl; run lm_eval with --log_samples")
     found = Found("lm-evaluation-harness")
     tasks = {_task(file) for file in files}
     for file in files:
         model, task = _model(file), _task(file)
         for record in _of_first_filter(_records(file), found, task):
-            _add(found, record, model, f"{task}/" if len(tasks) > 1 else "", file)
+            _add(found, record, model, f"{task}/" if len(tasks) > 1 else "", file, scorer)
     return found
 
 
-def _add(found: Found, record: Mapping[str, Any], model: str, prefix: str, file: Path) -> None:
+def _add(
+    found: Found,
+    record: Mapping[str, Any],
+    model: str,
+    prefix: str,
+    file: Path,
+    scorer: str | None,
+) -> None:
     item = f"{prefix}{record['doc_id']}"
-    known = FoundItem(item, _prompt(record), _text(record["target"]), prefix[:-1] or None)
+    known = FoundItem(item, _prompt(record), text_of(record["target"]), prefix[:-1] or None)
     found.add_item(known, Location(file))
-    metrics = record.get("metrics") or []
-    score = as_number(record.get(metrics[0])) if metrics else None
+    metric = chosen_scorer(scorer, record.get("metrics") or (), Location(file))
+    score = None if metric is None else as_number(record.get(metric))
     # A request's answers: one, or several if it is repeated. Log-likelihoods are no texts.
     for answers in record["resps"]:
         texts = answers if isinstance(answers, list) else [answers]
@@ -54,8 +73,8 @@ def _add(found: Found, record: Mapping[str, Any], model: str, prefix: str, file:
         for sample, text in enumerate(texts):
             own = score if len(texts) == 1 else None
             found.answers.append(FoundAnswer(model, item, sample, text, own))
-    if metrics and score is None:
-        found.notes.append(f"{file.name}: {metrics[0]} is no number, so answers have no score")
+    if metric is not None and score is None:
+        found.notes.append(f"{file.name}: {metric} is no number, so answers have no score")
 
 
 def _of_first_filter(
@@ -92,17 +111,7 @@ def _prompt(record: Mapping[str, Any]) -> str:
     arguments = record.get("arguments") or {}
     request = arguments.get("gen_args_0", {}).get("arg_0", "") if arguments else ""
     text = request[0] if isinstance(request, list) and request else request
-    try:
-        messages = json.loads(str(text))
-    except ValueError:
-        return _text(text)
-    if isinstance(messages, list) and messages and isinstance(messages[-1], dict):
-        return _text(messages[-1].get("content", ""))
-    return _text(text)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return last_message(text_of(text))
 
 
 def _model(file: Path) -> str:

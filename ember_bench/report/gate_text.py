@@ -101,6 +101,8 @@ def gate_junit(report: GateReport) -> bytes:
 
 def said(verdict: Verdict) -> str:
     """Say in a sentence what came of a rule."""
+    if verdict.gone:
+        return f"{verdict.result}: the system is only in the baseline"
     bound = _bound(verdict)
     sure = f", {bound} with {100 * verdict.level:g} % confidence" if verdict.level else ""
     more = ""
@@ -171,9 +173,10 @@ def _notes(report: GateReport) -> Iterator[str]:
     """Yield the sentences that one needs to read a gate."""
     broken = sum(v.result == "broken" for v in report.verdicts)
     unclear = sum(v.result == "not shown" for v in report.verdicts)
+    kept = len(report.verdicts) - broken - unclear
     yield (
-        f"{len(report.verdicts) - broken - unclear:,} of {count(len(report.verdicts), 'rule')}"
-        f" hold, {broken:,} broken, {unclear:,} not shown"
+        f"{kept:,} of {count(len(report.verdicts), 'rule')}"
+        f" {'holds' if kept == 1 else 'hold'}, {broken:,} broken, {unclear:,} not shown"
         + (" (passes)." if unclear and report.pass_unclear else ".")
     )
     if any(v.level is not None for v in report.verdicts):
@@ -197,7 +200,10 @@ def _notes(report: GateReport) -> Iterator[str]:
     if report.new:
         yield f"Without a baseline: {'; '.join(report.new)}."
     if report.gone:
-        yield f"Only in the baseline: {'; '.join(report.gone)}."
+        yield (
+            f"Only in the baseline: {'; '.join(report.gone)}. Nothing is shown of what is gone: run"
+            " it, give rules the names of the others (`NAME: no worse …`), or take a new baseline."
+        )
     if report.unfinished:
         yield f"Unfinished: {count(report.unfinished, 'scheduled item')} without a trial."
     if report.simulated:

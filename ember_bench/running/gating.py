@@ -9,6 +9,7 @@ from typing import Final
 
 from ember_bench.decisions.gate import (
     GateReport,
+    Gone,
     Judged,
     judge,
     matched,
@@ -53,7 +54,7 @@ class _Matched:
 
     systems: list[Judged]
     differing: list[str]
-    gone: list[str]
+    gone: list[Gone]
 
 
 def gate(name: str, options: GateOptions) -> GateReport:
@@ -73,7 +74,12 @@ def gate(name: str, options: GateOptions) -> GateReport:
     with ResultsReader(options.results) as reader:
         group = find_group(name, reader, options.tracking_uri)
         found = _matched(group, rules, options, reader)
-        verdicts = judge(found.systems, rules)
+        # Whoever names systems has left out the others.
+        chosen = (named := reader.find(name)) is not None and len(named.cells) < len(
+            named.rows.description.cells
+        )
+        gone = [] if chosen else found.gone
+        verdicts = judge(found.systems, rules, gone)
         relative = any(rule.relative for rule in rules)
         new = [f"{s.cell.asked.name}: {s.cell.label}" for s in found.systems if s.baseline is None]
         baselines = [s.baseline for s in found.systems if s.baseline is not None]
@@ -87,7 +93,7 @@ def gate(name: str, options: GateOptions) -> GateReport:
             verdicts=verdicts,
             differing=found.differing,
             new=new if relative and options.baseline is not None else [],
-            gone=found.gone if relative else [],
+            gone=[str(system) for system in gone],
             unfinished=unfinished(group.cells),
         )
 
@@ -114,7 +120,7 @@ def _matched(
     systems = [Judged(cell, by_cell.get(id(cell))) for cell in cells]
     taken = {baseline.name for baseline in by_cell.values()}
     before = groups[0].cells if name is not None else ()
-    gone = [f"{old.asked.name}: {old.label}" for old in before if old.name not in taken]
+    gone = [Gone(o.asked.name, o.name, o.label) for o in before if o.name not in taken]
     return _Matched(systems, differing, gone)
 
 

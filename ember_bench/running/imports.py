@@ -88,12 +88,36 @@ def _notes(found: Found) -> Iterator[str]:
             f"{unknown:,} of the {count(len(found.items), 'item')} have no right answer: only the"
             f" source's scores say how good an answer is ({_NO_TARGET!r} is the target)"
         )
+    scored, counted = _scored(found), sum(map(_counts, found.answers))
+    if 0 < scored < counted:
+        yield (
+            f"{counted - scored:,} of the {counted:,} answers have no score; it is an error, unless"
+            " another answer to the item has the same text and a score"
+        )
+    if mixed := _mixed(found):
+        yield (
+            f"texts that got several scores for the same item: {mixed:,}; each counts with their"
+            " mean, so that a model's accuracy may be another one than the source's"
+        )
     epochs, counts = _epochs(found).get("epochs", 1), _samples(found)
     if other := sum(number != epochs for number in counts.values()):
         yield (
             f"models have {min(counts.values())} to {max(counts.values())} answers to an item, and"
             f" the grid has {count(epochs, 'epoch')}: {other:,} of the {len(counts):,} are others"
         )
+
+
+def _scored(found: Found) -> int:
+    return sum(answer.score is not None for answer in found.answers)
+
+
+def _mixed(found: Found) -> int:
+    """Count the texts that the source did not always give the same score."""
+    scores: dict[tuple[str, str], set[float]] = {}
+    for answer in found.answers:
+        if answer.answer is not None and answer.score is not None:
+            scores.setdefault((answer.item, answer.answer), set()).add(answer.score)
+    return sum(len(found) > 1 for found in scores.values())
 
 
 def _mean(values: list[float]) -> float:

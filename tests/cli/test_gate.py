@@ -59,6 +59,22 @@ def test_a_rule_that_is_not_shown_passes_if_told(command: Command, ran: Workspac
     assert told.status == (0 if verdict["result"] == "not shown" else 1)
 
 
+def test_a_system_that_is_gone_fails(command: Command, ran: Workspace) -> None:
+    again(command, ran, "second")
+    ran.grid(architectures=[single(label="alone")], name="fewer")
+    command("run", "grid.yaml", "--no-mlflow", "--quiet")
+    rule = ("--rule", "no worse than 50 points")
+    result = command("gate", "fewer", "--baseline", "trip", *rule, "--junit", "j.xml")
+    assert result.status == 1
+    shown = " ".join(result.out.split())
+    assert "1 of 2 rules holds, 0 broken, 1 not shown" in shown
+    assert "Only in the baseline: sums: vote <of> 3" in shown
+    assert "the system is only in the baseline" in Path("j.xml").read_text()
+    assert command("gate", "second/alone", "--baseline", "trip", *rule).status == 0
+    named = command("gate", "fewer", "--baseline", "trip", "--rule", "alone: no worse than 1 point")
+    assert named.status == 0
+
+
 def test_a_committed_summary_is_a_baseline(command: Command, ran: Workspace) -> None:
     again(command, ran, "second")
     summary = "results/trip/summary.json"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ember_bench import stats
-from ember_bench.decisions.gate import Judged, Verdict, judge, matched, passed, unfinished
+from ember_bench.decisions.gate import Gone, Judged, Verdict, judge, matched, passed, unfinished
 from ember_bench.decisions.rules import read_rule
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.cells import CellResults
@@ -145,7 +145,19 @@ class TestSummaries:
     def test_another_system_is_only_taken_if_it_is_alone_on_the_dataset(self) -> None:
         other = cell("11", name="sums/other")
         (system,), gone = matched([other], [self.BEFORE, self.BEFORE], 0.95)
-        assert (system.baseline, gone) == (None, ["sums: single", "sums: single"])
+        assert (system.baseline, gone) == (None, [Gone("sums", "sums/single", "single")] * 2)
+
+    def test_a_rule_is_not_shown_of_a_system_that_is_only_in_the_baseline(self) -> None:
+        systems = [Judged(cell("11"), cell("11"))]
+        gone = [Gone("sums", "sums/vote", "vote")]
+        rules = [read_rule("no worse than 1 point"), read_rule("accuracy at least 50 %")]
+        verdicts = judge(systems, rules, gone)
+        assert [(v.label, v.result) for v in verdicts if v.gone] == [("vote", "not shown")]
+        assert not passed(verdicts, pass_unclear=False)
+        kept = judge(systems, [read_rule("single: no worse than 1 point")], gone)
+        assert passed(kept, pass_unclear=False)
+        (lost,) = judge(systems, [read_rule("vote: no worse than 1 point")], gone)
+        assert lost.result == "not shown"
 
 
 @pytest.mark.parametrize("n", [100, 400])

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Command, command, here
+from tests.support import promptfoo
 from tests.support.workspace import Workspace
 
 __all__ = ["command", "here"]  # fixtures
@@ -38,6 +39,9 @@ class Sums(BaseHTTPRequestHandler):
         content = body["messages"][-1]["content"]
         text = content if isinstance(content, str) else content[0]["text"]
         number = int(text.split()[0])
+        if body["model"] == "broken" and number == RIGHT:
+            self.send_error(400)
+            return
         answer = str(number + 1 if number <= RIGHT else 0)
         message = {"role": "assistant", "content": answer}
         reply = {
@@ -158,6 +162,88 @@ def test_logs_of_inspect(command: Command, here: Workspace, address: str, form: 
     assert cell["cost_per_item"] is None
 
 
+@promptfoo.needs_promptfoo
+@pytest.mark.extra
+@pytest.mark.slow
+class TestResultsOfPromptfoo:
+    """Two providers, of which one has an error, two repeats, and assertions of two weights."""
+
+    @pytest.fixture
+    def evaluated(self, here: Workspace, address: str) -> None:
+        def test(number: int) -> dict[str, Any]:
+            told: list[dict[str, Any]] = [
+                {"type": "equals", "value": "{{expected}}", "metric": "exactly"}
+            ]
+            if number > RIGHT:
+                told.append({"type": "contains", "value": "0", "weight": 3})
+            return {"vars": {"n": number, "expected": str(number + 1)}, "assert": told}
+
+        config = {"config": {"apiBaseUrl": address}}
+        here.write(
+            "promptfooconfig.yaml",
+            {
+                "prompts": ["{{n}} + 1 = ?"],
+                "providers": [
+                    {"id": "openai:chat:gpt-4o-mini", **config},
+                    {"id": "openai:chat:broken", "label": "the other", **config},
+                ],
+                "tests": [test(number) for number in range(1, 5)],
+            },
+        )
+        promptfoo.evaluate(here.root, "--repeat", "2", "--no-cache", "-o", "results.json")
+
+    def test_passes_tokens_seconds_and_prices_are_kept(
+        self, command: Command, here: Workspace, evaluated: None
+    ) -> None:
+        ran = command("import", "promptfoo", "results.json", "--name", "theirs")
+        assert ran.status == 0, ran.err
+        assert "4 items, 16 answers of 2 models: openai:chat:gpt-4o-mini, the other" in ran.err
+        assert "2 of the 16 requests failed" in ran.err
+        ran = command("run", "theirs", "--no-mlflow", "--json", "--quiet")
+        cells = {cell["label"]: cell for cell in ran.json["cells"]}
+        mini = cells["recorded:theirs/openai:chat:gpt-4o-mini"]
+        assert mini["accuracy"]["value"] == RIGHT / 4
+        assert (mini["input_tokens"], mini["output_tokens"]) == (56, 8)
+        # The prices that promptfoo has for this model: $0.15 and $0.60 per million tokens.
+        assert mini["cost_per_item"]["value"] == pytest.approx(7 * 0.15e-6 + 0.6e-6)
+        assert mini["latency_seconds"]["value"] > 0
+        other = cells["recorded:theirs/the other"]
+        assert other["accuracy"]["value"] == pytest.approx((RIGHT - 1) / 3)
+        assert other["cost_per_item"] is None
+        ours = command(
+            "rescore", "theirs", "--evaluator", "numeric_match", "--as", "ours", "--json"
+        )
+        assert ours.json["cells"][0]["accuracy"]["value"] == RIGHT / 4
+
+    def test_scores_and_metrics_are_chosen(
+        self, command: Command, here: Workspace, evaluated: None
+    ) -> None:
+        score = ("import", "promptfoo", "results.json", "--name", "scores", "--scorer")
+        assert command(*score, "score").status == 0
+        assert accuracy(command, "scores")[0] == pytest.approx((RIGHT + 0.75) / 4)
+        assert "did you mean 'exactly'" in command(*score, "exacty").err
+        metric = ("import", "promptfoo", "results.json", "--name", "metric", "--scorer", "exactly")
+        assert command(*metric).status == 0
+        assert accuracy(command, "metric")[0] == RIGHT / 4
+
+    def test_several_prompts_are_systems_of_the_same_items(
+        self, command: Command, here: Workspace, evaluated: None
+    ) -> None:
+        config = here.root / "promptfooconfig.yaml"
+        text = config.read_text()
+        chat = json.dumps([{"role": "user", "content": "{{n}} and 1?"}])
+        config.write_text(text.replace("prompts:", f"prompts:\n- '{chat}'"))
+        promptfoo.evaluate(here.root, "--no-cache", "-o", "two.json")
+        ran = command("import", "promptfoo", "two.json", "--name", "two")
+        assert "4 items, 16 answers of 4 models: openai:chat:gpt-4o-mini prompt 1" in ran.err
+        assert "prompt 2 is '{{n}} + 1 = ?'" in ran.err
+        ran = command("run", "two", "--no-mlflow", "--json", "--quiet")
+        assert {cell["label"] for cell in ran.json["cells"]} >= {
+            "recorded:two/openai:chat:gpt-4o-mini prompt 2",
+            "recorded:two/the other prompt 1",
+        }
+
+
 class TestTheCommand:
     def table(self, here: Workspace) -> None:
         rows = ["id,question,expected,model,response,correct,cost_usd"]
@@ -166,6 +252,7 @@ class TestTheCommand:
                 said = i + 1 if right else -i
                 rows.append(f"{i},{i} + 1?,{i + 1},{model},{said},{str(right).lower()},0.01")
         here.write("answers.csv", "\n".join(rows) + "\n")
+        here.write("empty/none.txt", "")
 
     def test_a_table_becomes_an_experiment(self, command: Command, here: Workspace) -> None:
         self.table(here)
@@ -197,6 +284,9 @@ class TestTheCommand:
             (("lm-eval", "answers.csv"), "answers.csv:1: not JSON"),
             (("lm-eval", "."), "run lm_eval with --log_samples"),
             (("lm-eval", "answers.csv", "--answer", "x"), "for `import completions`"),
+            (("promptfoo", "answers.csv"), "answers.csv:1: not JSON"),
+            (("promptfoo", "empty"), "run promptfoo eval -o results.json"),
+            (("completions", "answers.csv", "answers.csv"), "are read from one file"),
         ],
     )
     def test_mistakes_are_told(

@@ -1,7 +1,7 @@
 """Other harnesses as clients, unmodified: what they score is what the grid scores.
 
 `EMBER_BENCH_TOOLS` names the folder of programs of an environment with inspect-ai and lm-eval;
-`.ci/run` makes one.
+`.ci/run` makes one. promptfoo is in a folder of npm.
 """
 
 from __future__ import annotations
@@ -21,20 +21,17 @@ from ember_bench.models.store.response_store import ResponseStore
 from ember_bench.serving.networks import find_networks
 from ember_bench.serving.openai_api import Access, OpenAIServer
 from tests.experiment.conftest import workspace
+from tests.support import promptfoo
 from tests.support.asgi import serving
 from tests.support.workspace import Workspace, vote
 
 __all__ = ["workspace"]
 
 TOOLS = os.environ.get("EMBER_BENCH_TOOLS")
-pytestmark = [
-    pytest.mark.extra,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        TOOLS is None,
-        reason="needs inspect-ai and lm-eval: set EMBER_BENCH_TOOLS to their programs",
-    ),
-]
+pytestmark = [pytest.mark.extra, pytest.mark.slow]
+needs_tools = pytest.mark.skipif(
+    TOOLS is None, reason="needs inspect-ai and lm-eval: set EMBER_BENCH_TOOLS to their programs"
+)
 MODEL = "grid.yaml/vote"
 INSPECT_TASK = """\
 import json
@@ -91,6 +88,7 @@ def finish(folder: Path, program: str, *arguments: str, **environment: str) -> s
     return done.stdout
 
 
+@needs_tools
 def test_lm_eval_scores_what_the_grid_scores(workspace: Workspace, scored: float, url: str) -> None:
     task = {
         "task": "served_sums",
@@ -115,6 +113,7 @@ def test_lm_eval_scores_what_the_grid_scores(workspace: Workspace, scored: float
     assert found == pytest.approx(scored)
 
 
+@needs_tools
 def test_inspect_scores_what_the_grid_scores(workspace: Workspace, scored: float, url: str) -> None:
     workspace.write("served.py", INSPECT_TASK)
     finish(
@@ -125,3 +124,24 @@ def test_inspect_scores_what_the_grid_scores(workspace: Workspace, scored: float
     (log,) = (workspace.root / "logs").glob("*.json")
     results = json.loads(log.read_text())["results"]
     assert results["scores"][0]["metrics"]["accuracy"]["value"] == pytest.approx(scored)
+
+
+@promptfoo.needs_promptfoo
+def test_promptfoo_scores_what_the_grid_scores(
+    workspace: Workspace, scored: float, url: str
+) -> None:
+    rows = [json.loads(line) for line in (workspace.root / "sums.jsonl").read_text().splitlines()]
+    tests = [
+        {
+            "vars": {"question": row["question"]},
+            "assert": [{"type": "equals", "value": row["answer"]}],
+        }
+        for row in rows
+    ]
+    provider = {"id": f"openai:chat:{MODEL}", "config": {"apiBaseUrl": url}}
+    config = {"prompts": ["{{question}}"], "providers": [provider], "tests": tests}
+    workspace.write("promptfooconfig.yaml", config)
+    promptfoo.evaluate(workspace.root, "-o", "results.json")
+    stats = json.loads((workspace.root / "results.json").read_text())["results"]["stats"]
+    assert stats["errors"] == 0
+    assert stats["successes"] / len(rows) == pytest.approx(scored)
