@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ember_bench import LMModule, LMModuleConfig, ModelInfo, ModelRegistry, jit
-from ember_bench.operators.lm import ask_all
+from ember_bench.operators.asking import ask_all
 
 CALLS = 16
 

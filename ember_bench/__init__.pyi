@@ -26,6 +26,7 @@ from .models import (
     RateLimit as RateLimit,
     ResponseStore as ResponseStore,
     UsageService as UsageService,
+    settings as settings,
 )
 from .operators import (
     Attempts as Attempts,

@@ -154,6 +154,10 @@ class UnlabelledError(EmberBenchError):
     """Nobody has told how good an output is: no person, and no recording."""
 
 
+class TimeLimitError(EmberBenchError, TimeoutError):
+    """A call or an operator took longer than its `timeout`."""
+
+
 class OutputError(EmberBenchError):
     """Results cannot be printed: the file behind stdout is on a full disk, say."""
 

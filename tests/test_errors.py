@@ -28,6 +28,7 @@ from ember_bench.errors import (
     ResultsLockedError,
     SignatureError,
     StoreError,
+    TimeLimitError,
     UnjudgedError,
     UnknownNameError,
     UnlabelledError,
@@ -38,6 +39,7 @@ HERE = Location(Path("grid.yaml"), 3, 7)
 
 EVERY = [
     EmberBenchError("x"),
+    TimeLimitError("x"),
     ConfigError("x", Problem("y", HERE)),
     UnknownNameError("model", "gpt", ["gpt-4o"], HERE),
     DataMissingError("x"),

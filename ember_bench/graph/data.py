@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from ember_bench import bridge
@@ -15,8 +16,9 @@ from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Strand, TrialContext
+from ember_bench.models.time_limit import run_limited
 from ember_bench.operators.base import Inputs, Operator, merge_inputs, operator
-from ember_bench.operators.lm import service_in_force
+from ember_bench.operators.lm import LMModule, service_in_force
 
 # `outer/inner` is a node of a graph in a graph; `0@node` is the replica of an LM module.
 _SIGNS: Final = ("/", "@")
@@ -75,7 +77,7 @@ class NoNGraphData(Operator):
                 the node names itself.
         """
         if not isinstance(operator, Operator):
-            raise GraphError(f"node {name!r}: expected an Operator, found {operator!r}")
+            raise GraphError(f"node {name!r}: expected an Operator, found {_found(operator)}")
         if isinstance(inputs, str):
             raise GraphError(f"node {name!r}: inputs is a list of names; write [{inputs!r}]")
         _check_name(name)
@@ -116,6 +118,18 @@ class NoNGraphData(Operator):
         return execute(self, inputs)[self.output]
 
 
+def _found(given: object) -> str:
+    """Return what stands in the place of an operator, and what was probably meant."""
+    name = getattr(given, "__name__", "...")
+    if isinstance(given, type) and issubclass(given, Operator):
+        return f"its class; write {name}(...)"
+    if isinstance(given, LMModule):
+        return "an LM module; write EnsembleOperator(lm_modules=[lm])"
+    if callable(given):
+        return f"a function; write Function({name})"
+    return repr(given)
+
+
 def _check_name(name: str) -> None:
     """Check that paths of nodes, which are part of the identity of calls, are unambiguous."""
     if not name:
@@ -131,14 +145,24 @@ def _check_name(name: str) -> None:
 class GraphExecutorService:
     """Runs a graph on one input."""
 
-    def run(self, *, graph_data: NoNGraphData, input_data: Inputs) -> dict[str, Any]:
+    def run(
+        self, *, graph_data: NoNGraphData, input_data: Inputs, timeout: float | None = None
+    ) -> dict[str, Any]:
         """Return the outputs of every node by name.
 
+        Args:
+            graph_data: The graph.
+            input_data: Its inputs, by name.
+            timeout: Seconds after which the run is given up.
+
         Raises:
+            TimeLimitError: if it takes longer than `timeout`.
             Exception: that of a node, with its own traceback and a note naming the node; the
                 nodes under way are cancelled.
         """
-        return execute(graph_data, input_data)
+        if timeout is None:
+            return execute(graph_data, input_data)
+        return run_limited(partial(execute, graph_data, input_data), timeout, "the graph")
 
 
 def execute(graph: NoNGraphData, inputs: Inputs) -> dict[str, Any]:

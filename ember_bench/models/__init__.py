@@ -3,6 +3,7 @@
 from ember_bench.models.budget import Budget
 from ember_bench.models.call import Request
 from ember_bench.models.cost import CostChange, LongPromptCost, ModelCost
+from ember_bench.models.environment_keys import settings
 from ember_bench.models.info import ModelInfo, ProviderInfo, RateLimit
 from ember_bench.models.media import File, Image
 from ember_bench.models.model_registry import ModelRegistry
@@ -56,4 +57,5 @@ __all__ = [
     "UsageSummary",
     "UsageTotals",
     "provider",
+    "settings",
 ]

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from enum import Enum
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
@@ -16,15 +17,16 @@ from ember_bench.code_identity import qualified_name
 from ember_bench.errors import ConfigError, SignatureError, UnknownNameError
 from ember_bench.models import interception
 from ember_bench.models.tasks import in_thread, run_coroutine
+from ember_bench.models.time_limit import run_limited
 from ember_bench.operators.description import (
     describe,
     describe_attribute,
     describe_format,
     user_code,
 )
-from ember_bench.operators.lm import LMModule, Prompt, as_messages
+from ember_bench.operators.lm import LMModule, Prompt, as_messages, check_modules
 from ember_bench.operators.plan import ExecutionPlan
-from ember_bench.operators.signature import Signature, builtin_signature
+from ember_bench.operators.signature import Signature, as_instance, builtin_signature
 from ember_bench.operators.tree import Tree, parts, replaced, walk
 
 Inputs = Mapping[str, Any]
@@ -93,11 +95,12 @@ class Operator(Tree):
         lm_modules: Sequence[LMModule] = (),
         signature: Signature | type[Signature] | None = None,
     ) -> None:
+        check_modules(lm_modules, type(self).__name__)
         self.lms = list(lm_modules)
         if signature is None and self.lms and self.default_signature is not None:
             signature = builtin_signature(self.default_signature)
         if signature is not None:
-            self.signature = signature() if isinstance(signature, type) else signature
+            self.signature = as_instance(signature)
 
     def forward(self, inputs: Inputs) -> Any:
         """Compute the outputs; may be an `async def`."""
@@ -111,15 +114,33 @@ class Operator(Tree):
         """
         raise NotImplementedError(f"{type(self).__name__} has no to_plan()")
 
-    def __call__(self, inputs: Inputs | BaseModel | None = None, /, **fields: Any) -> Any:
+    def __call__(
+        self,
+        inputs: Inputs | BaseModel | None = None,
+        /,
+        *,
+        timeout: float | None = None,
+        **fields: Any,
+    ) -> Any:
         """Run the operator eagerly on `inputs`, on keyword fields, or on both.
 
+        Args:
+            inputs: Its inputs, by name.
+            timeout: Seconds after which it is given up; requests go on, and answers are stored.
+            fields: More inputs; one with the name `timeout` is given in `inputs`.
+
         Raises:
+            TimeLimitError: if it takes longer than `timeout`.
             SignatureError: if inputs or outputs do not fit the signature. Inputs are checked
                 before any LM call.
         """
         if (recorder := interception.current.get()) is not None:
+            if timeout is not None:
+                recorder.refuse("an operator has a time limit")
             return recorder.operator(self, inputs, fields)
+        if timeout is not None:
+            run = partial(self.call_with, self._run, inputs, **fields)
+            return run_limited(run, timeout, type(self).__name__)
         return self.call_with(self._run, inputs, **fields)
 
     def call_with(
@@ -137,7 +158,7 @@ class Operator(Tree):
         if signature is None:
             return compute(given)
         try:
-            return signature.check_output(compute(signature.check_inputs(given)))
+            return self._check_output(signature, compute(signature.check_inputs(given)))
         except SignatureError as error:
             error.add_note(f"in {type(self).__name__}")
             raise
@@ -177,9 +198,16 @@ class Operator(Tree):
         """
         return replaced(self, target, new)
 
-    def __rshift__(self, other: Operator) -> Sequential:
-        """Return the operator that runs this one, then `other`; see `Sequential`."""
-        return Sequential.of(self, other) if isinstance(other, Operator) else NotImplemented
+    def __rshift__(self, other: Operator | Callable[..., Any]) -> Sequential:
+        """Return the operator that runs this one, then `other`; see `Sequential`.
+
+        A Python function becomes a `Function`.
+        """
+        return Sequential.of(self, _as_step(other))
+
+    def __rrshift__(self, other: Callable[..., Any]) -> Sequential:
+        """Return the operator that runs the function `other`, then this one."""
+        return Sequential.of(_as_step(other), self)
 
     def describe(self) -> dict[str, Any]:
         """Return, as JSON-like data, everything that can change the results of the operator."""
@@ -206,6 +234,10 @@ class Operator(Tree):
         signature: Signature | type[Signature] | None = self.signature
         return signature() if isinstance(signature, type) else signature
 
+    def _check_output(self, signature: Signature, output: Any) -> Any:
+        """Return the output, cast to that of the signature."""
+        return signature.check_output(output)
+
     def _prompt(self, inputs: Inputs) -> Prompt:
         """Return the prompt of the signature, with `inputs` filled in, and their `images`."""
         signature = self._signature()
@@ -227,7 +259,7 @@ class Operator(Tree):
         return run_coroutine(output) if inspect.iscoroutine(output) else output
 
 
-def _as_mapping(inputs: Inputs | BaseModel | None) -> Inputs:
+def _as_mapping(inputs: object) -> Inputs:
     if type(inputs) is dict:  # the usual case, and cheaper than the checks below
         return inputs
     if inputs is None:
@@ -236,7 +268,7 @@ def _as_mapping(inputs: Inputs | BaseModel | None) -> Inputs:
         return inputs.model_dump()
     if isinstance(inputs, Mapping):
         return inputs
-    raise SignatureError(f"inputs must have named fields; found {type(inputs).__name__}")
+    raise SignatureError(f"inputs have names, such as query=...; found {type(inputs).__name__}")
 
 
 def _code_version(cls: type[Operator]) -> Any:
@@ -253,6 +285,15 @@ def _code_version(cls: type[Operator]) -> Any:
 
 def _is_built_in(cls: type[Operator]) -> bool:
     return cls.__module__.startswith("ember_bench.")
+
+
+def _as_step(step: Any) -> Operator:
+    """Return a step of a chain as an operator."""
+    if isinstance(step, Operator):
+        return step
+    if isinstance(step, type | LMModule) or not callable(step):
+        raise TypeError(f"a chain takes operators and functions, found {step!r}")
+    return operator_class("Function")(step)  # type: ignore[call-arg]
 
 
 def operator(cls: OperatorT) -> OperatorT:

@@ -45,11 +45,16 @@ def candidates_of(inputs: Mapping[str, Any], answer_format: str | None = None) -
         answer_format: Takes precedence over that of the inputs.
 
     Raises:
-        SignatureError: if there are none, or they are not a list.
+        SignatureError: if there are none, or they are not a list of texts.
     """
     responses = required_input("responses", inputs)
     if isinstance(responses, str) or not isinstance(responses, Sequence):
         raise SignatureError(f"responses: expected a list, found {type(responses).__name__}")
+    for index, text in enumerate(responses):
+        if not isinstance(text, str):
+            raise SignatureError(
+                f"responses[{index}]: expected a text, found {type(text).__name__}"
+            )
     read = [read_answer(text, inputs, answer_format) for text in responses]
     return list(map(Candidate, responses, alike(read, inputs)))
 

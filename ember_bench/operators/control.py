@@ -8,7 +8,7 @@ from typing import Any
 
 from ember_bench.errors import SignatureError, did_you_mean
 from ember_bench.operators.base import OUTPUT, Inputs, Operator, operator
-from ember_bench.operators.lm import LMModule
+from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature
 
@@ -79,6 +79,7 @@ class Router(Operator):
     ) -> None:
         if not routes:
             raise ValueError("a router needs at least one route")
+        check_modules(lm_modules, type(self).__name__)
         if len(lm_modules) != (by is None):
             raise ValueError("a router takes a function or one LM module, and not both")
         super().__init__(lm_modules=lm_modules, signature=signature)

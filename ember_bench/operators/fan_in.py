@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 from ember_bench.answers.formats import parse_answer
 from ember_bench.errors import SignatureError
+from ember_bench.operators.asking import ask_requests
 from ember_bench.operators.base import Inputs, Operator, OperatorKind
 from ember_bench.operators.candidates import Candidate, Ties, answers_of, read_answer
-from ember_bench.operators.lm import LMModule, ask_requests
+from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.signature import Signature
 
 
@@ -91,7 +92,9 @@ def one_lm(lm_modules: Sequence[LMModule], holder: Operator) -> Sequence[LMModul
 
     Raises:
         ValueError: if it is not, naming the operator that takes it.
+        TypeError: as `check_modules`.
     """
+    check_modules(lm_modules, type(holder).__name__)
     if len(lm_modules) != 1:
         raise ValueError(f"{type(holder).__name__} takes one LM module, found {len(lm_modules)}")
     return lm_modules

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ember_bench.operators.asking import ask_all
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.candidates import answers_of, candidates_of
 from ember_bench.operators.fan_in import LMFanIn, as_responses, numbered
-from ember_bench.operators.lm import LMModule, ask_all
+from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.signature import Signature
 
 
@@ -39,6 +40,7 @@ class Fuser(Operator):
         answer_format: str | None = None,
         signature: Signature | type[Signature] | None = None,
     ) -> None:
+        check_modules(lm_modules, type(self).__name__)
         if not lm_modules:
             raise ValueError("a fuser needs at least one LM module")
         super().__init__(lm_modules=lm_modules, signature=signature)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from enum import Enum
 from typing import Any, Final, cast
@@ -20,6 +20,7 @@ from ember_bench.models.media import File, Image
 from ember_bench.models.model_registry import ModelRegistry, default_registry
 from ember_bench.models.schemas import response_format as format_of
 from ember_bench.models.service import ModelService
+from ember_bench.models.time_limit import check_seconds, limited
 from ember_bench.models.types import (
     Message,
     Response,
@@ -158,6 +159,7 @@ class LMModule:
         *,
         service: ModelService | None = None,
     ) -> None:
+        _check_config(config)
         if service is None:
             # Not `or`: an empty registry is falsy.
             service = _service_for(default_registry() if model_registry is None else model_registry)
@@ -189,20 +191,27 @@ class LMModule:
 
         Args:
             prompt: The user's message, or the whole conversation.
-            kwargs: `temperature` and the other sampling parameters, for this call alone; and the
-                arguments of `request`.
+            kwargs: `temperature` and the other sampling parameters, for this call alone; the
+                arguments of `request`; and `timeout`, in seconds, after which the call is given
+                up. Its request goes on, and its answer is stored.
 
         Raises:
+            TimeLimitError: if there is no answer in time.
             TypeError: if the prompt is neither a text nor a list of messages.
             ProviderError: if the model does not answer.
             ConfigError: if the model does not support a parameter, images or tools.
         """
         return self.respond(prompt, **kwargs).data
 
-    def respond(self, prompt: Prompt, **kwargs: Any) -> Response:
+    def respond(self, prompt: Prompt, *, timeout: float | None = None, **kwargs: Any) -> Response:
         """Return the whole response, with tool calls, log-probabilities, usage, cost, latency."""
         check_prompt(prompt)
         request = self.request(prompt, **kwargs)
+        if timeout is not None:
+            interception.refuse("a call has a time limit")
+            check_seconds(timeout)
+            asked = self.service.ask(request, self)
+            return bridge.wait(limited(asked, timeout, self.model.model_id))
         if (recorder := interception.current.get()) is not None:
             return recorder.ask([(self, request)])[0]
         return bridge.wait(self.service.ask(request, self))
@@ -315,58 +324,39 @@ def check_prompt(prompt: object) -> None:
             )
 
 
-def ask_all(calls: Sequence[tuple[LMModule, Prompt]], **kwargs: Any) -> list[Response]:
-    """Call several LM modules at the same time; the responses are in the order of `calls`.
-
-    Args:
-        calls: (LM module, prompt) pairs.
-        kwargs: As in `LMModule.request`, for all calls.
-    """
-    return ask_requests([(lm, lm.request(prompt, **kwargs)) for lm, prompt in calls])
-
-
-def ask_requests(calls: Sequence[tuple[LMModule, Request]]) -> list[Response]:
-    """Make several requests at the same time; the responses are in the order of `calls`."""
-    if not calls:
-        return []
-    service = _shared_service(calls)
-    if (recorder := interception.current.get()) is not None:
-        return recorder.ask(calls)
-    return bridge.wait(service.ask_all([(request, lm) for lm, request in calls]))
+def _check_config(given: object) -> None:
+    """Check that a module is made of a config, and not of a name."""
+    if not isinstance(given, LMModuleConfig):
+        name = repr(given) if isinstance(given, str) else "..."
+        raise TypeError(
+            f"config: expected an LMModuleConfig, found {type(given).__name__}; write "
+            f"LMModuleConfig(model_name={name})"
+        )
 
 
-def ask_some(
-    calls: Sequence[tuple[LMModule, Prompt]], at_least: int, **kwargs: Any
-) -> list[Response]:
-    """Call LM modules as `ask_all` does; return the responses of those whose models answer.
-
-    Args:
-        calls: (LM module, prompt) pairs.
-        at_least: Least number of responses.
-        kwargs: As in `LMModule.request`, for all calls.
+def check_modules(given: object, holder: str) -> None:
+    """Check that `given` is a list of LM modules.
 
     Raises:
-        ProviderError: if fewer answer; the first error in order, with a note.
+        TypeError: naming what it is instead, and the operator that takes it.
     """
-    interception.refuse("models were asked that may leave an answer out")
-    requests = [(lm.request(prompt, **kwargs), lm) for lm, prompt in calls]
-    service = _shared_service([(lm, request) for request, lm in requests])
-    answers = bridge.wait(service.ask_each(requests))
-    responses = [answer for answer in answers if isinstance(answer, Response)]
-    if len(responses) < at_least:
-        error = next(answer for answer in answers if not isinstance(answer, Response))
-        error.add_note(
-            f"{len(responses)} of {len(answers)} models answered; at least {at_least} must"
-        )
-        raise error
-    return responses
-
-
-def _shared_service(calls: Sequence[tuple[LMModule, Request]]) -> ModelService:
-    service = calls[0][0].service
-    if any(lm.service is not service for lm, _ in calls):
-        raise ValueError("LM modules that are asked together must share one ModelService")
-    return service
+    if isinstance(given, LMModule):
+        raise TypeError(f"{holder}: lm_modules is a list; write lm_modules=[lm]")
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"{holder}: lm_modules is a list of LM modules, found {given!r}")
+    if not isinstance(given, Sequence):
+        return  # what can be gone through only once is not looked at
+    for index, entry in enumerate(given):
+        if not isinstance(entry, LMModule):
+            hint = (
+                f"; write LMModule(LMModuleConfig(model_name={entry!r}))"
+                if isinstance(entry, str)
+                else ""
+            )
+            raise TypeError(
+                f"{holder}: lm_modules[{index}]: expected an LMModule, found "
+                f"{type(entry).__name__}{hint}"
+            )
 
 
 # By id of the registry, which the service keeps alive.

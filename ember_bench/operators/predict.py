@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel
 
 from ember_bench.errors import SignatureError
-from ember_bench.models.info import ModelInfo
-from ember_bench.models.providers.base import provider_class
-from ember_bench.models.schemas import response_format
 from ember_bench.models.types import Message
 from ember_bench.operators.base import Inputs, Operator, operator
 from ember_bench.operators.fan_in import as_responses
-from ember_bench.operators.lm import LMModule, as_messages
+from ember_bench.operators.lm import LMModule, as_messages, check_modules
 from ember_bench.operators.signature import Signature
-
-_FENCED: Final = re.compile(r"```(?:json)?[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
-_SCHEMA: Final = "Reply with a JSON object that fits this JSON schema, and nothing else:"
+from ember_bench.operators.structured import json_in, structured
 
 
 @operator
@@ -56,8 +49,10 @@ class Predict(Operator):
         retries: int = 2,
         answer_format: str | None = None,
     ) -> None:
-        modules = [lm_modules] if isinstance(lm_modules, LMModule) else list(lm_modules)
-        if len(modules) != 1 or not isinstance(modules[0], LMModule):
+        given = [lm_modules] if isinstance(lm_modules, LMModule) else lm_modules
+        check_modules(given, type(self).__name__)
+        modules = list(given)
+        if len(modules) != 1:
             raise ValueError(f"Predict needs one LM module, found {len(modules)}")
         if retries < 0:
             raise ValueError(f"retries must be at least 0, found {retries}")
@@ -77,10 +72,7 @@ class Predict(Operator):
         self, signature: Signature, model: type[BaseModel], inputs: Inputs
     ) -> dict[str, Any]:
         lm = self.lms[0]
-        messages = as_messages(self._with_turns(inputs))
-        form = response_format(model) if _takes_schemas(lm.model) else None
-        if form is None:
-            messages[-1] = _with_schema(messages[-1], model)
+        messages, form = structured(as_messages(self._with_turns(inputs)), model, lm.model)
         for left in range(self.retries, -1, -1):
             said = lm(messages, role=self.role, response_format=form)
             try:
@@ -93,28 +85,3 @@ class Predict(Operator):
             else:
                 break
         return fields
-
-
-def json_in(text: str) -> str:
-    """Return the first JSON object in a text, in a fence or elsewhere; the text if it has none."""
-    fenced = _FENCED.search(text)
-    parts: list[str] = [fenced[1], text] if fenced else [text]
-    for part in parts:
-        for start in (match.start() for match in re.finditer(r"\{", part)):
-            try:
-                _, end = json.JSONDecoder().raw_decode(part, start)
-            except (ValueError, RecursionError):
-                continue
-            return part[start:end]
-    return text
-
-
-def _takes_schemas(model: ModelInfo) -> bool:
-    lacks = provider_class(model.provider_name).lacks(model)
-    return "response_format" not in {*model.unsupported_parameters, *lacks}
-
-
-def _with_schema(message: Message, model: type[BaseModel]) -> Message:
-    schema = json.dumps(response_format(model).json_schema)
-    content = f"{message.content}\n\n{_SCHEMA}\n{schema}"
-    return Message(message.role, content, message.images, files=message.files)

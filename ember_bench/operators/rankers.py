@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from ember_bench.answers.formats import parse_answer
 from ember_bench.errors import SignatureError
+from ember_bench.operators.asking import ask_requests
 from ember_bench.operators.base import Inputs, operator
 from ember_bench.operators.candidates import Candidate, Ties, candidates_of, leaders, settle
 from ember_bench.operators.fan_in import LMFanIn, Settling, numbered
-from ember_bench.operators.lm import LMModule, ask_requests
+from ember_bench.operators.lm import LMModule
 from ember_bench.operators.mapping import parallel
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from ember_bench.operators.asking import ask_all, ask_requests
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.candidates import read_answer
 from ember_bench.operators.fan_in import as_responses, numbered, says_yes
-from ember_bench.operators.lm import LMModule, ask_all, ask_requests
+from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.mapping import parallel
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature, as_signature
@@ -29,6 +30,7 @@ class _Revising(Operator):
         answer_format: str | None,
         signature: Signature | type[Signature] | None,
     ) -> None:
+        check_modules(lm_modules, type(self).__name__)
         if not 1 <= len(lm_modules) <= 2:
             raise ValueError(
                 f"{type(self).__name__} takes one LM module, or a writer and a critic; "
@@ -225,6 +227,7 @@ class Debate(Operator):
         signature: Signature | type[Signature] | None = None,
         debate_signature: Signature | type[Signature] | None = None,
     ) -> None:
+        check_modules(lm_modules, type(self).__name__)
         if len(lm_modules) < 2:
             raise ValueError("a debate needs at least two LM modules")
         if rounds < 1:

@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any, Final
 
 from ember_bench.errors import SignatureError
+from ember_bench.operators.asking import ask_requests
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.candidates import read_answer
 from ember_bench.operators.fan_in import as_responses
-from ember_bench.operators.lm import LMModule, ask_requests
+from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.mapping import parallel
 from ember_bench.operators.rankers import read_score
 from ember_bench.operators.references import called
@@ -88,6 +89,7 @@ class TreeSearch(Operator):
         for name, number in (("steps", steps), ("beam", beam), ("samples", samples)):
             if number < 1:
                 raise ValueError(f"{name} must be at least 1, found {number}")
+        check_modules(lm_modules, type(self).__name__)
         needed = (propose is None) + (value is None)
         if not min(needed, 1) <= len(lm_modules) <= needed:
             raise ValueError(

@@ -105,9 +105,12 @@ class Signature(BaseModel):
         """Return what a model is asked: the prompt, with the `images` of the inputs before it.
 
         Raises:
-            SignatureError: as `render`; also if `images` are none.
+            SignatureError: as `render`; also if `images` are none, or there are `messages`, which
+                would not be shown.
         """
         prompt = self.render(inputs)
+        if "messages" in inputs and "messages" not in self.placeholders:
+            _refuse_messages(inputs["messages"])
         if not (images := inputs.get("images")):
             return prompt
         if isinstance(images, str | Image) or not all(isinstance(i, Image) for i in images):
@@ -127,6 +130,17 @@ class Signature(BaseModel):
         missing = [n for n in self.placeholders if n not in inputs and n not in later]
         if missing and (missing := [n for n in missing if n not in _metadata(inputs)]):
             raise missing_input(missing, inputs, ", which the prompt template names")
+
+
+def _refuse_messages(messages: Any) -> None:
+    """Refuse a conversation under a name by which no model would see it."""
+    if isinstance(messages, list | tuple) and any(
+        isinstance(m, Message) or (isinstance(m, Mapping) and "role" in m) for m in messages
+    ):
+        raise SignatureError(
+            "messages: a model would not see them; the messages before a question are `turns`, a "
+            "list of Message"
+        )
 
 
 def missing_input(names: Sequence[str], inputs: Mapping[str, Any], why: str = "") -> SignatureError:
@@ -153,7 +167,22 @@ def as_signature(given: Signature | type[Signature] | None, default: str) -> Sig
     """Return `given`, of a class its instance with the defaults; by default a built-in one."""
     if given is None:
         return builtin_signature(default)
-    return given() if isinstance(given, type) else given
+    return as_instance(given)
+
+
+def as_instance(given: object) -> Signature:
+    """Return a signature, of a class its instance with the defaults.
+
+    Raises:
+        TypeError: if it is something else.
+    """
+    if isinstance(given, Signature):
+        return given
+    if isinstance(given, type) and issubclass(given, Signature):
+        return given()
+    hint = "; write Signature(prompt_template=...)" if isinstance(given, str) else ""
+    name = getattr(given, "__name__", type(given).__name__)
+    raise TypeError(f"signature: expected a Signature, found {name}{hint}")
 
 
 def _metadata(inputs: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.fan_in import as_responses, one_lm
-from ember_bench.operators.lm import LMModule
+from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.mapping import parallel
 from ember_bench.operators.retrieve import Retrieve
 from ember_bench.operators.signature import Signature, as_signature, required_input
@@ -120,6 +120,7 @@ class Interview(_Researched):
         question_signature: Signature | type[Signature] | None = None,
         answer_signature: Signature | type[Signature] | None = None,
     ) -> None:
+        check_modules(lm_modules, type(self).__name__)
         if len(lm_modules) != 2:
             raise ValueError(f"Interview takes a writer and an expert, found {len(lm_modules)}")
         super().__init__(lm_modules, corpus, documents)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ class ToolUser(Operator):
 
     Args:
         lm_modules: One LM module.
-        tools: The tools that it may call, with different names.
+        tools: The tools that it may call, with different names; a Python function becomes a `Tool`.
         rounds: Maximum number of responses whose tool calls are run.
         answer_format: Format of the final answer; by default the `answer_format` of the inputs.
         signature: The prompt; names `query`.
@@ -44,21 +44,22 @@ class ToolUser(Operator):
         self,
         *,
         lm_modules: Sequence[LMModule],
-        tools: Sequence[Tool],
+        tools: Sequence[Tool | Callable[..., Any]],
         rounds: int = 8,
         answer_format: str | None = None,
         signature: Signature | type[Signature] | None = None,
     ) -> None:
         if rounds < 0:
             raise ValueError(f"rounds must be at least 0, found {rounds}")
-        names = [tool.name for tool in tools]
+        wrapped = [_as_tool(tool) for tool in tools]
+        names = [tool.name for tool in wrapped]
         for name in names:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"tool {name!r}: a name is up to 64 letters, digits, `_` and `-`")
             if names.count(name) > 1:
                 raise ValueError(f"two tools are called {name!r}")
         super().__init__(lm_modules=one_lm(lm_modules, self), signature=signature)
-        self.tools = list(tools)
+        self.tools = wrapped
         self.rounds = rounds
         self.answer_format = answer_format
 
@@ -83,3 +84,11 @@ class ToolUser(Operator):
         if tool is None:
             return f"error: there is no tool {call.name!r}"
         return tool.answer(call.arguments)
+
+
+def _as_tool(given: Tool | Callable[..., Any]) -> Tool:
+    if isinstance(given, Tool):
+        return given
+    if isinstance(given, Operator | LMModule) or not callable(given):
+        raise TypeError(f"tools: expected a Tool or a function, found {type(given).__name__}")
+    return Tool(given)

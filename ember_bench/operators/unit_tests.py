@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ember_bench.errors import SignatureError
+from ember_bench.operators.asking import ask_requests
 from ember_bench.operators.base import Inputs, OperatorKind, operator
 from ember_bench.operators.candidates import candidates_of, read_answer
 from ember_bench.operators.fan_in import LMFanIn, says_yes
-from ember_bench.operators.lm import LMModule, ask_requests
+from ember_bench.operators.lm import LMModule
 from ember_bench.operators.signature import Signature, required_input
 
 _BULLET: Final = re.compile(r"^[ \t]*(?:[-*\u2022]|\d{1,3}[.)])[ \t]+")

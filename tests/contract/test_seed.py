@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import typing
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -50,7 +49,7 @@ def openai(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
     """What `openai:` models ask, by way of the real SDK."""
     with OpenAIServer([Answer("Paris, said the model.")]) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
         yield server
 
 
@@ -64,7 +63,7 @@ def play_registration() -> dict[str, Any]:
         ModelCost=ModelCost,
         RateLimit=RateLimit,
         ProviderInfo=ProviderInfo,
-        settings=SimpleNamespace(openai_api_key=KEY),
+        settings=ember_bench.settings,
     )
 
 

@@ -67,7 +67,9 @@ class TestBuilding:
             graph().add_node(name=name, operator=Say())
 
     def test_a_node_computes(self) -> None:
-        with pytest.raises(GraphError, match="node 'a': expected an Operator, found <class"):
+        with pytest.raises(
+            GraphError, match="node 'a': expected an Operator, found its class; write"
+        ):
             graph().add_node(name="a", operator=Say)  # type: ignore[arg-type]
 
     def test_a_refused_node_leaves_the_graph_as_it_was(self) -> None:

@@ -484,7 +484,7 @@ class TestAccounts:
         lm = module(serve(model), model)
 
         def body() -> None:
-            from ember_bench.operators.lm import ask_all
+            from ember_bench.operators.asking import ask_all
 
             ask_all([(lm, "3"), (lm, "5"), (lm, "4")])
             ask_all([(lm, "1")])
@@ -502,7 +502,7 @@ class TestAccounts:
         lm, slow = module(service, good.model), module(service, bad)
 
         def body() -> None:
-            from ember_bench.operators.lm import ask_all
+            from ember_bench.operators.asking import ask_all
 
             with pytest.raises(ProviderError):
                 ask_all([(lm, "q"), (slow, "q")])
@@ -521,7 +521,7 @@ class TestAccounts:
         lm = module(serve(model), model)
 
         def body(prompts: list[str]) -> None:
-            from ember_bench.operators.lm import ask_all
+            from ember_bench.operators.asking import ask_all
 
             ask_all([(lm, prompt) for prompt in prompts])
 
@@ -619,7 +619,7 @@ class TestConcurrency:
         lms = modules(service, script.model, 5)
 
         async def main() -> None:
-            from ember_bench.operators.lm import ask_all
+            from ember_bench.operators.asking import ask_all
 
             asking = asyncio.ensure_future(bridge.run(ask_all, [(lm, "q") for lm in lms]))
             await until(lambda: script.in_flight == 5)

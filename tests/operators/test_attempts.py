@@ -79,7 +79,7 @@ def test_what_works_is_run_once() -> None:
 
 
 def test_it_needs_something_to_do() -> None:
-    with pytest.raises(ValueError, match="needs `retries` or a `fallback`"):
+    with pytest.raises(ValueError, match="needs `retries`, a `fallback` or a `timeout`"):
         Attempts(operator=spare())
     with pytest.raises(ValueError, match="retries must be at least 0, found -1"):
         Attempts(operator=spare(), retries=-1)

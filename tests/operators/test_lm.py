@@ -24,8 +24,8 @@ from ember_bench.models.call import Call
 from ember_bench.models.store.memory import MemoryStore
 from ember_bench.models.types import CutOff
 from ember_bench.operators import LMModule, LMModuleConfig
+from ember_bench.operators.asking import ask_all, ask_requests
 from ember_bench.operators.cards import LMCard
-from ember_bench.operators.lm import ask_all, ask_requests
 from tests.support.models import module, modules, scripted, serve, simulated
 
 

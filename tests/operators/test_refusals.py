@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from ember_bench import ExecutionPlan, Scheduler, jit
 from ember_bench.errors import SignatureError
 from ember_bench.graph import Ref, Task
-from ember_bench.models import Message, Response, Usage
+from ember_bench.models import MemoryStore, Message, Response, Usage
 from ember_bench.models.call import Call
 from ember_bench.operators import (
     Critic,
@@ -22,12 +23,14 @@ from ember_bench.operators import (
     JudgeBasedOperator,
     JudgeExplainerOperator,
     LMModule,
+    MostCommonOperator,
     Operator,
     PairwiseTournament,
     RankFilter,
     Reflect,
     SelfRefine,
     Signature,
+    ToolUser,
     VerifierOperator,
 )
 from ember_bench.operators.storm import Interview, Outline, WriteArticle
@@ -186,3 +189,107 @@ def test_no_responses_are_not_judged(kind: type[Operator], expected: dict[str, A
     model = Counting()
     assert kind(**model.lms(1))(query="q", responses=[]) == expected
     assert not model.prompts
+
+
+class TestNewcomers:
+    """What someone writes on the first day is understood, or refused in words."""
+
+    def test_a_function_is_a_tool(self) -> None:
+        def double(number: int) -> int:
+            """Double it."""
+            return 2 * number
+
+        counting = Counting()
+        agent = ToolUser(lm_modules=[counting.lm()], tools=[double])
+        assert [tool.name for tool in agent.tools] == ["double"]
+        with pytest.raises(TypeError, match="tools: expected a Tool or a function, found str"):
+            ToolUser(lm_modules=[counting.lm()], tools=["double"])  # type: ignore[list-item]
+
+    def test_a_function_is_a_step_of_a_chain(self) -> None:
+        counting = Counting()
+        chain = (
+            (lambda query: {"query": query.upper()})
+            >> EnsembleOperator(lm_modules=[counting.lm()])
+            >> (lambda responses: {"final_answer": responses[0]})
+        )
+        assert chain(query="how many") == {"final_answer": "Answer: 7"}
+        assert "HOW MANY" in counting.prompts[0]
+
+    @pytest.mark.parametrize("step", ["text", 3, MostCommonOperator], ids=repr)
+    def test_a_chain_of_something_else_is_refused(self, step: Any) -> None:
+        with pytest.raises(TypeError, match="a chain takes operators and functions, found"):
+            MostCommonOperator() >> step
+
+    @pytest.mark.parametrize(
+        "operator", [EnsembleOperator, Debate, Fuser, SelfRefine, VerifierOperator]
+    )
+    def test_lm_modules_are_a_list_of_lm_modules(self, operator: Any) -> None:
+        lm = Counting().lm()
+        name = operator.__name__
+        with pytest.raises(TypeError, match=rf"{name}: lm_modules is a list; write .*=\[lm\]"):
+            operator(lm_modules=lm)
+        with pytest.raises(TypeError, match=f"{name}: lm_modules is a list of LM modules"):
+            operator(lm_modules="openai:gpt-4o")
+        with pytest.raises(TypeError, match=r"lm_modules\[0\].*model_name='openai:gpt-4o'"):
+            operator(lm_modules=["openai:gpt-4o"])
+
+    def test_a_module_needs_a_config_and_an_operator_a_signature(self) -> None:
+        with pytest.raises(TypeError, match=r"write LMModuleConfig\(model_name='openai:gpt-4o'"):
+            LMModule("openai:gpt-4o")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"found str; write Signature\(prompt_template"):
+            EnsembleOperator(lm_modules=[Counting().lm()], signature="{query}")  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("wrong", [None, 7, ["a"]], ids=repr)
+    def test_responses_are_texts(self, wrong: Any) -> None:
+        counting = Counting()
+        judge = JudgeBasedOperator(lm_modules=[counting.lm()])
+        with pytest.raises(SignatureError, match=r"responses\[1\]: expected a text, found"):
+            judge(query="?", responses=["7", wrong])
+        assert not counting.prompts
+
+    def test_messages_that_no_model_would_see_are_refused(self) -> None:
+        counting = Counting()
+        ensemble = EnsembleOperator(lm_modules=[counting.lm()])
+        with pytest.raises(SignatureError, match="are `turns`"):
+            ensemble(query="?", messages=[{"role": "user", "content": "before"}])
+        assert not counting.prompts
+        assert ensemble(query="?", messages="a field of one's own")["responses"]
+
+
+class Verdict(BaseModel):
+    correct: bool
+
+
+class TestStructuredEnsembles:
+    """With `structured_output`, each response of an ensemble must fit."""
+
+    SIGNATURE = Signature(prompt_template="{query}", structured_output=Verdict)
+
+    @staticmethod
+    def ensemble(*answers: str, least: int | None = None) -> EnsembleOperator:
+        async def say(call: Call) -> str:
+            assert call.request.response_format is not None
+            return answers[int(call.draw_text or 0)]
+
+        model = scripted(say)
+        lms = [module(serve(model, store=MemoryStore()), model)] * len(answers)
+        return EnsembleOperator(
+            lm_modules=lms, signature=TestStructuredEnsembles.SIGNATURE, min_responses=least
+        )
+
+    def test_the_outputs_have_its_fields(self) -> None:
+        fenced = 'Here:\n```json\n{"correct": false}\n```'
+        ensemble = self.ensemble('{"correct": true}', fenced)
+        expected = {
+            "responses": ['{"correct": true}', fenced],
+            "outputs": [{"correct": True}, {"correct": False}],
+        }
+        assert ensemble(query="?") == expected
+
+    def test_one_that_does_not_fit_is_an_error_that_names_it(self) -> None:
+        with pytest.raises(SignatureError, match="response 2: output does not fit Verdict"):
+            self.ensemble('{"correct": true}', "yes")(query="?")
+
+    def test_one_that_does_not_fit_may_be_left_out(self) -> None:
+        found = self.ensemble("yes", '{"correct": true}', least=1)(query="?")
+        assert found == {"responses": ['{"correct": true}'], "outputs": [{"correct": True}]}

@@ -23,8 +23,9 @@ from ember_bench.models import strand as strands
 from ember_bench.models.call import Request
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.types import Response
+from ember_bench.operators.asking import ask_requests
 from ember_bench.operators.base import Operator
-from ember_bench.operators.lm import LMModule, ask_requests
+from ember_bench.operators.lm import LMModule
 from ember_bench.operators.plan import resolve
 
 
