@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,6 +91,30 @@ class ModelService:
         self._outside = Strand(TrialContext(outside=True))
         self._accounts = Accounts()
         self._coordination: Coordination | None = None
+
+    def __copy__(self) -> ModelService:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ModelService:
+        """Return the service itself: copies of a program ask through one service, as it does."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what the service is made of; connections and counts stay here.
+
+        Raises:
+            TypeError: if it has a budget, which two services would each spend.
+        """
+        if self._budget is not None:
+            raise TypeError("a ModelService with a budget cannot be pickled: each would spend it")
+        options: dict[str, Any] = {
+            "store": self._store,
+            "offline": self._offline,
+            "asks_judges": self._asks_judges,
+            "retry": self.retry,
+            "account": self._account,
+        }
+        return partial(ModelService, self.registry, **options), ()
 
     @property
     def store(self) -> CallStore | None:
