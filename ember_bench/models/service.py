@@ -287,7 +287,14 @@ class ModelService:
         # The seed of a call depends on which draw it is.
         counted = self._store is not None or request.parameters.seed is not None
         draws = self._outside_draws[counted]
-        return client, Call.place(request, strand, strand.replica(module), context, draws)
+        return client, Call.place(
+            request,
+            strand,
+            strand.replica(module),
+            context,
+            draws,
+            by_turn=client.provider.by_turn(request.role),
+        )
 
     def _connect(self, model: ModelInfo) -> Client:
         provider = provider_class(model.provider_name)(model)
