@@ -31,6 +31,7 @@ Datasets = Annotated[
     list[str] | None,
     typer.Option("--dataset", metavar="NAME", help="Draw this dataset only; again for another."),
 ]
+Dark = Annotated[bool, typer.Option("--dark", help="Draw light on dark, for a screen.")]
 Graphs = Annotated[
     bool,
     typer.Option(help="With k: run the graphs on stored answers, for votes of fewer candidates."),
@@ -44,6 +45,7 @@ def plot(
     width: Width = "one",
     axis: Axis = "cost",
     datasets: Datasets = None,
+    dark: Dark = False,
     graphs: Graphs = True,
     results: LookIn = Path("results"),
     data_dir: Recorded = None,
@@ -70,6 +72,7 @@ def plot(
             width=widths[width],
             axis=axis,
             datasets=datasets or (),
+            dark=dark,
             graphs=graphs,
             data_dir=data_dir,
         )

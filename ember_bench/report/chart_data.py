@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -75,10 +76,17 @@ def named_points(points: Sequence[Point], most: int) -> list[Point]:
     The others, oracles aside, keep their numbers.
     """
     few = len(points) <= most
+    names = bare_labels([point.label for point in points])
     return [
-        replace(point, name=shortened(point.label)) if few or point.front or point.hollow else point
-        for point in points
+        replace(point, name=shortened(name)) if few or point.front or point.hollow else point
+        for point, name in zip(points, names, strict=True)
     ]
+
+
+def bare_labels(labels: Sequence[str]) -> list[str]:
+    """Return labels without `recorded:SET/`, which is mostly one set, if they still differ."""
+    bare = [re.sub(r"^recorded:[^/]*/", "", label) for label in labels]
+    return bare if len({*bare}) == len({*labels}) else [*labels]
 
 
 def _scaled(found: Quantity, factor: int) -> Quantity:
