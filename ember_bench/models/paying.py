@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models.budget import Funds, Held
 from ember_bench.models.call import Call
-from ember_bench.models.info import Charged
+from ember_bench.models.info import Charged, ModelInfo
 from ember_bench.models.store.payments import Payment
 from ember_bench.models.strand import measuring
 from ember_bench.models.types import Completion, UnusableAnswerError, Usage
@@ -72,6 +72,15 @@ _NO_DAY: Final = date.min  # no request was made yet
 def utc_today() -> date:
     """Return today's date in UTC, by which prices change."""
     return datetime.now(UTC).date()
+
+
+def cost_without_cache(model: ModelInfo, completion: Completion) -> float | None:
+    """Return what an answer would cost if the provider kept no prompts; None if it is unknown."""
+    usage, cost = completion.usage, completion.cost_usd
+    if cost is None or not (usage.cached_input_tokens or usage.cache_write_tokens):
+        return cost
+    price = model.price(utc_today())
+    return None if price is None else price.without_cache(usage, cost)
 
 
 class Tab:

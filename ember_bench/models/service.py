@@ -30,14 +30,14 @@ from ember_bench.models.info import ModelInfo
 from ember_bench.models.launching import LocalServer
 from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.model_registry import ModelRegistry
-from ember_bench.models.paying import utc_today
+from ember_bench.models.paying import cost_without_cache
 from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.retry import RetryPolicy
 from ember_bench.models.store.payments import Accounts, Paid, Payment
 from ember_bench.models.store.response_store import CallStore, ResponseStore
 from ember_bench.models.strand import CallRecord, OutsideDraws, Strand, TrialContext
 from ember_bench.models.tasks import own_strand
-from ember_bench.models.thoughts import as_answer
+from ember_bench.models.thoughts import response_of
 from ember_bench.models.types import Completion, Message, Response, SamplingParameters
 from ember_bench.models.usage import UsageService
 
@@ -370,7 +370,7 @@ class ModelService:
                 latency,
                 stored,
                 spend,
-                _without_cache(model, completion),
+                cost_without_cache(model, completion),
             )
             for log in (strand.trial, *strands.measuring.get()):
                 log.calls.append(record)
@@ -383,22 +383,7 @@ class ModelService:
             stored=stored,
             free=free,
         )
-        thought, data = as_answer(completion.text, completion.finish_reason)
-        return Response(
-            data,
-            model.model_id,
-            completion.usage,
-            completion.cost_usd,
-            latency,
-            completion.finish_reason,
-            stored,
-            completion.tool_calls,
-            completion.logprobs,
-            f"{completion.thoughts}\n\n{thought}"
-            if completion.thoughts and thought
-            else completion.thoughts or thought,
-            completion.first_token_seconds,
-        )
+        return response_of(model.model_id, completion, stored=stored)
 
 
 async def _kept(answer: Awaitable[Response]) -> Response | ProviderError:
@@ -409,12 +394,3 @@ async def _kept(answer: Awaitable[Response]) -> Response | ProviderError:
         raise
     except ProviderError as error:
         return error
-
-
-def _without_cache(model: ModelInfo, completion: Completion) -> float | None:
-    """Return what an answer would cost if the provider kept no prompts; None if it is unknown."""
-    usage, cost = completion.usage, completion.cost_usd
-    if cost is None or not (usage.cached_input_tokens or usage.cache_write_tokens):
-        return cost
-    price = model.price(utc_today())
-    return None if price is None else price.without_cache(usage, cost)

@@ -9,7 +9,8 @@ from typing import Any, Final
 from ember_bench.errors import ConfigError
 from ember_bench.models import strand as strands
 from ember_bench.models.types import Response
-from ember_bench.operators.lm import LMModule, LMModuleConfig, ask_requests
+from ember_bench.operators.asking import ask_requests
+from ember_bench.operators.lm import LMModule, LMModuleConfig
 from ember_bench.programs.openai_chat import read_chat
 
 
