@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -22,6 +23,7 @@ from ember_bench.engines.ray_worker import Opening, RayWorker, layout_of
 from ember_bench.errors import ConfigError, EmberBenchError
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.trial import Trial, TrialResult
+from ember_bench.models.service import ModelService
 from ember_bench.models.wire.adapting import require
 from ember_bench.secrets import names_secret
 
@@ -41,6 +43,13 @@ _NOT_SENT: Final = (
     ".git", ".venv", "venv", "node_modules", "__pycache__", ".env", ".env.*", "mlruns", "*.db",
     "*.db-wal", "*.db-shm",
 )  # fmt: skip
+
+
+_LOGGER: Final = logging.getLogger("ember_bench.ray")
+
+
+class _OtherExperimentError(ConfigError):
+    """A worker reads other data or another version than the driver."""
 
 
 class RayEngine:
@@ -82,7 +91,7 @@ class RayEngine:
 
         self._ray = ray
         try:
-            self._pickled = ray.cloudpickle.dumps(self._opening)
+            self._pickled = _pickled(self._opening)
         except Exception as error:  # whatever a user's object does when it is pickled
             raise ConfigError(
                 f"--engine ray: the study cannot be sent to other processes: {error}"
@@ -126,6 +135,11 @@ class RayEngine:
             line = str(error).strip().partition("\n")[0]
             raise ConfigError(f"--engine ray:{self._address}: {line}") from None
         self._owns_ray = True
+        # Ray prints what befalls workers to stdout, where results go, and has no option for it.
+        with suppress(ImportError, AttributeError):
+            import ray._private.worker as of_ray  # noqa: PLC0415 - an extra
+
+            of_ray.print_to_stdstream = _noted
 
     async def run(
         self, experiment: Experiment, trials: Iterable[Trial], stop: asyncio.Event
@@ -207,14 +221,14 @@ class RayEngine:
         except Exception as error:  # the worker is lost, or could not be opened
             if link is not None:
                 dispatcher.left(link, error)
-            elif not self._is_lost(error) or self._fails_again(node):
+            elif isinstance(error, _OtherExperimentError) or self._fails_again(node):
                 dispatcher.failed(self._plain(name, error))
                 return
+            else:
+                # The node may be about to end, or not have all files yet.
+                await asyncio.sleep(_LOOK_SECONDS)
             self._links.pop(node, None)
             self._actors.pop(node, None)
-
-    def _is_lost(self, error: Exception) -> bool:
-        return isinstance(error, self._ray.exceptions.RayActorError)
 
     def _fails_again(self, node: str) -> bool:
         self._failures[node] = self._failures.get(node, 0) + 1
@@ -222,22 +236,21 @@ class RayEngine:
 
     def _plain(self, name: str, error: Exception) -> EmberBenchError:
         """Return why a worker could not be opened."""
-        cause = getattr(error, "cause", None)
-        if isinstance(error, EmberBenchError):
+        if isinstance(error, _OtherExperimentError):
             return error
-        if isinstance(cause, EmberBenchError):
-            return EmberBenchError(f"the worker on {name}: {cause}")
+        if isinstance(cause := getattr(error, "cause", None), EmberBenchError):
+            return ConfigError(f"the worker on {name}: {cause}")
         return EmberBenchError(f"the worker on {name} cannot be started: {error}")
 
     def _check(self, name: str, layout: Mapping[str, str]) -> None:
         """See that a worker has the same experiment.
 
         Raises:
-            ConfigError: if not; names the first difference.
+            _OtherExperimentError: if not; names the first difference.
         """
         for what in [*self._layout, *layout]:
             if (here := self._layout.get(what)) != (there := layout.get(what)):
-                raise ConfigError(
+                raise _OtherExperimentError(
                     f"the worker on {name} has another experiment: {what} is"
                     f" {there or 'missing'} there, and {here or 'missing'} here"
                 )
@@ -262,6 +275,30 @@ class RayEngine:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _pickled(opening: Opening) -> bytes:
+    """Return the opening of an experiment as bytes.
+
+    A service has connections and locks, and goes as a new one for its registry: in an experiment,
+    the experiment's makes the calls of all modules.
+    """
+    from ray import cloudpickle  # noqa: PLC0415 - an extra
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # Ray ships no types of it
+        def reducer_override(self, thing: Any) -> Any:
+            if isinstance(thing, ModelService):
+                return ModelService, (thing.registry,)
+            return super().reducer_override(thing)
+
+    file = BytesIO()
+    Pickler(file).dump(opening)
+    return file.getvalue()
+
+
+def _noted(data: Mapping[str, Any], *_: Any, **__: Any) -> None:
+    """Log what Ray would print."""
+    _LOGGER.info("%s", "\n".join(map(str, data.get("lines", ()))))
 
 
 def _environment() -> dict[str, str]:

@@ -120,9 +120,20 @@ def workers() -> list[int]:
     return found
 
 
-def wait_for(server: FaultyServer, count: int) -> None:
+def some_workers() -> list[int]:
+    """Return the processes of workers, once there are some."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := workers()):
+        assert time.monotonic() < deadline, "no worker was started"
+        time.sleep(0.05)
+    return found
+
+
+def wait_for(server: FaultyServer, count: int, process: subprocess.Popen[str]) -> None:
+    """Wait until so many requests of a run have come."""
     deadline = time.monotonic() + PATIENCE
     while server.count < count:
+        assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, f"{server.count} requests came"
         time.sleep(0.005)
 
@@ -155,12 +166,12 @@ def test_killed_workers_and_nodes_lose_and_repeat_nothing(
     in_flight = 0
     kills = sorted(chosen.sample(range(4, NEEDED - 8), 3))
     for number, moment in enumerate(kills):
-        wait_for(server, moment)
+        wait_for(server, moment, process)
         in_flight += server.in_flight
         if number == 1:
             cluster.kill_second()
         else:
-            os.kill(chosen.choice(workers()), signal.SIGKILL)
+            os.kill(chosen.choice(some_workers()), signal.SIGKILL)
     status, out, err = end(process)
     assert status == 0, err
     summary = json.loads(out)
@@ -190,7 +201,11 @@ def assert_is_complete(workspace: Workspace, server: FaultyServer, summary: Any)
 
 
 def accuracies(summary: Any) -> Any:
-    return [(c["name"], c["accuracy"], c["cost_usd"]) for c in summary["cells"]]
+    """Return all of the cells but what depends on a server's speed, and on who paid."""
+    return [
+        {k: v for k, v in cell.items() if not k.startswith(("latency", "calls_", "spend_usd"))}
+        for cell in summary["cells"]
+    ]
 
 
 def stored_calls(workspace: Workspace) -> int:
@@ -207,7 +222,7 @@ def test_a_killed_driver_pays_no_stored_answer_again(
     workspace = fill(tmp_path, server.base_url, max_concurrency=6)
     slow(server)
     process = start(tmp_path, *RUN, "--engine", cluster.engine)
-    wait_for(server, moments("driver").randrange(10, NEEDED - 5))
+    wait_for(server, moments("driver").randrange(10, NEEDED - 5), process)
     process.kill()
     process.communicate()
     deadline = time.monotonic() + PATIENCE
@@ -226,7 +241,7 @@ def test_ctrl_c_stops_in_order(cluster: Cluster, server: FaultyServer, tmp_path:
     workspace = fill(tmp_path, server.base_url, max_concurrency=4)
     slow(server)
     process = start(tmp_path, *RUN, "--engine", cluster.engine)
-    wait_for(server, 12)
+    wait_for(server, 12, process)
     os.killpg(process.pid, signal.SIGINT)
     status, _, err = end(process)
     assert status == 3, err
@@ -243,7 +258,7 @@ def test_rates_and_budgets_hold_over_the_cluster(
     monkeypatch.setenv("EMBER_BENCH_STATE", str(tmp_path / "state"))
     limit = {"requests_per_minute": 360}
     workspace = fill(tmp_path, server.base_url, rate_limit=limit, max_output_tokens=20)
-    workspace.edit("grid.yaml", "in_flight: 12", "in_flight: 12\nbudget_usd: 2.0")
+    workspace.edit("grid.yaml", "in_flight: 12", "in_flight: 12\nbudget_usd: 0.3")
     times: list[float] = []
     server.before_reply = lambda: times.append(time.monotonic())
     status, out, err = end(start(tmp_path, *RUN, "--engine", cluster.engine))
@@ -252,7 +267,7 @@ def test_rates_and_budgets_hold_over_the_cluster(
     spent = json.loads(out)["run"]["spend_usd"]
     paid = sum(price(asked) for asked in server.asked)
     assert spent == pytest.approx(paid)
-    assert 1.0 < paid <= 2.0
+    assert 0.1 < paid <= 0.3
     # Six a second, and as many at once: the first of them come together.
     assert len(times) > 12
     assert times[-1] - times[0] >= (len(times) - 6 - 1) / 6 * 0.95
@@ -284,7 +299,7 @@ def test_code_and_files_travel_and_keys_are_in_no_log(cluster: Cluster, tmp_path
             )
             assert done.returncode == 0, done.stderr
             summary[engine] = without_seconds(json.loads(done.stdout))
-        assert comparable_study(summary["local"]) == comparable_study(summary[cluster.engine])
+        assert accuracies(summary["local"]) == accuracies(summary[cluster.engine])
         assert summary["local"]["cells"][0]["accuracy"] is not None
         assert {asked.headers["authorization"] for asked in server.asked} == {f"Bearer {KEY}"}
         assert all(asked.prompt.startswith("ADD: ") for asked in server.asked)
@@ -292,12 +307,6 @@ def test_code_and_files_travel_and_keys_are_in_no_log(cluster: Cluster, tmp_path
         for file in folder.rglob("*"):
             if file.is_file() and not file.is_symlink():
                 assert KEY.encode() not in file.read_bytes(), file
-
-
-def comparable_study(summary: Any) -> Any:
-    return [
-        {k: v for k, v in cell.items() if not k.startswith("latency")} for cell in summary["cells"]
-    ]
 
 
 def added(asked: Asked) -> Answer:
