@@ -21,6 +21,6 @@ def test_a_key_is_read_when_it_is_asked_for_and_does_not_show(
 
 @pytest.mark.parametrize("name", ["openai_key", "path", "_api_key"])
 def test_there_is_nothing_else(name: str) -> None:
-    with pytest.raises(AttributeError, match="settings.PROVIDER_api_key"):
+    with pytest.raises(AttributeError, match=r"settings\.PROVIDER_api_key"):
         getattr(ember_bench.settings, name)
     assert not hasattr(ember_bench.settings, name)
