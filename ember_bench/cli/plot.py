@@ -12,9 +12,10 @@ from ember_bench.cli._run_options import Experiment, LookIn, Recorded
 Kind = Annotated[
     str,
     typer.Argument(
-        metavar="[front|k|differences|items|nodes]",
+        metavar="[front|k|differences|items|nodes|calibration]",
         help="front: accuracy against cost. k: accuracy by a number that is swept. differences:"
-        " to the baseline. items: who fails where. nodes: cost by node.",
+        " to the baseline. items: who fails where. nodes: cost by node. calibration: a judge's"
+        " scores against labels, or stated confidences against correctness.",
     ),
 ]
 Output = Annotated[

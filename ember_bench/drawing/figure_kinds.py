@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ember_bench.drawing.axes import Axis, Box, accuracy_axis, bounds, nearest_room, positive_axis
-from ember_bench.drawing.charts import Curve, Point, Row, shortened, steps
+from ember_bench.drawing.charts import Point, Row, shortened, steps
 from ember_bench.drawing.figures import FONT, MARKERS
+from ember_bench.drawing.lines import Curve, Stated
 from ember_bench.drawing.text import one_line
 
 if TYPE_CHECKING:
@@ -88,6 +89,26 @@ def curves(lines: Sequence[Curve], x_label: str, axes: Axes) -> None:
         from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 - heavy, and of an extra
 
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _below(axes)
+
+
+def calibration(lines: Sequence[Stated], x_label: str, y_label: str, axes: Axes) -> None:
+    """Draw what is true by what was stated, in [0, 1]; on the diagonal both are the same."""
+    axes.plot([0, 1], [0, 1], color=_ink(), alpha=0.65, linestyle=(0, (3, 2)), linewidth=0.8)
+    for number, line in enumerate(lines):
+        colour, marker = _look(number)
+        stated, true, _ = zip(*line.points, strict=True)
+        error = np.hstack([_error(found) for found in true])
+        axes.errorbar(
+            stated, [found.value for found in true], yerr=error, color=colour, marker=marker,
+            elinewidth=0.7, clip_on=False, label=shortened(one_line(line.label), 48),
+        )  # fmt: skip
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_aspect("equal")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(visible=True)
     _below(axes)
 
 

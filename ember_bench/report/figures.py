@@ -22,6 +22,7 @@ from ember_bench.files import write
 from ember_bench.report.chart_data import (
     bare_labels,
     best_of_architectures,
+    calibration_data,
     curve_data,
     difference_rows,
     front_data,
@@ -282,12 +283,35 @@ def _nodes_of(contents: Contents, dataset: DatasetSummary) -> _Part | None:
     return _Part([_rows(_title(contents, dataset), draw, len(labels), 0.5)], rows)
 
 
+def _calibration(_: str) -> tuple[Columns, Make, str]:
+    columns: Columns = [("about", "text"), ("stated", "number"), ("stated_low", "number"),
+                        ("stated_high", "number"), ("outputs", "integer"),
+                        *_bounded("true")]  # fmt: skip
+    return columns, _calibration_of, "no evaluator has labels, and no confidence is read"
+
+
+def _calibration_of(contents: Contents, dataset: DatasetSummary) -> _Part | None:
+    panels: list[Panel] = []
+    rows: Rows = []
+    for found in calibration_data(contents, dataset):
+        draw = partial(figure_kinds.calibration, found.lines, *found.labels)
+        panels.append(Panel(_title(contents, dataset), draw, 3.0 + _ROW * len(found.lines)))
+        rows += [
+            (dataset.name, line.label, found.about, one.stated, one.low, one.high, one.true.n,
+             *_values(Quantity.of(one.true)))
+            for line, bins in zip(found.lines, found.bins, strict=True)
+            for one in bins
+        ]  # fmt: skip
+    return _Part(panels, rows) if panels else None
+
+
 KINDS: Final[dict[str, Callable[[str], tuple[Columns, Make, str]]]] = {
     "front": _front,
     "k": _curves,
     "differences": _differences,
     "items": _items,
     "nodes": _nodes,
+    "calibration": _calibration,
 }
 """The kinds of figures."""
 

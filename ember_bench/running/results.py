@@ -222,7 +222,7 @@ class Results:
         """Draw a figure, as `ember-bench plot`; it needs the extra `plots`.
 
         Args:
-            kind: `front`, `k`, `differences`, `items` or `nodes`.
+            kind: `front`, `k`, `differences`, `items`, `nodes` or `calibration`.
             path: A file to write, `.pdf`, `.svg` or `.png`; its data goes beside it as `.csv`.
             width: `one` column of a page (3.25 inches), or `two` (6.75 inches).
             axis: Of a front: `cost` or `latency`.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ember_bench.drawing import figure_kinds
-from ember_bench.drawing.charts import Curve, Point, Row
+from ember_bench.drawing.charts import Point, Row
 from ember_bench.drawing.figures import (
     COLOURS,
     COLOURS_ON_DARK,
@@ -21,6 +21,7 @@ from ember_bench.drawing.figures import (
     drawn,
     figure,
 )
+from ember_bench.drawing.lines import Curve
 from ember_bench.experiment.results.figures import Quantity
 
 pytestmark = pytest.mark.slow

@@ -52,7 +52,8 @@ def test_names_on_charts_leave_out_the_recorded_set_if_it_is_one() -> None:
     assert bare_labels(both) == both
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# `test_calibration.py` has labels, which calibration needs.
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "calibration"])
 def test_every_kind_is_saved_with_its_data_beside_it(
     contents: Contents, kind: str, tmp_path: Path
 ) -> None:
