@@ -213,6 +213,7 @@ class RayEngine:
             self._check(name, layout)
             link = Link(name, Outbox(actor.deliver.remote).send)
             self._links[node] = link
+            self._failures.pop(node, None)
             dispatcher.joined(link)
             while True:
                 dispatcher.heard(link, await actor.poll.remote())

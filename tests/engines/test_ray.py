@@ -120,10 +120,11 @@ def workers() -> list[int]:
     return found
 
 
-def some_workers() -> list[int]:
+def some_workers(process: subprocess.Popen[str]) -> list[int]:
     """Return the processes of workers, once there are some."""
     deadline = time.monotonic() + PATIENCE
     while not (found := workers()):
+        assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "no worker was started"
         time.sleep(0.05)
     return found
@@ -171,7 +172,7 @@ def test_killed_workers_and_nodes_lose_and_repeat_nothing(
         if number == 1:
             cluster.kill_second()
         else:
-            os.kill(chosen.choice(some_workers()), signal.SIGKILL)
+            os.kill(chosen.choice(some_workers(process)), signal.SIGKILL)
     status, out, err = end(process)
     assert status == 0, err
     summary = json.loads(out)
