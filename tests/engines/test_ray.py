@@ -177,7 +177,7 @@ def test_killed_workers_and_nodes_lose_and_repeat_nothing(
     assert status == 0, err
     summary = json.loads(out)
     assert summary["run"]["status"] == "complete"
-    assert summary["failed"] == 0
+    assert not summary.get("failed")
     assert len(server.answered) == NEEDED
     # A request that a killed worker waited for is made again; nothing else is.
     assert sum(server.answered.values()) - NEEDED <= in_flight

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from ember_bench.engines.dispatch import WorkersLostError
+from ember_bench.errors import StoreError
 from ember_bench.experiment.results.summary import ExperimentSummary
 from tests.support import counted
 from tests.support.workers import Workers
@@ -193,3 +194,90 @@ def test_nothing_is_begun_after_a_stop(workspace: Workspace) -> None:
     rest = run_on_workers(workspace)
     assert rest.summary.run.status == "complete"
     assert counted.requests().total() == 200
+
+
+def test_a_request_of_a_lost_worker_is_spent_at_worst(workspace: Workspace) -> None:
+    workspace.sums(1)
+    card = {
+        "name": "counted:a",
+        "cost": {"input_cost_per_thousand": 1.0, "output_cost_per_thousand": 1.0},
+        "max_output_tokens": 50,
+        "options": {"seconds": 0.3},
+    }
+    workspace.write("registry/models/counted-a.yaml", card)
+    workspace.grid(budget_usd=10.0)
+    workers = Workers(workspace.experiment, 1)
+    budgets = []
+
+    async def kill_one() -> None:
+        while counted.requests().total() < 1:
+            await asyncio.sleep(0.005)
+        workers.kill()
+        workers.add()
+
+    class Dying(Workers):
+        async def run(self, experiment: Any, *arguments: Any) -> Any:
+            budgets.append(experiment.budget)
+            killing = asyncio.create_task(kill_one())
+            async for batch in workers.run(experiment, *arguments):
+                yield batch
+            await killing
+
+    ran = workspace.run(engine=Dying(workspace.experiment)).summary.run
+    assert (ran.status, ran.calls_made, ran.unanswered) == ("complete", 1, 1)
+    # Fifty tokens of an answer, and the prompt.
+    assert ran.unanswered_usd is not None
+    assert 0.05 < ran.unanswered_usd < 0.2
+    assert ran.spend_usd == pytest.approx(0.03)
+    assert budgets[0]._run.spent == pytest.approx(1e9 * (0.03 + ran.unanswered_usd))
+
+
+def test_answers_that_cannot_be_stored_end_the_run(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ember_bench.models.store.response_store import ResponseStore
+
+    async def fail(*_: Any, **__: Any) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(ResponseStore, "put", fail)
+    with pytest.raises(StoreError, match="the disk is full"):
+        run_on_workers(workspace)
+
+
+def test_offline_nothing_is_asked(workspace: Workspace) -> None:
+    workspace.sums(6)
+    run_on_workers(workspace)
+    (workspace.root / "results" / "trip" / "trials.db").unlink()
+    asked = counted.requests().total()
+    workspace.sums(7)  # the seventh has no answer
+
+    def opening() -> Any:
+        return workspace.experiment(offline=True)
+
+    ran = workspace.run(offline=True, engine=Workers(opening))
+    assert ran.summary.failed == 1
+    assert "not in the response store" in (ran.progress.first_error or "")
+    assert counted.requests().total() == asked
+
+
+def test_texts_that_cannot_be_encoded_are_stored_as_in_one_process(workspace: Workspace) -> None:
+    workspace.write(
+        "registry/evaluators/odd.py",
+        "from ember_bench.evaluators import Score, evaluator\n"
+        "from dataclasses import dataclass\n\n"
+        "class Text(str):\n    pass\n\n"
+        "@evaluator('odd')\n@dataclass(frozen=True)\n"
+        "class Odd:\n"
+        "    name: str = 'odd'\n"
+        "    identity: str = 'odd/1'\n"
+        "    def evaluate(self, item, response):\n"
+        "        return Score(1.0, Text('a'), 'half \\ud800 a pair')\n",
+    )
+    workspace.write(
+        "registry/evaluators/odd.yaml", {"name": "odd", "purpose": "Odd.", "kind": "odd"}
+    )
+    workspace.grid(datasets=[{"name": "sums", "evaluator": "odd"}])
+    local = workspace.run()
+    ran = run_on_workers(other(workspace))
+    assert comparable(ran.summary) == comparable(local.summary)
