@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+import ember_bench
 from ember_bench import bridge
 from ember_bench.errors import GraphError, did_you_mean
 from ember_bench.graph.dispatch import Dependencies, Outcome, run_all
@@ -113,6 +114,10 @@ class NoNGraphData(Operator):
             raise GraphError("the graph has no nodes")
         return next(reversed(self.nodes))
 
+    def _repr_svg_(self) -> str:
+        """Return its picture, which notebooks show."""
+        return ember_bench.graph.to_svg(self)
+
     def forward(self, inputs: Inputs) -> Any:
         """Run the graph and return the outputs of its last node."""
         return execute(self, inputs)[self.output]
@@ -194,7 +199,7 @@ class PreparedGraph:
 
     def run(self, inputs: Inputs) -> dict[str, Any]:
         """Return the outputs of every node by name; see `GraphExecutorService.run`."""
-        interception.refuse("a graph was run")
+        interception.settle("a graph was run")
         if not bridge.is_bridged():
             return bridge.wait(bridge.run(self.run, inputs))
         outer = strands.current.get()

@@ -41,7 +41,7 @@ class Scheduler:
             Exception: that of a task, with a note naming the task and those that depend on it;
                 the tasks under way are cancelled.
         """
-        interception.refuse("a Scheduler was called")
+        interception.settle("a Scheduler was called")
         if not bridge.is_bridged():
             return bridge.wait(bridge.run(self.run, plan, inputs))
         if missing := [name for name in plan.inputs if name not in inputs]:

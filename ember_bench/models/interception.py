@@ -1,45 +1,34 @@
-"""A hook that records calls of operators and LM modules instead of making them.
+"""Hooks around calls of models: jitted code in which calls wait, and code that may make none.
 
-`graph.jitting` traces a function by running it with stand-ins for the answers of models. Operators
-and LM modules look at a context variable first, which is None in every other run.
+Code that is not rewritten by `graph.jitting` makes its calls at once. So that calls count in the
+order of the code, those of the jitted code around it that still wait are made before.
 """
 
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 from ember_bench.errors import ConfigError
 
-if TYPE_CHECKING:
-    from ember_bench.models.call import Request
-    from ember_bench.models.types import Response
+
+class Waiting(Protocol):
+    """Jitted code with calls that wait."""
+
+    def settle(self, reason: str) -> None:
+        """Make the calls that wait; `reason` says why they can wait no longer."""
 
 
-class Recorder(Protocol):
-    """Takes the calls that are made while it is `current`."""
-
-    def operator(self, operator: Any, inputs: Any, fields: Mapping[str, Any]) -> Any:
-        """Return what `operator(inputs, **fields)` is to return."""
-
-    def ask(self, calls: Sequence[tuple[Any, Request]]) -> list[Response]:
-        """Return the answers to (LM module, request) pairs, made as one step."""
-
-    def refuse(self, what: str) -> None:
-        """Note that `what` cannot be recorded, and return only if it need not be."""
-
-
-current: contextvars.ContextVar[Recorder | None] = contextvars.ContextVar(
-    "ember_bench_recorder", default=None
+current: contextvars.ContextVar[Waiting | None] = contextvars.ContextVar(
+    "ember_bench_waiting", default=None
 )
 
 
-def refuse(what: str) -> None:
-    """Report that a step cannot be recorded; does nothing without a recorder."""
-    if (recorder := current.get()) is not None:
-        recorder.refuse(what)
+def settle(what: str) -> None:
+    """Make the calls that wait in the jitted code around, before `what` happens."""
+    if (waiting := current.get()) is not None:
+        waiting.settle(what)
 
 
 @dataclass(slots=True)

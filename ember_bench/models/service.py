@@ -165,7 +165,7 @@ class ModelService:
             UnknownNameError: if no such model is registered.
             ProviderError: if it does not answer.
         """
-        interception.refuse("a ModelService was asked directly, and not through an LM module")
+        interception.settle("a ModelService was asked directly, and not through an LM module")
         told = () if system is None else (Message("system", system),)
         messages = (*told, Message("user", prompt))
         request = Request(self.registry.get(model), messages, SamplingParameters(**parameters))

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from ember_bench import bridge
 from ember_bench.errors import TimeLimitError
+from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand
 
@@ -42,6 +43,7 @@ def run_limited(function: Callable[[], T], seconds: float, what: str) -> T:
     that follow are the same whether it was in time or not.
     """
     check_seconds(seconds)
+    interception.settle("a program with a time limit begins")
     if not bridge.is_bridged():
         again: Callable[[], T] = partial(run_limited, function, seconds, what)
         return bridge.wait(bridge.run(again))

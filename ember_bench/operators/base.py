@@ -15,7 +15,6 @@ import ember_bench
 from ember_bench import bridge
 from ember_bench.code_identity import qualified_name
 from ember_bench.errors import ConfigError, SignatureError, UnknownNameError
-from ember_bench.models import interception
 from ember_bench.models.tasks import in_thread, run_coroutine
 from ember_bench.models.time_limit import run_limited
 from ember_bench.operators.description import (
@@ -134,14 +133,17 @@ class Operator(Tree):
             SignatureError: if inputs or outputs do not fit the signature. Inputs are checked
                 before any LM call.
         """
-        if (recorder := interception.current.get()) is not None:
-            if timeout is not None:
-                recorder.refuse("an operator has a time limit")
-            return recorder.operator(self, inputs, fields)
         if timeout is not None:
             run = partial(self.call_with, self._run, inputs, **fields)
             return run_limited(run, timeout, type(self).__name__)
         return self.call_with(self._run, inputs, **fields)
+
+    async def acall(self, inputs: Inputs | BaseModel | None = None, /, **fields: Any) -> Any:
+        """Run the operator as a coroutine: on the event loop of the code that awaits it.
+
+        The arguments, outputs and errors are those of a call. Several may run at the same time.
+        """
+        return await bridge.run(lambda: self(inputs, **fields))
 
     def call_with(
         self,

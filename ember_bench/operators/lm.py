@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from enum import Enum
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -207,18 +207,16 @@ class LMModule:
         """Return the whole response, with tool calls, log-probabilities, usage, cost, latency."""
         check_prompt(prompt)
         request = self.request(prompt, **kwargs)
+        interception.settle("a model is called by code that is not rewritten")
         if timeout is not None:
-            interception.refuse("a call has a time limit")
             check_seconds(timeout)
             asked = self.service.ask(request, self)
             return bridge.wait(limited(asked, timeout, self.model.model_id))
-        if (recorder := interception.current.get()) is not None:
-            return recorder.ask([(self, request)])[0]
         return bridge.wait(self.service.ask(request, self))
 
     async def acall(self, prompt: Prompt, **kwargs: Any) -> str:
         """Return the model's answer, as a coroutine."""
-        interception.refuse("a coroutine asked an LM module")
+        interception.settle("a coroutine asked an LM module")
         check_prompt(prompt)
         return (await self.service.ask(self.request(prompt, **kwargs), self)).data
 
@@ -276,23 +274,20 @@ class LMModule:
 
 def as_messages(prompt: Prompt) -> list[Message]:
     """Return a prompt as messages."""
-    # Not `isinstance`, as below.
-    if issubclass(type(prompt), (list, tuple)):
-        return list(cast("Sequence[Message]", prompt))
-    return [Message("user", cast("str", prompt))]
+    return [Message("user", prompt)] if isinstance(prompt, str) else list(prompt)
 
 
 def _messages(
     prompt: Prompt, images: Sequence[Image], files: Sequence[File]
 ) -> tuple[Message, ...]:
-    # Not `isinstance`: a stand-in for a future answer raises an error if its class is read.
-    if not issubclass(type(prompt), (list, tuple)):
-        return (Message("user", cast("str", prompt), tuple(images), files=tuple(files)),)
+    # What stands for a text in a plan is no `str`.
+    if not isinstance(prompt, list | tuple):
+        return (Message("user", prompt, tuple(images), files=tuple(files)),)
     if images or files:
         raise TypeError(
             "in a conversation, images and files are part of its messages: Message(images=...)"
         )
-    return tuple(cast("Sequence[Message]", prompt))
+    return tuple(prompt)
 
 
 def check_prompt(prompt: object) -> None:
@@ -301,26 +296,21 @@ def check_prompt(prompt: object) -> None:
     Raises:
         TypeError: if it is neither a text nor a list of messages.
     """
-    kind: type = type(prompt)
-    if issubclass(kind, str):
+    if isinstance(prompt, str):
         return
-    # What stands for an answer in a trace is looked at when the answer is there.
-    traced = interception.current.get() is not None
-    if not issubclass(kind, (list, tuple)):
-        if traced and kind is not Response and kind.__module__ != "builtins":
-            return
+    if not isinstance(prompt, list | tuple):
+        kind = type(prompt)
         hint = "; its text is `.data`" if kind is Response else ""
         raise TypeError(
             f"prompt: expected a text or a list of messages, found {kind.__name__}{hint}"
         )
-    messages = cast("Sequence[object]", prompt)
-    if not messages:
+    if not prompt:
         raise TypeError("prompt: a conversation needs a message, found an empty list")
-    for index, message in enumerate(messages):
-        kind = type(message)
-        if not issubclass(kind, Message) and not (traced and kind.__module__ != "builtins"):
+    for index, message in enumerate(prompt):
+        if not isinstance(message, Message):
             raise TypeError(
-                f"prompt[{index}]: expected a Message(role, content), found {kind.__name__}"
+                f"prompt[{index}]: expected a Message(role, content), found"
+                f" {type(message).__name__}"
             )
 
 

@@ -57,7 +57,7 @@ def parallel(
     Raises:
         ValueError: if `on_error` is something else.
     """
-    interception.refuse("parallel() was called")
+    interception.settle("parallel() was called")
     if _check_on_error(on_error) == "return":
         return parallel([partial(_kept, call) for call in calls], limit=limit, progress=progress)
     if not bridge.is_bridged():
@@ -256,16 +256,14 @@ class Mapped(Operator):
 
     def __call__(self, batch: Iterable[Any], /) -> list[Any]:  # type: ignore[override]
         """Map over `batch`."""
-        if (recorder := interception.current.get()) is not None:
-            if not isinstance(self.function, Operator):
-                # Its models are unknown, and so are the tasks that may run beside it.
-                recorder.refuse("a function is mapped, and not an operator")
-            else:
-                return recorder.operator(self, batch, {})  # type: ignore[no-any-return]
         calls = [partial(self._entry, index, entry) for index, entry in enumerate(batch)]
         return parallel(
             calls, limit=self.max_concurrency, on_error=self.on_error, progress=self.progress
         )
+
+    async def acall(self, batch: Iterable[Any], /) -> list[Any]:  # type: ignore[override]
+        """Map over `batch`, as a coroutine."""
+        return await bridge.run(self, batch)
 
     def _entry(self, index: int, entry: Any) -> Any:
         try:

@@ -220,6 +220,23 @@ def with_content(request: Request, change: Callable[[Any], Any]) -> Request:
     )
 
 
+def joined(*parts: Any) -> Any:
+    """Return texts and symbols as one symbol; adjacent texts are joined."""
+    flat: list[Any] = []
+    for part in parts:
+        for piece in part.parts if type(part) is Text else (part,):
+            if type(piece) is str and flat and type(flat[-1]) is str:
+                flat[-1] += piece
+            else:
+                flat.append(piece)
+    return flat[0] if len(flat) == 1 else Text(tuple(flat))
+
+
+def call_method(source: Any, name: str, args: tuple[Any, ...], fields: Mapping[str, Any]) -> Any:
+    """Return `source.name(*args, **fields)`."""
+    return getattr(source, name)(*args, **fields)
+
+
 _LONGEST_SHOWN = 60
 
 
@@ -258,7 +275,6 @@ def show(tree: Any) -> str:
 
 
 _APPLIED: Mapping[str, Callable[..., str]] = {
-    "call": lambda function, args, fields: f"{function}({args[1:-1]}{fields[1:-1]})",
     "call_method": lambda source, name, args, fields: (
         f"{source}.{name[1:-1]}({args[1:-1]}{fields[1:-1]})"
     ),

@@ -40,7 +40,7 @@ def trial(*, epoch: int = 0, subject: Subject | None = None) -> Iterator[None]:
     Raises:
         EmberBenchError: in a trial, as its calls would stand in the account of another.
     """
-    interception.refuse("a trial was begun")
+    interception.settle("a trial was begun")
     outer = strands.current.get()
     if outer is not None and not outer.trial.outside:
         raise EmberBenchError(
@@ -60,7 +60,7 @@ def usage() -> Iterator[CallUsage]:
 
     Also calls that a store answers are counted; `spend_usd` is what was paid anew.
     """
-    interception.refuse("usage() was entered")
+    interception.settle("usage() was entered")
     outer = strands.current.get()
     strand = outer if outer is not None else Strand(TrialContext(outside=True))
     used, began = CallUsage(), strand.clock

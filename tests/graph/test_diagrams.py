@@ -140,3 +140,8 @@ def test_many_models_are_summed_up() -> None:
     lms = [lm for model in many for lm in modules(service, model, 1)]
     graph.add_node(name="all", operator=EnsembleOperator(lm_modules=lms))
     assert "and 4 more" in to_svg(graph)
+
+
+def test_a_notebook_shows_a_graph_as_its_picture() -> None:
+    graph = NoNGraphData({"vote": MostCommonOperator()})
+    assert graph._repr_svg_() == to_svg(graph)

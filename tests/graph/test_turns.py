@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import itertools
 import operator
 from typing import Any
 
@@ -14,15 +12,12 @@ from hypothesis import strategies as st
 from ember_bench import ExecutionPlan
 from ember_bench.errors import GraphError
 from ember_bench.graph import Ref, Task
-from ember_bench.graph.jitting.tracing import same
 from ember_bench.graph.turns import Turns, may_clash
 from ember_bench.models import (
-    Image,
     Message,
     ModelInfo,
     Request,
     ToolCall,
-    ToolDefinition,
 )
 from ember_bench.operators import LMModule
 from ember_bench.operators.plan import Apply, Ask, Text, references, resolve
@@ -121,25 +116,6 @@ class TestSymbols:
         known = resolve(tree, dict.fromkeys("abc", 1))
         assert resolve(known, {}) == known
 
-    @given(tree=symbols)
-    def test_a_tree_is_the_same_as_itself_and_as_no_other(self, tree: Any) -> None:
-        assert same(tree, copy.deepcopy(tree))
-        assert not same(tree, [tree])
-        assert not same({"x": tree}, {"y": tree})
-
-    def test_requests_differ_by_all_that_is_asked(self) -> None:
-        model, tool = ModelInfo(model_id="p:m"), ToolDefinition("f", "", {})
-        requests = [
-            Request(model, (Message("user", "q"),)),
-            Request(model, (Message("user", "q", (Image("image/png", "A"),)),)),
-            Request(model, (Message("user", "q", (Image("image/png", "B"),)),)),
-            Request(model, (Message("user", "q", tool_calls=(ToolCall("1", "f", ""),)),)),
-            Request(model, (Message("user", "q", tool_call_id="1"),)),
-            Request(model, (Message("user", "q"),), tools=(tool,)),
-        ]
-        for one, other in itertools.product(requests, requests):
-            assert same(one, copy.deepcopy(other)) == (one is other)
-
     def test_an_earlier_answers_tool_calls_are_filled_in(self) -> None:
         calls = (ToolCall("1", "f", "{}"),)
         later = Request(
@@ -153,11 +129,6 @@ class TestSymbols:
         resolved = resolve(later, {"a": calls, "b": "1"})
         assert resolved.messages[0].tool_calls == calls
         assert resolved.messages[1].tool_call_id == "1"
-
-    def test_true_is_not_one_and_objects_are_themselves(self) -> None:
-        assert not same(True, 1)
-        assert same([1, {"a": (2.5, None)}], [1, {"a": (2.5, None)}])
-        assert not same(object(), object())
 
 
 class TestTurns:
