@@ -75,6 +75,13 @@ from .operators import (
     parallel as parallel,
     save_operator as save_operator,
 )
+from .programs import (
+    ClientProgram as ClientProgram,
+    DSPyProgram as DSPyProgram,
+    RunnableProgram as RunnableProgram,
+    dspy_lm as dspy_lm,
+    langchain_model as langchain_model,
+)
 from .running.study import (
     Study as Study,
     arun as arun,

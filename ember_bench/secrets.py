@@ -69,6 +69,11 @@ def passwords(address: str) -> list[str]:
     return list(dict.fromkeys([password, unquote(password)])) if password else []
 
 
+def names_secret(variable: str) -> bool:
+    """Whether a variable of the environment holds a secret, by its name."""
+    return _VARIABLE.search(variable) is not None
+
+
 def redacted(text: str) -> str:
     """Return `text` without Basic credentials and without user names and passwords in addresses."""
     text = _BASIC.sub(_without_credentials, text)

@@ -83,7 +83,7 @@ COMMANDS: Final = {
     ),
     "import": Later(
         "import_:import_",
-        "Write cards, a recording and a grid of what another tool has logged.",
+        "Take the results of another tool, or of another machine.",
         _RUN,
         (
             "ember-bench import completions answers.csv --yes",
@@ -142,10 +142,11 @@ COMMANDS: Final = {
     ),
     "export": Later(
         "export:export",
-        "Write an experiment's results as a table.",
+        "Write an experiment's results as a table, or whole as an archive.",
         _READ,
         (
             "ember-bench export quickstart --what trials --output trials.csv",
+            "ember-bench export quickstart --format archive --output quickstart.zip",
             "ember-bench export quickstart --format latex --columns accuracy,cost,result",
         ),
     ),

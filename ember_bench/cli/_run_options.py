@@ -80,6 +80,15 @@ ShardOf = Annotated[
         help="Run one part of the items, 1/8 to 8/8 say, into a folder of its own; see `merge`.",
     ),
 ]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="local|ray[:ADDRESS]",
+        rich_help_panel=_ASKING,
+        help="Where trials run: in this process, or on the nodes of a Ray cluster.",
+    ),
+]
 Whole = Annotated[
     bool,
     typer.Option(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ember_bench.running.find_results import Named
 
 _READ: Final = ("md", "latex")
+_ARCHIVE: Final = "archive"
 _WHAT: Final = (
     "cells", "suites", "trials", "scores", "calls", "nodes", "choices", "members",
 )  # fmt: skip
@@ -31,7 +32,11 @@ def export(
     name: Experiment,
     form: Annotated[
         str,
-        typer.Option("--format", metavar="[csv|jsonl|parquet|md|latex]", help="The form of it."),
+        typer.Option(
+            "--format",
+            metavar="[csv|jsonl|parquet|md|latex|archive]",
+            help="The form of it; archive has the experiment whole, for `import archive`.",
+        ),
     ] = "csv",
     what: Annotated[
         str,
@@ -54,28 +59,22 @@ def export(
     top: Top = None,
     datasets: Datasets = None,
 ) -> None:
-    """Write an experiment's results as a table."""
+    """Write an experiment's results as a table, or whole as an archive."""
     from ember_bench.errors import ConfigError, UnknownNameError
-    from ember_bench.report.columns import USUAL
     from ember_bench.report.table_formats import FORMATS, write_table
     from ember_bench.report.tidy import choices_table, members_table
     from ember_bench.running.find_results import ResultsReader
 
     formats: dict[str, Any] = {name: name for name in FORMATS}
+    if form == _ARCHIVE:
+        _archive(name, output, results)
+        return
     if form not in formats:
-        raise UnknownNameError("format", form, formats)
-    if what not in _WHAT:
-        raise UnknownNameError("table", what, _WHAT)
-    if texts and what != "calls":
-        raise ConfigError(f"--texts goes with --what calls, not with {what}")
+        raise UnknownNameError("format", form, (*formats, _ARCHIVE))
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise ConfigError("parquet is not for a terminal: give --output FILE")
     view = view_of(columns, sort, top, datasets)
-    if view != USUAL and (what != "cells" or form not in _READ):
-        raise ConfigError(
-            "--columns, --sort, --top and --dataset choose from the table of systems: give"
-            " --format md or latex"
-        )
+    _check_table(form, what, view, texts=texts)
     with ResultsReader(results) as reader, ExitStack() as stack:
         named = reader.get(name)
         if what in _GRAPHS:
@@ -87,6 +86,38 @@ def export(
             table = _table(named, form, what, texts, view, stack)
         with opened(output) as file:
             write_table(table, formats[form], file)
+
+
+def _check_table(form: str, what: str, view: View, *, texts: bool) -> None:
+    from ember_bench.errors import ConfigError, UnknownNameError
+    from ember_bench.report.columns import USUAL
+
+    if what not in _WHAT:
+        raise UnknownNameError("table", what, _WHAT)
+    if texts and what != "calls":
+        raise ConfigError(f"--texts goes with --what calls, not with {what}")
+    if view != USUAL and (what != "cells" or form not in _READ):
+        raise ConfigError(
+            "--columns, --sort, --top and --dataset choose from the table of systems: give"
+            " --format md or latex"
+        )
+
+
+def _archive(name: str, output: Path | None, results: Path) -> None:
+    from ember_bench.errors import ConfigError
+    from ember_bench.running.archives import write_archive
+    from ember_bench.running.find_results import ResultsReader, find_results
+    from ember_bench.running.messages import say
+
+    if output is None:
+        raise ConfigError("an archive is a file: give --output FILE.zip")
+    if (trials := find_results(name, results)) is None:
+        raise ConfigError(ResultsReader(results).missing(name))
+    with opened(output) as file:
+        notes = write_archive(trials, file)
+    for note in notes:
+        say(f"note: {note}")
+    say(f"on another machine: ember-bench import archive {output.name}")
 
 
 def _table(named: Named, form: str, what: Any, texts: bool, view: View, stack: ExitStack) -> Table:

@@ -21,7 +21,7 @@ _LOGS: Final = {
     "promptfoo": "promptfoo_results",
 }
 """Kinds of logs by the module of `interop` that reads them."""
-_KINDS: Final = ("completions", *_LOGS)
+_KINDS: Final = ("archive", "completions", *_LOGS)
 _COLUMNS: Final = "Columns of a table"
 
 
@@ -55,35 +55,53 @@ def import_(
     target: Annotated[str | None, _column("The right answer.", "--target")] = None,
     model_column: Annotated[str | None, _column("The model.", "--model-column")] = None,
     score: Annotated[str | None, _column("The score, or true and false.", "--score")] = None,
+    results: Annotated[Path, typer.Option(help="With archive: the folder of results.")] = Path(
+        "results"
+    ),
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Ask nothing: take the guesses.")
+        bool, typer.Option("--yes", "-y", help="Ask nothing: take the guesses, and code.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the files as JSON.")] = False,
 ) -> None:
-    """Write cards, a recording and a grid of what another tool has logged.
+    """Take the results of another tool, or of another machine.
 
-    Prompts, answers, scores, tokens, seconds and dollars are kept where the log has them. The
-    source's scores are the dataset's evaluator; `rescore --evaluator` scores by another.
+    Of another tool, cards, a recording and a grid are written: prompts, answers, scores, tokens,
+    seconds and dollars as far as the log has them. The source's scores are the dataset's evaluator;
+    `rescore --evaluator` scores by another. Of another machine, `archive` has an experiment whole.
     """
-    from ember_bench.errors import ConfigError, UnknownNameError
-    from ember_bench.registry import Cards
-    from ember_bench.running.imports import import_name, summary, write_import
+    from ember_bench.errors import UnknownNameError
 
     if what not in _KINDS:
         raise UnknownNameError("kind of logs", what, _KINDS)
-    for path in paths:
-        if not path.exists():
-            raise ConfigError(f"{path}: there is no such file or folder")
+    _check_paths(paths)
+    if what == "archive":
+        _unpack(paths, results, yes=yes, as_json=as_json)
+        return
     columns = {
         "item": item, "question": question, "answer": answer, "target": target,
         "model": model_column, "score": score,
     }  # fmt: skip
     chosen = {meaning: column for meaning, column in columns.items() if column is not None}
     found = _read(what, paths, chosen, model, scorer)
+    _write(found, name, paths[0], ask=what == "completions" and not yes, as_json=as_json)
+
+
+def _check_paths(paths: list[Path]) -> None:
+    from ember_bench.errors import ConfigError
+
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(f"{path}: there is no such file or folder")
+
+
+def _write(found: Found, name: str | None, path: Path, *, ask: bool, as_json: bool) -> None:
+    from ember_bench.registry import Cards
+    from ember_bench.running.imports import import_name, summary, write_import
+
     for line in summary(found):
         say(line)
-    named = name or import_name(paths[0])
-    if what == "completions" and not (yes or confirmed(f"write {named!r}?")):
+    named = name or import_name(path)
+    if ask and not confirmed(f"write {named!r}?"):
         raise typer.Exit
     written = write_import(found, named, Cards())
     if as_json:
@@ -91,6 +109,26 @@ def import_(
     else:
         put("\n".join(map(str, written)))
     say(f"next: ember-bench run {named}")
+
+
+def _unpack(paths: list[Path], results: Path, *, yes: bool, as_json: bool) -> None:
+    from ember_bench.drawing.number_format import count
+    from ember_bench.running.archives import code_in, unpack
+
+    for path in paths:
+        if code := code_in(path):
+            say(f"{path} has code, which runs with the next command: {', '.join(code)}")
+            if not (yes or confirmed("write it?")):
+                raise typer.Exit
+        found = unpack(path, results)
+        written = [str(file) for file in found.written]
+        if as_json:
+            put_json({"experiment": found.experiment, "merged": found.merged, "files": written})
+        else:
+            put("\n".join([*written, str(results / found.experiment)]))
+        done = "was here, and is merged" if found.merged else "is here"
+        say(f"{found.experiment} {done}, with {count(len(written), 'new file')} of its definition")
+        say(f"next: ember-bench show {found.experiment}")
 
 
 def _read(

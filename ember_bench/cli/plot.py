@@ -12,9 +12,10 @@ from ember_bench.cli._run_options import Experiment, LookIn, Recorded
 Kind = Annotated[
     str,
     typer.Argument(
-        metavar="[front|k|differences|items|nodes]",
+        metavar="[front|k|differences|items|nodes|calibration]",
         help="front: accuracy against cost. k: accuracy by a number that is swept. differences:"
-        " to the baseline. items: who fails where. nodes: cost by node.",
+        " to the baseline. items: who fails where. nodes: cost by node. calibration: a judge's"
+        " scores against labels, or stated confidences against correctness.",
     ),
 ]
 Output = Annotated[
@@ -31,6 +32,7 @@ Datasets = Annotated[
     list[str] | None,
     typer.Option("--dataset", metavar="NAME", help="Draw this dataset only; again for another."),
 ]
+Dark = Annotated[bool, typer.Option("--dark", help="Draw light on dark, for a screen.")]
 Graphs = Annotated[
     bool,
     typer.Option(help="With k: run the graphs on stored answers, for votes of fewer candidates."),
@@ -44,6 +46,7 @@ def plot(
     width: Width = "one",
     axis: Axis = "cost",
     datasets: Datasets = None,
+    dark: Dark = False,
     graphs: Graphs = True,
     results: LookIn = Path("results"),
     data_dir: Recorded = None,
@@ -70,6 +73,7 @@ def plot(
             width=widths[width],
             axis=axis,
             datasets=datasets or (),
+            dark=dark,
             graphs=graphs,
             data_dir=data_dir,
         )

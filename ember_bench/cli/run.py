@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from ember_bench.cli._pilot import Limit, Models, Values
 from ember_bench.cli._run_options import (
     Budget,
     DataDir,
+    EngineName,
     Grid,
     InFlight,
     Json,
@@ -54,6 +56,7 @@ def run(
     model: Models = None,
     values: Values = None,
     whole: Whole = False,
+    engine: EngineName = None,
     columns: Columns = None,
     sort: Sort = None,
     top: Top = None,
@@ -81,6 +84,7 @@ def run(
         limit=edits.limit,
         models=dict(edits.models),
         values=dict(edits.values),
+        **({} if engine is None else {"engine": engine}),
     )
     try:
         outcome = _run(grid, given, _shard(shard, options), options, view, quiet=quiet)
@@ -123,6 +127,7 @@ def _run(
     quiet: bool,
 ) -> Outcome:
     from ember_bench.running import session
+    from ember_bench.running.choose_engine import chosen_engine
     from ember_bench.running.progress import listener
     from ember_bench.running.run_here import open_grid
 
@@ -136,7 +141,10 @@ def _run(
         say(f"shard {shard}: {_share(experiment)}")
     simulated = any(map(experiment.is_simulated, experiment.cells))
     told = listener(simulated=simulated, quiet=quiet)
-    return session.run_experiment(experiment, options, told)
+    with chosen_engine(
+        given.get("engine"), experiment, partial(open_grid, grid), given, options.results
+    ) as engine:
+        return session.run_experiment(experiment, options, told, engine)
 
 
 def _share(experiment: Experiment) -> str:

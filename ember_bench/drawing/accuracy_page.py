@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ember_bench.drawing.charts import (
-    COLOURS,
     MOST_NAMED,
     STYLE,
     Point,
@@ -17,6 +16,7 @@ from ember_bench.drawing.charts import (
 )
 from ember_bench.drawing.html import Html, joined, table, tag
 from ember_bench.drawing.number_format import in_percent, in_short
+from ember_bench.drawing.svg import COLOURS
 from ember_bench.experiment.results.summary import CellSummary, ExperimentSummary
 
 _STYLE: Final = """

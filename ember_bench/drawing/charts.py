@@ -1,4 +1,4 @@
-"""Charts as SVG: points with intervals, curves, and rows of intervals.
+"""Charts as SVG: points with intervals, and rows of intervals.
 
 A page that shows them needs `STYLE`.
 """
@@ -10,21 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final
 
+from ember_bench.drawing import svg
 from ember_bench.drawing.axes import Axis, Box, accuracy_axis, bounds, nearest_room, positive_axis
-from ember_bench.drawing.html import Html, joined, tag
+from ember_bench.drawing.html import Html, tag
 from ember_bench.drawing.number_format import in_percent, in_short, interval, points
 from ember_bench.experiment.results.figures import Quantity
 
 STYLE: Final = files("ember_bench.drawing").joinpath("charts.css").read_text(encoding="utf-8")
-COLOURS: Final = 8
 MOST_NAMED: Final = 12
 """With more points than this, the names of all of them would cover each other."""
 
-_WIDTH: Final = 640
-_HEIGHT: Final = 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 26, 14, 46
 # With more points, intervals are faint, names may cover them, and the chart is higher.
 _CROWD: Final = 30
 _MORE_HEIGHT: Final = 3
@@ -72,21 +69,6 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """Accuracy by a whole number.
-
-    Attributes:
-        kind: `run` for measured cells; `expected` for votes over stored draws, `best` for the best
-            of these draws.
-    """
-
-    label: str
-    colour: int
-    points: Sequence[tuple[int, Quantity]]
-    kind: Literal["run", "expected", "best"] = "run"
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     """One row of a chart: a value with its interval; `cell` is as for a `Point`."""
 
@@ -102,12 +84,12 @@ def scatter(points: Sequence[Point], *, x_label: str, title: str) -> Html:
     crowd = len(points) > _CROWD
     names = sum(len(point.name) > _SHORT_NAME for point in points)
     more = _MORE_HEIGHT * max(0, len(points) - _CROWD) + _NAME_ROOM * max(0, names - _FEW_NAMES)
-    height = min(_HEIGHT + more, _MOST_HEIGHT)
-    x = positive_axis([point.x for point in points], _LEFT, _WIDTH - _RIGHT)
-    y = accuracy_axis([point.accuracy for point in points], height - _BOTTOM, _TOP)
+    height = min(svg.HEIGHT + more, _MOST_HEIGHT)
+    x = positive_axis([point.x for point in points], svg.LEFT, svg.WIDTH - svg.RIGHT)
+    y = accuracy_axis([point.accuracy for point in points], height - svg.BOTTOM, svg.TOP)
     marks = [_Mark(point, x, y) for point in points]
     drawn = [
-        _grid(x, y, x_label + (", logarithmic" if x.log else ""), height),
+        svg.grid(x, y, x_label + (", logarithmic" if x.log else ""), height),
         _front(points, x, y),
         *(mark.drawn(x_label) for mark in marks),
     ]
@@ -116,10 +98,10 @@ def scatter(points: Sequence[Point], *, x_label: str, title: str) -> Html:
     )
     # The best first: they get the room if there is little.
     named = sorted((mark for mark in marks if mark.point.name), key=lambda mark: mark.y)
-    places = [(mark, mark.place(height - _BOTTOM, taken)) for mark in named]
+    places = [(mark, mark.place(height - svg.BOTTOM, taken)) for mark in named]
     drawn += [mark.lead(place) for mark, place in places]
     drawn += [mark.name(place) for mark, place in places]  # over all lines
-    return _svg(height, title, drawn, crowd=crowd)
+    return svg.chart(height, title, drawn, crowd=crowd)
 
 
 class _Mark:
@@ -129,7 +111,7 @@ class _Mark:
         self.point = point
         self.left, self.x, self.right = map(x, bounds(point.x))
         self.low, self.y, self.high = map(y, bounds(point.accuracy))
-        self.dot = _box(self.x, self.y, 10, 10)
+        self.dot = svg.box(self.x, self.y, 10, 10)
 
     def boxes(self) -> list[Box]:
         """Return the parts that a name should not cover."""
@@ -147,10 +129,10 @@ class _Mark:
         return tag(
             "g",
             tag("title", said + ("; on the Pareto front" if point.front else "")),
-            _line(self.x, self.low, self.x, self.high, "bar"),
-            _line(self.left, self.y, self.right, self.y, "bar"),
-            _circle(self.x, self.y, hollow=point.hollow),
-            class_=f"mark c{point.colour % COLOURS}",
+            svg.line(self.x, self.low, self.x, self.high, "bar"),
+            svg.line(self.left, self.y, self.right, self.y, "bar"),
+            svg.circle(self.x, self.y, hollow=point.hollow),
+            class_=f"mark c{point.colour % svg.COLOURS}",
             data_cell=point.cell,
         )
 
@@ -160,51 +142,26 @@ class _Mark:
         If there is no room for it at all, it covers something, but is whole.
         """
         width = _name_width(self.point.name)
-        frame = _LEFT, 0, _WIDTH, bottom
+        frame = svg.LEFT, 0, svg.WIDTH, bottom
         for reach in _REACHES:
             place = nearest_room(width, self.x, self.y, frame, taken, reach)
             if place is not None:
                 return place
-        return min(self.x + _GAP + width / 2, _WIDTH - width / 2), self.y - _GAP
+        return min(self.x + _GAP + width / 2, svg.WIDTH - width / 2), self.y - _GAP
 
     def lead(self, place: tuple[float, float]) -> Html:
         """Return the line from the point to its name if they are far apart."""
-        left, top, right, bottom = _box(*place, _name_width(self.point.name), _GAP)
+        left, top, right, bottom = svg.box(*place, _name_width(self.point.name), _GAP)
         near = min(max(self.x, left), right), min(max(self.y, top), bottom)
         if math.dist(near, (self.x, self.y)) <= _FAR:
             return Html("")
-        line = _line(self.x, self.y, *near, "lead")
-        kind = f"joined c{self.point.colour % COLOURS}"
+        line = svg.line(self.x, self.y, *near, "lead")
+        kind = f"joined c{self.point.colour % svg.COLOURS}"
         return tag("g", line, class_=kind, data_cell=self.point.cell)
 
     def name(self, place: tuple[float, float]) -> Html:
-        written = _text(place[0], place[1] + 4, self.point.name, "name")
+        written = svg.text(place[0], place[1] + 4, self.point.name, "name")
         return tag("g", written, data_cell=self.point.cell)
-
-
-def curves(lines: Sequence[Curve], *, x_label: str, title: str) -> Html:
-    """Return accuracy by k: dots with intervals for measured values, else a line in a band."""
-    found = [estimate for line in lines for _, estimate in line.points]
-    sizes = sorted({k for line in lines for k, _ in line.points})
-    x = Axis(min(sizes) - 0.5, max(sizes) + 0.5, _LEFT, _WIDTH - _RIGHT)
-    y = accuracy_axis(found, _HEIGHT - _BOTTOM, _TOP)
-    ticks = sizes if len(sizes) <= 16 else [k for k in x.ticks() if k == round(k)]
-    drawn = [_grid(x, y, x_label, _HEIGHT, ticks)]
-    for line in lines:
-        places = [(x(k), y(estimate.value)) for k, estimate in line.points]
-        parts = [tag("title", line.label), _path(places)]
-        if line.kind != "run":
-            ends = [(x(k), bounds(estimate)) for k, estimate in line.points]
-            parts.append(_band([(at, y(low), y(high)) for at, (low, _, high) in ends]))
-        drawn.append(tag("g", *parts, class_=_classes("line", line)))
-        for k, estimate in line.points:
-            low, height, high = map(y, bounds(estimate))
-            said = f"{line.label}, {x_label} = {k}: {in_percent(estimate)}"
-            seen = [_line(x(k), low, x(k), high, "bar"), _circle(x(k), height)]
-            if line.kind != "run":
-                seen = [_circle(x(k), height, unseen=True)]
-            drawn.append(tag("g", tag("title", said), *seen, class_=_classes("mark", line)))
-    return joined([tag("div", _svg(_HEIGHT, title, drawn), class_="draw"), _legend(lines)])
 
 
 def differences(rows: Sequence[Row], *, title: str) -> Html:
@@ -246,28 +203,28 @@ def _rows(
     labels = [shortened(row.label, _LONGEST_ROW_LABEL) for row in rows]
     left = 24 + _LETTER * max(map(len, labels))
     height = _ROW if len(rows) <= _MANY_ROWS else _LOW_ROW
-    x = axis(left, _WIDTH - _RIGHT)
-    bottom = _TOP + height * len(rows)
-    drawn = [_line(x(value), _TOP, x(value), bottom, "grid") for value in x.ticks()]
-    drawn += [_text(x(value), bottom + 16, tick(value), "tick") for value in x.ticks()]
+    x = axis(left, svg.WIDTH - svg.RIGHT)
+    bottom = svg.TOP + height * len(rows)
+    drawn = [svg.line(x(value), svg.TOP, x(value), bottom, "grid") for value in x.ticks()]
+    drawn += [svg.text(x(value), bottom + 16, tick(value), "tick") for value in x.ticks()]
     if x.low < 0:
-        drawn.append(_line(x(0), _TOP, x(0), bottom, "zero"))
-    drawn.append(_text((left + _WIDTH - _RIGHT) / 2, bottom + 34, unit, "tick"))
+        drawn.append(svg.line(x(0), svg.TOP, x(0), bottom, "zero"))
+    drawn.append(svg.text((left + svg.WIDTH - svg.RIGHT) / 2, bottom + 34, unit, "tick"))
     for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
-        at = _TOP + height * (number + 0.5)
+        at = svg.TOP + height * (number + 0.5)
         lowest, value, highest = map(x, bounds(row.estimate))
         drawn.append(
             tag(
                 "g",
                 tag("title", f"{row.label}: {said(row.estimate)}"),
-                _line(lowest, at, highest, at, "bar"),
-                _circle(value, at, hollow=row.hollow),
-                _text(left - 10, at + 4, label, "label", "end"),
-                class_=f"mark c{row.colour % COLOURS}",
+                svg.line(lowest, at, highest, at, "bar"),
+                svg.circle(value, at, hollow=row.hollow),
+                svg.text(left - 10, at + 4, label, "label", "end"),
+                class_=f"mark c{row.colour % svg.COLOURS}",
                 data_cell=row.cell,
             )
         )
-    return _svg(bottom + 42, title, drawn)
+    return svg.chart(bottom + 42, title, drawn)
 
 
 def shortened(content: str, longest: int = _LONGEST_NAME) -> str:
@@ -288,69 +245,7 @@ def steps(points: Sequence[Point]) -> list[tuple[float, float]]:
 
 def _front(points: Sequence[Point], x: Axis, y: Axis) -> Html:
     line = [(x(across), y(up)) for across, up in steps(points)]
-    return tag("g", _path(line), class_="front") if len(line) > 1 else Html("")
-
-
-def _svg(height: float, title: str, content: Sequence[Html], *, crowd: bool = False) -> Html:
-    return tag(
-        "svg", tag("title", title), *content,
-        viewBox=f"0 0 {_WIDTH} {height:.0f}", role="img",
-        class_="chart crowd" if crowd else "chart", aria_label=title,
-    )  # fmt: skip
-
-
-def _grid(
-    x: Axis, y: Axis, x_label: str, height: float, ticks: Sequence[float] | None = None
-) -> Html:
-    parts = []
-    for tick in y.ticks():
-        parts += [
-            _line(_LEFT, y(tick), _WIDTH - _RIGHT, y(tick), "grid"),
-            _text(_LEFT - 6, y(tick) + 4, f"{100 * tick:g} %", "tick", "end"),
-        ]
-    for tick in x.ticks() if ticks is None else ticks:
-        parts += [
-            _line(x(tick), _TOP, x(tick), height - _BOTTOM, "grid"),
-            _text(x(tick), height - _BOTTOM + 17, f"{tick:.3g}", "tick"),
-        ]
-    return joined([*parts, _text((_LEFT + _WIDTH - _RIGHT) / 2, height - 8, x_label, "tick")])
-
-
-def _legend(lines: Sequence[Curve]) -> Html:
-    entries = [tag("li", tag("i", class_=_classes("swatch", line)), line.label) for line in lines]
-    return tag("ul", *entries, class_="legend")
-
-
-def _classes(kind: str, line: Curve) -> str:
-    return f"{kind} {line.kind} c{line.colour % COLOURS}"
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Html:
-    return tag("line", x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}", class_=kind)
-
-
-def _path(places: Sequence[tuple[float, float]]) -> Html:
-    return tag("path", d="M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places))
-
-
-def _band(places: Sequence[tuple[float, float, float]]) -> Html:
-    """Return the room between the bounds; places are x, lower bound and upper bound."""
-    edge = [(x, low) for x, low, _ in places] + [(x, high) for x, _, high in places[::-1]]
-    outline = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in edge) + "Z"
-    return tag("path", d=outline, class_="band")
-
-
-def _circle(x: float, y: float, *, hollow: bool = False, unseen: bool = False) -> Html:
-    kind = "hollow" if hollow else "unseen" if unseen else None
-    return tag("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="4.5", class_=kind)
-
-
-def _text(x: float, y: float, content: str, kind: str, anchor: str = "middle") -> Html:
-    return tag("text", content, x=f"{x:.1f}", y=f"{y:.1f}", class_=kind, text_anchor=anchor)
-
-
-def _box(x: float, y: float, width: float, height: float) -> Box:
-    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    return tag("g", svg.path(line), class_="front") if len(line) > 1 else Html("")
 
 
 def _name_width(name: str) -> float:

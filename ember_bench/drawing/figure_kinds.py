@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ember_bench.drawing.axes import Axis, Box, accuracy_axis, bounds, nearest_room, positive_axis
-from ember_bench.drawing.charts import Curve, Point, Row, shortened, steps
-from ember_bench.drawing.figures import COLOURS, FONT, MARKERS
+from ember_bench.drawing.charts import Point, Row, shortened, steps
+from ember_bench.drawing.figures import FONT, MARKERS
+from ember_bench.drawing.lines import Curve, Stated
 from ember_bench.drawing.text import one_line
 
 if TYPE_CHECKING:
@@ -47,13 +48,14 @@ def front(points: Sequence[Point], architectures: Sequence[str], x_label: str, a
     axes.grid(visible=True)
     line = steps(points)
     if len(line) > 1:
-        axes.plot(*zip(*line, strict=True), color="#595959", linestyle=(0, (3, 2)), linewidth=0.8)
+        style: Mapping[str, Any] = {"linestyle": (0, (3, 2)), "linewidth": 0.8, "alpha": 0.65}
+        axes.plot(*zip(*line, strict=True), color=_ink(), **style)
     for point in points:
         colour, marker = _look(point.colour)
         axes.errorbar(
             point.x.value, point.accuracy.value,
             xerr=_error(point.x), yerr=_error(point.accuracy),
-            color=colour, marker=marker, markerfacecolor="white" if point.hollow else colour,
+            color=colour, marker=marker, markerfacecolor=_paper() if point.hollow else colour,
             elinewidth=0.7, linestyle="none", clip_on=False,  # a mark at 100 % is whole
         )  # fmt: skip
     _legend(axes, architectures, sorted({point.colour for point in points}))
@@ -90,6 +92,26 @@ def curves(lines: Sequence[Curve], x_label: str, axes: Axes) -> None:
     _below(axes)
 
 
+def calibration(lines: Sequence[Stated], x_label: str, y_label: str, axes: Axes) -> None:
+    """Draw what is true by what was stated, in [0, 1]; on the diagonal both are the same."""
+    axes.plot([0, 1], [0, 1], color=_ink(), alpha=0.65, linestyle=(0, (3, 2)), linewidth=0.8)
+    for number, line in enumerate(lines):
+        colour, marker = _look(number)
+        stated, true, _ = zip(*line.points, strict=True)
+        error = np.hstack([_error(found) for found in true])
+        axes.errorbar(
+            stated, [found.value for found in true], yerr=error, color=colour, marker=marker,
+            elinewidth=0.7, clip_on=False, label=shortened(one_line(line.label), 48),
+        )  # fmt: skip
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_aspect("equal")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(visible=True)
+    _below(axes)
+
+
 def differences(rows: Sequence[Row], baseline: str, axes: Axes) -> None:
     """Draw each difference in [-1, 1] with its interval, in points; hollow if it is not clear.
 
@@ -103,9 +125,9 @@ def differences(rows: Sequence[Row], baseline: str, axes: Axes) -> None:
         colour, marker = _look(row.colour)
         axes.errorbar(
             100 * row.estimate.value, place, xerr=100 * _error(row.estimate), color=colour,
-            marker=marker, markerfacecolor="white" if row.hollow else colour, elinewidth=0.9,
+            marker=marker, markerfacecolor=_paper() if row.hollow else colour, elinewidth=0.9,
         )  # fmt: skip
-    axes.axvline(0, color="#404040", linewidth=0.7, zorder=0.5)
+    axes.axvline(0, color=_ink(), alpha=0.75, linewidth=0.7, zorder=0.5)
     axes.grid(visible=True, axis="x")
     _systems(axes, [row.label for row in rows])
     axes.set_xlabel(f"points above {shortened(one_line(baseline), _MOST_LETTERS)}")
@@ -150,7 +172,7 @@ def nodes(
     for number, (node, values) in enumerate(costs.items()):
         colour, _ = _look(number)
         axes.barh(
-            range(len(labels)), values, left=start, height=0.66, color=colour, edgecolor="white",
+            range(len(labels)), values, left=start, height=0.66, color=colour, edgecolor=_paper(),
             linewidth=0.5, hatch=_HATCHES[number % len(_HATCHES)],
             label=shortened(one_line(node), _MOST_LETTERS),
         )  # fmt: skip
@@ -162,7 +184,23 @@ def nodes(
 
 
 def _look(number: int) -> tuple[str, str]:
-    return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+    from matplotlib.colors import to_hex  # noqa: PLC0415 - heavy, and of an extra
+
+    return to_hex(f"C{number}"), MARKERS[number % len(MARKERS)]
+
+
+def _ink() -> str:
+    """Return the colour of text and axes."""
+    import matplotlib as mpl  # noqa: PLC0415 - heavy, and of an extra
+
+    return str(mpl.rcParams["text.color"])
+
+
+def _paper() -> str:
+    """Return the colour behind everything."""
+    import matplotlib as mpl  # noqa: PLC0415 - heavy, and of an extra
+
+    return str(mpl.rcParams["axes.facecolor"])
 
 
 def _error(found: Quantity) -> npt.NDArray[np.float64]:

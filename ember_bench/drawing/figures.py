@@ -30,6 +30,10 @@ COLOURS: Final = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F",
 )  # fmt: skip
 """Okabe and Ito's, which colour-blind people tell apart; yellow is too light for lines."""
+COLOURS_ON_DARK: Final = (
+    "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00", "#FFFFFF", "#9A9A9A",
+)  # fmt: skip
+"""Theirs, too, but for their blue, which is too dark."""
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
 """One for each colour: figures can be read in black and white."""
 FONT: Final = 7.0
@@ -52,7 +56,6 @@ _STYLE: Final[dict[Any, Any]] = {
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "grid.linewidth": 0.4,
-    "grid.color": "#D9D9D9",
     "lines.linewidth": 1.0,
     "lines.markersize": 3.6,
     "hatch.linewidth": 0.5,
@@ -65,6 +68,8 @@ _STYLE: Final[dict[Any, Any]] = {
     "text.usetex": False,
     "axes.formatter.use_mathtext": False,
 }
+_INK: Final = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+_PAPER: Final = ("figure.facecolor", "axes.facecolor")
 _NO_DATE: Final[dict[str, dict[str, None]]] = {
     "pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {},
 }  # fmt: skip
@@ -87,13 +92,18 @@ class Panel:
     wide: bool = False
 
 
-def figure(panels: Sequence[Panel], width: Width) -> Figure:
+def figure(panels: Sequence[Panel], width: Width, *, dark: bool = False) -> Figure:
     """Return the figure of these panels, side by side as far as there is room.
+
+    Args:
+        panels: The panels.
+        width: Columns of a page.
+        dark: Whether it is for a dark page.
 
     Raises:
         ConfigError: if matplotlib is not installed.
     """
-    with _settings():
+    with _settings(dark=dark):
         from matplotlib.figure import Figure  # noqa: PLC0415 - heavy, and of an extra
 
         beside = 1 if width == "one" or any(panel.wide for panel in panels) else _MOST_BESIDE
@@ -106,7 +116,8 @@ def figure(panels: Sequence[Panel], width: Width) -> Figure:
             max(panel.height or usual for panel in panels[row * across : (row + 1) * across])
             for row in range(down)
         ]
-        made = Figure(figsize=(inches, sum(heights)), layout="constrained")
+        # Text has its place at the resolution of files: at another one it is wider or narrower.
+        made = Figure(figsize=(inches, sum(heights)), dpi=_DPI, layout="constrained")
         grid = made.subplots(down, across, squeeze=False, height_ratios=heights)
         places = list(grid.flat)
         later = []
@@ -124,16 +135,16 @@ def figure(panels: Sequence[Panel], width: Width) -> Figure:
         return made
 
 
-def drawn(made: Figure, form: str) -> bytes:
+def drawn(made: Figure, form: str, *, dark: bool = False) -> bytes:
     """Return a figure as a file of one of `FORMATS`, the same bytes for the same figure."""
     file = BytesIO()
-    with _settings():
+    with _settings(dark=dark):
         made.savefig(file, format=form, dpi=_DPI, metadata=_NO_DATE[form])
     return file.getvalue()
 
 
 @contextmanager
-def _settings() -> Iterator[None]:
+def _settings(*, dark: bool) -> Iterator[None]:
     """Use our settings of matplotlib alone.
 
     Raises:
@@ -141,6 +152,7 @@ def _settings() -> Iterator[None]:
     """
     try:
         import matplotlib as mpl  # noqa: PLC0415 - heavy, and of an extra
+        from matplotlib.rcsetup import cycler  # noqa: PLC0415 - the same
     except ImportError:
         message = "figures are drawn by matplotlib: pip install 'ember-bench[plots]'"
         raise ConfigError(message) from None
@@ -150,5 +162,9 @@ def _settings() -> Iterator[None]:
         # A letter that the font has not is drawn as a box, and the text is in the CSV.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
+        # The dark paper is that of GitHub's pages.
+        ink, paper, grid = ("#E6E6E6", "#0D1117", "#30363D") if dark else ("k", "w", "#D9D9D9")
+        colours = cycler(color=COLOURS_ON_DARK if dark else COLOURS)
+        mpl.rcParams.update(_STYLE | dict.fromkeys(_INK, ink) | dict.fromkeys(_PAPER, paper))
+        mpl.rcParams.update({"grid.color": grid, "axes.prop_cycle": colours})
         yield

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 from ember_bench import bridge
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint, run_trial
+from ember_bench.models.strand import Purse
 
 # Trials that one worker runs at most before the event loop is seen to.
 _TURN: Final = 5
@@ -62,34 +63,43 @@ async def _work(
     finished: list[TrialResult],
     news: asyncio.Event,
 ) -> None:
-    # One greenlet for many trials: to make one takes as long as a fifth of a simulated trial.
-    await bridge.run(_run_trials, experiment, source, stop, finished, news)
-
-
-def _run_trials(
-    experiment: Experiment,
-    source: Iterator[Trial],
-    stop: asyncio.Event,
-    finished: list[TrialResult],
-    news: asyncio.Event,
-) -> None:
-    for count, trial in enumerate(source, start=1):
-        if stop.is_set():
-            return
-        cell = experiment.cells[trial.cell]
-        questions = experiment.questions[cell.dataset]
-        item = questions.items[trial.item]
-        identity = fingerprint(cell, item, questions.evaluator, trial.epoch)
-        purse = experiment.purse(cell)
-        evaluator, baseline = questions.evaluator, questions.baseline
-        result = run_trial(trial, cell, item, evaluator, identity, purse, baseline)
+    def run_one(trial: Trial) -> None:
+        purse = experiment.purse(experiment.cells[trial.cell])
+        result = run_as_asked(experiment, trial, identity_of(experiment, trial), purse)
         if result is not None:
             finished.append(result)
             news.set()
-        del result  # whoever takes the batch is to be the last that holds it
+
+    # One greenlet for many trials: to make one takes as long as a fifth of a simulated trial.
+    await bridge.run(run_in_turns, run_one, source, stop)
+
+
+def run_in_turns(run_one: Callable[[T], None], source: Iterator[T], stop: asyncio.Event) -> None:
+    """Run trials one after the other, until there are none, or `stop` is set; in a greenlet."""
+    for count, trial in enumerate(source, start=1):
+        if stop.is_set():
+            return
+        run_one(trial)
         if count % _TURN == 0:
             # Trials whose answers are all stored wait for nothing; others must have their turn.
             bridge.wait(asyncio.sleep(0))
+
+
+def identity_of(experiment: Experiment, trial: Trial) -> bytes:
+    """Return the fingerprint of a trial of an experiment."""
+    cell = experiment.cells[trial.cell]
+    questions = experiment.questions[cell.dataset]
+    return fingerprint(cell, questions.items[trial.item], questions.evaluator, trial.epoch)
+
+
+def run_as_asked(
+    experiment: Experiment, trial: Trial, identity: bytes, purse: Purse
+) -> TrialResult | None:
+    """Run a trial of an experiment, see `run_trial`."""
+    cell = experiment.cells[trial.cell]
+    questions = experiment.questions[cell.dataset]
+    item, evaluator = questions.items[trial.item], questions.evaluator
+    return run_trial(trial, cell, item, evaluator, identity, purse, questions.baseline)
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:

@@ -117,12 +117,8 @@ class AsRecorded:
         """The verdicts of each item's texts."""
         found: dict[str, dict[str, list[float]]] = {}
         for model in self.models:
-            _, tape = tape_of(model)
-            for item, verdicts in tape.verdicts.items():
-                for sample, verdict in zip(tape.answers[item], verdicts, strict=True):
-                    if verdict is not None:
-                        texts = found.setdefault(item, {})
-                        texts.setdefault(sample.text, []).append(verdict)
+            for item, sample, verdict in tape_of(model).judged():
+                found.setdefault(item, {}).setdefault(sample.text, []).append(verdict)
         return found
 
     def _answers(self, item: Item) -> _Verdicts:

@@ -18,10 +18,11 @@ from ember_bench.operators.base import Operator
 from ember_bench.operators.fan_out import EnsembleOperator
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.parameters import ParameterCard, ParameterType
+from ember_bench.programs.recognised import as_program, is_program
 
 Network: TypeAlias = Operator | LMModule | str | Sequence[str] | Callable[..., Any]
-"""A graph or another operator, one LM module, compact notation, or a function of an item's
-fields."""
+"""A graph or another operator, one LM module, compact notation, a function of an item's fields, or
+a program of another framework."""
 
 QUERY: Final = "query"
 """The parameter by which a function of an item's fields is known from a factory."""
@@ -75,6 +76,8 @@ def as_graph(network: Network, service: ModelService) -> NoNGraphData:
         return NoNGraphData({_NODE: EnsembleOperator(lm_modules=[network])})
     if isinstance(network, Operator):
         return NoNGraphData({_NODE: network})
+    if (program := as_program(network)) is not None:
+        return NoNGraphData({_NODE: program})
     if isinstance(network, str) or _is_notation(network):
         return build_graph(cast("str | Sequence[str]", network), service=service)
     if callable(network):
@@ -100,6 +103,7 @@ def made_architecture(
             card has.
     """
     known = isinstance(network, Operator | LMModule | str) or _is_notation(network)
+    known = known or is_program(network)
     if not (known or callable(network)):
         raise _no_network(network)
     takes = parameters_of(network)
@@ -136,7 +140,9 @@ def _no_network(found: Any) -> ConfigError:
 
 
 def _is_function(network: Any) -> bool:
-    return callable(network) and not isinstance(network, Operator | LMModule)
+    return callable(network) and not (
+        isinstance(network, Operator | LMModule) or is_program(network)
+    )
 
 
 def _answers(network: Any) -> bool:

@@ -14,7 +14,7 @@ import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from ember_bench.errors import BudgetExhaustedError, ConfigError
 
@@ -22,6 +22,20 @@ _LOGGER: Final = logging.getLogger("ember_bench.limits")
 
 # Whole billionths of a dollar: sums of them are exact.
 _UNIT: Final = 10**9
+
+
+class Held(Protocol):
+    """Money that is kept for one call until it is settled."""
+
+    def settle(self, usd: float | None, *, known: float | None = None) -> None:
+        """Spend `usd` of it and free the rest; see `Reservation.settle`."""
+
+
+class Funds(Protocol):
+    """Where the money for calls is reserved: a budget, or the way to one in another process."""
+
+    async def reserve(self, usd: float, model_id: str, cell: str = "") -> Held:
+        """Reserve what a call may cost at most; see `Budget.reserve`."""
 
 
 @dataclass(slots=True)

@@ -37,8 +37,8 @@ class Request:
         response_format: A schema for the answer, or None.
         role: What the model is asked to do: `generate`, `verify`, `judge`, ...; simulated models
             act on it, and it is part of the call's identity.
-        about: The candidate answers that the prompt is about, for simulated models; they stand in
-            the messages and so are not hashed again.
+        about: The candidate answers that the prompt is about, for simulated and recorded models;
+            they stand in the messages and so are not hashed again.
         tools: What the model may ask for.
     """
 
@@ -107,18 +107,27 @@ class Call:
             epoch, replica and draw.
         replica: Index of the LM module among those of the same model and parameters in the graph.
         draw: Index of the request among identical ones from that module within the trial.
+        turn: Index of the request among those of its role from that module within the trial, for
+            models that answer by it.
     """
 
-    __slots__ = ("draw", "key", "replica", "request", "trial")
+    __slots__ = ("draw", "key", "replica", "request", "trial", "turn")
 
     def __init__(
-        self, request: Request, trial: TrialContext, replica: str, draw: Draw, key: bytes
+        self,
+        request: Request,
+        trial: TrialContext,
+        replica: str,
+        draw: Draw,
+        key: bytes,
+        turn: Draw = (),
     ) -> None:
         self.request = request
         self.trial = trial
         self.replica = replica
         self.draw = draw
         self.key = key
+        self.turn = turn
 
     @classmethod
     def place(
@@ -128,15 +137,30 @@ class Call:
         replica: str,
         context: str,
         outside: OutsideDraws | None = None,
+        *,
+        by_turn: bool = False,
     ) -> Call:
-        """Give `request` its place on `strand`; counts it as asked, `outside` if it is there."""
+        """Give `request` its place on `strand`; counts it as asked, `outside` if it is there.
+
+        Args:
+            request: The request.
+            strand: Where it is asked.
+            replica: Of the LM module that asks it.
+            context: What else the provider's answer depends on (`Provider.context`).
+            outside: Counts requests outside a trial.
+            by_turn: Whether the answer depends on the turn (`Provider.by_turn`).
+        """
         digest = request.digest(context)
         epoch = strand.trial.epoch
         # The draw is counted for each replica, so it is taken over what identifies the rest.
         draw = strand.take_draw(digest + replica.encode(), outside)
-        place = orjson.dumps((epoch, replica, draw))
+        turn: Draw = ()
+        if by_turn:
+            kind = (request.model.fingerprint, request.role, replica)
+            turn = strand.take_turn(orjson.dumps(kind))
+        place = orjson.dumps((epoch, replica, draw, *((turn,) if by_turn else ())))
         key = blake2b(digest + place, digest_size=_KEY_BYTES).digest()
-        return cls(request, strand.trial, replica, draw, key)
+        return cls(request, strand.trial, replica, draw, key, turn)
 
     @property
     def seed(self) -> int | None:

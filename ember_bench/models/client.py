@@ -16,6 +16,7 @@ from ember_bench.errors import (
     OfflineError,
 )
 from ember_bench.models.call import Call
+from ember_bench.models.coordination import Coordination
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.paying import AccountLedger
@@ -24,8 +25,10 @@ from ember_bench.models.store.response_store import CallStore
 from ember_bench.models.store.rows import StoredCall
 from ember_bench.models.types import Completion
 
+# An answer, and whether it was there already: no request was made for it.
+_Answer = tuple[Completion, bool]
 # Those who wait for one request: each is told its answer, None if it is theirs to make now.
-_Waiters = list["asyncio.Future[Completion | None]"]
+_Waiters = list["asyncio.Future[_Answer | None]"]
 
 _encode_parameters = msgspec.json.Encoder(order="deterministic").encode
 
@@ -39,6 +42,7 @@ class Client:
         accounts: Where payments are kept without a store.
         offline: Make no request: a call that is not in the store is an `OfflineError`.
         asks_judges: Make the requests of evaluations all the same.
+        coordination: Knows the calls of the other processes of the run; None if there are none.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Client:
         *,
         offline: bool,
         asks_judges: bool = False,
+        coordination: Coordination | None = None,
     ) -> None:
         self._accounts = accounts
         self.provider = endpoint.provider
@@ -56,6 +61,7 @@ class Client:
         self._store = store
         self._offline = offline
         self._asks_judges = asks_judges
+        self._coordination = coordination
         self._in_flight: dict[bytes, _Waiters] = {}
         self._leading: set[asyncio.Task[None]] = set()
 
@@ -70,23 +76,23 @@ class Client:
             # Who has no money for it does not speak for others, who have money of their own; and
             # a trial whose call is given up is told so itself.
             with suppress(BudgetExhaustedError, CallGivenUpError):
-                if (completion := await _next_outcome(waiters)) is not None:
-                    return completion, True
+                if (answer := await _next_outcome(waiters)) is not None:
+                    return answer[0], True
         if (known := self._store.get(call.key)) is not None:
             return known, True
-        if self._needs_network(call):
+        if self._coordination is None and self._needs_network(call):
             raise self._not_stored(call)
         waiters = self._in_flight[call.key] = []
         if self.provider.instant:
-            return await self._lead(call, account, self._store, waiters), False
+            return await self._lead(call, account, self._store, waiters)
         # A task of its own: a trial that is cancelled must not lose an answer that is
         # being paid for, nor take it from another trial that waits for the same one.
         task = asyncio.create_task(self._lead_alone(call, account, self._store, waiters))
         self._leading.add(task)
         task.add_done_callback(self._leading.discard)
-        if (completion := await _next_outcome(waiters)) is None:
+        if (answer := await _next_outcome(waiters)) is None:
             raise asyncio.CancelledError  # the service is being closed
-        return completion, False
+        return answer
 
     @property
     def rate_limit_wait(self) -> RateLimitWait | None:
@@ -117,13 +123,14 @@ class Client:
         with suppress(Exception):  # they have been told
             await self._lead(call, account, store, waiters)
 
-    async def _lead(
-        self, call: Call, account: str, store: CallStore, waiters: _Waiters
-    ) -> Completion:
+    async def _lead(self, call: Call, account: str, store: CallStore, waiters: _Waiters) -> _Answer:
         """Make the request for oneself and all who wait; None tells them to make it themselves."""
-        outcome: Completion | Exception | None = None
+        outcome: _Answer | Exception | None = None
         try:
-            outcome = completion = await self._request_and_store(call, account, store)
+            if self._coordination is None:
+                outcome = answer = await self._request_and_store(call, account, store), False
+            else:
+                outcome = answer = await self._claimed(self._coordination, call, account, store)
         except Exception as error:
             outcome = error
             raise
@@ -131,7 +138,22 @@ class Client:
             del self._in_flight[call.key]
             _tell(waiters, outcome)
             del outcome  # or a failure would hold itself, by its traceback
-        return completion
+        return answer
+
+    async def _claimed(
+        self, coordination: Coordination, call: Call, account: str, store: CallStore
+    ) -> _Answer:
+        """Make the request, unless another process has made it."""
+        makes = not self._needs_network(call)
+        if (known := await coordination.claim(call.key, makes=makes)) is not None:
+            return known, True
+        if not makes:
+            raise self._not_stored(call)
+        try:
+            return await self._request_and_store(call, account, store), False
+        except BaseException as error:
+            coordination.release(call.key, error)
+            raise
 
     async def _request_and_store(self, call: Call, account: str, store: CallStore) -> Completion:
         ledger = AccountLedger(account, store.pay, store.check)
@@ -179,14 +201,14 @@ def _no_check() -> None:
     """Do nothing: without a store nothing is kept."""
 
 
-async def _next_outcome(waiters: _Waiters) -> Completion | None:
+async def _next_outcome(waiters: _Waiters) -> _Answer | None:
     """Wait for a request that others may wait for too: being cancelled does not cancel it."""
     future = asyncio.get_running_loop().create_future()
     waiters.append(future)
-    return cast("Completion | None", await future)
+    return cast("_Answer | None", await future)
 
 
-def _tell(waiters: _Waiters, outcome: Completion | Exception | None) -> None:
+def _tell(waiters: _Waiters, outcome: _Answer | Exception | None) -> None:
     """Tell those who wait how a request went."""
     for waiter in waiters:
         if waiter.done():

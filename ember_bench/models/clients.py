@@ -83,6 +83,11 @@ class Clients:
         self._latest = _no_loop, _OfLoop()
         return clients
 
+    @property
+    def is_winding_down(self) -> bool:
+        """Whether this loop's clients send no further request."""
+        return self._own().winding_down
+
     def wind_down(self) -> None:
         """Let this loop's clients, those to come too, send no further request."""
         clients = self._own()

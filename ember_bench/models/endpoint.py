@@ -16,8 +16,9 @@ from ember_bench.errors import (
     ProviderError,
 )
 from ember_bench.models.batch.queue import BatchQueue
-from ember_bench.models.budget import Budget
+from ember_bench.models.budget import Funds
 from ember_bench.models.call import Call
+from ember_bench.models.coordination import Coordination, Permit
 from ember_bench.models.launching import LocalServer
 from ember_bench.models.limits import Gate, RateLimitWait, Refusals, Ticket, WindowHistory
 from ember_bench.models.paying import Ledger, Tab, Unkept, utc_today
@@ -56,16 +57,20 @@ class Endpoint:
         budget: Caps on calls whose trial has no budget; None for none.
         batches: Where calls wait for their batch; None asks them one by one.
         today: Today's date in UTC, by which prices change; injected in tests.
+        server: Is started when it is first needed; None asks without.
+        coordination: Has the limits that the model's card states, for all processes of the run;
+            None keeps them here.
     """
 
     def __init__(
         self,
         provider: Provider,
         retry: RetryPolicy,
-        budget: Budget | None = None,
+        budget: Funds | None = None,
         batches: BatchQueue | None = None,
         today: Callable[[], date] = utc_today,
         server: LocalServer | None = None,
+        coordination: Coordination | None = None,
     ) -> None:
         self.provider = provider
         self._server = server
@@ -74,7 +79,8 @@ class Endpoint:
         self._batches = batches
         self._today = today
         self._providers: tuple[Provider, ...] = ()
-        self._gate = Gate(provider.model, clock=retry.clock)
+        self._coordination = coordination
+        self._gate = Gate(provider.model, clock=retry.clock, buckets=coordination is None)
         self._refusals = Refusals(provider.model.model_id, retry.clock)
         self._output_tokens = _FIRST_OUTPUT_TOKENS
         self._answers = 0
@@ -192,8 +198,11 @@ class Endpoint:
             else:
                 ticket = await gate.enter(tokens, deadline.seconds)
                 deadline.begin()
-            used = 0.0
+            used, permit = 0.0, None
             try:
+                if self._coordination is not None:
+                    permit = await self._permit(self._coordination, ticket, tokens, tab)
+                    ticket = self._restart(ticket, deadline)
                 completion = await self._heeded(call, ticket, deadline, tab)
                 used = float(completion.usage.known_tokens) or tokens
                 self._learn(completion)
@@ -206,8 +215,28 @@ class Endpoint:
                 used = tokens
                 raise
             finally:
+                if permit is not None:
+                    permit.give_back(used)
                 gate.settle(ticket, tokens, used)
                 gate.leave(ticket)
+
+    async def _permit(
+        self, coordination: Coordination, ticket: Ticket, tokens: float, tab: Tab
+    ) -> Permit:
+        """Wait for the limits that all processes of the run have in common."""
+        try:
+            return await coordination.permit(
+                self.provider.model, ticket.lane, tokens, tab.most_usd()
+            )
+        except BaseException:
+            self._gate.abandoned(ticket)
+            raise
+
+    def _restart(self, ticket: Ticket, deadline: Deadline) -> Ticket:
+        """Let a request begin now that has waited; the wait does not count."""
+        restarted = self._gate.restart(ticket)
+        deadline.excuse(restarted.sent - ticket.sent)
+        return restarted
 
     async def _enter_again(self, tokens: float, deadline: Deadline) -> Ticket:
         """Wait until a call may be made again; time in which others are answered does not count."""

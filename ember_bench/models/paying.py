@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime
 from typing import Final, Protocol
 
 from ember_bench.errors import ConfigError, ProviderError
-from ember_bench.models.budget import Budget, Reservation
+from ember_bench.models.budget import Funds, Held
 from ember_bench.models.call import Call
-from ember_bench.models.info import Charged
+from ember_bench.models.info import Charged, ModelInfo
 from ember_bench.models.store.payments import Payment
 from ember_bench.models.strand import measuring
 from ember_bench.models.types import Completion, UnusableAnswerError, Usage
@@ -74,6 +74,15 @@ def utc_today() -> date:
     return datetime.now(UTC).date()
 
 
+def cost_without_cache(model: ModelInfo, completion: Completion) -> float | None:
+    """Return what an answer would cost if the provider kept no prompts; None if it is unknown."""
+    usage, cost = completion.usage, completion.cost_usd
+    if cost is None or not (usage.cached_input_tokens or usage.cache_write_tokens):
+        return cost
+    price = model.price(utc_today())
+    return None if price is None else price.without_cache(usage, cost)
+
+
 class Tab:
     """The money of one call.
 
@@ -93,14 +102,14 @@ class Tab:
     def __init__(
         self,
         call: Call,
-        budget: Budget | None,
+        budget: Funds | None,
         ledger: Ledger,
         today: Callable[[], date] = utc_today,
     ) -> None:
         self._call = call
         self._budget = budget
         self._ledger = ledger
-        self._reservation: Reservation | None = None
+        self._reservation: Held | None = None
         self._today = today
         self._day = _NO_DAY
 
@@ -142,8 +151,11 @@ class Tab:
                 log.add_wasted(cost)
             await self._ledger.pay(cost, None, answered=True)
         elif error.may_be_charged:
-            most = worst_case_usd(self._call.request, self._day)
-            await self._ledger.pay(None, most, answered=False)
+            await self._ledger.pay(None, self.most_usd(), answered=False)
+
+    def most_usd(self) -> float | None:
+        """Return the most that the next request can cost in US dollars; None if unknown."""
+        return worst_case_usd(self._call.request, self._day)
 
     def charge(self, answer: Charged) -> float | None:
         """Return the price of an answer in US dollars; None if it is unknown."""
@@ -172,10 +184,9 @@ class Tab:
         else:
             reservation.settle(cost)
 
-    async def _reserve(self, budget: Budget) -> Reservation:
+    async def _reserve(self, budget: Funds) -> Held:
         request, purse = self._call.request, self._call.trial.purse
-        most = worst_case_usd(request, self._day)
-        if most is None:
+        if (most := self.most_usd()) is None:
             reason = unbounded(request.model, request.parameters, self._day)
             raise ConfigError(
                 f"no budget can be kept: {reason or 'nothing limits what a call costs'}"

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,19 +24,20 @@ from ember_bench.models.budget import Budget
 from ember_bench.models.call import Call, Request
 from ember_bench.models.client import Client
 from ember_bench.models.clients import Clients
+from ember_bench.models.coordination import Coordination
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.launching import LocalServer
 from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.model_registry import ModelRegistry
-from ember_bench.models.paying import utc_today
+from ember_bench.models.paying import cost_without_cache
 from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.retry import RetryPolicy
 from ember_bench.models.store.payments import Accounts, Paid, Payment
 from ember_bench.models.store.response_store import CallStore, ResponseStore
 from ember_bench.models.strand import CallRecord, OutsideDraws, Strand, TrialContext
 from ember_bench.models.tasks import own_strand
-from ember_bench.models.thoughts import as_answer
+from ember_bench.models.thoughts import response_of
 from ember_bench.models.types import Completion, Message, Response, SamplingParameters
 from ember_bench.models.usage import UsageService
 
@@ -88,18 +90,50 @@ class ModelService:
         self._outside_draws = tuple(OutsideDraws(counted=counted) for counted in (False, True))
         self._outside = Strand(TrialContext(outside=True))
         self._accounts = Accounts()
+        self._coordination: Coordination | None = None
+
+    def __copy__(self) -> ModelService:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ModelService:
+        """Return the service itself: copies of a program ask through one service, as it does."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what the service is made of; connections and counts stay here.
+
+        Raises:
+            TypeError: if it has a budget, which two services would each spend.
+        """
+        if self._budget is not None:
+            raise TypeError("a ModelService with a budget cannot be pickled: each would spend it")
+        options: dict[str, Any] = {
+            "store": self._store,
+            "offline": self._offline,
+            "asks_judges": self._asks_judges,
+            "retry": self.retry,
+            "account": self._account,
+        }
+        return partial(ModelService, self.registry, **options), ()
 
     @property
     def store(self) -> CallStore | None:
         """The store of finished calls."""
         return self._store
 
-    def attach(self, store: CallStore, *, offline: bool | None = None) -> None:
+    def attach(
+        self,
+        store: CallStore,
+        *,
+        offline: bool | None = None,
+        coordination: Coordination | None = None,
+    ) -> None:
         """Use another store; only before the first call, or after `close`.
 
         Args:
             store: Where finished calls are kept and looked up.
             offline: Whether to make no request; None for as it was.
+            coordination: Knows the calls of other processes that use the store with this one.
 
         Raises:
             EmberBenchError: if calls were made already, which went to the store before.
@@ -107,6 +141,7 @@ class ModelService:
         if self._clients.in_use:
             raise EmberBenchError("a store is attached to a service before its first call")
         self._store = store
+        self._coordination = coordination
         if offline is not None:
             self._offline = offline
 
@@ -208,6 +243,11 @@ class ModelService:
         self._clients.wind_down()
 
     @property
+    def is_winding_down(self) -> bool:
+        """Whether no further request is sent on this loop."""
+        return self._clients.is_winding_down
+
+    @property
     def calls_in_batches(self) -> int:
         """The number of calls in batches whose answers are not stored yet; also when closed."""
         if self._journal is not None:
@@ -247,19 +287,30 @@ class ModelService:
         # The seed of a call depends on which draw it is.
         counted = self._store is not None or request.parameters.seed is not None
         draws = self._outside_draws[counted]
-        return client, Call.place(request, strand, strand.replica(module), context, draws)
+        return client, Call.place(
+            request,
+            strand,
+            strand.replica(module),
+            context,
+            draws,
+            by_turn=client.provider.by_turn(request.role),
+        )
 
     def _connect(self, model: ModelInfo) -> Client:
         provider = provider_class(model.provider_name)(model)
         batches = self._batches(model, provider)
         server = self._server(model)
-        endpoint = Endpoint(provider, self.retry, self._budget, batches, server=server)
+        coordination = self._coordination
+        endpoint = Endpoint(
+            provider, self.retry, self._budget, batches, server=server, coordination=coordination
+        )
         return Client(
             endpoint,
             self._store,
             self._accounts,
             offline=self._offline,
             asks_judges=self._asks_judges,
+            coordination=coordination,
         )
 
     def _server(self, model: ModelInfo) -> LocalServer | None:
@@ -319,7 +370,7 @@ class ModelService:
                 latency,
                 stored,
                 spend,
-                _without_cache(model, completion),
+                cost_without_cache(model, completion),
             )
             for log in (strand.trial, *strands.measuring.get()):
                 log.calls.append(record)
@@ -332,22 +383,7 @@ class ModelService:
             stored=stored,
             free=free,
         )
-        thought, data = as_answer(completion.text, completion.finish_reason)
-        return Response(
-            data,
-            model.model_id,
-            completion.usage,
-            completion.cost_usd,
-            latency,
-            completion.finish_reason,
-            stored,
-            completion.tool_calls,
-            completion.logprobs,
-            f"{completion.thoughts}\n\n{thought}"
-            if completion.thoughts and thought
-            else completion.thoughts or thought,
-            completion.first_token_seconds,
-        )
+        return response_of(model.model_id, completion, stored=stored)
 
 
 async def _kept(answer: Awaitable[Response]) -> Response | ProviderError:
@@ -358,12 +394,3 @@ async def _kept(answer: Awaitable[Response]) -> Response | ProviderError:
         raise
     except ProviderError as error:
         return error
-
-
-def _without_cache(model: ModelInfo, completion: Completion) -> float | None:
-    """Return what an answer would cost if the provider kept no prompts; None if it is unknown."""
-    usage, cost = completion.usage, completion.cost_usd
-    if cost is None or not (usage.cached_input_tokens or usage.cache_write_tokens):
-        return cost
-    price = model.price(utc_today())
-    return None if price is None else price.without_cache(usage, cost)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from ember_bench.models.budget import Budget
+    from ember_bench.models.budget import Funds
     from ember_bench.models.types import Subject, Usage
 
 Draw = tuple[int, ...]
@@ -71,7 +71,7 @@ class Purse:
 
     cell: str
     account: str = ""
-    budget: Budget | None = None
+    budget: Funds | None = None
     exhausted: bool = False
 
 
@@ -190,12 +190,21 @@ class Strand:
             if self._taken is not None:
                 self._taken.append((outside, request, taken))
             return taken
-        draw = (*self._prefix(request), self._count(request))
-        self._counts[request] = self._counts.get(request, 0) + 1
+        draw = self.take_turn(request)
         end = len(draw)
         while end and draw[end - 1] == 0:
             end -= 1
         return draw[:end]
+
+    def take_turn(self, kind: bytes) -> Draw:
+        """Count one more call of a `kind`, and return which one it is along the program.
+
+        As a draw, with its zeros: the last number counts along the strand, those before it are
+        branches. So turn (b, n) is the n-th call of its kind in branch b.
+        """
+        turn = (*self._prefix(kind), self._count(kind))
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        return turn
 
     def spent(self, began: float, seconds: float) -> None:
         """Go on after a call that began at `began` and took `seconds`.

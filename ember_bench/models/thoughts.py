@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from ember_bench.models.types import CutOff
+from ember_bench.models.types import Completion, CutOff, Response
 
 # What the tags of thoughts are called, with and without a model's own prefix.
 _NAME: Final = (
@@ -112,6 +112,30 @@ def as_answer(text: str, finish_reason: str) -> tuple[str, str]:
         answer = answer.lstrip()
     # Also after "stop": the end that a server meets within a thought is not that of an answer.
     return thought, CutOff(answer) if cut_off or finish_reason == "length" else answer
+
+
+def response_of(model_id: str, completion: Completion, *, stored: bool) -> Response:
+    """Return what a model answered, its thoughts apart from its answer.
+
+    Args:
+        model_id: The model's.
+        completion: As it was asked for or stored.
+        stored: Whether it was there, or under way, already.
+    """
+    thought, data = as_answer(completion.text, completion.finish_reason)
+    return Response(
+        data,
+        model_id,
+        completion.usage,
+        completion.cost_usd,
+        completion.latency_seconds,
+        completion.finish_reason,
+        stored,
+        completion.tool_calls,
+        completion.logprobs,
+        "\n\n".join(filter(None, (completion.thoughts, thought))),
+        completion.first_token_seconds,
+    )
 
 
 def _marked(text: str) -> Thoughts:

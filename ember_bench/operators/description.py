@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from ember_bench.answers.formats import answer_format_names, get_answer_format
 from ember_bench.code_identity import code_of, qualified_name
+from ember_bench.models.service import ModelService
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.signature import Signature
 from ember_bench.operators.tree import Tree
@@ -52,6 +53,8 @@ def describe(value: Any) -> Any:
             described = {**value.describe(), **user_code(value)}
         case Signature():
             described = _describe_signature(value)
+        case ModelService():  # who asks changes no answer; a model is described by its module
+            described = {"service": qualified_name(type(value))}
         case Enum():
             described = value.value
         case Mapping():

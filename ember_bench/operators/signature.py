@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ember_bench.errors import ConfigError, Problem, SignatureError
 from ember_bench.models.media import Image
 from ember_bench.models.types import Message
+from ember_bench.operators.dspy_signatures import dspy_signature, fields_from_dspy
+from ember_bench.operators.instructions import PLACEHOLDER
 from ember_bench.operators.references import reference, resolve
 from ember_bench.registry import Cards, builtin_root
 
-_PLACEHOLDER: Final = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}|[{}]")
+if TYPE_CHECKING:
+    import dspy
 
 
 class Signature(BaseModel):
@@ -39,7 +41,7 @@ class Signature(BaseModel):
 
     @model_validator(mode="after")
     def _template_is_well_formed(self) -> Signature:
-        for match in _PLACEHOLDER.finditer(self.prompt_template or ""):
+        for match in PLACEHOLDER.finditer(self.prompt_template or ""):
             if match.group() in "{}":
                 raise ValueError(
                     f"prompt_template: lone {match.group()!r} at character {match.start() + 1}; "
@@ -47,10 +49,39 @@ class Signature(BaseModel):
                 )
         return self
 
+    @classmethod
+    def from_dspy(cls, signature: type[dspy.Signature] | str) -> Self:
+        """Return what a signature of DSPy says: its instructions, fields, types and descriptions.
+
+        One output that is a text is asked for as text; others are the fields of
+        `structured_output`.
+
+        Args:
+            signature: A subclass of `dspy.Signature`, or a text such as `"question -> answer"`.
+
+        Raises:
+            ConfigError: if it is neither, or DSPy is not installed.
+        """
+        return cls(**fields_from_dspy(signature))
+
+    def to_dspy(self) -> type[dspy.Signature]:
+        """Return this as a signature of DSPy, of which `from_dspy` makes this one again.
+
+        A template with more text than instructions before labelled inputs is all instructions
+        there, with `{name}` for its inputs. The output of a signature without `structured_output`
+        is a text, `answer` if its template has no name for it.
+
+        Raises:
+            ConfigError: if DSPy is not installed.
+        """
+        return dspy_signature(
+            self.prompt_template, self.required_inputs, self.structured_output, self.input_model
+        )
+
     @property
     def placeholders(self) -> list[str]:
         """The names in `prompt_template`, in order, each once."""
-        found = _PLACEHOLDER.finditer(self.prompt_template or "")
+        found = PLACEHOLDER.finditer(self.prompt_template or "")
         return list(dict.fromkeys(match[1] for match in found if match[1]))
 
     def check_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,7 +230,7 @@ def _pieces(template: str) -> tuple[tuple[str, str | None], ...]:
     """Return the pieces of a prompt: each a text, or else the name of an input."""
     pieces: list[tuple[str, str | None]] = []
     end = 0
-    for match in _PLACEHOLDER.finditer(template):
+    for match in PLACEHOLDER.finditer(template):
         brace = match[0][0] if match[1] is None else ""
         if text := template[end : match.start()] + brace:
             pieces.append((text, None))

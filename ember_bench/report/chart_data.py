@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
 
 from ember_bench import stats
-from ember_bench.drawing.charts import Curve, Point, Row, shortened
+from ember_bench.drawing.charts import Point, Row, shortened
+from ember_bench.drawing.lines import Curve, Stated
 from ember_bench.drawing.number_format import Unit
 from ember_bench.experiment.results.cells import CellResults, IntArray
 from ember_bench.experiment.results.figures import Quantity
@@ -75,10 +77,17 @@ def named_points(points: Sequence[Point], most: int) -> list[Point]:
     The others, oracles aside, keep their numbers.
     """
     few = len(points) <= most
+    names = bare_labels([point.label for point in points])
     return [
-        replace(point, name=shortened(point.label)) if few or point.front or point.hollow else point
-        for point in points
+        replace(point, name=shortened(name)) if few or point.front or point.hollow else point
+        for point, name in zip(points, names, strict=True)
     ]
+
+
+def bare_labels(labels: Sequence[str]) -> list[str]:
+    """Return labels without `recorded:SET/`, which is mostly one set, if they still differ."""
+    bare = [re.sub(r"^recorded:[^/]*/", "", label) for label in labels]
+    return bare if len({*bare}) == len({*labels}) else [*labels]
 
 
 def _scaled(found: Quantity, factor: int) -> Quantity:
@@ -120,6 +129,55 @@ def curve_data(contents: Contents, dataset: DatasetSummary) -> dict[str, list[Cu
     if epochs := list(_by_epochs(contents, dataset)):
         found.setdefault("k", []).extend(epochs)
     return found
+
+
+@dataclass(frozen=True)
+class CalibrationData:
+    """What is true by what was stated: of a dataset's evaluator, or of its systems.
+
+    Attributes:
+        about: `judge`, whose scores are set against people's labels, or `confidence`, which is set
+            against correctness.
+        lines: The evaluator, or the systems.
+        bins: Those of each line.
+    """
+
+    about: Literal["judge", "confidence"]
+    lines: Sequence[Stated]
+    bins: Sequence[Sequence[stats.CalibrationBin]]
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What stands beside the two axes."""
+        if self.about == "judge":
+            return "score of the evaluator", "mean label of people"
+        return "stated confidence", "share of right answers"
+
+
+def calibration_data(contents: Contents, dataset: DatasetSummary) -> list[CalibrationData]:
+    """Return the calibration of a dataset's evaluator by labels, and of stated confidences."""
+    found: list[CalibrationData] = []
+    if bins := contents.checks.judge_calibration(dataset):
+        found.append(CalibrationData("judge", [_stated(dataset.evaluator, 0, bins)], [bins]))
+    places = contents.rows.description.places
+    lines: list[Stated] = []
+    curves: list[Sequence[stats.CalibrationBin]] = []
+    for cell in contents.of(dataset):
+        bins = contents.checks.calibration(places[cell.name], contents.results[cell.name])
+        if bins:
+            number = contents.numbers[cell.name]
+            lines.append(_stated(cell.label, len(lines), bins, number))
+            curves.append(bins)
+    if lines:
+        found.append(CalibrationData("confidence", lines, curves))
+    return found
+
+
+def _stated(
+    label: str, colour: int, bins: Sequence[stats.CalibrationBin], cell: int | None = None
+) -> Stated:
+    points = [(found.stated, Quantity.of(found.true), found.true.n) for found in bins]
+    return Stated(label, colour, points, cell)
 
 
 def best_of_architectures(cells: Sequence[CellSummary]) -> list[CellSummary]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from io import BytesIO
 from math import isnan
@@ -20,7 +20,9 @@ from ember_bench.experiment.results.nodes import node_summaries
 from ember_bench.experiment.results.summary import DatasetSummary
 from ember_bench.files import write
 from ember_bench.report.chart_data import (
+    bare_labels,
     best_of_architectures,
+    calibration_data,
     curve_data,
     difference_rows,
     front_data,
@@ -52,11 +54,13 @@ class Plot:
         kind: One of `KINDS`.
         table: The data: a row for each mark.
         figure: matplotlib's figure.
+        dark: Whether it is for a dark page.
     """
 
     kind: str
     table: Table
     figure: Figure
+    dark: bool = False
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -73,7 +77,8 @@ class Plot:
         form = form_of(path)
         data = BytesIO()
         write_table(self.table, "csv", data)
-        files = {path: drawn(self.figure, form), path.with_suffix(".csv"): data.getvalue()}
+        picture = drawn(self.figure, form, dark=self.dark)
+        files = {path: picture, path.with_suffix(".csv"): data.getvalue()}
         for file, content in files.items():
             try:
                 write(file, content)
@@ -85,7 +90,7 @@ class Plot:
         return f"<{self.kind}: {len(self.frame):,} marks>"
 
     def _repr_svg_(self) -> str:
-        return drawn(self.figure, "svg").decode()
+        return drawn(self.figure, "svg", dark=self.dark).decode()
 
 
 def form_of(path: Path) -> str:
@@ -111,7 +116,7 @@ class _Part:
 
 def plot(
     contents: Contents, kind: str, *, width: Width = "one", axis: str = "cost",
-    datasets: Sequence[str] = (),
+    datasets: Sequence[str] = (), dark: bool = False,
 ) -> Plot:  # fmt: skip
     """Draw a figure, with a panel for each dataset.
 
@@ -121,6 +126,7 @@ def plot(
         width: `one` column of a page, or `two`.
         axis: Of a front: `cost` or `latency`.
         datasets: Those to show; by default all.
+        dark: Draw light on dark, for a screen.
 
     Raises:
         ConfigError: if there is nothing to draw, or matplotlib is not installed.
@@ -143,7 +149,7 @@ def plot(
         raise ConfigError(f"{contents.summary.name}: {missing}")
     rows = [row for part in parts for row in part.rows]
     panels = [panel for part in parts for panel in part.panels]
-    return Plot(kind, Table([*_SYSTEM, *columns], rows), figure(panels, width))
+    return Plot(kind, Table([*_SYSTEM, *columns], rows), figure(panels, width, dark=dark), dark)
 
 
 Columns = Sequence[tuple[str, Kind]]
@@ -216,7 +222,9 @@ def _differences_of(contents: Contents, dataset: DatasetSummary) -> _Part | None
         for name, row in found.items()
     ]  # fmt: skip
     baseline = compared[next(iter(found))].baseline.label
-    draw = partial(figure_kinds.differences, [*found.values()], baseline)
+    *names, against = bare_labels([*(row.label for row in found.values()), baseline])
+    shown = [replace(row, label=name) for row, name in zip(found.values(), names, strict=True)]
+    draw = partial(figure_kinds.differences, shown, against)
     return _Part([_rows(_title(contents, dataset), draw, len(found))], rows)
 
 
@@ -239,7 +247,7 @@ def _items_of(contents: Contents, dataset: DatasetSummary) -> _Part | None:
             zip(names, found.difficulty.tolist(), scores, strict=True), 1
         )
     ]
-    labels = [cell.label for cell in found.cells]
+    labels = bare_labels([cell.label for cell in found.cells])
     draw = partial(figure_kinds.items, labels, found.scores)
     return _Part([_rows(_title(contents, dataset), draw, len(labels))], rows)
 
@@ -271,8 +279,30 @@ def _nodes_of(contents: Contents, dataset: DatasetSummary) -> _Part | None:
     scaled = {
         node: [by.get(name, 0.0) * whole.items for name in labels] for node, by in costs.items()
     }
-    draw = partial(figure_kinds.nodes, [*labels.values()], scaled, f"US$ {whole.per}")
+    draw = partial(figure_kinds.nodes, bare_labels([*labels.values()]), scaled, f"US$ {whole.per}")
     return _Part([_rows(_title(contents, dataset), draw, len(labels), 0.5)], rows)
+
+
+def _calibration(_: str) -> tuple[Columns, Make, str]:
+    columns: Columns = [("about", "text"), ("stated", "number"), ("stated_low", "number"),
+                        ("stated_high", "number"), ("outputs", "integer"),
+                        *_bounded("true")]  # fmt: skip
+    return columns, _calibration_of, "no evaluator has labels, and no confidence is read"
+
+
+def _calibration_of(contents: Contents, dataset: DatasetSummary) -> _Part | None:
+    panels: list[Panel] = []
+    rows: Rows = []
+    for found in calibration_data(contents, dataset):
+        draw = partial(figure_kinds.calibration, found.lines, *found.labels)
+        panels.append(Panel(_title(contents, dataset), draw, 3.0 + _ROW * len(found.lines)))
+        rows += [
+            (dataset.name, line.label, found.about, one.stated, one.low, one.high, one.true.n,
+             *_values(Quantity.of(one.true)))
+            for line, bins in zip(found.lines, found.bins, strict=True)
+            for one in bins
+        ]  # fmt: skip
+    return _Part(panels, rows) if panels else None
 
 
 KINDS: Final[dict[str, Callable[[str], tuple[Columns, Make, str]]]] = {
@@ -281,6 +311,7 @@ KINDS: Final[dict[str, Callable[[str], tuple[Columns, Make, str]]]] = {
     "differences": _differences,
     "items": _items,
     "nodes": _nodes,
+    "calibration": _calibration,
 }
 """The kinds of figures."""
 

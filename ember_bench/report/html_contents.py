@@ -12,6 +12,7 @@ import msgspec
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.attribution import ChoiceSummary
 from ember_bench.experiment.results.cells import CellResults, StoredCells
+from ember_bench.experiment.results.checks import Checks
 from ember_bench.experiment.results.compared import Comparison, ComparisonTable, Winner
 from ember_bench.experiment.results.comparison import compare
 from ember_bench.experiment.results.description import CellDescription
@@ -124,6 +125,11 @@ class Contents:
             for dataset in self.summary.datasets
         }
         return {name: matrix for name, matrix in found.items() if matrix is not None}
+
+    @cached_property
+    def checks(self) -> Checks:
+        """The checks of evaluators by labels, and of stated confidences."""
+        return Checks(self.rows)
 
     @cached_property
     def shown(self) -> int:

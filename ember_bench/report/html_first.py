@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ember_bench.drawing.charts import COLOURS, MOST_NAMED, scatter
+from ember_bench.drawing.charts import MOST_NAMED, scatter
 from ember_bench.drawing.html import Content, Html, tag
 from ember_bench.drawing.number_format import (
     Unit,
@@ -17,6 +17,7 @@ from ember_bench.drawing.number_format import (
     points,
     times,
 )
+from ember_bench.drawing.svg import COLOURS
 from ember_bench.experiment.results.compared import Comparison
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, ExperimentSummary
 from ember_bench.report.chart_data import front_data, named_points

@@ -14,6 +14,7 @@ from ember_bench.report.html_items import items_section, models_section
 from ember_bench.report.html_nodes import nodes_section
 from ember_bench.report.html_overview import datasets_section, failures_section
 from ember_bench.report.html_sections import (
+    calibration_section,
     categories_section,
     charts_section,
     curves_section,
@@ -117,6 +118,7 @@ def _dataset(contents: Contents, dataset: DatasetSummary, number: int) -> Html:
         systems_section(contents, dataset),
         differences_section(contents, dataset),
         curves_section(contents, dataset),
+        calibration_section(contents, dataset),
         models_section(contents, dataset),
         items_section(contents, dataset, number),
         categories_section(contents, dataset),

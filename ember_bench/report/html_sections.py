@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from ember_bench.drawing.charts import curves, differences
+from ember_bench.drawing.charts import differences
 from ember_bench.drawing.html import Content, Html, joined, table, tag
+from ember_bench.drawing.lines import calibration, curves
 from ember_bench.drawing.number_format import (
     UNDEFINED,
     interval,
@@ -13,7 +14,7 @@ from ember_bench.drawing.number_format import (
 )
 from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.summary import DatasetSummary
-from ember_bench.report.chart_data import curve_data, difference_rows
+from ember_bench.report.chart_data import calibration_data, curve_data, difference_rows
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_first import front_chart
 from ember_bench.report.html_systems import named_cell, shade
@@ -22,6 +23,10 @@ _CURVES: Final = (
     "Dots are systems that were run. Broken lines are expected from stored draws: over all choices"
     " of k of them, voted on, or the best taken; shades are their intervals, for other items."
 )
+_CALIBRATED: Final = {
+    "judge": "Calibration of the evaluator",
+    "confidence": "Calibration of stated confidences",
+}
 
 
 def charts_section(contents: Contents, dataset: DatasetSummary) -> Html:
@@ -51,6 +56,19 @@ def curves_section(contents: Contents, dataset: DatasetSummary) -> Html:
         title = f"Accuracy by {parameter}{contents.simulated(dataset)}"
         chart = curves(lines, x_label=parameter, title=title)
         noted = tag("small", f" {_CURVES}")
+        parts.append(tag("figure", tag("figcaption", title, noted), chart))
+    return tag("div", *parts, class_="charts") if parts else Html("")
+
+
+def calibration_section(contents: Contents, dataset: DatasetSummary) -> Html:
+    """Return an evaluator's scores against labels, and confidences against correctness."""
+    parts = []
+    for found in calibration_data(contents, dataset):
+        x_label, y_label = found.labels
+        title = f"{_CALIBRATED[found.about]}{contents.simulated(dataset)}"
+        chart = calibration(found.lines, x_label=x_label, title=f"{title} on {dataset.name}")
+        noted = tag("small", f" Upwards: the {y_label}, for each {x_label}. On the broken line both"
+                    " are the same.")  # fmt: skip
         parts.append(tag("figure", tag("figcaption", title, noted), chart))
     return tag("div", *parts, class_="charts") if parts else Html("")
 

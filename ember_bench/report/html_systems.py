@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ember_bench.drawing.charts import COLOURS
 from ember_bench.drawing.html import Content, Html, joined, table, tag
 from ember_bench.drawing.number_format import interval, p_value, points, share, times
+from ember_bench.drawing.svg import COLOURS
 from ember_bench.drawing.text import clean
 from ember_bench.experiment.results.compared import Comparison
 from ember_bench.experiment.results.description import CellDescription

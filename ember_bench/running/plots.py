@@ -20,6 +20,7 @@ def plot_named(
     width: Width = "one",
     axis: str = "cost",
     datasets: Sequence[str] = (),
+    dark: bool = False,
     graphs: bool = True,
     data_dir: Path | None = None,
     experiment: Callable[[], Experiment] | None = None,
@@ -32,10 +33,11 @@ def plot_named(
         width: `one` column of a page, or `two`.
         axis: Of a front: `cost` or `latency`.
         datasets: Those to show; by default all.
+        dark: Draw light on dark, for a screen.
         graphs: For `k`: run the graphs on stored answers, for votes of fewer candidates.
         data_dir: The folder of recorded data.
         experiment: Opens the experiment offline; by default its grid is looked for.
     """
     choices, _ = node_choices(named, data_dir, experiment) if graphs and kind == "k" else ({}, [])
     contents = Contents(named.rows, {cell.name for cell in named.cells}, choices=choices)
-    return plot(contents, kind, width=width, axis=axis, datasets=datasets)
+    return plot(contents, kind, width=width, axis=axis, datasets=datasets, dark=dark)

@@ -216,16 +216,18 @@ class Results:
         width: Width = "one",
         axis: str = "cost",
         datasets: Sequence[str] = (),
+        dark: bool = False,
         graphs: bool = True,
     ) -> Plot:
         """Draw a figure, as `ember-bench plot`; it needs the extra `plots`.
 
         Args:
-            kind: `front`, `k`, `differences`, `items` or `nodes`.
+            kind: `front`, `k`, `differences`, `items`, `nodes` or `calibration`.
             path: A file to write, `.pdf`, `.svg` or `.png`; its data goes beside it as `.csv`.
             width: `one` column of a page (3.25 inches), or `two` (6.75 inches).
             axis: Of a front: `cost` or `latency`.
             datasets: Those to show; by default all, with a panel for each.
+            dark: Draw light on dark, for a screen.
             graphs: For `k`: run the graphs on stored answers, for votes of fewer candidates.
 
         Raises:
@@ -244,6 +246,7 @@ class Results:
                     width=width,
                     axis=axis,
                     datasets=datasets,
+                    dark=dark,
                     graphs=graphs,
                     experiment=self.reopen,
                 )

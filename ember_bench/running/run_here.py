@@ -9,6 +9,7 @@ from pathlib import Path
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.shards import Shard
 from ember_bench.running.apart import await_apart, run_apart
+from ember_bench.running.choose_engine import chosen_engine
 from ember_bench.running.find_grids import find_grid
 from ember_bench.running.messages import say
 from ember_bench.running.open_study import edits_of
@@ -67,18 +68,21 @@ def _run(opening: Opening, options: RunOptions, stop: Stop) -> Results:
             say(f"warning: {note}")
     simulated = any(map(experiment.is_simulated, experiment.cells))
     traces = options.get("traces", 0)
-    outcome = run_experiment(
-        experiment,
-        Options(
-            results=Path(options.get("results", "results")),
-            tracking_uri=options.get("tracking_uri"),
-            mlflow=options.get("mlflow", True),
-            traces=sys.maxsize if traces == "all" else traces,
-            whole=options.get("whole", False),
-        ),
-        python_listener(simulated=simulated, quiet=quiet),
-        stop=stop,
-    )
+    results = Path(options.get("results", "results"))
+    with chosen_engine(options.get("engine"), experiment, opening, options, results) as engine:
+        outcome = run_experiment(
+            experiment,
+            Options(
+                results=results,
+                tracking_uri=options.get("tracking_uri"),
+                mlflow=options.get("mlflow", True),
+                traces=sys.maxsize if traces == "all" else traces,
+                whole=options.get("whole", False),
+            ),
+            python_listener(simulated=simulated, quiet=quiet),
+            engine,
+            stop,
+        )
     if outcome.log_error:
         say(f"warning: {outcome.log_error}")
     if not quiet:

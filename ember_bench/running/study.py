@@ -9,6 +9,7 @@ Nothing heavy is imported before a run.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -97,14 +98,14 @@ def run(grid: Path | str, **options: Unpack[RunOptions]) -> Results:
     """Run what is missing of a grid, by name or path, and return its results; see `Study.run`."""
     from ember_bench.running.run_here import open_grid, run_here
 
-    return run_here(lambda given: open_grid(str(grid), given), options)
+    return run_here(partial(open_grid, str(grid)), options)
 
 
 async def arun(grid: Path | str, **options: Unpack[RunOptions]) -> Results:
     """Do as `run`, while the event loop goes on; cancelling ends the run in order."""
     from ember_bench.running.run_here import arun_here, open_grid
 
-    return await arun_here(lambda given: open_grid(str(grid), given), options)
+    return await arun_here(partial(open_grid, str(grid)), options)
 
 
 def load_results(path: Path | str) -> Results:

@@ -28,6 +28,7 @@ class RunOptions(TypedDict, total=False):
         traces: Number of trials to log as MLflow traces, or "all".
         shard: One part of the items, as `3/8`, into a folder of its own; `merge` joins them.
         whole: Run the whole study, also when its decision is sure before.
+        engine: Where trials run: `local`, by default, or `ray[:ADDRESS]` on a Ray cluster.
         quiet: Show no progress; without a terminal or a notebook none is shown anyway.
         limit: A pilot: at most so many items of each dataset. The results have `-pilot` behind
             their name, as with `models` and `values`.
@@ -46,6 +47,7 @@ class RunOptions(TypedDict, total=False):
     traces: int | Literal["all"]
     shard: str | None
     whole: bool
+    engine: str
     quiet: bool
     limit: int | None
     models: Mapping[str, str]

@@ -14,9 +14,11 @@ from .bootstrap import (
     enough_to_rank as enough_to_rank,
 )
 from .calibration import (
+    CalibrationBin as CalibrationBin,
     accuracy_at_coverage as accuracy_at_coverage,
     auroc as auroc,
     brier_score as brier_score,
+    calibration_curve as calibration_curve,
     expected_calibration_error as expected_calibration_error,
 )
 from .clusters import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ember_bench.stats._arrays import (
     check_count,
     check_probability,
+    codes,
     in_unit_interval,
     mask,
     same_length,
@@ -26,7 +28,7 @@ from ember_bench.stats.scores import mean_score
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ember_bench.stats._arrays import BoolArray, FloatArray, Labels
+    from ember_bench.stats._arrays import BoolArray, FloatArray, IntArray, Labels
 
 _DRAWS: Final = 4_000
 _ADDED: Final = (0.0, 1.0)
@@ -88,8 +90,7 @@ def expected_calibration_error(
     n = stated.size
     if n == 0:
         return None
-    # Of the bins (0, .1], (.1, .2], ...: a confidence of 0 is in the first.
-    number = np.clip(np.ceil(stated * bins).astype(np.int64) - 1, 0, bins - 1)
+    number = _bin_of(stated, bins)
     size, wrong_by = (np.bincount(number, weights=w, minlength=bins) for w in (
         np.ones(n), right - stated
     ))  # fmt: skip
@@ -103,6 +104,68 @@ def expected_calibration_error(
     reach = float(np.quantile(np.abs(draws) @ noise / n, level))
     interval = Interval(max(0.0, value - reach), min(1.0, value + reach), level)
     return Estimate(value, interval, None, n, "noise of the bins")
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Outputs that were given about the same value.
+
+    Attributes:
+        low: The lowest value.
+        high: The highest.
+        stated: Their mean.
+        true: The mean of what is true of these outputs, in [0, 1].
+    """
+
+    low: float
+    high: float
+    stated: float
+    true: Estimate
+
+
+def calibration_curve(
+    stated: npt.ArrayLike,
+    true: npt.ArrayLike,
+    *,
+    bins: int = 10,
+    clusters: Labels | None = None,
+    level: float = 0.95,
+) -> list[CalibrationBin]:
+    """Estimate the mean of what is true by what was stated: a reliability diagram.
+
+    With at most ``bins`` different values each is a bin; otherwise bins have the same width, as for
+    :func:`expected_calibration_error`. Empty ones are left out. Intervals are those of
+    :func:`mean_score`, each for its bin alone.
+
+    Args:
+        stated: Confidences, or scores of a judge, in [0, 1], shape ``(n_outputs,)``.
+        true: Whether the answer is right, or the label that people gave, in [0, 1], same shape.
+        bins: How many there are at most.
+        clusters: One label per output.
+        level: Nominal coverage.
+
+    Raises:
+        ValueError: on a value outside [0, 1], arrays of different lengths, or no bins.
+    """
+    check_count(bins, "bins")
+    given = in_unit_interval(vector(stated, "stated"), "stated")
+    found = in_unit_interval(vector(true, "true"), "true")
+    same_length(given, found, "stated and true")
+    values, number = np.unique(given, return_inverse=True)
+    if values.size > bins:
+        number = _bin_of(given, bins)
+    owners = None if clusters is None else codes(clusters, given.size, "clusters")
+    curve = []
+    for one in np.unique(number).tolist():
+        inside = number == one
+        within = None if owners is None else owners[inside]
+        mean = mean_score(found[inside], clusters=within, level=level)
+        if mean is not None:
+            part = given[inside]
+            curve.append(
+                CalibrationBin(float(part.min()), float(part.max()), float(part.mean()), mean)
+            )
+    return curve
 
 
 def auroc(
@@ -140,6 +203,11 @@ def auroc(
     size = centre * (1 - centre) / variance
     interval = score_bounds(value, size, t_critical(level, dof), level)
     return Estimate(value, interval, variance**0.5, stated.size, "DeLong, effective n")
+
+
+def _bin_of(stated: FloatArray, bins: int) -> IntArray:
+    """Return the number of each value's bin, of (0, .1], (.1, .2], ...; 0 is in the first."""
+    return np.clip(np.ceil(stated * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
 def _placements(values: FloatArray, others: FloatArray) -> FloatArray:

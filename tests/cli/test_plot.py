@@ -24,6 +24,15 @@ def test_writes_the_figure_and_its_data_and_prints_both(command: Command, ran: W
     assert (ran.root / "front.svg").read_text().startswith("<?xml")
 
 
+def test_a_dark_figure_has_the_same_data(command: Command, ran: Workspace) -> None:
+    for name, options in (("light", []), ("dark", ["--dark"])):
+        assert command("plot", "front", "trip", "-o", f"{name}.svg", *options).status == 0
+    light, dark = ((ran.root / name).read_bytes() for name in ("light.csv", "dark.csv"))
+    assert light == dark
+    assert "#0d1117" in (ran.root / "dark.svg").read_text()
+    assert "#0d1117" not in (ran.root / "light.svg").read_text()
+
+
 def test_writes_a_pdf_here_if_no_file_is_named(command: Command, ran: Workspace) -> None:
     assert command("plot", "items", "trip").out.split() == ["items.pdf", "items.csv"]
 

@@ -11,8 +11,17 @@ import numpy as np
 import pytest
 
 from ember_bench.drawing import figure_kinds
-from ember_bench.drawing.charts import Curve, Point, Row
-from ember_bench.drawing.figures import COLOURS, WIDTHS, Panel, Width, drawn, figure
+from ember_bench.drawing.charts import Point, Row
+from ember_bench.drawing.figures import (
+    COLOURS,
+    COLOURS_ON_DARK,
+    WIDTHS,
+    Panel,
+    Width,
+    drawn,
+    figure,
+)
+from ember_bench.drawing.lines import Curve
 from ember_bench.experiment.results.figures import Quantity
 
 pytestmark = pytest.mark.slow
@@ -122,3 +131,32 @@ def test_every_colour_can_be_seen_on_white() -> None:
     assert len(set(COLOURS)) == len(COLOURS)
     # WCAG 2.2, 1.4.11 asks 3 to 1; lighter ones have a shape of their own beside it.
     assert min(1.05 / (luminance(colour) + 0.05) for colour in COLOURS) > 2
+
+
+def test_a_dark_figure_is_light_on_dark() -> None:
+    from matplotlib.colors import to_hex
+
+    made = figure(
+        [Panel("", partial(figure_kinds.front, points(3), ["a", "b", "c"], "US$"))],
+        "one",
+        dark=True,
+    )
+    (axes,) = made.axes
+    paper = luminance(to_hex(axes.get_facecolor()))
+    texts = [*axes.texts, axes.xaxis.label, *axes.get_yticklabels()]
+    inks = [*COLOURS_ON_DARK, *(to_hex(text.get_color()) for text in texts)]
+    assert to_hex(made.get_facecolor()) == to_hex(axes.get_facecolor())
+    assert len({*COLOURS_ON_DARK}) == len(COLOURS_ON_DARK)
+    assert min((luminance(ink) + 0.05) / (paper + 0.05) for ink in inks) > 3
+    assert b"#0d1117" in drawn(made, "svg", dark=True)
+
+
+@pytest.mark.parametrize("form", ["pdf", "svg", "png"])
+def test_long_labels_of_systems_are_whole(form: str) -> None:
+    label = "recorded:mmmmmmmm/wwwwwwwwwww-0613"
+    rows = [Row(label, 0, estimate(0.1), hollow=False)]
+    made = figure([Panel("", partial(figure_kinds.differences, rows, "b"), wide=True)], "two")
+    drawn(made, form)
+    (text,) = made.axes[0].get_yticklabels()
+    assert text.get_text() == label
+    assert text.get_window_extent().x0 >= 0

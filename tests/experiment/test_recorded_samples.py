@@ -17,7 +17,7 @@ from ember_bench import stats
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.forecast.calls import forecast
 from ember_bench.models.model_registry import ModelRegistry
-from ember_bench.models.providers.recorded import sample_order
+from ember_bench.models.recorded.replay import sample_order
 from tests.support.workspace import Workspace, single, vote
 
 TAPE = "recorded:tape/m"

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ember_bench.drawing.number_format import interval, points
 from ember_bench.experiment.results.summary import CellSummary
 from tests.papers.runs import Paper, paper, percent
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[2]
 DEAREST = "recorded:llmdrift/gpt-4-0314"
 
 
@@ -134,3 +136,58 @@ def test_a_repeated_run_does_nothing_and_finds_the_same(llmdrift: Paper) -> None
     assert (again.progress.done, again.progress.calls_made, again.changes) == (0, 0, [])
     assert again.summary.cells == first.cells
     assert again.summary.digest == first.digest
+
+
+SHOWN = {
+    "GPT-4 of March": DEAREST,
+    "GPT-3.5 of June": "recorded:llmdrift/gpt-3.5-turbo-0613",
+    "vote of the four": "vote of the four",
+    "cascade, both GPT-3.5 first": "cascade GPT-3.5 -> GPT-4",
+}
+
+
+def test_the_readme_says_what_comes_out(llmdrift: Paper, cells: Cells) -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, label in SHOWN.items():
+        cell = cells["llmdrift_prime", label]
+        assert cell.accuracy is not None
+        assert cell.cost_per_item is not None
+        shown = f"{percent(cell):.1f} {interval(cell.accuracy, 'percent')}"
+        row = f"| {name} | {shown} | {1000 * cell.cost_per_item.value:.2f} | "
+        if (found := cell.comparison) is None:
+            row += "baseline |"
+        else:
+            result = "worse" if found.is_clear(llmdrift.summary.level) else "no clear difference"
+            difference = f"{points(found.difference.value)} {interval(found.difference, 'points')}"
+            row += f"{difference}, {result} |"
+        assert row in page, row
+    whole, vote, cascade = (
+        cells["llmdrift_prime", SHOWN[name]]
+        for name in ("GPT-4 of March", "vote of the four", "cascade, both GPT-3.5 first")
+    )
+    assert whole.cost_per_item is not None
+    assert vote.cost_per_item is not None
+    assert cascade.cost_per_item is not None
+    assert whole.latency_seconds is not None
+    assert cascade.latency_seconds is not None
+    dearer = 100 * (vote.cost_per_item.value / whole.cost_per_item.value - 1)
+    cheaper = 100 * (1 - cascade.cost_per_item.value / whole.cost_per_item.value)
+    slower = cascade.latency_seconds.value / whole.latency_seconds.value
+    text = " ".join(page.split())
+    assert f"the vote is {dearer:.0f} % more expensive" in text
+    assert f"The cascade is {cheaper:.0f} % cheaper" in text
+    assert f"it takes {slower:.1f} times as long" in text
+
+
+def test_the_readmes_picture_has_the_values_that_come_out(cells: Cells) -> None:
+    with (ROOT / "docs" / "images" / "llmdrift.csv").open(encoding="utf-8", newline="") as file:
+        drawn = {row["system"]: row for row in csv.DictReader(file)}
+    assert {*drawn} == {label for dataset, label in cells if dataset == "llmdrift_prime"}
+    for label, row in drawn.items():
+        cell = cells["llmdrift_prime", label]
+        assert cell.accuracy is not None
+        assert cell.cost_per_item is not None
+        for name, found in (("accuracy", cell.accuracy), ("cost_per_item", cell.cost_per_item)):
+            ours = (found.value, found.low, found.high)
+            theirs = [float(row[f"{name}{end}"]) for end in ("", "_low", "_high")]
+            assert theirs == pytest.approx(ours, rel=1e-9)

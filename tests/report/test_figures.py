@@ -10,6 +10,7 @@ import pytest
 
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.experiment.results.rows import StoredTrials
+from ember_bench.report.chart_data import bare_labels
 from ember_bench.report.figures import KINDS, plot
 from ember_bench.report.html_contents import Contents
 from tests.support.workspace import Workspace, single, vote
@@ -45,7 +46,14 @@ def rows(contents: Contents, kind: str, **options: Any) -> list[dict[str, Any]]:
     return plot(contents, kind, **options).frame.to_dict("records")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def test_names_on_charts_leave_out_the_recorded_set_if_it_is_one() -> None:
+    assert bare_labels(["recorded:set/a", "recorded:set/b/c", "vote"]) == ["a", "b/c", "vote"]
+    both = ["recorded:one/a", "recorded:two/a"]
+    assert bare_labels(both) == both
+
+
+# `test_calibration.py` has labels, which calibration needs.
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "calibration"])
 def test_every_kind_is_saved_with_its_data_beside_it(
     contents: Contents, kind: str, tmp_path: Path
 ) -> None:

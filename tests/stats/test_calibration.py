@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from sklearn import metrics
+from sklearn import calibration, metrics
 
 from ember_bench.stats import (
     accuracy_at_coverage,
     auroc,
     brier_score,
+    calibration_curve,
     expected_calibration_error,
 )
 
@@ -19,6 +20,49 @@ STATED = st.lists(
     st.tuples(st.integers(0, 20).map(lambda k: k / 20), st.booleans()), min_size=1, max_size=60
 )
 ALL = (auroc, brier_score, expected_calibration_error, lambda c, y: accuracy_at_coverage(c, y, 0.5))
+
+
+@given(st.lists(st.booleans(), min_size=11, max_size=60))
+def test_a_curve_of_many_values_has_the_bins_of_scikit_learn(right):
+    stated = [i % 21 / 20 for i in range(len(right))]
+    true, mean = calibration.calibration_curve(right, stated, n_bins=10)
+    found = calibration_curve(stated, right)
+    assert [one.stated for one in found] == pytest.approx(mean)
+    assert [one.true.value for one in found] == pytest.approx(true)
+    assert sum(one.true.n for one in found) == len(right)
+
+
+def test_few_values_are_a_bin_each():
+    found = calibration_curve([0, 0.5, 0.5, 1, 1, 1], [0, 1, 0, 1, 1, 0.5])
+    assert [(one.low, one.stated, one.high, one.true.n) for one in found] == [
+        (0, 0, 0, 1), (0.5, 0.5, 0.5, 2), (1, 1, 1, 3),
+    ]  # fmt: skip
+    assert [one.true.value for one in found] == pytest.approx([0, 0.5, 2.5 / 3])
+
+
+def test_outputs_of_a_cluster_are_one_unit_in_its_intervals():
+    stated, right = [1.0] * 40, [1, 1, 1, 1, 0, 0, 0, 0] * 5
+    (alone,), (together,) = (
+        calibration_curve(stated, right, clusters=clusters)
+        for clusters in (None, [i // 4 for i in range(40)])
+    )
+    assert together.true.value == alone.true.value
+    assert together.true.interval.low < alone.true.interval.low
+    assert together.true.interval.high > alone.true.interval.high
+
+
+@pytest.mark.parametrize(
+    ("stated", "true", "bins", "said"),
+    [
+        ([1.1], [1], 10, "stated"),
+        ([1], [2], 10, "true"),
+        ([1, 0], [1], 10, "stated and true"),
+        ([1], [1], 0, "bins"),
+    ],
+)
+def test_a_curve_of_impossible_values_is_an_error(stated, true, bins, said):
+    with pytest.raises(ValueError, match=said):
+        calibration_curve(stated, true, bins=bins)
 
 
 @given(STATED)

@@ -227,7 +227,9 @@ class Rehearsal(ModelService):
         strand = strands.current.get() or Strand(TrialContext())
         provider = self.provider(request.model)
         context = provider.context(strand.trial) if provider is not None else ""
-        return Call.place(request, strand, strand.replica(module), context), provider
+        by_turn = provider is not None and provider.by_turn(request.role)
+        replica = strand.replica(module)
+        return Call.place(request, strand, replica, context, by_turn=by_turn), provider
 
     async def _stand_in(self, call: Call, provider: Provider | None) -> Response:
         model = call.request.model

@@ -44,6 +44,7 @@ class Shortage:
         draws: Draws of an item in one epoch.
         samples: The number of samples by item.
         places: The items' places in the experiment's order.
+        error: What the first of them lacks, of a cell that asks for more than answers to items.
     """
 
     model_id: str
@@ -51,6 +52,7 @@ class Shortage:
     draws: int = 0
     samples: dict[str, int] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
+    error: str = ""
 
     def without(self, items: Collection[str]) -> Shortage:
         """Return the shortage of all items but these."""
@@ -61,6 +63,10 @@ class Shortage:
         """Return the shortage as a sentence, of `items` in the dataset."""
         item, number = min(self.samples.items(), key=lambda entry: entry[1])
         others, epochs = len(self.samples) - 1, self.cell.epochs
+        if self.error:
+            more = f"; so do {others:,} more of the {items:,} items" if others else ""
+            cells = f" and {_count(more_cells, 'more cell')}" if more_cells else ""
+            return f"{self.error} (in cell {self.cell.name}{cells}{more})"
         text = f"{self.model_id} has {_count(number, 'recorded sample')} of item {item!r}"
         if others:
             missing = sum(not number for number in self.samples.values())
@@ -216,8 +222,8 @@ class _Check:
         return found
 
     def _compare(self, number: int, cell: Cell, items: Items, found: dict[str, Shortage]) -> None:
-        needs, fixed = self._needs(cell, items[0][0])
-        for provider in needs:
+        needs, fixed, staged = self._needs(cell, items[0][0])
+        for provider in (*needs, *staged):
             self._see_questions(provider, cell.dataset)
         lacking = {
             provider: [place for place in items if provider.samples_of(place[1]) < needed]
@@ -237,6 +243,32 @@ class _Check:
                 shortage.draws = max(shortage.draws, needs[provider] // cell.epochs)
                 shortage.samples |= {item: provider.samples_of(item) for _, item in short}
                 shortage.places |= {item: place for place, item in short}
+        if staged and cell.replayed:
+            told = {place for places in lacking.values() for place in places}
+            rest = [place for place in items if place not in told]
+            self._play_all(number, cell, rest, next(iter(staged)).model.model_id, found)
+
+    def _play_all(
+        self, number: int, cell: Cell, items: Items, model_id: str, found: dict[str, Shortage]
+    ) -> None:
+        """Find the items of which a graph asks for what was not recorded, in roles beside answers.
+
+        Args:
+            number: Of the cell.
+            cell: The cell.
+            items: The items.
+            model_id: The first model that is asked in such a role.
+            found: Shortages by model, which grow.
+        """
+        for place, item in items:
+            if self._plays(number, place):
+                continue
+            shortage = found.get(f"{model_id} in roles")
+            if shortage is None:
+                error = str(self._playing[0].error or f"{model_id} has no answer of item {item!r}")
+                shortage = found[f"{model_id} in roles"] = Shortage(model_id, cell, error=error)
+            shortage.samples[item] = 0
+            shortage.places[item] = place
 
     def _see_questions(self, provider: Provider, dataset: str) -> None:
         """See that the recorded answers are to the questions of the dataset, and can be scored.
@@ -263,15 +295,19 @@ class _Check:
             )
         self._compared.add((provider, dataset))
 
-    def _needs(self, cell: Cell, item: int) -> tuple[dict[Provider, int], bool]:
+    def _needs(
+        self, cell: Cell, item: int
+    ) -> tuple[dict[Provider, int], bool, dict[Provider, None]]:
         """Return the samples that a graph needs of each recorded model, at most.
 
-        And whether they are the same whatever is answered.
+        And whether they are the same whatever is answered, and the recorded models that are asked
+        for more than answers to the item: candidates decide on what that is.
 
         Raises:
             ProviderError: if no sample can be the answer to one of its calls.
         """
         needs: dict[Provider, int] = {}
+        staged: dict[Provider, None] = {}
         asked: list[set[tuple[str, str, tuple[int, ...]]]] = []
         for cast in Cast:
             self._stand_in.trial(cell, self._questions[cell.dataset], item, 0, cast)
@@ -280,6 +316,9 @@ class _Check:
             for call, provider in self._recorded(self._stand_in):
                 asked[-1].add((provider.model.model_id, call.replica, call.draw))
                 needed = provider.samples_needed(call)
+                if provider.by_turn(call.request.role):
+                    staged[provider] = None
+                    continue
                 if dealt.setdefault((provider, needed), call.key) != call.key:
                     raise ProviderError(
                         f"{provider.model.model_id} would answer two different requests of a trial"
@@ -287,7 +326,7 @@ class _Check:
                         " by messages or parameters"
                     )
                 needs[provider] = max(needs.get(provider, 0), needed)
-        return needs, all(calls == asked[0] for calls in asked)
+        return needs, all(calls == asked[0] for calls in asked), staged
 
     def _recorded(self, rehearsal: Rehearsal) -> Iterator[tuple[Call, Provider]]:
         """Yield the calls of the last trial that recorded models were asked."""

@@ -156,22 +156,45 @@ class Checks:
 
     def _of_confidences(self, name: str, index: int, cell: CellResults) -> stats.Estimate | None:
         """Return a figure over the outputs that state a confidence, and are right or wrong."""
-        confidence = cell.asked.confidence
-        if confidence is UNSET or (given := self.rows.further(index, confidence)) is None:
+        if (given := self._stated(index, cell)) is None:
             return None
-        stated = given.outcome != OUTCOMES.index("unparsed")
-        kept = stated & ~np.isnan(given.headline)
-        right = given.headline[kept]
-        if not kept.any() or not np.isin(right, (0, 1)).all():
-            return None
-        clusters = self._clusters(cell, given.item[kept])
+        stated, right, clusters = given
         figure = _OF_CONFIDENCES[name]
         if name == "brier_score":
             figure = partial(figure, clusters=clusters)
-        found = figure(given.score[kept], right, level=self.level)
+        found = figure(stated, right, level=self.level)
         if found is None or clusters is None or name == "brier_score":
             return found
         return stats.Estimate(found.value, None, None, found.n, "no interval of clusters")
+
+    def _stated(
+        self, index: int, cell: CellResults
+    ) -> tuple[FloatArray, FloatArray, list[str] | IntArray | None] | None:
+        """Return confidence, correctness and cluster of the outputs that state a confidence."""
+        confidence = cell.asked.confidence
+        if confidence is UNSET or (given := self.rows.further(index, confidence)) is None:
+            return None
+        kept = (given.outcome != OUTCOMES.index("unparsed")) & ~np.isnan(given.headline)
+        right = given.headline[kept]
+        if not kept.any() or not np.isin(right, (0, 1)).all():
+            return None
+        return given.score[kept], right, self._clusters(cell, given.item[kept])
+
+    def calibration(self, index: int, cell: CellResults) -> list[stats.CalibrationBin]:
+        """Return how often answers are right by the confidence that they state."""
+        if (given := self._stated(index, cell)) is None:
+            return []
+        stated, right, clusters = given
+        return stats.calibration_curve(stated, right, clusters=clusters, level=self.level)
+
+    def judge_calibration(self, dataset: DatasetSummary) -> list[stats.CalibrationBin]:
+        """Return the mean label of outputs by the score that a dataset's evaluator gave them."""
+        source = dataset.labelled
+        if source is None or (pairs := self.pairs(source)) is None:
+            return []
+        return stats.calibration_curve(
+            pairs.score, pairs.label, clusters=pairs.cluster, level=self.level
+        )
 
     def corrected(self, index: int, cell: CellResults) -> CorrectedAccuracy | UnsetType:
         """Return the accuracy corrected for errors of the evaluator, if there are labels."""

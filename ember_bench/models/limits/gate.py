@@ -39,12 +39,19 @@ class Gate:
     Args:
         model: Who is asked; says how much it allows.
         clock: Seconds; also that of the buckets which processes share.
+        buckets: Whether requests and tokens per minute are counted here.
 
     Attributes:
         counts_tokens: Whether it matters how many tokens a request has.
     """
 
-    def __init__(self, model: ModelInfo, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        model: ModelInfo,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        buckets: bool = True,
+    ) -> None:
         self.model = model
         self.history = WindowHistory(model.model_id, clock)
         self.lanes: tuple[Lane, ...] = (Lane(model, 0, None, self.history, clock),)
@@ -52,7 +59,8 @@ class Gate:
         self._clock = clock
         limit = model.rate_limit
         self.counts_tokens = limit.tokens_per_minute is not None
-        self._counted = (limit.requests_per_minute, limit.tokens_per_minute) != (None, None)
+        limited = (limit.requests_per_minute, limit.tokens_per_minute) != (None, None)
+        self._counted = buckets and limited
         self._queue: deque[_Waiting] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._opened = asyncio.Event()
@@ -105,6 +113,10 @@ class Gate:
             elif future.cancelled():
                 self._let_in()  # others no longer wait behind it
             raise
+
+    def restart(self, ticket: Ticket) -> Ticket:
+        """Let a request begin now that has waited since it was let in."""
+        return self.lanes[ticket.lane].restart(ticket)
 
     def answered(self, ticket: Ticket) -> None:
         """Count an answer."""

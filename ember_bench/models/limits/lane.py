@@ -9,6 +9,8 @@ from functools import cached_property
 from itertools import islice
 from typing import Final
 
+import msgspec
+
 from ember_bench.errors import NoAnswerError, ProviderError
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.limits.circuit import Circuit
@@ -197,6 +199,13 @@ class Lane:
         if self._number == 1:
             self.note("first request", logging.DEBUG)
         return ticket
+
+    def restart(self, ticket: Ticket) -> Ticket:
+        """Let a request begin now that was admitted before."""
+        now = self._clock()
+        self._in_flight[ticket.number] = now
+        later = now - ticket.sent
+        return msgspec.structs.replace(ticket, sent=now, expected=ticket.expected + later)
 
     def leave(self, ticket: Ticket) -> None:
         """Make room, as a request has ended."""

@@ -86,6 +86,11 @@ class Provider:
         del trial
         return ""
 
+    def by_turn(self, role: str) -> bool:
+        """Return whether an answer depends on what was asked before in the trial (`Call.turn`)."""
+        del role
+        return False
+
     def all_keys(self) -> tuple[SecretStr, ...]:
         """Return the keys that the model may be asked with; none where it has no need of any.
 

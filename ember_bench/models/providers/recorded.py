@@ -6,14 +6,15 @@ sample n * E + e of that order, all counted from 0. So no sample is used twice, 
 use the first D * E samples, and the draws of a small ensemble are among those of a large one.
 
 The prompt is not read, so a recording can be replayed through any architecture that asks for an
-answer to the item. What was recorded of tokens, dollars and seconds comes with the answer; what
-was not is not made up: an unknown cost is None, and so is an unknown latency (which counts as no
-time at all in a trial's latency).
+answer to the item. Calls in other roles (`verify`, `debate`, ...) are answered if they were
+recorded, too (`models.recorded.replay`). What was recorded of tokens, dollars and seconds comes
+with the answer; what was not is not made up: an unknown cost is None, and so is an unknown latency
+(which counts as no time at all in a trial's latency).
 """
 
 from __future__ import annotations
 
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -34,14 +35,17 @@ from ember_bench.models.recorded.card import (
     recording_of,
 )
 from ember_bench.models.recorded.data_dir import DATA_DIR_VARIABLE, data_dir
-from ember_bench.models.recorded.files import Samples, Tape, merge, recordings
+from ember_bench.models.recorded.fields import GENERATE
+from ember_bench.models.recorded.files import recordings
+from ember_bench.models.recorded.replay import Replay
+from ember_bench.models.recorded.tapes import Tape, merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ember_bench.documents import Document
     from ember_bench.models.call import Call
-    from ember_bench.models.strand import Draw, TrialContext
+    from ember_bench.models.strand import TrialContext
     from ember_bench.models.types import Completion
 
 
@@ -59,27 +63,12 @@ class Recorded(Provider):
         super().__init__(model)
         self._recording = recording_of(model)
         self._digest: str | None = None
-        self._known: Tape | None = None
-        self._drawn: dict[str, Samples] = {}
+        self._tapes: dict[str, Tape] = {}
+        self._replays: dict[str, Replay] = {}
 
     async def complete(self, call: Call) -> Completion:
         """Return the recorded sample."""
-        model_id, trial = self.model.model_id, call.trial
-        number = self._number(call)
-        if trial.subject is None:
-            raise ProviderError(f"{model_id} answers by item, and this call is not about one")
-        if trial.epoch >= trial.epochs:
-            raise ProviderError(
-                f"{model_id}: epoch {trial.epoch}, counted from 0, is not among {trial.epochs}"
-            )
-        samples = self._samples(trial.subject.id)
-        place = number * trial.epochs + trial.epoch
-        if place >= len(samples):
-            raise ProviderError(
-                f"{model_id} has {_count(len(samples))} of item {trial.subject.id!r}; draw "
-                f"{number} in epoch {trial.epoch} of {trial.epochs} needs {place + 1}"
-            )
-        return samples[place]
+        return self._replay(call.request.role).completion(call)
 
     def context(self, trial: TrialContext) -> str:
         """Return the digest of the recording, the number of epochs and the item's id."""
@@ -90,22 +79,35 @@ class Recorded(Provider):
             return content
         return f"{content} {trial.epochs} {trial.subject.id}"
 
+    def by_turn(self, role: str) -> bool:
+        """Return whether an answer depends on what was asked before: not if it is to the item."""
+        return role != GENERATE
+
     def samples_needed(self, call: Call) -> int:
-        """Return the number of samples for the draws up to that of `call`, in all epochs."""
-        return (self._number(call) + 1) * call.trial.epochs
+        """Return the number of samples for the draws up to that of `call`, in all epochs.
+
+        0 for a call that is not about the item alone: what it needs is seen by making it.
+        """
+        replay = self._replay(call.request.role)
+        if call.request.role != GENERATE:
+            return 0
+        return (replay.number(call) + 1) * call.trial.epochs
 
     def samples_of(self, item: str) -> int:
         """Return the number of recorded samples of an item."""
-        return len(self._tape().answers.get(item, ()))
+        return len(self._tape(GENERATE).answers.get(item, ()))
 
     def question_of(self, item: str) -> str | None:
         """Return the text of an item's question, if it was recorded."""
-        return self._tape().questions.get(item)
+        roles = [role for role, _ in self._recording.every_role]
+        asked = (self._tape(role).questions.get(item) for role in roles)
+        return next((question for question in asked if question is not None), None)
 
     @property
     def has_texts(self) -> bool:
         """Whether answers were recorded, and not their scores alone."""
-        return self._recording.fields.answer is not None
+        fields = self._recording.fields
+        return fields is None or fields.answer is not None
 
     @classmethod
     def models_of(cls, document: Document) -> list[ModelInfo]:
@@ -131,50 +133,48 @@ class Recorded(Provider):
         own = [m for m in models if m.provider_name == "recorded"]
         missing: dict[str, list[tuple[ModelInfo, str]]] = {}
         for model in own:
-            for file in recording_of(model).files:
+            for file in _files(model):
                 if _find(model, file) is None:
                     missing.setdefault(model.model_id.partition("/")[0], []).append((model, file))
         if missing:
             raise DataMissingError(*(_missing(*found[0], len(found)) for found in missing.values()))
         for model in own:
-            tape_of(model)
+            for role, _ in recording_of(model).every_role:
+                tape_of(model, role)
 
-    def _tape(self) -> Tape:
-        if self._known is None:
+    def _tape(self, role: str) -> Tape:
+        if role not in self._tapes:
+            if self._recording.of(role) is None:
+                return _NOTHING
             try:
-                digest, self._known = tape_of(self.model)
+                tape, digest = tape_of(self.model, role), content_digest(self.model)
             except ConfigError as error:
                 raise ProviderError(str(error)) from None
             if self._digest is not None and digest != self._digest:
-                self._known = None
                 raise ProviderError(f"{self.model.model_id}: the recording changed during the run")
-        return self._known
+            self._tapes[role] = tape
+        return self._tapes[role]
 
-    def _samples(self, item: str) -> Samples:
-        """Return the samples of an item in the order in which they are handed out."""
-        samples = self._tape().answers.get(item, ())
-        if len(samples) < 2:
-            return samples
-        if (drawn := self._drawn.get(item)) is None:
-            order = sample_order(self.model.model_id, item, len(samples))
-            drawn = self._drawn[item] = tuple(samples[number] for number in order)
-        return drawn
+    def _replay(self, role: str) -> Replay:
+        """Return the answers in a role.
 
-    def _number(self, call: Call) -> int:
-        """Return the number of the draw that `call` is."""
-        model_id, role = self.model.model_id, call.request.role
-        if role != _RECORDED_ROLE:
-            raise ProviderError(f"{model_id} has answers to items; it cannot be asked to {role}")
-        try:
-            return draw_number(call.replica, call.draw)
-        except ValueError as error:
-            raise ProviderError(f"{model_id}: {error}") from None
+        Raises:
+            ProviderError: if none were recorded.
+        """
+        if role not in self._replays:
+            model_id, recorded = self.model.model_id, self._recording
+            if recorded.of(role) is None:
+                has = " and ".join(_HAS.get(name, f"{name!r}") for name, _ in recorded.every_role)
+                raise ProviderError(f"{model_id} has {has}; it cannot be asked to {role}")
+            answers = None if recorded.fields is None else self._tape(GENERATE)
+            self._replays[role] = Replay(model_id, role, self._tape(role), answers)
+        return self._replays[role]
 
 
+_NOTHING: Final = Tape()
+_HAS: Final = {GENERATE: "answers to items"}
 # Part of the identity of calls and cells: raise it when a draw and an epoch get another sample.
 _ORDER: Final = "permuted@1"
-# What was recorded are answers to items; a verdict on a candidate would have to quote it.
-_RECORDED_ROLE: Final = "generate"
 
 
 def content_digest(model: ModelInfo) -> str:
@@ -183,44 +183,20 @@ def content_digest(model: ModelInfo) -> str:
     Raises:
         DataMissingError: if one is not there.
     """
-    return _combined([recordings.digest(path) for path in _paths(model)])
+    return _combined([recordings.digest(_path(model, file)) for file in _files(model)])
 
 
-def draw_number(replica: str, draw: Draw) -> int:
-    """Return the number, from 0, of the draw that a call at this place is among an item's draws.
-
-    Raises:
-        ValueError: where neither the replica nor the draw alone numbers the draws.
-    """
-    # A module made on the fly belongs to its node (`node/made`) and is the only one there.
-    made = int(replica) if replica.isdecimal() else 0
-    if len(draw) > 1 or (made and draw):
-        at = ".".join(map(str, draw))
-        raise ValueError(
-            f"replica {replica} asks for draw {at}, and recorded samples are numbered along "
-            "one of the two only: the members of one ensemble, or the draws of one loop"
-        )
-    return made or (draw[0] if draw else 0)
-
-
-def sample_order(model_id: str, item: str, samples: int) -> list[int]:
-    """Return a permutation of the numbers of an item's samples, fixed by model and item.
-
-    It is the order of hashes, as shuffles of the standard library may change with its version.
-    """
-    seed = f"{model_id}\n{item}".encode()
-    return sorted(range(samples), key=lambda number: blake2b(b"%d\n%b" % (number, seed)).digest())
-
-
-def tape_of(model: ModelInfo) -> tuple[str, Tape]:
-    """Return the digest of the model's files and what it answered.
+def tape_of(model: ModelInfo, role: str = GENERATE) -> Tape:
+    """Return what the model answered in a role; nothing if that was not recorded.
 
     Raises:
         ConfigError: if the files are not there, or not what the card says.
     """
-    recording = recording_of(model)
+    recording = recording_of(model).of(role)
+    if recording is None:
+        return _NOTHING
     layout = recording.file_layout
-    tables = [recordings.table(path, layout) for path in _paths(model)]
+    tables = [recordings.table(_path(model, file), layout) for file in recording.files]
     tape = merge(tables, recording.recorded_as)
     if tape is None:
         named = {name for table in tables for name in table.models}
@@ -229,7 +205,13 @@ def tape_of(model: ModelInfo) -> tuple[str, Tape]:
             f"{model.model_id}: no record of model {recording.recorded_as!r} "
             f"in {', '.join(recording.files)}{near}"
         )
-    return _combined([table.digest for table in tables]), tape
+    return tape
+
+
+def _files(model: ModelInfo) -> list[str]:
+    """Return the files of a model, in all its roles."""
+    found = recording_of(model)
+    return list(dict.fromkeys(file for _, one in found.every_role for file in one.files))
 
 
 def _combined(digests: list[str]) -> str:
@@ -238,13 +220,10 @@ def _combined(digests: list[str]) -> str:
     return sha256("".join(digests).encode()).hexdigest()[:32]
 
 
-def _paths(model: ModelInfo) -> list[Path]:
-    paths = []
-    for file in recording_of(model).files:
-        if (path := _find(model, file)) is None:
-            raise DataMissingError(_missing(model, file, 1))
-        paths.append(path)
-    return paths
+def _path(model: ModelInfo, file: str) -> Path:
+    if (path := _find(model, file)) is None:
+        raise DataMissingError(_missing(model, file, 1))
+    return path
 
 
 def _find(model: ModelInfo, file: str) -> Path | None:
@@ -270,7 +249,3 @@ def _missing(model: ModelInfo, file: str, count: int) -> Problem:
         f"{message}. Then say where it is with --data-dir DIR or {DATA_DIR_VARIABLE}=DIR, "
         f"so that DIR/{file} exists"
     )
-
-
-def _count(samples: int) -> str:
-    return f"{samples} recorded sample{'' if samples == 1 else 's'}"

@@ -16,10 +16,26 @@ KEY: Final = "key"
 """The field of a record in which its key in a mapping is."""
 VALUE: Final = "value"
 """The field in which a record is that is no mapping."""
+GENERATE: Final = "generate"
+"""The role of the call that answers the item."""
+ROLES: Final = (
+    *("critique", "debate", "fuse", "generate", "judge"),
+    *("rank", "refine", "route", "score", "verify"),
+)
+"""What the built-in operators ask models to do."""
+Axis = Literal["round", "agent", "sample"]
+"""What a list inside of a record counts."""
 
 
 def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
+
+
+Paths = Annotated[
+    tuple[Text, ...],
+    BeforeValidator(_as_tuple, json_schema_input_type=str | list[str]),
+    Field(min_length=1),
+]
 
 
 class Fields(BaseModel):
@@ -42,18 +58,16 @@ class Fields(BaseModel):
         question: The question's text; a dataset with another one is refused.
         score: The source's own score of the answer; a list of them for a list of answers.
         correct: In place of `score`: whether the source counts it as right (true or false, 1 or 0).
+        about: The candidate that the call was about, as it was shown; several fields, or a list of
+            texts beside one answer, in the order in which they were shown. Lists of candidates
+            beside a list of answers go together.
+        agent: Which agent of several answered: in the order of their numbers, else as they come.
+        round: The round in which it was said; see `first_round`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    item: (
-        Annotated[
-            tuple[Text, ...],
-            BeforeValidator(_as_tuple, json_schema_input_type=str | list[str]),
-            Field(min_length=1),
-        ]
-        | None
-    ) = None
+    item: Paths | None = None
     answer: Text | None = None
     model: Text | None = None
     sample: Text | None = None
@@ -64,6 +78,9 @@ class Fields(BaseModel):
     question: Text | None = None
     score: Text | None = None
     correct: Text | None = None
+    about: Paths | None = None
+    agent: Text | None = None
+    round: Text | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -94,8 +111,8 @@ class Fields(BaseModel):
     @property
     def paths(self) -> tuple[str, ...]:
         """The paths of all fields."""
-        own = self.model_dump(exclude={"item"}, exclude_none=True).values()
-        return (*(self.item or ()), *own)
+        own = self.model_dump(exclude={"item", "about"}, exclude_none=True).values()
+        return (*(self.item or ()), *(self.about or ()), *own)
 
     @property
     def names_model(self) -> bool:
@@ -114,8 +131,16 @@ class Reading(BaseModel):
     and the id in a mapping the field `key`."""
     records: Text | None = None
     """Where the records are in a JSON file that has more than them: `results.outputs`."""
+    axes: tuple[Axis, ...] = ()
+    """What the lists in an answer count, outermost first, as `[round, agent]`; by default samples.
+    Lists count from 0."""
+    first_round: int = 0
+    """The number that the round of the first answers has or would have: 1 if a file counts rounds
+    from 1, -1 if a list begins with the first revision."""
     missing: tuple[str, ...] = ()
     """Answers that mean that none was recorded, as `-` or the empty text."""
+    texts: Mapping[str, str] = Field(default_factory=dict)
+    """Texts in the place of recorded answers: `{"1": "yes", "0": "no"}` for a verifier's."""
     scale: Mapping[Literal["latency", "cost"], Factor] = Field(default_factory=dict)
     """Factors that make seconds and US dollars of the numbers: `{latency: 0.001}`."""
     score_range: tuple[float, float] = (0.0, 1.0)
@@ -123,6 +148,8 @@ class Reading(BaseModel):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
+        if len(set(self.axes)) < len(self.axes):
+            raise ValueError("axes: one is named twice")
         low, high = self.score_range
         if not low < high:
             raise ValueError("score_range: expected two numbers, the lower one first")

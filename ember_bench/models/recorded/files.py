@@ -7,7 +7,6 @@ the provider hands out, and the source's own score of it.
 
 from __future__ import annotations
 
-import math
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -18,19 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 from ember_bench.errors import ConfigError, Location, Problem, did_you_mean
 from ember_bench.models.recorded.fields import Fields, Reading
 from ember_bench.models.recorded.layouts import Record, UnreadableError, records
-from ember_bench.models.types import Completion, Usage
+from ember_bench.models.recorded.tapes import Place, Table, Tape
+from ember_bench.models.recorded.values import Sample, sample_of, whole
 from ember_bench.record_fields import ABSENT, as_text, lookup
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-
-Samples = tuple[Completion, ...]
-Answers = dict[str, Samples]
-"""Item id -> its samples."""
-Verdicts = dict[str, tuple[float | None, ...]]
-"""Item id -> the source's score of each of its samples, from 0 to 1; None for one without."""
-
-_TRUTHS: Final = {"true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +39,13 @@ class Layout:
         """Text that two layouts share only if they are the same."""
         return f"{self.fields.model_dump_json()} {self.where!r} {self.reading.model_dump_json()}"
 
-
-@dataclass(slots=True)
-class Tape:
-    """What one model answered.
-
-    Attributes:
-        verdicts: Of the same items as `answers`, if the source scored them.
-        questions: Item id -> the text of the question, if it was recorded.
-    """
-
-    answers: Answers = field(default_factory=dict)
-    verdicts: Verdicts = field(default_factory=dict)
-    questions: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The content of a file: model as the file names it ("" without a model field) -> its tape."""
-
-    digest: str
-    models: Mapping[str, Tape]
+    @property
+    def places(self) -> bool:
+        """Whether it is recorded what calls were, beside their order."""
+        named = (self.fields.about, self.fields.agent, self.fields.round)
+        return any(name is not None for name in named) or bool(
+            {"agent", "round"} & set(self.reading.axes)
+        )
 
 
 class Recordings:
@@ -101,7 +80,9 @@ class Recordings:
                 # The failure is kept as well: a thousand trials would read the file again.
                 read: Table | ConfigError
                 try:
-                    read = Table(_digest(content), _Reader(path, layout).read(content))
+                    digest = _digest(content)
+                    self._digests[path] = (stamp, digest)
+                    read = Table(digest, _Reader(path, layout).read(content))
                 except ConfigError as error:
                     read = error
                 known = self._tables[key] = (stamp, read)
@@ -127,7 +108,28 @@ def _digest(content: bytes) -> str:
     return sha256(content).hexdigest()[:32]
 
 
-Sample = tuple[Completion, float | None]
+_Placed = tuple[tuple[int, ...], Sample | None]
+
+
+def _leaves(
+    value: Any, depth: int, at: tuple[int, ...] = ()
+) -> Iterator[tuple[tuple[int, ...], Any]]:
+    """Yield what is in lists of lists, `depth` of them, and its places in them."""
+    if not depth:
+        yield at, value
+        return
+    if value is not None and not isinstance(value, list):
+        raise ValueError(f"expected a list inside of the answer, found {value!r}")
+    for number, inner in enumerate(value or ()):
+        yield from _leaves(inner, depth - 1, (*at, number))
+
+
+def _integer(value: Any, name: str) -> int:
+    """Return the number of a round."""
+    try:
+        return int(str(value))
+    except ValueError:
+        raise ValueError(f"{name}: expected the number of a round, found {value!r}") from None
 
 
 @dataclass
@@ -164,8 +166,28 @@ class _Reader:
         if missed := [problem for problem in self.unseen.values() if problem is not None]:
             raise ConfigError(*missed)
         for (model, item), samples in self.numbered.items():
-            self._keep(self.models[model], item, [samples[n] for n in sorted(samples)])
+            self._keep(self.models[model], item, samples)
+        for tape in self.models.values():
+            self._order(tape)
         return self.models
+
+    def _order(self, tape: Tape) -> None:
+        """Put agents into their order, and the answers of the first round where answers are."""
+        names = sorted(tape.agents, key=int) if all(map(str.isdecimal, tape.agents)) else None
+        if names is not None and names != tape.agents:
+            rank = [names.index(name) for name in tape.agents]
+            tape.agents = names
+            for item, places in tape.places.items():
+                tape.places[item] = {
+                    place._replace(agent=None if place.agent is None else rank[place.agent]): found
+                    for place, found in places.items()
+                }
+        for item, places in tape.places.items():
+            first = [(place, found) for place, found in places.items() if not place.round]
+            first.sort(key=lambda entry: entry[0].agent or 0)
+            answers = [sample for _, found in first for sample in found]
+            if answers:
+                self._keep(tape, item, dict(enumerate(answers)))
 
     def _value(self, record: Record, path: str) -> Any:
         """Return a value that not every record need have; None where there is none."""
@@ -197,16 +219,18 @@ class _Reader:
             if asked is not None:
                 tape.questions[item] = as_text(asked, fields.question)
         samples = self._samples(record)
-        if fields.sample is not None:
-            number = _whole(self._needed(record, fields.sample), fields.sample)
-            self._number(model, item, samples, number)
+        if self.layout.places:
+            self._put(tape, item, record, samples)
+        elif fields.sample is not None:
+            number = whole(self._needed(record, fields.sample), fields.sample)
+            self._number(model, item, [sample for _, sample in samples if sample], number)
         elif item in tape.answers:
             raise ValueError(
                 f"item {item!r} is there twice; if these are samples of it, "
                 "name the field of the sample number as `sample`"
             )
-        elif samples:
-            self._keep(tape, item, samples)
+        elif known := {number[0] if number else 0: one for number, one in samples if one}:
+            self._keep(tape, item, known)
 
     def _item(self, record: Record, model: str) -> str:
         """Return the id of a record's item."""
@@ -217,10 +241,56 @@ class _Reader:
         # The same few thousand ids stand in every model's file.
         return sys.intern("/".join(str(self._needed(record, path)) for path in paths))
 
-    def _keep(self, tape: Tape, item: str, samples: Sequence[Sample]) -> None:
-        tape.answers[item] = tuple(completion for completion, _ in samples)
+    def _put(self, tape: Tape, item: str, record: Record, samples: Sequence[_Placed]) -> None:
+        """Keep the answers of a record by what their calls were."""
+        fields, reading = self.layout.fields, self.layout.reading
+        agent = None if fields.agent is None else str(self._needed(record, fields.agent))
+        number = None
+        if fields.round is not None:
+            number = _integer(self._needed(record, fields.round), fields.round)
+        shown = self._about(record, samples)
+        places = tape.places.setdefault(item, {})
+        for (at, sample), about in zip(samples, shown, strict=True):
+            if sample is None:
+                continue
+            by_axis = dict(zip(reading.axes, at, strict=False))
+            name = agent if "agent" not in by_axis else str(by_axis["agent"])
+            if name is not None and name not in tape.agents:
+                tape.agents.append(name)
+            turn = by_axis.get("round", number)
+            place = Place(
+                about,
+                None if name is None else tape.agents.index(name),
+                None if turn is None else turn - reading.first_round,
+            )
+            places.setdefault(place, []).append(sample)
+
+    def _about(self, record: Record, samples: Sequence[_Placed]) -> list[tuple[str, ...] | None]:
+        """Return the candidates that each answer of a record is about."""
+        fields = self.layout.fields
+        if fields.about is None:
+            return [None] * len(samples)
+        shown = [self._needed(record, path) for path in fields.about]
+        if samples and samples[0][0]:
+            for path, texts in zip(fields.about, shown, strict=True):
+                if not isinstance(texts, list) or len(texts) != len(samples):
+                    raise ValueError(f"{len(samples)} answers need as many candidates in {path!r}")
+            return [
+                tuple(as_text(text, path) for text, path in zip(row, fields.about, strict=True))
+                for row in zip(*shown, strict=True)
+            ]
+        listed = len(shown) == 1 and isinstance(shown[0], list)
+        texts = shown[0] if listed else shown
+        return [tuple(as_text(text, fields.about[0]) for text in texts)] * len(samples)
+
+    def _keep(self, tape: Tape, item: str, samples: Mapping[int, Sample]) -> None:
+        """Keep the samples of an item, given by their numbers."""
+        numbers = sorted(samples)
+        tape.answers[item] = tuple(samples[n][0] for n in numbers)
         if self.layout.fields.verdict is not None:
-            tape.verdicts[item] = tuple(verdict for _, verdict in samples)
+            tape.verdicts[item] = tuple(samples[n][1] for n in numbers)
+        if numbers != list(range(len(numbers))):
+            tape.numbers[item] = tuple(numbers)
 
     def _number(self, model: str, item: str, samples: Sequence[Sample], number: int) -> None:
         if len(samples) > 1:
@@ -231,8 +301,11 @@ class _Reader:
         if samples:
             known[number] = samples[0]
 
-    def _samples(self, record: Record) -> list[Sample]:
-        """Return the samples of a record; none where none was recorded."""
+    def _samples(self, record: Record) -> list[_Placed]:
+        """Return the samples of a record and their places in its lists, () without lists.
+
+        None stands for one that was not recorded.
+        """
         fields, reading = self.layout.fields, self.layout.reading
         names = (
             *(fields.latency, fields.cost, fields.input_tokens, fields.output_tokens),
@@ -240,125 +313,33 @@ class _Reader:
         )
         answer = None if fields.answer is None else self._value(record, fields.answer)
         numbers = [None if name is None else self._value(record, name) for name in names]
-        if fields.answer is None and isinstance(numbers[-1], list):
-            answer = [None] * len(numbers[-1])
-        if not isinstance(answer, list):
-            found = _sample(fields, reading, answer, numbers)
-            return [] if found is None else [found]
-        columns = [[None] * len(answer) if value is None else value for value in numbers]
-        for column in columns:
-            if not isinstance(column, list) or len(column) != len(answer):
-                raise ValueError(f"{len(answer)} answers need as many numbers, found {column!r}")
-        rows = zip(answer, zip(*columns, strict=True), strict=True)
-        made = (_sample(fields, reading, text, row) for text, row in rows)
-        return [sample for sample in made if sample is not None]
+        if fields.answer is None:
+            answer = numbers[-1]
+        depth = len(reading.axes) or isinstance(answer, list)
+        leaves = list(_leaves(answer, depth))
+        places = [at for at, _ in leaves]
+        columns = [
+            [None] * len(leaves) if value is None else list(self._beside(value, depth, places))
+            for value in numbers
+        ]
+        texts = [None if fields.answer is None else text for _, text in leaves]
+        rows = zip(places, texts, zip(*columns, strict=True), strict=True)
+        return [(at, sample_of(fields, reading, text, row)) for at, text, row in rows]
+
+    def _beside(self, value: Any, depth: int, places: Sequence[tuple[int, ...]]) -> Iterator[Any]:
+        """Yield the numbers that stand beside answers, in lists of the same shape."""
+        if depth and not isinstance(value, list):
+            raise ValueError(f"{len(places)} answers need as many numbers, found {value!r}")
+        leaves = list(_leaves(value, depth))
+        if [at for at, _ in leaves] != places:
+            raise ValueError(f"{len(places)} answers need as many numbers, found {value!r}")
+        yield from (number for _, number in leaves)
 
     def _lacks(self, record: Record, path: str) -> ConfigError:
         return self._problem(f"no field {path!r}{did_you_mean(path, record)}")
 
     def _problem(self, message: str) -> ConfigError:
         return ConfigError(Problem(message, Location(self.path, self.line)))
-
-
-def _sample(fields: Fields, reading: Reading, answer: Any, numbers: Sequence[Any]) -> Sample | None:
-    """Return a sample and its score, or None if neither answer nor score was recorded."""
-    *measured, judged = numbers
-    verdict = None if fields.verdict is None else _verdict(judged, fields, reading)
-    if answer is None or (reading.missing and str(answer) in reading.missing):
-        if verdict is None:
-            return None
-        answer = f"[no text was recorded; its score is {verdict:g}]"
-    return _completion(fields, reading, answer, measured), verdict
-
-
-def _completion(
-    fields: Fields, reading: Reading, answer: Any, numbers: Sequence[Any]
-) -> Completion:
-    """Make a sample of its text and what was recorded of latency, cost and tokens."""
-    latency, cost, sent, received = numbers
-    return Completion(
-        answer if isinstance(answer, str) else as_text(answer, str(fields.answer)),
-        Usage(
-            None if fields.input_tokens is None else _tokens(sent, fields.input_tokens),
-            None if fields.output_tokens is None else _tokens(received, fields.output_tokens),
-        ),
-        cost_usd=None if fields.cost is None else _scaled(cost, fields.cost, reading, "cost"),
-        latency_seconds=None
-        if fields.latency is None
-        else _scaled(latency, fields.latency, reading, "latency"),
-    )
-
-
-def _verdict(value: Any, fields: Fields, reading: Reading) -> float | None:
-    """Return the source's score of an answer, from 0 to 1; None where it gave none."""
-    if value is None or value == "":
-        return None
-    low, high = reading.score_range if fields.score is not None else (0.0, 1.0)
-    truth = _TRUTHS.get(str(value).casefold())
-    if truth is not None:
-        return truth
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if fields.correct is not None and number not in (0, 1):
-        raise ValueError(f"{fields.correct}: expected true or false, or 1 or 0, found {value!r}")
-    if not low <= number <= high:
-        raise ValueError(
-            f"{fields.verdict}: expected a score from {low:g} to {high:g}, found {value!r};"
-            " the card's `score_range` says what the lowest and the highest are"
-        )
-    return (number - low) / (high - low)
-
-
-def _scaled(value: Any, name: str, reading: Reading, what: str) -> float | None:
-    number = _number(value, name)
-    factor = next((factor for key, factor in reading.scale.items() if key == what), None)
-    return number if number is None or factor is None else number * factor
-
-
-def _number(value: Any, name: str) -> float | None:
-    """Return a number of at least 0, or None where none was recorded."""
-    if value is None or value == "":
-        return None
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (math.isfinite(number) and number >= 0):
-        raise ValueError(f"{name}: expected a number of at least 0, found {value!r}")
-    return number
-
-
-def _tokens(value: Any, name: str) -> int | None:
-    """Return a number of tokens, or None where none was recorded."""
-    return None if value is None or value == "" else _whole(value, name)
-
-
-def _whole(value: Any, name: str) -> int:
-    number = _number(value, name)
-    if number is None or not number.is_integer():
-        raise ValueError(f"{name}: expected a whole number of at least 0, found {value!r}")
-    return int(number)
-
-
-def merge(tables: Sequence[Table], model: str) -> Tape | None:
-    """Return what `model` answered in all `tables`, or None if it is in none.
-
-    Raises:
-        ConfigError: if an item stands in two of them.
-    """
-    found = [table.models[model] for table in tables if model in table.models]
-    if len(found) <= 1:
-        return found[0] if found else None
-    merged = Tape()
-    for tape in found:
-        if twice := merged.answers.keys() & tape.answers.keys():
-            raise ConfigError(f"item {min(twice)!r} is in two of the set's files")
-        merged.answers |= tape.answers
-        merged.verdicts |= tape.verdicts
-        merged.questions |= tape.questions
-    return merged
 
 
 recordings: Final = Recordings()

@@ -56,6 +56,14 @@ class MemoryStore:
         """Return the calls among `keys` with their prompts."""
         return {key: found for key in keys if (found := self._calls.get(key)) is not None}
 
+    def __deepcopy__(self, memo: dict[int, object]) -> MemoryStore:
+        """Return the store itself: a copy would ask again for what it has."""
+        return self
+
+    def __reduce__(self) -> tuple[type[MemoryStore], tuple[()]]:
+        """Pickle an empty store: the answers are in this process."""
+        return MemoryStore, ()
+
     def __len__(self) -> int:
         return len(self._calls)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -37,10 +38,23 @@ _DIFFERS: Final = " OR ".join(
 _SOUND: Final = "substr(p.key, 1, 8) <> CAST('damaged:' AS BLOB)"
 
 
-def merge_responses(into: Path, part: Path) -> int:
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a response store.
+
+    Attributes:
+        keys: Of its answers.
+        accounts: Prefixes of its accounts, before the last `/`.
+    """
+
+    keys: frozenset[bytes]
+    accounts: frozenset[str]
+
+
+def merge_responses(into: Path, part: Path, share: Share | None = None) -> int:
     """Add the answers and payments of `part` to `into`, which is made if it is not there.
 
-    All of them are added, or none.
+    All of them are added, or none; with a `share`, all of that.
 
     Returns:
         The number of answers that were not there before.
@@ -55,16 +69,18 @@ def merge_responses(into: Path, part: Path) -> int:
         lock = FileLock(lock_path(into), shared=True)  # nobody may replace the file meanwhile
     with lock:
         open_database(into, **kind).close()  # type: ignore[arg-type]
-        return _merge(into, part)
+        return _merge(into, part, share)
 
 
-def _merge(into: Path, part: Path) -> int:
+def _merge(into: Path, part: Path, share: Share | None) -> int:
     with joined(into, part) as base:
         _refuse_conflicts(base, part)
+        _name(base, share)
         (offset,) = base.execute("SELECT ifnull(max(id), 0) FROM main.prompts").fetchone()
         base.execute(
             "CREATE TEMP TABLE fresh AS SELECT p.key, p.prompt FROM part.responses p"  # noqa: S608 - ours
             f" WHERE {_SOUND} AND p.key NOT IN (SELECT key FROM main.responses)"
+            f"{'' if share is None else ' AND p.key IN (SELECT key FROM asked)'}"
         )
         base.execute(
             "INSERT INTO main.prompts SELECT id + ?, messages FROM part.prompts"
@@ -79,8 +95,17 @@ def _merge(into: Path, part: Path) -> int:
             " (SELECT key FROM fresh) ORDER BY p.rowid",
             (offset,),
         ).rowcount
-        _add_payments(base)
+        _add_payments(base, share)
     return added
+
+
+def _name(base: sqlite3.Connection, share: Share | None) -> None:
+    """Name the answers and the accounts of a share, for the queries that follow."""
+    if share is not None:
+        base.execute("CREATE TEMP TABLE asked (key BLOB PRIMARY KEY) WITHOUT ROWID")
+        base.executemany("INSERT INTO asked VALUES (?)", ((key,) for key in share.keys))
+        base.execute("CREATE TEMP TABLE accounts (prefix TEXT PRIMARY KEY) WITHOUT ROWID")
+        base.executemany("INSERT INTO accounts VALUES (?)", ((name,) for name in share.accounts))
 
 
 @contextmanager
@@ -123,16 +148,18 @@ def _refuse_conflicts(base: sqlite3.Connection, part: Path) -> None:
     )
 
 
-def _add_payments(base: sqlite3.Connection) -> None:
+def _add_payments(base: sqlite3.Connection, share: Share | None) -> None:
     """Add the sums of each account; what both have is counted once."""
     tables: dict[str, tuple[str, ...]] = {"payments": ("requests", "spend")}
     known = "SELECT 1 FROM part.sqlite_master WHERE type = 'table' AND name = 'doubts'"
     if base.execute(known).fetchone() is not None:
         base.execute(DOUBTS_SCHEMA)
         tables["doubts"] = ("unpriced", "unanswered", "most", "unbounded")
+    # The prefix of an account is a UUID of 32 digits.
+    taken = "true" if share is None else "substr(account, 1, 32) IN (SELECT prefix FROM accounts)"
     for table, sums in tables.items():
         largest = ", ".join(f"{name} = max({name}, excluded.{name})" for name in sums)
         base.execute(
             f"INSERT INTO main.{table} SELECT account, {', '.join(sums)} FROM part.{table}"  # noqa: S608 - ours
-            f" WHERE true ON CONFLICT (account) DO UPDATE SET {largest}"
+            f" WHERE {taken} ON CONFLICT (account) DO UPDATE SET {largest}"
         )

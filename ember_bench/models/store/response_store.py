@@ -194,6 +194,13 @@ class ResponseStore(StoredAnswers):
         self._keys = _KnownKeys(self._reader)
         self._writer = GroupCommit(path, self._keys.committed)
 
+    def __deepcopy__(self, memo: dict[int, object]) -> ResponseStore:
+        return self
+
+    def __reduce__(self) -> tuple[type[ResponseStore], tuple[Path]]:
+        """Pickle the path: the other process opens the same file."""
+        return ResponseStore, (self.path.absolute(),)
+
     def _found_damaged(self, key: bytes) -> None:
         """Put the row of a call aside under another key, so that a new answer has its place."""
         _LOGGER.warning(

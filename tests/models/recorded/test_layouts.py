@@ -28,7 +28,7 @@ def tape(folder: Path, content: Any, text: str, name: str = "a.json") -> ModelIn
 
 
 def texts(model: ModelInfo) -> dict[str, list[str]]:
-    return {item: [s.text for s in samples] for item, samples in tape_of(model)[1].answers.items()}
+    return {item: [s.text for s in samples] for item, samples in tape_of(model).answers.items()}
 
 
 WRITERS: Mapping[str, Any] = {
@@ -152,16 +152,16 @@ class TestValues:
     def test_scores_come_to_lie_between_0_and_1(self, tmp_path: Path) -> None:
         content = [{"s": 1}, {"s": "1.5"}, {"s": 2}, {"s": None}]
         model = tape(tmp_path, content, "fields: {score: s}\nscore_range: [1, 2]")
-        assert tape_of(model)[1].verdicts == {"0": (0.0,), "1": (0.5,), "2": (1.0,)}
+        assert tape_of(model).verdicts == {"0": (0.0,), "1": (0.5,), "2": (1.0,)}
 
     @pytest.mark.parametrize(("right", "wrong"), [(True, False), (1, 0), ("True", "false")])
     def test_flags_may_be_written_in_several_ways(
         self, tmp_path: Path, right: Any, wrong: Any
     ) -> None:
         model = tape(tmp_path, [{"o": "x", "c": [right]}], "fields: {answer: o, correct: 'c[0]'}")
-        assert tape_of(model)[1].verdicts == {"0": (1.0,)}
+        assert tape_of(model).verdicts == {"0": (1.0,)}
         model = tape(tmp_path, [{"o": ["x"], "c": [wrong]}], "fields: {answer: o, correct: c}")
-        assert tape_of(model)[1].verdicts == {"0": (0.0,)}
+        assert tape_of(model).verdicts == {"0": (0.0,)}
 
     def test_new_fields_change_no_model_that_has_none_of_them(self, tmp_path: Path) -> None:
         model = tape(tmp_path, [], "fields: {item: id, answer: o}")
@@ -170,7 +170,7 @@ class TestValues:
 
 def mean(model: ModelInfo) -> float:
     """Return the mean of the source's scores."""
-    found = [v for verdicts in tape_of(model)[1].verdicts.values() for v in verdicts]
+    found = [v for verdicts in tape_of(model).verdicts.values() for v in verdicts]
     known = [v for v in found if v is not None]
     return sum(known) / len(known)
 
@@ -205,7 +205,7 @@ class TestPublishedSets:
         path = data_dir / "omnisbench" / "2026-08-19.published.json"
         rows = {row["policy"]: row for row in json.loads(path.read_text())["leaderboard"]}
         for policy, model in zip(policies, models, strict=True):
-            calls = [s for samples in tape_of(model)[1].answers.values() for s in samples]
+            calls = [s for samples in tape_of(model).answers.values() for s in samples]
             assert mean(model) == pytest.approx(rows[policy]["quality"], abs=1e-12)
             dollars = sum(call.cost_usd or 0.0 for call in calls)
             assert dollars == pytest.approx(rows[policy]["total_cost_usd"], abs=1e-9)
@@ -234,7 +234,7 @@ class TestPublishedSets:
         with (data_dir / "cruxeval" / "data.csv").open(encoding="utf-8") as file:
             text = file.read()
         assert f"{100 * mean(model):.1f}" in text
-        assert {len(samples) for samples in tape_of(model)[1].answers.values()} == {10}
+        assert {len(samples) for samples in tape_of(model).answers.values()} == {10}
 
     def test_llmbar_has_a_column_for_each_order(self, data_dir: Path, tmp_path: Path) -> None:
         given, swapped = card(

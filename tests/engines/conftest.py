@@ -1,0 +1,5 @@
+"""The workspace of tests of experiments."""
+
+from tests.experiment.conftest import workspace
+
+__all__ = ["workspace"]
