@@ -33,6 +33,7 @@ from .operators import (
     BestOf as BestOf,
     Branch as Branch,
     CascadeOperator as CascadeOperator,
+    Conversation as Conversation,
     Critic as Critic,
     Debate as Debate,
     EnsembleOperator as EnsembleOperator,

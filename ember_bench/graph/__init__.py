@@ -5,6 +5,7 @@ from ember_bench.graph.describe import describe_graph
 from ember_bench.graph.diagrams import to_mermaid, to_svg
 from ember_bench.graph.jitting.api import jit
 from ember_bench.graph.notation.build import build_graph
+from ember_bench.graph.notation.codes import node_code
 from ember_bench.graph.notation.words import NotationError
 from ember_bench.graph.scheduler import Scheduler
 from ember_bench.operators.mapping import parallel, vmap
@@ -23,6 +24,7 @@ __all__ = [
     "describe_graph",
     "execute",
     "jit",
+    "node_code",
     "parallel",
     "to_mermaid",
     "to_svg",

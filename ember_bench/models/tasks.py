@@ -120,6 +120,12 @@ def along(strand: Strand) -> Iterator[None]:
         _home.reset(token)
 
 
+async def along_strand(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a task of its own that asks for the task that started it."""
+    _home.set(None)  # in the task's own context
+    return await coroutine
+
+
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run what blocks as `bridge.run_in_thread` does; it asks along the strand that it is on."""
     token = _home.set(None)

@@ -6,6 +6,7 @@ from ember_bench.operators.base import Operator, OperatorKind, Sequential, opera
 from ember_bench.operators.cards import load_operator, save_operator
 from ember_bench.operators.cascade import CascadeOperator
 from ember_bench.operators.control import Branch, Router
+from ember_bench.operators.conversation import Conversation
 from ember_bench.operators.fan_out import EnsembleOperator
 from ember_bench.operators.functions import Function, Tool
 from ember_bench.operators.fusers import Critic, Fuser
@@ -40,6 +41,7 @@ __all__ = [
     "BestOf",
     "Branch",
     "CascadeOperator",
+    "Conversation",
     "Critic",
     "Debate",
     "EnsembleOperator",

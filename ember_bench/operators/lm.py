@@ -20,6 +20,7 @@ from ember_bench.models.media import File, Image
 from ember_bench.models.model_registry import ModelRegistry, default_registry
 from ember_bench.models.schemas import response_format as format_of
 from ember_bench.models.service import ModelService
+from ember_bench.models.text_stream import TextStream
 from ember_bench.models.time_limit import check_seconds, limited
 from ember_bench.models.types import (
     Message,
@@ -213,6 +214,24 @@ class LMModule:
             asked = self.service.ask(request, self)
             return bridge.wait(limited(asked, timeout, self.model.model_id))
         return bridge.wait(self.service.ask(request, self))
+
+    def stream(self, prompt: Prompt, **kwargs: Any) -> TextStream:
+        """Return the parts of the model's answer while they arrive: `for part in lm.stream(...)`.
+
+        The call is the same as that of `lm(prompt)`: a stored answer comes as one part. In a
+        coroutine, `async for` reads them.
+
+        Args:
+            prompt: As for `generate_response`.
+            kwargs: As for `request`.
+
+        Raises:
+            TypeError: as `generate_response`; its other errors while reading.
+        """
+        interception.refuse("a stream of text was asked for")
+        check_prompt(prompt)
+        request = self.request(prompt, **kwargs)
+        return TextStream(lambda: self.service.ask(request, self), self.model.model_id)
 
     async def acall(self, prompt: Prompt, **kwargs: Any) -> str:
         """Return the model's answer, as a coroutine."""

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from ember_bench.errors import ConfigError, did_you_mean
 from ember_bench.graph.data import NoNGraphData
-from ember_bench.graph.notation.codes import CODES, LM_PARAMETERS, LM_SYNONYMS, Code
+from ember_bench.graph.notation.codes import LM_PARAMETERS, LM_SYNONYMS, Code, known_codes
 from ember_bench.graph.notation.grammar import parse_notation
 from ember_bench.graph.notation.words import (
     Argument,
@@ -154,9 +154,10 @@ class _Builder:
         if isinstance(entry, Reference):
             name = entry.alias or entry.name
             return _Built(name, {name.text: self._operator_of(entry.name, within)})
-        if (code := CODES.get(entry.code.text)) is None:
-            hint = did_you_mean(entry.code.text, CODES).partition("; known")[0]
-            message = f"unknown code {entry.code.text!r}{hint}; known: {', '.join(CODES)}"
+        codes = known_codes()
+        if (code := codes.get(entry.code.text)) is None:
+            hint = did_you_mean(entry.code.text, codes).partition("; known")[0]
+            message = f"unknown code {entry.code.text!r}{hint}; known: {', '.join(codes)}"
             raise NotationError(message, entry.code.place)
         name = entry.alias or Name(f"{code.code.lower()}{number}", entry.code.place)
         return _Built(name, self._nodes(entry, code, name.text, within))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Sequence as AbstractSequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from ember_bench.operators.base import Operator, operator_class
+from ember_bench.errors import ConfigError
+from ember_bench.operators.base import Operator, OperatorT, operator, operator_class
 from ember_bench.operators.lm import LMModuleConfig
 from ember_bench.operators.tree import constructor_parameters
 
@@ -124,3 +127,44 @@ CODES: Final = _table(
     Code("MAP", "Map", "none", "Runs an operator on each variant", "operator", "one"),
     Code("RE", "Retrieve", "none", "Finds documents of a local corpus by BM25"),
 )
+
+_own: Final[dict[str, Code]] = {}
+
+
+def known_codes() -> Mapping[str, Code]:
+    """Return the codes by name: the built-in ones, then those of `node_code`."""
+    return {**CODES, **_own}
+
+
+def node_code(
+    code: str, *, models: Models | None = None, purpose: str = ""
+) -> Callable[[OperatorT], OperatorT]:
+    """Register an operator class, and a code by which the compact notation writes it.
+
+        @node_code("SH", models="one")
+        class Shortest(Operator): ...
+
+        build_graph("5E@openai:gpt-4o, SH@openai:gpt-4o")
+
+    Args:
+        code: Letters in upper case, and digits behind the first.
+        models: The number of its models. By default any number if its constructor takes
+            `lm_modules`, else none.
+        purpose: By default the first line of the docstring.
+
+    Raises:
+        ConfigError: if the code is none, or another class has it.
+    """
+    if not re.fullmatch(r"[A-Z][A-Z0-9]{0,7}", code):
+        raise ConfigError(f"code {code!r}: expected up to eight letters in upper case, and digits")
+
+    def register(cls: OperatorT) -> OperatorT:
+        known = known_codes().get(code)
+        if known is not None and known.operator != cls.__name__:
+            raise ConfigError(f"code {code!r} is that of {known.operator}")
+        takes: Models = "many" if "lm_modules" in constructor_parameters(cls) else "none"
+        line = purpose or (inspect.getdoc(cls) or "").partition("\n")[0].removesuffix(".")
+        _own[code] = Code(code, cls.__name__, models or takes, line)
+        return operator(cls)
+
+    return register

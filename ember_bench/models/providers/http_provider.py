@@ -17,7 +17,7 @@ from ember_bench.models.providers.http_messages import Address, Answer
 from ember_bench.models.providers.streaming import Streaming
 from ember_bench.models.transport.headers import tell
 from ember_bench.models.transport.http import Channel, NotSentError
-from ember_bench.models.transport.listening import listener
+from ember_bench.models.transport.listening import TEXT, listener
 from ember_bench.models.transport.reply import EncodingError
 from ember_bench.models.wire import adapting
 from ember_bench.models.wire.adapting import (
@@ -104,7 +104,7 @@ class WireProvider(Provider, Generic[ClientT]):
         stream = None
         arguments = self.arguments(call)
         if fields is not None:
-            stream = Stream(self._assembler(), listener())
+            stream = Stream(self._assembler(), listener(), text=TEXT.get())
             arguments |= fields
         headers = expanded_headers(call.request.parameters.headers or {})
         if stream is not None:

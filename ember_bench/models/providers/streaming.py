@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from ember_bench.models.transport.listening import TEXT
 from ember_bench.models.types import Usage
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ _OPTIONS: Final = "stream_options"
 class Streaming:
     """Decides for one model whether the next answer is asked for as a stream.
 
-    `stream` on the model's card says it for all. Without it, those that may take long are: a
-    model that thinks, or an answer without a small limit of tokens. A server that refuses, or whose
+    `stream` on the model's card says it for all. Without it, those are whose text is read while it
+    arrives, and those that may take long: a model that thinks, or an answer without a small limit
+    of tokens. A server that refuses, or whose
     streams do not state their tokens, is asked without streams from then on.
 
     Args:
@@ -48,7 +50,9 @@ class Streaming:
 
     def fields(self, request: Request) -> Mapping[str, Any] | None:
         """Return the fields that ask for a stream; None if the answer is to come in one piece."""
-        wanted = _may_be_long(request) if self._wanted is None else self._wanted
+        wanted = self._wanted
+        if wanted is None:
+            wanted = TEXT.get() is not None or _may_be_long(request)
         return self._ways[self._way] if wanted and self._way < len(self._ways) else None
 
     def refused(self, fields: Mapping[str, Any], error: ProviderError) -> bool:

@@ -15,6 +15,22 @@ def _nobody() -> None:
 _listener: Final[ContextVar[Callable[[], None]]] = ContextVar("listener", default=_nobody)
 
 
+class TextListener:
+    """Who reads the text of an answer while it arrives."""
+
+    def begin(self) -> None:
+        """Hear that an answer begins, perhaps anew."""
+        raise NotImplementedError
+
+    def hear(self, piece: str) -> None:
+        """Take the next piece of the text."""
+        raise NotImplementedError
+
+
+TEXT: Final[ContextVar[TextListener | None]] = ContextVar("TEXT", default=None)
+"""Reads the text of the current request's answer; with one, the answer is asked for as a stream."""
+
+
 def listener() -> Callable[[], None]:
     """Return what is to be called whenever bytes of a stream arrive for the current request."""
     return _listener.get()

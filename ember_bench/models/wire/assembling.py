@@ -23,6 +23,7 @@ class Assembler:
     Attributes:
         is_whole: The answer is all there: the stream said so, or why the answer ended.
         has_ended: Nothing that matters can follow.
+        piece: What the last event added to the text of the (first) answer.
     """
 
     def __init__(self) -> None:
@@ -30,6 +31,7 @@ class Assembler:
         self._failed: dict[str, Any] | None = None
         self.is_whole = False
         self.has_ended = False
+        self.piece = ""
 
     def add(self, name: bytes, data: bytes) -> bool:
         """Take an event; return whether it has a piece of the answer or of its thoughts.
@@ -37,6 +39,7 @@ class Assembler:
         Raises:
             MalformedError: if it cannot be read.
         """
+        self.piece = ""
         if data.strip() == _DONE:
             self.is_whole = self.has_ended = True
             return False
@@ -47,6 +50,8 @@ class Assembler:
             return False
         if not isinstance(event, dict):
             raise MalformedError("an event that is no object: ", event)
+        piece = self._piece(event)
+        self.piece = piece if isinstance(piece, str) else ""
         return self._add(event)
 
     def body(self) -> Any:
@@ -55,6 +60,10 @@ class Assembler:
 
     def _add(self, event: Mapping[str, Any]) -> bool:
         """Take an event that states no error; return what `add` returns."""
+        raise NotImplementedError
+
+    def _piece(self, event: Mapping[str, Any]) -> Any:
+        """Return what an event adds to the text of the answer, of whatever type."""
         raise NotImplementedError
 
     def _whole(self) -> Any:
@@ -86,6 +95,11 @@ class ChatAssembler(Assembler):
             elif value is not None:
                 self._body[name] = value
         return has_piece
+
+    def _piece(self, event: Mapping[str, Any]) -> Any:
+        choices = _objects(event.get("choices"))
+        first = next((choice for choice in choices if _index(choice) == 0), None)
+        return field(field(first, "delta"), "content")
 
     def _add_choice(self, choice: Mapping[str, Any]) -> bool:
         index = _index(choice)
@@ -145,6 +159,9 @@ class ResponsesAssembler(Assembler):
             return True
         return isinstance(kind, str) and kind.endswith(".delta")
 
+    def _piece(self, event: Mapping[str, Any]) -> Any:
+        return event.get("delta") if event.get("type") == "response.output_text.delta" else None
+
     def _whole(self) -> Any:
         if self._items and not self._body.get("output"):
             # Some gateways leave out of the last event what they have sent before.
@@ -182,6 +199,10 @@ class MessagesAssembler(Assembler):
         elif kind == "message_stop":
             self.is_whole = self.has_ended = True
         return False
+
+    def _piece(self, event: Mapping[str, Any]) -> Any:
+        delta = event.get("delta") if event.get("type") == "content_block_delta" else None
+        return field(delta, "text") if field(delta, "type") == "text_delta" else None
 
     def _add_piece(self, index: int, delta: Any) -> bool:
         kind = field(delta, "type")
@@ -243,6 +264,13 @@ class GeminiAssembler(Assembler):
             self.is_whole = True
         self.has_ended = self.is_whole and "usageMetadata" in event
         return has_piece
+
+    def _piece(self, event: Mapping[str, Any]) -> Any:
+        candidates = _objects(event.get("candidates"))
+        first = next((each for each in candidates if _index(each) == 0), None)
+        parts = _objects(field(field(first, "content"), "parts"))
+        texts = [part.get("text") for part in parts if not part.get("thought")]
+        return "".join(text for text in texts if isinstance(text, str))
 
     def _add_candidate(self, candidate: Mapping[str, Any]) -> bool:
         index = _index(candidate)

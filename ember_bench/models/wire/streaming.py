@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ember_bench.models.transport.events import Event, EventReader, begun
+from ember_bench.models.transport.listening import TextListener
 from ember_bench.models.wire.adapting import decoded
 from ember_bench.models.wire.assembling import Assembler
 from ember_bench.models.wire.failures import MalformedError, UnreadableError
@@ -17,6 +18,7 @@ class Stream:
 
     Args:
         assembler: Puts the events together.
+        text: Reads the text of the answer while it arrives; None if nobody does.
         heard: Called whenever something of a stream arrives; an answer in one piece, and blanks
             that may become one, have to be whole in time.
         clock: Seconds.
@@ -31,7 +33,11 @@ class Stream:
         assembler: Assembler,
         heard: Callable[[], None],
         clock: Callable[[], float] = time.perf_counter,
+        text: TextListener | None = None,
     ) -> None:
+        self._text = text
+        if text is not None:
+            text.begin()
         self._assembler = assembler
         self._heard = heard
         self._clock = clock
@@ -90,7 +96,10 @@ class Stream:
     def _take(self, events: Iterable[Event]) -> None:
         try:
             for event in events:
-                if self._assembler.add(event.name, event.data) and self.first_token_seconds is None:
+                has_piece = self._assembler.add(event.name, event.data)
+                if self._text is not None and (piece := self._assembler.piece):
+                    self._text.hear(piece)
+                if has_piece and self.first_token_seconds is None:
                     self.first_token_seconds = self._clock() - self._started
         except UnreadableError as error:
             self._failure = self._failure or error
