@@ -12,7 +12,6 @@ from typing import Any, Final
 from ember_bench.errors import SignatureError
 from ember_bench.operators.asking import ask_requests
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
-from ember_bench.operators.candidates import read_answer
 from ember_bench.operators.fan_in import as_responses
 from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.mapping import parallel
@@ -133,7 +132,9 @@ class TreeSearch(Operator):
         given = [{**inputs, "state": state.text, "step": step} for state in open_states]
         if self.propose is None:
             lm = self.lms[0]
-            requests = [(lm, lm.request(self._prompt(g), role=self.role)) for g in given]
+            requests = [
+                (lm, lm.request(self._prompt(g), role=self.role, about=[g["state"]])) for g in given
+            ]
             found = [[response.data] for response in ask_requests(requests)]
         else:
             found = [_responses(o) for o in parallel([partial(self.propose, g) for g in given])]
@@ -166,8 +167,7 @@ class TreeSearch(Operator):
         lm, requests = self.lms[-1], []
         for text in texts:
             prompt = self.value_signature.ask({**inputs, "state": text})
-            about = [read_answer(text, inputs, self.answer_format) or text]
-            requests += [(lm, lm.request(prompt, role="score", about=about))] * self.samples
+            requests += [(lm, lm.request(prompt, role="score", about=[text]))] * self.samples
         said = [read_score(response.data) for response in ask_requests(requests)]
         return [_mean(said[i : i + self.samples]) for i in range(0, len(said), self.samples)]
 

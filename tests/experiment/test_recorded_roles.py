@@ -385,3 +385,46 @@ class TestDebates:
         assert cell.accuracy is not None
         assert cell.accuracy.value == 1
         assert cell.calls == 2 * 6
+
+
+class TestSearches:
+    def test_a_search_is_made_again_from_its_proposals_and_values(
+        self, workspace: Workspace
+    ) -> None:
+        """Of two thoughts the better one is kept, whose next one states the answer."""
+        workspace.sums(3)
+        states = {"": "low\nhigh", "low\n": "Answer: -1"}
+        recorded(
+            workspace,
+            [
+                {
+                    "id": f"sums-{i}",
+                    "state": [*states, "high\n"],
+                    "next": [*states.values(), f"Answer: {8 * i}"],
+                    "worth": ["low\n", "high\n", f"high\nAnswer: {8 * i}\n", "low\nAnswer: -1\n"],
+                    "values": [1, 2, 3, 0.5],
+                }
+                for i in range(3)
+            ],
+            fields={"item": "id", "about": "state", "answer": "next"},
+            roles={"score": {"fields": {"item": "id", "about": "worth", "answer": "values"}}},
+        )
+        asked = system("tree_of_thoughts", model=M, judge=M, steps=2, beam=1, samples=1)
+        found = ran(workspace, asked)
+        assert found.cell.accuracy is not None
+        assert found.cell.accuracy.value == 1
+        # Two proposals and three values.
+        assert found.cell.calls == 3 * 5
+
+    def test_what_the_search_never_came_to_is_refused(self, workspace: Workspace) -> None:
+        workspace.sums(1)
+        recorded(
+            workspace,
+            [{"id": "sums-0", "state": "", "next": "a\nb", "worth": ["a\n", "b\n"], "v": [1, 2]}],
+            fields={"item": "id", "about": "state", "answer": "next"},
+            roles={"score": {"fields": {"item": "id", "about": "worth", "answer": "v"}}},
+        )
+        asked = system("tree_of_thoughts", model=M, judge=M, steps=2, beam=1, samples=1)
+        assert problem(workspace, asked).startswith(
+            "recorded:set/m has no answer about 'b\\n' of item 'sums-0'"
+        )

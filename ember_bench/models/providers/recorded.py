@@ -80,8 +80,9 @@ class Recorded(Provider):
         return f"{content} {trial.epochs} {trial.subject.id}"
 
     def by_turn(self, role: str) -> bool:
-        """Return whether an answer depends on what was asked before: not if it is to the item."""
-        return role != GENERATE
+        """Return whether an answer depends on more than the item, the replica and the draw."""
+        fields = self._recording.fields
+        return role != GENERATE or (fields is not None and fields.about is not None)
 
     def samples_needed(self, call: Call) -> int:
         """Return the number of samples for the draws up to that of `call`, in all epochs.
@@ -89,7 +90,7 @@ class Recorded(Provider):
         0 for a call that is not about the item alone: what it needs is seen by making it.
         """
         replay = self._replay(call.request.role)
-        if call.request.role != GENERATE:
+        if self.by_turn(call.request.role):
             return 0
         return (replay.number(call) + 1) * call.trial.epochs
 

@@ -104,10 +104,7 @@ class Replay:
     def _at_place(self, call: Call, item: str) -> Completion:
         """Return the answer of an agent, in a round, about candidates."""
         trial, agent = call.trial, int(_replica(call.replica))
-        if self._role == GENERATE:
-            turn: int | None = 0
-        else:
-            turn = (call.turn or (0,))[-1] + 1
+        turn = 0 if self._role == GENERATE else (call.turn or (0,))[-1] + 1
         place = Place(
             call.request.about if self._by_about else None,
             agent if self._by_agent else None,
