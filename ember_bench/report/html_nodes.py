@@ -9,7 +9,7 @@ from typing import Final
 from ember_bench.drawing.html import Content, Html, joined, table, tag
 from ember_bench.drawing.number_format import UNDEFINED, dollars, interval, percent, seconds
 from ember_bench.drawing.text import one_line
-from ember_bench.experiment.results.attribution import ChoiceSummary
+from ember_bench.experiment.results.attribution import ChoiceSummary, MemberSummary
 from ember_bench.experiment.results.description import NodeDescription
 from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.nodes import NodeSummary, node_summaries
@@ -20,7 +20,9 @@ from ember_bench.experiment.results.summary import (
 from ember_bench.graph.diagrams import Labelled, counted, svg
 from ember_bench.report.chart_data import best_of_architectures
 from ember_bench.report.html_contents import Contents
+from ember_bench.report.html_systems import shade
 
+_MOST_COMPARED: Final = 15
 OUTSIDE: Final = "(outside any node)"
 """Stands for the node of calls that no node makes."""
 
@@ -51,7 +53,7 @@ def _architecture(contents: Contents, cell: CellSummary, number: str) -> Html:
         _nodes_table(nodes, label) if nodes else None,
         _cache_table(nodes, label),
         _choices_table(choices, label) if choices else None,
-        _members_table(choices, label) if any(choice.members for choice in choices) else None,
+        *_members_tables(choices, _named(described, choices), label),
     ]
     picture = None
     if described:
@@ -130,32 +132,87 @@ def _cache_table(nodes: Sequence[NodeSummary], label: str) -> Html | None:
 
 def _choices_table(choices: Sequence[ChoiceSummary], label: str) -> Html:
     headings = ["node", "accuracy", "of those given", "best possible", "gap", "gap closed",
-                "right accepted", "wrong accepted", "right refused", "wrong refused"]  # fmt: skip
+                "accepted", "refused"]  # fmt: skip
     rows = [
         [
             choice.node,
             *map(_percent, (choice.chosen, choice.random, choice.oracle, choice.gap)),
             UNDEFINED if choice.recovered is None else f"{100 * choice.recovered:.0f} %",
-            *(f"{number:,}" for number in choice.judged),
+            *(
+                f"{right:,} right, {wrong:,} wrong"
+                for right, wrong in (choice.judged[:2], choice.judged[2:])
+            ),
         ]
         for choice in choices
     ]
     return table(headings, rows, caption=f"Nodes of {label}: how well they choose", wide=False)
 
 
-def _members_table(choices: Sequence[ChoiceSummary], label: str) -> Html:
+def _named(
+    nodes: Sequence[NodeDescription], choices: Sequence[ChoiceSummary]
+) -> dict[str, list[str]]:
+    """Return the names of the candidates of each choice: their numbers, and models if known."""
+    by_name = {node.name: node for node in nodes}
+    found = {}
+    for choice in choices:
+        inputs = by_name[choice.node].inputs if choice.node in by_name else []
+        models = [model for name in inputs if name in by_name for model in by_name[name].models]
+        known = len(models) == len(choice.members)
+        found[choice.node] = [
+            f"{number} {models[number - 1]}" if known else f"{number}"
+            for number in range(1, len(choice.members) + 1)
+        ]
+    return found
+
+
+def _members_tables(
+    choices: Sequence[ChoiceSummary], names: Mapping[str, Sequence[str]], label: str
+) -> Iterator[Html]:
+    """Yield what each candidate is worth, and which candidates agree."""
+    if any(choice.members for choice in choices):
+        yield _members_table(choices, names, label)
+    for choice in choices:
+        shown = choice.members[:_MOST_COMPARED]
+        if len(shown) < 2 or not all(member.agrees for member in shown):
+            continue
+        rows: list[list[Content]] = [
+            [names[choice.node][member.member],
+             *(_agreement(member, other.member) for other in shown)]
+            for member in shown
+        ]  # fmt: skip
+        most = f", the first {len(shown)}" if len(shown) < len(choice.members) else ""
+        caption = (
+            f"Candidates of {choice.node} in {label}{most}: items with the same answer of both, in"
+            " percent; point at one for those that both get wrong"
+        )
+        headings = ["candidate", *(f"{member.member + 1}" for member in shown)]
+        yield table(headings, rows, caption=caption, wide=False)
+
+
+def _agreement(member: MemberSummary, other: int) -> Content:
+    if member.member == other:
+        return UNDEFINED
+    wrong = f"both wrong {percent(member.both_wrong[other])} %"
+    return shade(member.agrees[other], f"{100 * member.agrees[other]:.0f}", wrong)
+
+
+def _members_table(
+    choices: Sequence[ChoiceSummary], names: Mapping[str, Sequence[str]], label: str
+) -> Html:
     headings = ["node", "candidate", "accuracy", "Shapley value", "leave-one-out"]
     return table(
-        headings, list(_members(choices)),
+        headings, list(_members(choices, names)),
         caption=f"Candidates in {label}: what each is worth in a vote", wide=False,
     )  # fmt: skip
 
 
-def _members(choices: Sequence[ChoiceSummary]) -> Iterator[list[Content]]:
+def _members(
+    choices: Sequence[ChoiceSummary], names: Mapping[str, Sequence[str]]
+) -> Iterator[list[Content]]:
     for choice in choices:
         for member in choice.members:
             values = map(_percent, (member.accuracy, member.shapley, member.leave_one_out))
-            yield [choice.node, f"{member.member + 1}", *values]
+            yield [choice.node, names[choice.node][member.member], *values]
 
 
 def _percent(estimate: Quantity | None) -> Content:

@@ -8,6 +8,7 @@ from typing import Final
 from ember_bench.drawing.html import Content, Html, joined, table, tag
 from ember_bench.drawing.number_format import count, dollars
 from ember_bench.experiment.results.summary import DatasetSummary
+from ember_bench.report.html_budgets import budgets_section
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_first import answers_section
 from ember_bench.report.html_items import items_section, models_section
@@ -116,6 +117,7 @@ def _dataset(contents: Contents, dataset: DatasetSummary, number: int) -> Html:
     sections = [
         charts_section(contents, dataset),
         systems_section(contents, dataset),
+        budgets_section(contents, dataset),
         differences_section(contents, dataset),
         curves_section(contents, dataset),
         calibration_section(contents, dataset),

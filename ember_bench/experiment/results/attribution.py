@@ -38,12 +38,17 @@ class MemberSummary(msgspec.Struct, frozen=True):
         accuracy: Accuracy of its own answer.
         shapley: Its share of the accuracy of the plurality vote of all; they sum to it.
         leave_one_out: The vote's accuracy lost without it; negative if it harms.
+        agrees: Share of the items on which each candidate, this one too, gives the same answer as
+            it. One that could not be read is the same as none.
+        both_wrong: Share of the items that it and each candidate score 0 on.
     """
 
     member: int
     accuracy: Quantity
     shapley: Quantity
     leave_one_out: Quantity
+    agrees: list[float] = []
+    both_wrong: list[float] = []
 
 
 class VotePoint(msgspec.Struct, frozen=True):
@@ -262,6 +267,10 @@ def _members(seen: _Seen, level: float) -> Iterator[MemberSummary]:
     found = stats.vote_attribution(answers, scores, clusters=clusters, level=level)
     if found is None:
         return
+    # Each answer by its number on its item; NaN is unequal to itself.
+    numbers = np.asarray(
+        [[np.nan if key is None else float(read.index(key)) for key in read] for read in answers]
+    )
     for member in range(scores.shape[1]):
         accuracy = stats.mean_score(scores[:, member], clusters=clusters, level=level)
         assert accuracy is not None  # noqa: S101 - there are items
@@ -274,6 +283,8 @@ def _members(seen: _Seen, level: float) -> Iterator[MemberSummary]:
             leave_one_out=Quantity.with_interval(
                 found.leave_one_out[member], found.leave_one_out_intervals[member], "t"
             ),
+            agrees=(numbers == numbers[:, [member]]).mean(axis=0).tolist(),
+            both_wrong=((scores == 0) & (scores[:, [member]] == 0)).mean(axis=0).tolist(),
         )
 
 

@@ -92,6 +92,27 @@ def test_members_share_the_accuracy_of_their_vote(workspace: Workspace) -> None:
     assert [member.member for member in choice.members] == [0, 1, 2]
 
 
+def test_members_agree_with_themselves_and_as_often_as_both_are_right_or_wrong_alike(
+    workspace: Workspace,
+) -> None:
+    workspace.sums(60)
+    workspace.model("counted:always", right=1.0)
+    workspace.model("counted:never", right=0.0)
+    models = ["counted:always", "counted:a", "counted:never"]
+    workspace.grid(architectures=[{"name": "ensemble_vote", "parameters": {"models": models}}])
+    workspace.run()
+    ((choice,),) = choices(workspace).values()
+    always, middling, never = choice.members
+    assert [member.agrees[member.member] for member in choice.members] == [1, 1, 1]
+    assert always.agrees[1] == middling.agrees[0] == middling.accuracy.value
+    assert always.agrees[2] == never.agrees[0] == 0
+    assert always.both_wrong == [0, 0, 0]
+    assert (
+        never.both_wrong[1] == middling.both_wrong[2] == pytest.approx(1 - middling.accuracy.value)
+    )
+    assert never.both_wrong[2] == 1
+
+
 def test_smaller_choices_go_from_one_response_to_all(verified: Workspace) -> None:
     ((choice,),) = choices(verified).values()
     assert [point.k for point in choice.votes] == [1, 2, 3, 4]
