@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from ember_bench import stats
 from ember_bench.decisions.evidence import Evidence, stored_evidence
-from ember_bench.experiment.results.certificate import Certificate
+from ember_bench.experiment.results.certificate import Certificate, Search
 from ember_bench.experiment.results.rows import TrialRows
 
-Undecided = Literal["stopped", "failures", "unpriced", "items"]
+Undecided = Literal["stopped", "failures", "unpriced", "items", "spent"]
 
 _MARGINS: Final = (
     0.0, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2,
@@ -21,9 +23,51 @@ _MARGINS: Final = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search found, and how.
+
+    Attributes:
+        terms: What it was given; its figures are computed anew.
+        items: Number of items that it may see.
+        winner: The place of its choice among the cells of the evidence; None without one.
+    """
+
+    terms: Search
+    items: int
+    winner: int | None
+
+    def told(
+        self,
+        evidence: Evidence,
+        choice: tuple[int, ...],
+        asked: npt.NDArray[np.int64],
+        now: stats.Standing,
+    ) -> Search:
+        """Return its terms with the figures of the rows."""
+        seen = unseen = None
+        number = 0
+        if choice:
+            (cell,) = choice
+            number = min(self.terms.held_out_asked, evidence.held_out(cell, self.items))
+            seen = evidence.accuracy(cell, 0, int(asked[cell]))
+            unseen = evidence.accuracy(cell, self.items, self.items + number)
+        return msgspec.structs.replace(
+            self.terms,
+            worse=int(np.count_nonzero(~now.possible)),
+            held_out_asked=number,
+            seen=seen,
+            unseen=unseen,
+        )
+
+
 def goal_of(certificate: Certificate) -> stats.Goal:
     """Return what a certificate's race was to find."""
-    return stats.Goal(certificate.want, certificate.within, certificate.at_least, certificate.alpha)
+    found = certificate.search
+    others = 0 if found is None else found.candidates - len(certificate.cells)
+    return stats.Goal(
+        certificate.want, certificate.within, certificate.at_least, certificate.alpha, others
+    )
 
 
 def certify(
@@ -32,6 +76,7 @@ def certify(
     asked: npt.NDArray[np.int64],
     claim: Literal["items", "questions"],
     undecided: Undecided,
+    search: Searched | None = None,
 ) -> Certificate:
     """Return the certificate of what the first ``asked`` items of each cell show.
 
@@ -41,21 +86,19 @@ def certify(
         asked: Number of items of each cell, shape (n_cells,).
         claim: What it is to be sure for.
         undecided: Why no more items were asked, if it is undecided.
+        search: What a search found, and how; None for a decision.
     """
+    items = len(evidence.items) if search is None else search.items
     described = evidence.rows.description
     names = [described.cells[place].name for place in evidence.cells]
-    now = _standing(evidence, goal, asked, resampled=claim == "questions")
-    other = _standing(evidence, goal, asked, resampled=claim == "items")
+    now = _standing(evidence, goal, asked, items, resampled=claim == "questions")
+    other = _standing(evidence, goal, asked, items, resampled=claim == "items")
     measured = evidence.measured(asked)
-    choice: tuple[int, ...] = now.choice or ()
-    outcome: Literal["decided", "none"] | Undecided = undecided
-    if not measured[list(choice)].all():
-        # A failure is no finding: nobody is told to use what never answered.
-        choice, outcome = (), "failures"
-    elif now.choice is not None:
-        outcome = "decided" if choice else "none"
+    choice, outcome = _chosen(now, measured, undecided, search)
     taken = evidence.taken(asked)
-    trials = int(asked.sum()) * described.epochs
+    found = None if search is None else search.told(evidence, choice, asked, now)
+    taken_items = int(asked.sum()) + (0 if found is None else found.held_out_asked)
+    systems = len(names) if search is None else search.terms.space
     costs = np.where(taken, evidence.cost, 0.0).sum(axis=0) * described.epochs
     priced = not evidence.unpriced(asked) and bool(asked.all())
     return Certificate(
@@ -66,21 +109,47 @@ def certify(
         alpha=goal.alpha,
         claim=claim,
         cells=names,
-        items=len(evidence.items),
+        items=items,
         asked=dict(zip(names, asked.tolist(), strict=True)),
         digest=evidence.digest(asked),
         outcome=outcome,
         choice=[names[cell] for cell in choice],
-        possible=[] if choice else [names[cell] for cell in np.flatnonzero(now.possible)],
+        possible=[]
+        if choice and search is None
+        else [names[cell] for cell in np.flatnonzero(now.possible)],
         leader=[] if choice else [names[cell] for cell in now.leader if measured[cell]],
-        also=outcome in ("decided", "none") and _is_also(now, other),
-        margin=_margin(evidence, goal, asked, now, claim),
-        trials=trials,
-        all_trials=len(evidence.items) * len(names) * described.epochs,
+        also=outcome in ("decided", "none") and _is_also(choice, now, other),
+        margin=_margin(evidence, goal, asked, now, items if claim == "items" else None, choice),
+        trials=taken_items * described.epochs,
+        all_trials=len(evidence.items) * systems * described.epochs,
         cost_usd=float(costs.sum()) if priced else None,
-        all_cost_usd=float((costs / asked).sum() * len(evidence.items)) if priced else None,
+        # Those that a search asked are no random part of its space.
+        all_cost_usd=float((costs / asked).sum() * len(evidence.items))
+        if priced and search is None
+        else None,
         failed=int(np.where(taken, evidence.failed, 0).sum()),
+        search=found,
     )
+
+
+def _chosen(
+    now: stats.Standing,
+    measured: npt.NDArray[np.bool_],
+    undecided: Undecided,
+    search: Searched | None,
+) -> tuple[tuple[int, ...], Literal["decided", "none"] | Undecided]:
+    """Return the choice, and how it was come to."""
+    choice = now.choice or ()
+    if search is not None and now.choice != ():
+        choice = () if search.winner is None else (search.winner,)
+    if search is not None and (undecided == "stopped" or (not choice and now.choice != ())):
+        return (), undecided
+    if not measured[list(choice)].all():
+        # A failure is no finding: nobody is told to use what never answered.
+        return (), "failures"
+    if now.choice is not None and (search is None or now.sure[list(choice)].all()):
+        return choice, "decided" if choice else "none"
+    return choice, undecided
 
 
 def recertify(rows: TrialRows, certificate: Certificate) -> Certificate:
@@ -94,13 +163,24 @@ def recertify(rows: TrialRows, certificate: Certificate) -> Certificate:
     asked = np.minimum(np.asarray(wanted, dtype=np.int64), evidence.whole)
     outcome = certificate.outcome
     why: Undecided = "stopped" if outcome == "decided" or outcome == "none" else outcome  # noqa: PLR1714 - narrows the type
-    return certify(evidence, goal_of(certificate), asked, certificate.claim, why)
+    search = None
+    if certificate.search is not None:
+        names = certificate.cells
+        winner = names.index(certificate.choice[0]) if certificate.choice else None
+        search = Searched(certificate.search, certificate.items, winner)
+        why = "spent" if certificate.sure else why
+    return certify(evidence, goal_of(certificate), asked, certificate.claim, why, search)
 
 
 def _standing(
-    evidence: Evidence, goal: stats.Goal, asked: npt.NDArray[np.int64], *, resampled: bool
+    evidence: Evidence,
+    goal: stats.Goal,
+    asked: npt.NDArray[np.int64],
+    items: int,
+    *,
+    resampled: bool,
 ) -> stats.Standing:
-    race = stats.Race(goal, len(evidence.cells), len(evidence.items), resampled=resampled)
+    race = stats.Race(goal, len(evidence.cells), items, resampled=resampled)
     if evidence.unpriced(asked) and goal.want != "most_accurate":
         return race.now
     return race.take(asked, evidence.low, evidence.high, costs_for(goal, evidence))
@@ -111,13 +191,13 @@ def costs_for(goal: stats.Goal, evidence: Evidence) -> npt.NDArray[np.float64] |
     return None if goal.want == "most_accurate" else evidence.cost
 
 
-def _is_also(now: stats.Standing, other: stats.Standing) -> bool:
+def _is_also(choice: tuple[int, ...], now: stats.Standing, other: stats.Standing) -> bool:
     """Return whether a choice is a right one for the other claim, too."""
-    if not now.choice:
+    if not choice:
         return now.choice is not None and now.choice == other.choice
-    if len(now.choice) == 1:
-        return bool(other.sure[now.choice[0]])
-    return now.choice == other.choice
+    if len(choice) == 1:
+        return bool(other.sure[choice[0]])
+    return choice == other.choice
 
 
 def _margin(
@@ -125,17 +205,17 @@ def _margin(
     goal: stats.Goal,
     asked: npt.NDArray[np.int64],
     now: stats.Standing,
-    claim: Literal["items", "questions"],
+    population: int | None,
+    choice: tuple[int, ...],
 ) -> float | None:
     """Return by how much the best cell can be more accurate than the one that leads undecided."""
     if now.choice is not None or goal.want != "most_accurate" or not now.leader:
         return None
-    population = len(evidence.items) if claim == "items" else None
-    cell = now.leader[0]
+    cell = choice[0] if choice else now.leader[0]
     # A cell that another one is shown to beat is not the best.
     others = [int(other) for other in np.flatnonzero(now.possible) if other != cell]
     nulls = -np.asarray(_MARGINS)[::-1] - stats.TINY
-    alpha, most = goal.alpha / max(1, len(evidence.cells) - 1), 0.0
+    alpha, most = goal.share(len(evidence.cells)), 0.0
     for other in others:
         n = int(min(asked[cell], asked[other]))
         values = evidence.low[:n, cell] - evidence.high[:n, other]

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from ember_bench import stats
 from ember_bench.decisions.certifying import Undecided, certify, costs_for
 from ember_bench.decisions.evidence import Evidence
+from ember_bench.experiment.choice_spec import DecideSpec
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.certificate import Certificate
 from ember_bench.experiment.results.rows import TrialRows
-from ember_bench.experiment.spec import DecideSpec
 from ember_bench.experiment.trial import Trial
 
 _STEP: Final = 10

@@ -9,8 +9,10 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
+from ember_bench import stats
 from ember_bench.errors import StoreError
 from ember_bench.experiment.results.cells import CellResults, StoredCells
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.rows import TrialRows
 
 FloatArray = npt.NDArray[np.float64]
@@ -67,6 +69,24 @@ class Evidence:
         gaps = np.vstack([np.isnan(self.low), np.ones((1, len(self.cells)), dtype=np.bool_)])
         counts: IntArray = gaps.argmax(axis=0)
         return counts
+
+    def held_out(self, column: int, start: int) -> int:
+        """Return the number of items without a gap from an item on, of one cell."""
+        gaps = np.append(np.isnan(self.low[start:, column]), True)
+        return int(gaps.argmax())
+
+    def accuracy(self, column: int, start: int, end: int) -> Quantity | None:
+        """Return the mean score of a cell over some items; failed trials count as wrong."""
+        if start >= end:
+            return None
+        chosen = np.zeros(len(self.items), dtype=np.bool_)
+        chosen[start:end] = True
+        found = stats.mean_score(
+            self.low[start:end, column],
+            clusters=self.items.clusters(chosen),
+            level=self.rows.description.level,
+        )
+        return None if found is None else Quantity.of(found)
 
     def unpriced(self, asked: IntArray) -> bool:
         """Return whether the cost of one of the first ``asked`` items of a cell is unknown."""

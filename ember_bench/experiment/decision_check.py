@@ -1,37 +1,38 @@
-"""What a grid needs for the decision that it asks for, checked before the first call."""
+"""What a grid needs for the choice that it asks for, checked before the first call."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ember_bench.documents import Document
 from ember_bench.errors import Problem
 from ember_bench.experiment.cells import Cell
-from ember_bench.experiment.spec import DecideSpec
+from ember_bench.experiment.spec import ExperimentSpec
 from ember_bench.models.providers.base import provider_class
 
 
 def decision_problems(
-    spec: DecideSpec | None,
+    spec: ExperimentSpec,
     document: Document,
     cells: Sequence[Cell],
     left_out: Mapping[str, frozenset[int]],
 ) -> list[Problem]:
-    """Return the reasons why a grid cannot decide, each with its place.
+    """Return the reasons why a grid cannot decide, or search, each with its place.
 
     Args:
-        spec: The choice it is to make; None for none.
+        spec: The grid.
         document: The places of its parts.
         cells: Its cells.
         left_out: By cell, the places of items that it is not asked.
     """
-    if spec is None:
+    if (choice := spec.decide or spec.search) is None:
         return []
-    found = []
+    kind = "decide" if spec.decide is not None else "search"
     racing = [cell for cell in cells if not cell.architecture.card.oracle]
-    if not racing:
-        found.append("decide: there is no system to choose, only oracles")
-    if spec.want != "most_accurate":
+    found = [*_unfound(racing), *(_unsearchable(racing) if spec.search is not None else ())]
+    # Recordings cost nothing, and the prices of what was paid for are on their items.
+    by_cost = choice.want != "most_accurate"
+    if by_cost or (spec.search is not None and spec.search.budget_usd is not None):
         unpriced = sorted(
             {
                 model.model_id
@@ -41,15 +42,32 @@ def decision_problems(
             }
         )
         if unpriced:
+            why, way = f"want: {choice.want} compares costs", "want: most_accurate"
+            if not by_cost:
+                why, way = "budget_usd counts costs", "trials in place of budget_usd"
             found.append(
-                f"decide: want: {spec.want} compares costs, and the price of {', '.join(unpriced)}"
-                " is unknown: give its card a cost, or want: most_accurate"
+                f"{why}, and the price of {', '.join(unpriced)} is unknown: give its card a cost,"
+                f" or {way}"
             )
     short = [cell.name for cell in racing if left_out.get(cell.name)]
     if short:
         more = f", and {len(short) - 1:,} more" if len(short) > 1 else ""
         found.append(
-            "decide: all systems must be asked the same items, and there are too few samples for"
-            f" {short[0]}{more}: without decide, or too_few_samples, or with fewer draws"
+            "all systems must be asked the same items, and there are too few samples for"
+            f" {short[0]}{more}: without {kind}, or too_few_samples, or with fewer draws"
         )
-    return [document.problem(text, "decide") for text in found]
+    return [document.problem(f"{kind}: {text}", kind) for text in found]
+
+
+def _unfound(racing: Sequence[Cell]) -> Iterator[str]:
+    if not racing:
+        yield "there is no system to choose, only oracles"
+
+
+def _unsearchable(racing: Sequence[Cell]) -> Iterator[str]:
+    datasets = dict.fromkeys(cell.dataset for cell in racing)
+    if len(datasets) > 1:
+        yield (
+            f"a search is on one dataset, and the grid has {len(datasets)}"
+            f" ({', '.join(datasets)}): write a grid for each"
+        )

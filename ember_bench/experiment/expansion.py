@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,13 +14,15 @@ from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.labels import Told, labels, shown, with_parameter
 from ember_bench.experiment.questions import FewShot, Shots
+from ember_bench.experiment.space import drawn_points, number_of_points, points_at
 from ember_bench.experiment.spec import ArchitectureSpec, ExperimentSpec
 from ember_bench.experiment.templates import Template, read_template, shortened
+from ember_bench.experiment.unsupported import unsupported
 from ember_bench.graph.architecture import Architecture, ArchitectureHead
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.providers.base import provider_class
 from ember_bench.models.service import ModelService
+from ember_bench.operators.choosing import Choices
 from ember_bench.operators.parameters import PROMPT, ImpliedParameter, sweep
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -42,12 +43,14 @@ class Expansion:
         problems: Every unknown name, wrong parameter and duplicate cell, each at its place in the
             grid.
         merged: Number of cells that are the same as earlier ones and left out.
+        space: Number of cells of the grid, of which a search may have drawn some.
     """
 
     cells: list[Cell]
     models: list[ModelInfo]
     problems: list[Problem]
     merged: int = 0
+    space: int = 0
 
 
 def expand(
@@ -72,10 +75,18 @@ def expand(
     problems: list[Problem] = []
     drafts: list[_Draft] = []
     models: dict[str, ModelInfo] = {}
+    axes: list[tuple[_Expander, Mapping[str, Sequence[Any]]]] = []
     for index, entry in enumerate(spec.architectures):
         try:
             expander = _Expander(entry, index, document, catalogue, service, models)
-            drafts += expander.drafts()
+            axes.append((expander, expander.axes()))
+        except ConfigError as error:
+            problems += error.problems
+    sizes = [number_of_points(found) for _, found in axes]
+    most = None if spec.search is None else spec.search.candidates
+    for (expander, found), places in zip(axes, drawn_points(sizes, most, spec.seed), strict=True):
+        try:
+            drafts += expander.drafts(points_at(found, places))
         except ConfigError as error:
             problems += error.problems
     labelled = list(zip(drafts, labels([draft.told for draft in drafts]), strict=True))
@@ -91,10 +102,15 @@ def expand(
     if merge:
         placed = [*{cell.name: (draft, cell) for draft, cell in reversed(placed)}.values()][::-1]
     problems += [*_unknown_datasets(spec, document), *_twins(placed, document)]
-    problems += _unsupported(drafts, document)
+    problems += dict.fromkeys(
+        document.problem(message, *draft.at)
+        for draft in drafts
+        for message in unsupported(draft.graph, draft.architecture, draft.parameters)
+    )
     cells = [cell for _, cell in placed]
     models |= {model.model_id: model for cell in cells for model in cell.models}
-    return Expansion(cells, [*models.values()], problems, number - len(placed))
+    space = sum(sizes) * number // max(1, len(drafts))  # examples may be swept, too
+    return Expansion(cells, [*models.values()], problems, number - len(placed), space)
 
 
 @dataclass(frozen=True)
@@ -168,16 +184,16 @@ class _Expander:
             raise ConfigError(document.problem(str(error), *self.at, "name")) from None
         self.parameters = _with_lists(entry.parameters, self.architecture.card)
 
-    def drafts(self) -> list[_Draft]:
+    def axes(self) -> dict[str, Sequence[Any]]:
+        """Return the values of each parameter."""
         self._check_values()
-        axes = {
+        return {
             name: sweep(self.architecture.card.parameters[name], value)
             for name, value in self.parameters.items()
         }
-        return [
-            self._draft(dict(zip(axes, point, strict=True)))
-            for point in itertools.product(*axes.values())
-        ]
+
+    def drafts(self, points: Iterable[dict[str, Any]]) -> list[_Draft]:
+        return [self._draft(point) for point in points]
 
     def _check_values(self) -> None:
         """Check each value by itself, where its place is known.
@@ -195,7 +211,14 @@ class _Expander:
                 message = f"unknown parameter {name!r} of {card.name}{hint}"
                 problems.append(self.document.problem(message, *at))
                 continue
-            values = sweep(card.parameters[name], value)
+            try:
+                values = sweep(card.parameters[name], value)
+            except ValueError as error:
+                problems.append(self.document.problem(f"{name}: {error}", *at))
+                continue
+            if isinstance(values, Choices):
+                problems += self._check_choices(name, values, at)
+                continue
             if not values:
                 problems.append(self.document.problem(f"{name}: the list is empty", *at))
             for index, entry in enumerate(values):
@@ -210,6 +233,14 @@ class _Expander:
         if problems:
             raise ConfigError(*problems)
 
+    def _check_choices(
+        self, name: str, values: Choices, at: tuple[str | int, ...]
+    ) -> list[Problem]:
+        """Check what lists are chosen from, entry by entry, and one list of each length."""
+        if problems := self._check_models(values.given.of, (*at, "of")):
+            return problems
+        return [p for one in values.firsts for p in self._check_value(name, one, (*at, "choose"))]
+
     def _check_value(self, name: str, value: Any, at: tuple[str | int, ...]) -> list[Problem]:
         parameter = self.architecture.card.parameters[name]
         try:
@@ -218,16 +249,22 @@ class _Expander:
             return [self.document.problem(f"{name}: {error} (found {value!r})", *at)]
         if parameter.type == "signature" and checked is not None:
             return self._check_template(name, checked, at)
-        models = checked if parameter.type == "models" else [checked]
         if parameter.type not in ("model", "models") or checked is None:
             return []
-        problems = []
+        if parameter.type == "models":
+            return self._check_models(checked, at)
+        return self._check_models([checked], at, single=True)
+
+    def _check_models(
+        self, models: Sequence[str], at: tuple[str | int, ...], *, single: bool = False
+    ) -> list[Problem]:
+        problems: list[Problem] = []
         for index, model in enumerate(models):
+            place = at if single else (*at, index)
             try:
                 found = self.service.registry.get(model)
                 self.models[found.model_id] = found
             except ConfigError as error:
-                place = (*at, index) if parameter.type == "models" else at
                 # A mistake in the model's card stands there, not in the grid.
                 problems += [
                     p if p.location else self.document.problem(p.message, *place)
@@ -351,29 +388,3 @@ def _twins(placed: list[tuple[_Draft, Cell]], document: Document) -> Iterator[Pr
             told.add(draft.at)
             yield document.problem(f"duplicate {twin[0]} {twin[1]!r}", *draft.at)
         seen.update(names)
-
-
-def _unsupported(drafts: list[_Draft], document: Document) -> list[Problem]:
-    """Return the parameters that the models of LM modules do not accept, once in an entry."""
-    found: dict[Problem, None] = {}
-    for draft in drafts:
-        for lm in draft.graph.lm_modules():
-            try:
-                messages = provider_class(lm.model.provider_name).unsupported(lm.request(""))
-            except ConfigError as error:
-                messages = [problem.message for problem in error.problems]
-            for message in messages:
-                found[document.problem(message + _way_out(message, draft), *draft.at)] = None
-    return list(found)
-
-
-def _way_out(message: str, draft: _Draft) -> str:
-    """Return how to leave a parameter to the model, if the architecture has a way."""
-    words = message.replace(":", " ").split()
-    nulls = [
-        f"`{name}: null`"
-        for name, parameter in draft.architecture.card.parameters.items()
-        if parameter.optional and draft.parameters.get(name) is not None
-        if any(name == word or name.endswith(f"_{word}") for word in words)
-    ]
-    return f"; give {' or '.join(nulls)}" if nulls else ""

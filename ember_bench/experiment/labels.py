@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 from ember_bench.experiment.cells import json_digest
@@ -97,11 +98,17 @@ def _label(cell: Told, cells: Sequence[Told], short: Mapping[str, str]) -> str:
         models = cell.models.get(name)
         if isinstance(models, str):
             value = short[models]
-        elif models is not None and len(models) <= _LONG_LIST:
-            value = f"[{', '.join(short[model] for model in models)}]"
+        elif models is not None and len(counted := _counted(models, short)) <= _LONG_LIST:
+            value = f"[{', '.join(counted)}]"
         bare = isinstance(models, str) and (one_model or name == _MODEL)
         parts.append(value if bare else f"{name}={value}")
     return f"{cell.architecture} {', '.join(parts)}" if parts else cell.architecture
+
+
+def _counted(models: Sequence[str], short: Mapping[str, str]) -> list[str]:
+    """Return models, those that follow each other as one: `small x3`."""
+    runs = ((short[model], len(list(same))) for model, same in groupby(models))
+    return [name if number == 1 else f"{name} x{number}" for name, number in runs]
 
 
 def _short_models(cells: Sequence[Told]) -> dict[str, str]:

@@ -46,6 +46,7 @@ _NO_RESULT: Final[Any] = {
     "purpose": True,
     "budget_usd": True,
     "decide": True,
+    "search": True,
     # The evaluator's identity has its judge.
     "datasets": {"__all__": {"few_shot", "suite", "judge", *CHECKS}},
     "architectures": {"__all__": {"few_shot"}},
@@ -70,6 +71,7 @@ class Experiment:
         left_out: By cell, the places of items that it is not asked.
         failing: By cell, the places of items whose trials are known to fail.
         shard: The part of it that is run; None for all of it.
+        space: Number of cells of the grid, of which a search may have drawn some.
     """
 
     path: Path | None
@@ -87,6 +89,7 @@ class Experiment:
     left_out: Mapping[str, frozenset[int]] = field(default_factory=dict)
     failing: Mapping[str, frozenset[int]] = field(default_factory=dict)
     shard: Shard | None = None
+    space: int = 0
 
     @property
     def name(self) -> str:
@@ -331,9 +334,7 @@ def assemble(
     if mistakes := [*problems, *unread, *unlike, *checked.problems]:
         raise ConfigError(*mistakes)
     questions = checked.questions
-    notes: tuple[str, ...] = ()
-    if found.merged:
-        notes = (f"--model: cells that are the same as others now are left out: {found.merged:,}",)
+    merged = f"--model: cells that are the same as others now are left out: {found.merged:,}"
     experiment = Experiment(
         path,
         spec,
@@ -343,9 +344,10 @@ def assemble(
         checked.baselines,
         service,
         budget_of(spec.budget_usd, found.cells),
-        notes=notes,
+        notes=(merged,) if found.merged else (),
         edits=edits,
         suites=suites,
+        space=found.space,
     )
     return _with_samples(experiment, lambda other: grow(other).cells)
 
@@ -367,7 +369,7 @@ def _with_samples(experiment: Experiment, build: Build) -> Experiment:
         left_out=spec.too_few_samples == "left_out",
     )
     problems = [document.problem(text, "architectures") for text in found.problems]
-    problems += decision_problems(spec.decide, document, experiment.cells, found.left_out)
+    problems += decision_problems(spec, document, experiment.cells, found.left_out)
     if problems:
         raise ConfigError(*problems)
     return replace(

@@ -57,6 +57,7 @@ class Progress:
         spend_usd: New money paid, as far as it is known.
         changes: Changes since the last run.
         first_error: The error of the first trial that failed in this run; None if none did.
+        open_ended: Whether fewer trials may be enough, so that nobody knows what is left.
     """
 
     scheduled: int
@@ -68,6 +69,7 @@ class Progress:
     calls_shared: int = 0
     spend_usd: float = 0.0
     first_error: str | None = None
+    open_ended: bool = False
 
     def add(self, result: TrialResult) -> None:
         """Count one trial."""
@@ -110,6 +112,7 @@ class Run:
             scheduled=len(experiment),
             kept=sum(sum(flags) for flags in store.done),
             changes=store.changes,
+            open_ended=self.stages is not None,
         )
         self.on_progress(progress)
         for stage in [experiment.trials()] if self.stages is None else self.stages:

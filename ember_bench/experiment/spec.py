@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -19,6 +18,7 @@ from pydantic import (
 from ember_bench.datasets.examples import Choice, Form
 from ember_bench.documents import Document, read_document
 from ember_bench.errors import Problem
+from ember_bench.experiment.choice_spec import DecideSpec, GridPart, SearchSpec, Usd
 from ember_bench.experiment.edits import NO_EDITS, Edits
 
 MOST: Final = 2**53
@@ -51,11 +51,7 @@ def wrong_name(name: str) -> str | None:
 Shots = Annotated[int, Field(ge=0, le=1000, strict=True)]
 
 
-class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FewShotSpec(_Spec):
+class FewShotSpec(GridPart):
     """Solved examples before each question."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -99,7 +95,7 @@ Metric = Literal[
 ]
 
 
-class DatasetSpec(_Spec):
+class DatasetSpec(GridPart):
     """One dataset of the grid, or the datasets of a suite."""
 
     name: str = ""
@@ -143,7 +139,7 @@ class DatasetSpec(_Spec):
         return list(dict.fromkeys([*self.also, *labels]))
 
 
-class ArchitectureSpec(_Spec):
+class ArchitectureSpec(GridPart):
     """One architecture of the grid, or several: a list where one value is due is swept over."""
 
     name: str
@@ -159,7 +155,7 @@ class ArchitectureSpec(_Spec):
     """Solved examples before each question, in place of the dataset's; `k: 0` for none."""
 
 
-class BaselineSpec(_Spec):
+class BaselineSpec(GridPart):
     """The cell that every other one of its dataset is compared with."""
 
     name: str
@@ -168,10 +164,7 @@ class BaselineSpec(_Spec):
     """As many of its parameters as it takes to tell it from other cells."""
 
 
-Usd = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class BudgetSpec(_Spec):
+class BudgetSpec(GridPart):
     """How many US dollars one run of the grid may spend; a number alone is `run`."""
 
     run: Usd | None = None
@@ -180,39 +173,6 @@ class BudgetSpec(_Spec):
     """On each model, by id."""
     cells: Usd | dict[str, Usd] | None = None
     """On each cell, or on some by name. A call that several share is paid by the first."""
-
-
-class DecideSpec(_Spec):
-    """The choice that a run is to make: it stops when that is sure."""
-
-    want: Literal["cheapest", "most_accurate", "front"]
-    """`cheapest`: the cheapest system that is accurate enough; `most_accurate`: one that no other
-    beats by more than `within`; `front`: the systems that none beats at no higher cost."""
-    within: float | None = Field(default=None, ge=0, le=100)
-    """Points of accuracy that do not matter; 1 unless `at_least` is given."""
-    at_least: float | None = Field(default=None, gt=0, le=1)
-    """For `cheapest`, in place of `within`: the accuracy that is enough, as a share of 1."""
-    confidence: float = Field(default=0.95, gt=0.5, lt=1, strict=True)
-    """Probability that no choice of the grid is wrong."""
-    claim: Literal["items", "questions"] = "items"
-    """What the choice must be sure for: `items`, what the whole grid would show over its items, or
-    questions like these, which takes more items. The certificate tells of both."""
-    budget_usd: Usd | None = None
-    """The most that a run may spend for it, if `budget_usd` of the grid is not less."""
-
-    @model_validator(mode="after")
-    def _one_level(self) -> Self:
-        if self.at_least is not None and self.want != "cheapest":
-            raise ValueError(f"at_least goes with want: cheapest, not with {self.want}")
-        if self.at_least is not None and self.within is not None:
-            raise ValueError("expected at most one of within, at_least")
-        return self
-
-    @property
-    def margin(self) -> float:
-        """`within` in units of the score."""
-        usual = 1.0 if self.at_least is None else 0.0
-        return (usual if self.within is None else self.within) / 100
 
 
 def _named(value: Any) -> Any:
@@ -231,7 +191,7 @@ _Baseline = Annotated[
 ]
 
 
-class ExperimentSpec(_Spec):
+class ExperimentSpec(GridPart):
     """A grid: datasets x architectures x their parameters."""
 
     name: str = Field(json_schema_extra={"pattern": NAME})
@@ -263,13 +223,18 @@ class ExperimentSpec(_Spec):
     """What the others are compared with; by default the first architecture's first cell."""
     decide: DecideSpec | None = None
     """The choice that the run is to make; it then stops as soon as that is sure."""
+    search: SearchSpec | None = None
+    """The system that the run is to find among more than can be run, within a budget."""
 
     @model_validator(mode="after")
-    def _capped_for_decision(self) -> Self:
-        if self.decide is None or self.decide.budget_usd is None:
+    def _capped_for_choice(self) -> Self:
+        if self.decide is not None and self.search is not None:
+            raise ValueError("expected at most one of decide, search")
+        choice = self.decide or self.search
+        if choice is None or choice.budget_usd is None:
             return self
         budget = self.budget_usd or BudgetSpec()
-        run = min(self.decide.budget_usd, budget.run or self.decide.budget_usd)
+        run = min(choice.budget_usd, budget.run or choice.budget_usd)
         return self.model_copy(update={"budget_usd": budget.model_copy(update={"run": run})})
 
     @field_validator("name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -181,6 +181,21 @@ class TrialStore(TrialRows):
         """Whether `trial` was done, and not in vain, before this run."""
         items = len(self._numbers[trial.cell].stored)
         return bool(self.done[trial.cell][trial.epoch * items + trial.item])
+
+    def narrow(self, names: Collection[str]) -> Experiment:
+        """Describe the cells of these names alone; return the experiment of them.
+
+        Trials of the others stay, and are found again by a run of the whole.
+        """
+        cells = self.experiment.cells
+        kept = [place for place, cell in enumerate(cells) if cell.name in names]
+        self.experiment = self.experiment.only(names)
+        self._cell_ids = [self._cell_ids[place] for place in kept]
+        self._numbers = [self._numbers[place] for place in kept]
+        self.done = [self.done[place] for place in kept]
+        with self._transaction():
+            self._describe()
+        return self.experiment
 
     def run_totals(self) -> RunTotals:
         """Return the calls and spending of this run."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from ember_bench.docstrings import attribute_texts
+from ember_bench.operators.choosing import Choices
 from ember_bench.operators.lm import LMModuleConfig
 from ember_bench.operators.signature import SignatureFields
 from ember_bench.plain_errors import plainly
@@ -123,8 +124,14 @@ class ImpliedParameter(ParameterCard):
 def sweep(parameter: ParameterCard, value: Any) -> Sequence[Any]:
     """Return the values of a parameter in a grid: the entries of a list, or a single value.
 
-    For a parameter that is itself a list, only a list of lists has several values.
+    For a parameter that is itself a list, only a list of lists has several values, or a mapping
+    that says what to choose its entries from, see `Choose`.
+
+    Raises:
+        ValueError: if such a mapping is wrong.
     """
+    if isinstance(value, dict) and parameter.type in ("models", "texts"):
+        return Choices(value)
     if not isinstance(value, list):
         return [value]
     if parameter.type in LISTS:

@@ -14,6 +14,7 @@ from ember_bench.experiment.forecast.numbers import CellForecast, Forecast, Rang
 from ember_bench.report.layout import flat, named
 
 _LONGEST_LINE: Final = 100
+_MOST_SEARCHED: Final = 12
 _HEADINGS: Final = ("trials", "calls", "shared", "stored", "new calls", "expected", "worst case")
 
 
@@ -31,11 +32,17 @@ def plan_table(forecast: Forecast, columns: int | None) -> Text:
     for dataset, cells in groupby(forecast.cells, key=lambda cell: cell.dataset):
         text.append(f"{one_line(dataset)}{simulated}\n", style="bold")
         judged = [line for line in forecast.evaluations if line.dataset == dataset]
-        heading, *rows = _layout([*cells, *judged], total, columns, noted=not all_simulated)
+        listed, more = list(cells), 0
+        if forecast.search:
+            listed, more = listed[:_MOST_SEARCHED], max(0, len(listed) - _MOST_SEARCHED)
+        heading, *rows = _layout([*listed, *judged], total, columns, noted=not all_simulated)
         text.append(heading + "\n", style="dim")
-        text.append("\n".join(rows) + "\n\n")
+        text.append("\n".join(rows) + "\n")
+        text.append((f"{count(more, 'more system')}\n" if more else "") + "\n")
     room = min(columns or _LONGEST_LINE, _LONGEST_LINE)
-    for assumption in [*_legend(), *map(one_line, [*forecast.assumptions, *forecast.shows])]:
+    # A search has no comparisons of its own.
+    said = forecast.search or forecast.shows
+    for assumption in [*_legend(), *map(one_line, [*forecast.assumptions, *said])]:
         text.append(textwrap.fill(assumption, room, subsequent_indent="  ") + "\n", style="dim")
     return text.append("\n" + textwrap.fill(_total(forecast), room), style="bold")
 

@@ -21,7 +21,7 @@ from ember_bench.drawing.svg import COLOURS
 from ember_bench.experiment.results.compared import Comparison
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, ExperimentSummary
 from ember_bench.report.chart_data import front_data, named_points
-from ember_bench.report.decision_text import STOPPED, decisions
+from ember_bench.report.decision_text import decisions, searched, stopped
 from ember_bench.report.html_answer import answer, most_accurate
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis
@@ -34,7 +34,8 @@ def answers_section(contents: Contents) -> Html:
 
     Before them stand the decisions of an experiment that was to decide.
     """
-    datasets = contents.summary.datasets
+    # What a search asked of most systems are a few items, which answer nothing.
+    datasets = [] if searched(contents.summary) else contents.summary.datasets
     parts = [_dataset(contents, dataset, several=len(datasets) > 1) for dataset in datasets]
     decided, legend = _decisions(contents.summary), _legend(contents)
     return tag("section", *decided, legend, *parts, class_="answers", aria_label="The answer")
@@ -55,10 +56,10 @@ def front_chart(contents: Contents, dataset: DatasetSummary, axis: Axis, title: 
 
 def _decisions(summary: ExperimentSummary) -> Iterator[Html]:
     if said := decisions(summary):
-        yield tag("h2", "Decision")
+        yield tag("h2", "Decision" if summary.decisions[0].search is None else "Search")
         yield from (tag("p", text, class_="verdict") for text in said)
         if summary.decided:
-            yield tag("p", STOPPED, class_="facts")
+            yield tag("p", stopped(summary), class_="facts")
 
 
 def _legend(contents: Contents) -> Html:

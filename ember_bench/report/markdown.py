@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ember_bench.drawing.text import escape_markdown
 from ember_bench.experiment.results.summary import ExperimentSummary
-from ember_bench.report.decision_text import decisions
+from ember_bench.report.decision_text import decisions, searched
 from ember_bench.report.html_answer import answer
 from ember_bench.report.problems_text import problems
 from ember_bench.report.sections import Row, Section
@@ -44,6 +44,8 @@ def system_tables(summary: ExperimentSummary) -> list[str]:
 
 def _answers(summary: ExperimentSummary) -> Iterator[str]:
     """Yield the results on each dataset in words."""
+    if searched(summary):
+        return
     for dataset in summary.datasets:
         if cells := [cell for cell in summary.cells if cell.dataset == dataset.name]:
             said = " ".join(answer(dataset, cells, {}, summary.level))

@@ -20,7 +20,7 @@ from ember_bench.experiment.results.summary import (
 from ember_bench.report.checks_text import CHECKED, beside, checked, corrected
 from ember_bench.report.checks_text import CORRECTED as CORRECTED_BY_LABELS
 from ember_bench.report.columns import CATEGORY, USUAL, Column, Place, View, places
-from ember_bench.report.decision_text import STOPPED
+from ember_bench.report.decision_text import finalists, stopped
 from ember_bench.report.judging_text import about_judges, judging
 from ember_bench.report.sections import Row, Section
 from ember_bench.report.system_columns import (
@@ -97,11 +97,14 @@ def tables(summary: ExperimentSummary, view: View = USUAL) -> Tables:
         shown = [column for column in shown if column.name not in constant]
         said = [f"All systems: {'; '.join(constant.values())}."] if constant else []
     found = []
+    usual = finalists(summary) if view == USUAL else None
     for dataset in summary.datasets:
         of_dataset = [cell for cell in cells if cell.dataset == dataset.name]
         if not of_dataset:
             continue
         chosen = view.chosen(of_dataset, columns)
+        if usual is not None:
+            chosen = [cell for cell in chosen if cell.name in usual]
         left_out = len(of_dataset) - len(chosen)
         rows = tuple(
             Row(cell.label, tuple(_notes(cell, summary)), tuple(c.text(cell) for c in shown))
@@ -182,7 +185,7 @@ def _captions(
 ) -> Iterator[str]:
     """Yield the sentences that one needs to read tables with these columns."""
     if summary.decided:
-        yield STOPPED
+        yield stopped(summary)
     yield from _about_columns(summary, cells, shown, unit)
     if len(dates := summary.price_dates) > 1:
         yield (

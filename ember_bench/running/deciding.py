@@ -1,16 +1,21 @@
-"""A run that makes the decision its grid asks for, and stores the certificates."""
+"""A run that makes the choice its grid asks for, and stores the certificates."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import msgspec
 
 from ember_bench.decisions.decider import Decider
-from ember_bench.experiment.results.certificate import DECISIONS
+from ember_bench.decisions.searcher import Searcher
+from ember_bench.errors import ConfigError
+from ember_bench.experiment.results.certificate import DECISIONS, Certificate
 from ember_bench.experiment.runner import Run
+from ember_bench.models.budget import Budget
 
 
 class Deciding:
-    """Lets a run stop when its grid's decision is sure; changes nothing if there is none to make.
+    """Lets a run stop when its grid's choice is made; changes nothing if there is none to make.
 
     Certificates of an earlier run, whose rows may change now, are forgotten. A shard has not the
     first items of the grid, and so decides nothing: that is done once its results are merged.
@@ -18,21 +23,52 @@ class Deciding:
     Args:
         run: The run, which has not begun.
         whole: Whether it is to do the whole grid all the same.
+
+    Raises:
+        ConfigError: if a search is to be whole, or a shard.
     """
 
     def __init__(self, run: Run, *, whole: bool) -> None:
-        self._store = run.store
-        self._decider = None
-        if self._store.fact(DECISIONS) is not None:
-            self._store.note(DECISIONS, "[]")
-        if run.experiment.spec.decide is not None and run.experiment.shard is None:
+        self._run = run
+        self._decider: Decider | None = None
+        self._searcher: Searcher | None = None
+        spec = run.experiment.spec
+        if spec.search is not None and (whole or run.experiment.shard is not None):
+            option = "--whole" if whole else "--shard"
+            raise ConfigError(f"{option}: a search asks a part of its grid; use it without search")
+        if run.store.fact(DECISIONS) is not None:
+            run.store.note(DECISIONS, "[]")
+        if spec.search is not None:
+            self._searcher = self._search(run)
+        elif spec.decide is not None and run.experiment.shard is None:
             self._decider = Decider(run.experiment, run.store, whole=whole)
             run.stages = self._decider.stages()
 
+    def _search(self, run: Run) -> Searcher:
+        """Let a run search with what is left of its budget, which is one for all its runs."""
+        searcher = Searcher(run.experiment, run.store)
+        if (left := searcher.left_usd) is not None:
+            budget = run.experiment.budget or Budget()
+            cap = left if budget.run_usd is None else min(left, budget.run_usd)
+            run.experiment = replace(run.experiment, budget=replace(budget, run_usd=cap))
+            searcher.experiment = run.experiment
+        run.stages = searcher.stages()
+        return searcher
+
     def end(self) -> bool:
-        """Store the certificates; return whether there are any, and all of them are sure."""
-        if self._decider is None:
+        """Store the certificates; return whether there are any, and nothing is left to ask.
+
+        After a search the store describes the systems alone that it asked, and the baseline.
+        """
+        found: list[Certificate] = []
+        if self._searcher is not None:
+            if names := self._searcher.asked_cells:
+                baselines = [cell.name for cell in self._run.experiment.baselines.values()]
+                self._run.experiment = self._run.store.narrow({*names, *baselines})
+                found = [c for c in [self._searcher.certificate()] if c is not None]
+        elif self._decider is not None:
+            found = self._decider.certificates()
+        else:
             return False
-        found = self._decider.certificates()
-        self._store.note(DECISIONS, msgspec.json.encode(found).decode())
-        return all(certificate.sure for certificate in found)
+        self._run.store.note(DECISIONS, msgspec.json.encode(found).decode())
+        return bool(found) and all(certificate.over for certificate in found)

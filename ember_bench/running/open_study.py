@@ -21,7 +21,7 @@ from ember_bench.graph.architecture import Architecture, load_architecture
 from ember_bench.graph.made import made_architecture, parameters_of
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
-from ember_bench.operators.parameters import sweep
+from ember_bench.operators.parameters import ParameterCard, sweep
 from ember_bench.registry import Cards, default_roots
 from ember_bench.running.study_spec import Entry, RunOptions, StudySpec
 
@@ -121,6 +121,8 @@ class _Reading:
             grid["budget_usd"] = dict(budget) if isinstance(budget, Mapping) else budget
         if study.decide is not None:
             grid["decide"] = dict(study.decide)
+        if study.search is not None:
+            grid["search"] = dict(study.search)
         if study.baseline is not None:
             grid["baseline"] = {"name": study.baseline}
         names = [entry["name"] for entry in grid["datasets"] if "name" in entry]
@@ -178,7 +180,7 @@ class _Reading:
         swept = [
             parameter
             for parameter, value in parameters.items()
-            if parameter in known and len(sweep(known[parameter], value)) > 1
+            if parameter in known and _is_swept(known[parameter], value)
         ]
         return {"name": name, "parameters": parameters, "label": _label(label, swept)}
 
@@ -195,6 +197,13 @@ class _Reading:
         common = {name: v for name, v in self.study.parameters.items() if name in known}
         self.used |= common.keys()
         return {**common, **given}
+
+
+def _is_swept(parameter: ParameterCard, value: Any) -> bool:
+    try:
+        return len(sweep(parameter, value)) > 1
+    except ValueError:  # reported with the other mistakes of the grid
+        return False
 
 
 def _label(label: str, swept: Sequence[str]) -> str:

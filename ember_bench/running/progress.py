@@ -128,7 +128,8 @@ class Lines(Announcer):
     def _write(self, progress: Progress) -> None:
         self._written = progress.done
         done = progress.kept + progress.done
-        line = f"{done:,} of {count(progress.scheduled, 'trial')}, {self.numbers(progress)}"
+        most = "at most " if progress.open_ended else ""
+        line = f"{done:,} of {most}{count(progress.scheduled, 'trial')}, {self.numbers(progress)}"
         left = _left(progress, self._clock() - self._began)
         say(line if left is None else f"{line}, {duration(left)} to go")
 
@@ -303,6 +304,6 @@ def python_listener(*, simulated: bool, quiet: bool) -> Listener:
 def _left(progress: Progress, seconds: float) -> float | None:
     """Return the seconds that the rest will take at this rate; None if unknown, or at the end."""
     missing = progress.scheduled - progress.kept - progress.done
-    if not (progress.done and missing):
+    if progress.open_ended or not (progress.done and missing):
         return None
     return seconds / progress.done * missing

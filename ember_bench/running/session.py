@@ -232,9 +232,12 @@ class _Session:
             store.note(BUDGET_USD, self._budget())
             run = Run(self.experiment, store, self.engine, self.listener.progressed)
             deciding = Deciding(run, whole=self.options.whole)
+            self.experiment = run.experiment
             progress = Progress(len(self.experiment), sum(map(sum, store.done)), store.changes)
             tracker = curves = None
-            if self.options.mlflow and progress.kept < progress.scheduled:
+            # A search describes its systems when it has found them.
+            live = self.options.mlflow and self.experiment.spec.search is None
+            if live and progress.kept < progress.scheduled:
                 tracker = stack.enter_context(self._tracker())
                 curves = self._follow(run, tracker, progress.kept)
             self.listener.started(progress)
@@ -248,7 +251,9 @@ class _Session:
                 self.listener.finished()
             if tracker is not None and curves is not None:
                 tracker.follow(curves.points(last=True))
-            summary = run.summary(progress, decided=deciding.end())
+            decided = deciding.end()
+            self.experiment = run.experiment
+            summary = run.summary(progress, decided=decided)
             text = self._write_summary(summary)
             logged, log_error = self._log(summary, text, store, tracker, stack)
             budget = self.experiment.budget

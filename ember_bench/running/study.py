@@ -44,6 +44,8 @@ class Study(StudySpec):
         budget_usd: How much one run may spend, in US dollars; also a mapping as in a grid.
         decide: The choice to make, as a grid has it: `{"want": "most_accurate", "within": 1}`. The
             run stops when it is sure; `results.summary.decisions` has it.
+        search: The system to find within a budget, as a grid has it: `{"want": "most_accurate",
+            "budget_usd": 5}`.
     """
 
     def run(self, **options: Unpack[RunOptions]) -> Results:

@@ -107,3 +107,4 @@ class StudySpec:
     in_flight: int = 1000
     budget_usd: float | Mapping[str, Any] | None = None
     decide: Mapping[str, Any] | None = None
+    search: Mapping[str, Any] | None = None

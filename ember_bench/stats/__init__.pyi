@@ -63,6 +63,7 @@ from .families import (
     max_t as max_t,
     simultaneous_interval as simultaneous_interval,
 )
+from .halving import Halving as Halving
 from .intervals import (
     Estimate as Estimate,
     Interval as Interval,
@@ -165,6 +166,10 @@ from .shares import (
 from .strata import (
     stratified_difference as stratified_difference,
     stratified_score as stratified_score,
+)
+from .surrogate import (
+    LinearGuess as LinearGuess,
+    guess_linear as guess_linear,
 )
 from .unpaired import (
     difference_of as difference_of,

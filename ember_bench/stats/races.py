@@ -43,6 +43,9 @@ class Goal:
     """Only for `cheapest`, in place of ``within``."""
     alpha: float = 0.05
     """Most probable share of wrong choices."""
+    others: int = 0
+    """Number of cells beside those of a race that could have been in it: those that were are no
+    random part of all of them, so the errors are divided as if all were."""
 
     def share(self, n_cells: int) -> float:
         """Return the share of ``alpha`` for each comparison that can mislead.
@@ -52,6 +55,7 @@ class Goal:
         ``at_least``, of each cell with that, and of q with each in cost. On the front, either cell
         of each pair can be the one that is done wrong, in accuracy and in cost.
         """
+        n_cells += self.others
         others = n_cells - 1
         number = others
         if self.want == "front":
@@ -242,7 +246,9 @@ def _cheapest(
     seems = ~fails & (accuracy >= enough - TINY)
     leader = _highest(-cost, seems) if seems.any() else _highest(accuracy, ~fails)
     known = fits & ~fails
-    over = (no_dearer[known] & ~np.eye(fits.size, dtype=np.bool_)[known]).any(axis=0)
+    # Of two that cost the same and are both good enough, the first one does.
+    ties = no_dearer & no_dearer.T & known & (np.arange(fits.size) < np.arange(fits.size)[:, None])
+    over = (no_dearer & ~ties & ~np.eye(fits.size, dtype=np.bool_))[known].any(axis=0)
     opened = nobody.copy()
     if not fits[leader]:
         opened |= missing[leader]

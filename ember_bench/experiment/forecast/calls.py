@@ -27,6 +27,7 @@ from ember_bench.experiment.forecast.rehearsal import (
     KnownAnswers,
     Rehearsal,
 )
+from ember_bench.experiment.forecast.search_plan import search_plan
 from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import provider_class
@@ -121,6 +122,7 @@ def forecast_of(
         items={name: len(asked.items) for name, asked in experiment.questions.items()},
         epochs=experiment.spec.epochs,
         level=experiment.spec.level,
+        search=search_plan(experiment, cells),
     )
 
 

@@ -57,6 +57,7 @@ class Forecast(msgspec.Struct, frozen=True):
         epochs: Number of times that each is asked.
         level: Confidence level of comparisons.
         shows: Differences that it can show, as sentences.
+        search: What a search of it can do, as sentences.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Forecast(msgspec.Struct, frozen=True):
     epochs: int = 1
     level: float = 0.95
     shows: list[str] = []
+    search: list[str] = []
 
 
 @dataclass(slots=True)

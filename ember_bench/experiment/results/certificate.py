@@ -7,9 +7,39 @@ from typing import Final, Literal
 import msgspec
 
 from ember_bench.errors import DamagedStoreError
+from ember_bench.experiment.results.figures import Quantity
 
 DECISIONS: Final = "decisions"
 """Name of the fact that holds the certificates of the last run in a trial store."""
+
+
+class Search(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a search adds to a decision.
+
+    Attributes:
+        space: Number of systems of the grid.
+        candidates: Number of those among which it chose.
+        worse: Number of those asked that are shown to be no better choice.
+        held_out: Number of items that it never saw.
+        held_out_asked: Number of these, from the first on, that the choice was measured on.
+        seen: Accuracy of the choice on the items that it was chosen by, which flatter it; None
+            without a choice.
+        unseen: The same on those that the search never saw; None if none was asked.
+        spent_usd: Money that the search paid for its own trials; None if unknown.
+        budget_usd: The most that it could pay; None for no cap.
+        trials: The most trials that it could take; None for no cap.
+    """
+
+    space: int
+    candidates: int
+    worse: int
+    held_out: int
+    held_out_asked: int
+    seen: Quantity | None = None
+    unseen: Quantity | None = None
+    spent_usd: float | None = None
+    budget_usd: float | None = None
+    trials: int | None = None
 
 
 class Certificate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -22,14 +52,16 @@ class Certificate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
         at_least: The mean score that is enough; None if `within` counts.
         alpha: Most probable share of wrong decisions of this kind.
         claim: What it is sure for: `items`, the grid's own, or `questions` like these.
-        cells: Names of the cells that could be chosen, in grid order; oracles cannot.
-        items: Number of items of the whole grid that all of them are asked.
+        cells: Names of the cells that could be chosen, in grid order; oracles cannot. Of a search
+            those that were asked.
+        items: Number of items of the whole grid that all of them are asked. Of a search those that
+            it may see.
         asked: Number of these that it stands on, the first in the order of the grid, by cell.
         digest: Over their scores and costs.
         choice: Names of the cells that are chosen; empty without one.
         outcome: `decided`; `none` if it is sure that no cell is good enough; else the reason for no
             decision: `stopped` (also by the budget), `failures`, `unpriced`, or `items` that ran
-            out.
+            out; or `spent` for a search that came to its end with a choice that is not sure.
         possible: Cells that may still be chosen, if it is undecided.
         leader: The cells that would be chosen by the values so far, if it is undecided.
         also: Whether it is sure for the other claim as well.
@@ -41,6 +73,7 @@ class Certificate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
             unknown.
         all_cost_usd: The same for the whole grid, by the means of each cell.
         failed: Failed trials among its trials; it holds whatever these would have scored.
+        search: What a search adds.
     """
 
     dataset: str
@@ -51,7 +84,7 @@ class Certificate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     items: int
     asked: dict[str, int]
     digest: str
-    outcome: Literal["decided", "none", "stopped", "failures", "unpriced", "items"]
+    outcome: Literal["decided", "none", "spent", "stopped", "failures", "unpriced", "items"]
     trials: int
     all_trials: int
     within: float = 0.0
@@ -64,6 +97,12 @@ class Certificate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     cost_usd: float | None = None
     all_cost_usd: float | None = None
     failed: int = 0
+    search: Search | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to be asked for it."""
+        return self.sure or self.outcome == "spent"
 
     @property
     def sure(self) -> bool:

@@ -380,7 +380,7 @@ class ExperimentSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     def decided(self) -> bool:
         """Whether trials were left out as the grid's decision is sure."""
         left_out = any(cell.outcomes.get("skipped") for cell in self.cells)
-        return left_out and bool(self.decisions) and all(found.sure for found in self.decisions)
+        return left_out and bool(self.decisions) and all(found.over for found in self.decisions)
 
     def only(self, names: Collection[str]) -> ExperimentSummary:
         """Return the summary of these cells alone, and of the datasets that they are on."""

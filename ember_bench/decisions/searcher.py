@@ -1,0 +1,312 @@
+"""A run that searches: which trials it does next, within a budget, and what it finds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ember_bench import stats
+from ember_bench.decisions.certifying import Searched, Undecided, certify, costs_for
+from ember_bench.decisions.evidence import Evidence, stored_evidence
+from ember_bench.experiment.cells import Cell
+from ember_bench.experiment.forecast.search_plan import searched_items
+from ember_bench.experiment.prepare import Experiment
+from ember_bench.experiment.results.certificate import Certificate, Search
+from ember_bench.experiment.trial import Trial
+from ember_bench.experiment.trial_store import TrialStore
+
+_TOKENS: Final = 200
+"""Tokens of a prompt, and of an answer, as long as nothing is known."""
+SEARCH: Final = "search"
+"""Name of the fact that holds what a search that was stopped goes on from."""
+
+
+class _Journal(msgspec.Struct):
+    """What the stages of a search depend on beside the rows.
+
+    Attributes:
+        identity: Changes with anything that the search depends on.
+        paid_before: US dollars that the experiment had paid before it.
+        known: Number of items that were stored before it, by cell; those without are left out.
+        used: Share of the budget that was used after each stage.
+    """
+
+    identity: str
+    paid_before: float
+    known: dict[str, int]
+    used: list[float]
+
+
+class Searcher:
+    """Searches among the cells of an experiment, a stage of trials at a time.
+
+    The first items are searched with; the last ones are held out, and only the cell that is found
+    is asked these. Stages follow from the rows, the seed and the journal, so a search that was
+    killed goes on with the stage that it was in.
+
+    Args:
+        experiment: The experiment; its grid says what is to be found.
+        store: Its trial store, which has the trials of a stage before the next one is taken.
+    """
+
+    def __init__(self, experiment: Experiment, store: TrialStore) -> None:
+        assert experiment.spec.search is not None  # noqa: S101 - only made for those that search
+        self.spec = experiment.spec.search
+        self.experiment = experiment
+        self.store = store
+        self.cells = [
+            place
+            for place, cell in enumerate(experiment.cells)
+            if not cell.architecture.card.oracle
+        ]
+        self.evidence = Evidence(store, self.cells)
+        total = len(self.evidence.items)
+        self.items = searched_items(total, self.spec.held_out)
+        self.goal = stats.Goal(
+            self.spec.want, self.spec.margin, self.spec.at_least, 1 - self.spec.confidence
+        )
+        cells = [experiment.cells[place] for place in self.cells]
+        self._weights = np.asarray([_weight(cell) for cell in cells])
+        self._halving = stats.Halving(
+            self.goal,
+            self.items,
+            cell_features(cells),
+            price=self._prices(np.zeros(len(cells), dtype=np.int64)),
+            held_out=total - self.items,
+            seed=experiment.spec.seed,
+        )
+        self._ends: Undecided = "stopped"
+        self._held_out_asked = 0
+        self._journal = self._opened()
+
+    @property
+    def left_usd(self) -> float | None:
+        """What is left of its budget in US dollars; None without one."""
+        if self.spec.budget_usd is None:
+            return None
+        return max(0.0, self.spec.budget_usd - self._spent)
+
+    @property
+    def _spent(self) -> float:
+        """What all runs of the search have paid, requests without an answer at their most."""
+        totals = self.store.all_totals()
+        return totals.known_usd + (totals.unanswered_usd or 0.0) - self._journal.paid_before
+
+    def _opened(self) -> _Journal:
+        """Return the journal of the search as far as it came, or of a new one."""
+        spec = self.spec.model_dump_json(exclude={"budget_usd", "trials"})
+        identity = f"{self.experiment.digest} {spec}"
+        try:
+            found = msgspec.json.decode(self.store.fact(SEARCH) or "null", type=_Journal | None)
+        except msgspec.MsgspecError:
+            found = None
+        if found is not None and found.identity == identity:
+            return found
+        self.evidence.read(range(len(self.cells)))
+        whole = np.minimum(self.evidence.whole, self.items).tolist()
+        names = (self.experiment.cells[place].name for place in self.cells)
+        known = {name: number for name, number in zip(names, whole, strict=True) if number}
+        totals = self.store.all_totals()
+        paid = totals.known_usd + (totals.unanswered_usd or 0.0)
+        journal = _Journal(identity, paid, known, [])
+        self._note(journal)
+        return journal
+
+    def _note(self, journal: _Journal) -> None:
+        self.store.note(SEARCH, msgspec.json.encode(journal).decode())
+
+    def stages(self) -> Iterator[Iterator[Trial]]:
+        """Yield the trials of each stage, those that are stored already among them."""
+        known = self._known
+        if known.any():
+            self.evidence.read(np.flatnonzero(known).tolist())
+            self._halving.take(*self._taken(known, 0.0))
+        number = 0
+        while True:
+            cells, target = self._halving.wanted
+            if not cells.size:
+                break
+            yield self._stage(cells.tolist(), target)
+            self.evidence.read(cells.tolist())
+            asked = self._halving.race.asked.copy()
+            asked[cells] = target
+            if (self.evidence.whole < asked).any():
+                if not self._exhausted:
+                    return
+                # No money is left: what came is all there is.
+                break
+            if number == len(self._journal.used):
+                self._journal.used.append(self._used(asked))
+                self._note(self._journal)
+            self._halving.take(*self._taken(asked, self._journal.used[number]))
+            number += 1
+        if (winner := self._halving.winner) is not None and self._halving.race.now.choice != ():
+            yield self._held_out(winner)
+            self.evidence.read([winner])
+            came = self.evidence.held_out(winner, self.items)
+            if came < self._held_out_asked and not self._exhausted:
+                return
+            self._held_out_asked = min(came, self._held_out_asked)
+        self._ends = "spent"
+
+    @property
+    def _exhausted(self) -> bool:
+        budget = self.experiment.budget
+        return budget is not None and budget.exhausted
+
+    @property
+    def _known(self) -> npt.NDArray[np.int64]:
+        """Number of items that each cell had before the search."""
+        names = (self.experiment.cells[place].name for place in self.cells)
+        return np.asarray([self._journal.known.get(name, 0) for name in names], dtype=np.int64)
+
+    def _stage(self, columns: Sequence[int], target: int) -> Iterator[Trial]:
+        """Yield trials item by item, all epochs of one after each other."""
+        asked = self._halving.race.asked
+        for item in range(target):
+            for column in columns:
+                if item >= asked[column]:
+                    yield from self._epochs(column, item)
+
+    def _epochs(self, column: int, item: int) -> Iterator[Trial]:
+        for epoch in range(self.experiment.spec.epochs):
+            yield Trial(self.cells[column], item, epoch)
+
+    def _held_out(self, winner: int) -> Iterator[Trial]:
+        """Yield the trials of the winner on the items that are held out, as far as money goes."""
+        number = len(self.evidence.items) - self.items
+        price = float(self._prices(self._halving.race.asked)[winner])
+        if price > 0:
+            # Known to be stored, they cost nothing; that is not looked at, as runs may differ.
+            number = min(number, int(max(0.0, 1 - self._halving.used) / price + 1e-9))
+        self._held_out_asked = number
+        for item in range(self.items, self.items + number):
+            yield from self._epochs(winner, item)
+
+    def _taken(
+        self, asked: npt.NDArray[np.int64], used: float
+    ) -> tuple[
+        npt.NDArray[np.int64],
+        npt.NDArray[np.float64],
+        npt.NDArray[np.float64],
+        npt.NDArray[np.float64] | None,
+        float,
+        npt.NDArray[np.float64],
+    ]:
+        """Return what `Halving.take` is given; an item is held out beyond those searched with."""
+        evidence, items = self.evidence, self.items
+        costs = costs_for(self.goal, evidence)
+        return (
+            asked,
+            evidence.low[:items],
+            evidence.high[:items],
+            None if costs is None else costs[:items],
+            used,
+            self._prices(asked),
+        )
+
+    def _prices(self, asked: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Return the share of the budget that an item of each cell takes; NaN if unknown."""
+        epochs = self.experiment.spec.epochs
+        found = np.full(
+            len(self.cells), 0.0 if self.spec.trials is None else epochs / self.spec.trials
+        )
+        if self.spec.budget_usd is not None:
+            taken = self.evidence.taken(asked) & ~np.isnan(self.evidence.cost)
+            sums = np.where(taken, self.evidence.cost, 0.0).sum(axis=0)
+            counts = taken.sum(axis=0)
+            means = np.full(len(self.cells), np.nan)
+            np.divide(sums, counts, out=means, where=counts > 0)
+            # Of cells that were not asked, the calls that they may make are known, and the
+            # tokens of those that were.
+            known = (counts > 0) & (self._weights > 0)
+            scale = float(np.median(means[known] / self._weights[known])) if known.any() else 1.0
+            means = np.where((counts == 0) & (self._weights > 0), scale * self._weights, means)
+            found = np.maximum(found, means * epochs / self.spec.budget_usd)
+        return found
+
+    def _used(self, asked: npt.NDArray[np.int64]) -> float:
+        """Return the share of the budget that is used."""
+        used = 0.0
+        if self.spec.trials is not None:
+            trials = int((asked - self._known).sum()) * self.experiment.spec.epochs
+            used = trials / self.spec.trials
+        if self.spec.budget_usd is not None:
+            used = max(used, self._spent / self.spec.budget_usd)
+        return used
+
+    @property
+    def asked_cells(self) -> list[str]:
+        """Names of the cells that the search asked anything."""
+        asked = self._halving.race.asked
+        return [self.experiment.cells[self.cells[c]].name for c in np.flatnonzero(asked)]
+
+    def certificate(self) -> Certificate | None:
+        """Return what it found, from the rows that are stored now; None if nothing was asked."""
+        if not (names := self.asked_cells):
+            return None
+        evidence = stored_evidence(self.store, names)
+        asked = self._halving.race.asked
+        asked = np.minimum(asked[asked > 0], evidence.whole)
+        winner = None
+        if self._ends == "spent" and (column := self._halving.winner) is not None:
+            winner = names.index(self.experiment.cells[self.cells[column]].name)
+        terms = Search(
+            space=self.experiment.space,
+            candidates=len(self.cells),
+            worse=0,
+            held_out=len(evidence.items) - self.items,
+            held_out_asked=self._held_out_asked,
+            spent_usd=self._spent,
+            budget_usd=self.spec.budget_usd,
+            trials=self.spec.trials,
+        )
+        goal = stats.Goal(
+            self.goal.want,
+            self.goal.within,
+            self.goal.at_least,
+            self.goal.alpha,
+            len(self.cells) - len(names),
+        )
+        found = Searched(terms, self.items, winner)
+        return certify(evidence, goal, asked, "items", self._ends, found)
+
+
+def _weight(cell: Cell) -> float:
+    """Return about what a trial costs in US dollars; 0 if a price is unknown."""
+    total = 0.0
+    for lm in cell.graph.lm_modules():
+        if (cost := lm.model.cost) is None:
+            return 0.0
+        prices = cost.input_cost_per_thousand, cost.output_cost_per_thousand
+        total += sum(prices) * _TOKENS / 1000
+    return total
+
+
+def cell_features(cells: Sequence[Cell]) -> npt.NDArray[np.float64]:
+    """Return what is known of cells before they are asked, shape ``(n_cells, n_features)``.
+
+    A feature is an architecture, a model by the number of times that the cell's graph has it, or a
+    value of a parameter. Features that all cells have alike are left out.
+    """
+    counts: list[Counter[str]] = []
+    for cell in cells:
+        found = Counter([f"architecture {cell.architecture.name}"])
+        for lm in cell.graph.lm_modules():
+            found[f"model {lm.model.model_id}"] += 1
+        for name, value in cell.parameters.items():
+            for each in value if isinstance(value, list) else [value]:
+                found[f"{cell.architecture.name}.{name} {each}"] += 1
+        counts.append(found)
+    names = {name: place for place, name in enumerate(dict.fromkeys(n for c in counts for n in c))}
+    table = np.zeros((len(cells), len(names)))
+    for row, found in enumerate(counts):
+        for name, number in found.items():
+            table[row, names[name]] = number
+    varied = table[:, np.ptp(table, axis=0) > 0]
+    return varied if varied.shape[1] else np.zeros((len(cells), 1))

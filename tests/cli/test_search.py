@@ -1,0 +1,242 @@
+"""`search:` in a grid: a system among more than can be run, within a budget."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sqlite3
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Command
+from tests.support import counted
+from tests.support.killing import wait_for
+from tests.support.workspace import Workspace, single
+
+RUN = ("run", "grid.yaml", "--no-mlflow", "--json", "--quiet")
+MODELS = [f"counted:{name}" for name in "abcdefgh"]
+CALL = 0.03
+"""Price of a call in US dollars: 10 tokens and 20, at 1 dollar per thousand."""
+
+
+@pytest.fixture
+def eight(here: Workspace) -> Workspace:
+    """A hundred sums, eight models that are right on 30 to 95 %, and votes of three of them."""
+    here.sums(100)
+    for place, name in enumerate(MODELS):
+        here.model(name, right=0.3 + 0.65 * place / 7, price=1.0)
+    grid(here, want="most_accurate", trials=600)
+    return here
+
+
+def grid(here: Workspace, **search: Any) -> None:
+    votes = {
+        "name": "ensemble_vote",
+        "parameters": {"models": {"choose": 3, "of": MODELS}, "temperature": 0.5},
+    }
+    here.grid(architectures=[single(MODELS), votes], search=search)
+
+
+def requests() -> int:
+    return sum(counted.requests().values())
+
+
+def found(command: Command, *more: str) -> dict[str, Any]:
+    result = command(*RUN, *more)
+    assert result.status == 0, result.err
+    (decision,) = result.json["decisions"]
+    return dict(decision)
+
+
+def test_it_finds_a_good_system_and_measures_it_on_items_it_never_saw(
+    command: Command, eight: Workspace
+) -> None:
+    decision = found(command)
+    search = decision["search"]
+    (choice,) = decision["choice"]
+    assert search["space"] == search["candidates"] == 8 + 56
+    assert decision["items"] == 80
+    assert search["held_out"] == 20 >= search["held_out_asked"] > 0
+    assert decision["trials"] <= 600
+    assert decision["trials"] == sum(decision["asked"].values()) + search["held_out_asked"]
+    assert decision["asked"][choice] == max(decision["asked"].values())
+    assert any(name in choice for name in ("counted:g", "counted:h", "counted:f"))
+    for estimate in (search["seen"], search["unseen"]):
+        assert 0 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
+    assert set(counted.requests().values()) == {1}
+
+
+def test_only_systems_that_were_asked_are_described(command: Command, eight: Workspace) -> None:
+    grid(eight, want="most_accurate", trials=200)
+    summary = command(*RUN).json
+    (decision,) = summary["decisions"]
+    names = {cell["name"] for cell in summary["cells"]}
+    assert names == {*decision["cells"], summary["baseline"] or "sums/single(model=counted:a)"}
+    assert len(names) < 64
+    assert summary["run"]["status"] == "decided"
+
+
+@pytest.mark.slow
+def test_it_says_so_in_words_everywhere(command: Command, eight: Workspace) -> None:
+    shown = command("run", "grid.yaml", "--no-mlflow", "--quiet").out
+    words = " ".join(shown.split())
+    assert words.startswith("Search: use ")
+    assert "items that the search never saw; on the" in words
+    assert "which flatters it" in words
+    assert "The grid has 64 systems" in words
+    assert "Its budget: at most 600 trials." in words
+    assert "more systems" in words
+    assert "**Search: use " in Path("results/trip/summary.md").read_text()
+    assert command("report", "trip").status == 0
+    assert "Search: use " in Path("results/trip/report.html").read_text()
+
+
+@pytest.mark.slow
+def test_verify_computes_it_again(command: Command, eight: Workspace) -> None:
+    found(command)
+    result = command("verify", "trip")
+    assert result.status == 0, result.out
+    with sqlite3.connect("results/trip/trials.db") as db:
+        db.execute("UPDATE trials SET score = 1 - score, outcome = 'wrong' WHERE item > 80")
+    db.close()
+    result = command("verify", "trip", "--json")
+    assert result.status == 1
+    assert any(line.startswith("search: ") for line in result.json[0]["differences"])
+
+
+@pytest.mark.slow
+def test_a_finished_search_is_not_paid_again_and_finds_the_same(
+    command: Command, eight: Workspace
+) -> None:
+    first, asked = found(command), requests()
+    again = found(command)
+    assert requests() == asked
+    assert again == first
+
+
+@pytest.mark.slow
+def test_all_runs_together_never_pay_more_than_the_budget(
+    command: Command, eight: Workspace
+) -> None:
+    for name in MODELS:
+        eight.edit(
+            f"registry/models/{name.replace(':', '-')}.yaml", "name:", "context_tokens: 100\nname:"
+        )
+    grid(eight, want="most_accurate", budget_usd=400 * CALL)
+    decision = found(command)
+    assert decision["search"]["spent_usd"] == pytest.approx(requests() * CALL)
+    assert 200 < requests() <= 400
+    for _ in range(2):
+        found(command)
+        assert requests() <= 400
+    grid(eight, want="most_accurate", budget_usd=800 * CALL)
+    more = found(command)
+    assert 400 < requests() <= 800
+    assert more["trials"] > decision["trials"]
+
+
+@pytest.mark.slow
+def test_what_is_stored_already_is_taken(command: Command, eight: Workspace) -> None:
+    eight.grid(architectures=[single(MODELS)])
+    command(*RUN)
+    assert requests() == 800
+    grid(eight, want="most_accurate", trials=300)
+    decision = found(command)
+    assert decision["asked"]["sums/single(model=counted:a)"] == 80
+    assert set(counted.requests().values()) == {1}
+
+
+@pytest.mark.slow
+def test_the_cheapest_that_reaches_a_level(command: Command, eight: Workspace) -> None:
+    grid(eight, want="cheapest", at_least=0.6, trials=1500)
+    (choice,) = found(command)["choice"]
+    assert choice.startswith("sums/single(")
+    grid(eight, want="cheapest", at_least=1.0, trials=1500)
+    decision = found(command)
+    assert decision["outcome"] in ("spent", "none")
+
+
+@pytest.mark.slow
+def test_a_large_space_is_drawn_from(command: Command, eight: Workspace) -> None:
+    eight.grid(
+        architectures=[
+            single(MODELS),
+            {
+                "name": "ensemble_vote",
+                "parameters": {
+                    "models": {"choose": [5, 9], "of": MODELS, "repeated": True},
+                    "temperature": [0.1, 0.2, 0.3],
+                },
+            },
+        ],
+        search={"want": "most_accurate", "trials": 300, "candidates": 40},
+    )
+    search = found(command)["search"]
+    assert (search["space"], search["candidates"]) == (8 + 3 * (792 + 11440), 40)
+
+
+def _search(log: str) -> None:
+    from ember_bench.cli import main
+
+    os.environ[counted.LOG] = log
+    main([*RUN])
+
+
+def _has_come(moment: int, process: multiprocessing.process.BaseProcess) -> bool:
+    return requests() >= moment or not process.is_alive()
+
+
+@pytest.mark.slow
+def test_a_killed_search_goes_on_without_paying_twice(
+    command: Command, eight: Workspace, tmp_path: Path
+) -> None:
+    for name in MODELS:
+        eight.model(name, right=0.3 + 0.65 * MODELS.index(name) / 7, price=1.0, seconds=0.01)
+    processes = multiprocessing.get_context("fork")
+    for moment in (50, 150, 400):
+        process = processes.Process(target=_search, args=(os.environ[counted.LOG],))
+        process.start()
+        wait_for(partial(_has_come, moment, process))
+        process.kill()
+        process.join(60)
+    killed = found(command)
+    assert set(counted.requests().values()) <= {1, 2}  # an answer on its way is lost
+    Path("results").rename("killed")
+    assert {k: v for k, v in found(command).items() if k != "search"} == {
+        k: v for k, v in killed.items() if k != "search"
+    }
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        ({"want": "most_accurate"}, "at least one of budget_usd, trials"),
+        ({"want": "front", "trials": 100}, "want"),
+        ({"want": "most_accurate", "trials": 100, "candidate": 3}, "did you mean 'candidates'"),
+        ({"want": "most_accurate", "trials": 100, "at_least": 0.5}, "at_least goes with"),
+        ({"want": "most_accurate", "trials": 100, "held_out": 1}, "held_out"),
+    ],
+)
+def test_a_mistake_is_reported_at_its_place(
+    command: Command, eight: Workspace, search: dict[str, Any], message: str
+) -> None:
+    grid(eight, **search)
+    result = command(*RUN)
+    assert result.status == 2
+    assert message in result.err
+    assert "grid.yaml:" in result.err
+    assert requests() == 0
+
+
+def test_what_cannot_be_searched_is_refused(command: Command, eight: Workspace) -> None:
+    assert "--whole: a search asks a part of its grid" in command(*RUN, "--whole").err
+    eight.model("counted:b", right=0.6, price=None)
+    grid(eight, want="most_accurate", budget_usd=1)
+    assert "the price of counted:b is unknown" in command(*RUN).err
+    grid(eight, want="most_accurate", trials=100)
+    eight.edit("grid.yaml", "counted:h", "counted:x")
+    assert "counted:x" in command(*RUN).err
+    assert requests() == 0
