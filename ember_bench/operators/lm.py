@@ -228,7 +228,7 @@ class LMModule:
         Raises:
             TypeError: as `generate_response`; its other errors while reading.
         """
-        interception.refuse("a stream of text was asked for")
+        interception.settle("a stream of text was asked for")
         check_prompt(prompt)
         request = self.request(prompt, **kwargs)
         return TextStream(lambda: self.service.ask(request, self), self.model.model_id)
