@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 import ember_bench
 from ember_bench import bridge
-from ember_bench.code_identity import qualified_name
+from ember_bench.code_identity import is_built_in, qualified_name
 from ember_bench.errors import ConfigError, SignatureError, UnknownNameError
 from ember_bench.models.tasks import in_thread, run_coroutine
 from ember_bench.models.time_limit import run_limited
@@ -278,15 +278,11 @@ def _code_version(cls: type[Operator]) -> Any:
 
     Built-in base classes of a user's class count by their versions.
     """
-    if _is_built_in(cls):
+    if is_built_in(cls):
         return cls.version
     bases = [base for base in cls.__mro__ if issubclass(base, Operator) and base is not Operator]
-    built_in = {qualified_name(b): b.version for b in bases if _is_built_in(b)}
+    built_in = {qualified_name(b): b.version for b in bases if is_built_in(b)}
     return {"own": cls.version, **({"bases": built_in} if built_in else {}), **user_code(cls)}
-
-
-def _is_built_in(cls: type[Operator]) -> bool:
-    return cls.__module__.startswith("ember_bench.")
 
 
 def _as_step(step: Any) -> Operator:
@@ -305,7 +301,7 @@ def operator(cls: OperatorT) -> OperatorT:
         ConfigError: if a built-in class has that name.
     """
     name = cls.__name__
-    if not _is_built_in(cls) and (known := _found(name)) is not None and _is_built_in(known):
+    if not is_built_in(cls) and (known := _found(name)) is not None and is_built_in(known):
         raise ConfigError(f"operator {name!r} is built in: give the class {cls!r} another name")
     _registered[name] = cls
     return cls
