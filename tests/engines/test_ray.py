@@ -28,6 +28,7 @@ from tests.support.workspace import Workspace
 
 pytestmark = [pytest.mark.extra, pytest.mark.timeout(200)]
 
+EXAMPLE = Path(__file__).parents[2] / "docs" / "clusters" / "ray_here.py"
 COMMAND = "from ember_bench.cli import main; main()"
 KEY = "sk-never-in-a-log-0123456789"
 PATIENCE = 120
@@ -313,6 +314,25 @@ def test_code_and_files_travel_and_keys_are_in_no_log(cluster: Cluster, tmp_path
 def added(asked: Asked) -> Answer:
     a, b = asked.prompt.removeprefix("ADD: ").split("+")
     return Answer(str(int(a) + int(b)))
+
+
+def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
+    (tmp_path / "pilot.yaml").write_text(
+        "name: pilot\ndatasets: [{name: arithmetic, limit: 5}]\n"
+        "architectures: [{name: single, parameters: {model: simulated:small}}]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE), "pilot.yaml", "results"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "pilot" in done.stdout
+    summary = json.loads((tmp_path / "results" / "pilot" / "summary.json").read_text())
+    assert summary["run"]["trials_run"] == 5
 
 
 STUDY = """
