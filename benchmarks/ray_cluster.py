@@ -6,20 +6,21 @@ trial is stored: that is what the driver's one process sustains.
 
 Then clusters of several nodes on this machine, and the local engine, which ask a server on loopback
 by turns. Counted are the trials after the first batch of results, and the time after it: what it
-takes to start Ray is not a cost of each call. On a machine with fewer processors than nodes, those
-share them.
+takes to start Ray is not a cost of each call. CPU is that of the driver and its workers. On a
+machine with fewer processors than nodes, those share them.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -145,37 +146,61 @@ class _Timed:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.per_call = 0.0
+        self.per_call = self.cpu_per_call = 0.0
 
     async def run(
         self, experiment: Experiment, trials: Iterable[Trial], stop: asyncio.Event
     ) -> AsyncGenerator[list[TrialResult], None]:
-        count, began = 0, 0.0
+        count, began, cpu = 0, 0.0, 0.0
         async for batch in self._engine.run(experiment, trials, stop):
             now = time.perf_counter()
-            count, began = (count + len(batch), began) if began else (0, now)
+            if began:
+                count += len(batch)
+            else:
+                began, cpu = now, cpu_seconds()
             yield batch
         self.per_call = (now - began) / count
+        self.cpu_per_call = (cpu_seconds() - cpu) / count
+
+
+def cpu_seconds() -> float:
+    """Return the time of processors that this process and the workers of clusters here took."""
+    ticks = 0
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with suppress(OSError):
+                if (folder / "cmdline").read_bytes().startswith(b"ray::RayWorker"):
+                    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                    ticks += int(fields[11]) + int(fields[12])
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def clusters(work: Path, options: argparse.Namespace) -> None:
     """Print what a call takes on clusters, and over the local engine."""
-    with serve(build(work / "programs")) as server:
+    local: dict[int, tuple[float, float]] = {}
+
+    def measure(count: int, address: str | None, server: Server) -> None:
         for latency in options.latencies:
-            local = statistics.median(
-                measured(work, server, latency, options, None, f"local-{latency}-{n}")
+            name = f"{count}-{latency}"
+            runs = [
+                measured(work, server, latency, options, address, f"{name}-{n}")
                 for n in range(options.repeats)
+            ]
+            wall, cpu = (statistics.median(run[i] for run in runs) for i in range(2))
+            before = local.setdefault(latency, (wall, cpu))
+            who = f"{count} workers" if count else "local"
+            print(
+                f"{latency:>3} ms, {who}: {wall * 1e6:,.0f} us a call"
+                f" ({wall / before[0]:.2f} x local), CPU {cpu * 1e6:,.0f} us"
+                f" ({cpu / before[1]:.2f} x)",
+                flush=True,
             )
-            print(f"{latency} ms, local: {local * 1e6:,.0f} us a call")
-            for count in options.workers:
-                with cluster_of(count) as address:
-                    times = [
-                        measured(work, server, latency, options, address, f"{count}-{latency}-{n}")
-                        for n in range(options.repeats)
-                    ]
-                found = statistics.median(times)
-                print(f"{latency} ms, {count} workers: {found * 1e6:,.0f} us a call,"
-                      f" {found / local:.2f} x local", flush=True)  # fmt: skip
+
+    with serve(build(work / "programs")) as server:
+        measure(0, None, server)
+        for count in options.workers:
+            with cluster_of(count) as address:
+                measure(count, address, server)
 
 
 @contextmanager
@@ -201,8 +226,8 @@ def measured(
     options: argparse.Namespace,
     address: str | None,
     name: str,
-) -> float:
-    """Return the seconds of wall time of a call in a run."""
+) -> tuple[float, float]:
+    """Return the seconds of wall time and of CPU of a call in a run."""
     folder = work / name
     grid = grids.write_grid(
         folder, [grids.single(grids.SERVED)], items=options.calls, in_flight=options.in_flight
@@ -215,7 +240,7 @@ def measured(
         timed = _Timed(engine)
         results = Options(results=folder / "results", mlflow=False)
         run_experiment(opening(), results, engine=cast("Engine", timed))
-    return timed.per_call
+    return timed.per_call, timed.cpu_per_call
 
 
 def _engine(address: str | None, opening: Any) -> Any:

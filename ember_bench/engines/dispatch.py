@@ -26,6 +26,7 @@ from ember_bench.engines.messages import (
 from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.trial import Trial, TrialResult
+from ember_bench.models.limits import RateLimitWait
 
 _MOST_TRIALS: Final = 256
 # So many wait at a worker beside those that are under way.
@@ -133,6 +134,7 @@ class Dispatcher:
             WorkersLostError: if workers end again and again.
             StoreError: if answers cannot be kept.
         """
+        experiment.service.waits_elsewhere = self._waits
         self._source, self._exhausted = iter(trials), False
         stopping = asyncio.create_task(self._stop(experiment, stop))
         try:
@@ -209,6 +211,14 @@ class Dispatcher:
             await asyncio.sleep(_LOOK_SECONDS)
         self._driver.wind_down()
         self._tell_all(Stop(winding_down=True))
+
+    def _waits(self) -> list[RateLimitWait]:
+        """Return the longest of the workers' waits for each model."""
+        found: dict[str, RateLimitWait] = {}
+        for wait in (wait for link in self.links for wait in link.waits):
+            if wait.model_id not in found or wait.seconds > found[wait.model_id].seconds:
+                found[wait.model_id] = wait
+        return list(found.values())
 
     def _tell_all(self, message: Tell) -> None:
         for link in self.links:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -91,6 +91,8 @@ class ModelService:
         self._outside = Strand(TrialContext(outside=True))
         self._accounts = Accounts()
         self._coordination: Coordination | None = None
+        # Of other processes that make calls of the same run.
+        self.waits_elsewhere: Callable[[], list[RateLimitWait]] = list
 
     def __copy__(self) -> ModelService:
         return self
@@ -224,9 +226,9 @@ class ModelService:
 
     @property
     def rate_limit_waits(self) -> list[RateLimitWait]:
-        """The models of this loop that answer nothing but "too many requests"."""
+        """The models that answer nothing but "too many requests", on this loop and elsewhere."""
         waits = (client.rate_limit_wait for client in self._clients.open())
-        return [wait for wait in waits if wait is not None]
+        return [*self.waits_elsewhere(), *(wait for wait in waits if wait is not None)]
 
     async def drain(self) -> None:
         """Wait until each request in flight is answered and stored, whoever still wants it."""

@@ -14,7 +14,7 @@ from ember_bench.errors import StoreError
 from ember_bench.experiment.results.summary import ExperimentSummary
 from tests.support import counted
 from tests.support.workers import Workers
-from tests.support.workspace import Ran, Workspace, vote
+from tests.support.workspace import Ran, Workspace, run, vote
 
 
 def comparable(summary: ExperimentSummary) -> Any:
@@ -281,3 +281,24 @@ def test_texts_that_cannot_be_encoded_are_stored_as_in_one_process(workspace: Wo
     local = workspace.run()
     ran = run_on_workers(other(workspace))
     assert comparable(ran.summary) == comparable(local.summary)
+
+
+def test_waits_of_workers_for_rate_limits_are_told(workspace: Workspace) -> None:
+    from ember_bench.engines.messages import Waits, encoded
+    from ember_bench.models.limits import RateLimitWait
+
+    experiment, told = workspace.experiment(), []
+
+    def look(workers: Workers) -> None:
+        assert workers.dispatcher is not None
+        for number, (_, link, _) in enumerate(workers.there):
+            wait = RateLimitWait("counted:a", 5.0 + number, 1.0)
+            workers.dispatcher.heard(link, encoded([Waits([wait])]))
+        told.extend(experiment.service.rate_limit_waits)
+
+    run(
+        experiment,
+        workspace.root / "results",
+        engine=Workers(workspace.experiment, 2, on_batch=look),
+    )
+    assert told[0] == RateLimitWait("counted:a", 6.0, 1.0)
