@@ -170,9 +170,7 @@ def clusters(work: Path, options: argparse.Namespace) -> None:
             for count in options.workers:
                 with cluster_of(count) as address:
                     times = [
-                        measured(
-                            work, server, latency, options, address, f"{count}-{latency}-{n}"
-                        )
+                        measured(work, server, latency, options, address, f"{count}-{latency}-{n}")
                         for n in range(options.repeats)
                     ]
                 found = statistics.median(times)
