@@ -14,6 +14,7 @@ from .graph import (
     build_graph as build_graph,
     describe_graph as describe_graph,
     jit as jit,
+    load_operator as load_operator,
     vmap as vmap,
 )
 from .models import (
@@ -71,7 +72,6 @@ from .operators import (
     VerifierOperator as VerifierOperator,
     WeightedVote as WeightedVote,
     WriteArticle as WriteArticle,
-    load_operator as load_operator,
     parallel as parallel,
     save_operator as save_operator,
 )

@@ -1,5 +1,6 @@
 """Graphs of operators and execution plans, and their runs."""
 
+from ember_bench.graph.architecture import load_operator
 from ember_bench.graph.data import GraphExecutorService, Node, NoNGraphData, execute
 from ember_bench.graph.describe import describe_graph
 from ember_bench.graph.diagrams import to_mermaid, to_svg
@@ -24,6 +25,7 @@ __all__ = [
     "describe_graph",
     "execute",
     "jit",
+    "load_operator",
     "node_code",
     "parallel",
     "to_mermaid",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ember_bench.documents import Document, Key
+from ember_bench.documents import Document, Key, read_document
 from ember_bench.errors import (
     ConfigError,
     EmberBenchError,
@@ -18,9 +19,10 @@ from ember_bench.errors import (
     did_you_mean,
 )
 from ember_bench.graph.data import NoNGraphData
+from ember_bench.models.model_registry import default_registry
 from ember_bench.models.service import ModelService
-from ember_bench.operators.base import operator_class
-from ember_bench.operators.cards import Builder, NodeCard
+from ember_bench.operators.base import Operator, operator_class
+from ember_bench.operators.cards import Builder, NodeCard, operator_of_card
 from ember_bench.operators.parameters import (
     LISTS,
     ImpliedParameter,
@@ -28,7 +30,11 @@ from ember_bench.operators.parameters import (
     implied_parameters,
     sampling_fields,
 )
+from ember_bench.operators.signature import builtin_cards
 from ember_bench.registry import Card, Cards
+
+# The node of an architecture that is one operator.
+_NODE: Final = "network"
 
 
 class _Card(BaseModel):
@@ -204,10 +210,48 @@ def _add_nodes(
 def load_architecture(name: str, cards: Cards) -> CardArchitecture:
     """Return the architecture on the card `name`.
 
+    The card of an operator, as `save_operator` writes it, is an architecture without parameters.
+
     Raises:
         ConfigError: if there is no such card, or it is invalid.
     """
-    source = cards.get("architectures", name)
+    return _architecture(cards.get("architectures", name), cards)
+
+
+def load_operator(
+    path: Path | str,
+    service: ModelService | None = None,
+    cards: Cards | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> Operator:
+    """Return the operator in a file: that of an operator's card, or the graph of an architecture.
+
+    Args:
+        path: A file written by `save_operator`, or an architecture card.
+        service: The service of the LM modules; by default one for the registries in force.
+        cards: The known signatures; by default those of the built-in registry.
+        parameters: Of an architecture; without a value, a parameter has its default.
+
+    Raises:
+        ConfigError: with the place in the file.
+    """
+    document = read_document(Path(path))
+    if "graph" not in document.data:
+        if parameters:
+            raise ConfigError(document.problem("the card of an operator has no parameters"))
+        return operator_of_card(document, service, cards)
+    name = str(document.data.get("name", document.path.stem))
+    source = Card("architectures", name, document, document.path.parent)
+    architecture = _architecture(source, cards or builtin_cards())
+    try:
+        checked = architecture.check(parameters or {})
+    except ValueError as error:
+        raise ConfigError(document.problem(str(error), "parameters")) from None
+    return architecture.build(checked, service or ModelService(default_registry()))
+
+
+def _architecture(source: Card, cards: Cards) -> CardArchitecture:
+    source = replace(source, document=_of_operator(source.document, source.name))
     card = source.document.parse(ArchitectureCard)
     implied = implied_parameters(_open_fields(source.document.data["graph"]))
     parameters = {
@@ -218,6 +262,29 @@ def load_architecture(name: str, cards: Cards) -> CardArchitecture:
     if problems := list(_unknown_names(source.document, card, cards)):
         raise ConfigError(*problems)
     return CardArchitecture(card, source, cards)
+
+
+def _of_operator(document: Document, name: str) -> Document:
+    """Return the architecture that the card of an operator is; another document as it is.
+
+    The nodes of a graph are those of the architecture; any other operator is one node.
+    """
+    data = document.data
+    if "operator" not in data or "graph" in data:
+        return document
+    head: dict[str, Any] = {"name": name, "purpose": f"The operator {data['operator']}."}
+    own = {key: value for key, value in data.items() if key not in head}  # its name is the file's
+    arguments = own.get("arguments")
+    arguments = arguments if isinstance(arguments, dict) else {}
+    nodes, edges = arguments.get("nodes"), arguments.get("edges", {})
+    if data["operator"] != NoNGraphData.__name__ or not isinstance(nodes, dict):
+        marks = {("graph", _NODE, *place): mark for place, mark in document.marks.items()}
+        return Document(document.path, {**head, "graph": {_NODE: own}}, marks)
+    graph = {n: {**card, "inputs": list(edges.get(n, ()))} for n, card in nodes.items()}
+    inner = ("arguments", "nodes")
+    found = {place[2:]: mark for place, mark in document.marks.items() if place[:2] == inner}
+    marks = {("graph", *place): mark for place, mark in found.items()}
+    return Document(document.path, {**head, "graph": graph}, marks)
 
 
 def _open_fields(value: Any) -> Iterator[tuple[str, str]]:

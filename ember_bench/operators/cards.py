@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ember_bench.docstrings import attribute_texts
-from ember_bench.documents import read_document
+from ember_bench.documents import Document, read_document
 from ember_bench.errors import ConfigError, EmberBenchError, UnknownNameError
 from ember_bench.models.service import ModelService
 from ember_bench.operators.base import Operator, operator_class
@@ -340,7 +340,16 @@ def load_operator(
     Raises:
         ConfigError: with the place in the file.
     """
-    document = read_document(Path(path))
+    return operator_of_card(read_document(Path(path)), service, cards)
+
+
+def operator_of_card(
+    document: Document, service: ModelService | None, cards: Cards | None
+) -> Operator:
+    """Return the operator whose card a document is; raises as `load_operator`."""
+    if "graph" in document.data and "operator" not in document.data:
+        message = "this is an architecture, which ember_bench.load_operator builds"
+        raise ConfigError(document.problem(message, "graph"))
     card = document.parse(NodeCard)
     try:
         return Builder(service=service, cards=cards).operator(card)

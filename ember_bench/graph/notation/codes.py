@@ -148,7 +148,7 @@ def node_code(
 
     Args:
         code: Letters in upper case, and digits behind the first.
-        models: The number of its models. By default any number if its constructor takes
+        models: The number of its models. By default any number if it has a constructor that takes
             `lm_modules`, else none.
         purpose: By default the first line of the docstring.
 
@@ -162,7 +162,8 @@ def node_code(
         known = known_codes().get(code)
         if known is not None and known.operator != cls.__name__:
             raise ConfigError(f"code {code!r} is that of {known.operator}")
-        takes: Models = "many" if "lm_modules" in constructor_parameters(cls) else "none"
+        own = cls.__init__ is not Operator.__init__
+        takes: Models = "many" if own and "lm_modules" in constructor_parameters(cls) else "none"
         line = purpose or (inspect.getdoc(cls) or "").partition("\n")[0].removesuffix(".")
         _own[code] = Code(code, cls.__name__, models or takes, line)
         return operator(cls)

@@ -50,6 +50,15 @@ def test_one_with_models_has_them_behind_its_code() -> None:
     assert [len(node.lm_modules()) for node in graph.nodes.values()] == [1, 1, 1, 0]
 
 
+def test_one_without_a_constructor_has_no_models() -> None:
+    @node_code("FI")
+    class FirstResponse(Operator):
+        def forward(self, inputs: Any) -> Any:
+            return {"final_answer": inputs["responses"][0]}
+
+    assert build_graph("E@simulated:small, FI")(query="?")["final_answer"]
+
+
 def test_codes_are_unique_and_well_formed() -> None:
     class Own(Operator):
         pass
