@@ -92,6 +92,16 @@ COMMANDS: Final = {
             "ember-bench import promptfoo results.json --scorer score",
         ),
     ),
+    "optimise": Later(
+        "optimise:optimise",
+        "Word a system's prompts better, and test them on items not used before.",
+        _RUN,
+        (
+            "ember-bench optimise pilot.yaml --with gepa --budget-usd 5",
+            "ember-bench optimise pilot.yaml --with mipro --cell vote --reflect openai:o3",
+            "ember-bench optimise pilot.yaml --with bootstrap_few_shot --demonstrations 8",
+        ),
+    ),
     "list": Later(
         "list:list_names",
         "Print names and what they stand for.",

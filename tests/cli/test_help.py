@@ -22,7 +22,7 @@ OURS |= {f"ember_bench.cli.{module}" for module in ("_group", "_output")}
 OURS |= {f"ember_bench.{module}" for module in ("running", "running.messages", "secrets")}
 OURS |= {f"ember_bench.{module}" for module in ("drawing", "drawing.text")}
 SECTIONS = {
-    "Run": ["new", "run", "merge", "plan", "power", "reproduce", "import", "serve"],
+    "Run": ["new", "run", "merge", "plan", "power", "reproduce", "import", "optimise", "serve"],
     "Read": [
         "list",
         "show",

@@ -1,0 +1,111 @@
+"""`ember-bench optimise`: better prompts, and what they are worth."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ember_bench.cli._output import put, put_json
+from ember_bench.cli._run_options import Budget, DataDir, Grid, InFlight, Json, Quiet, Results
+from ember_bench.running.messages import say
+
+_SEARCH = "Search"
+_ITEMS = "Items"
+
+
+Method = Annotated[
+    str, typer.Option("--with", metavar="OPTIMISER", help="gepa, bootstrap_few_shot or mipro.")
+]
+System = Annotated[
+    str | None, typer.Option(metavar="SYSTEM", help="The system, if the grid has several.")
+]
+Name = Annotated[str | None, typer.Option(help="Name of the new card.")]
+Train = Annotated[
+    int | None, typer.Option(min=1, rich_help_panel=_ITEMS, help="Items to learn from [a quarter].")
+]
+Validation = Annotated[
+    int | None, typer.Option(min=1, rich_help_panel=_ITEMS, help="Items to choose by [a quarter].")
+]
+Evaluations = Annotated[
+    int | None,
+    typer.Option(min=1, rich_help_panel=_SEARCH, help="gepa: trials after which it ends."),
+]
+Candidates = Annotated[
+    int, typer.Option(min=2, rich_help_panel=_SEARCH, help="mipro: candidates for each prompt.")
+]
+Demonstrations = Annotated[
+    int, typer.Option(min=0, rich_help_panel=_SEARCH, help="The most solved examples in a prompt.")
+]
+Reflect = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        rich_help_panel=_SEARCH,
+        help="Model that proposes instructions [the system's first].",
+    ),
+]
+Seed = Annotated[
+    int | None, typer.Option(rich_help_panel=_SEARCH, help="Of the search [the grid's].")
+]
+
+
+def optimise(
+    grid: Grid,
+    method: Method,
+    cell: System = None,
+    name: Name = None,
+    train: Train = None,
+    validation: Validation = None,
+    evaluations: Evaluations = None,
+    candidates: Candidates = 6,
+    demonstrations: Demonstrations = 4,
+    reflect: Reflect = None,
+    seed: Seed = None,
+    results: Results = Path("results"),
+    data_dir: DataDir = None,
+    in_flight: InFlight = None,
+    budget_usd: Budget = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Word a system's prompts better, and test them on items not used before.
+
+    Run again, it goes on: calls whose answers are stored are not made again.
+    """
+    if data_dir is not None:
+        from ember_bench.running.places import use_data_dir
+
+        use_data_dir(data_dir)
+    from ember_bench.optimising.optimise import Options
+    from ember_bench.optimising.optimise import optimise as run
+    from ember_bench.optimising.outcome import as_text
+
+    outcome, folder = run(
+        grid,
+        Options(
+            method,
+            cell,
+            train,
+            validation,
+            evaluations,
+            candidates,
+            demonstrations,
+            reflect,
+            name,
+            results,
+            seed,
+        ),
+        budget_usd=budget_usd,
+        in_flight=in_flight,
+        # DSPy's optimisers print: their stdout and stderr are turned off meanwhile.
+        told=(lambda _: None) if quiet else partial(say, stream=sys.stderr),
+    )
+    if as_json:
+        put_json(outcome)
+    else:
+        put(as_text(outcome))
+    say(f"the new card: {folder / outcome.card}.yaml; for grids, copy it to registry/architectures")

@@ -1,0 +1,1 @@
+"""Optimisation of an architecture's prompts by other packages, with our calls and statistics."""
