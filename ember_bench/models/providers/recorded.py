@@ -135,7 +135,7 @@ class Recorded(Provider):
         missing: dict[str, list[tuple[ModelInfo, str]]] = {}
         for model in own:
             for file in _files(model):
-                if _find(model, file) is None:
+                if not _find(model, file):
                     missing.setdefault(model.model_id.partition("/")[0], []).append((model, file))
         if missing:
             raise DataMissingError(*(_missing(*found[0], len(found)) for found in missing.values()))
@@ -184,7 +184,9 @@ def content_digest(model: ModelInfo) -> str:
     Raises:
         DataMissingError: if one is not there.
     """
-    return _combined([recordings.digest(_path(model, file)) for file in _files(model)])
+    return _combined(
+        [recordings.digest(path) for file in _files(model) for path in _paths(model, file)]
+    )
 
 
 def tape_of(model: ModelInfo, role: str = GENERATE) -> Tape:
@@ -197,8 +199,10 @@ def tape_of(model: ModelInfo, role: str = GENERATE) -> Tape:
     if recording is None:
         return _NOTHING
     layout = recording.file_layout
-    tables = [recordings.table(_path(model, file), layout) for file in recording.files]
-    tape = merge(tables, recording.recorded_as)
+    paths = [path for file in recording.files for path in _paths(model, file)]
+    tables = [recordings.table(path, layout) for path in paths]
+    samples = layout.reading.files_hold == "samples"
+    tape = merge(tables, recording.recorded_as, samples=samples)
     if tape is None:
         named = {name for table in tables for name in table.models}
         near = did_you_mean(recording.recorded_as, named)
@@ -221,14 +225,27 @@ def _combined(digests: list[str]) -> str:
     return sha256("".join(digests).encode()).hexdigest()[:32]
 
 
-def _path(model: ModelInfo, file: str) -> Path:
-    if (path := _find(model, file)) is None:
-        raise DataMissingError(_missing(model, file, 1))
-    return path
+def _paths(model: ModelInfo, file: str) -> list[Path]:
+    """Return the files of a name, in the order of theirs if it is a pattern.
+
+    Raises:
+        DataMissingError: if there is none.
+    """
+    if found := _find(model, file):
+        return found
+    raise DataMissingError(_missing(model, file, 1))
 
 
-def _find(model: ModelInfo, file: str) -> Path | None:
-    return next((path for path in _candidates(model, file) if path.is_file()), None)
+def _find(model: ModelInfo, file: str) -> list[Path]:
+    for path in _candidates(model, file):
+        if "*" in file:
+            root = Path(str(path).partition("*")[0]).parent
+            found = sorted(root.glob(path.relative_to(root).as_posix()))
+        else:
+            found = [path] if path.is_file() else []
+        if found:
+            return found
+    return []
 
 
 def _candidates(model: ModelInfo, file: str) -> Iterator[Path]:

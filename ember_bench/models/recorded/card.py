@@ -15,7 +15,7 @@ from ember_bench.models.info import ModelInfo
 from ember_bench.models.recorded.data_dir import AvailableFrom, Text
 from ember_bench.models.recorded.fields import GENERATE, ROLES, Fields, Reading
 from ember_bench.models.recorded.files import Layout
-from ember_bench.models.recorded.layouts import SUFFIXES
+from ember_bench.models.recorded.layouts import SUFFIXES, is_table
 from ember_bench.plain_errors import plainly
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _options(
     if fields is not None:
         options["fields"] = fields.of(name).model_dump(exclude_none=True)
     # Only what is given: a model of an older card stays the model that it was.
-    options |= given.model_dump(mode="json", include=_READING, exclude_defaults=True)
+    options |= _reading(given, name)
     if fields is not None and fields.model is not None:
         options["recorded_as"] = card.recorded_as.replace("{model}", name)
     where = card.where if given.where is None else given.where
@@ -155,8 +155,16 @@ def _options(
     return options
 
 
+def _reading(given: RecordedSet | Role, name: str) -> dict[str, Any]:
+    """Return how files are read, as far as it is said, for a model."""
+    found = given.model_dump(mode="json", include=_READING, exclude_defaults=True)
+    if given.records is not None:
+        found["records"] = given.records.replace("{model}", name)
+    return found
+
+
 def _role_options(card: RecordedSet, given: Role, name: str) -> dict[str, Any]:
-    common = card.model_dump(mode="json", include=_READING, exclude_defaults=True)
+    common = _reading(card, name)
     return {**common, **_options(given, given.fields or card.fields, name, card)}
 
 
@@ -239,16 +247,17 @@ def _of_file(
     if not file.removesuffix(".gz").endswith(SUFFIXES):
         known = ", ".join(SUFFIXES)
         yield document.problem(f"expected a file of {known}, gzipped (.gz) or not", *at)
-    apart = fields.model is not None or fields.names_model or "{model}" in file
+    named = "{model}" in f"{file} {given.records}"
+    apart = fields.model is not None or fields.names_model or named
     if models > 1 and not apart and (role not in _OF_THE_SET):
         yield document.problem(
             "nothing tells the models apart: put {model} into the file's name, "
             "or name the field of the model in `fields`",
             *at,
         )
-    if file.removesuffix(".gz").endswith(".csv") and (given.layout != "records" or given.records):
+    if is_table(file) and (given.layout != "records" or given.records):
         key = "records" if given.records else "layout"
-        yield document.problem(f"{key}: CSV has records only", key)
+        yield document.problem(f"{key}: a table (CSV, TSV, Parquet) has records only", key)
 
 
 def recording_of(model: ModelInfo) -> Recording:

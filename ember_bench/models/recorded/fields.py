@@ -9,8 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from ember_bench.models.recorded.data_dir import Text
 
-Arrangement = Literal["records", "columns", "by_id"]
-"""How a file holds records: one after the other, a list for each field, or a mapping by id."""
+Arrangement = Literal["records", "columns", "by_id", "record"]
+"""How a file holds records: one after the other, a list for each field, a mapping by id, or one."""
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 KEY: Final = "key"
 """The field of a record in which its key in a mapping is."""
@@ -38,6 +38,9 @@ Paths = Annotated[
 ]
 
 
+Several = Text | Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
 class Fields(BaseModel):
     """The meaning of the fields of a record.
 
@@ -48,7 +51,7 @@ class Fields(BaseModel):
         item: The item's id; several fields are joined by `/`. By default the record's place among
             the model's records, from 0, as in a dataset without ids.
         answer: The answer: text, a number or a boolean; or a list of them: several samples. Null
-            is no sample.
+            is no sample. Several fields are a list.
         model: Which model answered, in files that hold several.
         sample: Number that orders an item's samples, where each is a record of its own.
         latency: Seconds the model took.
@@ -68,16 +71,16 @@ class Fields(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     item: Paths | None = None
-    answer: Text | None = None
+    answer: Several | None = None
     model: Text | None = None
     sample: Text | None = None
-    latency: Text | None = None
-    cost: Text | None = None
-    input_tokens: Text | None = None
-    output_tokens: Text | None = None
+    latency: Several | None = None
+    cost: Several | None = None
+    input_tokens: Several | None = None
+    output_tokens: Several | None = None
     question: Text | None = None
-    score: Text | None = None
-    correct: Text | None = None
+    score: Several | None = None
+    correct: Several | None = None
     about: Paths | None = None
     agent: Text | None = None
     round: Text | None = None
@@ -93,7 +96,7 @@ class Fields(BaseModel):
         return self
 
     @property
-    def verdict(self) -> str | None:
+    def verdict(self) -> Several | None:
         """The field of the source's own score."""
         return self.score if self.score is not None else self.correct
 
@@ -111,8 +114,8 @@ class Fields(BaseModel):
     @property
     def paths(self) -> tuple[str, ...]:
         """The paths of all fields."""
-        own = self.model_dump(exclude={"item", "about"}, exclude_none=True).values()
-        return (*(self.item or ()), *(self.about or ()), *own)
+        own = self.model_dump(exclude_none=True).values()
+        return tuple(name for path in own for name in ((path,) if isinstance(path, str) else path))
 
     @property
     def names_model(self) -> bool:
@@ -127,10 +130,21 @@ class Reading(BaseModel):
 
     layout: Arrangement = "records"
     """`records`: a list of them, or one a line. `columns`: a list, or a mapping by id, for each
-    field. `by_id`: a mapping of ids to records. A record that is no mapping is its field `value`,
-    and the id in a mapping the field `key`."""
+    field. `by_id`: a mapping of ids to records. `record`: the file is one. A record that is no
+    mapping is its field `value`, and the id in a mapping the field `key`."""
     records: Text | None = None
-    """Where the records are in a JSON file that has more than them: `results.outputs`."""
+    """Where the records are in a JSON file that has more than them: `results.outputs`; `{model}` is
+    the model's name."""
+    each: Text | None = None
+    """The list in a record whose entries are records of their own: they have its other fields, and
+    their own ones first."""
+    files_hold: Literal["items", "samples"] = "items"
+    """What several files of a model hold: other items each, or further samples of the same ones,
+    in the order of the files, as of runs with several seeds."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands between the columns of a CSV file; by default a comma, in a TSV file a tab."""
+    json_fields: tuple[Text, ...] = ()
+    """Fields whose text is JSON, as lists in a CSV file."""
     axes: tuple[Axis, ...] = ()
     """What the lists in an answer count, outermost first, as `[round, agent]`; by default samples.
     Lists count from 0."""
@@ -141,6 +155,8 @@ class Reading(BaseModel):
     """Answers that mean that none was recorded, as `-` or the empty text."""
     texts: Mapping[str, str] = Field(default_factory=dict)
     """Texts in the place of recorded answers: `{"1": "yes", "0": "no"}` for a verifier's."""
+    scores: Mapping[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
+    """Scores from 0 to 1 in the place of the source's words: `{good: 1, fair: 0.5, poor: 0}`."""
     scale: Mapping[Literal["latency", "cost"], Factor] = Field(default_factory=dict)
     """Factors that make seconds and US dollars of the numbers: `{latency: 0.001}`."""
     score_range: tuple[float, float] = (0.0, 1.0)

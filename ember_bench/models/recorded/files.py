@@ -118,6 +118,8 @@ def _leaves(
     if not depth:
         yield at, value
         return
+    if isinstance(value, Mapping):
+        value = list(value.values())
     if value is not None and not isinstance(value, list):
         raise ValueError(f"expected a list inside of the answer, found {value!r}")
     for number, inner in enumerate(value or ()):
@@ -189,8 +191,10 @@ class _Reader:
             if answers:
                 self._keep(tape, item, dict(enumerate(answers)))
 
-    def _value(self, record: Record, path: str) -> Any:
+    def _value(self, record: Record, path: str | Sequence[str]) -> Any:
         """Return a value that not every record need have; None where there is none."""
+        if not isinstance(path, str):
+            return [self._value(record, one) for one in path]
         value = lookup(record, path)
         if self.unseen and path in self.unseen:
             if value is not ABSENT:
@@ -328,6 +332,9 @@ class _Reader:
 
     def _beside(self, value: Any, depth: int, places: Sequence[tuple[int, ...]]) -> Iterator[Any]:
         """Yield the numbers that stand beside answers, in lists of the same shape."""
+        if depth and len(places) == 1 and not isinstance(value, list):
+            yield value
+            return
         if depth and not isinstance(value, list):
             raise ValueError(f"{len(places)} answers need as many numbers, found {value!r}")
         leaves = list(_leaves(value, depth))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Any]
 
-SUFFIXES: Final = (".jsonl", ".json", ".csv")
+SUFFIXES: Final = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+_TABLES: Final = (".csv", ".tsv", ".parquet")
 
 
 class UnreadableError(ValueError):
@@ -52,18 +55,88 @@ def records(
             raise UnreadableError(f"not a whole gzip file: {error}") from None
     name = name.removesuffix(".gz")
     try:
-        if name.endswith(".csv"):
-            yield from _of_csv(content)
-        elif name.endswith(".jsonl"):
-            yield from _of_lines(content, reading, paths)
-        else:
-            yield from _of_json(orjson.loads(content), reading, paths)
-    except (csv.Error, orjson.JSONDecodeError, UnicodeDecodeError) as error:
+        for number, record in _of_file(name, content, reading, paths):
+            for inner in _inner(_decoded(record, reading), reading):
+                yield number, inner
+    except (csv.Error, ValueError) as error:
+        if isinstance(error, UnreadableError):
+            raise
         raise UnreadableError(f"cannot be read: {error}") from None
 
 
-def _of_csv(content: bytes) -> Iterator[tuple[int, Record]]:
-    rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+def is_table(file: str) -> bool:
+    """Return whether a file has rows and columns alone, by its name."""
+    return file.lower().removesuffix(".gz").endswith(_TABLES)
+
+
+def _of_file(
+    name: str, content: bytes, reading: Reading, paths: Collection[str]
+) -> Iterator[tuple[int, Record]]:
+    if name.endswith(".parquet"):
+        yield from _of_parquet(content, paths)
+    elif name.endswith((".csv", ".tsv")):
+        yield from _of_csv(content, reading.delimiter or ("\t" if name.endswith("tsv") else ","))
+    elif name.endswith((".jsonl", ".ndjson")):
+        yield from _of_lines(content.removeprefix(BOM_UTF8), reading, paths)
+    else:
+        yield from _of_json(_loads(content.removeprefix(BOM_UTF8)), reading, paths)
+
+
+def _loads(content: bytes) -> Any:
+    """Return JSON, also with NaN, which Python's own writer makes of numbers that are none."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        if not any(word in content for word in (b"NaN", b"Infinity")):
+            raise
+        return json.loads(content)
+
+
+def _decoded(record: Record, reading: Reading) -> Record:
+    """Return a record with the JSON in its fields read."""
+    if not reading.json_fields:
+        return record
+    found = dict(record)
+    for name in reading.json_fields:
+        if isinstance(text := found.get(name), str) and text:
+            try:
+                found[name] = _loads(text.encode())
+            except orjson.JSONDecodeError as error:
+                raise UnreadableError(f"{name}: not JSON: {error.msg}") from None
+    return found
+
+
+def _inner(record: Record, reading: Reading) -> Iterator[Record]:
+    """Yield the records in a list of a record, each beside its other fields; else itself."""
+    if reading.each is None:
+        yield record
+        return
+    found = lookup(record, reading.each)
+    if isinstance(found, Mapping):
+        entries = [_record(entry, key) for key, entry in found.items()]
+    elif isinstance(found, list):
+        entries = [_record(entry) for entry in found]
+    else:
+        raise UnreadableError(f"no list {reading.each!r} in a record")
+    for entry in entries:
+        yield {**record, **entry}
+
+
+def _of_parquet(content: bytes, paths: Collection[str]) -> Iterator[tuple[int, Record]]:
+    from pyarrow import ArrowException, BufferReader, parquet  # noqa: PLC0415 - heavy
+
+    try:
+        table = parquet.read_table(BufferReader(content))
+    except ArrowException as error:
+        raise UnreadableError(f"cannot be read: {error}") from None
+    wanted = top_fields(paths, table.column_names)
+    kept = table.select([name for name in table.column_names if name in wanted])
+    yield from enumerate(kept.to_pylist(), 1)
+
+
+def _of_csv(content: bytes, delimiter: str) -> Iterator[tuple[int, Record]]:
+    text = io.StringIO(content.decode("utf-8-sig"), newline="")
+    rows = csv.reader(text, strict=True, delimiter=delimiter)
     names = next(rows, [])
     for row in rows:
         if len(row) != len(names):
@@ -78,7 +151,7 @@ def _of_lines(
         if not line.strip():
             continue
         try:
-            value = orjson.loads(line)
+            value = _loads(line)
         except orjson.JSONDecodeError as error:
             raise UnreadableError(f"not JSON: {error.msg}", number) from None
         if not isinstance(value, Mapping):
@@ -96,7 +169,9 @@ def _of_json(value: Any, reading: Reading, paths: Collection[str]) -> Iterator[t
         if found is ABSENT:
             raise UnreadableError(f"no field {reading.records!r}, where the records should be")
         value = found
-    if reading.layout == "columns":
+    if reading.layout == "record":
+        yield 1, _record(value)
+    elif reading.layout == "columns":
         yield from enumerate(_of_columns(value, paths), 1)
     elif reading.layout == "by_id":
         if not isinstance(value, Mapping):

@@ -72,21 +72,37 @@ class Table:
     models: Mapping[str, Tape]
 
 
-def merge(tables: Sequence[Table], model: str) -> Tape | None:
+def merge(tables: Sequence[Table], model: str, *, samples: bool = False) -> Tape | None:
     """Return what `model` answered in all `tables`, or None if it is in none.
 
+    Args:
+        tables: In the order of the files.
+        model: As the files name it.
+        samples: Whether an item that stands in several of them has further samples there.
+
     Raises:
-        ConfigError: if an item stands in two of them.
+        ConfigError: if an item stands in two of them, and should not.
     """
     found = [table.models[model] for table in tables if model in table.models]
     if len(found) <= 1:
         return found[0] if found else None
     merged = Tape()
     for tape in found:
-        if twice := merged.answers.keys() & tape.answers.keys():
-            raise ConfigError(f"item {min(twice)!r} is in two of the set's files")
-        merged.answers |= tape.answers
-        merged.verdicts |= tape.verdicts
+        if (twice := merged.answers.keys() & tape.answers.keys()) and not samples:
+            raise ConfigError(
+                f"item {min(twice)!r} is in two of the set's files; if these are samples of it, say"
+                " `files_hold: samples`"
+            )
+        for item, answers in tape.answers.items():
+            merged.answers[item] = (*merged.answers.get(item, ()), *answers)
+        for item, verdicts in tape.verdicts.items():
+            merged.verdicts[item] = (*merged.verdicts.get(item, ()), *verdicts)
         merged.questions |= tape.questions
-        merged.numbers |= tape.numbers
+        merged.numbers |= {} if samples else tape.numbers
+        for item, places in tape.places.items():
+            known = merged.places.setdefault(item, {})
+            for place, said in places.items():
+                known[place] = [*known.get(place, ()), *said]
+        if len(tape.agents) > len(merged.agents):
+            merged.agents = tape.agents
     return merged

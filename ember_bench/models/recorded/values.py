@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -13,7 +14,18 @@ from ember_bench.record_fields import as_text
 Sample = tuple[Completion, float | None]
 """An answer, and the source's score of it."""
 
-_TRUTHS: Final = {"true": 1.0, "false": 0.0}
+_RIGHT: Final = ("true", "yes", "correct", "right", "pass", "passed", "c")
+_WRONG: Final = ("false", "no", "incorrect", "wrong", "fail", "failed", "i")
+_TRUTHS: Final = dict.fromkeys(_RIGHT, 1.0) | dict.fromkeys(_WRONG, 0.0)
+# Digits in groups of three, and what stands around numbers in tables.
+_WRITTEN: Final = re.compile(
+    r"\$?\s*(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d*\.?\d+(?:[eE][-+]?\d+)?)\s*(?:s|USD)?"
+)
+
+
+def told(path: str | Sequence[str] | None) -> str:
+    """Return the name of a field, or of several, for a message."""
+    return path if isinstance(path, str) else ", ".join(path or ())
 
 
 def sample_of(
@@ -34,24 +46,26 @@ def _completion(
 ) -> Completion:
     """Make a sample of its text and what was recorded of latency, cost and tokens."""
     latency, cost, sent, received = numbers
-    text = answer if isinstance(answer, str) else as_text(answer, str(fields.answer))
+    text = answer if isinstance(answer, str) else as_text(answer, told(fields.answer))
     return Completion(
         reading.texts.get(text, text) if reading.texts else text,
         Usage(
-            None if fields.input_tokens is None else _tokens(sent, fields.input_tokens),
-            None if fields.output_tokens is None else _tokens(received, fields.output_tokens),
+            None if fields.input_tokens is None else _tokens(sent, told(fields.input_tokens)),
+            None if fields.output_tokens is None else _tokens(received, told(fields.output_tokens)),
         ),
-        cost_usd=None if fields.cost is None else _scaled(cost, fields.cost, reading, "cost"),
+        cost_usd=None if fields.cost is None else _scaled(cost, told(fields.cost), reading, "cost"),
         latency_seconds=None
         if fields.latency is None
-        else _scaled(latency, fields.latency, reading, "latency"),
+        else _scaled(latency, told(fields.latency), reading, "latency"),
     )
 
 
 def _verdict(value: Any, fields: Fields, reading: Reading) -> float | None:
     """Return the source's score of an answer, from 0 to 1; None where it gave none."""
-    if value is None or value == "":
+    if _is_nothing(value):
         return None
+    if reading.scores and (given := reading.scores.get(str(value))) is not None:
+        return given
     low, high = reading.score_range if fields.score is not None else (0.0, 1.0)
     truth = _TRUTHS.get(str(value).casefold())
     if truth is not None:
@@ -61,10 +75,12 @@ def _verdict(value: Any, fields: Fields, reading: Reading) -> float | None:
     except (TypeError, ValueError):
         number = math.nan
     if fields.correct is not None and number not in (0, 1):
-        raise ValueError(f"{fields.correct}: expected true or false, or 1 or 0, found {value!r}")
+        raise ValueError(
+            f"{told(fields.correct)}: expected true or false, or 1 or 0, found {value!r}"
+        )
     if not low <= number <= high:
         raise ValueError(
-            f"{fields.verdict}: expected a score from {low:g} to {high:g}, found {value!r};"
+            f"{told(fields.verdict)}: expected a score from {low:g} to {high:g}, found {value!r};"
             " the card's `score_range` says what the lowest and the highest are"
         )
     return (number - low) / (high - low)
@@ -78,8 +94,10 @@ def _scaled(value: Any, name: str, reading: Reading, what: str) -> float | None:
 
 def _number(value: Any, name: str) -> float | None:
     """Return a number of at least 0, or None where none was recorded."""
-    if value is None or value == "":
+    if _is_nothing(value):
         return None
+    if isinstance(value, str) and (written := _WRITTEN.fullmatch(value.strip())):
+        value = written[1].replace(",", "")
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
@@ -91,7 +109,7 @@ def _number(value: Any, name: str) -> float | None:
 
 def _tokens(value: Any, name: str) -> int | None:
     """Return a number of tokens, or None where none was recorded."""
-    return None if value is None or value == "" else whole(value, name)
+    return None if _is_nothing(value) else whole(value, name)
 
 
 def whole(value: Any, name: str) -> int:
@@ -104,3 +122,8 @@ def whole(value: Any, name: str) -> int:
     if number is None or not number.is_integer():
         raise ValueError(f"{name}: expected a whole number of at least 0, found {value!r}")
     return int(number)
+
+
+def _is_nothing(value: Any) -> bool:
+    """Return whether a value says that there is none."""
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))

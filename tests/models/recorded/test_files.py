@@ -109,13 +109,13 @@ class TestFiles:
             ('{"id": 1, "output": "x"}\n\n{"id": "1", "output": "x"}', "", "3: item '1' is there"),
             ('{"id": 1, "output": "x", "s": "fast"}', ", latency: s", "1: s: expected a number"),
             ('{"id": 1, "output": "x", "s": -1}', ", cost: s", "1: s: expected a number"),
-            ('{"id": 1, "output": "x", "s": NaN}', ", cost: s", "1: not JSON"),
+            ('{"id": 1, "output": "x", "s": nan}', ", cost: s", "1: not JSON"),
             ('{"id": 1, "output": "x", "s": 0.5}', ", input_tokens: s", "1: s: expected a whole"),
             ('{"id": 1, "output": "x", "s": 2}', ", score: s", "1: s: expected a score from 0 to"),
             ('{"id": 1, "output": "x", "s": 0.5}', ", correct: s", "1: s: expected true or false"),
             ('{"id": 1, "output": "x"}', ", score: s", "1: no field 's'"),
             ('{"id": 1, "output": "x", "s": 1.5}', ", sample: s", "1: s: expected a whole"),
-            ('{"id": 1, "output": ["x"], "s": 2}', ", cost: s", "1: 1 answers need as many"),
+            ('{"id": 1, "output": ["x", "y"], "s": 2}', ", cost: s", "1: 2 answers need as many"),
         ],
     )
     def test_a_broken_one_is_placed(

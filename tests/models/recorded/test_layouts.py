@@ -120,7 +120,10 @@ class TestLayouts:
             ("fields: {answer: a}\nscale: {cost: 2}", "`scale` needs `cost` in `fields`"),
             ("fields: {answer: a}\nscore_range: [0, 5]", "`score_range` needs `score`"),
             ("fields: {answer: a, score: s}\nscore_range: [5, 5]", "score_range: expected two"),
-            ("fields: {answer: a}\nlayout: columns", "layout: CSV has records only"),
+            (
+                "fields: {answer: a}\nlayout: columns",
+                "layout: a table (CSV, TSV, Parquet) has records only",
+            ),
         ],
     )
     def test_a_contradiction_has_its_place(self, tmp_path: Path, text: str, problem: str) -> None:
