@@ -5,9 +5,10 @@ replayed to a new driver with empty stores. Every call is claimed and its answer
 trial is stored: that is what the driver's one process sustains.
 
 Then clusters of several nodes on this machine, and the local engine, which ask a server on loopback
-by turns. Counted are the trials after the first batch of results, and the time after it: what it
-takes to start Ray is not a cost of each call. CPU is that of the driver and its workers. On a
-machine with fewer processors than nodes, those share them.
+by turns. Counted are the trials after the first batch of results once all workers are there, and
+the time after it: what it takes to start Ray is not a cost of each call. CPU is that of the driver
+and of all workers on this machine, so no other cluster may be there. On a machine with fewer
+processors than nodes, those share them.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from ember_bench.running.session import Options, open_experiment, run_experiment
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ray_cluster", description=__doc__)
     parser.add_argument("--trials", type=int, default=20_000, help="of the driver alone")
-    parser.add_argument("--calls", type=int, default=6_000, help="of each run on a cluster")
+    parser.add_argument("--calls", type=int, default=20_000, help="of each run on a cluster")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4])
     parser.add_argument("--latencies", type=int, nargs="*", default=[0, 50, 200], help="in ms")
     parser.add_argument("--in-flight", type=int, default=256)
@@ -142,10 +143,16 @@ class _Replayed:
 
 
 class _Timed:
-    """An engine whose trials are counted after the first batch of results."""
+    """An engine whose trials are counted after the first batch of results of all workers.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        engine: The engine.
+        workers: Number of its workers.
+    """
+
+    def __init__(self, engine: Engine, workers: int) -> None:
         self._engine = engine
+        self._workers = workers
         self.per_call = self.cpu_per_call = 0.0
 
     async def run(
@@ -156,9 +163,11 @@ class _Timed:
             now = time.perf_counter()
             if began:
                 count += len(batch)
-            else:
+            elif getattr(self._engine, "workers", 0) == self._workers:
                 began, cpu = now, cpu_seconds()
             yield batch
+        if not count:
+            raise SystemExit("the calls were made before all workers had started: more --calls")
         self.per_call = (now - began) / count
         self.cpu_per_call = (cpu_seconds() - cpu) / count
 
@@ -183,7 +192,7 @@ def clusters(work: Path, options: argparse.Namespace) -> None:
         for latency in options.latencies:
             name = f"{count}-{latency}"
             runs = [
-                measured(work, server, latency, options, address, f"{name}-{n}")
+                measured(work, server, latency, options, count, address, f"{name}-{n}")
                 for n in range(options.repeats)
             ]
             wall, cpu = (statistics.median(run[i] for run in runs) for i in range(2))
@@ -224,6 +233,7 @@ def measured(
     server: Server,
     latency: int,
     options: argparse.Namespace,
+    count: int,
     address: str | None,
     name: str,
 ) -> tuple[float, float]:
@@ -237,7 +247,7 @@ def measured(
     )
     opening = partial(open_experiment, grid)
     with _engine(address, opening) as engine:
-        timed = _Timed(engine)
+        timed = _Timed(engine, count)
         results = Options(results=folder / "results", mlflow=False)
         run_experiment(opening(), results, engine=cast("Engine", timed))
     return timed.per_call, timed.cpu_per_call

@@ -118,6 +118,11 @@ class RayEngine:
         """Number of nodes on which there can be a worker."""
         return len(self._nodes())
 
+    @property
+    def workers(self) -> int:
+        """Number of workers that take trials."""
+        return len(self._links)
+
     def _connect(self) -> None:
         runtime = {
             "working_dir": str(Path.cwd()),
