@@ -33,8 +33,8 @@ def main() -> None:
     print(f"100 ms each, later calls:  {milliseconds(loop, repeats)}")
 
     jitted = jit(loop_over(instant))
-    tracing = [clock(lambda _: jit(jitted.function).plan("x")) for _ in range(repeats)]
-    print(f"tracing and planning:      {show(tracing)}")
+    planning = [clock(lambda _: jit(jitted.function).plan("x")) for _ in range(repeats)]
+    print(f"planning:                  {show(planning)}")
     jitted("x")
     jit_time, together = [], []
     for _ in range(repeats * 10):  # side by side, as the machine's speed changes

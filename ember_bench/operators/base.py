@@ -139,10 +139,7 @@ class Operator(Tree):
         return self.call_with(self._run, inputs, **fields)
 
     async def acall(self, inputs: Inputs | BaseModel | None = None, /, **fields: Any) -> Any:
-        """Run the operator as a coroutine: on the event loop of the code that awaits it.
-
-        The arguments, outputs and errors are those of a call. Several may run at the same time.
-        """
+        """Run the operator as a coroutine, on the running event loop; else as a call does."""
         return await bridge.run(lambda: self(inputs, **fields))
 
     def call_with(

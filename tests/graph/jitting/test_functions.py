@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +15,12 @@ from typing import Any
 import pytest
 
 from ember_bench import jit
+from ember_bench.models.call import Call
 from ember_bench.operators import LMModule
 from tests.graph.jitting import functions
 from tests.graph.jitting.functions import FUNCTIONS, World
 from tests.graph.programs import Models
-from tests.support.models import in_trial, keys
+from tests.support.models import in_trial, keys, module, scripted, serve
 
 Case = Callable[[World, str], Any]
 
@@ -140,3 +144,80 @@ def test_its_plan_asks_nothing_and_changes_nothing(
     )
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr() == ("", "")
+
+
+class Echo:
+    """A model that answers by the prompt alone, from any thread, and knows who asks."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        info = scripted(self._answer)
+        self.lm = module(serve(info), info)
+
+    async def _answer(self, call: Call) -> str:
+        self.asked.append(call.request.messages[-1].content)
+        return f"({self.asked[-1]})"
+
+
+def threads(lm: LMModule, q: str) -> Any:
+    first, found = lm(q), []
+    thread = threading.Thread(target=lambda: found.append(lm(f"thread {first}")))
+    thread.start()
+    thread.join()
+    return found, lm("after")
+
+
+def pools(lm: LMModule, q: str) -> Any:
+    first = lm(q)
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lm, [f"{first} {n}" for n in range(3)]))
+        future = pool.submit(lambda: lm(f"{answers[0]}?"))
+    return answers, future.result()
+
+
+def loops(lm: LMModule, q: str) -> Any:
+    first = lm(q)
+
+    return asyncio.run(several(lm, first)), lm(f"after {first}")
+
+
+async def several(lm: LMModule, first: str) -> list[str]:
+    return await asyncio.gather(*[lm.acall(f"{first} {n}") for n in range(3)])
+
+
+def services(lm: LMModule, q: str) -> Any:
+    first = lm(q)
+    return lm.service(
+        lm.model, f"direct {first}"
+    ).data, lm.service.usage_service.summary().total.calls
+
+
+@pytest.mark.parametrize("function", [threads, pools, loops, services])
+def test_threads_loops_and_services_are_asked_as_eagerly(function: Any) -> None:
+    eager, jitted = Echo(), Echo()
+    expected, found = function(eager.lm, "q"), jit(function)(jitted.lm, "q")
+    assert found == expected
+    assert sorted(jitted.asked) == sorted(eager.asked)
+
+
+def test_a_plan_of_code_with_threads_asks_nothing() -> None:
+    for function in (threads, pools, loops, services):
+        echo = Echo()
+        assert len(jit(function).plan(echo.lm, "q")) == 1
+        assert echo.asked == []
+
+
+def test_a_plan_ends_whatever_the_code_catches() -> None:
+    echo = Echo()
+
+    def asks(q: str) -> Any:
+        for _ in range(3):
+            try:
+                if len(echo.lm(q)) > 3:
+                    echo.asked.append("changed")
+            except BaseException:
+                echo.asked.append("caught")
+        return echo.lm("last")
+
+    assert len(jit(asks).plan("q")) == 1
+    assert echo.asked == []
