@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ember_bench.cli._output import put, put_json
+from ember_bench.cli._output import Status, put, put_json
 from ember_bench.cli._run_options import Budget, DataDir, Grid, InFlight, Json, Quiet, Results
 from ember_bench.running.messages import say
 
@@ -84,28 +84,38 @@ def optimise(
     from ember_bench.optimising.optimise import optimise as run
     from ember_bench.optimising.outcome import as_text
 
-    outcome, folder = run(
-        grid,
-        Options(
-            method,
-            cell,
-            train,
-            validation,
-            evaluations,
-            candidates,
-            demonstrations,
-            reflect,
-            name,
-            results,
-            seed,
-        ),
-        budget_usd=budget_usd,
-        in_flight=in_flight,
-        # DSPy's optimisers print: their stdout and stderr are turned off meanwhile.
-        told=(lambda _: None) if quiet else partial(say, stream=sys.stderr),
+    # DSPy's optimisers print: their stdout and stderr are turned off meanwhile.
+    tell = partial(say, stream=sys.stderr)
+    options = Options(
+        method,
+        cell,
+        train,
+        validation,
+        evaluations,
+        candidates,
+        demonstrations,
+        reflect,
+        name,
+        results,
+        seed,
     )
+    try:
+        outcome, folder = run(
+            grid,
+            options,
+            budget_usd=budget_usd,
+            in_flight=in_flight,
+            told=(lambda _: None) if quiet else tell,
+        )
+    except KeyboardInterrupt:
+        tell("stopped; every answer is stored, and the same command goes on")
+        raise typer.Exit(Status.STOPPED) from None
     if as_json:
         put_json(outcome)
     else:
         put(as_text(outcome))
-    say(f"the new card: {folder / outcome.card}.yaml; for grids, copy it to registry/architectures")
+    tell(
+        f"the new card: {folder / outcome.card}.yaml; for grids, copy it to registry/architectures"
+    )
+    if outcome.chosen and outcome.tested is None:
+        raise typer.Exit(Status.STOPPED)

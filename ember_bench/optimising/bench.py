@@ -129,8 +129,14 @@ class Bench:
         Raises:
             SearchEndedError: if the search is to end.
         """
-        asked = asyncio.run_coroutine_threadsafe(self.trials(candidate, items), self.loop)
-        return asked.result()
+        trials = self.trials(candidate, items)
+        try:
+            return asyncio.run_coroutine_threadsafe(trials, self.loop).result()
+        except RuntimeError:
+            if not self.loop.is_closed():
+                raise
+            trials.close()  # the optimisation was interrupted, and its thread goes on
+            raise SearchEndedError("it was interrupted") from None
 
     async def trials(self, candidate: Candidate, items: Sequence[Item]) -> list[Scored]:
         """Return the trials of a candidate; one that was run in this process is not run again.

@@ -96,6 +96,18 @@ def optimise(
     """
     _require(options.method)
     experiment = open_experiment(find_grid(study), in_flight=in_flight, budget_usd=budget_usd)
+    return optimise_experiment(experiment, options, told)
+
+
+def optimise_experiment(
+    experiment: Experiment, options: Options, told: Callable[[str], None] = lambda _: None
+) -> tuple[Optimised, Path]:
+    """Optimise the prompts of a cell of an experiment; see `optimise`.
+
+    Raises:
+        ConfigError: if there is nothing to optimise.
+        StoreError: if a store fails.
+    """
     cell = _cell(experiment, options.cell)
     asked = experiment.questions[cell.dataset]
     parts = split(asked.items, options.train, options.validation)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+import dspy
 import pytest
 
 from ember_bench.errors import ConfigError
 from ember_bench.operators import Signature
 
 pytestmark = pytest.mark.extra
-dspy = pytest.importorskip("dspy")
 
 
 class QA(dspy.Signature):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dspy
 import pytest
 
 from ember_bench import Dataset, MemoryStore, Study, architecture
@@ -26,7 +27,6 @@ from tests.support.models import in_trial, module, scripted, serve, telling
 from tests.support.workspace import run
 
 pytestmark = pytest.mark.extra
-dspy = pytest.importorskip("dspy")
 
 FIELD = re.compile(r"\d\. `(\w+)`")
 PRICE = {"input_cost_per_thousand": 1.0, "output_cost_per_thousand": 1.0}

@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from langchain_core.messages import HumanMessage
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.tools import tool
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode, tools_condition
 
 from ember_bench import Dataset, MemoryStore, Study, architecture
 from ember_bench.errors import ConfigError, SignatureError
@@ -20,13 +25,6 @@ from tests.support.models import in_trial, module, scripted, serve, telling
 from tests.support.workspace import run
 
 pytestmark = pytest.mark.extra
-pytest.importorskip("langgraph")
-
-from langchain_core.messages import HumanMessage  # noqa: E402
-from langchain_core.prompts import ChatPromptTemplate  # noqa: E402
-from langchain_core.tools import tool  # noqa: E402
-from langgraph.graph import END, START, MessagesState, StateGraph  # noqa: E402
-from langgraph.prebuilt import ToolNode, tools_condition  # noqa: E402
 
 
 class Drafts(TypedDict):
