@@ -328,6 +328,22 @@ NESTED = [
 BY_AXES = {"fields": {"item": "id", "answer": "texts"}, "axes": ["round", "agent"]}
 
 
+EARLY = """\
+name: early
+purpose: A debate that ends as soon as all agree.
+parameters:
+  model: {type: model, purpose: The model of the three agents.}
+graph:
+  debate:
+    operator: Debate
+    lm_modules: [{model: $model, count: 3}]
+    arguments: {rounds: 3, converge: true}
+  vote:
+    operator: MostCommonOperator
+    inputs: [debate]
+"""
+
+
 class TestDebates:
     @pytest.mark.parametrize(
         ("records", "card"), [(RECORDS, BY_RECORD), (NESTED, BY_AXES)], ids=["records", "axes"]
@@ -345,6 +361,26 @@ class TestDebates:
             assert cell.calls == 4 * rounds * AGENTS
             accuracies.append(cell.accuracy.value)
         assert accuracies == [0, 0, 1]
+
+    def test_a_debate_that_stopped_early_makes_the_recorded_calls_and_no_more(
+        self, workspace: Workspace
+    ) -> None:
+        """As many rounds as the number of the item, and one; then all agree."""
+        workspace.sums(3)
+        wrong = ["Answer: -1", "Answer: -2", "Answer: -3"]
+        records = [
+            {
+                "id": f"sums-{i}",
+                "texts": [*[wrong[n:] + wrong[:n] for n in range(i)], [f"Answer: {8 * i}"] * 3],
+            }
+            for i in range(3)
+        ]
+        recorded(workspace, records, roles={"debate": {}}, **BY_AXES)
+        workspace.write("registry/architectures/early.yaml", EARLY)
+        cell = ran(workspace, {"name": "early", "parameters": {"model": M}}).cell
+        assert cell.accuracy is not None
+        assert cell.accuracy.value == 1
+        assert cell.calls == AGENTS * (1 + 2 + 3)
 
     def test_a_round_that_was_not_recorded_is_refused(self, workspace: Workspace) -> None:
         workspace.sums(4)
