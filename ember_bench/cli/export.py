@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _READ: Final = ("md", "latex")
 _ARCHIVE: Final = "archive"
+_RECORDS: Final = "every-eval-ever"
 _WHAT: Final = (
     "cells", "suites", "trials", "scores", "calls", "nodes", "choices", "members",
 )  # fmt: skip
@@ -34,7 +35,7 @@ def export(
         str,
         typer.Option(
             "--format",
-            metavar="[csv|jsonl|parquet|md|latex|archive]",
+            metavar="[csv|jsonl|parquet|md|latex|archive|every-eval-ever]",
             help="The form of it; archive has the experiment whole, for `import archive`.",
         ),
     ] = "csv",
@@ -66,11 +67,12 @@ def export(
     from ember_bench.running.find_results import ResultsReader
 
     formats: dict[str, Any] = {name: name for name in FORMATS}
-    if form == _ARCHIVE:
-        _archive(name, output, results)
+    if form in (_ARCHIVE, _RECORDS):
+        write = _archive if form == _ARCHIVE else _records
+        write(name, output, results)
         return
     if form not in formats:
-        raise UnknownNameError("format", form, (*formats, _ARCHIVE))
+        raise UnknownNameError("format", form, (*formats, _ARCHIVE, _RECORDS))
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise ConfigError("parquet is not for a terminal: give --output FILE")
     view = view_of(columns, sort, top, datasets)
@@ -118,6 +120,36 @@ def _archive(name: str, output: Path | None, results: Path) -> None:
     for note in notes:
         say(f"note: {note}")
     say(f"on another machine: ember-bench import archive {output.name}")
+
+
+def _records(name: str, output: Path | None, results: Path) -> None:
+    from ember_bench.errors import ConfigError
+    from ember_bench.files import write
+    from ember_bench.models.store.response_store import StoredAnswers
+    from ember_bench.report.every_eval_ever import records
+    from ember_bench.running.find_results import ResultsReader
+    from ember_bench.running.find_summary import started
+    from ember_bench.running.messages import say
+    from ember_bench.running.places import RESPONSES
+
+    if output is None:
+        raise ConfigError("records of Every Eval Ever are files: give --output FOLDER")
+    with ResultsReader(results) as reader, ExitStack() as stack:
+        named = reader.get(name)
+        folder, answers = named.rows.path.parent, None
+        if (folder.parent / RESPONSES).is_file():
+            answers = StoredAnswers(folder.parent / RESPONSES)
+            stack.callback(answers.close)
+        cells = {cell.name for cell in named.cells}
+        for path, content in records(named.rows, cells, answers, started(folder)):
+            try:
+                (output / path).parent.mkdir(parents=True, exist_ok=True)
+                write(output / path, content)
+            except OSError as error:
+                raise ConfigError(
+                    f"--output {output / path}: cannot be written: {error.strerror}"
+                ) from None
+    say(f"records: {output / 'data'}")
 
 
 def _table(named: Named, form: str, what: Any, texts: bool, view: View, stack: ExitStack) -> Table:

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from ember_bench.interop.found import Found
 
 _LOGS: Final = {
+    "alpaca-eval": "alpaca_eval",
+    "every-eval-ever": "every_eval_ever",
     "inspect": "inspect_logs",
     "lm-eval": "lm_eval_samples",
     "promptfoo": "promptfoo_results",
 }
 """Kinds of logs by the module of `interop` that reads them."""
-_KINDS: Final = ("archive", "completions", *_LOGS)
+_KINDS: Final = ("archive", "completions", "mlflow", *_LOGS)
 _COLUMNS: Final = "Columns of a table"
 
 
@@ -38,7 +40,8 @@ def import_(
         typer.Argument(metavar="|".join(_KINDS), help="The kind of logs."),
     ],
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Files, or folders of logs.")
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Files, or folders of logs; of mlflow its runs."),
     ],
     name: Annotated[
         str | None, typer.Option(help="Name of dataset, recording and grid [as the file].")
@@ -55,9 +58,12 @@ def import_(
     target: Annotated[str | None, _column("The right answer.", "--target")] = None,
     model_column: Annotated[str | None, _column("The model.", "--model-column")] = None,
     score: Annotated[str | None, _column("The score, or true and false.", "--score")] = None,
-    results: Annotated[Path, typer.Option(help="With archive: the folder of results.")] = Path(
-        "results"
-    ),
+    results: Annotated[
+        Path, typer.Option(help="With archive and mlflow: the folder of results.")
+    ] = Path("results"),
+    tracking_uri: Annotated[
+        str | None, typer.Option(help="With mlflow: its store [mlflow.db in the results].")
+    ] = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Ask nothing: take the guesses, and code.")
     ] = False,
@@ -73,6 +79,10 @@ def import_(
 
     if what not in _KINDS:
         raise UnknownNameError("kind of logs", what, _KINDS)
+    if what == "mlflow":
+        runs = _runs(paths, results, tracking_uri, scorer)
+        _write(runs, name, paths[0], ask=False, as_json=as_json)
+        return
     _check_paths(paths)
     if what == "archive":
         _unpack(paths, results, yes=yes, as_json=as_json)
@@ -84,6 +94,13 @@ def import_(
     chosen = {meaning: column for meaning, column in columns.items() if column is not None}
     found = _read(what, paths, chosen, model, scorer)
     _write(found, name, paths[0], ask=what == "completions" and not yes, as_json=as_json)
+
+
+def _runs(names: list[Path], results: Path, tracking_uri: str | None, scorer: str | None) -> Found:
+    from ember_bench.running.logged_evaluations import read
+    from ember_bench.tracking.uris import default_uri
+
+    return read([str(name) for name in names], tracking_uri or default_uri(results), scorer)
 
 
 def _check_paths(paths: list[Path]) -> None:

@@ -25,7 +25,7 @@ _NAMES: Final[Mapping[str, Sequence[str]]] = {
     "question": ("question", "prompt", "input", "instruction", "query", "problem", "messages"),
     "answer": (
         "completion", "completions", "response", "responses", "output", "outputs", "modeloutput",
-        "modelanswer", "prediction", "generation", "generatedtext", "answer", "text",
+        "modelanswer", "prediction", "predictions", "generation", "generatedtext", "answer", "text",
     ),
     "target": (
         "target", "expected", "expectedanswer", "expectedoutput", "gold", "reference",

@@ -109,7 +109,7 @@ def files_of(paths: Sequence[Path], *patterns: str) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def chosen_scorer(scorer: str | None, known: Iterable[str], place: Location) -> str | None:
+def chosen_scorer(scorer: str | None, known: Iterable[str], place: Location | None) -> str | None:
     """Return the name of the scorer whose scores count: the one that is asked for, else the first.
 
     Raises:

@@ -15,6 +15,7 @@ from ember_bench.experiment.results.description import CellDescription
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.spec import read_spec
 from ember_bench.running.find_grids import SUFFIXES, grids
+from ember_bench.running.logged_evaluations import evaluated_group
 from ember_bench.running.places import RESPONSES, TRIALS
 from ember_bench.tracking.reading import read_runs
 from ember_bench.tracking.uris import RUN_PREFIX, default_uri
@@ -226,4 +227,5 @@ def find_group(name: str, reader: ResultsReader, tracking_uri: str | None) -> Gr
             return found
         if tracking_uri is None:
             raise ConfigError(reader.missing(name))
-    return read_runs(name.removeprefix(RUN_PREFIX), tracking_uri or default_uri(reader.results))
+    run, uri = name.removeprefix(RUN_PREFIX), tracking_uri or default_uri(reader.results)
+    return evaluated_group(run, uri) or read_runs(run, uri)

@@ -40,3 +40,13 @@ def read_summary(path: Path) -> ExperimentSummary:
         return msgspec.json.decode(path.read_bytes(), type=ExperimentSummary)
     except (OSError, msgspec.MsgspecError) as error:
         raise ConfigError(f"{path}: not a summary of this version: {error}") from None
+
+
+def started(folder: Path) -> str:
+    """Return the time of the last run in an experiment's folder; "" without a summary.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
+    path = folder / SUMMARY
+    return read_summary(path).run.started if path.is_file() else ""

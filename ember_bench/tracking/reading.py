@@ -49,7 +49,7 @@ def read_runs(name: str, tracking_uri: str) -> Group:
         ConfigError: if there is no such run, or several have the name.
         TrackingError: if MLflow or the run's table cannot be read.
     """
-    with _reading(name, tracking_uri) as reader:
+    with reading(name, tracking_uri) as reader:
         return reader.group()
 
 
@@ -65,12 +65,12 @@ def read_file(name: str, tracking_uri: str, file: str) -> tuple[bytes, str | Non
         ConfigError: as for `read_runs`.
         TrackingError: if MLflow or the artifact cannot be read.
     """
-    with _reading(name, tracking_uri) as reader:
+    with reading(name, tracking_uri) as reader:
         return reader.file(file)
 
 
 @contextmanager
-def _reading(name: str, tracking_uri: str) -> Iterator[_Reader]:
+def reading(name: str, tracking_uri: str) -> Iterator[Reader]:
     """Give a reader; errors of MLflow are raised as ours."""
     if (problem := unusable(tracking_uri)) is not None:
         raise ConfigError(f"--tracking-uri: {problem}")
@@ -82,7 +82,7 @@ def _reading(name: str, tracking_uri: str) -> Iterator[_Reader]:
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     try:
-        yield _Reader(name, tracking_uri)
+        yield Reader(name, tracking_uri)
     except (ConfigError, TrackingError):
         raise
     except Exception as error:  # MLflow's own, those of SQLAlchemy, requests and cloud SDKs
@@ -92,7 +92,7 @@ def _reading(name: str, tracking_uri: str) -> Iterator[_Reader]:
         ) from None
 
 
-class _Reader:
+class Reader:
     """Reads the runs of one name."""
 
     def __init__(self, name: str, tracking_uri: str) -> None:
@@ -106,14 +106,16 @@ class _Reader:
         }
 
     def file(self, name: str) -> tuple[bytes, str | None]:
+        """Return an artifact of the experiment's run, and the cell that is named, if one is."""
         run = self._ours()
         cell = run.data.tags.get(CELL_TAG)
         if cell is not None and _PARENT in run.data.tags:
             run = self.client.get_run(run.data.tags[_PARENT])
-        with self._artifact(run, name) as path:
+        with self.artifact(run, name) as path:
             return path.read_bytes(), cell
 
     def group(self) -> Group:
+        """Return the cells of the run."""
         run = self._ours()
         if CELL_TAG in run.data.tags and run.data.tags.get(_PARENT):
             return Group(self.name, [self._results(run)], {})
@@ -126,12 +128,15 @@ class _Reader:
         return Group(self.name, found, _baselines(cells, found))
 
     def _ours(self) -> Run:
-        run = self._run()
+        run = self.run()
         if EXPERIMENT_TAG not in run.data.tags:
-            raise ConfigError(f"{self.name}: the run is not one that ember-bench logged")
+            raise ConfigError(
+                f"{self.name}: the run is not one that ember-bench logged; of an evaluation of"
+                " MLflow, `ember-bench import mlflow` makes an experiment"
+            )
         return run
 
-    def _run(self) -> Run:
+    def run(self) -> Run:
         """Return the run that is named.
 
         Raises:
@@ -148,6 +153,11 @@ class _Reader:
             parents = [run for run in runs if _PARENT not in run.data.tags]
             found = sorted(parents, key=lambda run: -run.info.start_time)[:1]
         if not found:
+            if self.name in self._experiments.values():
+                raise ConfigError(
+                    f"{self.name}: ember-bench has logged no run of this experiment; of evaluations"
+                    " of MLflow, `ember-bench import mlflow` makes an experiment"
+                )
             raise ConfigError(
                 f"{self.name}: no run of MLflow has this id or name, and no experiment"
                 f" ({redacted(self.tracking_uri)})"
@@ -156,6 +166,12 @@ class _Reader:
             ids = ", ".join(f"{RUN_PREFIX}{run.info.run_id}" for run in found[:5])
             raise ConfigError(f"{self.name}: the name of {len(found)} runs; give one by id: {ids}")
         return found[0]
+
+    def evaluations(self, tag: str, value: str) -> list[Run]:
+        """Return the runs of the experiment of this name that have a tag, the oldest first."""
+        named = [id_ for id_, name in self._experiments.items() if name == self.name]
+        found = list(self._search(f"tags.`{tag}` = '{value}'", named)) if named else []
+        return sorted(found, key=lambda run: run.info.start_time)
 
     def _search(self, query: str, experiments: Sequence[str] = ()) -> Iterator[Run]:
         token: str | None = None
@@ -178,7 +194,7 @@ class _Reader:
         asked = _dataset(run)
         table = self._table(run)
         name = run.data.tags[CELL_TAG]
-        items, data = _trials(table)
+        items, data = trials_of(table)
         return CellResults(
             source=RUN_PREFIX + str(parent.info.run_name).removesuffix(" [simulated]"),
             name=name,
@@ -202,7 +218,7 @@ class _Reader:
         """
         import pyarrow.parquet as pq  # noqa: PLC0415 - heavy
 
-        with self._artifact(run, PARQUET_NAME) as path:
+        with self.artifact(run, PARQUET_NAME) as path:
             table: dict[str, list[Any]] = pq.read_table(path).to_pydict()
         absent = [None] * len(table["item"])
         return {
@@ -211,7 +227,7 @@ class _Reader:
         }
 
     @contextmanager
-    def _artifact(self, run: Run, name: str) -> Iterator[Path]:
+    def artifact(self, run: Run, name: str) -> Iterator[Path]:
         """Give an artifact of a run as a file.
 
         Raises:
@@ -235,7 +251,7 @@ class _Reader:
                 ) from None
 
 
-def _trials(table: dict[str, list[Any]]) -> tuple[AskedItems, CellData]:
+def trials_of(table: dict[str, list[Any]]) -> tuple[AskedItems, CellData]:
     """Return the items that a table has trials of, in its order, and the trials in theirs.
 
     Raises:
@@ -251,7 +267,7 @@ def _trials(table: dict[str, list[Any]]) -> tuple[AskedItems, CellData]:
     item = np.asarray([places[name] for name in table["item"]], dtype=np.int32)
     if (np.diff(item) < 0).any():  # somebody else wrote it
         order = np.argsort(item, kind="stable").tolist()
-        return _trials({name: [values[i] for i in order] for name, values in table.items()})
+        return trials_of({name: [values[i] for i in order] for name, values in table.items()})
     outcomes = {name: number for number, name in enumerate(OUTCOMES)}
     numbers = {
         name: np.asarray(table[name], dtype=np.float64)

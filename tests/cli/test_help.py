@@ -159,7 +159,7 @@ def test_options_are_grouped_and_help_is_the_last(command: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "choices"),
     [
-        (["export"], "[csv|jsonl|parquet|md|latex|archive]"),
+        (["export"], "[csv|jsonl|parquet|md|latex|archive|every-eval-ever]"),
         (["report"], "[html|md|csv|parquet|latex]"),
         (["compare"], "[maxt|holm|bh]"),
     ],

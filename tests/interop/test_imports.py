@@ -1,7 +1,7 @@
 """`ember-bench import`, and logs that the other tools have made themselves.
 
 `EMBER_BENCH_TOOLS` names the folder of programs of an environment with inspect-ai, lm-eval and
-ember-bench; `.ci/run` makes one.
+ember-bench, `EMBER_BENCH_EVERY_EVAL_EVER` the program of that name; `.ci/run` makes both.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ TOOLS = os.environ.get("EMBER_BENCH_TOOLS")
 needs_tools = pytest.mark.skipif(
     TOOLS is None, reason="needs inspect-ai and lm-eval: set EMBER_BENCH_TOOLS to their programs"
 )
+RECORDS = os.environ.get("EMBER_BENCH_EVERY_EVAL_EVER")
+needs_records = pytest.mark.skipif(
+    RECORDS is None, reason="needs every_eval_ever: set EMBER_BENCH_EVERY_EVAL_EVER to the program"
+)
 RIGHT = 3  # of the four sums
 
 
@@ -36,8 +40,11 @@ class Sums(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        content = body["messages"][-1]["content"]
-        text = content if isinstance(content, str) else content[0]["text"]
+        if "prompt" in body:
+            text = body["prompt"][0] if isinstance(body["prompt"], list) else body["prompt"]
+        else:
+            content = body["messages"][-1]["content"]
+            text = content if isinstance(content, str) else content[0]["text"]
         number = int(text.split()[0])
         if body["model"] == "broken" and number == RIGHT:
             self.send_error(400)
@@ -46,7 +53,9 @@ class Sums(BaseHTTPRequestHandler):
         message = {"role": "assistant", "content": answer}
         reply = {
             "id": "x", "object": "chat.completion", "created": 1, "model": body["model"],
-            "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+            "choices": [
+                {"index": 0, "finish_reason": "stop", "message": message, "text": answer}
+            ],
             "usage": {"prompt_tokens": 7, "completion_tokens": 1, "total_tokens": 8},
         }  # fmt: skip
         encoded = json.dumps(reply).encode()
@@ -89,10 +98,8 @@ def accuracy(command: Command, name: str) -> tuple[float, dict[str, Any]]:
     return cell["accuracy"]["value"], cell
 
 
-@needs_tools
-@pytest.mark.extra
-@pytest.mark.slow
-def test_samples_of_lm_eval(command: Command, here: Workspace, address: str) -> None:
+def lm_eval(here: Workspace, kind: str, address: str, *arguments: str) -> None:
+    """Run lm_eval on four sums, with its samples in the folder `out`."""
     rows = [{"q": f"{i} + 1 = ?", "a": str(i + 1)} for i in range(1, 5)]
     here.write("lm/sums.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     metric = {"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}
@@ -111,18 +118,46 @@ def test_samples_of_lm_eval(command: Command, here: Workspace, address: str) -> 
         },
     )
     tool(
-        "lm_eval", "--model", "local-chat-completions",
-        "--model_args", f"model=tiny,base_url={address}/chat/completions",
-        "--tasks", "sums_lm", "--include_path", str(here.root / "lm"), "--apply_chat_template",
-        "--log_samples", "--output_path", "out", cwd=here.root,
+        "lm_eval", "--model", f"local-{kind.replace('/', '-')}",
+        "--model_args", f"model=acme/tiny,base_url={address}/{kind},tokenizer_backend=None",
+        "--tasks", "sums_lm", "--include_path", str(here.root / "lm"),
+        "--log_samples", "--output_path", "out", *arguments, cwd=here.root,
     )  # fmt: skip
+
+
+@needs_tools
+@pytest.mark.extra
+@pytest.mark.slow
+def test_samples_of_lm_eval(command: Command, here: Workspace, address: str) -> None:
+    lm_eval(here, "chat/completions", address, "--apply_chat_template")
     ran = command("import", "lm-eval", "out", "--name", "theirs")
     assert ran.status == 0, ran.err
-    assert "4 items, 4 answers of 1 model: tiny" in ran.err
+    assert "4 items, 4 answers of 1 model: acme/tiny" in ran.err
     value, _ = accuracy(command, "theirs")
     assert value == RIGHT / 4
     ours = command("rescore", "theirs", "--evaluator", "numeric_match", "--as", "ours", "--json")
     assert ours.json["cells"][0]["accuracy"]["value"] == RIGHT / 4
+
+
+@needs_tools
+@needs_records
+@pytest.mark.extra
+@pytest.mark.slow
+def test_records_that_every_eval_ever_made_of_samples_of_lm_eval(
+    command: Command, here: Workspace, address: str
+) -> None:
+    lm_eval(here, "completions", address)
+    convert = ["convert", "lm_eval", "--log_path", "out", "--output_dir", "data"]
+    told = ["--source_organization_name", "us", "--evaluator_relationship", "third_party"]
+    subprocess.run(
+        [str(RECORDS), *convert, *told, "--include_samples"], cwd=here.root, check=True, timeout=120
+    )
+    ran = command("import", "every-eval-ever", "data", "--name", "theirs")
+    assert ran.status == 0, ran.err
+    assert "4 items, 4 answers of 1 model: acme/tiny" in ran.err
+    assert accuracy(command, "theirs")[0] == RIGHT / 4
+    unknown = ("import", "every-eval-ever", "data", "--scorer", "exact", "--name", "more")
+    assert "unknown scorer 'exact'; did you mean 'exact_match'" in command(*unknown).err
 
 
 TASK = """

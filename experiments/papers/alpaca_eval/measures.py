@@ -35,7 +35,9 @@ Z = 1.959964
 def measures(found: Sequence[Results]) -> Iterator[Measure]:
     """Yield standard errors and length-controlled win rates, in percent."""
     (results,) = found
-    lengths = _Lengths((data_dir() or Path()) / "alpaca_eval")
+    folder = (data_dir() or Path()) / "alpaca_eval"
+    # Not in the repository, and so not in what is fetched.
+    lengths = _Lengths(folder) if (folder / "lc_difficulty.csv").is_file() else None
     models = {cell.name: cell.label.partition("/")[2] for cell in results.summary.cells}
     for cell, rows in results.trials.groupby("cell"):
         model = models[cell]
@@ -43,6 +45,8 @@ def measures(found: Sequence[Results]) -> Iterator[Measure]:
         scores = dict(zip(scored["item"], scored["score"].astype(float), strict=True))
         values = np.array(list(scores.values()))
         yield Measure(model, "standard_error", 100 * values.std(ddof=1) / np.sqrt(len(values)))
+        if lengths is None:
+            continue
         if model == REFERENCE:
             yield Measure(model, "lc_win_rate", 50.0)
             continue
