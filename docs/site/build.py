@@ -45,6 +45,7 @@ API: Final = {
     "Models": ["models"],
     "Operators": ["operators"],
     "Graphs": ["graph"],
+    "Programs": ["programs"],
     "Statistics": ["stats"],
     "Errors": ["errors"],
 }

@@ -14,7 +14,7 @@ from ember_bench.drawing.html import Content, Html, joined, table, tag
 from ember_bench.drawing.number_format import Unit, interval, percent
 from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary
-from ember_bench.report.chart_data import named_points
+from ember_bench.report.chart_data import bare_labels, named_points
 from ember_bench.report.html_contents import Contents
 
 # Means of the same scores in another order differ by less.
@@ -98,14 +98,16 @@ def budgets_section(contents: Contents, dataset: DatasetSummary) -> Html:
         )
         for step in found
     ]
+    labels = [cell.label for cell in contents.of(dataset)]
+    names = dict(zip(labels, bare_labels(labels), strict=True))
     title = f"Best system by budget{contents.simulated(dataset)}"
     chart = scatter(named_points(points, len(points)), x_label=f"budget in US$ {unit.per}",
                     title=f"{title} on {dataset.name}")  # fmt: skip
     rows: list[list[Content]] = [
         [
             _range(step, unit),
-            step.cell.label,
-            _some(step.others),
+            names[step.cell.label],
+            _some([names[label] for label in step.others]),
             joined(
                 [
                     percent(step.accuracy.value),

@@ -114,7 +114,8 @@ def _agreement(contents: Contents, dataset: DatasetSummary, found: ItemMatrix) -
         f"{title}{most}: items that both score the same, in percent; point at one for those that"
         " both fail"
     )
-    listed = table(["system", *(numbers[cell.name] for cell in shown)], rows, caption=caption)
+    headings = ["system", *(numbers[cell.name] for cell in shown)]
+    listed = table(headings, rows, caption=caption, kind="dense")
     return tag("details", tag("summary", "How alike systems are"), listed)
 
 

@@ -186,7 +186,7 @@ def _members_tables(
             " percent; point at one for those that both get wrong"
         )
         headings = ["candidate", *(f"{member.member + 1}" for member in shown)]
-        yield table(headings, rows, caption=caption, wide=False)
+        yield table(headings, rows, caption=caption, wide=False, kind="dense")
 
 
 def _agreement(member: MemberSummary, other: int) -> Content:
