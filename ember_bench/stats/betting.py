@@ -81,6 +81,22 @@ def first_shown(
     return np.maximum.accumulate(found, axis=0)
 
 
+def cannot_show(n: int, margin: float, alpha: float, population: int | None) -> bool:
+    """Return whether n items are too few to show a mean of values in [-1, 1] above -margin.
+
+    A bet of at most 0.9 / (m + 1) makes at most 1 + 0.9 (1 - m) / (1 + m) of the capital.
+    """
+    lowest = -margin
+    if population is not None:
+        if n >= population / 2:  # what is certain needs no bet
+            return False
+        lowest = (-population * margin - n) / (population - n)
+    if lowest <= -1:
+        return False
+    growth = np.log1p(_LARGEST_SHARE * (1 - lowest) / (1 + lowest))
+    return bool(n * growth < np.log(1 / alpha))
+
+
 def _first(
     x: FloatArray, nulls: FloatArray, enough: float, population: int | None, first: int
 ) -> IntArray:

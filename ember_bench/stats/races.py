@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from ember_bench.stats._arrays import check_probability
-from ember_bench.stats.betting import NEVER, first_shown
+from ember_bench.stats.betting import NEVER, cannot_show, first_shown
 
 if TYPE_CHECKING:
     from ember_bench.stats._arrays import BoolArray, FloatArray, IntArray
@@ -119,6 +119,8 @@ class Shown:
             j: second cell of each pair.
         """
         alpha = goal.share(self.close.shape[0])
+        if cannot_show(len(low), goal.within, alpha, population):
+            return
         if i.size and goal.at_least is None:
             nulls = [-goal.within - TINY, TINY, goal.within + TINY]
             found = first_shown(low[:, i] - high[:, j], nulls, alpha=alpha, population=population)
