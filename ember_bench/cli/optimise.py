@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ember_bench.cli._output import Status, put, put_json
 from ember_bench.cli._run_options import Budget, DataDir, Grid, InFlight, Json, Quiet, Results
 from ember_bench.running.messages import say
+
+if TYPE_CHECKING:
+    from ember_bench.optimising.outcome import Optimised
 
 _SEARCH = "Search"
 _ITEMS = "Items"
@@ -82,7 +86,6 @@ def optimise(
         use_data_dir(data_dir)
     from ember_bench.optimising.optimise import Options
     from ember_bench.optimising.optimise import optimise as run
-    from ember_bench.optimising.outcome import as_text
 
     # DSPy's optimisers print: their stdout and stderr are turned off meanwhile.
     tell = partial(say, stream=sys.stderr)
@@ -110,12 +113,17 @@ def optimise(
     except KeyboardInterrupt:
         tell("stopped; every answer is stored, and the same command goes on")
         raise typer.Exit(Status.STOPPED) from None
+    _end(outcome, folder, tell, as_json=as_json)
+
+
+def _end(outcome: Optimised, folder: Path, tell: Callable[[str], None], *, as_json: bool) -> None:
+    from ember_bench.optimising.outcome import as_text
+
     if as_json:
         put_json(outcome)
     else:
         put(as_text(outcome))
-    tell(
-        f"the new card: {folder / outcome.card}.yaml; for grids, copy it to registry/architectures"
-    )
+    card = folder / f"{outcome.card}.yaml"
+    tell(f"the new card: {card}; for grids, copy it to registry/architectures")
     if outcome.chosen and outcome.tested is None:
         raise typer.Exit(Status.STOPPED)
