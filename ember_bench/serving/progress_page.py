@@ -17,6 +17,7 @@ from ember_bench.drawing.number_format import (
     percent,
 )
 from ember_bench.report.html_report import page_of
+from ember_bench.running.rate import time_left_text
 from ember_bench.serving.progress import CellProgress, ExperimentProgress
 
 _WORDS: Final = {"running": "running", "finished": "finished", "stopped": "not running"}
@@ -68,7 +69,7 @@ def _facts(experiment: ExperimentProgress, now: float) -> Iterator[str]:
         rate = experiment.calls_per_second
         yield f" · {UNDEFINED if rate is None else f'{rate:,.1f}'} calls a second"
         left = experiment.seconds_left
-        yield f" · {UNDEFINED if left is None else f'about {duration(left)}'} left"
+        yield f" · {UNDEFINED if left is None else f'about {time_left_text(left)}'} left"
     else:
         yield f" · last change {duration(max(0.0, now - experiment.changed))} ago"
 
