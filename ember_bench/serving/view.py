@@ -22,7 +22,8 @@ from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_report import html_report
 from ember_bench.running.places import RESPONSES, TRIALS
-from ember_bench.serving.progress import Watch
+from ember_bench.serving.control import Control, ControlError
+from ember_bench.serving.progress import ExperimentProgress, Watch
 from ember_bench.serving.progress_page import middle, page
 from ember_bench.serving.server import LOOPBACK, address, is_own_host, listen, same_secret, serve
 from ember_bench.serving.trial_pages import (
@@ -60,6 +61,7 @@ class View:
         self.results = results
         self.token = token or secrets.token_urlsafe(16)
         self._watch = Watch(results)
+        self._control = Control(results)
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
@@ -69,6 +71,8 @@ class View:
                 Route("/{token}/live", self._guarded(self._live)),
                 Route("/{token}/calls", self._guarded(self._calls)),
                 Route("/{token}/report/{name}", self._guarded(self._report)),
+                Route("/{token}/stop/{name}", self._guarded(self._stop), methods=["POST"]),
+                Route("/{token}/resume/{name}", self._guarded(self._resume), methods=["POST"]),
                 Route("/{token}/trials/{name}/{cell:int}", self._guarded(self._trials)),
                 Route(
                     "/{token}/trials/{name}/{cell:int}/{item:int}/{epoch:int}",
@@ -89,14 +93,18 @@ class View:
 
         return guarded
 
+    def _experiments(self) -> list[ExperimentProgress]:
+        self._control.reap()
+        return self._watch.experiments()
+
     async def _page(self, _request: Request) -> Response:
-        found = await run_in_threadpool(self._watch.experiments)
-        return HTMLResponse(page(str(self.results.resolve()), found, time.time()))
+        found = await run_in_threadpool(self._experiments)
+        return HTMLResponse(page(str(self.results.resolve()), found, time.time(), self._control))
 
     async def _live(self, _request: Request) -> Response:
         began = time.perf_counter()
-        found = await run_in_threadpool(self._watch.experiments)
-        shown = middle(found, time.time())
+        found = await run_in_threadpool(self._experiments)
+        shown = middle(found, time.time(), self._control)
         took = time.perf_counter() - began
         wait = max(_LEAST_MS, round(1_000 * took / _SHARE))
         return HTMLResponse(shown, headers={"X-Next-Ms": str(wait)})
@@ -122,6 +130,21 @@ class View:
             return _not_found()
         place = Place(*(request.path_params[name] for name in ("cell", "item", "epoch")))
         return await _shown(lambda: _trial_of(path, self.results / RESPONSES, place))
+
+    async def _stop(self, request: Request) -> Response:
+        return await self._told(request, self._control.stop)
+
+    async def _resume(self, request: Request) -> Response:
+        return await self._told(request, self._control.resume)
+
+    async def _told(self, request: Request, tell: Callable[[str], None]) -> Response:
+        if self._store(request) is None:
+            return _not_found()
+        try:
+            await run_in_threadpool(tell, request.path_params["name"])
+        except ControlError as error:
+            return PlainTextResponse(str(error), 409)
+        return Response(status_code=204)
 
     def _store(self, request: Request) -> Path | None:
         """Return the trial store of the experiment that is asked for; None if there is none."""
