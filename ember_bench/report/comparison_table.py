@@ -337,7 +337,7 @@ def captions(table: ComparisonTable) -> Iterator[str]:
     )
     yield (
         "Cost: how many times the baseline's, on the same items. P(best): the probability of the"
-        " highest accuracy of those that are compared with one baseline, by paired bootstrap."
+        " highest true accuracy of those that are compared with one baseline."
     )
     if any(pair.cell.failed or pair.baseline.failed for pair in table.pairs):
         yield (

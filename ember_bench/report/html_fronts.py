@@ -113,7 +113,7 @@ def front_probabilities(
 ) -> dict[Axis, dict[str, float]]:
     """Return the probability of each system to be on the front, on the common items, by axis.
 
-    Axes of the same systems and items are drawn together: one resample serves both.
+    Axes of the same systems and items are drawn together: one draw serves both.
     """
     found: dict[Axis, dict[str, float]] = {axis: {} for axis in AXES}
     alike: dict[tuple[tuple[str, ...], bytes], list[Axis]] = {}
@@ -127,15 +127,10 @@ def front_probabilities(
     for (names, encoded), axes in alike.items():
         items = np.frombuffer(encoded, dtype=np.int64)
         results = [contents.results[name] for name in names]
-        columns = [_values(results, "scores"), *(_values(results, axis) for axis in axes)]
-        accuracy, *others = np.split(
-            stats.bootstrap_means(
-                np.hstack(columns)[items],
-                clusters=results[0].items.clusters(items),
-                seed=contents.summary.seed,
-            ),
-            len(columns),
-            axis=1,
+        accuracy, *others = stats.shrunken_means(
+            *(_values(results, name)[items] for name in ("scores", *axes)),
+            clusters=results[0].items.clusters(items),
+            seed=contents.summary.seed,
         )
         for axis, means in zip(axes, others, strict=True):
             shares = stats.front_shares(accuracy, means).tolist()

@@ -37,8 +37,8 @@ _FRONT: Final = (
     " trials would have scored."
 )
 _BEST: Final = (
-    "P(best): the probability of the highest accuracy of those compared with one baseline, by"
-    " paired bootstrap over at least five items."
+    "P(best): the probability of the highest accuracy of those compared with one baseline,"
+    " of their true accuracies, drawn towards each other, from at least five items."
 )
 _COLUMNS: Final = ("item", "system", "outcome", "answer", "target", "cost")
 _OUTCOMES: Final = ("correct", "partial", "wrong", "unparsed", "error")

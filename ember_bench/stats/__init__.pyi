@@ -166,6 +166,9 @@ from .shares import (
     critical_path as critical_path,
     share as share,
 )
+from .shrinkage import (
+    shrunken_means as shrunken_means,
+)
 from .strata import (
     stratified_difference as stratified_difference,
     stratified_score as stratified_score,

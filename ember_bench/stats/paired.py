@@ -14,10 +14,11 @@ from ember_bench.stats._arrays import (
     same_length,
     vector,
 )
-from ember_bench.stats.bootstrap import bootstrap_means, enough_to_rank
+from ember_bench.stats.bootstrap import enough_to_rank
 from ember_bench.stats.clusters import cluster_mean
 from ember_bench.stats.intervals import Interval, all_equal, normal_critical, standard_error
 from ember_bench.stats.permutation import mcnemar_exact, sign_flip_test
+from ember_bench.stats.shrinkage import shrunken_means
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -199,14 +200,14 @@ def best_probabilities(
 ) -> FloatArray | None:
     """Return each cell's probability of having the highest mean, shape ``(n_cells,)``.
 
-    By bootstrap over items, all cells on the same resample, so that what cells share cancels.
-    Cells that tie for the highest mean share it. The probabilities sum to 1. None for fewer
-    than 5 items, or clusters (:func:`enough_to_rank`).
+    Of draws of their true means (:func:`shrunken_means`), from the same items, so that what cells
+    share cancels. Cells that tie for the highest mean share it. The probabilities sum to 1. None
+    for fewer than 5 items, or clusters (:func:`enough_to_rank`).
 
     Args:
         values: shape ``(n_items, n_cells)``, higher is better (negate costs).
         clusters: one label per item; whole clusters are resampled.
-        n_draws: how many resamples.
+        n_draws: of the means.
         seed: of the random number generator.
     """
     x = matrix(values, "values")
@@ -214,7 +215,7 @@ def best_probabilities(
         return None
     if x.shape[1] == 0:
         return np.empty(0)
-    means = bootstrap_means(x, clusters=clusters, n_draws=n_draws, seed=seed)
+    (means,) = shrunken_means(x, clusters=clusters, n_draws=n_draws, seed=seed)
     best = means.max(axis=1, keepdims=True)
     # Sums of the same scores in another order differ in their last bits.
     first = means >= best - 1e-12 * np.maximum(1.0, np.abs(best))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ember_bench.stats._arrays import BoolArray, matrix, same_length, vector
-from ember_bench.stats.bootstrap import bootstrap_means, enough_to_rank
+from ember_bench.stats.bootstrap import enough_to_rank
+from ember_bench.stats.shrinkage import shrunken_means
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -62,15 +63,15 @@ def front_probabilities(
 ) -> FloatArray | None:
     """Return the probability of each cell to be on the front, shape ``(n_cells,)``.
 
-    By bootstrap over items: every resample gives all cells the same items, for accuracy and for
-    cost, so what cells share cancels. None for fewer than 5 items, or clusters
-    (:func:`enough_to_rank`).
+    Of draws of the true accuracies and of resampled costs (:func:`shrunken_means`): every draw
+    is of the same items in all cells, so what cells share cancels. None for fewer than 5 items, or
+    clusters (:func:`enough_to_rank`).
 
     Args:
         accuracy: score of each item in each cell, shape ``(n_items, n_cells)``.
         cost: cost of each item in each cell, same shape.
         clusters: one label per item; whole clusters are resampled.
-        n_draws: how many resamples.
+        n_draws: of the means.
         seed: of the random number generator.
 
     Raises:
@@ -81,14 +82,13 @@ def front_probabilities(
         raise ValueError(f"accuracy has shape {a.shape} and cost {c.shape}")
     if not enough_to_rank(a.shape[0], clusters):
         return None
-    means = bootstrap_means(np.hstack([a, c]), clusters=clusters, n_draws=n_draws, seed=seed)
-    return front_shares(*np.hsplit(means, 2))
+    return front_shares(*shrunken_means(a, c, clusters=clusters, n_draws=n_draws, seed=seed))
 
 
 def front_shares(accuracy: npt.ArrayLike, cost: npt.ArrayLike) -> FloatArray:
     """Return in which share of several draws each cell is on the front, shape ``(n_cells,)``.
 
-    What :func:`front_probabilities` returns, of resamples that serve several axes.
+    What :func:`front_probabilities` returns, of draws that serve several axes.
 
     Args:
         accuracy: of each cell in each draw, shape ``(n_draws, n_cells)``.

@@ -12,6 +12,7 @@ from ember_bench.stats._arrays import check_count, check_probability, in_unit_in
 from ember_bench.stats.bootstrap import cluster_sums, enough_to_rank
 from ember_bench.stats.intervals import Interval
 from ember_bench.stats.scores import mean_score
+from ember_bench.stats.shrinkage import largest_gaps
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -131,7 +132,7 @@ def _studentised(x: FloatArray, covariance: FloatArray) -> FloatArray:
     """Return by how many standard errors each cell (axis 0) is ahead of each other (axis 1)."""
     sums, variances = x.sum(axis=0), np.diag(covariance)
     squares = np.maximum(variances[:, np.newaxis] + variances - 2 * covariance, 0.0)
-    largest = np.stack([np.abs(x - column[:, np.newaxis]).max(axis=0) for column in x.T])
+    largest = largest_gaps(x)
     added = np.where(largest > 0, largest, 1.0) ** 2
     ahead: FloatArray = (sums[:, np.newaxis] - sums) / np.sqrt(squares + 2 * added)
     return ahead

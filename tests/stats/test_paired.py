@@ -15,6 +15,7 @@ from ember_bench.stats import (
 )
 
 from .coverage import simulated_coverage
+from .test_shrinkage import above_zero
 
 
 def cells(wins, losses, n):
@@ -202,7 +203,8 @@ def test_best_probability_of_two_cells_is_that_of_their_difference():
     a, b = rng.normal(0.1, 1, 400), rng.normal(0, 1, 400)
     d = a - b
     found = best_probabilities(np.column_stack([a, b]), n_draws=20_000)
-    assert found[0] == pytest.approx(stats.norm.cdf(d.mean() / (d.std() / 20)), abs=0.015)
+    variance = d.var(ddof=1) / 400 + 2 * (np.abs(d).max() / 400) ** 2
+    assert found[0] == pytest.approx(above_zero(d.mean(), variance), abs=0.015)
 
 
 def test_best_probabilities_count_what_cells_share():
@@ -223,11 +225,14 @@ def test_best_probabilities_sum_to_one(n_cells, n_items, seed):
     assert best_probabilities(values, n_draws=50).sum() == pytest.approx(1)
 
 
-def test_best_probabilities_resample_whole_clusters():
-    # One cluster decides: it is drawn at least once in five draws with probability 1 - .8^5.
-    values = np.array([[1.0, 0.0], *([[0.49, 0.5]] * 4)])
-    found = best_probabilities(values, clusters="vwxyz", n_draws=8000)
-    assert found[0] == pytest.approx(1 - 0.8**5, abs=0.02)
+def test_best_probabilities_are_of_whole_clusters():
+    rng = np.random.default_rng(6)
+    d = np.repeat(rng.normal(0.3, 1, 30), 4)
+    found = best_probabilities(
+        np.column_stack([d, np.zeros(120)]), clusters=np.arange(120) // 4, n_draws=20_000
+    )
+    variance = d[::4].var(ddof=1) / 30 + 2 * (np.abs(d).max() / 120) ** 2
+    assert found[0] == pytest.approx(above_zero(d.mean(), variance), abs=0.015)
 
 
 def test_fewer_than_five_items_or_clusters_say_nothing_of_the_best():
