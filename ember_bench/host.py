@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,4 +84,31 @@ def lives(process: int) -> bool:
         return False
     except PermissionError:
         return True
+    return True
+
+
+def has_open(process: int, path: Path) -> bool | None:
+    """Whether a process of this user has a file open; None where the platform does not tell."""
+    if not Path("/proc/self/fd").is_dir():
+        return None
+    try:
+        wanted = path.stat()
+        for link in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                if os.path.samestat(link.stat(), wanted):
+                    return True
+    except OSError:  # the process has ended, or is another user's
+        return False
+    return False
+
+
+def interrupt(process: int) -> bool:
+    """Do to a process what Ctrl-C does; False where that cannot be done.
+
+    Raises:
+        OSError: if it has ended, or is another user's.
+    """
+    if os.name != "posix":
+        return False  # a signal would end it at once
+    os.kill(process, signal.SIGINT)
     return True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from ember_bench import host
 from ember_bench.errors import ResultsLockedError, StoreError
 from ember_bench.file_lock import FileLock
 
@@ -44,3 +46,24 @@ def holder(folder: Path) -> int | None:
     with suppress(OSError, ValueError):  # released meanwhile
         return int((folder / _LOCK).read_text(encoding="ascii", errors="replace"))
     return None
+
+
+def holds(process: int, folder: Path) -> bool:
+    """Whether a process holds a folder, for sure: its number may be another's by now.
+
+    Where the platform does not tell who has a file open, it is whether anybody holds the folder.
+    """
+    path = folder / _LOCK
+    if (found := host.has_open(process, path)) is not None:
+        return found
+    try:
+        file = os.open(path, os.O_RDWR)
+    except OSError:  # nobody holds it
+        return False
+    try:
+        host.lock(file, shared=True, wait=False)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False

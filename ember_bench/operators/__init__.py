@@ -3,7 +3,7 @@
 from ember_bench.answers.formats import answer_format, parse_answer
 from ember_bench.operators.attempts import Attempts
 from ember_bench.operators.base import Operator, OperatorKind, Sequential, operator
-from ember_bench.operators.cards import load_operator, save_operator
+from ember_bench.operators.cards import save_operator
 from ember_bench.operators.cascade import CascadeOperator
 from ember_bench.operators.control import Branch, Router
 from ember_bench.operators.conversation import Conversation
@@ -81,7 +81,6 @@ __all__ = [
     "WriteArticle",
     "answer_format",
     "function",
-    "load_operator",
     "operator",
     "parallel",
     "parse_answer",

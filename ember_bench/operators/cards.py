@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ember_bench.docstrings import attribute_texts
-from ember_bench.documents import Document, read_document
+from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, EmberBenchError, UnknownNameError
 from ember_bench.models.service import ModelService
 from ember_bench.operators.base import Operator, operator_class
@@ -327,29 +327,19 @@ def save_operator(operator: Operator, path: Path | str) -> None:
     Path(path).write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100))
 
 
-def load_operator(
-    path: Path | str, service: ModelService | None = None, cards: Cards | None = None
+def operator_of_card(
+    document: Document, service: ModelService | None, cards: Cards | None
 ) -> Operator:
-    """Return the operator whose card is in a file; imports the functions that it names.
+    """Return the operator whose card a document is; imports the functions that it names.
 
     Args:
-        path: A file written by `save_operator`, or by hand.
+        document: A file written by `save_operator`, or by hand.
         service: The service of the LM modules; by default one for the registries in force.
         cards: The known signatures; by default those of the built-in registry.
 
     Raises:
         ConfigError: with the place in the file.
     """
-    return operator_of_card(read_document(Path(path)), service, cards)
-
-
-def operator_of_card(
-    document: Document, service: ModelService | None, cards: Cards | None
-) -> Operator:
-    """Return the operator whose card a document is; raises as `load_operator`."""
-    if "graph" in document.data and "operator" not in document.data:
-        message = "this is an architecture, which ember_bench.load_operator builds"
-        raise ConfigError(document.problem(message, "graph"))
     card = document.parse(NodeCard)
     try:
         return Builder(service=service, cards=cards).operator(card)

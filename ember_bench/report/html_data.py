@@ -18,6 +18,7 @@ from ember_bench.experiment.results.description import CellDescription
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.trial_calls import CallEntry
 from ember_bench.models.store.rows import StoredCall
+from ember_bench.models.types import Completion
 
 _TRIALS_IN_PACK: Final = 200
 _CHARACTERS_IN_PACK: Final = 400_000
@@ -165,21 +166,24 @@ def _texts_of(call: StoredCall | None, texts: _Texts) -> Iterator[int | None]:
     if call is None:
         yield from (None, None, None)
         return
-    completion = call.completion
+    # Each message is a text of its own: a long system prompt is kept once.
+    yield texts.add_as(_messages, call.messages)
+    yield texts.add(clean(answer_text(call.completion)))
+    yield texts.add_as(clean, call.parameters)
+
+
+def answer_text(completion: Completion) -> str:
+    """Return an answer with its thoughts, the tools that it asks for, and why it was cut off."""
     wanted = [f"[asks for {tool.name}({tool.arguments})]" for tool in completion.tool_calls]
     ended = [] if completion.finish_reason == "stop" else [f"[ended: {completion.finish_reason}]"]
     thoughts = completion.thoughts
     thought = [f"[thoughts]\n{thoughts}\n[end of thoughts]"] if thoughts else []
     written = [*thought, completion.text] if completion.text else thought
-    # Each message is a text of its own: a long system prompt is kept once.
-    yield texts.add_as(_messages, call.messages)
-    yield texts.add(clean("\n".join([*written, *wanted, *ended])))
-    yield texts.add_as(clean, call.parameters)
+    return "\n".join([*written, *wanted, *ended])
 
 
-def _messages(stored: str) -> str:
-    """Return a conversation as JSON: role and text of each message."""
-    found = []
+def message_texts(stored: str) -> Iterator[tuple[str, str]]:
+    """Yield role and text of each message of a stored conversation, images and tools in words."""
     for message in msgspec.json.decode(stored):
         parts = [f"[{image['media_type']}]" for image in message.get("images", ())]
         parts += [message["content"]] if message["content"] else []
@@ -187,7 +191,12 @@ def _messages(stored: str) -> str:
             f"[asks for {tool['name']}({tool['arguments']})]"
             for tool in message.get("tool_calls", ())
         ]
-        found.append([clean(message["role"]), clean("\n".join(parts))])
+        yield message["role"], "\n".join(parts)
+
+
+def _messages(stored: str) -> str:
+    """Return a conversation as JSON: role and text of each message."""
+    found = [[clean(role), clean(text)] for role, text in message_texts(stored)]
     return msgspec.json.encode(found).decode()
 
 

@@ -25,6 +25,7 @@ from ember_bench.experiment.spec import ExperimentSpec
 from ember_bench.graph.architecture import ArchitectureCard
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.recorded.card import RecordedSet
+from ember_bench.operators.cards import NodeCard
 from ember_bench.operators.signature import SignatureCard
 from ember_bench.registry import ENVELOPE
 
@@ -71,8 +72,21 @@ def _suite() -> Schema:
 
 
 def _architecture() -> Schema:
-    schema = _as_card(_described(ArchitectureCard))
-    return schema | {"required": [name for name in schema["required"] if name != "name"]}
+    """A card is a parameterised graph; or, without `graph`, an operator's, as it is saved."""
+    graph, node = _as_card(_described(ArchitectureCard)), _as_card(_described(NodeCard))
+    definitions = graph.pop("$defs") | node.pop("$defs")
+    graph["required"] = [name for name in graph["required"] if name != "name"]
+    head = {name: graph["properties"][name] for name in ("name", "purpose")}
+    node["properties"] = head | node["properties"]
+    del node["properties"]["inputs"]  # there are no other nodes
+    node["description"] = "The card of an operator, as `save_operator` writes it."
+    return {
+        "type": "object",
+        "if": {"anyOf": [{"required": ["graph"]}, {"not": {"required": ["operator"]}}]},
+        "then": {"$ref": f"#/$defs/{ArchitectureCard.__name__}"},
+        "else": {"$ref": f"#/$defs/{NodeCard.__name__}"},
+        "$defs": definitions | {ArchitectureCard.__name__: graph, NodeCard.__name__: node},
+    }
 
 
 def _signature() -> Schema:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -22,11 +21,10 @@ from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.run_totals import RunTotals
 from ember_bench.experiment.results.summary import FailureReason
 from ember_bench.running.places import TRIALS
+from ember_bench.running.rate import Rate
 
 State = Literal["running", "finished", "stopped"]
 
-_WINDOW_SECONDS: Final = 60.0
-_MOST_SAMPLES: Final = 40
 _NOTHING: Final = RunTotals(0.0, 0, 0)
 
 
@@ -66,7 +64,9 @@ class ExperimentProgress:
         run_usd: Spending of the last run, in US dollars, as far as it is known.
         budget_usd: The most that the last run may spend; None without a cap.
         calls_per_second: Requests a second over the last minute; None if unknown.
-        seconds_left: Until all trials are done, at the rate of the last minute; None if unknown.
+        seconds_left: Until all trials are done, at the rate of the last minute, with an interval of
+            prediction; None if unknown.
+        level: The level of its intervals.
         reasons: The commonest faults of failed trials.
         changed: When its files changed last, in seconds since 1970.
         problem: Why it cannot be read; "" if it can. Then the other fields have no meaning.
@@ -80,7 +80,8 @@ class ExperimentProgress:
     run_usd: float = 0.0
     budget_usd: float | None = None
     calls_per_second: float | None = None
-    seconds_left: float | None = None
+    seconds_left: Quantity | None = None
+    level: float = 0.95
     reasons: tuple[FailureReason, ...] = ()
     changed: float = 0.0
     problem: str = ""
@@ -101,13 +102,6 @@ class ExperimentProgress:
         return sum(cell.failed for cell in self.cells)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    at: float
-    done: int
-    calls: int
-
-
 class Watch:
     """Reads the progress of all experiments in a folder, each again only once its files changed.
 
@@ -122,7 +116,7 @@ class Watch:
         self.results = results
         self._clock = clock
         self._read: dict[Path, tuple[object, ExperimentProgress]] = {}
-        self._samples: dict[str, deque[_Sample]] = {}
+        self._rates: dict[str, Rate] = {}
 
     def experiments(self) -> list[ExperimentProgress]:
         """Return all experiments: those that run first, then those that changed last."""
@@ -144,19 +138,16 @@ class Watch:
         if found.done >= found.scheduled and not _runs(path.parent):
             return replace(found, state="finished")
         if not _runs(path.parent):
-            self._samples.pop(name, None)
+            self._rates.pop(name, None)
             return found
-        samples = self._samples.setdefault(name, deque(maxlen=_MOST_SAMPLES))
-        if not samples or samples[-1].at < now:
-            samples.append(_Sample(now, found.done, found.totals.calls_made))
-        while len(samples) > 2 and samples[0].at < now - _WINDOW_SECONDS:
-            samples.popleft()
-        first, last = samples[0], samples[-1]
-        passed = last.at - first.at
-        calls = (last.calls - first.calls) / passed if passed > 0 else None
-        rate = (last.done - first.done) / passed if passed > 0 else 0.0
-        left = (found.scheduled - found.done) / rate if rate > 0 else None
-        return replace(found, state="running", calls_per_second=calls, seconds_left=left)
+        rate = self._rates.setdefault(name, Rate())
+        rate.read(now, found.done, found.totals.calls_made)
+        return replace(
+            found,
+            state="running",
+            calls_per_second=rate.calls_per_second,
+            seconds_left=rate.seconds_left(found.scheduled - found.done, found.level),
+        )
 
 
 def _version(path: Path) -> tuple[tuple[float, int], ...]:
@@ -192,6 +183,7 @@ def _read(path: Path, changed: float) -> ExperimentProgress:
             totals,
             last.spend_usd,
             last.budget_usd,
+            level=asked.level,
             reasons=tuple(commonest(errors)),
             changed=changed,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 from typing import Final
 from urllib.parse import quote
 
@@ -17,29 +16,34 @@ from ember_bench.drawing.number_format import (
     percent,
 )
 from ember_bench.report.html_report import page_of
+from ember_bench.running.rate import time_left_text
+from ember_bench.serving.assets import asset
+from ember_bench.serving.control import Control
 from ember_bench.serving.progress import CellProgress, ExperimentProgress
+from ember_bench.serving.trial_pages import FAILED_TRIALS, trials_link
 
 _WORDS: Final = {"running": "running", "finished": "finished", "stopped": "not running"}
 _BAR: Final = (220, 14)
 
 
-def page(folder: str, found: Sequence[ExperimentProgress], now: float) -> str:
+def page(folder: str, found: Sequence[ExperimentProgress], now: float, control: Control) -> str:
     """Return the whole page, which asks for its middle again and again."""
-    heading = tag("header", tag("h1", "ember-bench"), tag("p", folder, class_="facts"))
+    calls = tag("p", tag("a", "the latest calls", href="calls"))
+    heading = tag("header", tag("h1", "ember-bench"), tag("p", folder, class_="facts"), calls)
     gone = tag("p", "The view has ended: what is below is its last state.", id="gone", hidden="")
-    content = joined([heading, gone, tag("main", middle(found, now))])
-    style, script = _asset("view.css"), _asset("view.js")
+    content = joined([heading, gone, tag("main", middle(found, now, control))])
+    style, script = asset("view.css"), asset("view.js")
     return page_of("ember-bench: progress", content, script, style=style, live=True)
 
 
-def middle(found: Sequence[ExperimentProgress], now: float) -> Html:
+def middle(found: Sequence[ExperimentProgress], now: float, control: Control) -> Html:
     """Return the part of the page that changes."""
     if not found:
         return tag("p", "No results here yet. They appear as soon as a run begins.")
-    return joined(_experiment(experiment, now) for experiment in found)
+    return joined(_experiment(experiment, now, control) for experiment in found)
 
 
-def _experiment(experiment: ExperimentProgress, now: float) -> Html:
+def _experiment(experiment: ExperimentProgress, now: float, control: Control) -> Html:
     if experiment.problem:
         problem = tag("p", f"It cannot be read: {experiment.problem}", class_="flag")
         return tag("section", tag("h2", experiment.name), problem)
@@ -53,9 +57,10 @@ def _experiment(experiment: ExperimentProgress, now: float) -> Html:
         tag("progress", value=experiment.done, max=max(1, experiment.scheduled),
             aria_label="trials done"),
         tag("p", *_facts(experiment, now), class_="facts"),
+        *_buttons(experiment, control),
         *_money(experiment),
         *_failures(experiment),
-        _table(experiment.cells),
+        _table(experiment),
         tag("p", link),
     )  # fmt: skip
 
@@ -68,9 +73,31 @@ def _facts(experiment: ExperimentProgress, now: float) -> Iterator[str]:
         rate = experiment.calls_per_second
         yield f" · {UNDEFINED if rate is None else f'{rate:,.1f}'} calls a second"
         left = experiment.seconds_left
-        yield f" · {UNDEFINED if left is None else f'about {duration(left)}'} left"
+        yield f" · {UNDEFINED if left is None else f'about {time_left_text(left)}'} left"
     else:
         yield f" · last change {duration(max(0.0, now - experiment.changed))} ago"
+
+
+def _buttons(experiment: ExperimentProgress, control: Control) -> Iterator[Html]:
+    """Yield what stops a run, or goes on with it."""
+    name = experiment.name
+    address = quote(name, safe="")
+    if experiment.state == "running":
+        if control.is_stopping(name):
+            yield tag("p", "Stopping: what is in flight is finished and stored.", role="status")
+        else:
+            asks = (
+                f"Stop {name}? What is in flight is finished and stored, and the same command goes"
+                " on with it later."
+            )
+            yield tag("p", tag("button", "Stop", data_post=f"stop/{address}", data_asks=asks))
+        return
+    if control.is_resumed(name):
+        yield tag("p", "Resuming.", role="status")
+    elif experiment.state == "stopped" and control.can_resume(name):
+        yield tag("p", tag("button", "Resume", data_post=f"resume/{address}"))
+        if problem := control.problem(name):
+            yield tag("div", "The resumed run ended:", tag("pre", problem), class_="flag")
 
 
 def _money(experiment: ExperimentProgress) -> Iterator[Html]:
@@ -99,20 +126,26 @@ def _failures(experiment: ExperimentProgress) -> Iterator[Html]:
     yield tag("div", said, tag("ul", *reasons), class_="flag")
 
 
-def _table(cells: Sequence[CellProgress]) -> Html:
+def _table(experiment: ExperimentProgress) -> Html:
+    cells, name = experiment.cells, experiment.name
     several = len({cell.dataset for cell in cells}) > 1
     rows = [
         (
             f"{cell.dataset}: {cell.label}" if several else cell.label,
-            f"{cell.done:,} / {cell.scheduled:,}",
-            f"{cell.failed:,}",
+            _link(f"{cell.done:,} / {cell.scheduled:,}", trials_link(name, place), cell.done),
+            _link(f"{cell.failed:,}", trials_link(name, place, FAILED_TRIALS), cell.failed),
             in_percent(cell.accuracy) if cell.accuracy is not None else UNDEFINED,
             _interval(cell),
         )
-        for cell in cells
+        for place, cell in enumerate(cells)
     ]
     headings = ("system", "trials", "failed", "accuracy", "")
     return table(headings, rows, caption="Accuracy so far, in percent, with its interval")
+
+
+def _link(text: str, href: str, leads_to: int) -> Html | str:
+    """Return a link, or its text alone where it leads to nothing."""
+    return tag("a", text, href=href) if leads_to else text
 
 
 def _interval(cell: CellProgress) -> Html | str:
@@ -131,7 +164,3 @@ def _interval(cell: CellProgress) -> Html | str:
         "svg", *marks, width=width, height=height, viewBox=f"0 0 {width} {height}", role="img",
         aria_label=percent(found.value),
     )  # fmt: skip
-
-
-def _asset(name: str) -> str:
-    return files("ember_bench.serving").joinpath("assets", name).read_text(encoding="utf-8")

@@ -148,6 +148,9 @@ from .races import (
     Standing as Standing,
     standing as standing,
 )
+from .remaining import (
+    time_left as time_left,
+)
 from .scores import mean_score as mean_score
 from .selection import (
     Confusion as Confusion,

@@ -10,7 +10,6 @@ import ember_bench as eb
 from ember_bench.errors import ConfigError
 from ember_bench.graph.architecture import load_architecture
 from ember_bench.models import ModelRegistry, ModelService
-from ember_bench.operators import load_operator as load_card
 from ember_bench.registry import Cards, builtin_root
 
 SERVICE = ModelService(ModelRegistry.from_cards(Cards([builtin_root()])))
@@ -63,8 +62,6 @@ def test_an_architecture_is_loaded_as_an_operator() -> None:
         eb.load_operator(DEBATE, SERVICE)
     with pytest.raises(ConfigError, match="unknown parameter 'modls'; did you mean 'models'"):
         eb.load_operator(DEBATE, SERVICE, parameters={"modls": []})
-    with pytest.raises(ConfigError, match=r"which ember_bench\.load_operator builds"):
-        load_card(DEBATE)
 
 
 def test_an_operator_has_no_parameters(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from ember_bench.evaluators import (
     PythonTests,
     load_evaluator,
 )
+from ember_bench.graph import load_operator
 from ember_bench.models import (
     Image,
     Message,
@@ -39,7 +40,7 @@ from ember_bench.models import (
     ToolCall,
     ToolDefinition,
 )
-from ember_bench.operators import Operator, load_operator
+from ember_bench.operators import Operator
 from ember_bench.registry import Cards, builtin_root, default_roots
 from tests.identity.internals import (
     Architecture,

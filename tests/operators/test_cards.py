@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from ember_bench.errors import ConfigError, UnknownNameError
-from ember_bench.graph import NoNGraphData, to_mermaid, vmap
+from ember_bench.graph import NoNGraphData, load_operator, to_mermaid, vmap
 from ember_bench.graph.architecture import load_architecture
 from ember_bench.graph.jitting.api import JittedOperator
 from ember_bench.models import ModelService
@@ -35,7 +35,6 @@ from ember_bench.operators import (
     Sequential,
     Signature,
     function,
-    load_operator,
     operator,
     save_operator,
 )
@@ -44,6 +43,7 @@ from ember_bench.operators.cards import Builder, NodeCard, card_of
 from ember_bench.operators.fan_in import LMFanIn, Settling, Verifying
 from ember_bench.operators.lm import LMModuleConfig
 from ember_bench.operators.references import reference, resolve
+from ember_bench.programs.program import Program
 from ember_bench.registry import Cards, default_roots
 from tests.operators import networks
 from tests.operators.networks import (
@@ -172,7 +172,7 @@ def test_every_built_in_class_is_found_by_its_name() -> None:
         return {cls}.union(*map(below, cls.__subclasses__()))
 
     ours = {c for c in below(Operator) if c.__module__.startswith("ember_bench.")}
-    bases = {Operator, LMFanIn, Settling, Verifying}
+    bases = {Operator, LMFanIn, Program, Settling, Verifying}
     named = {c for c in ours - bases if not c.__name__.startswith("_")}
     assert len(named) > 30
     assert [c for c in named if operator_class(c.__name__) is not c] == []
@@ -184,7 +184,7 @@ def test_a_card_is_loaded_by_a_program_that_has_imported_nothing_else(tmp_path: 
     program = (
         "import sys\n"
         "from ember_bench.models import ModelInfo, ModelRegistry, ModelService\n"
-        "from ember_bench.operators import load_operator\n"
+        "from ember_bench import load_operator\n"
         "registry = ModelRegistry()\n"
         "registry.register_model(ModelInfo(model_id='simulated:a'))\n"
         "for path in sys.argv[1:]:\n"

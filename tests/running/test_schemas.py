@@ -13,8 +13,11 @@ from jsonschema import Draft202012Validator
 from ember_bench.documents import read_document
 from ember_bench.errors import UnknownNameError
 from ember_bench.experiment.spec import ExperimentSpec
+from ember_bench.operators import save_operator
 from ember_bench.registry import KINDS
 from ember_bench.running.schemas import attach_schema, kinds, schema_of
+from tests.operators.networks import every_operator
+from tests.support.models import module, serve, simulated
 
 ROOT = Path(__file__).parents[2]
 GRIDS = [ROOT / "experiments" / "quickstart.yaml", *ROOT.glob("experiments/papers/*/grid.yaml")]
@@ -66,6 +69,10 @@ MISTAKES = [
     ("evaluator", "name: e\nkind: numeric_mach", "numeric_mach"),
     ("evaluator", "name: e\nkind: numeric_match\nrelative_tolerence: 1", "relative_tolerence"),
     ("architecture", "purpose: p\ngraph: {}", "{}"),
+    ("architecture", "purpose: p", "'graph' is a required property"),
+    ("architecture", "operator: Fuser\nlm_modules: [{modle: a}]", "modle"),
+    ("architecture", "operator: Fuser\ninputs: [drafts]", "inputs"),
+    ("architecture", "operator: Fuser\nparameters: {}", "parameters"),
     ("signature", "purpose: p", "prompt_template"),
     ("model", "purpose: p", "name"),
     ("model", "name: openai:x\ncost: {input_cost_per_million: 1}", "cost"),
@@ -97,8 +104,21 @@ def test_fields_are_described_where_their_text_says_so() -> None:
 
 
 def test_any_card_may_replace_one_below() -> None:
-    for kind in ("dataset", "signature", "architecture"):
-        assert schema_of(kind)["properties"]["override"]["type"] == "boolean"
+    architectures = schema_of("architecture")["$defs"]
+    found = [schema_of("dataset"), schema_of("signature")]
+    for schema in (*found, architectures["ArchitectureCard"], architectures["NodeCard"]):
+        assert schema["properties"]["override"]["type"] == "boolean"
+
+
+def test_each_saved_operator_is_an_architecture_card(tmp_path: Path) -> None:
+    validator = Draft202012Validator(schema_of("architecture"))
+    model = simulated()
+    service = serve(model)
+    for name, network in every_operator(lambda: module(service, model)).items():
+        save_operator(network, tmp_path / "mine.yaml")
+        card = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+        for given in (card, card | {"name": "mine", "purpose": "p", "override": True}):
+            assert [error.message for error in validator.iter_errors(given)] == [], name
 
 
 def test_singular_and_plural_are_one_kind() -> None:

@@ -81,7 +81,12 @@ def test_rate_and_time_left_come_from_what_was_done_in_the_last_minute(
         done = middle.done - before.done
         assert done > 0
         assert middle.calls_per_second == pytest.approx(done / 10)
-        assert middle.seconds_left == pytest.approx((10 - middle.done) / (done / 10))
+        left = middle.seconds_left
+        assert left is not None
+        assert left.value == pytest.approx((10 - middle.done) / (done / 10))
+        assert left.low is not None
+        assert left.high is not None
+        assert left.low < left.value < left.high
 
 
 def test_failures_come_with_their_reasons(workspace: Workspace) -> None:

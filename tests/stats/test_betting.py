@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ember_bench.stats import NEVER, first_shown
+from ember_bench.stats.betting import cannot_show
 
 
 def by_hand(x, null, population):
@@ -99,3 +100,14 @@ def test_bets_begin_after_the_first_items():
 def test_bad_input_is_refused(values, nulls, population):
     with pytest.raises(ValueError, match=r"nulls|population|dimensions"):
         first_shown(values, nulls, alpha=0.05, population=population)
+
+
+@pytest.mark.parametrize("population", [None, 60, 400])
+@pytest.mark.parametrize("margin", [0.0, 0.05, 0.8])
+def test_so_few_items_as_cannot_show_anything_do_not_even_if_all_are_won(population, margin):
+    for alpha in (0.05, 1e-5):
+        found = first_shown(np.ones((30, 1)), [-margin - 1e-9], alpha=alpha, population=population)[
+            0, 0
+        ]
+        few = [n for n in range(1, 31) if cannot_show(n, margin, alpha, population)]
+        assert all(n < found for n in few)

@@ -147,6 +147,19 @@ class StoredAnswers:
                 )
         return found
 
+    def latest(self, most: int) -> list[StoredCall]:
+        """Return the calls that were stored last, the latest first, without damaged ones.
+
+        Raises:
+            StoreError: if the file cannot be read any more.
+        """
+        query = "SELECT key FROM responses ORDER BY rowid DESC LIMIT ?"
+        try:
+            keys = [key for (key,) in self._reader.execute(query, (most,))]
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(self.path, error) from error
+        return list(self.calls(keys).values())
+
     def _row(self, query: str, key: bytes) -> tuple[Any, ...] | None:
         """Return the row of a call; None if there is none, or a text in it is not UTF-8."""
         try:

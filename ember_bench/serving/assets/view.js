@@ -2,19 +2,57 @@
 (() => {
   const main = document.querySelector("main");
   const gone = document.getElementById("gone");
-  const again = async () => {
+  let pressed = false; // what is pressed must still be there when it is let go
+  let timer;
+
+  /** The part of `main` that has the focus, as a selector. */
+  function focused() {
+    const at = document.activeElement;
+    for (const name of ["data-post", "href"]) {
+      const value = main.contains(at) && at.getAttribute(name);
+      if (value) return "[" + name + '="' + CSS.escape(value) + '"]';
+    }
+    return null;
+  }
+
+  async function again() {
+    clearTimeout(timer);
     let wait = 5000;
     try {
       const answer = await fetch("live", { cache: "no-store" });
       if (!answer.ok) throw new Error(answer.status);
-      // Markup of the server's own, in which everything else is escaped.
-      main.innerHTML = await answer.text();
+      const text = await answer.text();
+      if (!pressed) {
+        const before = focused();
+        // Markup of the server's own, in which everything else is escaped.
+        main.innerHTML = text;
+        if (before) main.querySelector(before)?.focus();
+      }
       wait = Number(answer.headers.get("x-next-ms")) || wait;
       gone.hidden = true;
     } catch {
       gone.hidden = false;
     }
-    setTimeout(again, wait);
-  };
-  setTimeout(again, 1000);
+    clearTimeout(timer);
+    timer = setTimeout(again, wait);
+  }
+
+  addEventListener("pointerdown", () => { pressed = true; });
+  for (const end of ["pointerup", "pointercancel", "blur"])
+    addEventListener(end, () => setTimeout(() => { pressed = false; }));
+
+  main.addEventListener("click", async (event) => {
+    const button = event.target.closest("button[data-post]");
+    if (!button || (button.dataset.asks && !confirm(button.dataset.asks))) return;
+    button.disabled = true; // twice would be another thing
+    try {
+      const answer = await fetch(button.dataset.post, { method: "POST" });
+      if (!answer.ok) alert(await answer.text());
+    } catch {
+      gone.hidden = false;
+    }
+    again();
+  });
+
+  timer = setTimeout(again, 1000);
 })();
