@@ -32,13 +32,13 @@ from ember_bench.report.summary_text import tables
 
 _FRONT: Final = (
     "P(Pareto): the probability that no other system is both at least as accurate and as cheap (or"
-    " as fast), by paired bootstrap over the items that finished in every system, if there are at"
-    " least five. Dominated: by the values on the items that all systems have, whatever failed"
-    " trials would have scored."
+    " as fast), by estimated true accuracies and resampled costs (or latencies), of the items that"
+    " finished in every system, if there are at least five. Dominated: by the values on the items"
+    " that all systems have, whatever failed trials would have scored."
 )
 _BEST: Final = (
-    "P(best): the probability of the highest accuracy of those compared with one baseline,"
-    " of their true accuracies, drawn towards each other, from at least five items."
+    "P(best): the probability of the highest true accuracy of those compared with one baseline,"
+    " from at least five items."
 )
 _COLUMNS: Final = ("item", "system", "outcome", "answer", "target", "cost")
 _OUTCOMES: Final = ("correct", "partial", "wrong", "unparsed", "error")

@@ -67,8 +67,7 @@ def bootstrap_means(
 def enough_to_rank(n_items: int, clusters: Labels | None = None) -> bool:
     """Say whether there are items, or clusters, enough for probabilities of being best.
 
-    Resamples of a few items are too alike: what is drawn from 4 items has each cell best far
-    more surely than it is. At least 5 are asked for.
+    A few items do not tell how large the errors of the cells' means are. At least 5 are asked for.
     """
     return (n_items if clusters is None else n_labels(clusters)) >= _LEAST_UNITS
 
