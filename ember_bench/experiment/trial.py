@@ -15,7 +15,13 @@ import msgspec
 from ember_bench import bridge
 from ember_bench.answers.formats import get_answer_format, parse
 from ember_bench.datasets.item import Item
-from ember_bench.errors import EmberBenchError, StoreError, UnjudgedError, UnlabelledError
+from ember_bench.errors import (
+    EmberBenchError,
+    SignatureError,
+    StoreError,
+    UnjudgedError,
+    UnlabelledError,
+)
 from ember_bench.evaluators.base import (
     Evaluator,
     Score,
@@ -38,6 +44,8 @@ from ember_bench.experiment.trial_calls import CallEntry, critical_path, entries
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Purse, Strand, TrialContext
+from ember_bench.operators.base import Operator
+from ember_bench.operators.fields import names, outputs_of
 from ember_bench.secrets import without_secrets
 
 # Part of every fingerprint: raise it when the harness gives other results for the same inputs.
@@ -166,6 +174,19 @@ def run_trial(
     if not judged.calls and not judged.wasted_calls:
         return result
     return msgspec.structs.replace(result, evaluation=evaluated(judged))
+
+
+def missing_field(graph: Operator) -> str | None:
+    """Return in words what a node of a graph needs, and neither items nor nodes before it give.
+
+    A prompt may also name fields of an item's record, which are not known here.
+    """
+    given = names("query", "answer_format", "choices", "turns", "images", "metadata", "normalise")
+    try:
+        outputs_of(graph, given)
+    except SignatureError as error:
+        return f"{error} ({', '.join(getattr(error, '__notes__', ()))})"
+    return None
 
 
 def graph_inputs(
