@@ -16,6 +16,7 @@ from ember_bench import bridge
 from ember_bench.answers.formats import get_answer_format, parse
 from ember_bench.datasets.item import Item
 from ember_bench.errors import EmberBenchError, StoreError, UnjudgedError, UnlabelledError
+from ember_bench.evaluators.as_recorded import AsRecorded
 from ember_bench.evaluators.base import (
     Evaluator,
     Score,
@@ -143,7 +144,7 @@ def run_trial(
         outputs = cell.prepared.run(graph_inputs(item, evaluator, cell))
         output = outputs[cell.graph.output]
         score = _score(evaluator, item, output, judged)
-        stated = states_answer(item, output, score)
+        stated = states_answer(evaluator, item, output, score)
         outcome = score.outcome
         further = tuple(_further(evaluator, item, output, judged))
     except StoreError:
@@ -302,11 +303,14 @@ def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
     return scored(evaluator, item, responses[0])
 
 
-def states_answer(item: Item, output: Any, score: Score) -> bool | None:
+def states_answer(evaluator: Evaluator, item: Item, output: Any, score: Score) -> bool | None:
     """Return whether a response states the answer that was scored, or it was guessed at.
 
-    None if a node made the answer, or if the evaluator reads answers in another way.
+    None if a node made the answer, if the evaluator reads answers in another way, or if the score
+    is the one that was recorded of the response, whatever it states.
     """
+    if isinstance(evaluator, AsRecorded):
+        return None
     if isinstance(output, Mapping):
         responses = output.get("responses", ())
         if "final_answer" in output or "answers" in output or len(responses) != 1:
