@@ -22,6 +22,7 @@ from ember_bench.errors import (
     UnjudgedError,
     UnlabelledError,
 )
+from ember_bench.evaluators.as_recorded import AsRecorded
 from ember_bench.evaluators.base import (
     Evaluator,
     Score,
@@ -151,7 +152,7 @@ def run_trial(
         outputs = cell.prepared.run(graph_inputs(item, evaluator, cell))
         output = outputs[cell.graph.output]
         score = _score(evaluator, item, output, judged)
-        stated = states_answer(item, output, score)
+        stated = states_answer(evaluator, item, output, score)
         outcome = score.outcome
         further = tuple(_further(evaluator, item, output, judged))
     except StoreError:
@@ -323,11 +324,14 @@ def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
     return scored(evaluator, item, responses[0])
 
 
-def states_answer(item: Item, output: Any, score: Score) -> bool | None:
+def states_answer(evaluator: Evaluator, item: Item, output: Any, score: Score) -> bool | None:
     """Return whether a response states the answer that was scored, or it was guessed at.
 
-    None if a node made the answer, or if the evaluator reads answers in another way.
+    None if a node made the answer, if the evaluator reads answers in another way, or if the score
+    is the one that was recorded of the response, whatever it states.
     """
+    if isinstance(evaluator, AsRecorded):
+        return None
     if isinstance(output, Mapping):
         responses = output.get("responses", ())
         if "final_answer" in output or "answers" in output or len(responses) != 1:
