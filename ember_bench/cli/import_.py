@@ -145,7 +145,7 @@ def _unpack(paths: list[Path], results: Path, *, yes: bool, as_json: bool) -> No
             put("\n".join([*written, str(results / found.experiment)]))
         done = "was here, and is merged" if found.merged else "is here"
         say(f"{found.experiment} {done}, with {count(len(written), 'new file')} of its definition")
-        say(f"next: ember-bench show {found.experiment}")
+        say(f"next: ember-bench show {found.experiment} --kind experiment")
 
 
 def _read(

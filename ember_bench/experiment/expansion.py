@@ -9,7 +9,12 @@ from typing import Any, Final
 
 from ember_bench.datasets.prompts import Prompt
 from ember_bench.documents import Document
-from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
+from ember_bench.errors import (
+    ConfigError,
+    Problem,
+    UnknownNameError,
+    did_you_mean,
+)
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.labels import Told, labels, shown, with_parameter
@@ -17,6 +22,7 @@ from ember_bench.experiment.questions import FewShot, Shots
 from ember_bench.experiment.space import drawn_points, number_of_points, points_at
 from ember_bench.experiment.spec import ArchitectureSpec, ExperimentSpec
 from ember_bench.experiment.templates import Template, read_template, shortened
+from ember_bench.experiment.trial import missing_field
 from ember_bench.experiment.unsupported import unsupported
 from ember_bench.graph.architecture import Architecture, ArchitectureHead
 from ember_bench.graph.data import NoNGraphData
@@ -316,6 +322,9 @@ class _Expander:
             graph = self.architecture.build(parameters, self.service)
         except UnknownNameError as error:
             raise ConfigError(self.document.problem(str(error), *self.at)) from None
+        if missing := missing_field(graph):
+            message = f"architecture {self.architecture.name!r} cannot work: {missing}"
+            raise ConfigError(self.document.problem(message, *self.at))
         # As they were checked, so that 1 and 1.0 are one value of a number.
         texts = {name: shown(parameters.get(name)) for name in card.parameters}
         texts |= {

@@ -58,6 +58,7 @@ class Progress:
         changes: Changes since the last run.
         first_error: The error of the first trial that failed in this run; None if none did.
         open_ended: Whether fewer trials may be enough, so that nobody knows what is left.
+        budget_usd: The most that the run may spend; None without a cap.
     """
 
     scheduled: int
@@ -70,6 +71,7 @@ class Progress:
     spend_usd: float = 0.0
     first_error: str | None = None
     open_ended: bool = False
+    budget_usd: float | None = None
 
     def add(self, result: TrialResult) -> None:
         """Count one trial."""
@@ -113,6 +115,7 @@ class Run:
             kept=sum(sum(flags) for flags in store.done),
             changes=store.changes,
             open_ended=self.stages is not None,
+            budget_usd=None if experiment.budget is None else experiment.budget.run_usd,
         )
         self.on_progress(progress)
         for stage in [experiment.trials()] if self.stages is None else self.stages:

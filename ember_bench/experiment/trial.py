@@ -15,7 +15,14 @@ import msgspec
 from ember_bench import bridge
 from ember_bench.answers.formats import get_answer_format, parse
 from ember_bench.datasets.item import Item
-from ember_bench.errors import EmberBenchError, StoreError, UnjudgedError, UnlabelledError
+from ember_bench.errors import (
+    EmberBenchError,
+    SignatureError,
+    StoreError,
+    UnjudgedError,
+    UnlabelledError,
+)
+from ember_bench.evaluators.as_recorded import AsRecorded
 from ember_bench.evaluators.base import (
     Evaluator,
     Score,
@@ -38,6 +45,8 @@ from ember_bench.experiment.trial_calls import CallEntry, critical_path, entries
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Purse, Strand, TrialContext
+from ember_bench.operators.base import Operator
+from ember_bench.operators.fields import names, outputs_of
 from ember_bench.secrets import without_secrets
 
 # Part of every fingerprint: raise it when the harness gives other results for the same inputs.
@@ -143,7 +152,7 @@ def run_trial(
         outputs = cell.prepared.run(graph_inputs(item, evaluator, cell))
         output = outputs[cell.graph.output]
         score = _score(evaluator, item, output, judged)
-        stated = states_answer(item, output, score)
+        stated = states_answer(evaluator, item, output, score)
         outcome = score.outcome
         further = tuple(_further(evaluator, item, output, judged))
     except StoreError:
@@ -166,6 +175,19 @@ def run_trial(
     if not judged.calls and not judged.wasted_calls:
         return result
     return msgspec.structs.replace(result, evaluation=evaluated(judged))
+
+
+def missing_field(graph: Operator) -> str | None:
+    """Return in words what a node of a graph needs, and neither items nor nodes before it give.
+
+    A prompt may also name fields of an item's record, which are not known here.
+    """
+    given = names("query", "answer_format", "choices", "turns", "images", "metadata", "normalise")
+    try:
+        outputs_of(graph, given)
+    except SignatureError as error:
+        return f"{error} ({', '.join(getattr(error, '__notes__', ()))})"
+    return None
 
 
 def graph_inputs(
@@ -302,11 +324,14 @@ def score_output(evaluator: Evaluator, item: Item, output: Any) -> Score:
     return scored(evaluator, item, responses[0])
 
 
-def states_answer(item: Item, output: Any, score: Score) -> bool | None:
+def states_answer(evaluator: Evaluator, item: Item, output: Any, score: Score) -> bool | None:
     """Return whether a response states the answer that was scored, or it was guessed at.
 
-    None if a node made the answer, or if the evaluator reads answers in another way.
+    None if a node made the answer, if the evaluator reads answers in another way, or if the score
+    is the one that was recorded of the response, whatever it states.
     """
+    if isinstance(evaluator, AsRecorded):
+        return None
     if isinstance(output, Mapping):
         responses = output.get("responses", ())
         if "final_answer" in output or "answers" in output or len(responses) != 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -18,7 +18,8 @@ from ember_bench.models import strand as strands
 from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.time_limit import run_limited
-from ember_bench.operators.base import Inputs, Operator, merge_inputs, operator
+from ember_bench.operators.base import Inputs, Operator, operator
+from ember_bench.operators.fields import check_chain, merge_inputs
 from ember_bench.operators.lm import LMModule, service_in_force
 
 # `outer/inner` is a node of a graph in a graph; `0@node` is the replica of an LM module.
@@ -39,7 +40,7 @@ class NoNGraphData(Operator):
     """A network of networks: named operators and their dependencies; itself an operator.
 
     A node receives the graph's inputs and the outputs of the nodes it names, merged by
-    `operators.base.merge_inputs`. Nodes keep the order in which they were added, and a node may
+    `operators.fields.merge_inputs`. Nodes keep the order in which they were added, and a node may
     only name earlier ones, so a graph cannot have a cycle.
 
     Args:
@@ -118,9 +119,33 @@ class NoNGraphData(Operator):
         """Return its picture, which notebooks show."""
         return ember_bench.graph.to_svg(self)
 
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check all nodes, and return the outputs of the last."""
+        return check_nodes(self, given)[self.output]
+
     def forward(self, inputs: Inputs) -> Any:
         """Run the graph and return the outputs of its last node."""
         return execute(self, inputs)[self.output]
+
+
+def check_nodes(nodes: Iterable[Node], given: Inputs) -> dict[str, Inputs]:
+    """Check on names alone that each node of a graph will have its inputs.
+
+    Args:
+        nodes: The nodes, in graph order.
+        given: The inputs of the graph, by name; one that is there later is `()`.
+
+    Returns:
+        What the outputs of each node may have, by its name.
+
+    Raises:
+        SignatureError: naming the node, the input, and what the nodes before it give.
+    """
+    listed = list(nodes)
+    shown = {node.name: f"node {node.name!r}" for node in listed}
+    chain = [(shown[n.name], n.operator, [shown[s] for s in n.inputs]) for n in listed]
+    outputs = check_chain(chain, given)
+    return {name: outputs[place] for name, place in shown.items()}
 
 
 def _found(given: object) -> str:
@@ -195,11 +220,13 @@ class PreparedGraph:
         self.dependencies = Dependencies(
             [[places[source] for source in node.inputs] for node in self.nodes]
         )
+        self._checked: set[frozenset[str]] = set()
         self._replicas = assign_replicas(self.modules, {})
 
     def run(self, inputs: Inputs) -> dict[str, Any]:
         """Return the outputs of every node by name; see `GraphExecutorService.run`."""
         interception.settle("a graph was run")
+        self._check(inputs)
         if not bridge.is_bridged():
             return bridge.wait(bridge.run(self.run, inputs))
         outer = strands.current.get()
@@ -212,6 +239,15 @@ class PreparedGraph:
             return _Execution(self, inputs, outer).run()
         finally:
             service_in_force.reset(token)
+
+    def _check(self, inputs: Inputs) -> None:
+        """Check before anything is asked that no node misses an input; once for equal names."""
+        metadata = inputs.get("metadata")
+        within = metadata if isinstance(metadata, Mapping) else {}
+        given = frozenset([*inputs, *(f"metadata.{name}" for name in within)])
+        if given not in self._checked:
+            check_nodes(self.nodes, inputs)
+            self._checked.add(given)
 
     def replicas(self, outer: Strand) -> dict[str, dict[int, str]]:
         """Return the replica of every LM module in every node, as a part of `outer`."""

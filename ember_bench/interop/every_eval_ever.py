@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Required, TypedDict
 
 import orjson
 
@@ -21,6 +21,7 @@ from ember_bench.interop.found import (
     FoundItem,
     as_count,
     as_number,
+    check_shape,
     chosen_scorer,
     files_of,
     last_message,
@@ -28,6 +29,31 @@ from ember_bench.interop.found import (
 )
 
 _NEEDED: Final = frozenset({"evaluation_name", "model_id", "sample_id", "input", "evaluation"})
+
+
+class _Input(TypedDict, total=False):
+    raw: object
+    reference: list[Any] | None
+
+
+class _Output(TypedDict, total=False):
+    raw: list[str | None] | None
+
+
+class _Performance(TypedDict, total=False):
+    additional_details: dict[str, Any] | None
+
+
+class _Shape(TypedDict, total=False):
+    """What is read of a line."""
+
+    input: Required[_Input]
+    evaluation: Required[dict[str, Any]]
+    output: _Output | None
+    messages: list[dict[str, Any]] | None
+    metadata: dict[str, Any] | None
+    token_usage: dict[str, Any] | None
+    performance: _Performance | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +112,7 @@ def _samples(file: Path) -> Iterator[_Sample]:
         if not isinstance(record, dict) or not set(record) >= _NEEDED:
             message = f"expected a sample of Every Eval Ever, with {', '.join(sorted(_NEEDED))}"
             raise ConfigError(Problem(message, place))
+        check_shape(record, _Shape, place)
         yield _Sample(place, record)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
@@ -150,6 +151,27 @@ def read_json(file: Path) -> Any:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except orjson.JSONDecodeError as error:
         raise ConfigError(Problem(f"not JSON: {error.msg}", Location(file, error.lineno))) from None
+
+
+def check_shape(record: object, shape: type, place: Location, name: str = "") -> None:
+    """See that a record of a log is as its tool writes it, as far as it is read.
+
+    Args:
+        record: The record, of JSON.
+        shape: A `TypedDict` of the fields that are read; others may be there.
+        place: The record's file, and its line if it is one.
+        name: The record's name in the file, for the message.
+
+    Raises:
+        ConfigError: if a field is missing, or has another type.
+    """
+    try:
+        msgspec.convert(record, shape)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at ")
+        where = "".join((name, path.strip("`").removeprefix("$"))).removeprefix(".")
+        message = f"{where}: {reason[:1].lower()}{reason[1:]}" if where else str(reason)
+        raise ConfigError(Problem(message, place)) from None
 
 
 def _short(text: str) -> str:

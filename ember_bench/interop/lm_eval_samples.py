@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Required, TypedDict
 
 import orjson
 
@@ -19,6 +19,7 @@ from ember_bench.interop.found import (
     FoundAnswer,
     FoundItem,
     as_number,
+    check_shape,
     chosen_scorer,
     files_of,
     last_message,
@@ -26,6 +27,15 @@ from ember_bench.interop.found import (
 )
 
 _FILE: Final = re.compile(r"samples_(.+)_\d{4}-\d\d-\d\dT[\d.-]+\.jsonl")
+
+
+class _Shape(TypedDict, total=False):
+    """What is read of a sample."""
+
+    resps: Required[list[Any]]
+    metrics: list[str] | None
+    arguments: dict[str, dict[str, Any]] | list[list[Any]] | None
+    filter: str
 
 
 def read(paths: Sequence[Path], scorer: str | None = None) -> Found:
@@ -103,13 +113,20 @@ def _records(file: Path) -> Iterator[dict[str, Any]]:
         if not isinstance(record, dict) or not {"doc_id", "target", "resps"} <= set(record):
             message = "expected a sample with doc_id, target and resps"
             raise ConfigError(Problem(message, Location(file, number)))
+        check_shape(record, _Shape, Location(file, number))
         yield record
 
 
 def _prompt(record: Mapping[str, Any]) -> str:
-    """Return the text of a request: of chat messages the last one."""
+    """Return the text of a request: of chat messages the last one.
+
+    Before 0.4.3, requests were lists of their arguments.
+    """
     arguments = record.get("arguments") or {}
-    request = arguments.get("gen_args_0", {}).get("arg_0", "") if arguments else ""
+    if isinstance(arguments, list):
+        request = arguments[0][0] if arguments[0] else ""
+    else:
+        request = arguments.get("gen_args_0", {}).get("arg_0", "")
     text = request[0] if isinstance(request, list) and request else request
     return last_message(text_of(text))
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Required, TypedDict
 
 from ember_bench.errors import ConfigError, Location, Problem
 from ember_bench.interop.found import (
@@ -20,6 +20,7 @@ from ember_bench.interop.found import (
     FoundItem,
     as_count,
     as_number,
+    check_shape,
     chosen_scorer,
     files_of,
     last_message,
@@ -32,6 +33,38 @@ _ERROR: Final = 2  # of `failureReason`: the request, and no assertion, failed
 _PASS, _SCORE = "pass", "score"
 _EXACT: Final = ("equals", "iequals", "contains", "icontains")
 _VARIABLE: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+
+
+class _Prompt(TypedDict):
+    raw: object
+    label: object
+
+
+class _Provider(TypedDict, total=False):
+    id: Required[object]
+    label: object
+
+
+class _Response(TypedDict, total=False):
+    output: object
+    tokenUsage: dict[str, Any] | None
+
+
+_Case = TypedDict("_Case", {"assert": list[dict[str, Any]] | None}, total=False)
+
+
+class _Shape(TypedDict, total=False):
+    """What is read of a record."""
+
+    testIdx: Required[int]
+    promptIdx: Required[int]
+    promptId: Required[str]
+    prompt: Required[_Prompt]
+    provider: Required[_Provider]
+    testCase: _Case | None
+    vars: dict[str, Any] | None
+    response: _Response | None
+    namedScores: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +111,11 @@ def _records(file: Path) -> list[_Record]:
         message = "expected results of promptfoo, with `results.results`"
         raise ConfigError(Problem(message, Location(file)))
     if results.get("version") != _VERSION:
-        message = f"results of version {results.get('version')}; version {_VERSION} is read"
+        said = f"of version {results['version']}" if "version" in results else "without a version"
+        message = f"results {said}; version {_VERSION} is read"
         raise ConfigError(Problem(message, Location(file)))
+    for number, record in enumerate(results["results"]):
+        check_shape(record, _Shape, Location(file), f"results.results[{number}]")
     # As they were finished, otherwise.
     ordered = sorted(results["results"], key=lambda one: (one["testIdx"], one["promptIdx"]))
     return [_Record(file, _test(record), record) for record in ordered]

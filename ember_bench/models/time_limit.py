@@ -66,8 +66,11 @@ def check_seconds(seconds: float) -> None:
     """Check a time limit.
 
     Raises:
+        TypeError: if it is no number.
         ValueError: if it is not above 0.
     """
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"timeout must be a number of seconds, found {seconds!r}")
     if not seconds > 0:
         raise ValueError(f"timeout must be above 0 seconds, found {seconds:g}")
 

@@ -13,6 +13,7 @@ from ember_bench.errors import (
 )
 from ember_bench.models.time_limit import check_seconds
 from ember_bench.operators.base import Inputs, Operator, operator
+from ember_bench.operators.fields import outputs_of_any
 
 
 @operator
@@ -57,6 +58,11 @@ class Attempts(Operator):
         if timeout is not None:
             check_seconds(timeout)
             self.timeout = timeout
+
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check that the operator, or the one in its place, has its inputs."""
+        ways = [self.operator] if self.fallback is None else [self.operator, self.fallback]
+        return outputs_of_any(ways, given)
 
     def forward(self, inputs: Inputs) -> Any:
         """Run the operator, and what follows while it fails."""

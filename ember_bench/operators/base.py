@@ -23,16 +23,28 @@ from ember_bench.operators.description import (
     describe_format,
     user_code,
 )
+from ember_bench.operators.fields import (
+    ANYTHING,
+    OUTPUT,
+    as_mapping,
+    check_chain,
+    declared,
+    merge_inputs,
+    names,
+    outputs_of,
+)
 from ember_bench.operators.lm import LMModule, Prompt, as_messages, check_modules
 from ember_bench.operators.plan import ExecutionPlan
-from ember_bench.operators.signature import Signature, as_instance, builtin_signature
+from ember_bench.operators.signature import (
+    Signature,
+    as_instance,
+    builtin_signature,
+    required_input,
+)
 from ember_bench.operators.tree import Tree, parts, replaced, walk
 
 Inputs = Mapping[str, Any]
 OperatorT = TypeVar("OperatorT", bound="type[Operator]")
-
-OUTPUT = "output"
-"""The name given to an output that has no named fields."""
 
 _describing: ContextVar[tuple[int, ...]] = ContextVar("ember_bench_describing", default=())
 _registered: dict[str, type[Operator]] = {}
@@ -64,6 +76,9 @@ class Operator(Tree):
         pure: `forward` only computes its outputs from its inputs and its LM calls; without LM
             modules, it need not run twice on the same inputs.
         asks_once: `forward` makes all its LM calls in one step: one call, or several at once.
+        needs: Inputs without which `forward` fails, beside those that its signature requires.
+        fills: Names in its signature's prompt that `forward` fills in itself; None if not known.
+        gives: All fields that its outputs may have; None if that is not known.
         reads: Answer formats that `forward` itself uses. They are part of the description, as are
             the formats named by attributes called `answer_format`.
         version: To be raised when `forward` computes other results than before.
@@ -79,6 +94,9 @@ class Operator(Tree):
     blocking: ClassVar[bool] = False
     pure: ClassVar[bool] = False
     asks_once: ClassVar[bool] = False
+    needs: ClassVar[Sequence[str]] = ()
+    fills: ClassVar[Sequence[str] | None] = None
+    gives: ClassVar[Sequence[str] | None] = None
     reads: ClassVar[Sequence[str]] = ()
     version: ClassVar[int] = 1
     described_as: ClassVar[str | None] = None
@@ -112,6 +130,26 @@ class Operator(Tree):
         plan.
         """
         raise NotImplementedError(f"{type(self).__name__} has no to_plan()")
+
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check that what it needs will be there, before anything is asked.
+
+        Args:
+            given: The inputs, by name; one that is there later is `()`.
+
+        Returns:
+            What its outputs may have, by name; `fields.ANYTHING` if that is not known.
+
+        Raises:
+            SignatureError: if an input is missing.
+        """
+        cls, signature = type(self), self._signature()
+        if signature is not None:
+            signature.check_names(given, declared(cls, "fills") if self.lms else None)
+        for name in declared(cls, "needs") or ():
+            required_input(name, given)
+        gives = declared(cls, "gives")
+        return ANYTHING if gives is None else names(*gives)
 
     def __call__(
         self,
@@ -150,7 +188,7 @@ class Operator(Tree):
         **fields: Any,
     ) -> Any:
         """Run the operator with `compute` in the place of `forward`."""
-        given = _as_mapping(inputs)
+        given = as_mapping(inputs)
         if fields:
             given = {**given, **fields}
         signature = self._signature()
@@ -258,18 +296,6 @@ class Operator(Tree):
         return run_coroutine(output) if inspect.iscoroutine(output) else output
 
 
-def _as_mapping(inputs: object) -> Inputs:
-    if type(inputs) is dict:  # the usual case, and cheaper than the checks below
-        return inputs
-    if inputs is None:
-        return {}
-    if isinstance(inputs, BaseModel):
-        return inputs.model_dump()
-    if isinstance(inputs, Mapping):
-        return inputs
-    raise SignatureError(f"inputs have names, such as query=...; found {type(inputs).__name__}")
-
-
 def _code_version(cls: type[Operator]) -> Any:
     """Return the version of a built-in class; for a user's class also its user code.
 
@@ -352,8 +378,16 @@ class Sequential(Operator):
             steps += step.operators if type(step) is Sequential else [step]
         return Sequential(operators=steps)
 
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check all steps; return the outputs of the last."""
+        count = len(self.operators)
+        steps = [f"step {number} of {count}" for number in range(1, count + 1)]
+        sources = [[], *([step] for step in steps)]
+        return check_chain(zip(steps, self.operators, sources, strict=False), given)[steps[-1]]
+
     def forward(self, inputs: Inputs) -> Any:
         """Run all steps."""
+        outputs_of(self, inputs)
         output: Any = None
         given = dict(inputs)
         for number, step in enumerate(self.operators, start=1):
@@ -364,31 +398,3 @@ class Sequential(Operator):
                 raise
             given = merge_inputs(inputs, {OUTPUT: output}, [OUTPUT])
         return output
-
-
-def merge_inputs(
-    graph_inputs: Inputs, outputs: Mapping[str, Any], sources: Sequence[str]
-) -> dict[str, Any]:
-    """Return the inputs of a node: those of the graph, then the outputs of its sources in order.
-
-    The `responses` of all sources are joined into one list. A source without `responses` but with
-    a `final_answer` adds that to the list; None becomes an empty text, which counts as a response
-    without an answer. Any other field has the value of the last source with that field. An output
-    without named fields is put under the name of its node.
-    """
-    merged = dict(graph_inputs)
-    responses: list[Any] | None = None
-    for source in sources:
-        output = outputs[source]
-        if not isinstance(output, Mapping):
-            merged[source] = output
-            continue
-        merged.update({k: v for k, v in output.items() if k != "responses"})
-        if "responses" in output:
-            responses = [*(responses or ()), *output["responses"]]
-        elif "final_answer" in output:
-            answer = output["final_answer"]
-            responses = [*(responses or ()), "" if answer is None else answer]
-    if responses is not None:
-        merged["responses"] = responses
-    return merged

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, Operator, operator
 from ember_bench.operators.candidates import Ties, candidates_of, count, leaders, settle
+from ember_bench.operators.fields import check_chain, joined, names, outputs_of
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature
+
+_NO_CONFIDENCE: Final = "the cascade's operator returns neither `confidence` nor `accepted`"
 
 Confidence = Callable[[str, Inputs], float]
 
@@ -38,6 +41,8 @@ class CascadeOperator(Operator):
         ties: Rule for the last stage, as in `MostCommonOperator`.
     """
 
+    gives = ("final_answer", "answers", "credit", "stage", "responses")
+
     def __init__(
         self,
         *,
@@ -60,8 +65,21 @@ class CascadeOperator(Operator):
         self.answer_format = answer_format
         self.ties: Ties = ties
 
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check all stages, also those that may not run, and the operator of the confidence."""
+        named = [(f"stage {n}", stage, ()) for n, stage in enumerate(self.stages, start=1)]
+        for stage, outputs in check_chain(named, given).items():
+            if "responses" not in outputs:
+                raise SignatureError(f"{stage} of the cascade returns no `responses`")
+        if isinstance(self.confidence, Operator) and len(self.stages) > 1:
+            outputs = outputs_of(self.confidence, joined(given, names("responses")))
+            if "confidence" not in outputs and "accepted" not in outputs:
+                raise SignatureError(_NO_CONFIDENCE)
+        return super().check_fields(given)
+
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Run the stages."""
+        outputs_of(self, inputs)
         last = len(self.stages)
         responses: list[str] = []
         ahead: list[str] = []
@@ -97,4 +115,4 @@ def _confidence_in(output: Any) -> float:
             return float(output["confidence"])
         if accepted := output.get("accepted"):
             return sum(accepted) / len(accepted)
-    raise SignatureError("the cascade's operator returns neither `confidence` nor `accepted`")
+    raise SignatureError(_NO_CONFIDENCE)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ember_bench.errors import SignatureError, did_you_mean
-from ember_bench.operators.base import OUTPUT, Inputs, Operator, operator
+from ember_bench.operators.base import Inputs, Operator, operator
+from ember_bench.operators.fields import ANYTHING, OUTPUT, joined, names, outputs_of, outputs_of_any
 from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature
@@ -39,6 +40,16 @@ class Branch(Operator):
         self.then = then
         self.otherwise = otherwise
 
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check that one of the operators has its inputs."""
+        if self.otherwise is not None:
+            return outputs_of_any([self.then, self.otherwise], given)
+        unchanged = given if given is ANYTHING else names(*given)
+        try:
+            return joined(unchanged, outputs_of(self.then, given))
+        except SignatureError:  # the test may see that an input is missing
+            return unchanged
+
     def forward(self, inputs: Inputs) -> Any:
         """Test the inputs, and run one operator."""
         if self.predicate(inputs):
@@ -65,6 +76,7 @@ class Router(Operator):
     """
 
     role = "route"
+    fills = ("routes",)
     default_signature = "route"
 
     def __init__(
@@ -91,6 +103,11 @@ class Router(Operator):
         self.purposes = None if purposes is None else dict(purposes)
         # A model may name no known route; a function must.
         self.default = next(iter(routes)) if default is None and by is None else default
+
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check the router's prompt, and that one of the operators has its inputs."""
+        super().check_fields(given)
+        return joined(outputs_of_any(self.routes.values(), given), names("route"))
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Choose an operator, and run it."""

@@ -23,6 +23,7 @@ class LMFanIn(Operator):
 
     kind = OperatorKind.FAN_IN
     asks_once = True
+    needs: ClassVar[Sequence[str]] = ("responses",)
     optional: ClassVar[bool] = False
 
     def __init__(
@@ -74,6 +75,7 @@ class Verifying(LMFanIn):
     """An operator that has a model verify each candidate."""
 
     role = "verify"
+    fills = ("candidate", "response")
     reads = ("yes_no",)
     default_signature = "verify"
 

@@ -36,6 +36,8 @@ class EnsembleOperator(Operator):
     kind = OperatorKind.FAN_OUT
     asks_once = True
     default_signature = "generate"
+    fills = ()
+    gives = ("responses", "outputs")
     # An attribute of instances only where it is given: it is then part of their description.
     min_responses: int | None = None
 

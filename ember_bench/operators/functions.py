@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from ember_bench.errors import SignatureError
 from ember_bench.models.tasks import run_coroutine
 from ember_bench.models.types import ToolDefinition
-from ember_bench.operators.base import OUTPUT, Inputs, Operator, operator
+from ember_bench.operators.base import Inputs, Operator, operator
+from ember_bench.operators.fields import OUTPUT
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature

@@ -31,6 +31,9 @@ class Fuser(Operator):
     kind = OperatorKind.FAN_IN
     role = "fuse"
     asks_once = True
+    needs = ("responses",)
+    fills = ("candidates",)
+    gives = ("responses", "final_answer")
     default_signature = "fuse"
 
     def __init__(
@@ -73,6 +76,8 @@ class Critic(LMFanIn):
 
     kind = OperatorKind.RECURRENT
     role = "critique"
+    fills = ("candidate", "response")
+    gives = ("responses", "critiques")
     default_signature = "critique"
 
     def __init__(

@@ -34,6 +34,8 @@ class VerifierOperator(Verifying):
         signature: Its prompt names `query` and `candidate`, and requests a verdict, yes or no.
     """
 
+    gives = ("final_answer", "accepted")
+
     def __init__(
         self,
         *,
@@ -78,6 +80,8 @@ class JudgeBasedOperator(LMFanIn):
     """
 
     role = "judge"
+    fills = ("candidates",)
+    gives = ("final_answer", "judgement")
     default_signature = "judge"
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
@@ -112,6 +116,8 @@ class JudgeExplainerOperator(LMFanIn):
     """
 
     role = "judge"
+    fills = ("candidates",)
+    gives = ("final_answer", "explanation")
     default_signature = "judge_explain"
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
@@ -139,6 +145,8 @@ class GetAnswerOperator(LMFanIn):
     """
 
     role = "judge"
+    fills = ("candidates",)
+    gives = ("final_answer",)
     default_signature = "get_answer"
     optional = True
 
@@ -151,15 +159,22 @@ class GetAnswerOperator(LMFanIn):
     ) -> None:
         super().__init__(lm_modules=lm_modules, answer_format=answer_format, signature=signature)
 
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check that there is a response, and what the model is shown."""
+        return super().check_fields(_with_responses(given))
+
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Read the answer, or have the model state it."""
-        given = inputs
-        if "responses" not in inputs and "response" in inputs:
-            given = {**inputs, "responses": [inputs["response"]]}
-        candidates = candidates_of(given, self.answer_format)
+        candidates = candidates_of(_with_responses(inputs), self.answer_format)
         if not self.lms or not candidates:
             return {"final_answer": next(iter(answers_of(candidates)), None)}
         return {"final_answer": self._parse(self._ask_about_all(candidates, inputs), inputs)}
+
+
+def _with_responses(inputs: Inputs) -> Inputs:
+    if "responses" not in inputs and "response" in inputs:
+        return {**inputs, "responses": [inputs["response"]]}
+    return inputs
 
 
 def split_explained(text: str) -> tuple[str, str]:

@@ -211,11 +211,13 @@ class LMModule:
         interception.settle("a model is called by code that is not rewritten")
         if timeout is not None:
             check_seconds(timeout)
-            asked = self.service.ask(request, self)
-            return bridge.wait(limited(asked, timeout, self.model.model_id))
-        return bridge.wait(self.service.ask(request, self))
+        return bridge.wait(self._ask(request, timeout))
 
-    def stream(self, prompt: Prompt, **kwargs: Any) -> TextStream:
+    async def _ask(self, request: Request, timeout: float | None) -> Response:
+        asked = self.service.ask(request, self)
+        return await (asked if timeout is None else limited(asked, timeout, self.model.model_id))
+
+    def stream(self, prompt: Prompt, *, timeout: float | None = None, **kwargs: Any) -> TextStream:
         """Return the parts of the model's answer while they arrive: `for part in lm.stream(...)`.
 
         The call is the same as that of `lm(prompt)`: a stored answer comes as one part. In a
@@ -223,6 +225,7 @@ class LMModule:
 
         Args:
             prompt: As for `generate_response`.
+            timeout: Seconds from the first reading to the end of the answer.
             kwargs: As for `request`.
 
         Raises:
@@ -230,14 +233,18 @@ class LMModule:
         """
         interception.settle("a stream of text was asked for")
         check_prompt(prompt)
+        if timeout is not None:
+            check_seconds(timeout)
         request = self.request(prompt, **kwargs)
-        return TextStream(lambda: self.service.ask(request, self), self.model.model_id)
+        return TextStream(lambda: self._ask(request, timeout), self.model.model_id)
 
-    async def acall(self, prompt: Prompt, **kwargs: Any) -> str:
-        """Return the model's answer, as a coroutine."""
+    async def acall(self, prompt: Prompt, *, timeout: float | None = None, **kwargs: Any) -> str:
+        """Return the model's answer, as a coroutine; the arguments of `generate_response`."""
         interception.settle("a coroutine asked an LM module")
         check_prompt(prompt)
-        return (await self.service.ask(self.request(prompt, **kwargs), self)).data
+        if timeout is not None:
+            check_seconds(timeout)
+        return (await self._ask(self.request(prompt, **kwargs), timeout)).data
 
     def request(
         self,

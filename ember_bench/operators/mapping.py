@@ -15,6 +15,7 @@ from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand
 from ember_bench.operators.base import Inputs, Operator, OperatorKind
 from ember_bench.operators.base import operator as register
+from ember_bench.operators.fields import ANYTHING, joined, names, outputs_of
 
 T = TypeVar("T")
 OnError = Literal["raise", "return"]
@@ -155,6 +156,7 @@ class Map(Operator):
     """
 
     kind = OperatorKind.FAN_OUT
+    gives = ("outputs", "responses")
     # An attribute of instances only where it is given: it is then part of their description.
     on_error: OnError = "raise"
 
@@ -173,10 +175,22 @@ class Map(Operator):
         if _check_on_error(on_error) != "raise":
             self.on_error = on_error
 
-    def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Run the operator on all entries."""
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check that there is the list, and that the operator has its inputs."""
+        self._check_list(given)
+        if self.on_error == "raise":
+            rest = {n: v for n, v in given.items() if n != self.field}
+            inner = ANYTHING if given is ANYTHING else joined(rest, names(self.entry))
+            outputs_of(self.operator, inner)
+        return super().check_fields(given)
+
+    def _check_list(self, inputs: Inputs) -> None:
         if self.field not in inputs:
             raise SignatureError(f"missing input {self.field!r}, the list to map over")
+
+    def forward(self, inputs: Inputs) -> dict[str, Any]:
+        """Run the operator on all entries."""
+        self._check_list(inputs)
         entries = inputs[self.field]
         if isinstance(entries, str) or not isinstance(entries, Sequence):
             raise SignatureError(f"{self.field}: expected a list, found {type(entries).__name__}")

@@ -11,6 +11,7 @@ from ember_bench.errors import SignatureError
 from ember_bench.models.types import Message
 from ember_bench.operators.base import Inputs, Operator, operator
 from ember_bench.operators.fan_in import as_responses
+from ember_bench.operators.fields import ANYTHING, names
 from ember_bench.operators.lm import LMModule, as_messages, check_modules
 from ember_bench.operators.signature import Signature
 from ember_bench.operators.structured import json_in, structured
@@ -39,6 +40,8 @@ class Predict(Operator):
         SignatureError: if the last answer does not fit either.
     """
 
+    fills = ()
+    gives = ("responses", "final_answer")
     default_signature = "generate"
 
     def __init__(
@@ -59,6 +62,17 @@ class Predict(Operator):
         super().__init__(lm_modules=modules, signature=signature)
         self.retries = retries
         self.answer_format = answer_format
+
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check what the prompt names, and return the fields of the answer."""
+        outputs, signature = super().check_fields(given), self._signature()
+        if signature is None or (model := signature.structured_output) is None:
+            return outputs
+        # Of a model that writes itself in a way of its own, the fields are not known.
+        plain = (
+            model.model_dump is BaseModel.model_dump and model.model_config.get("extra") != "allow"
+        )
+        return names(*model.model_fields) if plain else ANYTHING
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Call the model, and again while its answer does not fit."""

@@ -27,6 +27,7 @@ class PromptMixin(Operator):
 
     kind = OperatorKind.FAN_OUT
     pure = True
+    gives = ("queries",)
     signature = Signature(required_inputs=["query"])
 
     def __init__(
@@ -46,6 +47,12 @@ class PromptMixin(Operator):
         self.prefixes = list(prefixes)
         self.suffixes = list(suffixes)
         self.templates = list(templates)
+
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check that there is what the templates name."""
+        for template in self.templates:
+            Signature(prompt_template=template).check_rendering(given)
+        return super().check_fields(given)
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Combine the texts."""

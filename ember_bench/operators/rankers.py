@@ -47,6 +47,8 @@ class RankFilter(LMFanIn):
     """
 
     role = "rank"
+    fills = ("candidates",)
+    gives = ("responses", "critiques", "ranking")
     default_signature = "rank"
 
     def __init__(
@@ -96,6 +98,8 @@ class PairwiseTournament(Settling):
     """
 
     role = "rank"
+    fills = ("candidates",)
+    gives = ("final_answer", "answers", "credit", "points")
     default_signature = "compare"
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
@@ -136,6 +140,8 @@ class BestOf(LMFanIn):
 
     role = "score"
     reads = ("number",)
+    fills = ("candidate", "response")
+    gives = ("final_answer", "answers", "credit", "scores")
     default_signature = "score"
     asks_once = False  # a function may make any calls
     optional = True

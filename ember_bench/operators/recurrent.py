@@ -10,6 +10,7 @@ from ember_bench.operators.asking import ask_all, ask_requests
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.candidates import read_answer
 from ember_bench.operators.fan_in import as_responses, numbered, says_yes
+from ember_bench.operators.fields import joined, names
 from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.mapping import parallel
 from ember_bench.operators.references import called
@@ -20,6 +21,8 @@ class _Revising(Operator):
     """An operator in which a writer answers, and revises the answer with a critic."""
 
     kind = OperatorKind.RECURRENT
+    fills = ()
+    gives = ("responses", "final_answer", "rounds", "transcript")
     default_signature = "generate"
 
     def __init__(
@@ -41,6 +44,15 @@ class _Revising(Operator):
         super().__init__(lm_modules=lm_modules, signature=signature)
         self.rounds = rounds
         self.answer_format = answer_format
+
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check what all prompts name; with drafts, the first prompt is not used."""
+        if self.rounds:
+            self._check(given)
+        signature = self._signature()
+        if "responses" in given and signature is not None:
+            given = joined(names(*signature.placeholders), given)
+        return super().check_fields(given)
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Revise the given drafts at the same time, or write one first."""
@@ -214,6 +226,8 @@ class Debate(Operator):
     """
 
     kind = OperatorKind.RECURRENT
+    fills = ()
+    gives = ("responses", "transcript")
     default_signature = "generate"
     converge: bool = False  # as in `SelfRefine`
 
@@ -239,10 +253,18 @@ class Debate(Operator):
         self.answer_format = answer_format
         self.debate_signature = as_signature(debate_signature, "debate")
 
-    def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Run all rounds; within a round all agents answer at the same time."""
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check what the prompts of all rounds name."""
+        self._check(given)
+        return super().check_fields(given)
+
+    def _check(self, inputs: Inputs) -> None:
         if self.rounds > 1:
             self.debate_signature.check_rendering(inputs, "response", "candidates")
+
+    def forward(self, inputs: Inputs) -> dict[str, Any]:
+        """Run all rounds; within a round all agents answer at the same time."""
+        self._check(inputs)
         prompt = self._with_turns(inputs)
         said = ask_all([(lm, prompt) for lm in self.lms], role=self.role)
         transcript = [[response.data for response in said]]

@@ -49,6 +49,7 @@ class Retrieve(Operator):
 
     kind = OperatorKind.FAN_OUT
     pure = True
+    gives = ("documents", "sources", "scores", "context")
 
     def __init__(
         self, *, corpus: str | Path | Sequence[str], k: int = 3, field: str = "query"

@@ -13,6 +13,7 @@ from ember_bench.errors import SignatureError
 from ember_bench.operators.asking import ask_requests
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.fan_in import as_responses
+from ember_bench.operators.fields import joined, names, outputs_of
 from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.mapping import parallel
 from ember_bench.operators.rankers import read_score
@@ -69,6 +70,8 @@ class TreeSearch(Operator):
     """
 
     kind = OperatorKind.RECURRENT
+    fills = ("state", "step")
+    gives = ("responses", "final_answer", "scores", "transcript")
     default_signature = "propose"
     reads = ("number",)
 
@@ -104,10 +107,24 @@ class TreeSearch(Operator):
         self.answer_format = answer_format
         self.value_signature = as_signature(value_signature, "value")
 
-    def forward(self, inputs: Inputs) -> dict[str, Any]:
-        """Search until all states are complete, or for `steps` steps."""
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check what the prompts name that are used, and the inputs of the operators."""
+        self._check(given)
+        for part in (self.propose, self.value):
+            if isinstance(part, Operator):
+                outputs_of(part, joined(given, names("state", "step")))
+        signature = self._signature()
+        if self.propose is not None and signature is not None:
+            given = joined(names(*signature.placeholders), given)
+        return super().check_fields(given)
+
+    def _check(self, inputs: Inputs) -> None:
         if self.value is None:
             self.value_signature.check_rendering(inputs, "state")
+
+    def forward(self, inputs: Inputs) -> dict[str, Any]:
+        """Search until all states are complete, or for `steps` steps."""
+        outputs_of(self, inputs)
         states, transcript = [_State()], []
         for step in range(1, self.steps + 1):
             thoughts = self._next_thoughts(states, inputs, step)

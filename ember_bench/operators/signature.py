@@ -98,6 +98,24 @@ class Signature(BaseModel):
         fields = {k: v for k, v in inputs.items() if k in self.input_model.model_fields}
         return {**inputs, **_validate(self.input_model, fields, "input")}
 
+    def check_names(self, given: Mapping[str, Any], filled: Sequence[str] | None = None) -> None:
+        """Check that `check_inputs` and `render` will have the inputs of these names.
+
+        Args:
+            given: What there will be.
+            filled: Names that are filled in beside it; None if the prompt need not be rendered.
+
+        Raises:
+            SignatureError: naming the fields that are missing.
+        """
+        cls = type(self)  # a subclass may add inputs
+        if cls.check_inputs is not Signature.check_inputs:
+            return
+        if missing := [name for name in self.required_inputs if name not in given]:
+            raise missing_input(missing, given)
+        if filled is not None and (cls.render, cls.ask) == (Signature.render, Signature.ask):
+            self.check_rendering(given, *filled)
+
     def check_output(self, output: Any) -> Any:
         """Return the output, cast to `structured_output` if there is one, as a dict.
 

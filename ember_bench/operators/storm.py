@@ -20,7 +20,7 @@ from ember_bench.operators.fan_in import as_responses, one_lm
 from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.mapping import parallel
 from ember_bench.operators.retrieve import Retrieve
-from ember_bench.operators.signature import Signature, as_signature, required_input
+from ember_bench.operators.signature import Signature, as_signature
 
 # The paper's p0, which is added to those that the model names.
 BASIC_PERSPECTIVE: Final = "Basic fact writer: covers the basic facts of the topic broadly."
@@ -43,6 +43,7 @@ class FindPerspectives(Operator):
     """
 
     kind = OperatorKind.FAN_OUT
+    gives = ("perspectives",)
     default_signature = "storm_perspectives"
 
     def __init__(
@@ -109,6 +110,8 @@ class Interview(_Researched):
     """
 
     kind = OperatorKind.RECURRENT
+    needs = ("perspectives",)
+    gives = ("conversations",)
 
     def __init__(
         self,
@@ -128,12 +131,17 @@ class Interview(_Researched):
         self.question_signature = as_signature(question_signature, "storm_question")
         self.answer_signature = as_signature(answer_signature, "storm_answer")
 
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check that there are perspectives, and what both prompts name."""
+        outputs = super().check_fields(given)
+        self.question_signature.check_rendering(given, "perspective", "conversation")
+        self.answer_signature.check_rendering(given, "question", "context")
+        return outputs
+
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Hold all conversations."""
-        perspectives = required_input("perspectives", inputs)
-        self.question_signature.check_rendering(inputs, "perspective", "conversation")
-        self.answer_signature.check_rendering(inputs, "question", "context")
-        calls = [partial(self._conversation, inputs, p) for p in perspectives]
+        self.check_fields(inputs)
+        calls = [partial(self._conversation, inputs, p) for p in inputs["perspectives"]]
         return {"conversations": parallel(calls)}
 
     def _conversation(self, inputs: Inputs, perspective: str) -> str:
@@ -163,6 +171,8 @@ class Outline(Operator):
     """
 
     kind = OperatorKind.FAN_IN
+    needs = ("conversations",)
+    gives = ("outline",)
 
     def __init__(
         self,
@@ -175,11 +185,18 @@ class Outline(Operator):
         self.draft_signature = as_signature(draft_signature, "storm_outline")
         self.refine_signature = as_signature(refine_signature, "storm_outline_refine")
 
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check that there are conversations, and what both prompts name."""
+        outputs = super().check_fields(given)
+        self.draft_signature.check_rendering(given)
+        self.refine_signature.check_rendering(given, "outline")
+        return outputs
+
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Draft and refine."""
+        self.check_fields(inputs)
         lm = self.lms[0]
-        said = "\n\n".join(required_input("conversations", inputs))
-        self.refine_signature.check_rendering(inputs, "outline")
+        said = "\n\n".join(inputs["conversations"])
         draft = lm(self.draft_signature.ask(inputs))
         given = {**inputs, "outline": draft, "conversations": said}
         return {"outline": lm(self.refine_signature.ask(given))}
@@ -204,6 +221,8 @@ class WriteArticle(_Researched):
     """
 
     kind = OperatorKind.FAN_IN
+    needs = ("query", "outline", "conversations")
+    gives = ("responses", "final_answer")
 
     def __init__(
         self,
@@ -220,14 +239,17 @@ class WriteArticle(_Researched):
         self.section_signature = as_signature(section_signature, "storm_section")
         self.lead_signature = as_signature(lead_signature, "storm_lead")
 
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check its inputs, and what both prompts name."""
+        outputs = super().check_fields(given)
+        self.section_signature.check_rendering(given, "section", "context")
+        self.lead_signature.check_rendering(given, "article")
+        return outputs
+
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Write the sections, then the lead."""
-        for name in ("query", "conversations"):
-            required_input(name, inputs)
-        outline = required_input("outline", inputs)
-        self.section_signature.check_rendering(inputs, "section", "context")
-        self.lead_signature.check_rendering(inputs, "article")
-        headings = [match[1].strip() for match in _SECTION.finditer(outline)]
+        self.check_fields(inputs)
+        headings = [match[1].strip() for match in _SECTION.finditer(inputs["outline"])]
         sections = list(dict.fromkeys(headings)) or [str(inputs["query"])]
         texts = parallel([partial(self._section, inputs, section) for section in sections])
         body = "\n\n".join(

@@ -38,6 +38,8 @@ class ToolUser(Operator):
     """
 
     kind = OperatorKind.RECURRENT
+    fills = ()
+    gives = ("responses", "final_answer", "tool_calls")
     default_signature = "generate"
 
     def __init__(

@@ -11,6 +11,7 @@ from ember_bench.operators.asking import ask_requests
 from ember_bench.operators.base import Inputs, OperatorKind, operator
 from ember_bench.operators.candidates import candidates_of, read_answer
 from ember_bench.operators.fan_in import LMFanIn, says_yes
+from ember_bench.operators.fields import joined, names
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.signature import Signature, required_input
 
@@ -32,6 +33,9 @@ class UnitTestGenerator(LMFanIn):
     """
 
     kind = OperatorKind.FAN_OUT
+    needs = ()
+    fills = ("count",)
+    gives = ("unit_tests",)
     default_signature = "unit_tests"
 
     def __init__(
@@ -45,6 +49,11 @@ class UnitTestGenerator(LMFanIn):
             raise ValueError(f"count must be at least 1, found {count}")
         super().__init__(lm_modules=lm_modules, signature=signature)
         self.count = count
+
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check what the model is shown; `responses` are passed on."""
+        passed_on = names("responses") if "responses" in given else {}
+        return joined(super().check_fields(given), passed_on)
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Call the model."""
@@ -74,6 +83,9 @@ class UnitTestEvaluator(LMFanIn):
 
     role = "verify"
     reads = ("yes_no",)
+    needs = ("responses", "unit_tests")
+    fills = ("response", "unit_test")
+    gives = ("responses", "passed", "final_answer")
     default_signature = "check_unit_test"
 
     def __init__(

@@ -10,7 +10,7 @@ from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.candidates import Ties, candidates_of, count, leaders, settle, tally
 from ember_bench.operators.fan_in import Settling, Verifying
-from ember_bench.operators.signature import Signature
+from ember_bench.operators.signature import Signature, required_input
 
 
 @operator
@@ -33,6 +33,8 @@ class MostCommonOperator(Operator):
     kind = OperatorKind.FAN_IN
     pure = True
     signature = Signature(required_inputs=["responses"])
+    needs = ("responses",)
+    gives = ("final_answer", "answers", "credit", "votes")
 
     def __init__(
         self,
@@ -70,6 +72,8 @@ class WeightedVote(Operator):
     kind = OperatorKind.FAN_IN
     pure = True
     signature = Signature(required_inputs=["responses"])
+    needs = ("responses",)
+    gives = ("final_answer", "answers", "credit", "votes")
 
     def __init__(
         self,
@@ -82,6 +86,12 @@ class WeightedVote(Operator):
         self.weights = None if weights is None else _checked(weights, "weights")
         self.answer_format = answer_format
         self.ties: Ties = ties
+
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check that there are responses and weights."""
+        if self.weights is None:
+            required_input("weights", given)
+        return super().check_fields(given)
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Add up the weights."""
@@ -120,6 +130,7 @@ class FilterVote(Settling, Verifying):
     """
 
     described_as = "ember_bench.operators.filters.FilterVote"
+    gives = ("final_answer", "answers", "credit", "votes", "accepted")
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Filter all candidates at the same time, then count the votes."""
@@ -145,6 +156,8 @@ class OracleOperator(Operator):
     kind = OperatorKind.FAN_IN
     pure = True
     signature = Signature(required_inputs=["responses"])
+    needs = ("responses",)
+    gives = ("final_answer", "answers", "credit")
 
     def __init__(self, *, answer_format: str | None = None) -> None:
         super().__init__()

@@ -8,8 +8,10 @@ the grid, and the cards, code and data of the registries that people have made f
 from __future__ import annotations
 
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,6 +40,12 @@ _RESULTS: Final = "results"
 _TOP: Final = (_RESULTS, GRIDS.name, REGISTRY.name)
 _BESIDE: Final = (SUMMARY, SUMMARY_TEXT, STUDY)
 _SHOWN: Final = 5
+_UNREADABLE: Final = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError,
+    NotImplementedError,  # an unknown compression
+    RuntimeError,  # a password
+)  # fmt: skip
+"""What `zipfile` raises of a file that is damaged, or none of ours."""
 
 
 class _Manifest(msgspec.Struct, frozen=True):
@@ -164,11 +172,12 @@ def unpack(path: Path, results: Path) -> Unpacked:
             written.
         StoreError: if a store cannot be read or written.
     """
-    results.mkdir(parents=True, exist_ok=True)
-    with _opened(path) as archive, tempfile.TemporaryDirectory(dir=results) as temporary:
-        manifest, folder = _manifest(path, archive), Path(temporary)
+    with _opened(path) as archive, ExitStack() as stack:
+        manifest = _manifest(path, archive)
+        results.mkdir(parents=True, exist_ok=True)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=results)))
         for place, digest in manifest.files.items():
-            archive.extract(place, folder)
+            _extract(path, archive, place, folder)
             if _digest(folder / place) != digest:
                 raise ConfigError(f"{path}: is damaged: {place} is not what was written there")
         new = [place for place in manifest.files if _is_new(path, folder, place)]
@@ -182,12 +191,19 @@ def unpack(path: Path, results: Path) -> Unpacked:
     return Unpacked(manifest.experiment, taken, merged)
 
 
+def _extract(path: Path, archive: zipfile.ZipFile, place: str, folder: Path) -> None:
+    try:
+        archive.extract(place, folder)
+    except _UNREADABLE as error:
+        raise ConfigError(f"{path}: is damaged: {place} cannot be read: {error}") from None
+
+
 def _opened(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except zipfile.BadZipFile:
+    except _UNREADABLE:
         raise ConfigError(f"{path}: no archive of an experiment") from None
 
 
@@ -199,7 +215,7 @@ def _manifest(path: Path, archive: zipfile.ZipFile) -> _Manifest:
     """
     try:
         found = msgspec.json.decode(archive.read(_MANIFEST), type=_Manifest)
-    except (KeyError, msgspec.MsgspecError, zipfile.BadZipFile):
+    except (KeyError, msgspec.MsgspecError, *_UNREADABLE):
         raise ConfigError(f"{path}: no archive of an experiment") from None
     if found.format != _FORMAT:
         raise ConfigError(

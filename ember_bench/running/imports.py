@@ -37,8 +37,7 @@ def write_import(found: Found, name: str, cards: Cards) -> list[Path]:
     Raises:
         ConfigError: if there is nothing to write, or something has the name.
     """
-    if not found.answers:
-        raise ConfigError(f"{found.source}: no answers were found")
+    _check_some(found)
     scored = any(answer.score is not None for answer in found.answers)
     unknown = [item.id for item in found.items.values() if not item.target]
     if unknown and not scored:
@@ -59,8 +58,9 @@ def write_import(found: Found, name: str, cards: Cards) -> list[Path]:
     made = {REGISTRY / "models" / f"{name}.yaml": ("model", _recording(found, name))}
     if scored:
         made[REGISTRY / "evaluators" / f"{name}.yaml"] = ("evaluator", _evaluator(found, name))
-    made[REGISTRY / "datasets" / f"{name}.yaml"] = ("dataset", _dataset(found, items, name, scored))
-    made[grid] = ("grid", _grid(found, name))
+    dataset = _dataset(found, items, name, scored)
+    made[REGISTRY / "datasets" / f"{name}.yaml"] = ("dataset", dataset)
+    made[grid] = ("grid", _grid(found, name, str(dataset["answer_format"])))
     write_new({path: yaml_text(card, compact=True) for path, (_, card) in made.items()})
     for path, (kind, _) in made.items():
         attach(kind, path)
@@ -68,7 +68,12 @@ def write_import(found: Found, name: str, cards: Cards) -> list[Path]:
 
 
 def summary(found: Found) -> list[str]:
-    """Return what was found, in lines."""
+    """Return what was found, in lines.
+
+    Raises:
+        ConfigError: if that is nothing.
+    """
+    _check_some(found)
     scored = [answer.score for answer in found.answers if answer.score is not None]
     lines = [
         f"{count(len(found.items), 'item')}, {count(len(found.answers), 'answer')} of "
@@ -79,6 +84,11 @@ def summary(found: Found) -> list[str]:
         lines.append(f"{len(scored):,} of the answers have a score; mean {_mean(scored):.3f}")
     notes = dict.fromkeys([*found.notes, *_notes(found)])
     return [*lines, *(f"note: {note}" for note in notes)]
+
+
+def _check_some(found: Found) -> None:
+    if not found.answers:
+        raise ConfigError(f"{found.source}: no answers were found")
 
 
 def _notes(found: Found) -> Iterator[str]:
@@ -185,12 +195,12 @@ def _dataset(found: Found, items: Path, name: str, scored: bool) -> dict[str, An
     }
 
 
-def _grid(found: Found, name: str) -> dict[str, Any]:
+def _grid(found: Found, name: str, form: str) -> dict[str, Any]:
     models = [f"recorded:{name}/{model}" for model in found.models]
     parameters: dict[str, Any] = {"temperature": None}
     single = {"model": models, **parameters}
     entries = [{"name": "single", "label": "{model}", "parameters": single}]
-    if 3 <= len(models) <= _MOST_VOTERS and any(answer.answer for answer in found.answers):
+    if 3 <= len(models) <= _MOST_VOTERS and _can_agree(found, form):
         vote = {"models": models, "ties": "share", **parameters}
         entries.append({"name": "ensemble_vote", "label": "vote of all", "parameters": vote})
     return {
@@ -203,6 +213,19 @@ def _grid(found: Found, name: str) -> dict[str, Any]:
         "datasets": [name],
         "architectures": entries,
     }
+
+
+def _can_agree(found: Found, form: str) -> bool:
+    """Return whether a vote may have a majority: free texts of models are seldom the same.
+
+    Then at least two models gave the same text to at least half of the items.
+    """
+    texts: dict[str, dict[str, str]] = {}
+    for one in found.answers:
+        if one.answer:
+            texts.setdefault(one.item, {}).setdefault(one.model, one.answer.strip().casefold())
+    agreed = sum(len(set(said.values())) < len(said) for said in texts.values())
+    return bool(texts) and (form != "text" or 2 * agreed >= len(texts))
 
 
 def _epochs(found: Found) -> Mapping[str, int]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ember_bench.experiment.runner import Progress
 from ember_bench.models.limits import RateLimitWait
+from ember_bench.running.scores import Scores
 
 
 class Listener:
@@ -13,6 +14,9 @@ class Listener:
 
     def started(self, progress: Progress) -> None:
         """The stores are open, and the trials begin."""
+
+    def scoring(self, scores: Scores) -> None:
+        """Before `started`: the scores, which change as trials are done."""
 
     def progressed(self, progress: Progress) -> None:
         """Some trials were done."""

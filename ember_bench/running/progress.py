@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,17 +12,24 @@ from typing import Any, Final
 
 import rich.console
 import rich.progress
+import rich.table
 
-from ember_bench.drawing.number_format import count, dollars, duration
-from ember_bench.drawing.text import clean
+from ember_bench.drawing.number_format import count, dollars, in_percent
+from ember_bench.drawing.text import clean, one_line
+from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.runner import Progress
 from ember_bench.models.limits import RateLimitWait
 from ember_bench.running.listening import Listener
 from ember_bench.running.messages import say
+from ember_bench.running.rate import Rate, time_left_text
+from ember_bench.running.scores import Scores
 from ember_bench.secrets import without_secrets
 
 _EVERY_SECONDS: Final = 10.0
 _REFRESHES_PER_SECOND: Final = 4
+_SCORES_EVERY_SECONDS: Final = 1.0
+_SHARE: Final = 0.01
+_BEST: Final = 3
 
 
 class Announcer(Listener):
@@ -29,11 +37,22 @@ class Announcer(Listener):
 
     Args:
         simulated: Whether money is only simulated.
+        clock: Seconds; injected in tests.
     """
 
-    def __init__(self, *, simulated: bool) -> None:
+    def __init__(self, *, simulated: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self.simulated = simulated
+        self._clock = clock
         self._told_of_error = False
+        self._rate = Rate()
+        self._scores: Scores | None = None
+        self._best: list[tuple[str, Quantity]] = []
+        self._scored = -math.inf
+        self._scoring_seconds = 0.0
+
+    def scoring(self, scores: Scores) -> None:
+        """Keep the scores."""
+        self._scores = scores
 
     def started(self, progress: Progress) -> None:
         """Print the number of trials kept from earlier runs, and the changes."""
@@ -47,6 +66,7 @@ class Announcer(Listener):
 
     def progressed(self, progress: Progress) -> None:
         """Print why the first trial failed, as soon as one does."""
+        self._rate.read(self._clock(), progress.kept + progress.done, progress.calls_made)
         if progress.first_error is not None and not self._told_of_error:
             self._told_of_error = True
             self.note(f"a trial failed: {progress.first_error}; the run goes on")
@@ -74,11 +94,45 @@ class Announcer(Listener):
         """Return calls, money and errors in short."""
         simulated = " (simulated)" if self.simulated else ""
         parts = [f"{count(progress.calls_made, 'new call')}", f"{progress.calls_shared:,} reused"]
-        if progress.spend_usd:
-            parts.append(f"paid {dollars(progress.spend_usd)}{simulated}")
+        if progress.spend_usd or progress.budget_usd is not None:
+            cap = progress.budget_usd
+            of = "" if cap is None else f" of {dollars(cap)}"
+            parts.append(f"paid {dollars(progress.spend_usd)}{of}{simulated}")
         if progress.errors:
             parts.append(count(progress.errors, "error"))
         return ", ".join(parts)
+
+    def left(self, progress: Progress) -> str:
+        """Return the time left with its interval; "" if unknown, or at the end."""
+        missing = progress.scheduled - progress.kept - progress.done
+        left = None if progress.open_ended else self._rate.seconds_left(missing)
+        return "" if left is None else time_left_text(left)
+
+    def three_lines(self, progress: Progress, waits: Sequence[RateLimitWait]) -> list[str]:
+        """Return trials and time left; calls and money; and the best scores so far, and waits."""
+        done = progress.kept + progress.done
+        left, rate = self.left(progress), self._rate.calls_per_second
+        trials = f"{done:,}/{count(progress.scheduled, 'trial')}"
+        speed = "" if rate is None else f", {rate:,.1f} calls a second"
+        found = [f"{one_line(label)} {in_percent(mean)}" for label, mean in self._best_so_far()]
+        parts = [clean(self.waits(waits))] if waits else []
+        parts += [f"so far: {', '.join(found)}"] if found else []
+        lines = [
+            f"{trials}, {left} left" if left else trials,
+            f"{self.numbers(progress)}{speed}",
+            "; ".join(parts),
+        ]
+        return [line for line in lines if line]
+
+    def _best_so_far(self) -> list[tuple[str, Quantity]]:
+        """Return the best systems, computed anew at most for a small share of the time."""
+        now = self._clock()
+        wait = max(_SCORES_EVERY_SECONDS, self._scoring_seconds / _SHARE)
+        if self._scores is not None and now - self._scored >= wait:
+            self._best = self._scores.best(_BEST)
+            self._scored = self._clock()
+            self._scoring_seconds = self._scored - now
+        return self._best
 
 
 class Lines(Announcer):
@@ -90,16 +144,15 @@ class Lines(Announcer):
     """
 
     def __init__(self, *, simulated: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(simulated=simulated)
-        self._clock = clock
-        self._began = self._last = clock()
+        super().__init__(simulated=simulated, clock=clock)
+        self._last = clock()
         self._written: int | None = None
         self._progress: Progress | None = None
 
     def started(self, progress: Progress) -> None:
         """Start the clock."""
         super().started(progress)
-        self._began = self._last = self._clock()
+        self._last = self._clock()
 
     def progressed(self, progress: Progress) -> None:
         """Write a line, if it is time."""
@@ -130,24 +183,27 @@ class Lines(Announcer):
         done = progress.kept + progress.done
         most = "at most " if progress.open_ended else ""
         line = f"{done:,} of {most}{count(progress.scheduled, 'trial')}, {self.numbers(progress)}"
-        left = _left(progress, self._clock() - self._began)
-        say(line if left is None else f"{line}, {duration(left)} to go")
+        left = self.left(progress)
+        say(f"{line}, {left} to go" if left else line)
 
 
 class Alive(Announcer):
-    """A bar, and the progress in numbers beside it.
+    """A bar, and the progress in three lines beside it.
 
     Args:
         simulated: Whether money is only simulated.
+        console: Where it is shown; standard error by default.
     """
 
-    def __init__(self, *, simulated: bool) -> None:
+    def __init__(self, *, simulated: bool, console: rich.console.Console | None = None) -> None:
         super().__init__(simulated=simulated)
+        self._console = console or rich.console.Console(
+            stderr=True, markup=False, highlight=False, emoji=False
+        )
         self._bar: rich.progress.Progress | None = None
         self._task: rich.progress.TaskID | None = None
         self._progress: Progress | None = None
         self._waits: Sequence[RateLimitWait] = ()
-        self._began = time.monotonic()
 
     def started(self, progress: Progress) -> None:
         """Show the bar, if there is anything to wait for."""
@@ -156,13 +212,16 @@ class Alive(Announcer):
             return
         self._bar = rich.progress.Progress(
             rich.progress.SpinnerColumn(),
-            rich.progress.BarColumn(bar_width=20),
-            rich.progress.TextColumn("{task.description}", markup=False),
-            console=rich.console.Console(stderr=True, markup=False, highlight=False, emoji=False),
+            rich.progress.BarColumn(20, table_column=rich.table.Column(min_width=20)),
+            rich.progress.TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=rich.table.Column(no_wrap=True, overflow="ellipsis"),
+            ),
+            console=self._console,
             refresh_per_second=_REFRESHES_PER_SECOND,
             transient=True,
         )
-        self._began = time.monotonic()
         self._task = self._bar.add_task(
             self._description(progress), total=progress.scheduled, completed=progress.kept
         )
@@ -203,18 +262,11 @@ class Alive(Announcer):
                 self._bar.console.print(clean(without_secrets(message)), soft_wrap=True)
 
     def _description(self, progress: Progress) -> str:
-        done = progress.kept + progress.done
-        parts = [f"{done:,}/{progress.scheduled:,}", self.numbers(progress)]
-        left = _left(progress, time.monotonic() - self._began)
-        if left is not None:
-            parts.append(f"{duration(left)} left")
-        if self._waits:
-            parts.append(clean(self.waits(self._waits)))
-        return "  ".join(parts)
+        return "\n".join(self.three_lines(progress, self._waits))
 
 
 class Notebook(Announcer):
-    """A bar below the cell of a notebook, which is updated in its place.
+    """A bar and three lines below the cell of a notebook, which are updated in their place.
 
     Args:
         simulated: Whether money is only simulated.
@@ -229,8 +281,8 @@ class Notebook(Announcer):
         display: Callable[..., Any],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(simulated=simulated)
-        self._display, self._clock = display, clock
+        super().__init__(simulated=simulated, clock=clock)
+        self._display = display
         self._shown: Any = None
         self._last = clock()
         self._progress: Progress | None = None
@@ -270,11 +322,10 @@ class Notebook(Announcer):
     def _show(self, progress: Progress) -> None:
         self._last = self._clock()
         done = progress.kept + progress.done
-        text = f"{done:,}/{progress.scheduled:,} trials, {self.numbers(progress)}"
-        if self._waits:
-            text += f"; {clean(self.waits(self._waits))}"
-        html = f'<progress value="{done}" max="{progress.scheduled}"></progress> {escape(text)}'
-        shown = {"text/html": html, "text/plain": text}
+        lines = self.three_lines(progress, self._waits)
+        bar = f'<progress value="{done}" max="{progress.scheduled}"></progress>'
+        html = f"{bar} {'<br>'.join(map(escape, lines))}"
+        shown = {"text/html": html, "text/plain": "\n".join(lines)}
         if self._shown is None:
             self._shown = self._display(shown, raw=True, display_id=True)
         else:
@@ -299,11 +350,3 @@ def python_listener(*, simulated: bool, quiet: bool) -> Listener:
 
         return Notebook(simulated=simulated, display=display)
     return Alive(simulated=simulated) if sys.stderr.isatty() else Listener()
-
-
-def _left(progress: Progress, seconds: float) -> float | None:
-    """Return the seconds that the rest will take at this rate; None if unknown, or at the end."""
-    missing = progress.scheduled - progress.kept - progress.done
-    if progress.open_ended or not (progress.done and missing):
-        return None
-    return seconds / progress.done * missing

@@ -43,11 +43,11 @@ class Rate:
 
     @property
     def calls_per_second(self) -> float | None:
-        """Requests a second; None if unknown."""
-        if len(self.readings) < 2:
+        """Requests a second; None if unknown, as in the first second."""
+        if not self.readings:
             return None
         (begun, _, before), (now, _, made) = self.readings[0], self.readings[-1]
-        return (made - before) / (now - begun)
+        return (made - before) / (now - begun) if now - begun >= _APART_SECONDS else None
 
     def seconds_left(self, trials: int, level: float = 0.95) -> Quantity | None:
         """Return how long so many further trials take, with an interval of prediction.

@@ -30,6 +30,7 @@ from ember_bench.experiment.prepare import Experiment, prepare
 from ember_bench.experiment.results.schema import BUDGET_USD
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.runner import Engine, Progress, Run, trial_store
+from ember_bench.experiment.trial import TrialResult
 from ember_bench.experiment.trial_store import TrialStore
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
@@ -47,6 +48,7 @@ from ember_bench.running.interpreter import tuned
 from ember_bench.running.listening import Listener
 from ember_bench.running.places import RESPONSES, STUDY, SUMMARY, SUMMARY_TEXT
 from ember_bench.running.run_log import run_log
+from ember_bench.running.scores import Scores
 from ember_bench.running.stopping import Stop, stoppable
 from ember_bench.running.waits import told_of_waits
 from ember_bench.tracking import Curves, Logged, Tracker, TrackingError, is_logged, unfinished
@@ -236,10 +238,13 @@ class _Session:
             progress = Progress(len(self.experiment), sum(map(sum, store.done)), store.changes)
             tracker = curves = None
             # A search describes its systems when it has found them.
-            live = self.options.mlflow and self.experiment.spec.search is None
-            if live and progress.kept < progress.scheduled:
-                tracker = stack.enter_context(self._tracker())
-                curves = self._follow(run, tracker, progress.kept)
+            if self.experiment.spec.search is None and progress.kept < progress.scheduled:
+                scores = Scores(store)
+                run.on_results = scores.add
+                self.listener.scoring(scores)
+                if self.options.mlflow:
+                    tracker = stack.enter_context(self._tracker())
+                    curves = self._follow(run, tracker, progress.kept)
             self.listener.started(progress)
             try:
                 progress = run_loop(self._trials(run))
@@ -304,7 +309,13 @@ class _Session:
             self.listener.progressed(progress)
             tracker.follow(curves.points())
 
-        run.on_results, run.on_progress = curves.add, progressed
+        scored = run.on_results
+
+        def added(results: list[TrialResult]) -> None:
+            scored(results)
+            curves.add(results)
+
+        run.on_results, run.on_progress = added, progressed
         return curves
 
     def _log(

@@ -132,9 +132,10 @@ def trial_page(rows: StoredTrials, answers: StoredAnswers | None, place: Place) 
     return _page(
         title,
         "../../../../",
+        tag("p", tag("a", f"all trials of {described.label}", href=f"../../{place.cell}")),
         _facts(facts),
-        *_calls("Calls", calls, answers),
-        *_calls("Calls of judges", judged, answers),
+        *_calls("", calls, answers),
+        *_calls(" of judges", judged, answers),
     )
 
 
@@ -151,11 +152,11 @@ def _said_of(call: StoredCall) -> str:
     return f"{call.model}{f' ({call.role})' if call.role else ''}: {facts}"
 
 
-def _calls(title: str, calls: Sequence[CallEntry], answers: StoredAnswers | None) -> Iterator[Html]:
+def _calls(of: str, calls: Sequence[CallEntry], answers: StoredAnswers | None) -> Iterator[Html]:
     if not calls:
         return
     stored = {} if answers is None else answers.calls([call.key for call in calls])
-    yield tag("h2", f"{title}: {count(len(calls), 'call')}")
+    yield tag("h2", f"{count(len(calls), 'call')}{of}")
     for call in calls:
         made = "" if call.made else ", reused"
         who = " ".join(part for part in (call.node, call.role, call.model) if part)

@@ -428,6 +428,31 @@ def test_a_card_in_the_wrong_folder_is_found(workspace: Workspace, path: str) ->
     assert place(problem) == "3:5"
 
 
+def test_an_architecture_that_cannot_work_is_found(workspace: Workspace) -> None:
+    card = """\
+purpose: A vote on nothing.
+parameters:
+  model: {type: model}
+  k: {type: int, default: 1}
+graph:
+  topics:
+    operator: FindPerspectives
+    lm_modules: [{model: $model, count: $k}]
+  vote: {operator: MostCommonOperator, inputs: [topics]}
+"""
+    workspace.write("registry/architectures/hollow.yaml", card)
+    grid = GRID.replace("vote\n", "hollow\n").replace("[1, 3]", "[1]")
+    workspace.write("grid.yaml", grid)
+    (problem,) = problems(workspace)
+    assert place(problem) == "5:5"
+    for fragment in (
+        "architecture 'hollow' cannot work: missing input 'responses'",
+        "node 'topics' (FindPerspectives) gives 'perspectives'",
+        "in node 'vote'",
+    ):
+        assert fragment in problem.message
+
+
 def test_a_model_card_in_the_wrong_folder_is_found(workspace: Workspace) -> None:
     file = workspace.write("registry/model/mine.yaml", {"name": "openai:mine"})
     workspace.write("grid.yaml", GRID.replace("counted:a", "openai:mine"))

@@ -13,6 +13,7 @@ import pytest
 from ember_bench.datasets.item import Item
 from ember_bench.errors import EmberBenchError
 from ember_bench.evaluators import load_evaluator
+from ember_bench.evaluators.as_recorded import AsRecorded
 from ember_bench.evaluators.base import Evaluator, Score
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.rows import StoredTrials
@@ -267,12 +268,18 @@ def test_an_answer_is_stated_or_guessed_at(
     numeric: Evaluator, output: Any, stated: bool | None
 ) -> None:
     score = score_output(numeric, NUMBER, output)
-    found = states_answer(NUMBER, output, score)
+    found = states_answer(numeric, NUMBER, output, score)
     assert found == stated
 
 
 def test_an_answer_that_the_evaluator_reads_in_its_own_way_is_neither(numeric: Evaluator) -> None:
-    assert states_answer(NUMBER, "Answer: 7", Score(1.0, "seven", "")) is None
+    assert states_answer(numeric, NUMBER, "Answer: 7", Score(1.0, "seven", "")) is None
+
+
+def test_of_a_score_that_was_recorded_of_the_response_nothing_is_guessed() -> None:
+    recorded = AsRecorded("recorded", "recorded:set")
+    text = "Seven and then some, 7 or so."
+    assert states_answer(recorded, NUMBER, text, Score(1.0, "7", "")) is None
 
 
 def told(workspace: Workspace) -> list[bool]:

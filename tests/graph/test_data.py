@@ -7,7 +7,7 @@ import pytest
 from ember_bench.errors import GraphError
 from ember_bench.graph import NoNGraphData
 from ember_bench.operators import Operator
-from ember_bench.operators.base import merge_inputs
+from ember_bench.operators.fields import merge_inputs
 
 
 class Say(Operator):

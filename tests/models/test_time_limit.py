@@ -60,6 +60,18 @@ def test_a_call_is_given_up_and_its_answer_is_stored(waiting: Waiting) -> None:
     assert waiting.asked == ["slow"]
 
 
+def test_a_stream_and_a_coroutine_are_given_up(waiting: Waiting) -> None:
+    lm = module(serve(waiting.model, store=MemoryStore()), waiting.model)
+    with pytest.raises(TimeLimitError, match=r"no result within 0\.02 s"):
+        list(lm.stream("slow", timeout=SHORT))
+    with pytest.raises(TimeLimitError, match=r"no result within 0\.02 s"):
+        asyncio.run(lm.acall("slower", timeout=SHORT))
+    waiting.go()
+    assert "".join(lm.stream("quick", timeout=60)) == "Answer 0"
+    with pytest.raises(ValueError, match="timeout must be above 0 seconds"):
+        lm.stream("quick", timeout=0)
+
+
 def test_an_operator_and_a_graph_are_given_up(waiting: Waiting) -> None:
     service = serve(waiting.model)
     operator = ensemble(service, waiting.model, 2)
@@ -109,6 +121,12 @@ def test_a_time_limit_is_above_zero(waiting: Waiting, seconds: float) -> None:
         ensemble(service, waiting.model)(query="?", timeout=seconds)
     with pytest.raises(ValueError, match="timeout must be above 0 seconds"):
         module(service, waiting.model)("?", timeout=seconds)
+
+
+@pytest.mark.parametrize("seconds", ["5", True, [1]])
+def test_a_time_limit_is_a_number(waiting: Waiting, seconds: Any) -> None:
+    with pytest.raises(TypeError, match="timeout must be a number of seconds, found"):
+        module(serve(waiting.model), waiting.model)("?", timeout=seconds)
 
 
 def test_a_jitted_function_keeps_to_it(waiting: Waiting) -> None:

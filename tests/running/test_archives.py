@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ember_bench.errors import ConfigError
+from ember_bench.running.archives import unpack
 from tests.cli.conftest import Command, command, here, sums
 from tests.support import counted
 from tests.support.workspace import Workspace, single, vote
@@ -185,6 +187,19 @@ def test_damage_and_strangers_are_told(command: Command, archived: Path, elsewhe
         assert (ran.status, message in ran.err) == (2, True), ran.err
     assert not list(elsewhere.glob("**/*.yaml"))
     assert not (elsewhere.parent / "out.yaml").exists()
+
+
+def test_a_flipped_byte_is_told_wherever_it_is(archived: Path, elsewhere: Path) -> None:
+    content = archived.read_bytes()
+    damaged = archived.with_name("damaged.zip")
+    refused = 0
+    for place in range(0, len(content), len(content) // 100):
+        damaged.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            unpack(damaged, elsewhere / f"results{place}")
+        except ConfigError:
+            refused += 1
+    assert refused > 50  # not every byte matters: times of files do not
 
 
 def test_an_archive_needs_a_file(command: Command, sums: Workspace) -> None:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import io
+import re
+from contextlib import closing
 from typing import Any
 
 import pytest
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TextColumn
+from rich.text import Text
 
+from ember_bench.experiment.results.figures import Quantity
+from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.runner import Progress
 from ember_bench.models.limits import RateLimitWait
-from ember_bench.running.progress import Alive, Lines, Notebook
+from ember_bench.running.progress import Alive, Announcer, Lines, Notebook
+from ember_bench.running.scores import Scores
+from tests.experiment.conftest import workspace
+from tests.support.workspace import Workspace, single
+
+__all__ = ["workspace"]
 
 WAIT = RateLimitWait("openai:x", seconds=7.0, left=12.0)
 LINE = "openai:x: waiting for its rate limit (429), 12 s more"
@@ -55,6 +65,49 @@ class TestTheBar:
         assert "429" not in bar.tasks[0].description
 
 
+class TestTheThreeLines:
+    def test_have_what_the_live_view_has(self, workspace: Workspace) -> None:
+        lines, now = Announcer(simulated=False, clock=lambda: now), 0.0
+        workspace.sums(10)
+        workspace.grid(architectures=[single("counted:right"), single("counted:wrong")])
+        workspace.model("counted:right", right=1.0)
+        workspace.model("counted:wrong", right=0.0)
+        workspace.run()
+        with closing(StoredTrials(workspace.root / "results/trip/trials.db")) as rows:
+            lines.scoring(Scores(rows))
+            told = [cell.label for cell in rows.description.cells]
+        progress = Progress(100, 0, [], budget_usd=2.0)
+        lines.progressed(progress)
+        now = 10.0
+        progress.done, progress.calls_made, progress.spend_usd = 20, 40, 0.5
+        lines.progressed(progress)
+        first, second, third = lines.three_lines(progress, [])
+        assert re.fullmatch(r"20/100 trials, 40 s \[\d\d s, 1 min \d+ s\] left", first)
+        assert second == "40 new calls, 0 reused, paid $0.500 of $2.00, 4.0 calls a second"
+        right, wrong = told
+        assert re.fullmatch(
+            rf"so far: {right} 100\.0 % \[.+, 100\.0\], {wrong} 0\.0 % \[0\.0, .+\]", third
+        )
+
+    def test_have_no_time_left_where_fewer_trials_may_be_enough(self) -> None:
+        lines, now = Announcer(simulated=False, clock=lambda: now), 0.0
+        progress = Progress(100, 0, [], open_ended=True)
+        lines.progressed(progress)
+        now, progress.done = 10.0, 20
+        lines.progressed(progress)
+        assert lines.three_lines(progress, [])[0] == "20/100 trials"
+
+    def test_keep_the_terminal_at_three_lines_whatever_the_labels(self) -> None:
+        written = io.StringIO()
+        alive = Alive(simulated=False, console=Console(file=written, width=60, force_terminal=True))
+        alive._best = [("a label\n of two lines and of many words " * 9, Quantity(1, 0, 1, ""))]
+        alive.started(Progress(10, 0, []))
+        alive.finished()
+        shown = written.getvalue()
+        assert "so far: a label of two lines" in shown
+        assert all(len(Text.from_ansi(line).plain) <= 60 for line in shown.splitlines())
+
+
 class Display:
     """Keeps what was shown, and what it was updated with."""
 
@@ -81,10 +134,11 @@ def test_a_bar_is_updated_in_its_place_and_at_most_four_times_a_second() -> None
     bar.waiting([WAIT])
     assert display.shown[-1]["text/plain"].endswith(LINE)
     bar.finished()
-    texts = [data["text/plain"] for data in display.shown]
-    assert texts[0].startswith("2/10 trials, 0 new calls")
-    told = "5/10 trials, 3 new calls, 0 reused, paid $0.500 (simulated)"
-    assert texts[1:] == [told, f"{told}; {LINE}", told]
+    texts = [data["text/plain"].splitlines() for data in display.shown]
+    assert texts[0] == ["2/10 trials", "0 new calls, 0 reused"]
+    told = ["5/10 trials", "3 new calls, 0 reused, paid $0.500 (simulated)"]
+    assert [lines[:2] for lines in texts[1:]] == [told] * 3
+    assert [lines[2:] for lines in texts[1:]] == [[], [LINE], []]
     assert '<progress value="5" max="10">' in display.shown[-1]["text/html"]
 
 

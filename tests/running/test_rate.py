@@ -14,6 +14,15 @@ def test_nothing_is_known_from_one_reading() -> None:
     assert (rate.calls_per_second, rate.seconds_left(10)) == (None, None)
 
 
+def test_the_first_second_tells_no_rate() -> None:
+    rate = Rate()
+    rate.read(0.0, 0, 0)
+    rate.read(0.9, 0, 0)
+    assert rate.calls_per_second is None
+    rate.read(1.0, 2, 5)
+    assert rate.calls_per_second == pytest.approx(5.0)
+
+
 def test_what_is_older_than_a_minute_counts_no_more() -> None:
     rate = Rate()
     for second in range(0, 60, 5):

@@ -33,6 +33,13 @@ CALLS = {
     "string": {"Template"},
 }
 
+# Not out of what was read: errors of workers of the same run, which Ray pickles like all that it
+# brings; and the user's own function, whose loaded definition is rewritten for `jit`.
+KNOWN = {
+    "engines/messages.py": {"import pickle"},
+    "graph/jitting/sources.py": {"compile()"},
+}
+
 
 def dangers(tree: ast.AST) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
@@ -76,7 +83,8 @@ def sources() -> list[Path]:
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_runs_nothing_that_it_reads(path: Path) -> None:
-    assert not list(dangers(ast.parse(path.read_text(encoding="utf-8"))))
+    found = {what for _, what in dangers(ast.parse(path.read_text(encoding="utf-8")))}
+    assert found == KNOWN.get(path.relative_to(PACKAGE).as_posix(), set())
 
 
 @pytest.mark.parametrize(

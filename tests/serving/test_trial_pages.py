@@ -43,7 +43,7 @@ def test_the_pages_lead_from_experiment_to_system_to_trial_and_its_calls(
     found = [get(pages, f"trials/trip/{trial}") for trial in trials]
     (first,) = (text for text in found if ">sums-0<" in text)
     assert "<dt>question</dt><dd> 0 + 0 = ?</dd>" in first
-    assert "Calls: 1 call" in first
+    assert "<h2>1 call</h2>" in first
     assert "<h4>user</h4>" in first
     assert re.search(r"<h4>answer</h4><pre>Answer: \d", first)
     (failed,) = (text for text in found if ">sums-2<" in text)
@@ -90,7 +90,7 @@ def test_trials_are_seen_while_another_process_writes(workspace: Workspace) -> N
     with locked(workspace.root / "results/trip"):
         pages = client(workspace.root / "results")
         (trial, *_) = links(get(pages, "trials/trip/0"), r"0/\d+/\d+")
-        assert "Calls: 3 calls" in get(pages, f"trials/trip/{trial}")
+        assert "<h2>3 calls</h2>" in get(pages, f"trials/trip/{trial}")
 
 
 def test_what_is_not_stored_any_more_is_said(workspace: Workspace) -> None:

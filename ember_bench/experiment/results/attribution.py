@@ -24,8 +24,8 @@ from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.trial import Trial, graph_inputs, score_output
 from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand, TrialContext
-from ember_bench.operators.base import merge_inputs
 from ember_bench.operators.candidates import alike
+from ember_bench.operators.fields import merge_inputs
 
 _AT_ONCE = 200
 

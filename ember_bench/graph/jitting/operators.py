@@ -19,6 +19,7 @@ from ember_bench.graph.jitting.runs import Run, run_whole
 from ember_bench.graph.jitting.sources import UnreadableError
 from ember_bench.graph.jitting.structures import OTHERWISE
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
+from ember_bench.operators.fields import outputs_of
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.mapping import Mapped
 
@@ -37,6 +38,10 @@ class JittedOperator(Operator):
         self.inner = inner
         # Shadows the class attribute by the kind of the inner operator.
         self.kind = inner.kind  # type: ignore[misc]
+
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check the inner operator."""
+        return outputs_of(self.inner, given)
 
     def forward(self, inputs: Inputs) -> Any:
         """Run the inner operator."""

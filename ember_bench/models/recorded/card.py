@@ -42,8 +42,11 @@ class Role(Reading):
     """What is recorded of the calls of one role; what it does not say is as in the set."""
 
     files: Files | None = None
+    """The files of the role; by default those of the set."""
     fields: Fields | None = None
+    """The meaning of the fields of a record; by default that of the set."""
     where: dict[str, str | int | float | bool] | None = None
+    """Only records whose fields have these values are read; by default as in the set."""
 
 
 class RecordedSet(Reading):

@@ -1,0 +1,192 @@
+"""Names of fields: how outputs become inputs, and whether a chain of operators can work.
+
+A chain is checked before anything is asked, on names alone: a field that is there later has the
+value `()`, and `ANYTHING` stands for fields that are not known, as those of a user's operator that
+declares nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from ember_bench.code_identity import is_built_in
+from ember_bench.errors import SignatureError
+
+_Fields = Mapping[str, Any]
+
+OUTPUT: Final = "output"
+"""The name given to an output that has no named fields."""
+
+# Methods that call `forward`, or change what it takes or gives.
+_AROUND: Final = ("__call__", "call_with", "_run", "_check_output", "_signature")
+
+
+class _Anything(Mapping[str, Any]):
+    """Fields of which any may be there."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __getitem__(self, name: str) -> Any:
+        return ()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+ANYTHING: Final = _Anything()
+
+
+def as_mapping(inputs: object) -> _Fields:
+    """Return the inputs of an operator by name.
+
+    Raises:
+        SignatureError: if they have no names.
+    """
+    if type(inputs) is dict:  # the usual case, and cheaper than the checks below
+        return inputs
+    if inputs is None:
+        return {}
+    if isinstance(inputs, BaseModel):
+        return inputs.model_dump()
+    if isinstance(inputs, Mapping):
+        return inputs
+    raise SignatureError(f"inputs have names, such as query=...; found {type(inputs).__name__}")
+
+
+def merge_inputs(
+    graph_inputs: _Fields, outputs: Mapping[str, Any], sources: Sequence[str]
+) -> dict[str, Any]:
+    """Return the inputs of a node: those of the graph, then the outputs of its sources in order.
+
+    The `responses` of all sources are joined into one list. A source without `responses` but with
+    a `final_answer` adds that to the list; None becomes an empty text, which counts as a response
+    without an answer. Any other field has the value of the last source with that field. An output
+    without named fields is put under the name of its node.
+    """
+    merged = dict(graph_inputs)
+    responses: list[Any] | None = None
+    for source in sources:
+        output = outputs[source]
+        if not isinstance(output, Mapping):
+            merged[source] = output
+            continue
+        merged.update({k: v for k, v in output.items() if k != "responses"})
+        if "responses" in output:
+            responses = [*(responses or ()), *output["responses"]]
+        elif "final_answer" in output:
+            answer = output["final_answer"]
+            responses = [*(responses or ()), "" if answer is None else answer]
+    if responses is not None:
+        merged["responses"] = responses
+    return merged
+
+
+def names(*fields: str) -> _Fields:
+    """Return fields that are there later."""
+    return {name: ANYTHING if name == "metadata" else () for name in fields}
+
+
+def joined(*given: _Fields) -> _Fields:
+    """Return all fields of several."""
+    if any(fields is ANYTHING for fields in given):
+        return ANYTHING
+    return {name: value for fields in given for name, value in fields.items()}
+
+
+def declared(cls: type, name: str) -> Any:
+    """Return what a class declares by a class attribute or a method; None if that does not hold.
+
+    What a built-in class declares does not hold for a user's class that inherits from it, which may
+    compute something else, unless that declares it, too.
+    """
+    for base in cls.__mro__:
+        if name in vars(base):
+            return vars(base)[name]
+        if not is_built_in(base):
+            return None
+    return None
+
+
+def outputs_of(operator: Any, given: _Fields) -> _Fields:
+    """Check an operator for inputs of these names, and return the names of its outputs.
+
+    Raises:
+        SignatureError: if it needs an input that is not given.
+    """
+    check = _check_of(type(operator))
+    outputs: _Fields = ANYTHING if check is None else check(operator, given)
+    return outputs
+
+
+def _check_of(cls: type) -> Callable[[Any, _Fields], _Fields] | None:
+    """Return the `check_fields` that holds for a class; None if nothing is known."""
+    users = [base for base in cls.__mro__ if not is_built_in(base)]
+    if (own := declared(cls, "check_fields")) is None:
+        if any(name in vars(base) for base in users for name in _AROUND):
+            return None
+        # That of `Operator`, for the signature.
+        own = [vars(b)["check_fields"] for b in cls.__mro__ if "check_fields" in vars(b)][-1]
+    return own  # type: ignore[no-any-return]
+
+
+def outputs_of_any(operators: Iterable[Any], given: _Fields) -> _Fields:
+    """Check operators of which one runs, and return the names of all their outputs.
+
+    Raises:
+        SignatureError: if each needs an input that is not given.
+    """
+    found: list[_Fields] = []
+    errors: list[SignatureError] = []
+    for operator in operators:
+        try:
+            found.append(outputs_of(operator, given))
+        except SignatureError as error:
+            errors.append(error)
+    if not found:
+        raise errors[0]
+    return joined(*found)
+
+
+def check_chain(
+    nodes: Iterable[tuple[str, Any, Sequence[str]]], given: _Fields
+) -> dict[str, _Fields]:
+    """Check operators that run one after another, or as the nodes of a graph.
+
+    Args:
+        nodes: For each operator what it is called in errors, and what those before it are called
+            whose outputs it receives.
+        given: The inputs of the whole.
+
+    Returns:
+        The names of the outputs of each.
+
+    Raises:
+        SignatureError: if one needs an input that neither they nor the inputs give.
+    """
+    outputs: dict[str, _Fields] = {}
+    kinds: dict[str, str] = {}
+    for name, operator, sources in nodes:
+        kinds[name] = type(operator).__name__
+        is_open = given is ANYTHING or any(outputs[source] is ANYTHING for source in sources)
+        merged = ANYTHING if is_open else merge_inputs(given, outputs, sources)
+        try:
+            outputs[name] = outputs_of(operator, merged)
+        except SignatureError as error:
+            gives = [f"{s} ({kinds[s]}) gives {_listed(outputs[s])}" for s in sources]
+            shown = SignatureError("; ".join([str(error), *gives]))
+            for note in getattr(error, "__notes__", [f"in {kinds[name]}"]):
+                shown.add_note(note)
+            shown.add_note(f"in {name}")
+            raise shown from None
+    return outputs
+
+
+def _listed(fields: _Fields) -> str:
+    return ", ".join(map(repr, fields)) or "nothing"
