@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 
@@ -106,6 +107,17 @@ def declared(cls: type, name: str) -> Any:
     What a built-in class declares does not hold for a user's class that inherits from it, which may
     compute something else, unless that declares it, too.
     """
+    known = _declared.setdefault(cls, {})
+    if name not in known:
+        known[name] = _found(cls, name)
+    return known[name]
+
+
+# By class and name: chains are checked in each run.
+_declared: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
+
+
+def _found(cls: type, name: str) -> Any:
     for base in cls.__mro__:
         if name in vars(base):
             return vars(base)[name]
@@ -127,13 +139,12 @@ def outputs_of(operator: Any, given: _Fields) -> _Fields:
 
 def _check_of(cls: type) -> Callable[[Any, _Fields], _Fields] | None:
     """Return the `check_fields` that holds for a class; None if nothing is known."""
-    users = [base for base in cls.__mro__ if not is_built_in(base)]
-    if (own := declared(cls, "check_fields")) is None:
-        if any(name in vars(base) for base in users for name in _AROUND):
-            return None
+    found: Callable[[Any, _Fields], _Fields] | None = declared(cls, "check_fields")
+    users = [base for base in cls.__mro__ if not is_built_in(base)] if found is None else []
+    if found is None and not any(name in vars(base) for base in users for name in _AROUND):
         # That of `Operator`, for the signature.
-        own = [vars(b)["check_fields"] for b in cls.__mro__ if "check_fields" in vars(b)][-1]
-    return own  # type: ignore[no-any-return]
+        found = [vars(b)["check_fields"] for b in cls.__mro__ if "check_fields" in vars(b)][-1]
+    return found
 
 
 def outputs_of_any(operators: Iterable[Any], given: _Fields) -> _Fields:

@@ -81,8 +81,7 @@ class Signature(BaseModel):
     @property
     def placeholders(self) -> list[str]:
         """The names in `prompt_template`, in order, each once."""
-        found = PLACEHOLDER.finditer(self.prompt_template or "")
-        return list(dict.fromkeys(match[1] for match in found if match[1]))
+        return list(dict.fromkeys(name for _, name in _pieces(self.prompt_template or "") if name))
 
     def check_inputs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the inputs, validated.
