@@ -176,12 +176,23 @@ class BestOf(LMFanIn):
     def _scores(self, candidates: Sequence[Candidate], inputs: Inputs) -> list[float]:
         if self.score is None:
             return [read_score(said) for said in self._ask_each(candidates, inputs)]
-        scores = [
-            float(s) for s in parallel([partial(self.score, c.text, inputs) for c in candidates])
-        ]
-        if any(math.isnan(score) for score in scores):
-            raise SignatureError("the score function gave NaN, which cannot be compared")
-        return scores
+        given = parallel([partial(self.score, c.text, inputs) for c in candidates])
+        return [as_score(score, "the score function") for score in given]
+
+
+def as_score(value: Any, source: str) -> float:
+    """Return a score that `source` gave.
+
+    Raises:
+        SignatureError: if it is no number, or NaN.
+    """
+    try:
+        score = float(value)
+    except (TypeError, ValueError):
+        raise SignatureError(f"{source} gave {value!r}, which is no number") from None
+    if math.isnan(score):
+        raise SignatureError(f"{source} gave NaN, which cannot be compared")
+    return score
 
 
 def read_ranking(text: str, n: int) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from ember_bench.operators.fan_in import as_responses
 from ember_bench.operators.fields import joined, names, outputs_of
 from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.mapping import parallel
-from ember_bench.operators.rankers import read_score
+from ember_bench.operators.rankers import as_score, read_score
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature, as_signature
 
@@ -99,6 +98,8 @@ class TreeSearch(Operator):
                 f"the place of `propose` and `value`; found {len(lm_modules)} LM modules"
             )
         super().__init__(lm_modules=lm_modules, signature=signature)
+        if propose is not None and not isinstance(propose, Operator):
+            raise TypeError(f"propose: expected an operator, found {propose!r}")
         self.propose = propose
         self.value = (
             value if value is None or isinstance(value, Operator) else called(value, "value")
@@ -175,10 +176,8 @@ class TreeSearch(Operator):
             calls = [partial(self.value, {**inputs, "state": text}) for text in texts]
             scores = [_score(output) for output in parallel(calls)]
         else:
-            scores = [float(s) for s in parallel([partial(self.value, t, inputs) for t in texts])]
-        if any(math.isnan(score) for score in scores):
-            raise SignatureError("a value is NaN, which cannot be compared")
-        return scores
+            scores = parallel([partial(self.value, text, inputs) for text in texts])
+        return [as_score(score, "value") for score in scores]
 
     def _asked_scores(self, texts: Sequence[str], inputs: Inputs) -> list[float]:
         lm, requests = self.lms[-1], []
@@ -198,7 +197,7 @@ def _responses(output: Any) -> list[str]:
 def _score(output: Any) -> float:
     """Return the value that a value operator's output states."""
     if isinstance(output, Mapping) and "score" in output:
-        return float(output["score"])
+        return as_score(output["score"], "value")
     if isinstance(output, Mapping) and output.get("responses"):
         return _mean([read_score(text) for text in output["responses"]])
     raise SignatureError("value: its output has neither a `score` nor `responses`")

@@ -30,6 +30,7 @@ _REFRESHES_PER_SECOND: Final = 4
 _SCORES_EVERY_SECONDS: Final = 1.0
 _SHARE: Final = 0.01
 _BEST: Final = 3
+_BAR: Final = 10
 
 
 class Announcer(Listener):
@@ -90,10 +91,13 @@ class Announcer(Listener):
             for wait in waits
         )
 
-    def numbers(self, progress: Progress) -> str:
-        """Return calls, money and errors in short."""
+    def numbers(self, progress: Progress, speed: str = "") -> str:
+        """Return calls, with their speed, money and errors in short."""
         simulated = " (simulated)" if self.simulated else ""
-        parts = [f"{count(progress.calls_made, 'new call')}", f"{progress.calls_shared:,} reused"]
+        parts = [
+            f"{count(progress.calls_made, 'new call')}{speed}",
+            f"{progress.calls_shared:,} reused",
+        ]
         if progress.spend_usd or progress.budget_usd is not None:
             cap = progress.budget_usd
             of = "" if cap is None else f" of {dollars(cap)}"
@@ -113,13 +117,13 @@ class Announcer(Listener):
         done = progress.kept + progress.done
         left, rate = self.left(progress), self._rate.calls_per_second
         trials = f"{done:,}/{count(progress.scheduled, 'trial')}"
-        speed = "" if rate is None else f", {rate:,.1f} calls a second"
+        speed = "" if rate is None else f" ({rate:,.1f}/s)"
         found = [f"{one_line(label)} {in_percent(mean)}" for label, mean in self._best_so_far()]
         parts = [clean(self.waits(waits))] if waits else []
         parts += [f"so far: {', '.join(found)}"] if found else []
         lines = [
             f"{trials}, {left} left" if left else trials,
-            f"{self.numbers(progress)}{speed}",
+            self.numbers(progress, speed),
             "; ".join(parts),
         ]
         return [line for line in lines if line]
@@ -212,15 +216,16 @@ class Alive(Announcer):
             return
         self._bar = rich.progress.Progress(
             rich.progress.SpinnerColumn(),
-            rich.progress.BarColumn(20, table_column=rich.table.Column(min_width=20)),
+            rich.progress.BarColumn(_BAR),
             rich.progress.TextColumn(
                 "{task.description}",
                 markup=False,
-                table_column=rich.table.Column(no_wrap=True, overflow="ellipsis"),
+                table_column=rich.table.Column(no_wrap=True, overflow="ellipsis", ratio=1),
             ),
             console=self._console,
             refresh_per_second=_REFRESHES_PER_SECOND,
             transient=True,
+            expand=True,  # the text has what the bar leaves, and no more
         )
         self._task = self._bar.add_task(
             self._description(progress), total=progress.scheduled, completed=progress.kept

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,11 @@ from typing import Final
 from ember_bench.secrets import without_secrets
 
 RUN_LOG: Final = "run.log"
+_TAIL_BYTES: Final = 1 << 16
+# As `WindowHistory` writes it after the formatter's date; ids of models have no space.
+_LIMITS: Final = re.compile(
+    r"\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),\d+ \w+ ember_bench\.limits: (\S+): (.*) \(at [\d.]+ s\)"
+)
 
 
 class _Formatter(logging.Formatter):
@@ -35,3 +42,18 @@ def run_log(folder: Path) -> Iterator[None]:
         logger.removeHandler(handler)
         logger.setLevel(level)
         handler.close()
+
+
+def last_limits(folder: Path) -> list[str]:
+    """Return what the limits of each model did last, as `run.log` in `folder` says it.
+
+    Growth of a window is not in the log. What stands before its last 64 KiB is not read.
+    """
+    try:
+        with (folder / RUN_LOG).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            tail = file.read().decode(errors="replace")
+    except OSError:  # nothing is logged yet
+        return []
+    found = {model: f"{model}: {said}, {at}" for at, model, said in _LIMITS.findall(tail)}
+    return list(found.values())

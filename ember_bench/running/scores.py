@@ -27,6 +27,7 @@ class Scores:
             f"{cell.dataset}: {cell.label}" if several else cell.label for cell in asked.cells
         ]
         self._level = asked.level
+        self._mean_score = stats.mean_score  # loaded now, and not while answers wait to be read
         self._counts_failed = asked.failures == "wrong"
         self._asked = [asked.items[cell.dataset] for cell in asked.cells]
         for items in self._asked:
@@ -64,7 +65,7 @@ class Scores:
 
     def _mean(self, place: int) -> Quantity:
         scored = self._trials[place] > 0
-        found = stats.mean_score(
+        found = self._mean_score(
             self._sums[place][scored] / self._trials[place][scored],
             clusters=self._asked[place].clusters(scored),
             level=self._level,

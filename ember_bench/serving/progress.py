@@ -22,6 +22,7 @@ from ember_bench.experiment.results.run_totals import RunTotals
 from ember_bench.experiment.results.summary import FailureReason
 from ember_bench.running.places import TRIALS
 from ember_bench.running.rate import Rate
+from ember_bench.running.run_log import last_limits
 
 State = Literal["running", "finished", "stopped"]
 
@@ -68,6 +69,7 @@ class ExperimentProgress:
             prediction; None if unknown.
         level: The level of its intervals.
         reasons: The commonest faults of failed trials.
+        limits: What the limits of its models did last, if it runs and they did anything.
         changed: When its files changed last, in seconds since 1970.
         problem: Why it cannot be read; "" if it can. Then the other fields have no meaning.
     """
@@ -83,6 +85,7 @@ class ExperimentProgress:
     seconds_left: Quantity | None = None
     level: float = 0.95
     reasons: tuple[FailureReason, ...] = ()
+    limits: tuple[str, ...] = ()
     changed: float = 0.0
     problem: str = ""
 
@@ -147,6 +150,7 @@ class Watch:
             state="running",
             calls_per_second=rate.calls_per_second,
             seconds_left=rate.seconds_left(found.scheduled - found.done, found.level),
+            limits=tuple(last_limits(path.parent)),
         )
 
 

@@ -59,6 +59,7 @@ def _experiment(experiment: ExperimentProgress, now: float, control: Control) ->
         tag("p", *_facts(experiment, now), class_="facts"),
         *_buttons(experiment, control),
         *_money(experiment),
+        *_limits(experiment),
         *_failures(experiment),
         _table(experiment),
         tag("p", link),
@@ -116,6 +117,12 @@ def _money(experiment: ExperimentProgress) -> Iterator[Html]:
         high=f"{0.9 * budget:.9f}", aria_label="budget spent",
     )  # fmt: skip
     yield tag("p", f"{paid}; {last} ", bar, class_="facts")
+
+
+def _limits(experiment: ExperimentProgress) -> Iterator[Html]:
+    if experiment.limits:
+        said = tag("p", "Last change of the limits:", class_="facts")
+        yield tag("div", said, tag("ul", *(tag("li", text) for text in experiment.limits)))
 
 
 def _failures(experiment: ExperimentProgress) -> Iterator[Html]:

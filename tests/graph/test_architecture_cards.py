@@ -23,8 +23,8 @@ from tests.support.workspace import Workspace
 CARDS = Cards([builtin_root()])
 NAMES = [
     "archon", "archon_unit_tests", "best_of_k", "caravan", "cascade", "debate", "ensemble_judge",
-    "ensemble_vote", "filter_vote", "mixture_of_agents", "oracle", "router", "self_refine", "single",
-    "storm", "tree_of_thoughts", "verifier_judge", "vote",
+    "ensemble_vote", "filter_vote", "mixture_of_agents", "oracle", "router", "self_refine",
+    "single", "storm", "tree_of_thoughts", "verifier_judge", "vote",
 ]  # fmt: skip
 # What has no paper of its own.
 PLAIN = ("ensemble_vote", "oracle", "single")

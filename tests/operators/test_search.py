@@ -108,6 +108,19 @@ def test_a_value_operator_gives_a_score_or_responses_that_state_scores(output: A
     assert operator(query="?")["scores"] == [4.0]
 
 
+@pytest.mark.parametrize("value", ["good", None, [1]])
+def test_a_value_that_is_no_number_is_refused(value: Any) -> None:
+    propose = Function(lambda state: {"responses": ["a"]})
+    for source in (lambda state, inputs: value, Function(lambda state: {"score": value})):
+        with pytest.raises(SignatureError, match=r"value gave .*, which is no number"):
+            TreeSearch(propose=propose, value=source)(query="?")
+
+
+def test_propose_is_an_operator() -> None:
+    with pytest.raises(TypeError, match="propose: expected an operator, found 5"):
+        TreeSearch(propose=5, value=len_of)  # type: ignore[arg-type]
+
+
 def test_outputs_of_another_form_are_refused() -> None:
     propose = Function(lambda state: {"responses": ["a"]})
     with pytest.raises(SignatureError, match="neither a `score` nor `responses`"):

@@ -83,7 +83,7 @@ class TestTheThreeLines:
         lines.progressed(progress)
         first, second, third = lines.three_lines(progress, [])
         assert re.fullmatch(r"20/100 trials, 40 s \[\d\d s, 1 min \d+ s\] left", first)
-        assert second == "40 new calls, 0 reused, paid $0.500 of $2.00, 4.0 calls a second"
+        assert second == "40 new calls (4.0/s), 0 reused, paid $0.500 of $2.00"
         right, wrong = told
         assert re.fullmatch(
             rf"so far: {right} 100\.0 % \[.+, 100\.0\], {wrong} 0\.0 % \[0\.0, .+\]", third
@@ -105,6 +105,7 @@ class TestTheThreeLines:
         alive.finished()
         shown = written.getvalue()
         assert "so far: a label of two lines" in shown
+        assert "━" * 10 in shown
         assert all(len(Text.from_ansi(line).plain) <= 60 for line in shown.splitlines())
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from ember_bench.experiment.lock import locked
+from ember_bench.models.limits import WindowHistory
+from ember_bench.running.run_log import run_log
 from ember_bench.serving.view import View
 from tests.experiment.conftest import workspace
 from tests.support.workspace import Workspace, single
@@ -44,6 +47,21 @@ def test_text_of_models_and_data_is_no_markup(pages: TestClient, path: str) -> N
     assert "<img" not in text
     assert "&lt;img" in text
     assert "<script>alert" not in text
+
+
+def test_what_the_limits_did_is_said_of_a_run_that_goes_on(
+    workspace: Workspace, pages: TestClient
+) -> None:
+    folder = workspace.root / "results/trip"
+    with run_log(folder):
+        WindowHistory("openai:x", lambda: 5.0).add(12, None, f"refused: {PAYLOAD}")
+    assert "Last change of the limits" not in pages.get(f"/{TOKEN}/live").text
+    with locked(folder):
+        text = pages.get(f"/{TOKEN}/live").text
+    assert "Last change of the limits" in text
+    assert "openai:x: refused: &lt;script&gt;" in text
+    assert "window 12" in text
+    assert PAYLOAD not in text
 
 
 def test_only_the_script_of_the_page_runs_and_it_asks_only_its_server(pages: TestClient) -> None:
