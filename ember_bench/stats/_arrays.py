@@ -106,3 +106,14 @@ def check_count(value: int, name: str, least: int = 1) -> int:
     if value < least:
         raise ValueError(f"{name} must be at least {least}, not {value}")
     return value
+
+
+def symmetric_root(covariance: FloatArray) -> FloatArray:
+    """Return the symmetric matrix whose square is a covariance, whose rounding may be below 0.
+
+    It is one for each covariance. A root made of eigenvectors alone is not: their signs, and those
+    of equal variance as a whole, differ between processors, and what is drawn with it does, too.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    root: FloatArray = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    return root

@@ -13,6 +13,7 @@ from ember_bench.stats._arrays import (
     check_probability,
     codes,
     in_unit_interval,
+    symmetric_root,
     vector,
 )
 from ember_bench.stats.intervals import Interval
@@ -302,10 +303,9 @@ def _normal_limit(covariance: FloatArray, n_draws: int, rng: np.random.Generator
     constant = np.flatnonzero(np.diag(covariance) <= 0)
     covariance = covariance.copy()
     covariance[constant, constant] = 1.0
-    values, vectors = np.linalg.eigh(covariance)
-    factor = vectors * np.sqrt(np.maximum(values, 0.0))
+    factor = symmetric_root(covariance)
     factor /= np.sqrt(np.sum(factor**2, axis=1, keepdims=True))
-    scores: FloatArray = np.abs(rng.standard_normal((n_draws, len(values))) @ factor.T)
+    scores: FloatArray = np.abs(rng.standard_normal((n_draws, len(factor))) @ factor.T)
     return scores
 
 

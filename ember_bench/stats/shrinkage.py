@@ -137,7 +137,8 @@ def _posterior(
     likelihood = np.log(_STEPS**2) - (np.log(total).sum(axis=1) + np.log(precision) + squares) / 2
     weights = np.exp(likelihood - likelihood.max())
     drawn = rng.choice(spreads.size, n_draws, p=weights / weights.sum())
-    prior = np.sqrt(spreads[drawn])[:, np.newaxis] * rng.standard_normal(noise.shape)
+    # Drawn for cells: the signs of eigenvectors differ between processors.
+    prior = np.sqrt(spreads[drawn])[:, np.newaxis] * (rng.standard_normal(noise.shape) @ vectors)
     centre = middle + rng.standard_normal((n_draws, 1)) / np.sqrt(precision)
     prior += np.take_along_axis(centre, drawn[:, np.newaxis], axis=1) * ones
     kept = (spreads[:, np.newaxis] / total)[drawn]

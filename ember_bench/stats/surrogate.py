@@ -72,5 +72,6 @@ def guess_linear(
             best, ridge, noise = float(evidence), each, rest / n
     weights = vectors @ (rotated / (squares + ridge))
     everywhere = x - middle
-    factor = everywhere @ (vectors * np.sqrt(noise / (squares + ridge)))
+    # The symmetric root, which does not differ between processors as eigenvectors do.
+    factor = everywhere @ (vectors * np.sqrt(noise / (squares + ridge))) @ vectors.T
     return LinearGuess(centre + everywhere @ weights, factor)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy import special
 
-from ember_bench.stats._arrays import check_count, check_probability, in_unit_interval, matrix
+from ember_bench.stats._arrays import (
+    check_count,
+    check_probability,
+    in_unit_interval,
+    matrix,
+    symmetric_root,
+)
 from ember_bench.stats.bootstrap import cluster_sums, enough_to_rank
 from ember_bench.stats.intervals import Interval
 from ember_bench.stats.scores import mean_score
@@ -113,10 +119,8 @@ def _checked(scores: npt.ArrayLike, level: float, n_draws: int) -> FloatArray:
 
 def _draws(covariance: FloatArray, n_draws: int, seed: int) -> FloatArray:
     """Return normal variables with these covariances, shape ``(n_draws, n_cells)``."""
-    values, vectors = np.linalg.eigh(covariance)
-    factor = vectors * np.sqrt(np.maximum(values, 0.0))
-    normal = np.random.default_rng(seed).standard_normal((n_draws, values.size))
-    draws: FloatArray = normal @ factor.T
+    normal = np.random.default_rng(seed).standard_normal((n_draws, len(covariance)))
+    draws: FloatArray = normal @ symmetric_root(covariance)
     return draws
 
 

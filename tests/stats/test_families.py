@@ -16,6 +16,7 @@ from ember_bench.stats import (
     paired_difference,
     simultaneous_interval,
 )
+from ember_bench.stats._arrays import symmetric_root
 
 ALPHA = 0.05
 
@@ -203,3 +204,18 @@ def test_false_findings_of_a_family_are_as_rare_as_it_says(grid):
     assert by_holm <= wrong
     # A step-down test and intervals share one error where some differences are real.
     assert covered >= 1 - 1.5 * ALPHA - error
+
+
+def test_a_root_is_the_same_whatever_basis_equal_variances_have() -> None:
+    rng = np.random.default_rng(4)
+    scores = rng.integers(0, 2, (40, 6)).astype(float)
+    covariance = scores.T @ scores
+    covariance[:, 5] = covariance[5] = covariance[:, 4]  # singular, and two columns alike
+    covariance[5, 5] = covariance[4, 4]
+    order = rng.permutation(6)
+    root = symmetric_root(covariance)
+    assert np.allclose(root, root.T)
+    assert np.allclose(root @ root, covariance)
+    other = symmetric_root(covariance[np.ix_(order, order)])
+    assert np.allclose(other, root[np.ix_(order, order)])
+    assert np.allclose(symmetric_root(np.eye(3)), np.eye(3))
