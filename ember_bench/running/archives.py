@@ -215,7 +215,8 @@ def _manifest(path: Path, archive: zipfile.ZipFile) -> _Manifest:
     """
     try:
         found = msgspec.json.decode(archive.read(_MANIFEST), type=_Manifest)
-    except (KeyError, msgspec.MsgspecError, *_UNREADABLE):
+    # OSError: it is said to stand before the begin of the file.
+    except (KeyError, OSError, msgspec.MsgspecError, *_UNREADABLE):
         raise ConfigError(f"{path}: no archive of an experiment") from None
     if found.format != _FORMAT:
         raise ConfigError(
