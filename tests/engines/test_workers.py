@@ -263,21 +263,21 @@ def test_offline_nothing_is_asked(workspace: Workspace) -> None:
 
 def test_texts_that_cannot_be_encoded_are_stored_as_in_one_process(workspace: Workspace) -> None:
     workspace.write(
-        "registry/evaluators/odd.py",
+        "registry/evaluators/fussy.py",
         "from ember_bench.evaluators import Score, evaluator\n"
         "from dataclasses import dataclass\n\n"
         "class Text(str):\n    pass\n\n"
-        "@evaluator('odd')\n@dataclass(frozen=True)\n"
+        "@evaluator('fussy')\n@dataclass(frozen=True)\n"
         "class Odd:\n"
-        "    name: str = 'odd'\n"
-        "    identity: str = 'odd/1'\n"
+        "    name: str = 'fussy'\n"
+        "    identity: str = 'fussy/1'\n"
         "    def evaluate(self, item, response):\n"
         "        return Score(1.0, Text('a'), 'half \\ud800 a pair')\n",
     )
     workspace.write(
-        "registry/evaluators/odd.yaml", {"name": "odd", "purpose": "Odd.", "kind": "odd"}
+        "registry/evaluators/fussy.yaml", {"name": "fussy", "purpose": "Odd.", "kind": "fussy"}
     )
-    workspace.grid(datasets=[{"name": "sums", "evaluator": "odd"}])
+    workspace.grid(datasets=[{"name": "sums", "evaluator": "fussy"}])
     local = workspace.run()
     ran = run_on_workers(other(workspace))
     assert comparable(ran.summary) == comparable(local.summary)
