@@ -58,6 +58,7 @@ def test_order_and_digests_are_those_of_whole_lists(
                 "purpose": True,
                 "budget_usd": True,
                 "decide": True,
+                "search": True,
                 # Examples are in the digests of the cells, the judge in the evaluator's identity;
                 # what else scores or checks comes after the run.
                 "datasets": {
