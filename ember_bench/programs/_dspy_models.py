@@ -34,15 +34,10 @@ def engine_lm(module: LMModule) -> dspy.LM:
     )
 
 
-class ServiceEngine:
-    """An engine of DSPy: one `lm15.Request`, one `lm15.Response`.
+class _Abilities:
+    """What DSPy asks of a model before it sends tools, or a schema."""
 
-    Args:
-        module: Makes the calls.
-    """
-
-    def __init__(self, module: LMModule) -> None:
-        self.module = module
+    module: LMModule
 
     @property
     def supports_function_calling(self) -> bool:
@@ -53,6 +48,17 @@ class ServiceEngine:
     def supports_response_schema(self) -> bool:
         """Whether the model takes a schema of its answers."""
         return not _lacks(self.module, "response_format")
+
+
+class ServiceEngine(_Abilities):
+    """An engine of DSPy: one `lm15.Request`, one `lm15.Response`.
+
+    Args:
+        module: Makes the calls.
+    """
+
+    def __init__(self, module: LMModule) -> None:
+        self.module = module
 
     @property
     def supported_params(self) -> frozenset[str]:
@@ -117,7 +123,7 @@ class AsyncServiceEngine:
         return cls(ServiceEngine.load_state(state))
 
 
-class LegacyLM(dspy.BaseLM):  # type: ignore[misc]  # DSPy is not installed where types are checked
+class LegacyLM(_Abilities, dspy.BaseLM):  # type: ignore[misc]  # DSPy is not installed where types are checked
     """A language model with `forward`, the interface of DSPy up to 3.4.
 
     Args:
@@ -127,16 +133,6 @@ class LegacyLM(dspy.BaseLM):  # type: ignore[misc]  # DSPy is not installed wher
     def __init__(self, module: LMModule) -> None:
         super().__init__(module.model.model_id, cache=False, num_retries=0)
         self.module = module
-
-    @property
-    def supports_function_calling(self) -> bool:
-        """Whether the model takes tools."""
-        return not _lacks(self.module, "tools")
-
-    @property
-    def supports_response_schema(self) -> bool:
-        """Whether the model takes a schema of its answers."""
-        return not _lacks(self.module, "response_format")
 
     @property
     def supported_params(self) -> set[str]:
