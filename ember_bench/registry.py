@@ -71,7 +71,7 @@ def default_roots(grid: Path | None = None) -> list[Path]:
 
 def builtin_root() -> Path:
     """Return the registry that came with the package, in a checkout or in a wheel."""
-    packaged = Path(__file__).parent / "_registry"
+    packaged = Path(__file__).parent / "_built_in" / "registry"
     return packaged if packaged.is_dir() else Path(__file__).parent.parent / "registry"
 
 

@@ -27,13 +27,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_carries_the_built_in_registry_and_the_quick_start(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     cards = {
-        str(Path("ember_bench/_registry") / path.relative_to(ROOT / "registry"))
+        str(Path("ember_bench/_built_in") / path.relative_to(ROOT))
         for path in (ROOT / "registry").glob("*/*.yaml")
     }
     assert cards
     assert cards <= names
-    assert "ember_bench/_registry/experiments/quickstart.yaml" in names
-    assert "ember_bench/_registry/experiments/papers/zeroeval_gsm8k/published.csv" in names
+    assert "ember_bench/_built_in/experiments/quickstart.yaml" in names
+    assert "ember_bench/_built_in/experiments/papers/zeroeval_gsm8k/published.csv" in names
     assert "ember_bench/py.typed" in names
     assert {f"ember_bench/report/assets/report.{kind}" for kind in ("css", "js")} <= names
     assert not any(name.startswith(("tests/", "registry/", "experiments/")) for name in names)

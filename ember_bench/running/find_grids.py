@@ -58,10 +58,7 @@ def grids() -> dict[str, Path]:
 def grid_folders() -> Iterator[Path]:
     """Yield the folders of grids: the working directory's, then those built in."""
     yield Path("experiments")
-    root = builtin_root()
-    # In a wheel the built-in grids are in the registry, in a checkout beside it.
-    yield root / "experiments"
-    yield root.parent / "experiments"
+    yield builtin_root().parent / "experiments"
 
 
 def _files(folder: Path) -> list[Path]:
