@@ -321,6 +321,7 @@ def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
         "name: pilot\ndatasets: [{name: arithmetic, limit: 5}]\n"
         "architectures: [{name: single, parameters: {model: simulated:small}}]\n"
     )
+    pytest.importorskip("ray")
     done = subprocess.run(
         [sys.executable, str(EXAMPLE), "pilot.yaml", "results"],
         cwd=tmp_path,
