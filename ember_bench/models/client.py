@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections.abc import Awaitable
 from contextlib import suppress
-from typing import cast
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -14,16 +15,20 @@ from ember_bench.errors import (
     CallGivenUpError,
     EmberBenchError,
     OfflineError,
+    ProviderError,
 )
 from ember_bench.models.call import Call
 from ember_bench.models.coordination import Coordination
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.limits import RateLimitWait
-from ember_bench.models.paying import AccountLedger
+from ember_bench.models.paying import AccountLedger, cost_without_cache
 from ember_bench.models.store.payments import Accounts, Payment
-from ember_bench.models.store.response_store import CallStore
+from ember_bench.models.store.response_store import CallStore, ReplayStore
 from ember_bench.models.store.rows import StoredCall
+from ember_bench.models.strand import CallRecord, Strand
 from ember_bench.models.types import Completion
+
+T = TypeVar("T")
 
 # An answer, and whether it was there already: no request was made for it.
 _Answer = tuple[Completion, bool]
@@ -59,27 +64,57 @@ class Client:
         self.provider = endpoint.provider
         self._endpoint = endpoint
         self._store = store
+        self._replays: ReplayStore | None = store if isinstance(store, ReplayStore) else None
         self._offline = offline
         self._asks_judges = asks_judges
         self._coordination = coordination
         self._in_flight: dict[bytes, _Waiters] = {}
         self._leading: set[asyncio.Task[None]] = set()
 
-    async def answer(self, call: Call, account: str = "") -> tuple[Completion, bool]:
+    def at_hand(self, call: Call, account: str = "") -> _Answer | None:
+        """Return what `answer` does if nothing has to be waited for, else None: ask `answer`.
+
+        Raises:
+            ProviderError: if a recording has no answer.
+            StoreError: if answers cannot be read or kept.
+        """
+        if call.key in self._in_flight or self._coordination is not None:
+            return None
+        if self.provider.replays and (self._replays is not None or self._store is None):
+            return self._replayed(call, account)
+        return self._known(call)
+
+    def _known(self, call: Call) -> _Answer | None:
+        """Return the stored answer to a call."""
+        known = None if self._store is None else self._store.get(call.key)
+        return None if known is None else (known, True)
+
+    def _replayed(self, call: Call, account: str) -> _Answer:
+        """Return the answer of a recording; a new one is kept, which nobody waits for."""
+        completion, known = self._endpoint.replay(call), False
+        if (store := self._replays) is not None and not (known := store.knows(call.key)):
+            store.keep(_stored_call(call, completion), account=account)
+        return completion, known
+
+    async def answer(self, call: Call, account: str = "") -> _Answer:
         """Return the answer to `call` and whether it was there, or under way, already."""
+        if (found := self.at_hand(call, account)) is not None:
+            return found
         if self._store is None:
             if self._needs_network(call):
                 raise self._not_stored(call)
             ledger = AccountLedger(account, self._pay, _no_check)
             return await self._endpoint.complete(call, ledger), False
+        waited = self._coordination is not None
         while (waiters := self._in_flight.get(call.key)) is not None:
+            waited = True
             # Who has no money for it does not speak for others, who have money of their own; and
             # a trial whose call is given up is told so itself.
             with suppress(BudgetExhaustedError, CallGivenUpError):
                 if (answer := await _next_outcome(waiters)) is not None:
                     return answer[0], True
-        if (known := self._store.get(call.key)) is not None:
-            return known, True
+        if waited and (found := self._known(call)) is not None:
+            return found
         if self._coordination is None and self._needs_network(call):
             raise self._not_stored(call)
         waiters = self._in_flight[call.key] = []
@@ -157,19 +192,9 @@ class Client:
 
     async def _request_and_store(self, call: Call, account: str, store: CallStore) -> Completion:
         ledger = AccountLedger(account, store.pay, store.check)
-        request, completion = call.request, await self._endpoint.complete(call, ledger)
+        completion = await self._endpoint.complete(call, ledger)
         answer = await store.put(
-            StoredCall(
-                key=call.key,
-                messages=request.encoded_messages.decode(),
-                model=request.model.model_id,
-                role=request.role,
-                parameters=_encode_parameters(request.parameters).decode(),
-                epoch=call.trial.epoch,
-                replica=call.replica,
-                draw=call.draw_text,
-                completion=completion,
-            ),
+            _stored_call(call, completion),
             account=account,
             spend_usd=self.spend(completion),
             patient=self.provider.instant,  # who has waited for a model is not to wait here
@@ -195,6 +220,52 @@ class Client:
             f"{call.request.model.model_id}: the answer to this call is not in the response "
             "store, and --offline forbids asking for it"
         )
+
+
+def _stored_call(call: Call, completion: Completion) -> StoredCall:
+    """Return a call and its answer as stores keep them."""
+    request = call.request
+    return StoredCall(
+        key=call.key,
+        messages=request.encoded_messages.decode(),
+        model=request.model.model_id,
+        role=request.role,
+        parameters=_encode_parameters(request.parameters).decode(),
+        epoch=call.trial.epoch,
+        replica=call.replica,
+        draw=call.draw_text,
+        completion=completion,
+    )
+
+
+def record_of(
+    call: Call, strand: Strand, completion: Completion, *, stored: bool, spend_usd: float
+) -> CallRecord:
+    """Return the record of a call that was answered, which began at the time of its strand."""
+    model = call.request.model
+    return CallRecord(
+        call.key,
+        model.model_id,
+        strand.node,
+        call.request.role,
+        completion.usage,
+        completion.cost_usd,
+        strand.clock,
+        completion.latency_seconds,
+        stored,
+        spend_usd,
+        cost_without_cache(model, completion),
+    )
+
+
+async def or_error(answer: Awaitable[T]) -> T | ProviderError:
+    """Return an answer, or the error of a model that does not give one."""
+    try:
+        return await answer
+    except OfflineError:  # it was not asked
+        raise
+    except ProviderError as error:
+        return error
 
 
 def _no_check() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -19,15 +19,15 @@ from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Funds
 from ember_bench.models.call import Call
 from ember_bench.models.coordination import Coordination, Permit
+from ember_bench.models.kept_answers import as_kept
 from ember_bench.models.launching import LocalServer
 from ember_bench.models.limits import Gate, RateLimitWait, Refusals, Ticket, WindowHistory
-from ember_bench.models.paying import Ledger, Tab, Unkept, utc_today
+from ember_bench.models.paying import Ledger, Tab, Unkept, price_of, utc_today
 from ember_bench.models.providers.base import Provider
 from ember_bench.models.retry import RATE_LIMITED, Deadline, RetryPolicy
 from ember_bench.models.transport.headers import LISTENER
 from ember_bench.models.transport.listening import Silence
 from ember_bench.models.types import Completion
-from ember_bench.secrets import without_given
 
 _CHARACTERS_PER_TOKEN: Final = 4
 # What an answer is taken to have until there are some.
@@ -129,6 +129,17 @@ class Endpoint:
                 purse.exhausted = True  # the trial has no result in this run
             raise
 
+    def replay(self, call: Call) -> Completion:
+        """Return the answer of a recording, which takes neither time nor money, as `complete` does.
+
+        Raises:
+            ProviderError: if there is none.
+            ConfigError: as `complete`.
+        """
+        self.provider.refuse_unsupported(call.request)
+        completion = self.provider.replay(call)
+        return as_kept(completion, price_of(call.request, completion, self._today()))
+
     def stored(self, call: Call) -> None:
         """Hear that the answer to a call is in the response store."""
         if self._batches is not None:
@@ -158,9 +169,7 @@ class Endpoint:
             completion = await self._retry.run(
                 lambda deadline: self._watched(call, deadline, tab), self._gate.rest
             )
-        cost = tab.charge(completion)
-        kept = _without_keys(_storable(completion))
-        return msgspec.structs.replace(kept, cost_usd=cost, stated_usd=None, service_tier=None)
+        return as_kept(completion, tab.charge(completion))
 
     async def _watched(self, call: Call, deadline: Deadline, tab: Tab) -> Completion:
         """Ask once, as `_attempt` does; count refusals for the rate limit."""
@@ -338,40 +347,3 @@ def _missing(silence: Silence, deadline: Deadline) -> str:
     if deadline.left <= 0:
         return f"no end of the answer within {deadline.seconds:g} s (deadline_seconds)"
     return f"a part of an answer, and then nothing for {silence.seconds:g} s"
-
-
-def _storable(completion: Completion) -> Completion:
-    """Return it without lone surrogates, which JSON may bring and no database takes."""
-    try:
-        completion.text.encode()
-        completion.thoughts.encode()
-        if completion.tool_calls or completion.logprobs:
-            msgspec.json.encode(completion)
-    except UnicodeEncodeError:
-        return msgspec.convert(_mended(msgspec.to_builtins(completion)), Completion)
-    return completion
-
-
-def _without_keys(completion: Completion) -> Completion:
-    """Return it without keys, which a server may echo; no store is to have one."""
-    text, thoughts = without_given(completion.text), without_given(completion.thoughts)
-    calls = tuple(
-        msgspec.structs.replace(
-            call, id=without_given(call.id), arguments=without_given(call.arguments)
-        )
-        for call in completion.tool_calls
-    )
-    unchanged = text is completion.text and thoughts is completion.thoughts
-    if unchanged and calls == completion.tool_calls:
-        return completion
-    return msgspec.structs.replace(
-        completion, text=text, tool_calls=calls, logprobs=(), thoughts=thoughts
-    )
-
-
-def _mended(data: Any) -> Any:
-    if isinstance(data, str):
-        return data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(data, dict):
-        return {name: _mended(part) for name, part in data.items()}
-    return [_mended(part) for part in data] if isinstance(data, list | tuple) else data

@@ -16,8 +16,8 @@ from ember_bench.drawing.number_format import UNDEFINED, count, dollars, seconds
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.summary import FAILED, OUTCOMES
 from ember_bench.experiment.trial_calls import CallEntry
-from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.models.store.rows import StoredCall
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.report.html_data import answer_text, message_texts
 from ember_bench.report.html_report import page_of
 from ember_bench.serving.assets import asset

@@ -78,6 +78,14 @@ class Provider:
         """
         raise NotImplementedError
 
+    def replay(self, call: Call) -> Completion:
+        """Return the recorded answer to a call; of providers that have `replays`.
+
+        Raises:
+            ProviderError: if there is none.
+        """
+        raise NotImplementedError
+
     def context(self, trial: TrialContext) -> str:
         """Return what the answer depends on beside the request, as part of the call key.
 

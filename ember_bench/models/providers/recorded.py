@@ -68,6 +68,10 @@ class Recorded(Provider):
 
     async def complete(self, call: Call) -> Completion:
         """Return the recorded sample."""
+        return self.replay(call)
+
+    def replay(self, call: Call) -> Completion:
+        """Return the recorded sample."""
         return self._replay(call.request.role).completion(call)
 
     def context(self, trial: TrialContext) -> str:

@@ -47,7 +47,7 @@ class Replay:
         self._by_about = any(place.about is not None for place in every)
         self._by_agent = any(place.agent is not None for place in every)
         self._by_round = any(place.round is not None for place in every)
-        self._drawn: dict[str, Samples] = {}
+        self._drawn: tuple[str | None, Samples] = None, ()
 
     def completion(self, call: Call) -> Completion:
         """Return the recorded answer.
@@ -96,10 +96,10 @@ class Replay:
         samples = self._tape.answers.get(item, ())
         if len(samples) < 2:
             return samples
-        if (drawn := self._drawn.get(item)) is None:
+        if self._drawn[0] != item:  # the draws of an item come one after the other
             order = sample_order(self._model_id, item, len(samples))
-            drawn = self._drawn[item] = tuple(samples[number] for number in order)
-        return drawn
+            self._drawn = item, tuple(samples[number] for number in order)
+        return self._drawn[1]
 
     def _at_place(self, call: Call, item: str) -> Completion:
         """Return the answer of an agent, in a round, about candidates."""

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -45,11 +45,11 @@ _PROMPTS_REMEMBERED: Final = 4096
 
 
 class Entry(NamedTuple):
-    """A payment to be written, with its call if that has a usable answer, and the waiter."""
+    """A payment to be written, with its call if that has a usable answer, and the waiter if any."""
 
     call: StoredCall | None
     payment: Payment
-    written: asyncio.Future[bool]
+    written: asyncio.Future[bool] | None
     patient: bool
 
 
@@ -116,6 +116,9 @@ class GroupCommit:
         self._failure: StoreError | None = None
         self._waiting: Batch = []
         self._wake = threading.Condition()
+        # Entries that nobody waits for, handed over and dealt with.
+        self._wrote = threading.Condition()
+        self._unawaited = self._dealt_with = 0
         self._idle = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="response-store", daemon=True)
@@ -139,16 +142,36 @@ class GroupCommit:
         Raises:
             StoreError: if the store is closed, or was opened before a fork.
         """
-        if os.getpid() != self._pid:  # the thread that writes is in the other process
-            raise StoreError(f"{self._path}: was opened before a fork; open it again in the child")
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         with self._wake:
-            if self._closed.is_set():
-                raise StoreError(f"{self._path}: the response store is closed")
+            self._check_open()
             self._waiting.append(Entry(call, payment, future, patient))
             if self._idle:
                 self._wake.notify()
         return future
+
+    def submit_all(self, calls: Sequence[tuple[StoredCall, Payment]]) -> None:
+        """Have calls written that nobody waits for; see `flush`.
+
+        Raises:
+            StoreError: as `submit`.
+        """
+        with self._wake:
+            self._check_open()
+            self._waiting += [Entry(call, payment, None, patient=True) for call, payment in calls]
+            self._unawaited += len(calls)
+            if self._idle:
+                self._wake.notify()
+
+    def flush(self) -> None:
+        """Wait until what `submit_all` was given is durable.
+
+        Raises:
+            StoreError: if it could not be written.
+        """
+        with self._wrote:
+            self._wrote.wait_for(lambda: self._dealt_with >= self._unawaited)
+        self.check()
 
     def close(self) -> None:
         """Write what is waiting, and end the thread."""
@@ -156,6 +179,12 @@ class GroupCommit:
             self._closed.set()
             self._wake.notify()
         self._thread.join()
+
+    def _check_open(self) -> None:
+        if os.getpid() != self._pid:  # the thread that writes is in the other process
+            raise StoreError(f"{self._path}: was opened before a fork; open it again in the child")
+        if self._closed.is_set():
+            raise StoreError(f"{self._path}: the response store is closed")
 
     def _run(self) -> None:
         with closing(self._connection):
@@ -197,10 +226,16 @@ class GroupCommit:
                 suspect(self._path)
             problem = StoreError(f"{self._path}: an answer could not be stored: {outcome}")
             problem.__cause__ = outcome
-            if not _blames_data(outcome):
+            # Who waits is told; a call that nobody waits for must not be lost in silence.
+            if not _blames_data(outcome) or any(entry.written is None for entry in batch):
                 self._failure = problem
             outcome = problem
-        _settle([entry.written for entry in batch], outcome)
+        waiting = [entry.written for entry in batch if entry.written is not None]
+        if len(waiting) < len(batch):
+            with self._wrote:
+                self._dealt_with += len(batch) - len(waiting)
+                self._wrote.notify_all()
+        _settle(waiting, outcome)
 
     def _write(self, batch: Batch) -> bool | Exception:
         """Write a batch; return whether all of it was new, or why it could not be written."""
