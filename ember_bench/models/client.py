@@ -22,6 +22,7 @@ from ember_bench.models.coordination import Coordination
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.paying import AccountLedger, cost_without_cache
+from ember_bench.models.recorded.places import Place
 from ember_bench.models.store.payments import Accounts, Payment
 from ember_bench.models.store.response_store import CallStore, ReplayStore
 from ember_bench.models.store.rows import StoredCall
@@ -91,9 +92,10 @@ class Client:
 
     def _replayed(self, call: Call, account: str) -> _Answer:
         """Return the answer of a recording; a new one is kept, which nobody waits for."""
-        completion, known = self._endpoint.replay(call), False
+        completion, place = self._endpoint.replay(call)
+        known = False
         if (store := self._replays) is not None and not (known := store.knows(call.key)):
-            store.keep(_stored_call(call, completion), account=account)
+            store.keep(_stored_call(call, completion, place), account=account)
         return completion, known
 
     async def answer(self, call: Call, account: str = "") -> _Answer:
@@ -192,9 +194,13 @@ class Client:
 
     async def _request_and_store(self, call: Call, account: str, store: CallStore) -> Completion:
         ledger = AccountLedger(account, store.pay, store.check)
-        completion = await self._endpoint.complete(call, ledger)
+        place = None
+        if self.provider.replays:
+            completion, place = self._endpoint.replay(call)
+        else:
+            completion = await self._endpoint.complete(call, ledger)
         answer = await store.put(
-            _stored_call(call, completion),
+            _stored_call(call, completion, place),
             account=account,
             spend_usd=self.spend(completion),
             patient=self.provider.instant,  # who has waited for a model is not to wait here
@@ -222,7 +228,7 @@ class Client:
         )
 
 
-def _stored_call(call: Call, completion: Completion) -> StoredCall:
+def _stored_call(call: Call, completion: Completion, place: Place | None) -> StoredCall:
     """Return a call and its answer as stores keep them."""
     request = call.request
     return StoredCall(
@@ -235,6 +241,7 @@ def _stored_call(call: Call, completion: Completion) -> StoredCall:
         replica=call.replica,
         draw=call.draw_text,
         completion=completion,
+        place=place,
     )
 
 

@@ -24,6 +24,7 @@ from ember_bench.models.launching import LocalServer
 from ember_bench.models.limits import Gate, RateLimitWait, Refusals, Ticket, WindowHistory
 from ember_bench.models.paying import Ledger, Tab, Unkept, price_of, utc_today
 from ember_bench.models.providers.base import Provider
+from ember_bench.models.recorded.places import Place
 from ember_bench.models.retry import RATE_LIMITED, Deadline, RetryPolicy
 from ember_bench.models.transport.headers import LISTENER
 from ember_bench.models.transport.listening import Silence
@@ -129,16 +130,16 @@ class Endpoint:
                 purse.exhausted = True  # the trial has no result in this run
             raise
 
-    def replay(self, call: Call) -> Completion:
-        """Return the answer of a recording, which takes neither time nor money, as `complete` does.
+    def replay(self, call: Call) -> tuple[Completion, Place | None]:
+        """Return the answer of a recording, which takes neither time nor money, and its place.
 
         Raises:
             ProviderError: if there is none.
             ConfigError: as `complete`.
         """
         self.provider.refuse_unsupported(call.request)
-        completion = self.provider.replay(call)
-        return as_kept(completion, price_of(call.request, completion, self._today()))
+        completion, place = self.provider.replay(call)
+        return as_kept(completion, price_of(call.request, completion, self._today())), place
 
     def stored(self, call: Call) -> None:
         """Hear that the answer to a call is in the response store."""

@@ -11,6 +11,9 @@ from typing import Final
 _FEW_MISSES: Final = 256
 _LOOK_AGAIN_SECONDS: Final = 0.05
 
+TABLES: Final = ("responses", "places")
+"""The tables that have calls."""
+
 
 class KnownKeys:
     """A filter of the keys that may be in the file.
@@ -26,7 +29,7 @@ class KnownKeys:
         self._reader = reader
         self._lock = threading.Lock()
         self._marks = bytearray(self._SIZE)  # as long as nothing is written, it takes no memory
-        self._read = 0  # rows up to here are marked
+        self._read = dict.fromkeys(TABLES, 0)  # rows up to here are marked
         self._misses = 0
         self._look_again = 0.0
 
@@ -48,16 +51,18 @@ class KnownKeys:
         """Mark a key that is, or will be, in the file."""
         self._marks[int.from_bytes(key[:3])] = 1
 
-    def committed(self, before: int, after: int) -> None:
-        """Hear that this process wrote the rows after `before` up to `after`."""
+    def committed(self, table: str, before: int, after: int) -> None:
+        """Hear that this process wrote the rows of a table after `before` up to `after`."""
         with self._lock:
-            if self._read == before:  # else another process has written, too
-                self._read = after
+            if self._read[table] == before:  # else another process has written, too
+                self._read[table] = after
 
     def _read_on(self) -> None:
-        rows = self._reader.execute(
-            "SELECT rowid, key FROM responses WHERE rowid > ?", (self._read,)
-        )
-        for number, key in rows:
-            self.add(key)
-            self._read = max(self._read, number)
+        for table, read in self._read.items():
+            rows = self._reader.execute(
+                f"SELECT rowid, key FROM {table} WHERE rowid > ?",  # noqa: S608 - ours
+                (read,),
+            )
+            for number, key in rows:
+                self.add(key)
+                self._read[table] = max(self._read[table], number)

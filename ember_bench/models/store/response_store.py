@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 from ember_bench.file_lock import FileLock
-from ember_bench.models.store.known_keys import KnownKeys
+from ember_bench.models.store.known_keys import TABLES, KnownKeys
 from ember_bench.models.store.payments import Paid, Payment
 from ember_bench.models.store.rows import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, StoredCall
 from ember_bench.models.store.sqlite import open_database, opening
@@ -28,7 +28,7 @@ _LOGGER: Final = logging.getLogger("ember_bench.store")
 _DAMAGED: Final = b"damaged:"
 # The writer gets so many calls at once that nobody waits for; that many may wait for it.
 _KEPT_AT_ONCE: Final = 2048
-_MOST_KEPT: Final = 16_384
+_MOST_KEPT: Final = 8192
 
 
 class CallStore(Protocol):
@@ -114,6 +114,7 @@ class ResponseStore(StoredAnswers):
             raise
         self._keys = KnownKeys(self._reader)
         self._writer = GroupCommit(path, self._keys.committed)
+        self._has_places = True
         # What was kept and may not be in the file yet; the writer has the first of it.
         self._kept: dict[bytes, tuple[StoredCall, Payment]] = {}
         self._handed_over = 0
@@ -189,8 +190,9 @@ class ResponseStore(StoredAnswers):
                 return False
         except sqlite3.DatabaseError as error:
             raise unreadable(self.path, error) from error
-        if self._row("SELECT 1 FROM responses WHERE key = ?", key) is not None:
-            return True
+        for table in TABLES:
+            if self._row(f"SELECT 1 FROM {table} WHERE key = ?", key) is not None:  # noqa: S608 - ours
+                return True
         self._keys.missed()
         return False
 
@@ -249,7 +251,9 @@ class ResponseStore(StoredAnswers):
         return paid_on(self.path, account)
 
     def __len__(self) -> int:
-        count: int = self._reader.execute("SELECT count(*) FROM responses").fetchone()[0]
+        count: int = self._reader.execute(
+            "SELECT (SELECT count(*) FROM responses) + (SELECT count(*) FROM places)"
+        ).fetchone()[0]
         return count
 
     def close(self) -> None:

@@ -19,7 +19,16 @@ from typing import Final, NamedTuple
 
 from ember_bench.errors import StoreError
 from ember_bench.models.store.payments import Payment, Sums, sums_of
-from ember_bench.models.store.rows import DOUBTS_SCHEMA, StoredCall, insert, row_of
+from ember_bench.models.store.rows import (
+    DOUBTS_SCHEMA,
+    PLACES_SCHEMA,
+    StoredCall,
+    insert,
+    place_row_of,
+    recording_id,
+    row_of,
+    source_as_text,
+)
 from ember_bench.models.store.sqlite import connect, is_damage, suspect
 
 # A moment's wait makes few large commits of many small ones. It is worth it where the processor is
@@ -95,10 +104,11 @@ class GroupCommit:
 
     Args:
         path: A response store's file.
-        on_commit: Called, in the thread, with the highest row before and after each commit.
+        on_commit: Called, in the thread, with the name of a table, and its highest row before and
+            after each commit.
     """
 
-    def __init__(self, path: Path, on_commit: Callable[[int, int], None]) -> None:
+    def __init__(self, path: Path, on_commit: Callable[[str, int, int], None]) -> None:
         self._path = path
         self._on_commit = on_commit
         self._pid = os.getpid()
@@ -111,6 +121,7 @@ class GroupCommit:
         # The keys are random, so that beyond what one commit changes a larger cache saves nothing.
         self._connection.execute("PRAGMA cache_size = -8192")
         self._connection.execute(DOUBTS_SCHEMA)
+        self._connection.executescript(PLACES_SCHEMA)
         _reset_damaged_sums(self._connection)
         self._prompts: dict[bytes, int] = {}
         self._failure: StoreError | None = None
@@ -242,21 +253,30 @@ class GroupCommit:
         connection, now = self._connection, time.time()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            prompt, before = connection.execute(
-                "SELECT (SELECT max(id) FROM prompts), (SELECT max(rowid) FROM responses)"
+            prompt, *before = connection.execute(
+                "SELECT (SELECT max(id) FROM prompts), (SELECT max(rowid) FROM responses),"
+                " (SELECT max(rowid) FROM places)"
             ).fetchone()
             new_prompts: dict[bytes, int] = {}
             texts: list[tuple[int, str]] = []
-            rows = []
+            rows, places = [], []
+            recordings: dict[int, int] = {}
             for call in (entry.call for entry in batch if entry.call is not None):
                 digest = blake2b(call.messages.encode(), digest_size=16).digest()
                 number = self._prompts.get(digest) or new_prompts.get(digest)
                 if number is None:
                     number = new_prompts[digest] = (prompt or 0) + len(texts) + 1
                     texts.append((number, call.messages))
-                rows.append(row_of(call, number, now))
+                if (place := call.place) is None:
+                    rows.append(row_of(call, number, now))
+                    continue
+                known = recordings.get(id(place.source))
+                if known is None:
+                    source = source_as_text(place.source)
+                    known = recordings[id(place.source)] = recording_id(connection, source)
+                places.append(place_row_of(call, place, number, known, now))
             insert(connection, "prompts", texts)
-            new = insert(connection, "responses", rows)
+            new = [insert(connection, "responses", rows), insert(connection, "places", places)]
             for account, sums in sums_of(entry.payment for entry in batch).items():
                 _pay(connection, account, sums)
             connection.execute("COMMIT")
@@ -267,8 +287,9 @@ class GroupCommit:
         self._prompts |= new_prompts
         for digest in list(self._prompts)[: max(0, len(self._prompts) - _PROMPTS_REMEMBERED)]:
             del self._prompts[digest]
-        self._on_commit(before or 0, (before or 0) + new)
-        return new == len(rows)
+        for table, first, added in zip(("responses", "places"), before, new, strict=True):
+            self._on_commit(table, first or 0, (first or 0) + added)
+        return new == [len(rows), len(places)]
 
 
 def _reset_damaged_sums(connection: sqlite3.Connection) -> None:
