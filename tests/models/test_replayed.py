@@ -22,7 +22,7 @@ from ember_bench.models import (
 from ember_bench.models import strand as strands
 from ember_bench.models.call import Call, Request
 from ember_bench.models.providers.recorded import Recorded
-from ember_bench.models.recorded.places import answer_at
+from ember_bench.models.recorded.places import RecordedAnswers
 from ember_bench.models.store import salvage, writer
 from ember_bench.models.store.merging import Share, merge_responses, write_out
 from ember_bench.models.store.stored_answers import StoredAnswers
@@ -180,7 +180,7 @@ class TestPlaces:
         answer, place = provider.replay(Call(request, trial, "1", (), b""))
         assert answer.text == "y0"
         assert place is not None
-        assert answer_at(place, "generate") == answer
+        assert RecordedAnswers().at(place, "generate") == answer
 
     def test_say_so_when_the_recording_has_changed(
         self, model: ModelInfo, store: ResponseStore, tmp_path: Path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,20 +62,27 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     number: int
 
 
-def answer_at(place: Place, role: str) -> Completion:
-    """Return the recorded answer at a place.
+class RecordedAnswers:
+    """Reads answers by their places; what a recording has is looked at once."""
 
-    Raises:
-        DataMissingError: if the recording is not there any more.
-        ConfigError: if it is another one than the answer was read from.
-    """
-    found = _tape(place.source, role)
-    if isinstance(found, ConfigError):
-        raise type(found)(*found.problems)
-    return found.samples(place.item)[place.number]
+    def __init__(self) -> None:
+        self._tapes: dict[tuple[Source, str], Tape | ConfigError] = {}
+
+    def at(self, place: Place, role: str) -> Completion:
+        """Return the answer at a place, to a call in a role.
+
+        Raises:
+            DataMissingError: if the recording is not there any more.
+            ConfigError: if it is another one than the answer was read from.
+        """
+        key = place.source, role
+        if (found := self._tapes.get(key)) is None:
+            found = self._tapes[key] = _tape(*key)
+        if isinstance(found, ConfigError):
+            raise type(found)(*found.problems)
+        return found.samples(place.item)[place.number]
 
 
-@lru_cache(maxsize=1024)
 def _tape(source: Source, role: str) -> Tape | ConfigError:
     """Return what was recorded in a role, or the error, which the next answer has as well."""
     options: dict[str, Any] = msgspec.json.decode(source.options)

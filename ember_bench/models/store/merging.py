@@ -12,7 +12,7 @@ from typing import Any, Final
 from ember_bench.errors import ConfigError, DamagedStoreError, StoreError
 from ember_bench.file_lock import FileLock
 from ember_bench.models.kept_answers import as_kept
-from ember_bench.models.recorded.places import answer_at
+from ember_bench.models.recorded.places import RecordedAnswers
 from ember_bench.models.store.response_store import lock_path
 from ember_bench.models.store.rows import (
     APPLICATION_ID,
@@ -170,21 +170,25 @@ def write_out(path: Path) -> None:
     with closing(connect(path)) as base:
         if base.execute("SELECT 1 FROM sqlite_master WHERE name = 'places'").fetchone() is None:
             return
-        base.execute("BEGIN IMMEDIATE")
-        while rows := base.execute(_PLACED, (_AT_ONCE,)).fetchall():
-            insert(base, "responses", [_written_out(*row) for row in rows])
-            base.executemany("DELETE FROM places WHERE key = ?", ((row[0],) for row in rows))
-        base.execute("DELETE FROM recordings")
-        base.execute("COMMIT")
+        recordings = RecordedAnswers()
+        try:
+            base.execute("BEGIN IMMEDIATE")
+            while rows := base.execute(_PLACED, (_AT_ONCE,)).fetchall():
+                insert(base, "responses", [_written_out(recordings, *row) for row in rows])
+                base.executemany("DELETE FROM places WHERE key = ?", ((row[0],) for row in rows))
+            base.execute("DELETE FROM recordings")
+            base.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: cannot be written: {error}") from error
 
 
 def _written_out(
-    key: bytes, prompt: int, cost_usd: float | None, created: float, source: str, item: str,
-    number: int, *call: Any,
+    recordings: RecordedAnswers, key: bytes, prompt: int, cost_usd: float | None,
+    created: float, source: str, item: str, number: int, *call: Any,
 ) -> tuple[Any, ...]:  # fmt: skip
     """Return the row of responses for a row of places."""
     place, fields = place_in(source, item, number), dict(zip(_OF_CALL, call, strict=True))
-    answer = as_kept(answer_at(place, fields["role"]), cost_usd)
+    answer = as_kept(recordings.at(place, fields["role"]), cost_usd)
     whole = StoredCall(key=key, messages="", model=place.source.model, completion=answer, **fields)
     return row_of(whole, prompt, created)
 

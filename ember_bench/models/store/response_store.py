@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 from ember_bench.file_lock import FileLock
+from ember_bench.models.recorded.places import RecordedAnswers
 from ember_bench.models.store.known_keys import TABLES, KnownKeys
 from ember_bench.models.store.payments import Paid, Payment
 from ember_bench.models.store.rows import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, StoredCall
@@ -114,6 +115,7 @@ class ResponseStore(StoredAnswers):
             raise
         self._keys = KnownKeys(self._reader)
         self._writer = GroupCommit(path, self._keys.committed)
+        self._recordings = RecordedAnswers()
         self._has_places = True
         # What was kept and may not be in the file yet; the writer has the first of it.
         self._kept: dict[bytes, tuple[StoredCall, Payment]] = {}

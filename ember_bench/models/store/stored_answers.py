@@ -12,7 +12,7 @@ import msgspec
 
 from ember_bench.errors import ConfigError, DamagedStoreError, StoreError
 from ember_bench.models.kept_answers import as_kept
-from ember_bench.models.recorded.places import answer_at
+from ember_bench.models.recorded.places import RecordedAnswers
 from ember_bench.models.store.payments import Paid, Sums
 from ember_bench.models.store.rows import (
     ANSWER_COLUMNS,
@@ -48,6 +48,7 @@ class StoredAnswers:
         self.path = path
         self._reader = _open_for_reading(path)
         known = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'places'"
+        self._recordings = RecordedAnswers()
         self._has_places = self._reader.execute(known).fetchone() != (0,)
 
     def get(self, key: bytes) -> Completion | None:
@@ -83,7 +84,7 @@ class StoredAnswers:
             return None
         source, item, number, role, cost_usd = row
         try:
-            found = answer_at(place_in(source, item, number), role)
+            found = self._recordings.at(place_in(source, item, number), role)
         except (ValueError, IndexError):  # damaged; the next run reads it anew
             return None
         return as_kept(found, cost_usd)
