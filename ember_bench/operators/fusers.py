@@ -33,6 +33,7 @@ class Fuser(Operator):
     asks_once = True
     needs = ("responses",)
     fills = ("candidates",)
+    uses = ("critiques",)
     gives = ("responses", "final_answer")
     default_signature = "fuse"
 
