@@ -27,6 +27,7 @@ from ember_bench.models.retry import RATE_LIMITED, Deadline, RetryPolicy
 from ember_bench.models.transport.headers import LISTENER
 from ember_bench.models.transport.listening import Silence
 from ember_bench.models.types import Completion
+from ember_bench.models.under_way import EndpointNow, Unanswered
 from ember_bench.secrets import without_given
 
 _CHARACTERS_PER_TOKEN: Final = 4
@@ -84,11 +85,21 @@ class Endpoint:
         self._refusals = Refusals(provider.model.model_id, retry.clock)
         self._output_tokens = _FIRST_OUTPUT_TOKENS
         self._answers = 0
+        self._unanswered: dict[bytes, Unanswered] = {}
 
     @property
     def window_history(self) -> WindowHistory:
         """The changes of the limit of requests in flight."""
         return self._gate.history
+
+    @property
+    def now(self) -> EndpointNow:
+        """Its limits now."""
+        return self._gate.now
+
+    def unanswered(self, key: bytes) -> Unanswered | None:
+        """Return the state of a call that is asked for here; None if there is none."""
+        return self._unanswered.get(key)
 
     @property
     def rate_limit_wait(self) -> RateLimitWait | None:
@@ -116,6 +127,8 @@ class Endpoint:
             budget = self._budget if purse is None or purse.budget is None else purse.budget
             if self.provider.replays:
                 budget = None
+            if self._batches is None and not self.provider.instant:
+                self._unanswered[call.key] = Unanswered()
             tab = Tab(call, budget, ledger if ledger is not None else Unkept(), self._today)
             try:
                 await tab.begin()
@@ -128,6 +141,8 @@ class Endpoint:
             if purse is not None:
                 purse.exhausted = True  # the trial has no result in this run
             raise
+        finally:
+            self._unanswered.pop(call.key, None)
 
     def stored(self, call: Call) -> None:
         """Hear that the answer to a call is in the response store."""
@@ -171,6 +186,7 @@ class Endpoint:
         except ProviderError as error:
             if error.status == RATE_LIMITED:
                 self._refusals.refused(error.retry_after)
+            self._state_of(call).fail(str(error))
             raise
         self._refusals.answered()
         if self._server is not None:
@@ -297,6 +313,7 @@ class Endpoint:
             lambda: min(attempt, deadline.left), lambda: self._gate.left(ticket, seconds)
         )
         started = time.perf_counter()
+        self._state_of(call).begin()
         try:
             async with silence:
                 stated = LISTENER.set(lambda headers: self._gate.told(ticket, headers))
@@ -316,6 +333,10 @@ class Endpoint:
             return completion
         elapsed = time.perf_counter() - started
         return msgspec.structs.replace(completion, latency_seconds=elapsed)
+
+    def _state_of(self, call: Call) -> Unanswered:
+        # Without a store, equal calls are asked side by side, and the first to end takes it away.
+        return self._unanswered.get(call.key) or Unanswered()
 
     def _estimate(self, call: Call) -> float:
         """Return the tokens that a call is going to have, as far as one can tell before it."""

@@ -220,19 +220,22 @@ class ModelService:
 
         With a store, that is all that were ever answered, whoever still waited for the answer.
         """
-        if self._store is not None:
-            return self._store.paid(account)
-        return self._accounts.paid(account)
+        return (self._accounts if self._store is None else self._store).paid(account)
+
+    @property
+    def clients(self) -> list[Client]:
+        """The clients of the running loop, one for each way to a model."""
+        return self._clients.open()
 
     @property
     def rate_limit_waits(self) -> list[RateLimitWait]:
         """The models that answer nothing but "too many requests", on this loop and elsewhere."""
-        waits = (client.rate_limit_wait for client in self._clients.open())
+        waits = (client.rate_limit_wait for client in self.clients)
         return [*self.waits_elsewhere(), *(wait for wait in waits if wait is not None)]
 
     async def drain(self) -> None:
         """Wait until each request in flight is answered and stored, whoever still wants it."""
-        await asyncio.gather(*(client.drain() for client in self._clients.open()))
+        await asyncio.gather(*(client.drain() for client in self.clients))
 
     def wind_down(self) -> None:
         """Send no further request on this loop, until the service is closed.
@@ -288,13 +291,12 @@ class ModelService:
         context = client.provider.context(strand.trial)
         # The seed of a call depends on which draw it is.
         counted = self._store is not None or request.parameters.seed is not None
-        draws = self._outside_draws[counted]
         return client, Call.place(
             request,
             strand,
             strand.replica(module),
             context,
-            draws,
+            self._outside_draws[counted],
             by_turn=client.provider.by_turn(request.role),
         )
 
