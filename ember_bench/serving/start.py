@@ -72,5 +72,5 @@ def serve_networks(
         told(f"  {network.name}: {network.purpose}")
     serve(OpenAIServer(networks, access, plain, storing).app(), listening)
     for service in (plain, storing):
-        for report in [] if service is None else service.server_reports:
+        for report in [] if service is None else service.servers.reports:
             told(report)
