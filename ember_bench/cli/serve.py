@@ -13,6 +13,14 @@ from ember_bench.running.messages import say
 
 _KEY: Final = "EMBER_BENCH_SERVE_KEY"
 
+OwnSampling = Annotated[
+    bool,
+    typer.Option(
+        "--own-sampling",
+        help="Accept requests with sampling parameters that the network does not use.",
+    ),
+]
+
 
 def serve(
     names: Annotated[
@@ -37,6 +45,7 @@ def serve(
     in_flight: Annotated[
         int, typer.Option(min=1, max=100_000, help="Requests that are answered at once.")
     ] = 1000,
+    own_sampling: OwnSampling = False,
     budget_usd: Budget = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -64,6 +73,7 @@ def serve(
         Access(key, in_flight),
         Places(host, port, results),
         budget_usd=budget_usd,
+        own_sampling=own_sampling,
         told=say,
     )
     say("stopped")

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 LOOPBACK: Final = "127.0.0.1"
 _GRACE_SECONDS: Final = 30
+PRIVATE: Final = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",  # the address is a secret
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""Headers of pages for those who know their address."""
 
 
 def require_server() -> None:

@@ -5,7 +5,7 @@ All text that is not ours is escaped (`drawing.html`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -128,14 +128,15 @@ def trial_page(rows: StoredTrials, answers: StoredAnswers | None, place: Place) 
     )
     calls = rows.calls(place.cell, place.item, place.epoch) or ()
     judged = rows.evaluation_calls(place.cell, place.item, place.epoch)
+    stored = {} if answers is None else answers.calls([call.key for call in (*calls, *judged)])
     title = f"{item.id}, epoch {place.epoch + 1}" if asked.epochs > 1 else item.id
     return _page(
         title,
         "../../../../",
         tag("p", tag("a", f"all trials of {described.label}", href=f"../../{place.cell}")),
-        _facts(facts),
-        *_calls("", calls, answers),
-        *_calls(" of judges", judged, answers),
+        facts_of(facts),
+        *calls_of("", calls, stored),
+        *calls_of(" of judges", judged, stored),
     )
 
 
@@ -152,10 +153,18 @@ def _said_of(call: StoredCall) -> str:
     return f"{call.model}{f' ({call.role})' if call.role else ''}: {facts}"
 
 
-def _calls(of: str, calls: Sequence[CallEntry], answers: StoredAnswers | None) -> Iterator[Html]:
+def calls_of(
+    of: str, calls: Sequence[CallEntry], stored: Mapping[bytes, StoredCall]
+) -> Iterator[Html]:
+    """Yield a heading and calls that open; nothing if there are none.
+
+    Args:
+        of: Whose calls they are, for the heading.
+        calls: The calls.
+        stored: Their prompts and answers by key, as far as they are known.
+    """
     if not calls:
         return
-    stored = {} if answers is None else answers.calls([call.key for call in calls])
     yield tag("h2", f"{count(len(calls), 'call')}{of}")
     for call in calls:
         made = "" if call.made else ", reused"
@@ -174,7 +183,8 @@ def _call(said: str, call: StoredCall | None) -> Html:
     return tag("details", tag("summary", said), tag("p", call.parameters, class_="facts"), *shown)
 
 
-def _facts(facts: Sequence[tuple[str, str | None]]) -> Html:
+def facts_of(facts: Sequence[tuple[str, str | None]]) -> Html:
+    """Return names and values as a list; those without a value are left out."""
     pairs = (
         tag(kind, text)
         for name, value in facts
