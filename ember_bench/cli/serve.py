@@ -12,6 +12,14 @@ from ember_bench.cli._run_options import Budget, DataDir
 from ember_bench.running.messages import say
 from ember_bench.serving.server import KEY_VARIABLE as _KEY
 
+OwnSampling = Annotated[
+    bool,
+    typer.Option(
+        "--own-sampling",
+        help="Accept requests with sampling parameters that the network does not use.",
+    ),
+]
+
 
 def serve(
     names: Annotated[
@@ -36,6 +44,7 @@ def serve(
     in_flight: Annotated[
         int, typer.Option(min=1, max=100_000, help="Requests that are answered at once.")
     ] = 1000,
+    own_sampling: OwnSampling = False,
     budget_usd: Budget = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -63,6 +72,7 @@ def serve(
         Access(key, in_flight),
         Places(host, port, results),
         budget_usd=budget_usd,
+        own_sampling=own_sampling,
         told=say,
     )
     say("stopped")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -24,11 +24,11 @@ from ember_bench.models.paying import Ledger, Tab, Unkept, utc_today
 from ember_bench.models.providers.base import Provider
 from ember_bench.models.retry import RATE_LIMITED, Deadline, RetryPolicy
 from ember_bench.models.servers import Server, moved
+from ember_bench.models.storable import storable
 from ember_bench.models.transport.headers import LISTENER
 from ember_bench.models.transport.listening import Silence
 from ember_bench.models.types import Completion
 from ember_bench.models.under_way import EndpointNow, Unanswered
-from ember_bench.secrets import without_given
 
 _CHARACTERS_PER_TOKEN: Final = 4
 # What an answer is taken to have until there are some.
@@ -175,7 +175,7 @@ class Endpoint:
                 lambda deadline: self._watched(call, deadline, tab), self._gate.rest
             )
         cost = tab.charge(completion)
-        kept = _without_keys(_storable(completion))
+        kept = storable(completion)
         return msgspec.structs.replace(kept, cost_usd=cost, stated_usd=None, service_tier=None)
 
     async def _watched(self, call: Call, deadline: Deadline, tab: Tab) -> Completion:
@@ -376,40 +376,3 @@ def _missing(silence: Silence, deadline: Deadline) -> str:
     if deadline.left <= 0:
         return f"no end of the answer within {deadline.seconds:g} s (deadline_seconds)"
     return f"a part of an answer, and then nothing for {silence.seconds:g} s"
-
-
-def _storable(completion: Completion) -> Completion:
-    """Return it without lone surrogates, which JSON may bring and no database takes."""
-    try:
-        completion.text.encode()
-        completion.thoughts.encode()
-        if completion.tool_calls or completion.logprobs:
-            msgspec.json.encode(completion)
-    except UnicodeEncodeError:
-        return msgspec.convert(_mended(msgspec.to_builtins(completion)), Completion)
-    return completion
-
-
-def _without_keys(completion: Completion) -> Completion:
-    """Return it without keys, which a server may echo; no store is to have one."""
-    text, thoughts = without_given(completion.text), without_given(completion.thoughts)
-    calls = tuple(
-        msgspec.structs.replace(
-            call, id=without_given(call.id), arguments=without_given(call.arguments)
-        )
-        for call in completion.tool_calls
-    )
-    unchanged = text is completion.text and thoughts is completion.thoughts
-    if unchanged and calls == completion.tool_calls:
-        return completion
-    return msgspec.structs.replace(
-        completion, text=text, tool_calls=calls, logprobs=(), thoughts=thoughts
-    )
-
-
-def _mended(data: Any) -> Any:
-    if isinstance(data, str):
-        return data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(data, dict):
-        return {name: _mended(part) for name, part in data.items()}
-    return [_mended(part) for part in data] if isinstance(data, list | tuple) else data

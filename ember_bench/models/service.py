@@ -21,7 +21,7 @@ from ember_bench.models import strand as strands
 from ember_bench.models.batch.journal import BATCHES, BatchJournal, open_journal
 from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Budget
-from ember_bench.models.call import Call, Request
+from ember_bench.models.call import Call, Request, answered
 from ember_bench.models.client import Client
 from ember_bench.models.clients import Clients
 from ember_bench.models.coordination import Coordination
@@ -369,6 +369,8 @@ class ModelService:
             )
             for log in (strand.trial, *strands.measuring.get()):
                 log.calls.append(record)
+            if (tell := answered.get()) is not None:
+                tell(call, completion, record)
         self.usage_service.add(
             model.provider_name,
             model.model_id,

@@ -60,7 +60,8 @@ def app(served: Served) -> Application:
             f"Ray Serve may listen for others, who could spend your money: set {KEY_VARIABLE} to"
             " the key that they need"
         )
-    find_networks(served.networks, served.parameters, _service())  # mistakes are told here
+    cards = Cards(default_roots())
+    find_networks(served.networks, served.parameters, _service(cards), cards)  # mistakes are told
     deployment = serve.deployment(
         serve.ingress(_builder(served, key, driver_environment()))(),
         name="Networks",
@@ -77,12 +78,13 @@ def _builder(served: Served, key: str, environment: Mapping[str, str]) -> Callab
         from ember_bench.serving.openai_api import Access, OpenAIServer  # noqa: PLC0415
 
         os.environ.update(environment)
-        service = _service()
-        networks = find_networks(served.networks, served.parameters, service)
+        cards = Cards(default_roots())
+        service = _service(cards)
+        networks = find_networks(served.networks, served.parameters, service, cards)
         return OpenAIServer(networks, Access(key, served.in_flight), service).app()
 
     return build
 
 
-def _service() -> ModelService:
-    return ModelService(ModelRegistry.from_cards(Cards(default_roots())))
+def _service(cards: Cards) -> ModelService:
+    return ModelService(ModelRegistry.from_cards(cards))

@@ -40,6 +40,7 @@ def serve_networks(
     places: Places,
     *,
     budget_usd: float | None,
+    own_sampling: bool = False,
     told: Callable[[str], None],
 ) -> None:
     """Serve networks until SIGINT or SIGTERM.
@@ -50,16 +51,18 @@ def serve_networks(
         access: Who may ask.
         places: Where it listens.
         budget_usd: The most that it may spend, in US dollars.
-        told: Is told where it listens.
+        own_sampling: Whether networks keep their sampling parameters whatever a request says.
+        told: Is told where it listens, and of parameters that are not used.
 
     Raises:
         ConfigError: if a network cannot be built, or the port be had.
         StoreError: if calls cannot be kept.
     """
-    registry = ModelRegistry.from_cards(Cards(default_roots()))
+    cards = Cards(default_roots())
+    registry = ModelRegistry.from_cards(cards)
     budget = None if budget_usd is None else Budget(budget_usd)
     plain, storing = ModelService(registry, budget=budget), None
-    networks = find_networks(names, values, plain)
+    networks = find_networks(names, values, plain, cards)
     listening = listen(places.host, places.port)
     if places.results is not None:
         store, mended = open_response_store(places.results / RESPONSES)
@@ -70,7 +73,8 @@ def serve_networks(
     told(f"serving at {url}/v1 (Ctrl-C ends it)")
     for network in networks:
         told(f"  {network.name}: {network.purpose}")
-    serve(OpenAIServer(networks, access, plain, storing).app(), listening)
+    server = OpenAIServer(networks, access, plain, storing, own_sampling=own_sampling, told=told)
+    serve(server.app(), listening)
     for service in (plain, storing):
         for report in [] if service is None else service.servers.reports:
             told(report)

@@ -69,14 +69,19 @@ def served(
     results: Path | None = None,
     budget: Budget | None = None,
     in_flight: int = 1000,
+    own_sampling: bool = False,
+    told: Callable[[str], None] = lambda _: None,
     more: tuple[Network, ...] = (),
 ) -> Iterator[str]:
-    registry = ModelRegistry.from_cards(Cards(default_roots()))
+    cards = Cards(default_roots())
+    registry = ModelRegistry.from_cards(cards)
     plain, storing = ModelService(registry, budget=budget), None
     if results is not None:
         storing = ModelService(registry, store=ResponseStore(results / "responses.db"))
-    networks = [*find_networks(names, values, plain), *more]
-    server = OpenAIServer(networks, Access(key, in_flight), plain, storing)
+    networks = [*find_networks(names, values, plain, cards), *more]
+    server = OpenAIServer(
+        networks, Access(key, in_flight), plain, storing, own_sampling=own_sampling, told=told
+    )
     with serving(server.app()) as url:
         yield url
 
@@ -232,7 +237,7 @@ def test_models_are_listed(client: Client) -> None:
         ({"model": "singel"}, openai.NotFoundError, "`singel` does not exist; did you mean"),
         ({"messages": []}, openai.BadRequestError, "expected a list of messages"),
         ({"n": 0}, openai.BadRequestError, "n: expected 1 to 128, found 0"),
-        ({"tools": [{"type": "function"}]}, openai.BadRequestError, "tools is not supported"),
+        ({"tools": [{"type": "function"}]}, openai.BadRequestError, "'tools' is not supported"),
         (
             {"extra_body": {"temprature": 1}},
             openai.BadRequestError,
@@ -396,6 +401,7 @@ def test_networks_that_are_not_there_are_named(
 ) -> None:
     here.sums(3)
     here.grid(architectures=[{**vote([3]), "label": "vote of {k}"}])
-    service = ModelService(ModelRegistry.from_cards(Cards(default_roots())))
+    cards = Cards(default_roots())
+    service = ModelService(ModelRegistry.from_cards(cards))
     with pytest.raises(ConfigError, match=error):
-        find_networks(names, values, service)
+        find_networks(names, values, service, cards)

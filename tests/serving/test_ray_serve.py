@@ -65,8 +65,9 @@ def test_replicas_on_two_nodes_answer_as_one_process(example: Any, port: int) ->
     import ray
     from ray import serve
 
-    service = ModelService(ModelRegistry.from_cards(Cards(default_roots())))
-    (network,) = find_networks([NETWORK], {}, service)
+    cards = Cards(default_roots())
+    service = ModelService(ModelRegistry.from_cards(cards))
+    (network,) = find_networks([NETWORK], {}, service, cards)
     questions = list(network.items)
     expected = [answer_of(network, question) for question in questions]
     with example.two_nodes() as address:
