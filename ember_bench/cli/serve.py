@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from ember_bench.cli._run_options import Budget, DataDir
 from ember_bench.running.messages import say
-
-_KEY: Final = "EMBER_BENCH_SERVE_KEY"
+from ember_bench.serving.server import KEY_VARIABLE as _KEY
 
 OwnSampling = Annotated[
     bool,

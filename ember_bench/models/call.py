@@ -121,11 +121,12 @@ class Call:
             epoch, replica and draw.
         replica: Index of the LM module among those of the same model and parameters in the graph.
         draw: Index of the request among identical ones from that module within the trial.
+        node: The graph node that asks.
         turn: Index of the request among those of its role from that module within the trial, for
             models that answer by it.
     """
 
-    __slots__ = ("draw", "key", "replica", "request", "trial", "turn")
+    __slots__ = ("draw", "key", "node", "replica", "request", "trial", "turn")
 
     def __init__(
         self,
@@ -135,6 +136,7 @@ class Call:
         draw: Draw,
         key: bytes,
         turn: Draw = (),
+        node: str = "",
     ) -> None:
         self.request = request
         self.trial = trial
@@ -142,6 +144,7 @@ class Call:
         self.draw = draw
         self.key = key
         self.turn = turn
+        self.node = node
 
     @classmethod
     def place(
@@ -174,7 +177,7 @@ class Call:
             turn = strand.take_turn(orjson.dumps(kind))
         place = orjson.dumps((epoch, replica, draw, *((turn,) if by_turn else ())))
         key = blake2b(digest + place, digest_size=_KEY_BYTES).digest()
-        return cls(request, strand.trial, replica, draw, key, turn)
+        return cls(request, strand.trial, replica, draw, key, turn, strand.node)
 
     @property
     def seed(self) -> int | None:

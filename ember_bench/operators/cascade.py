@@ -9,7 +9,7 @@ from typing import Any, Final
 from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, Operator, operator
 from ember_bench.operators.candidates import Ties, candidates_of, count, leaders, settle
-from ember_bench.operators.fields import check_chain, joined, names, outputs_of
+from ember_bench.operators.fields import ANYTHING, check_chain, joined, names, note_all, outputs_of
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature
 
@@ -39,6 +39,9 @@ class CascadeOperator(Operator):
         threshold: Least confidence with which an answer is accepted.
         answer_format: Format of the answers; by default the `answer_format` of the inputs.
         ties: Rule for the last stage, as in `MostCommonOperator`.
+
+    Raises:
+        SignatureError: if a stage returns no `responses`, or the operator of the confidence none.
     """
 
     gives = ("final_answer", "answers", "credit", "stage", "responses")
@@ -64,6 +67,7 @@ class CascadeOperator(Operator):
         self.threshold = threshold
         self.answer_format = answer_format
         self.ties: Ties = ties
+        outputs_of(self, ANYTHING)
 
     def check_fields(self, given: Inputs) -> Inputs:
         """Check all stages, also those that may not run, and the operator of the confidence."""
@@ -71,7 +75,9 @@ class CascadeOperator(Operator):
         for stage, outputs in check_chain(named, given).items():
             if "responses" not in outputs:
                 raise SignatureError(f"{stage} of the cascade returns no `responses`")
-        if isinstance(self.confidence, Operator) and len(self.stages) > 1:
+        if self.confidence is not None and not isinstance(self.confidence, Operator):
+            note_all(given)
+        elif self.confidence is not None and len(self.stages) > 1:
             outputs = outputs_of(self.confidence, joined(given, names("responses")))
             if "confidence" not in outputs and "accepted" not in outputs:
                 raise SignatureError(_NO_CONFIDENCE)

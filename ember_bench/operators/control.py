@@ -8,7 +8,15 @@ from typing import Any
 
 from ember_bench.errors import SignatureError, did_you_mean
 from ember_bench.operators.base import Inputs, Operator, operator
-from ember_bench.operators.fields import ANYTHING, OUTPUT, joined, names, outputs_of, outputs_of_any
+from ember_bench.operators.fields import (
+    OUTPUT,
+    is_open,
+    joined,
+    names,
+    note_all,
+    outputs_of,
+    outputs_of_any,
+)
 from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature
@@ -42,9 +50,10 @@ class Branch(Operator):
 
     def check_fields(self, given: Inputs) -> Inputs:
         """Check that one of the operators has its inputs."""
+        note_all(given)
         if self.otherwise is not None:
             return outputs_of_any([self.then, self.otherwise], given)
-        unchanged = given if given is ANYTHING else names(*given)
+        unchanged = given if is_open(given) else names(*given)
         try:
             return joined(unchanged, outputs_of(self.then, given))
         except SignatureError:  # the test may see that an input is missing
@@ -107,6 +116,8 @@ class Router(Operator):
     def check_fields(self, given: Inputs) -> Inputs:
         """Check the router's prompt, and that one of the operators has its inputs."""
         super().check_fields(given)
+        if self.by is not None:
+            note_all(given)
         return joined(outputs_of_any(self.routes.values(), given), names("route"))
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Fuser(Operator):
     writes = True
     needs = ("responses",)
     fills = ("candidates",)
+    uses = ("critiques",)
     gives = ("responses", "final_answer")
     default_signature = "fuse"
 

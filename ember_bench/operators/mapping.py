@@ -15,7 +15,7 @@ from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand
 from ember_bench.operators.base import Inputs, Operator, OperatorKind
 from ember_bench.operators.base import operator as register
-from ember_bench.operators.fields import ANYTHING, joined, names, outputs_of
+from ember_bench.operators.fields import is_open, joined, names, outputs_of
 
 T = TypeVar("T")
 OnError = Literal["raise", "return"]
@@ -180,7 +180,7 @@ class Map(Operator):
         self._check_list(given)
         if self.on_error == "raise":
             rest = {n: v for n, v in given.items() if n != self.field}
-            inner = ANYTHING if given is ANYTHING else joined(rest, names(self.entry))
+            inner = joined(given if is_open(given) else rest, names(self.entry))
             outputs_of(self.operator, inner)
         return super().check_fields(given)
 

@@ -48,6 +48,7 @@ class RankFilter(LMFanIn):
 
     role = "rank"
     fills = ("candidates",)
+    uses = ("critiques",)
     gives = ("responses", "critiques", "ranking")
     default_signature = "rank"
 

@@ -12,7 +12,7 @@ from ember_bench.errors import SignatureError
 from ember_bench.operators.asking import ask_requests
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.fan_in import as_responses
-from ember_bench.operators.fields import joined, names, outputs_of
+from ember_bench.operators.fields import joined, names, note_all, outputs_of
 from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.mapping import parallel
 from ember_bench.operators.rankers import as_score, read_score
@@ -114,6 +114,8 @@ class TreeSearch(Operator):
         for part in (self.propose, self.value):
             if isinstance(part, Operator):
                 outputs_of(part, joined(given, names("state", "step")))
+            elif part is not None:
+                note_all(given)
         signature = self._signature()
         if self.propose is not None and signature is not None:
             given = joined(names(*signature.placeholders), given)

@@ -18,7 +18,8 @@ from ember_bench.models.types import Completion
 from ember_bench.report.html_report import page_of
 from ember_bench.serving.assets import asset
 from ember_bench.serving.networks import Answer, Question
-from ember_bench.serving.trial_pages import calls_of, facts_of
+from ember_bench.serving.pages import facts_of
+from ember_bench.serving.trial_pages import calls_of
 
 _MOST: Final = 1_000
 _MOST_CHARACTERS: Final = 64_000_000

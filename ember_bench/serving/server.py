@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 LOOPBACK: Final = "127.0.0.1"
+KEY_VARIABLE: Final = "EMBER_BENCH_SERVE_KEY"
+"""The key that clients of served networks need."""
 _GRACE_SECONDS: Final = 30
 PRIVATE: Final = {
     "Cache-Control": "no-store",

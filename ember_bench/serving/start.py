@@ -81,5 +81,5 @@ def serve_networks(
     server = OpenAIServer(networks, access, plain, storing, own_sampling=own_sampling, told=told)
     serve(server.app(), listening)
     for service in (plain, storing):
-        for report in [] if service is None else service.server_reports:
+        for report in [] if service is None else service.servers.reports:
             told(report)
