@@ -27,7 +27,7 @@ from ember_bench.models.types import CutOff, Message
 from ember_bench.operators.base import Inputs, Operator
 from ember_bench.operators.lm import LMModule, LMModuleConfig
 from ember_bench.registry import Cards
-from ember_bench.running.find_grids import find_grid
+from ember_bench.running.find_grids import find_grid, grids
 from ember_bench.running.session import open_experiment
 
 
@@ -287,30 +287,39 @@ def find_networks(
         ConfigError: if there is no such network or parameter, or it cannot be built.
     """
     known = cards.all("architectures")
-    found, used = [], set[str]()
-    for name in dict.fromkeys(names):
-        if "/" in name and name not in known:
+    names = list(dict.fromkeys(names))
+    loaded = {n: load_architecture(n, cards) for n in names if n in known or not _is_cell(n)}
+    parameters = {key for card in loaded.values() for key in card.card.parameters}
+    for key in values:
+        if key not in parameters:
+            hint = did_you_mean(key, parameters)
+            raise ConfigError(f"--set {key}: unknown parameter{hint}")
+    found = []
+    for name in names:
+        if (architecture := loaded.get(name)) is None:
             found.append(_cell(name, service, known))
             continue
-        architecture = load_architecture(name, cards)
         own = {key: value for key, value in values.items() if key in architecture.card.parameters}
-        used |= own.keys()
         try:
-            parameters = architecture.check(own)
+            checked = architecture.check(own)
         except ValueError as error:
             raise ConfigError(f"{name}: {error}; give it with --set") from None
-        graph = architecture.build(parameters, service)
+        graph = architecture.build(checked, service)
         found.append(Network(name, architecture.card.purpose, graph, service))
-    if unknown := [key for key in values if key not in used]:
-        parameters_known = {
-            key
-            for name in names
-            if name in known
-            for key in load_architecture(name, cards).card.parameters
-        }
-        hint = did_you_mean(unknown[0], parameters_known)
-        raise ConfigError(f"--set {unknown[0]}: unknown parameter{hint}")
     return found
+
+
+def _is_cell(name: str) -> bool:
+    """Whether a name that is no architecture's is that of a cell.
+
+    Raises:
+        ConfigError: if it is that of a study alone.
+    """
+    if "/" in name:
+        return True
+    if name in grids():
+        raise ConfigError(f"{name} is a study: name one of its systems, as in '{name}/SYSTEM'")
+    return False
 
 
 def _cell(name: str, service: ModelService, architectures: Collection[str]) -> Network:

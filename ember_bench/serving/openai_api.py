@@ -39,6 +39,7 @@ from ember_bench.serving.server import PRIVATE, is_own_host, same_secret
 
 Api = Literal["chat", "responses"]
 T = TypeVar("T")
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _TRACE: Final = "x-ember-bench-trace"
 _UNUSED: Final = "x-ember-bench-unused"
 
@@ -99,7 +100,7 @@ class OpenAIServer:
                 Route("/v1/models/{name:path}", self._guarded(self._model), methods=["GET"]),
                 Route("/traces/{name}", self._trace, methods=["GET"]),
                 Route("/health", _health, methods=["GET"]),
-                Route("/{rest:path}", self._guarded(_nothing)),
+                Route("/{rest:path}", self._guarded(_nothing), methods=_METHODS),
             ],
             lifespan=self._lifespan,
         )

@@ -60,7 +60,8 @@ def settle(network: Network, asked: Mapping[str, Any], *, own: bool) -> Sampling
     if network.cell is not None:
         raise _refused(network, name, "is a system of a study, whose parameters are those there")
     if network.lm is None:
-        raise _refused(network, name, "is a network of several models, or none")
+        several = f"has {len(modules)} LM modules" if modules else "calls no model"
+        raise _refused(network, name, several)
     used = {field_of(name): value for name, value in more.items()}
     _check_supported(network.lm, used, list(more))
     return Sampling(used, ())

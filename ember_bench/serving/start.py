@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ember_bench.errors import ConfigError
+from ember_bench.experiment.checks import unready
 from ember_bench.models.budget import Budget
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
@@ -55,7 +57,7 @@ def serve_networks(
         told: Is told where it listens, and of parameters that are not used.
 
     Raises:
-        ConfigError: if a network cannot be built, or the port be had.
+        ConfigError: if a network cannot be built, a key is missing, or the port cannot be had.
         StoreError: if calls cannot be kept.
     """
     cards = Cards(default_roots())
@@ -63,6 +65,9 @@ def serve_networks(
     budget = None if budget_usd is None else Budget(budget_usd)
     plain, storing = ModelService(registry, budget=budget), None
     networks = find_networks(names, values, plain, cards)
+    models = [lm.model for network in networks for lm in network.graph.lm_modules()]
+    if problems := [*unready(models, asks=True)]:
+        raise ConfigError(*problems)
     listening = listen(places.host, places.port)
     if places.results is not None:
         store, mended = open_response_store(places.results / RESPONSES)

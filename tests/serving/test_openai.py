@@ -225,8 +225,10 @@ def test_an_answer_that_does_not_follow_the_schema_is_an_error(
         asked.chat.completions.create(model="json", messages=ASK, response_format=SCHEMA)
 
 
-def test_models_are_listed(client: Client) -> None:
+def test_models_are_listed_and_other_addresses_are_unknown(client: Client) -> None:
     asked = client("single", "vote")
+    with pytest.raises(openai.NotFoundError, match=r"Invalid URL \(POST /v1/completions\)"):
+        asked.completions.create(model="vote", prompt="3 + 4 = ?")
     assert [model.id for model in asked.models.list()] == ["single", "vote"]
     assert asked.models.retrieve("vote").owned_by == "ember-bench"
 
@@ -391,6 +393,8 @@ def test_calls_are_kept_unless_a_request_does_not_want_it(client: Client, here: 
         (["vot"], {}, "unknown architecture 'vot'; did you mean 'vote'"),
         (["vote"], {}, "vote: missing parameter 'model' .*give it with --set"),
         (["vote"], {"model": "counted:a", "kk": 3}, "--set kk: unknown parameter"),
+        (["vote"], {"modle": "counted:a"}, "--set modle: unknown parameter; did you mean 'model'"),
+        (["quickstart"], {}, "quickstart is a study: name one of its systems"),
         (["vote"], {"model": "counted:c"}, "unknown model 'counted:c'"),
         (["grid.yaml/vote of 4"], {}, "unknown cell 'vote of 4'; did you mean 'vote of 3'"),
         (["gird/vote of 3"], {}, "unknown grid 'gird'"),
