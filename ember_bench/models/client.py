@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Iterator
 from contextlib import suppress
 from typing import TypeVar, cast
 
@@ -28,6 +29,7 @@ from ember_bench.models.store.response_store import CallStore, ReplayStore
 from ember_bench.models.store.rows import StoredCall
 from ember_bench.models.strand import CallRecord, Strand
 from ember_bench.models.types import Completion
+from ember_bench.models.under_way import EndpointNow, Unanswered
 
 T = TypeVar("T")
 
@@ -71,6 +73,7 @@ class Client:
         self._coordination = coordination
         self._in_flight: dict[bytes, _Waiters] = {}
         self._leading: set[asyncio.Task[None]] = set()
+        self._waiting: dict[Call, float] = {}
 
     def at_hand(self, call: Call, account: str = "") -> _Answer | None:
         """Return what `answer` does if nothing has to be waited for, else None: ask `answer`.
@@ -95,7 +98,7 @@ class Client:
         completion, place = self._endpoint.replay(call)
         known = False
         if (store := self._replays) is not None and not (known := store.knows(call.key)):
-            store.keep(_stored_call(call, completion, place), account=account)
+            store.keep(as_stored(call, completion, place), account=account)
         return completion, known
 
     async def answer(self, call: Call, account: str = "") -> _Answer:
@@ -113,7 +116,7 @@ class Client:
             # Who has no money for it does not speak for others, who have money of their own; and
             # a trial whose call is given up is told so itself.
             with suppress(BudgetExhaustedError, CallGivenUpError):
-                if (answer := await _next_outcome(waiters)) is not None:
+                if (answer := await self._outcome(call, waiters)) is not None:
                     return answer[0], True
         if waited and (found := self._known(call)) is not None:
             return found
@@ -127,9 +130,23 @@ class Client:
         task = asyncio.create_task(self._lead_alone(call, account, self._store, waiters))
         self._leading.add(task)
         task.add_done_callback(self._leading.discard)
-        if (answer := await _next_outcome(waiters)) is None:
+        if (answer := await self._outcome(call, waiters)) is None:
             raise asyncio.CancelledError  # the service is being closed
         return answer
+
+    @property
+    def now(self) -> EndpointNow | None:
+        """The limits now; None if the model answers without waiting for anything."""
+        return None if self.provider.instant else self._endpoint.now
+
+    def waiting(self) -> Iterator[tuple[Call, float, Unanswered | None]]:
+        """Yield the calls whose answer is waited for.
+
+        Each comes with the time since when, in seconds of `time.monotonic`, and its state; None if
+        that is not known, as in a batch or another process.
+        """
+        for call, since in self._waiting.items():
+            yield call, since, self._endpoint.unanswered(call.key)
 
     @property
     def rate_limit_wait(self) -> RateLimitWait | None:
@@ -152,6 +169,16 @@ class Client:
                 task.cancel()
         await self.drain()
         await self._endpoint.close()
+
+    async def _outcome(self, call: Call, waiters: _Waiters) -> _Answer | None:
+        """Wait for a request that others may wait for too: being cancelled does not cancel it."""
+        future = asyncio.get_running_loop().create_future()
+        waiters.append(future)
+        self._waiting[call] = time.monotonic()
+        try:
+            return cast("_Answer | None", await future)
+        finally:
+            del self._waiting[call]
 
     async def _lead_alone(
         self, call: Call, account: str, store: CallStore, waiters: _Waiters
@@ -200,7 +227,7 @@ class Client:
         else:
             completion = await self._endpoint.complete(call, ledger)
         answer = await store.put(
-            _stored_call(call, completion, place),
+            as_stored(call, completion, place),
             account=account,
             spend_usd=self.spend(completion),
             patient=self.provider.instant,  # who has waited for a model is not to wait here
@@ -228,8 +255,8 @@ class Client:
         )
 
 
-def _stored_call(call: Call, completion: Completion, place: Place | None) -> StoredCall:
-    """Return a call and its answer as stores keep them."""
+def as_stored(call: Call, completion: Completion, place: Place | None = None) -> StoredCall:
+    """Return a call and its answer as a store has them."""
     request = call.request
     return StoredCall(
         key=call.key,
@@ -277,13 +304,6 @@ async def or_error(answer: Awaitable[T]) -> T | ProviderError:
 
 def _no_check() -> None:
     """Do nothing: without a store nothing is kept."""
-
-
-async def _next_outcome(waiters: _Waiters) -> _Answer | None:
-    """Wait for a request that others may wait for too: being cancelled does not cancel it."""
-    future = asyncio.get_running_loop().create_future()
-    waiters.append(future)
-    return cast("_Answer | None", await future)
 
 
 def _tell(waiters: _Waiters, outcome: _Answer | Exception | None) -> None:

@@ -14,6 +14,7 @@ with the answer; what was not is not made up: an unknown cost is None, and so is
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from ember_bench.errors import ConfigError, DataMissingError, ProviderError
@@ -96,6 +97,10 @@ class Recorded(Provider):
         if self.by_turn(call.request.role):
             return 0
         return (replay.number(call) + 1) * call.trial.epochs
+
+    def some_items(self) -> tuple[str, ...]:
+        """Return the ids of the first items."""
+        return tuple(islice(self._tape(GENERATE).answers, 2))
 
     def samples_of(self, item: str) -> int:
         """Return the number of recorded samples of an item."""

@@ -12,6 +12,7 @@ from ember_bench.models.recorded.card import RecordedModel, recording_of
 from ember_bench.models.recorded.data_dir import DATA_DIR_VARIABLE, data_dir
 from ember_bench.models.recorded.fields import GENERATE
 from ember_bench.models.recorded.files import recordings
+from ember_bench.models.recorded.layouts import matching, starred
 from ember_bench.models.recorded.tapes import Tape, merge
 
 if TYPE_CHECKING:
@@ -41,16 +42,22 @@ def tape_of(model: ModelInfo, role: str = GENERATE) -> Tape:
     if recording is None:
         return NOTHING
     layout = recording.file_layout
-    paths = [path for file in recording.files for path in _paths(model, file)]
-    tables = [recordings.table(path, layout) for path in paths]
+    tables = [
+        recordings.table(path, layout, starred(file, path))
+        for file in recording.files
+        for path in _paths(model, file)
+    ]
     samples = layout.reading.files_hold == "samples"
     tape = merge(tables, recording.recorded_as, samples=samples)
     if tape is None:
         named = {name for table in tables for name in table.models}
-        near = did_you_mean(recording.recorded_as, named)
+        whose = near = ""
+        if layout.fields.model is not None:
+            near = did_you_mean(recording.recorded_as, named)
+            whose = f" of model {recording.recorded_as!r}"
+        passed = " that passes `where`" if layout.where else ""
         raise ConfigError(
-            f"{model.model_id}: no record of model {recording.recorded_as!r} "
-            f"in {', '.join(recording.files)}{near}"
+            f"{model.model_id}: no record{whose}{passed} in {', '.join(recording.files)}{near}"
         )
     return tape
 
@@ -81,11 +88,7 @@ def _paths(model: ModelInfo, file: str) -> list[Path]:
 def find(model: ModelInfo, file: str) -> list[Path]:
     """Return the files of a name, in order if it is a pattern; none if there are none."""
     for path in _candidates(model, file):
-        if "*" in file:
-            root = Path(str(path).partition("*")[0]).parent
-            found = sorted(root.glob(path.relative_to(root).as_posix()))
-        else:
-            found = [path] if path.is_file() else []
+        found = matching(path) if "*" in file else [path] * path.is_file()
         if found:
             return found
     return []

@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from ember_bench.errors import ConfigError, DamagedStoreError, StoreError
-from ember_bench.models.kept_answers import as_kept
 from ember_bench.models.recorded.places import RecordedAnswers
+from ember_bench.models.storable import as_kept
 from ember_bench.models.store.payments import Paid, Sums
 from ember_bench.models.store.rows import (
     ANSWER_COLUMNS,

@@ -1,4 +1,4 @@
-"""Answers as they are stored and shown: without keys, and without what no database takes."""
+"""What of an answer may be stored: text that databases take, and no key."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from ember_bench.models.types import Completion
 from ember_bench.secrets import without_given
 
 
+def storable(completion: Completion) -> Completion:
+    """Return an answer without lone surrogates and keys, itself if it has none."""
+    return _without_keys(_in_unicode(completion))
+
+
 def as_kept(completion: Completion, cost_usd: float | None) -> Completion:
-    """Return an answer as it is stored and shown."""
-    kept = _without_keys(_storable(completion))
+    """Return an answer with its price as it is stored and shown."""
+    kept = storable(completion)
     if (kept.cost_usd, kept.stated_usd, kept.service_tier) == (cost_usd, None, None):
         return kept
     return msgspec.structs.replace(kept, cost_usd=cost_usd, stated_usd=None, service_tier=None)
 
 
-def _storable(completion: Completion) -> Completion:
+def _in_unicode(completion: Completion) -> Completion:
     """Return it without lone surrogates, which JSON may bring and no database takes."""
     try:
         completion.text.encode()
