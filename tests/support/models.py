@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -108,6 +108,11 @@ def in_trial(
         return function()
 
     return bridge.wait(bridge.run(body)), strand
+
+
+def at_once(functions: Iterable[Callable[[], T]]) -> list[T]:
+    """Run plain code at the same time, each with a context of its own, and return the results."""
+    return bridge.wait(bridge.gather([bridge.run(function) for function in functions]))
 
 
 def keys(strand: Strand) -> list[bytes]:
