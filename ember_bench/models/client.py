@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import cast
 
@@ -24,6 +26,7 @@ from ember_bench.models.store.payments import Accounts, Payment
 from ember_bench.models.store.response_store import CallStore
 from ember_bench.models.store.rows import StoredCall
 from ember_bench.models.types import Completion
+from ember_bench.models.under_way import EndpointNow, Unanswered
 
 # An answer, and whether it was there already: no request was made for it.
 _Answer = tuple[Completion, bool]
@@ -64,6 +67,7 @@ class Client:
         self._coordination = coordination
         self._in_flight: dict[bytes, _Waiters] = {}
         self._leading: set[asyncio.Task[None]] = set()
+        self._waiting: dict[Call, float] = {}
 
     async def answer(self, call: Call, account: str = "") -> tuple[Completion, bool]:
         """Return the answer to `call` and whether it was there, or under way, already."""
@@ -76,7 +80,7 @@ class Client:
             # Who has no money for it does not speak for others, who have money of their own; and
             # a trial whose call is given up is told so itself.
             with suppress(BudgetExhaustedError, CallGivenUpError):
-                if (answer := await _next_outcome(waiters)) is not None:
+                if (answer := await self._outcome(call, waiters)) is not None:
                     return answer[0], True
         if (known := self._store.get(call.key)) is not None:
             return known, True
@@ -90,9 +94,23 @@ class Client:
         task = asyncio.create_task(self._lead_alone(call, account, self._store, waiters))
         self._leading.add(task)
         task.add_done_callback(self._leading.discard)
-        if (answer := await _next_outcome(waiters)) is None:
+        if (answer := await self._outcome(call, waiters)) is None:
             raise asyncio.CancelledError  # the service is being closed
         return answer
+
+    @property
+    def now(self) -> EndpointNow | None:
+        """The limits now; None if the model answers without waiting for anything."""
+        return None if self.provider.instant else self._endpoint.now
+
+    def waiting(self) -> Iterator[tuple[Call, float, Unanswered | None]]:
+        """Yield the calls whose answer is waited for.
+
+        Each comes with the time since when, in seconds of `time.monotonic`, and its state; None if
+        that is not known, as in a batch or another process.
+        """
+        for call, since in self._waiting.items():
+            yield call, since, self._endpoint.unanswered(call.key)
 
     @property
     def rate_limit_wait(self) -> RateLimitWait | None:
@@ -115,6 +133,16 @@ class Client:
                 task.cancel()
         await self.drain()
         await self._endpoint.close()
+
+    async def _outcome(self, call: Call, waiters: _Waiters) -> _Answer | None:
+        """Wait for a request that others may wait for too: being cancelled does not cancel it."""
+        future = asyncio.get_running_loop().create_future()
+        waiters.append(future)
+        self._waiting[call] = time.monotonic()
+        try:
+            return cast("_Answer | None", await future)
+        finally:
+            del self._waiting[call]
 
     async def _lead_alone(
         self, call: Call, account: str, store: CallStore, waiters: _Waiters
@@ -157,19 +185,9 @@ class Client:
 
     async def _request_and_store(self, call: Call, account: str, store: CallStore) -> Completion:
         ledger = AccountLedger(account, store.pay, store.check)
-        request, completion = call.request, await self._endpoint.complete(call, ledger)
+        completion = await self._endpoint.complete(call, ledger)
         answer = await store.put(
-            StoredCall(
-                key=call.key,
-                messages=request.encoded_messages.decode(),
-                model=request.model.model_id,
-                role=request.role,
-                parameters=_encode_parameters(request.parameters).decode(),
-                epoch=call.trial.epoch,
-                replica=call.replica,
-                draw=call.draw_text,
-                completion=completion,
-            ),
+            as_stored(call, completion),
             account=account,
             spend_usd=self.spend(completion),
             patient=self.provider.instant,  # who has waited for a model is not to wait here
@@ -197,15 +215,24 @@ class Client:
         )
 
 
+def as_stored(call: Call, completion: Completion) -> StoredCall:
+    """Return a call and its answer as a store has them."""
+    request = call.request
+    return StoredCall(
+        key=call.key,
+        messages=request.encoded_messages.decode(),
+        model=request.model.model_id,
+        role=request.role,
+        parameters=_encode_parameters(request.parameters).decode(),
+        epoch=call.trial.epoch,
+        replica=call.replica,
+        draw=call.draw_text,
+        completion=completion,
+    )
+
+
 def _no_check() -> None:
     """Do nothing: without a store nothing is kept."""
-
-
-async def _next_outcome(waiters: _Waiters) -> _Answer | None:
-    """Wait for a request that others may wait for too: being cancelled does not cancel it."""
-    future = asyncio.get_running_loop().create_future()
-    waiters.append(future)
-    return cast("_Answer | None", await future)
 
 
 def _tell(waiters: _Waiters, outcome: _Answer | Exception | None) -> None:

@@ -71,9 +71,9 @@ class Operator(Tree):
         kind: Its effect on the number of inputs.
         role: The role of its LM calls (`generate`, `verify`, `judge`, ...).
         blocking: `forward` blocks (CPU work, `requests`) and runs in a thread of its own.
-        pure: `forward` only computes its outputs from its inputs and its LM calls; without LM
-            modules, it need not run twice on the same inputs.
+        pure: Outputs depend on inputs and LM calls alone: without LM modules it need not run twice.
         asks_once: `forward` makes all its LM calls in one step: one call, or several at once.
+        writes: Its `responses` are the texts of its LM calls, unchanged.
         needs: Inputs without which `forward` fails, beside those that its signature requires.
         fills: Names in its signature's prompt that `forward` fills in itself; None if not known.
         uses: Inputs that `forward` uses if they are given, beside those of its signature and of
@@ -82,9 +82,8 @@ class Operator(Tree):
         reads: Answer formats that `forward` itself uses. They are part of the description, as are
             the formats named by attributes called `answer_format`.
         version: To be raised when `forward` computes other results than before.
-        described_as: The name of the class in descriptions, by default its import path. A class
-            that was moved keeps its former path here, so that stored trials are still found. Not
-            inherited.
+        described_as: The name of the class in descriptions, by default its import path. A moved
+            class keeps its former path, so that stored trials are found. Not inherited.
         default_signature: Name of the built-in signature that is used if there are LM modules and
             no signature is given.
     """
@@ -94,6 +93,7 @@ class Operator(Tree):
     blocking: ClassVar[bool] = False
     pure: ClassVar[bool] = False
     asks_once: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
     needs: ClassVar[Sequence[str]] = ()
     fills: ClassVar[Sequence[str] | None] = None
     uses: ClassVar[Sequence[str] | None] = ()

@@ -31,6 +31,7 @@ class Fuser(Operator):
     kind = OperatorKind.FAN_IN
     role = "fuse"
     asks_once = True
+    writes = True
     needs = ("responses",)
     fills = ("candidates",)
     uses = ("critiques",)

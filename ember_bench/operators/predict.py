@@ -40,6 +40,7 @@ class Predict(Operator):
         SignatureError: if the last answer does not fit either.
     """
 
+    writes = True
     fills = ()
     gives = ("responses", "final_answer")
     default_signature = "generate"
