@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from hashlib import blake2b
 from typing import Final
 
@@ -11,18 +13,30 @@ import orjson
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.strand import (
     FIRST_REPLICA,
+    CallRecord,
     Draw,
     OutsideDraws,
     Strand,
     TrialContext,
 )
-from ember_bench.models.types import Message, ResponseFormat, SamplingParameters, ToolDefinition
+from ember_bench.models.types import (
+    Completion,
+    Message,
+    ResponseFormat,
+    SamplingParameters,
+    ToolDefinition,
+)
 
 # Stamped into every key: raise it when the meaning of a key changes.
 KEY_VERSION: Final = 1
 _KEY_BYTES: Final = 16
 # What every provider that takes seeds takes.
 _SEEDS: Final = 2**31
+
+answered: Final[ContextVar[Callable[[Call, Completion, CallRecord], None] | None]] = ContextVar(
+    "ember_bench_answered", default=None
+)
+"""Is told of each answered call of the running code in a trial, with its record."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 

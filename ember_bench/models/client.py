@@ -185,19 +185,9 @@ class Client:
 
     async def _request_and_store(self, call: Call, account: str, store: CallStore) -> Completion:
         ledger = AccountLedger(account, store.pay, store.check)
-        request, completion = call.request, await self._endpoint.complete(call, ledger)
+        completion = await self._endpoint.complete(call, ledger)
         answer = await store.put(
-            StoredCall(
-                key=call.key,
-                messages=request.encoded_messages.decode(),
-                model=request.model.model_id,
-                role=request.role,
-                parameters=_encode_parameters(request.parameters).decode(),
-                epoch=call.trial.epoch,
-                replica=call.replica,
-                draw=call.draw_text,
-                completion=completion,
-            ),
+            as_stored(call, completion),
             account=account,
             spend_usd=self.spend(completion),
             patient=self.provider.instant,  # who has waited for a model is not to wait here
@@ -223,6 +213,22 @@ class Client:
             f"{call.request.model.model_id}: the answer to this call is not in the response "
             "store, and --offline forbids asking for it"
         )
+
+
+def as_stored(call: Call, completion: Completion) -> StoredCall:
+    """Return a call and its answer as a store has them."""
+    request = call.request
+    return StoredCall(
+        key=call.key,
+        messages=request.encoded_messages.decode(),
+        model=request.model.model_id,
+        role=request.role,
+        parameters=_encode_parameters(request.parameters).decode(),
+        epoch=call.trial.epoch,
+        replica=call.replica,
+        draw=call.draw_text,
+        completion=completion,
+    )
 
 
 def _no_check() -> None:

@@ -21,18 +21,18 @@ from ember_bench.models import strand as strands
 from ember_bench.models.batch.journal import BATCHES, BatchJournal, open_journal
 from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Budget
-from ember_bench.models.call import Call, Request
+from ember_bench.models.call import Call, Request, answered
 from ember_bench.models.client import Client
 from ember_bench.models.clients import Clients
 from ember_bench.models.coordination import Coordination
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.launching import LocalServer
 from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.paying import cost_without_cache
 from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.retry import RetryPolicy
+from ember_bench.models.servers import LocalServers, Servers
 from ember_bench.models.store.payments import Accounts, Paid, Payment
 from ember_bench.models.store.response_store import CallStore, ResponseStore
 from ember_bench.models.strand import CallRecord, OutsideDraws, Strand, TrialContext
@@ -72,6 +72,8 @@ class ModelService:
         account: str = "",
         budget: Budget | None = None,
     ) -> None:
+        if not isinstance(registry, ModelRegistry):
+            raise TypeError(f"registry: expected a ModelRegistry, found {type(registry).__name__}")
         self.registry = registry
         self.usage_service = usage_service or UsageService()
         self._store: CallStore | None
@@ -82,8 +84,7 @@ class ModelService:
         self._budget = budget
         self.retry = retry or RetryPolicy()
         self._clients = Clients(self._connect)
-        # By address: several models may be at one server.
-        self._servers: dict[str, LocalServer] = {}
+        self.servers: Servers = LocalServers()
         self._journal: BatchJournal | None = None
         self._calls_in_batches = 0
         # Of calls that are counted, and of others.
@@ -259,10 +260,9 @@ class ModelService:
             self._calls_in_batches = self._journal.open_calls()
         return self._calls_in_batches
 
-    @property
-    def server_reports(self) -> list[str]:
-        """Sentences about the servers that were started and have ended: time and cost."""
-        return [report for server in self._servers.values() if (report := server.report)]
+    def asks(self, *, judges: bool) -> bool:
+        """Whether requests are made, of evaluations (`judges`) or of others."""
+        return not self._offline or (judges and self._asks_judges)
 
     async def close(self, *, abandon: bool = False) -> None:
         """Close this loop's clients and the store, once the requests in flight are done.
@@ -272,8 +272,7 @@ class ModelService:
         """
         for client in self._clients.take():
             await client.close(abandon=abandon)
-        for server in self._servers.values():
-            await server.close()
+        await self.servers.close()
         if self._journal is not None:
             self._calls_in_batches = self.calls_in_batches
             self._journal.close()
@@ -303,10 +302,14 @@ class ModelService:
     def _connect(self, model: ModelInfo) -> Client:
         provider = provider_class(model.provider_name)(model)
         batches = self._batches(model, provider)
-        server = self._server(model)
         coordination = self._coordination
         endpoint = Endpoint(
-            provider, self.retry, self._budget, batches, server=server, coordination=coordination
+            provider,
+            self.retry,
+            self._budget,
+            batches,
+            server=self.servers.of(model),
+            coordination=coordination,
         )
         return Client(
             endpoint,
@@ -316,16 +319,6 @@ class ModelService:
             asks_judges=self._asks_judges,
             coordination=coordination,
         )
-
-    def _server(self, model: ModelInfo) -> LocalServer | None:
-        """Return the server that is started for a model; None if it has none to be started."""
-        launch, base_url = model.launch, model.provider.base_url
-        if launch is None or base_url is None:
-            return None
-        if base_url not in self._servers:
-            name = model.model_name
-            self._servers[base_url] = LocalServer(model.model_id, name, base_url, launch)
-        return self._servers[base_url]
 
     def _batches(self, model: ModelInfo, provider: Provider) -> BatchQueue | None:
         """Return where the calls to a model wait for their batch; None if they do not.
@@ -378,6 +371,8 @@ class ModelService:
             )
             for log in (strand.trial, *strands.measuring.get()):
                 log.calls.append(record)
+            if (tell := answered.get()) is not None:
+                tell(call, completion, record)
         self.usage_service.add(
             model.provider_name,
             model.model_id,

@@ -269,7 +269,7 @@ class _Session:
             surprises = max(0, summary.failed - self.experiment.bound_to_fail)
             return Outcome(
                 summary, self.folder, stopped, logged, log_error, reached, waiting, surprises,
-                tuple(service.server_reports),
+                tuple(service.servers.reports),
             )  # fmt: skip
 
     def _budget(self) -> str:

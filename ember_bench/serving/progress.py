@@ -15,11 +15,10 @@ from ember_bench import host, stats
 from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.lock import holder
 from ember_bench.experiment.results.cells import StoredCells
-from ember_bench.experiment.results.failures import commonest
+from ember_bench.experiment.results.failures import FailureReason, commonest
 from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.run_totals import RunTotals
-from ember_bench.experiment.results.summary import FailureReason
 from ember_bench.running.live import LiveSummary, read_live
 from ember_bench.running.places import TRIALS
 from ember_bench.running.rate import Rate

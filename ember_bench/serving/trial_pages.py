@@ -5,7 +5,7 @@ All text that is not ours is escaped (`drawing.html`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -132,12 +132,13 @@ def trial_page(rows: StoredTrials, answers: StoredAnswers | None, place: Place) 
     )
     calls = rows.calls(place.cell, place.item, place.epoch) or ()
     judged = rows.evaluation_calls(place.cell, place.item, place.epoch)
+    stored = {} if answers is None else answers.calls([call.key for call in (*calls, *judged)])
     title = title_of(rows, place)
     content = (
         tag("p", tag("a", f"all trials of {described.label}", href=f"../../{place.cell}")),
         facts_of(facts),
-        *_calls("", calls, answers),
-        *_calls(" of judges", judged, answers),
+        *calls_of("", calls, stored),
+        *calls_of(" of judges", judged, stored),
     )
     return Page(title, "../../../../", content)
 
@@ -155,10 +156,18 @@ def _said_of(call: StoredCall) -> str:
     return f"{call.model}{f' ({call.role})' if call.role else ''}: {facts}"
 
 
-def _calls(of: str, calls: Sequence[CallEntry], answers: StoredAnswers | None) -> Iterator[Html]:
+def calls_of(
+    of: str, calls: Sequence[CallEntry], stored: Mapping[bytes, StoredCall]
+) -> Iterator[Html]:
+    """Yield a heading and calls that open; nothing if there are none.
+
+    Args:
+        of: Whose calls they are, for the heading.
+        calls: The calls.
+        stored: Their prompts and answers by key, as far as they are known.
+    """
     if not calls:
         return
-    stored = {} if answers is None else answers.calls([call.key for call in calls])
     yield tag("h2", f"{count(len(calls), 'call')}{of}")
     for call in calls:
         made = "" if call.made else ", reused"

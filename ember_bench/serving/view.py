@@ -28,7 +28,15 @@ from ember_bench.serving.live_pages import under_way_page, under_way_trial
 from ember_bench.serving.pages import Page
 from ember_bench.serving.progress import ExperimentProgress, Watch, writer
 from ember_bench.serving.progress_page import middle, page
-from ember_bench.serving.server import LOOPBACK, address, is_own_host, listen, same_secret, serve
+from ember_bench.serving.server import (
+    LOOPBACK,
+    PRIVATE,
+    address,
+    is_own_host,
+    listen,
+    same_secret,
+    serve,
+)
 from ember_bench.serving.trial_pages import (
     LATEST_CALLS,
     SHOWN,
@@ -42,12 +50,6 @@ from ember_bench.serving.trial_pages import (
 _SHARE: Final = 0.02
 _LEAST_MS: Final = 1_000
 _IS_NUMBER: Final = re.compile("[0-9]{1,9}")
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",  # the address has the token
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -92,7 +94,7 @@ class View:
             ):
                 return _not_found()
             response = await handler(request)
-            response.headers.update(_HEADERS)
+            response.headers.update(PRIVATE)
             return response
 
         return guarded

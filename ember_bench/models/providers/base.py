@@ -121,6 +121,10 @@ class Provider:
         del call
         return 0
 
+    def some_items(self) -> tuple[str, ...]:
+        """Return ids of items, a few of them, to which answers were recorded."""
+        return ()
+
     def samples_of(self, item: str) -> int:
         """Return the number of samples of an item, by its id; 0 without a recording of it."""
         del item

@@ -15,6 +15,7 @@ with the answer; what was not is not made up: an unknown cost is None, and so is
 from __future__ import annotations
 
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -37,6 +38,7 @@ from ember_bench.models.recorded.card import (
 from ember_bench.models.recorded.data_dir import DATA_DIR_VARIABLE, data_dir
 from ember_bench.models.recorded.fields import GENERATE
 from ember_bench.models.recorded.files import recordings
+from ember_bench.models.recorded.layouts import matching, starred
 from ember_bench.models.recorded.replay import Replay
 from ember_bench.models.recorded.tapes import Tape, merge
 
@@ -93,6 +95,10 @@ class Recorded(Provider):
         if self.by_turn(call.request.role):
             return 0
         return (replay.number(call) + 1) * call.trial.epochs
+
+    def some_items(self) -> tuple[str, ...]:
+        """Return the ids of the first items."""
+        return tuple(islice(self._tape(GENERATE).answers, 2))
 
     def samples_of(self, item: str) -> int:
         """Return the number of recorded samples of an item."""
@@ -199,16 +205,22 @@ def tape_of(model: ModelInfo, role: str = GENERATE) -> Tape:
     if recording is None:
         return _NOTHING
     layout = recording.file_layout
-    paths = [path for file in recording.files for path in _paths(model, file)]
-    tables = [recordings.table(path, layout) for path in paths]
+    tables = [
+        recordings.table(path, layout, starred(file, path))
+        for file in recording.files
+        for path in _paths(model, file)
+    ]
     samples = layout.reading.files_hold == "samples"
     tape = merge(tables, recording.recorded_as, samples=samples)
     if tape is None:
         named = {name for table in tables for name in table.models}
-        near = did_you_mean(recording.recorded_as, named)
+        whose = near = ""
+        if layout.fields.model is not None:
+            near = did_you_mean(recording.recorded_as, named)
+            whose = f" of model {recording.recorded_as!r}"
+        passed = " that passes `where`" if layout.where else ""
         raise ConfigError(
-            f"{model.model_id}: no record of model {recording.recorded_as!r} "
-            f"in {', '.join(recording.files)}{near}"
+            f"{model.model_id}: no record{whose}{passed} in {', '.join(recording.files)}{near}"
         )
     return tape
 
@@ -238,11 +250,7 @@ def _paths(model: ModelInfo, file: str) -> list[Path]:
 
 def _find(model: ModelInfo, file: str) -> list[Path]:
     for path in _candidates(model, file):
-        if "*" in file:
-            root = Path(str(path).partition("*")[0]).parent
-            found = sorted(root.glob(path.relative_to(root).as_posix()))
-        else:
-            found = [path] if path.is_file() else []
+        found = matching(path) if "*" in file else [path] * path.is_file()
         if found:
             return found
     return []

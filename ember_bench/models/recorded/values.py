@@ -32,6 +32,8 @@ def sample_of(
     fields: Fields, reading: Reading, answer: Any, numbers: Sequence[Any]
 ) -> Sample | None:
     """Return a sample and its score, or None if neither answer nor score was recorded."""
+    if reading.missing:
+        numbers = [None if str(number) in reading.missing else number for number in numbers]
     *measured, judged = numbers
     verdict = None if fields.verdict is None else _verdict(judged, fields, reading)
     if answer is None or (reading.missing and str(answer) in reading.missing):
@@ -62,7 +64,7 @@ def _completion(
 
 def _verdict(value: Any, fields: Fields, reading: Reading) -> float | None:
     """Return the source's score of an answer, from 0 to 1; None where it gave none."""
-    if _is_nothing(value):
+    if is_nothing(value):
         return None
     if reading.scores and (given := reading.scores.get(str(value))) is not None:
         return given
@@ -71,7 +73,7 @@ def _verdict(value: Any, fields: Fields, reading: Reading) -> float | None:
     if truth is not None:
         return truth
     try:
-        number = float(value)
+        number = float(value.strip().removesuffix("%") if isinstance(value, str) else value)
     except (TypeError, ValueError):
         number = math.nan
     if fields.correct is not None and number not in (0, 1):
@@ -94,7 +96,7 @@ def _scaled(value: Any, name: str, reading: Reading, what: str) -> float | None:
 
 def _number(value: Any, name: str) -> float | None:
     """Return a number of at least 0, or None where none was recorded."""
-    if _is_nothing(value):
+    if is_nothing(value):
         return None
     if isinstance(value, str) and (written := _WRITTEN.fullmatch(value.strip())):
         value = written[1].replace(",", "")
@@ -109,7 +111,7 @@ def _number(value: Any, name: str) -> float | None:
 
 def _tokens(value: Any, name: str) -> int | None:
     """Return a number of tokens, or None where none was recorded."""
-    return None if _is_nothing(value) else whole(value, name)
+    return None if is_nothing(value) else whole(value, name)
 
 
 def whole(value: Any, name: str) -> int:
@@ -124,6 +126,6 @@ def whole(value: Any, name: str) -> int:
     return int(number)
 
 
-def _is_nothing(value: Any) -> bool:
+def is_nothing(value: Any) -> bool:
     """Return whether a value says that there is none."""
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))

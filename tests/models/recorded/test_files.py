@@ -228,7 +228,7 @@ class TestCards:
                 "4:30: unknown field 'latncy'; did you mean 'latency'",
             ),
             ("files: a.jsonl\nmodels: []\nfields: {item: i, answer: a}", "3:1: models"),
-            ("files: a.txt\nmodels: [m]\nfields: {item: i, answer: a}", "2:1: expected a file of"),
+            ("files: a.log\nmodels: [m]\nfields: {item: i, answer: a}", "2:1: expected a file of"),
             ("files: '{mdl}.csv'\nmodels: [m]\nfields: {item: i, answer: a}", "2:1: unknown place"),
             ("files: a.csv\nmodels: [m, n]\nfields: {item: i, answer: a}", "2:1: nothing tells"),
             (
