@@ -19,8 +19,15 @@ from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.time_limit import run_limited
 from ember_bench.operators.base import Inputs, Operator, operator, within
-from ember_bench.operators.fields import check_chain, check_link, check_spelling, merge_inputs
-from ember_bench.operators.lm import LMModule, service_in_force
+from ember_bench.operators.fields import (
+    as_mapping,
+    check_chain,
+    check_link,
+    check_spelling,
+    merge_inputs,
+)
+from ember_bench.operators.lm import service_in_force
+from ember_bench.operators.tree import unlike_operator
 
 # `outer/inner` is a node of a graph in a graph; `0@node` is the replica of an LM module.
 _SIGNS: Final = ("/", "@")
@@ -81,7 +88,9 @@ class NoNGraphData(Operator):
                 node takes; other missing inputs are refused when the graph is run.
         """
         if not isinstance(operator, Operator):
-            raise GraphError(f"node {name!r}: expected an Operator, found {_found(operator)}")
+            raise GraphError(
+                f"node {name!r}: expected an Operator, found {unlike_operator(operator)}"
+            )
         if isinstance(inputs, str):
             raise GraphError(f"node {name!r}: inputs is a list of names; write [{inputs!r}]")
         _check_name(name)
@@ -160,18 +169,6 @@ def _place(name: str) -> str:
     return f"node {name!r}"
 
 
-def _found(given: object) -> str:
-    """Return what stands in the place of an operator, and what was probably meant."""
-    name = getattr(given, "__name__", "...")
-    if isinstance(given, type) and issubclass(given, Operator):
-        return f"its class; write {name}(...)"
-    if isinstance(given, LMModule):
-        return "an LM module; write EnsembleOperator(lm_modules=[lm])"
-    if callable(given):
-        return f"a function; write Function({name})"
-    return repr(given)
-
-
 def _check_name(name: str) -> None:
     """Check that paths of nodes, which are part of the identity of calls, are unambiguous."""
     if not name:
@@ -203,11 +200,12 @@ class GraphExecutorService:
             Exception: that of a node, with its own traceback and a note naming the node; the
                 nodes under way are cancelled.
         """
+        inputs = as_mapping(input_data)
         if not within.get():
-            check_spelling(graph_data, input_data)
+            check_spelling(graph_data, inputs)
         if timeout is None:
-            return execute(graph_data, input_data)
-        return run_limited(partial(execute, graph_data, input_data), timeout, "the graph")
+            return execute(graph_data, inputs)
+        return run_limited(partial(execute, graph_data, inputs), timeout, "the graph")
 
 
 def execute(graph: NoNGraphData, inputs: Inputs) -> dict[str, Any]:

@@ -72,6 +72,8 @@ class ModelService:
         account: str = "",
         budget: Budget | None = None,
     ) -> None:
+        if not isinstance(registry, ModelRegistry):
+            raise TypeError(f"registry: expected a ModelRegistry, found {type(registry).__name__}")
         self.registry = registry
         self.usage_service = usage_service or UsageService()
         self._store: CallStore | None

@@ -38,7 +38,7 @@ from ember_bench.operators.signature import (
     builtin_signature,
     required_input,
 )
-from ember_bench.operators.tree import Tree, parts, replaced, walk
+from ember_bench.operators.tree import Tree, check_operator, parts, replaced, unlike_operator, walk
 
 Inputs = Mapping[str, Any]
 OperatorT = TypeVar("OperatorT", bound="type[Operator]")
@@ -291,7 +291,8 @@ def _as_step(step: Any) -> Operator:
     if isinstance(step, Operator):
         return step
     if isinstance(step, type | LMModule) or not callable(step):
-        raise TypeError(f"a chain takes operators and functions, found {step!r}")
+        found = unlike_operator(step)
+        raise TypeError(f"a chain takes operators and functions, found {found}")
     return operator_class("Function")(step)  # type: ignore[call-arg]
 
 
@@ -351,10 +352,12 @@ class Sequential(Operator):
             raise ValueError("Sequential needs at least one operator")
         super().__init__()
         self.operators = list(operators)
+        for number, step in enumerate(self.operators, start=1):
+            check_operator(step, f"step {number}")
         steps = self._steps()
-        for number, (step, operator, _) in enumerate(steps[1:], start=1):
+        for number, (place, second, _) in enumerate(steps[1:], start=1):
             source, first, _ = steps[number - 1]
-            check_link(step, operator, {source: first}, steps[:number])
+            check_link(place, second, {source: first}, steps[:number])
 
     @classmethod
     def of(cls, first: Operator, second: Operator) -> Sequential:

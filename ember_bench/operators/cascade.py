@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, Operator, operator
-from ember_bench.operators.candidates import Ties, candidates_of, count, leaders, settle
+from ember_bench.operators.candidates import Ties, candidates_of, count, known_ties, leaders, settle
 from ember_bench.operators.fields import ANYTHING, check_chain, joined, names, note_all, outputs_of
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature
+from ember_bench.operators.tree import check_operator
 
 _NO_CONFIDENCE: Final = "the cascade's operator returns neither `confidence` nor `accepted`"
 
@@ -60,13 +61,17 @@ class CascadeOperator(Operator):
             raise ValueError("a cascade needs at least one stage")
         if not 0 < agreement <= 1:
             raise ValueError(f"agreement must be in (0, 1], found {agreement}")
+        for number, stage in enumerate(stages, start=1):
+            check_operator(stage, f"stage {number}")
         super().__init__(signature=Signature())
         self.stages = list(stages)
         self.agreement = agreement
-        self.confidence = None if confidence is None else called(confidence, "confidence")
+        self.confidence = confidence
+        if confidence is not None and not isinstance(confidence, Operator):
+            called(confidence, "confidence", "response", "inputs")
         self.threshold = threshold
         self.answer_format = answer_format
-        self.ties: Ties = ties
+        self.ties: Ties = known_ties(ties)
         outputs_of(self, ANYTHING)
 
     def check_fields(self, given: Inputs) -> Inputs:

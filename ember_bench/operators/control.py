@@ -20,6 +20,7 @@ from ember_bench.operators.fields import (
 from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature
+from ember_bench.operators.tree import check_operator
 
 _ROUTE = re.compile(r"route[*_ \t]*[:\uff1a]([^\n]*)", re.IGNORECASE)
 
@@ -43,8 +44,11 @@ class Branch(Operator):
         then: Operator,
         otherwise: Operator | None = None,
     ) -> None:
+        check_operator(then, "then")
+        if otherwise is not None:
+            check_operator(otherwise, "otherwise")
         super().__init__()
-        self.predicate = called(predicate, "predicate")
+        self.predicate = called(predicate, "predicate", "inputs")
         self.then = then
         self.otherwise = otherwise
 
@@ -100,6 +104,8 @@ class Router(Operator):
     ) -> None:
         if not routes:
             raise ValueError("a router needs at least one route")
+        for name, route in routes.items():
+            check_operator(route, f"route {name!r}")
         check_modules(lm_modules, type(self).__name__)
         if len(lm_modules) != (by is None):
             raise ValueError("a router takes a function or one LM module, and not both")
@@ -108,7 +114,7 @@ class Router(Operator):
             if name not in routes:
                 raise ValueError(f"unknown route {name!r}{did_you_mean(name, routes)}")
         self.routes = dict(routes)
-        self.by = None if by is None else called(by, "by")
+        self.by = None if by is None else called(by, "by", "inputs")
         self.purposes = None if purposes is None else dict(purposes)
         # A model may name no known route; a function must.
         self.default = next(iter(routes)) if default is None and by is None else default

@@ -16,7 +16,7 @@ from ember_bench.code_identity import code_of, is_built_in, qualified_name
 from ember_bench.models.service import ModelService
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.signature import Signature
-from ember_bench.operators.tree import Tree
+from ember_bench.operators.tree import Tree, attributes
 
 _describing: ContextVar[tuple[int, ...]] = ContextVar("ember_bench_describing", default=())
 
@@ -128,7 +128,7 @@ def describe_operator(operator: Any, root: type) -> dict[str, Any]:
         return {"around": len(around) - around.index(id(operator))}
     token = _describing.set((*around, id(operator)))
     try:
-        own = {n: describe_attribute(n, v) for n, v in sorted(vars(operator).items())}
+        own = {n: describe_attribute(n, v) for n, v in sorted(attributes(operator).items())}
     finally:
         _describing.reset(token)
     if "signature" not in own and (signature := operator._signature()) is not None:

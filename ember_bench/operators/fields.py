@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 
+from ember_bench.answers.formats import get_answer_format
 from ember_bench.code_identity import is_built_in
 from ember_bench.errors import SignatureError
 
@@ -191,8 +192,11 @@ def outputs_of(operator: Any, given: _Fields) -> _Fields:
 
     Raises:
         SignatureError: if it needs an input that is not given.
+        UnknownNameError: if there is no such format of answers as it reads.
     """
     check = _check_of(type(operator))
+    if isinstance(name := getattr(operator, "answer_format", None), str):
+        get_answer_format(name)
     if isinstance(given, Asked):
         given.note(declared(type(operator), "uses"))
         if (signature := operator._signature()) is not None:
@@ -312,7 +316,10 @@ def check_spelling(operator: Any, given: _Fields) -> None:
 
     Raises:
         SignatureError: with the name that was probably meant.
+        UnknownNameError: if the `answer_format` is unknown.
     """
+    if isinstance(name := given.get("answer_format"), str):
+        get_answer_format(name)
     if OF_ITEMS.issuperset(given):
         return
     asked = Asked()

@@ -260,8 +260,8 @@ def _show_task(task: Task) -> str:
     name = getattr(asked, "__qualname__", type(asked).__name__)
     shown = repr(asked) if isinstance(asked, LMModule) else name
     given = [*map(show, task.args), *(f"{k}={show(v)}" for k, v in task.kwargs.items())]
-    waits = set(task.after).difference(references(task.args, task.kwargs))
-    after = f" after {', '.join(name for name in task.after if name in waits)}" if waits else ""
+    waits = task.after if not isinstance(function, Otherwise) else ()
+    after = f" after {', '.join(waits)}" if waits else ""
     return f"{shown} <- {', '.join(given) or 'nothing'}{after}"
 
 

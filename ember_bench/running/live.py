@@ -1,13 +1,14 @@
 """What a run is doing now: a file beside its trial store, for who looks at it meanwhile.
 
 It is written anew about every second while trials run, and taken away at their end. Writing it
-takes a small share of the time at most. It is no result: nothing is lost with it.
+takes a small share of the CPU time at most. It is no result: nothing is lost with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import time
 from collections import defaultdict
@@ -32,7 +33,9 @@ from ember_bench.secrets import without_secrets
 LIVE: Final = "live.json"
 MOST_TRIALS: Final = 1_000
 _LEAST_SECONDS: Final = 1.0
-_SHARE: Final = 0.005
+_MOST_WAITS: Final = 10
+# Of the CPU time of the process.
+_SHARE: Final = 0.01
 _LONGEST_PROMPT: Final = 4_000
 _LONGEST_ERROR: Final = 500
 _LOGGER: Final = logging.getLogger("ember_bench.live")
@@ -152,11 +155,13 @@ async def shown_live(
         sleep: Waits for some seconds.
     """
     path = folder / LIVE
+    writings, seconds = 0, 0.0
 
     async def keep() -> None:
-        wait = _LEAST_SECONDS
+        nonlocal writings, seconds
+        due = -math.inf
         while True:
-            await sleep(wait)
+            await _until(due, sleep)
             began = time.thread_time()
             content = msgspec.json.encode(live_now(service, under_way))
             took = time.thread_time() - began
@@ -165,7 +170,8 @@ async def shown_live(
             except OSError as error:
                 _LOGGER.warning("%s: cannot be written: %s", path, error.strerror)
                 return
-            wait = max(_LEAST_SECONDS, took / _SHARE)
+            due = time.process_time() + took / _SHARE
+            writings, seconds = writings + 1, seconds + took
 
     task = asyncio.create_task(keep())
     try:
@@ -176,6 +182,20 @@ async def shown_live(
             await task
         with suppress(OSError):
             path.unlink(missing_ok=True)
+        _LOGGER.debug("%s: written %d times in %.6f s of CPU", path, writings, seconds)
+
+
+async def _until(due: float, sleep: Callable[[float], Awaitable[None]]) -> None:
+    """Wait at least a second, until the process has used so much CPU or did not do so for long.
+
+    Args:
+        due: CPU seconds of the process.
+        sleep: Waits for some seconds.
+    """
+    for _ in range(_MOST_WAITS):
+        await sleep(_LEAST_SECONDS)
+        if time.process_time() >= due:
+            return
 
 
 def _timed_write(path: Path, content: bytes) -> float:

@@ -179,6 +179,15 @@ class TestLooks:
         assert run(page, script, ".answer") == "block"
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
+    def test_nothing_is_cut_off_on_a_page_of_a4(self, page: Any) -> None:
+        a4 = {"width": 794, "height": 1123, "deviceScaleFactor": 1, "mobile": False}
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", a4)
+        run(page, "document.querySelectorAll('details').forEach(d => d.open = true)")
+        assert run(page, "return document.documentElement.scrollWidth") <= 794
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
 
 def test_text_of_models_datasets_and_cards_is_shown_and_not_run(
     browser: Any, tmp_path: Path

@@ -149,27 +149,37 @@ def test_the_file_is_that_of_one_process_and_goes_with_the_run(tmp_path: Path) -
     assert not (tmp_path / LIVE).exists()
 
 
-def test_the_pause_is_many_times_what_writing_took(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("cpu", "pauses"), [(0.0, 10), (1.0, 10), (3.0, 4), (50.0, 1)])
+def test_writing_takes_a_hundredth_of_the_cpu_unless_that_is_hardly_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: float, pauses: int
 ) -> None:
-    monkeypatch.setattr(live, "_timed_write", lambda path, content: 0.1)
-    pauses: list[float] = []
+    used, writings, slept = 0.0, 0, 0
+
+    def timed(path: Path, content: bytes) -> float:
+        nonlocal writings
+        writings += 1
+        return 0.1
 
     async def main() -> None:
         over = asyncio.Event()
 
         async def sleep(seconds: float) -> None:
-            pauses.append(seconds)
-            if len(pauses) == 2:
+            nonlocal used, slept
+            assert seconds == 1
+            if writings == 2:
                 over.set()
                 await asyncio.sleep(600)
+            used += cpu
+            slept += writings
 
         async with shown_live(tmp_path, serve(), None, sleep):
             await over.wait()
 
+    monkeypatch.setattr(live, "_timed_write", timed)
+    monkeypatch.setattr(live.time, "process_time", lambda: used)
+    monkeypatch.setattr(live.time, "thread_time", lambda: 0.0)
     asyncio.run(main())
-    assert pauses[0] == 1
-    assert pauses[1] >= 0.1 / 0.005
+    assert slept == pauses
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"process": "me"}', b"\xff"])
