@@ -1,13 +1,15 @@
 """The response store: cache, journal, resume and replay in one.
 
 Every finished call is durable in a SQLite file (WAL, full synchronisation) before its answer is
-used. Several processes may use one file.
+used; one that a recording answered, before the trial's result is. Of its answer the file has the
+place in the recording. Several processes may use one file.
 """
 
 from __future__ import annotations
 
 import logging
 import sqlite3
+import threading
 import weakref
 from itertools import islice
 from pathlib import Path
@@ -120,6 +122,7 @@ class ResponseStore(StoredAnswers):
         # What was kept and may not be in the file yet; the writer has the first of it.
         self._kept: dict[bytes, tuple[StoredCall, Payment]] = {}
         self._handed_over = 0
+        self._keeping = threading.RLock()  # several loops may use one store
 
     def __deepcopy__(self, memo: dict[int, object]) -> ResponseStore:
         return self
@@ -205,12 +208,13 @@ class ResponseStore(StoredAnswers):
             StoreError: if an earlier call could not be written.
         """
         self._writer.check()
-        self._keys.add(call.key)
-        self._kept[call.key] = call, Payment(account, 0.0)
-        if len(self._kept) - self._handed_over >= _KEPT_AT_ONCE:
-            self._hand_over()
-        if len(self._kept) >= _MOST_KEPT:
-            self.flush()
+        with self._keeping:
+            self._keys.add(call.key)
+            self._kept[call.key] = call, Payment(account, 0.0)
+            if len(self._kept) - self._handed_over >= _KEPT_AT_ONCE:
+                self._hand_over()
+            if len(self._kept) >= _MOST_KEPT:
+                self.flush()
 
     def flush(self) -> None:
         """Wait until all that `keep` was given is durable.
@@ -218,7 +222,9 @@ class ResponseStore(StoredAnswers):
         Raises:
             StoreError: if it could not be written.
         """
-        if self._kept:
+        with self._keeping:
+            if not self._kept:
+                return
             self._hand_over()
             self._writer.flush()
             self._kept.clear()
@@ -260,9 +266,10 @@ class ResponseStore(StoredAnswers):
 
     def close(self) -> None:
         """Write what is waiting and close the file."""
-        if self._kept:
-            self._hand_over()
-            self._kept.clear()
+        with self._keeping:
+            if self._kept:
+                self._hand_over()
+                self._kept.clear()
         self._writer.close()
         super().close()
         self._let_go()
