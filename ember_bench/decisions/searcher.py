@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -19,6 +20,7 @@ from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.certificate import Certificate, Search
 from ember_bench.experiment.trial import Trial
 from ember_bench.experiment.trial_store import TrialStore
+from ember_bench.models.budget import Budget
 
 _TOKENS: Final = 200
 """Tokens of a prompt, and of an answer, as long as nothing is known."""
@@ -34,12 +36,14 @@ class _Journal(msgspec.Struct):
         paid_before: US dollars that the experiment had paid before it.
         known: Number of items that were stored before it, by cell; those without are left out.
         used: Share of the budget that was used after each stage.
+        over: The limits with which it came to its end; None if it did not.
     """
 
     identity: str
     paid_before: float
     known: dict[str, int]
     used: list[float]
+    over: tuple[float | None, int | None] | None = None
 
 
 class Searcher:
@@ -83,13 +87,13 @@ class Searcher:
         self._ends: Undecided = "stopped"
         self._held_out_asked = 0
         self._journal = self._opened()
-
-    @property
-    def left_usd(self) -> float | None:
-        """What is left of its budget in US dollars; None without one."""
-        if self.spec.budget_usd is None:
-            return None
-        return max(0.0, self.spec.budget_usd - self._spent)
+        self._left_usd: float | None = None
+        if self.spec.budget_usd is not None:
+            self._left_usd = max(0.0, self.spec.budget_usd - self._spent)
+            budget = experiment.budget or Budget()
+            cap = self._left_usd if budget.run_usd is None else min(self._left_usd, budget.run_usd)
+            # One budget for all runs of the search.
+            self.experiment = replace(experiment, budget=replace(budget, run_usd=cap))
 
     @property
     def _spent(self) -> float:
@@ -122,42 +126,83 @@ class Searcher:
 
     def stages(self) -> Iterator[Iterator[Trial]]:
         """Yield the trials of each stage, those that are stored already among them."""
+        limits = self.spec.budget_usd, self.spec.trials
         known = self._known
         if known.any():
             self.evidence.read(np.flatnonzero(known).tolist())
             self._halving.take(*self._taken(known, 0.0))
         number = 0
         while True:
-            cells, target = self._halving.wanted
-            if not cells.size:
-                break
-            yield self._stage(cells.tolist(), target)
-            self.evidence.read(cells.tolist())
+            cells, target = self._within_trials(*self._halving.wanted)
             asked = self._halving.race.asked.copy()
             asked[cells] = target
-            if (self.evidence.whole < asked).any():
-                if not self._exhausted:
-                    return
-                # No money is left: what came is all there is.
+            replayed = number == len(self._journal.used) and self._journal.over == limits
+            if cells.size and not replayed:
+                self._keep_back(self._halving.reserved)
+                yield self._stage(cells.tolist(), target)
+            self.evidence.read(cells.tolist())
+            if not cells.size or (self.evidence.whole < asked).any():
                 break
             if number == len(self._journal.used):
                 self._journal.used.append(self._used(asked))
                 self._note(self._journal)
             self._halving.take(*self._taken(asked, self._journal.used[number]))
             number += 1
-        if (winner := self._halving.winner) is not None and self._halving.race.now.choice != ():
-            yield self._held_out(winner)
-            self.evidence.read([winner])
-            came = self.evidence.held_out(winner, self.items)
-            if came < self._held_out_asked and not self._exhausted:
+        if cells.size:
+            if not (replayed or self._is_spent):
                 return
-            self._held_out_asked = min(came, self._held_out_asked)
+            self._take_part(cells)
+        yield from self._measured(replayed=replayed)
+        if self._ends == "spent":
+            self._journal.over = limits
+            self._note(self._journal)
+
+    def _measured(self, *, replayed: bool) -> Iterator[Iterator[Trial]]:
+        """Yield the stage that measures what was found on the items that are held out."""
+        if (winner := self._halving.winner) is not None and self._halving.race.now.choice != ():
+            number = self._affordable_held_out(winner)
+            if not replayed:
+                self._keep_back(0.0)
+                yield self._held_out(winner, number)
+            self.evidence.read([winner])
+            self._held_out_asked = self.evidence.held_out(winner, self.items)
+            if self._held_out_asked < number and not (replayed or self._is_spent):
+                return
         self._ends = "spent"
 
-    @property
-    def _exhausted(self) -> bool:
+    def _keep_back(self, share: float) -> None:
+        """Let calls spend what is left of the search's budget, but a share of all of it."""
         budget = self.experiment.budget
-        return budget is not None and budget.exhausted
+        if budget is None or budget.run_usd is None or self._left_usd is None:
+            return
+        assert self.spec.budget_usd is not None  # noqa: S101 - else nothing would be left of it
+        usable = self._left_usd - share * self.spec.budget_usd
+        budget.keep(max(0.0, min(budget.run_usd, budget.run_usd - usable)))
+
+    def _take_part(self, cells: npt.NDArray[np.int64]) -> None:
+        """Take what came of a stage for which there was not enough money."""
+        asked = self._halving.race.asked.copy()
+        asked[cells] = np.maximum(asked[cells], self.evidence.whole[cells].min())
+        if (asked > self._halving.race.asked).any():
+            self._halving.take(*self._taken(asked, self._used(asked)))
+
+    def _within_trials(
+        self, cells: npt.NDArray[np.int64], target: int
+    ) -> tuple[npt.NDArray[np.int64], int]:
+        """Return as many of some cells as the number of trials that is left allows."""
+        if self.spec.trials is None:
+            return cells, target
+        asked = self._halving.race.asked
+        left = self.spec.trials / self.experiment.spec.epochs - int((asked - self._known).sum())
+        return cells[np.cumsum(target - asked[cells]) <= left + 1e-9], target
+
+    @property
+    def _is_spent(self) -> bool:
+        """Whether a call was rejected by the search's own budget, and not by a run's."""
+        budget = self.experiment.budget
+        if budget is None or not budget.exhausted or self._left_usd is None:
+            return False
+        return budget.keeps or budget.run_usd == self._left_usd
 
     @property
     def _known(self) -> npt.NDArray[np.int64]:
@@ -177,14 +222,17 @@ class Searcher:
         for epoch in range(self.experiment.spec.epochs):
             yield Trial(self.cells[column], item, epoch)
 
-    def _held_out(self, winner: int) -> Iterator[Trial]:
-        """Yield the trials of the winner on the items that are held out, as far as money goes."""
+    def _affordable_held_out(self, winner: int) -> int:
+        """Return the number of held-out items that the rest of the budget pays for."""
         number = len(self.evidence.items) - self.items
-        price = float(self._prices(self._halving.race.asked)[winner])
+        asked = self._halving.race.asked
+        price = float(self._prices(asked)[winner])
         if price > 0:
             # Known to be stored, they cost nothing; that is not looked at, as runs may differ.
-            number = min(number, int(max(0.0, 1 - self._halving.used) / price + 1e-9))
-        self._held_out_asked = number
+            number = min(number, int(max(0.0, 1 - self._used(asked)) / price + 1e-9))
+        return number
+
+    def _held_out(self, winner: int, number: int) -> Iterator[Trial]:
         for item in range(self.items, self.items + number):
             yield from self._epochs(winner, item)
 

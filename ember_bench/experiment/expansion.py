@@ -28,8 +28,8 @@ from ember_bench.graph.architecture import Architecture, ArchitectureHead
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.service import ModelService
-from ember_bench.operators.choosing import Choices
-from ember_bench.operators.parameters import PROMPT, ImpliedParameter, sweep
+from ember_bench.operators.choosing import Choices, Choose
+from ember_bench.operators.parameters import CHOSEN, PROMPT, ImpliedParameter, sweep
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -218,9 +218,11 @@ class _Expander:
                 problems.append(self.document.problem(message, *at))
                 continue
             try:
+                if isinstance(value, dict) and card.parameters[name].type in CHOSEN:
+                    self.document.sub(*at).parse(Choose)
                 values = sweep(card.parameters[name], value)
-            except ValueError as error:
-                problems.append(self.document.problem(f"{name}: {error}", *at))
+            except ConfigError as error:
+                problems += error.problems
                 continue
             if isinstance(values, Choices):
                 problems += self._check_choices(name, values, at)

@@ -12,6 +12,8 @@ from ember_bench.experiment.results.summary import ExperimentSummary
 
 _MOST_NAMED: Final = 6
 _MOST_ROWS: Final = 12
+_LARGEST_MARGIN: Final = 0.2
+"""Larger margins of what a search found say nothing of use."""
 _REASONS: Final = {
     "stopped": "the run was stopped, or its budget is spent",
     "failures": "failed trials could turn it, whatever else is asked",
@@ -94,12 +96,12 @@ def _searched(found: Certificate, search: Search, label: str) -> Iterator[str]:
     else:
         yield (
             f"On the {asked} it is right on {_interval(search.seen)}, which flatters it: no item"
-            " was left to measure it on."
+            f" was {'left' if search.held_out else 'held out'} to measure it on."
         )
     others = f"{count(len(found.cells), 'system')} that were asked"
     if found.outcome == "decided":
         yield f"{_sure(found)}, among the {others}: {_claim(found, 1)}."
-    elif found.margin is not None:
+    elif found.margin is not None and found.margin <= _LARGEST_MARGIN:
         yield (
             f"{_sure(found)}, among the {others}: no other is more than {_points(found.margin)}"
             " more accurate."

@@ -20,7 +20,7 @@ from ember_bench.experiment.results.summary import (
 from ember_bench.report.checks_text import CHECKED, beside, checked, corrected
 from ember_bench.report.checks_text import CORRECTED as CORRECTED_BY_LABELS
 from ember_bench.report.columns import CATEGORY, USUAL, Column, Place, View, places
-from ember_bench.report.decision_text import finalists, stopped
+from ember_bench.report.decision_text import finalists, searched, stopped
 from ember_bench.report.judging_text import about_judges, judging
 from ember_bench.report.sections import Row, Section
 from ember_bench.report.system_columns import (
@@ -91,7 +91,8 @@ def tables(summary: ExperimentSummary, view: View = USUAL) -> Tables:
     shown = view.shown(columns, USUAL_COLUMNS)
     said: list[str] = []
     if not view.columns:
-        if not baselines:
+        # A search asks most systems a few items alone.
+        if not baselines or searched(summary):
             shown = [column for column in shown if column.name not in COMPARED]
         constant = _constant(shown, cells)
         shown = [column for column in shown if column.name not in constant]
@@ -111,7 +112,7 @@ def tables(summary: ExperimentSummary, view: View = USUAL) -> Tables:
             for cell in chosen
         )
         footers = [f"{count(left_out, 'more system')}"] if left_out else []
-        footers += [*said, *_footers(of_dataset)]
+        footers += [*said, *_footers(of_dataset if usual is None else chosen, summary)]
         headings = tuple(column.heading for column in shown)
         title = _title(dataset, summary)
         found.append(Section(title, headings, tuple(places(shown)), rows, tuple(footers)))
@@ -361,8 +362,10 @@ def _title(dataset: DatasetSummary, summary: ExperimentSummary) -> str:
     )
 
 
-def _footers(cells: list[CellSummary]) -> Iterator[str]:
+def _footers(cells: Sequence[CellSummary], summary: ExperimentSummary) -> Iterator[str]:
     totals = {name: sum(cell.outcomes.get(name, 0) for cell in cells) for name in OUTCOMES}
+    if searched(summary):
+        totals["skipped"] = 0  # which it did not want
     if any(totals[name] for name in ("error", "unparsed", "skipped", "unjudged")):
         yield "outcomes: " + ", ".join(f"{n:,} {name}" for name, n in totals.items() if n)
     for cell in cells:

@@ -223,11 +223,15 @@ class Halving:
         steps = self._sizes[self._rung] - self.race.asked[line]
         known = ~np.isnan(self._price)
         usual = float(np.nanmean(self._price[known])) if known.any() else np.nan
-        if np.isnan(usual) or not self.race.asked.any():
+        if np.isnan(usual):
             return min(_FEWEST, len(line))
         # Calls that cells share are paid once.
         shared = min(1.0, 1.5 * self._paid / self._priced) if self._priced > 0 else 1.0
         costs = np.cumsum(np.where(known[line], self._price[line], usual) * steps) * shared
+        if not self.race.asked.any():
+            # Prices are a guess as yet; with one cell there would be nothing to compare.
+            room = 1 - self.reserved - self.used
+            return min(_FEWEST, len(line), max(2, int((costs <= room + TINY).sum())))
         fits = int((costs <= left).sum())
         part = 4 if self._rung == 0 else 2 if shared < _UNSHARED else 1
         number = max(int((costs <= left / part).sum()), min(least, len(line)))

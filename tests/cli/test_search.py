@@ -127,11 +127,12 @@ def test_all_runs_together_never_pay_more_than_the_budget(
         )
     grid(eight, want="most_accurate", budget_usd=400 * CALL)
     decision = found(command)
+    assert decision["search"]["held_out_asked"] == 20  # whatever the search itself would take
     assert decision["search"]["spent_usd"] == pytest.approx(requests() * CALL)
     assert 200 < requests() <= 400
-    for _ in range(2):
-        found(command)
-        assert requests() <= 400
+    paid = requests()
+    assert found(command) == decision
+    assert requests() == paid
     grid(eight, want="most_accurate", budget_usd=800 * CALL)
     more = found(command)
     assert 400 < requests() <= 800
@@ -218,6 +219,10 @@ def test_a_killed_search_goes_on_without_paying_twice(
         ({"want": "most_accurate", "trials": 100, "candidate": 3}, "did you mean 'candidates'"),
         ({"want": "most_accurate", "trials": 100, "at_least": 0.5}, "at_least goes with"),
         ({"want": "most_accurate", "trials": 100, "held_out": 1}, "held_out"),
+        ({"want": "most_accurate", "trials": 29}, "two systems on 10 items, and their better on"),
+        ({"want": "most_accurate", "trials": 19, "held_out": 0}, "two systems on 10 items: 20 do"),
+        ({"want": "most_accurate", "budget_usd": 1e-9}, "search.budget_usd: nothing limits"),
+        ({"want": "most_accurate", "budget_usd": float("inf")}, "expected a finite number"),
     ],
 )
 def test_a_mistake_is_reported_at_its_place(
@@ -231,6 +236,30 @@ def test_a_mistake_is_reported_at_its_place(
     assert requests() == 0
 
 
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ({"choose": 0, "of": MODELS}, "choose: must be at least 1 (found 0)"),
+        ({"choose": [2, "x"], "of": MODELS}, "choose.1: expected a whole number (found 'x')"),
+        ({"choose": 9, "of": MODELS}, "cannot choose 9 of 8 without repeated: true"),
+        ({"choose": 2, "of": [*MODELS, MODELS[0]]}, "'counted:a' stands there twice"),
+        ({"choose": 2}, "missing field 'of'"),
+        ({"choose": 2, "off": MODELS}, "unknown field 'off'; did you mean 'of'?"),
+    ],
+)
+def test_a_mistake_in_what_is_chosen_is_reported_at_its_place(
+    command: Command, eight: Workspace, models: dict[str, Any], message: str
+) -> None:
+    eight.grid(
+        architectures=[{"name": "ensemble_vote", "parameters": {"models": models}}],
+        search={"want": "most_accurate", "trials": 100},
+    )
+    result = command(*RUN)
+    assert result.status == 2
+    assert message in result.err
+    assert "grid.yaml:" in result.err
+
+
 def test_what_cannot_be_searched_is_refused(command: Command, eight: Workspace) -> None:
     assert "--whole: a search asks a part of its grid" in command(*RUN, "--whole").err
     eight.model("counted:b", right=0.6, price=None)
@@ -239,4 +268,6 @@ def test_what_cannot_be_searched_is_refused(command: Command, eight: Workspace) 
     grid(eight, want="most_accurate", trials=100)
     eight.edit("grid.yaml", "counted:h", "counted:x")
     assert "counted:x" in command(*RUN).err
+    eight.grid(architectures=[single("counted:a")], search={"want": "most_accurate", "trials": 50})
+    assert "the grid has one system alone" in command(*RUN).err
     assert requests() == 0

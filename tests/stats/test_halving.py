@@ -51,6 +51,15 @@ def test_it_never_takes_more_than_its_budget_and_leaves_little_of_it(trials):
         assert search.used > 0.6 * (1 - search.reserved)
 
 
+@pytest.mark.parametrize("trials", [20, 30, 45])
+def test_with_little_it_compares_two_cells_and_takes_no_more(trials):
+    scores, features = space(0)
+    search, price = halving(features, 160, trials, held_out=40 * (trials > 20))
+    play(search, scores, price)
+    assert np.count_nonzero(search.race.asked) >= 2
+    assert search.used <= 1 + 1e-9
+
+
 def test_cells_of_unlike_prices_do_not_break_the_budget():
     rng = np.random.default_rng(0)
     scores, features = space(0)
