@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from ember_bench import stats
 from ember_bench.decisions.certifying import Searched, Undecided, certify, costs_for
 from ember_bench.decisions.evidence import Evidence, stored_evidence
-from ember_bench.experiment.cells import Cell
+from ember_bench.decisions.search_space import cell_calls, cell_features
 from ember_bench.experiment.forecast.search_plan import searched_items
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.certificate import Certificate, Search
@@ -22,8 +21,6 @@ from ember_bench.experiment.trial import Trial
 from ember_bench.experiment.trial_store import TrialStore
 from ember_bench.models.budget import Budget
 
-_TOKENS: Final = 200
-"""Tokens of a prompt, and of an answer, as long as nothing is known."""
 SEARCH: Final = "search"
 """Name of the fact that holds what a search that was stopped goes on from."""
 
@@ -63,29 +60,32 @@ class Searcher:
         self.spec = experiment.spec.search
         self.experiment = experiment
         self.store = store
-        self.cells = [
-            place
-            for place, cell in enumerate(experiment.cells)
-            if not cell.architecture.card.oracle
-        ]
-        self.evidence = Evidence(store, self.cells)
-        total = len(self.evidence.items)
+        parts: dict[str, list[int]] = {}
+        for place, cell in enumerate(experiment.cells):
+            if not cell.architecture.card.oracle:
+                parts.setdefault(cell.dataset, []).append(place)
+        self.datasets = [*parts] if len(parts) > 1 else []
+        self.cells, *beside = parts.values()
+        self.evidence = Evidence(store, self.cells, beside)
+        total = len(self.evidence)
         self.items = searched_items(total, self.spec.held_out)
         self.goal = stats.Goal(
             self.spec.want, self.spec.margin, self.spec.at_least, 1 - self.spec.confidence
         )
         cells = [experiment.cells[place] for place in self.cells]
-        self._weights = np.asarray([_weight(cell) for cell in cells])
+        calls, self._weights = cell_calls(cells)
         self._halving = stats.Halving(
             self.goal,
             self.items,
             cell_features(cells),
             price=self._prices(np.zeros(len(cells), dtype=np.int64)),
+            # Of trials, each counts.
+            calls=calls if self.spec.trials is None else None,
             held_out=total - self.items,
             seed=experiment.spec.seed,
         )
         self._ends: Undecided = "stopped"
-        self._held_out_asked = 0
+        self._measured_on = 0
         self._journal = self._opened()
         self._left_usd: float | None = None
         if self.spec.budget_usd is not None:
@@ -159,14 +159,14 @@ class Searcher:
 
     def _measured(self, *, replayed: bool) -> Iterator[Iterator[Trial]]:
         """Yield the stage that measures what was found on the items that are held out."""
-        if (winner := self._halving.winner) is not None and self._halving.race.now.choice != ():
-            number = self._affordable_held_out(winner)
+        if (winners := list(self._halving.winners)) and self._halving.race.now.choice != ():
+            number = self._affordable_held_out(winners)
             if not replayed:
                 self._keep_back(0.0)
-                yield self._held_out(winner, number)
-            self.evidence.read([winner])
-            self._held_out_asked = self.evidence.held_out(winner, self.items)
-            if self._held_out_asked < number and not (replayed or self._is_spent):
+                yield self._held_out(winners, number)
+            self.evidence.read(winners)
+            self._measured_on = min(self.evidence.held_out(one, self.items) for one in winners)
+            if self._measured_on < number and not (replayed or self._is_spent):
                 return
         self._ends = "spent"
 
@@ -218,23 +218,25 @@ class Searcher:
                 if item >= asked[column]:
                     yield from self._epochs(column, item)
 
-    def _epochs(self, column: int, item: int) -> Iterator[Trial]:
+    def _epochs(self, column: int, row: int) -> Iterator[Trial]:
+        cell, item = self.evidence.asked(row, column)
         for epoch in range(self.experiment.spec.epochs):
-            yield Trial(self.cells[column], item, epoch)
+            yield Trial(cell, item, epoch)
 
-    def _affordable_held_out(self, winner: int) -> int:
+    def _affordable_held_out(self, winners: Sequence[int]) -> int:
         """Return the number of held-out items that the rest of the budget pays for."""
-        number = len(self.evidence.items) - self.items
+        number = len(self.evidence) - self.items
         asked = self._halving.race.asked
-        price = float(self._prices(asked)[winner])
+        price = float(self._prices(asked)[winners].sum())
         if price > 0:
             # Known to be stored, they cost nothing; that is not looked at, as runs may differ.
             number = min(number, int(max(0.0, 1 - self._used(asked)) / price + 1e-9))
         return number
 
-    def _held_out(self, winner: int, number: int) -> Iterator[Trial]:
+    def _held_out(self, winners: Sequence[int], number: int) -> Iterator[Trial]:
         for item in range(self.items, self.items + number):
-            yield from self._epochs(winner, item)
+            for winner in winners:
+                yield from self._epochs(winner, item)
 
     def _taken(
         self, asked: npt.NDArray[np.int64], used: float
@@ -288,73 +290,34 @@ class Searcher:
             used = max(used, self._spent / self.spec.budget_usd)
         return used
 
-    @property
-    def asked_cells(self) -> list[str]:
-        """Names of the cells that the search asked anything."""
-        asked = self._halving.race.asked
-        return [self.experiment.cells[self.cells[c]].name for c in np.flatnonzero(asked)]
-
     def certificate(self) -> Certificate | None:
         """Return what it found, from the rows that are stored now; None if nothing was asked."""
-        if not (names := self.asked_cells):
+        columns = np.flatnonzero(self._halving.race.asked).tolist()
+        if not columns:
             return None
-        evidence = stored_evidence(self.store, names)
-        asked = self._halving.race.asked
-        asked = np.minimum(asked[asked > 0], evidence.whole)
-        winner = None
-        if self._ends == "spent" and (column := self._halving.winner) is not None:
-            winner = names.index(self.experiment.cells[self.cells[column]].name)
+        names = [self.experiment.cells[self.cells[column]].name for column in columns]
+        evidence = stored_evidence(self.store, names, self.datasets)
+        asked = np.minimum(self._halving.race.asked[columns], evidence.whole)
+        winners: tuple[int, ...] = ()
+        if self._ends == "spent":
+            winners = tuple(columns.index(winner) for winner in self._halving.winners)
         terms = Search(
             space=self.experiment.space,
             candidates=len(self.cells),
             worse=0,
-            held_out=len(evidence.items) - self.items,
-            held_out_asked=self._held_out_asked,
+            held_out=len(evidence) - self.items,
+            datasets=self.datasets,
+            trials_taken=self._trials_taken,
             spent_usd=self._spent,
             budget_usd=self.spec.budget_usd,
             trials=self.spec.trials,
         )
-        goal = stats.Goal(
-            self.goal.want,
-            self.goal.within,
-            self.goal.at_least,
-            self.goal.alpha,
-            len(self.cells) - len(names),
-        )
-        found = Searched(terms, self.items, winner)
+        goal = replace(self.goal, others=len(self.cells) - len(names))
+        found = Searched(terms, self.items, winners, self._measured_on)
         return certify(evidence, goal, asked, "items", self._ends, found)
 
-
-def _weight(cell: Cell) -> float:
-    """Return about what a trial costs in US dollars; 0 if a price is unknown."""
-    total = 0.0
-    for lm in cell.graph.lm_modules():
-        if (cost := lm.model.cost) is None:
-            return 0.0
-        prices = cost.input_cost_per_thousand, cost.output_cost_per_thousand
-        total += sum(prices) * _TOKENS / 1000
-    return total
-
-
-def cell_features(cells: Sequence[Cell]) -> npt.NDArray[np.float64]:
-    """Return what is known of cells before they are asked, shape ``(n_cells, n_features)``.
-
-    A feature is an architecture, a model by the number of times that the cell's graph has it, or a
-    value of a parameter. Features that all cells have alike are left out.
-    """
-    counts: list[Counter[str]] = []
-    for cell in cells:
-        found = Counter([f"architecture {cell.architecture.name}"])
-        for lm in cell.graph.lm_modules():
-            found[f"model {lm.model.model_id}"] += 1
-        for name, value in cell.parameters.items():
-            for each in value if isinstance(value, list) else [value]:
-                found[f"{cell.architecture.name}.{name} {each}"] += 1
-        counts.append(found)
-    names = {name: place for place, name in enumerate(dict.fromkeys(n for c in counts for n in c))}
-    table = np.zeros((len(cells), len(names)))
-    for row, found in enumerate(counts):
-        for name, number in found.items():
-            table[row, names[name]] = number
-    varied = table[:, np.ptp(table, axis=0) > 0]
-    return varied if varied.shape[1] else np.zeros((len(cells), 1))
+    @property
+    def _trials_taken(self) -> int:
+        asked = self._halving.race.asked
+        items = int((asked - self._known).sum()) + self._measured_on * len(self._halving.winners)
+        return items * self.experiment.spec.epochs

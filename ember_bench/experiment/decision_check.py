@@ -76,24 +76,30 @@ def _unsearchable(
     racing: Sequence[Cell],
     questions: Mapping[str, Questions],
 ) -> Iterator[str]:
-    datasets = dict.fromkeys(cell.dataset for cell in racing)
-    if len(datasets) > 1:
-        yield (
-            f"a search is on one dataset, and the grid has {len(datasets)}"
-            f" ({', '.join(datasets)}): write a grid for each"
-        )
-    elif len(racing) == 1:
+    systems: dict[str, dict[str, Cell]] = {}
+    for cell in racing:
+        systems.setdefault(cell.dataset, {})[cell.name.removeprefix(cell.dataset)] = cell
+    first = next(iter(systems))
+    for dataset, own in systems.items():
+        for one, other in ((own, systems[first]), (systems[first], own)):
+            if alone := next((cell for name, cell in one.items() if name not in other), None):
+                yield (
+                    f"all systems must be on all datasets, and {alone.label} is on"
+                    f" {alone.dataset}, not on {dataset if alone.dataset == first else first}"
+                )
+                return
+    if len(systems[first]) == 1:
         yield f"the grid has one system alone, {racing[0].label}: there is nothing to search among"
     if search.trials is None or not (sizes := [len(q.items) for q in questions.values()]):
         return
     from ember_bench.stats.halving import FIRST  # noqa: PLC0415 - imports numpy
 
-    first = min(FIRST, sum(sizes))
-    least = spec.epochs * (2 * first + (first if search.held_out else 0))
+    items = min(FIRST, sum(sizes))
+    least = spec.epochs * (2 * items + (items if search.held_out else 0))
     if search.trials < least:
         measured = ", and their better on as many that are held out" if search.held_out else ""
         epochs = f" in {spec.epochs} epochs" if spec.epochs > 1 else ""
         yield (
-            f"{search.trials:,} trials do not pay for two systems on {first} items{epochs}"
+            f"{search.trials:,} trials do not pay for two systems on {items} items{epochs}"
             f"{measured}: {least:,} do"
         )

@@ -115,7 +115,8 @@ def expand(
     )
     cells = [cell for _, cell in placed]
     models |= {model.model_id: model for cell in cells for model in cell.models}
-    space = sum(sizes) * number // max(1, len(drafts))  # examples may be swept, too
+    drawn = max(1, len(drafts) * len({cell.dataset for _, cell in placed}))
+    space = sum(sizes) * number // drawn  # examples may be swept, too
     return Expansion(cells, [*models.values()], problems, number - len(placed), space)
 
 

@@ -20,8 +20,9 @@ from ember_bench.experiment.results.summary import (
 from ember_bench.report.checks_text import CHECKED, beside, checked, corrected
 from ember_bench.report.checks_text import CORRECTED as CORRECTED_BY_LABELS
 from ember_bench.report.columns import CATEGORY, USUAL, Column, Place, View, places
-from ember_bench.report.decision_text import finalists, searched, stopped
+from ember_bench.report.decision_text import stopped
 from ember_bench.report.judging_text import about_judges, judging
+from ember_bench.report.search_text import finalists, found_sections, searched
 from ember_bench.report.sections import Row, Section
 from ember_bench.report.system_columns import (
     COMPARED,
@@ -97,8 +98,8 @@ def tables(summary: ExperimentSummary, view: View = USUAL) -> Tables:
         constant = _constant(shown, cells)
         shown = [column for column in shown if column.name not in constant]
         said = [f"All systems: {'; '.join(constant.values())}."] if constant else []
-    found = []
     usual = finalists(summary) if view == USUAL else None
+    found = [*found_sections(summary)] if usual is not None else []
     for dataset in summary.datasets:
         of_dataset = [cell for cell in cells if cell.dataset == dataset.name]
         if not of_dataset:
@@ -310,7 +311,7 @@ def _notes(cell: CellSummary, summary: ExperimentSummary) -> Iterator[str]:
     if cell.oracle and cell.comparison is None:
         yield "oracle"  # else the result says it
     found = cell.comparison
-    if found is not None and found.shared_draws and not found.same_calls:
+    if found is not None and found.shared_draws and not found.same_calls and not searched(summary):
         yield SHARED
     items = next(d.items for d in summary.datasets if d.name == cell.dataset)
     if cell.items < items:

@@ -50,10 +50,11 @@ class Deciding:
         """
         found: list[Certificate] = []
         if self._searcher is not None:
-            if names := self._searcher.asked_cells:
-                baselines = [cell.name for cell in self._run.experiment.baselines.values()]
-                self._run.experiment = self._run.store.narrow({*names, *baselines})
-                found = [c for c in [self._searcher.certificate()] if c is not None]
+            if (certificate := self._searcher.certificate()) is not None:
+                found = [certificate]
+                names = certificate.on_all(certificate.cells)
+                names |= {cell.name for cell in self._run.experiment.baselines.values()}
+                self._run.experiment = self._run.store.narrow(names)
         elif self._decider is not None:
             found = self._decider.certificates()
         else:

@@ -22,6 +22,12 @@ COST_FACTOR: Final = 4.0
 """No item is assumed to cost more than this times the most expensive of the first items."""
 
 
+_ALL_PAIRS: Final = 64
+"""Number of cells of which all pairs are compared."""
+_CONTENDERS: Final = 20
+"""Of more cells, this many of the best are compared with all others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Goal:
     """What a race is to find, and how sure.
@@ -347,9 +353,17 @@ class Race:
             high: the highest, same shape.
             cost: US dollars, same shape; None if no matter.
         """
+        rows = np.arange(len(low))[:, np.newaxis] < asked
+        counts = np.maximum(asked, 1)
+        accuracy = np.where(rows, low + high, 0.0).sum(axis=0) / 2 / counts
+        costs = np.zeros(asked.size)
+        if cost is not None:
+            costs = np.where(rows, cost, 0.0).sum(axis=0) / counts
         before = np.minimum(self.asked[:, np.newaxis], self.asked)
         common = np.minimum(asked[:, np.newaxis], asked)
         new = (common > before) & ~np.eye(asked.size, dtype=np.bool_)
+        if asked.size > _ALL_PAIRS:
+            new &= self._contenders(accuracy, costs, asked)[:, np.newaxis]
         grown = asked > self.asked
         for n in np.unique(np.concatenate([common[new], asked[grown]])).tolist():
             self._shown.add(
@@ -362,11 +376,25 @@ class Race:
                 *np.nonzero(new & (common == n)),
             )
         self.asked = asked.copy()
-        rows = np.arange(len(low))[:, np.newaxis] < asked
-        counts = np.maximum(asked, 1)
-        accuracy = np.where(rows, low + high, 0.0).sum(axis=0) / 2 / counts
-        costs = np.zeros(asked.size)
-        if cost is not None:
-            costs = np.where(rows, cost, 0.0).sum(axis=0) / counts
         self.now = standing(self.goal, self._shown, asked, accuracy, costs)
         return self.now
+
+    def _contenders(self, accuracy: FloatArray, costs: FloatArray, asked: IntArray) -> BoolArray:
+        """Return the cells whose comparisons with all others can tell something, by their values.
+
+        These are the most accurate ones, the cheapest of those that seem accurate enough, and those
+        that no cheaper one equals. What holds of all pairs holds of some of them.
+        """
+        known = np.flatnonzero(asked)
+        best = known[np.argsort(-accuracy[known], kind="stable")]
+        found = best[:_CONTENDERS].tolist()
+        if self.goal.want != "most_accurate" and known.size:
+            level = self.goal.at_least
+            level = accuracy[best[0]] - self.goal.within if level is None else level
+            by_cost = known[np.lexsort((-accuracy[known], costs[known]))]
+            found += by_cost[accuracy[by_cost] >= level - TINY][:_CONTENDERS].tolist()
+            before = np.r_[-np.inf, np.maximum.accumulate(accuracy[by_cost])[:-1]]
+            found += by_cost[accuracy[by_cost] > before].tolist()
+        chosen = np.zeros(asked.size, dtype=np.bool_)
+        chosen[found] = True
+        return chosen

@@ -204,8 +204,9 @@ def experiment_metrics(summary: ExperimentSummary) -> dict[str, float]:
     _put(found, "wall_seconds", summary.run.wall_seconds)
     for decision in summary.decisions:
         if (searched := decision.search) is not None:
-            _put_estimate(found, "search/held_out", searched.unseen, summary.level)
-            _put_estimate(found, "search/chosen_by", searched.seen, summary.level)
+            for one in searched.measured if len(searched.measured) == 1 else ():
+                _put_estimate(found, "search/held_out", one.unseen, summary.level)
+                _put_estimate(found, "search/chosen_by", one.seen, summary.level)
             _put(found, "search/spend_usd", searched.spent_usd)
     checks = {check.dataset: check for check in summary.checks if check.outputs}
     for name, key in keys(checks).items():
@@ -325,7 +326,7 @@ def cell_tags(
 
 def is_chosen(cell: CellSummary, summary: ExperimentSummary) -> bool:
     """Return whether a decision or a search chose a cell."""
-    return any(cell.name in decision.choice for decision in summary.decisions)
+    return any(cell.name in found.on_all(found.choice) for found in summary.decisions)
 
 
 def experiment_tags(
