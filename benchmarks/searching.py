@@ -200,7 +200,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.searching", description=__doc__)
     parser.add_argument("results", type=Path, nargs="?", help="folder of results")
     parser.add_argument("experiments", nargs="*", help="experiments of recorded models in it")
-    parser.add_argument("--studies", type=int, default=40)
+    parser.add_argument("--studies", type=int, default=20)
     options = parser.parse_args()
     for kind in ("additive", "unrelated"):
         print(f"\nSimulated, {kind}: 400 systems, 500 items, {options.studies} studies; trials\n")

@@ -101,15 +101,15 @@ def certify(
     items = len(evidence) if search is None else search.items
     described = evidence.rows.description
     names = [described.cells[place].name for place in evidence.cells]
-    now = _standing(evidence, goal, asked, items, resampled=claim == "questions")
-    other = _standing(evidence, goal, asked, items, resampled=claim == "items")
+    most = None if search is None else stats.CONTENDERS
+    population = items if claim == "items" else None
+    now = _standing(evidence, goal, asked, items, most, resampled=claim == "questions")
+    other = _standing(evidence, goal, asked, items, most, resampled=claim == "items")
     measured = evidence.measured(asked)
     choice, outcome = _chosen(now, measured, undecided, search)
     taken = evidence.taken(asked)
     found = None if search is None else search.told(evidence, choice, asked, now)
-    taken_items = int(asked.sum())
-    if found is not None:
-        taken_items += sum(one.held_out for one in found.measured)
+    held_out = 0 if found is None else sum(one.held_out for one in found.measured)
     systems = len(names) if search is None else search.terms.space
     costs = np.where(taken, evidence.cost, 0.0).sum(axis=0) * described.epochs
     priced = not evidence.unpriced(asked) and bool(asked.all())
@@ -126,22 +126,25 @@ def certify(
         digest=evidence.digest(asked),
         outcome=outcome,
         choice=[names[cell] for cell in choice],
-        possible=[]
-        if choice and search is None
-        else [names[cell] for cell in np.flatnonzero(now.possible)],
+        possible=_named(names, now, chosen=bool(choice) and search is None),
         leader=[] if choice else [names[cell] for cell in now.leader if measured[cell]],
         also=outcome in ("decided", "none") and _is_also(choice, now, other),
-        margin=_margin(evidence, goal, asked, now, items if claim == "items" else None, choice),
-        trials=taken_items * described.epochs,
+        margin=_margin(evidence, goal, asked, now, population, choice),
+        trials=(int(asked.sum()) + held_out) * described.epochs,
         all_trials=len(evidence) * systems * described.epochs,
         cost_usd=float(costs.sum()) if priced else None,
         # Those that a search asked are no random part of its space.
-        all_cost_usd=float((costs / asked).sum() * len(evidence))
-        if priced and search is None
-        else None,
+        all_cost_usd=None
+        if not priced or search is not None
+        else float((costs / asked).sum() * len(evidence)),
         failed=int(np.where(taken, evidence.failed, 0).sum()),
         search=found,
     )
+
+
+def _named(names: Sequence[str], now: stats.Standing, *, chosen: bool) -> list[str]:
+    """Return the names of the cells that may still be chosen; none if one is chosen."""
+    return [] if chosen else [names[cell] for cell in np.flatnonzero(now.possible).tolist()]
 
 
 def _chosen(
@@ -190,10 +193,11 @@ def _standing(
     goal: stats.Goal,
     asked: npt.NDArray[np.int64],
     items: int,
+    contenders: int | None,
     *,
     resampled: bool,
 ) -> stats.Standing:
-    race = stats.Race(goal, len(evidence.cells), items, resampled=resampled)
+    race = stats.Race(goal, len(evidence.cells), items, resampled=resampled, contenders=contenders)
     if evidence.unpriced(asked) and goal.want != "most_accurate":
         return race.now
     return race.take(asked, evidence.low, evidence.high, costs_for(goal, evidence))

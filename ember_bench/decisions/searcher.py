@@ -74,10 +74,11 @@ class Searcher:
         )
         cells = [experiment.cells[place] for place in self.cells]
         calls, self._weights = cell_calls(cells)
+        self._features = cell_features(cells)
         self._halving = stats.Halving(
             self.goal,
             self.items,
-            cell_features(cells),
+            self._features,
             price=self._prices(np.zeros(len(cells), dtype=np.int64)),
             # Of trials, each counts.
             calls=calls if self.spec.trials is None else None,
@@ -275,7 +276,11 @@ class Searcher:
             # Of cells that were not asked, the calls that they may make are known, and the
             # tokens of those that were.
             known = (counts > 0) & (self._weights > 0)
-            scale = float(np.median(means[known] / self._weights[known])) if known.any() else 1.0
+            scale = np.ones(len(self.cells))
+            if known.any():
+                places = np.flatnonzero(known)
+                ratios = np.log(np.maximum(means[known], 1e-12) / self._weights[known])
+                scale = np.exp(stats.guess_linear(self._features, places, ratios).mean)
             means = np.where((counts == 0) & (self._weights > 0), scale * self._weights, means)
             found = np.maximum(found, means * epochs / self.spec.budget_usd)
         return found

@@ -9,12 +9,7 @@ from typing import Any, Final
 
 from ember_bench.datasets.prompts import Prompt
 from ember_bench.documents import Document
-from ember_bench.errors import (
-    ConfigError,
-    Problem,
-    UnknownNameError,
-    did_you_mean,
-)
+from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.labels import Told, labels, shown, with_parameter
@@ -104,7 +99,7 @@ def expand(
         for shots in [few_shot.of(draft.entry, dataset)]
         for shot in shots
     ]
-    number = len(placed)
+    number, on = len(placed), len({cell.dataset for _, cell in placed})
     if merge:
         placed = [*{cell.name: (draft, cell) for draft, cell in reversed(placed)}.values()][::-1]
     problems += [*_unknown_datasets(spec, document), *_twins(placed, document)]
@@ -115,8 +110,7 @@ def expand(
     )
     cells = [cell for _, cell in placed]
     models |= {model.model_id: model for cell in cells for model in cell.models}
-    drawn = max(1, len(drafts) * len({cell.dataset for _, cell in placed}))
-    space = sum(sizes) * number // drawn  # examples may be swept, too
+    space = sum(sizes) * number // max(1, len(drafts) * on)  # examples may be swept, too
     return Expansion(cells, [*models.values()], problems, number - len(placed), space)
 
 

@@ -31,6 +31,9 @@ _FEW: Final = 8
 _LEAST_LEFT: Final = 0.05
 """Share of the budget for which no new bracket is begun."""
 _FINALISTS: Final = 2
+CONTENDERS: Final = 20
+"""So many of the best cells are compared with all others: of a thousand cells, all pairs take
+minutes."""
 _MOST_RESERVED: Final = 0.4
 """Largest share of the budget that is kept for the estimate on other items."""
 
@@ -83,7 +86,7 @@ class Halving:
         check_count(items, "items")
         check_count(first, "first")
         self._features = matrix(features, "features")
-        self.race = Race(goal, len(self._features), items)
+        self.race = Race(goal, len(self._features), items, contenders=CONTENDERS)
         self.used = 0.0
         self._held_out = held_out
         self._sizes = rungs(items, first)
@@ -145,14 +148,10 @@ class Halving:
         """Share of the budget that is kept for measuring what is found on other items."""
         if not self._held_out:
             return 0.0
-        last = self._last
-        prices = self._price[last]
-        if not last.size or np.isnan(prices).all():
+        prices = self._price[list(self.winners)]
+        if not prices.size or np.isnan(prices).all():
             return USUALLY_RESERVED
-        price = np.nanmax(prices)
-        if self.race.goal.want == "front":
-            price = np.nansum(self._price[list(self.winners)])
-        return min(_MOST_RESERVED, self._held_out * float(price))
+        return min(_MOST_RESERVED, self._held_out * float(np.nansum(prices)))
 
     @property
     def winners(self) -> tuple[int, ...]:
@@ -198,7 +197,9 @@ class Halving:
         left = max(0.0, 1 - self.reserved - self.used)
         steps = np.diff([0, *self._sizes])[self._rung :]
         shares = left / np.arange(1, len(steps) + 1)
-        known = self._price[~np.isnan(self._price)]
+        # Finalists are taken to cost as much as what is best now.
+        prices = self._price[list(self.winners)] if self.winners else self._price
+        known = prices[~np.isnan(prices)]
         usual = float(known.mean()) if known.size else 0.0
         pays = shares >= _FINALISTS * steps * usual - TINY
         self._until = self.used + shares[max(np.flatnonzero(pays), default=0)]
@@ -254,7 +255,7 @@ class Halving:
         prices, done = self._marginal(line), dict(self._done)
         if np.isnan(prices).all():
             return line[:_FEWEST]
-        free = line[prices <= TINY]
+        free = line[self._marginal(line, done) <= TINY]
         if left <= TINY or len(line) < (1 if self._rung == 0 else least):
             return free
         costs = np.cumsum(prices)

@@ -22,12 +22,6 @@ COST_FACTOR: Final = 4.0
 """No item is assumed to cost more than this times the most expensive of the first items."""
 
 
-_ALL_PAIRS: Final = 64
-"""Number of cells of which all pairs are compared."""
-_CONTENDERS: Final = 20
-"""Of more cells, this many of the best are compared with all others."""
-
-
 @dataclass(frozen=True, slots=True)
 class Goal:
     """What a race is to find, and how sure.
@@ -306,6 +300,8 @@ class Race:
         items: Number of items of the whole grid.
         resampled: Whether the choice is to hold for items like these, and not for these.
         step: Number of items of the first stage, and the least of later ones.
+        contenders: Only so many of the best are compared with all others, which shows less but is
+            faster; None to compare all pairs.
 
     Attributes:
         asked: Number of items of each cell so far, shape ``(n_cells,)``.
@@ -313,11 +309,19 @@ class Race:
     """
 
     def __init__(
-        self, goal: Goal, n_cells: int, items: int, *, resampled: bool = False, step: int = 10
+        self,
+        goal: Goal,
+        n_cells: int,
+        items: int,
+        *,
+        resampled: bool = False,
+        step: int = 10,
+        contenders: int | None = None,
     ) -> None:
         self.goal = goal
         self.items = items
         self.step = step
+        self.contenders = contenders
         self.population = None if resampled else items
         self.asked = np.zeros(n_cells, dtype=np.int64)
         self._shown = Shown.nothing(n_cells)
@@ -362,8 +366,8 @@ class Race:
         before = np.minimum(self.asked[:, np.newaxis], self.asked)
         common = np.minimum(asked[:, np.newaxis], asked)
         new = (common > before) & ~np.eye(asked.size, dtype=np.bool_)
-        if asked.size > _ALL_PAIRS:
-            new &= self._contenders(accuracy, costs, asked)[:, np.newaxis]
+        if self.contenders is not None:
+            new &= self._best(self.contenders, accuracy, costs, asked)[:, np.newaxis]
         grown = asked > self.asked
         for n in np.unique(np.concatenate([common[new], asked[grown]])).tolist():
             self._shown.add(
@@ -379,22 +383,18 @@ class Race:
         self.now = standing(self.goal, self._shown, asked, accuracy, costs)
         return self.now
 
-    def _contenders(self, accuracy: FloatArray, costs: FloatArray, asked: IntArray) -> BoolArray:
-        """Return the cells whose comparisons with all others can tell something, by their values.
-
-        These are the most accurate ones, the cheapest of those that seem accurate enough, and those
-        that no cheaper one equals. What holds of all pairs holds of some of them.
-        """
+    def _best(
+        self, most: int, accuracy: FloatArray, costs: FloatArray, asked: IntArray
+    ) -> BoolArray:
+        """Return the most accurate cells, the cheapest good enough ones, and the front."""
         known = np.flatnonzero(asked)
         best = known[np.argsort(-accuracy[known], kind="stable")]
-        found = best[:_CONTENDERS].tolist()
+        found = best[:most].tolist()
         if self.goal.want != "most_accurate" and known.size:
-            level = self.goal.at_least
-            level = accuracy[best[0]] - self.goal.within if level is None else level
+            enough = accuracy[best[0]] - self.goal.within
+            level = enough if self.goal.at_least is None else self.goal.at_least
             by_cost = known[np.lexsort((-accuracy[known], costs[known]))]
-            found += by_cost[accuracy[by_cost] >= level - TINY][:_CONTENDERS].tolist()
+            found += by_cost[accuracy[by_cost] >= level - TINY][:most].tolist()
             before = np.r_[-np.inf, np.maximum.accumulate(accuracy[by_cost])[:-1]]
             found += by_cost[accuracy[by_cost] > before].tolist()
-        chosen = np.zeros(asked.size, dtype=np.bool_)
-        chosen[found] = True
-        return chosen
+        return np.isin(np.arange(asked.size), found)
