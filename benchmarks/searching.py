@@ -41,6 +41,7 @@ Ints = npt.NDArray[np.int64]
 HELD_OUT = 0.2
 MOST_RESERVED = 0.4
 GOAL = Goal("most_accurate", 0.01)
+BUDGETS = (500, 1_000, 2_000, 5_000, 10_000)
 RANDOM = (10, 30, 100, 10**9)
 """Items that each system is asked if systems are drawn at random."""
 
@@ -201,16 +202,17 @@ def main() -> None:
     parser.add_argument("results", type=Path, nargs="?", help="folder of results")
     parser.add_argument("experiments", nargs="*", help="experiments of recorded models in it")
     parser.add_argument("--studies", type=int, default=20)
+    parser.add_argument("--budgets", type=int, nargs="+", default=BUDGETS)
     options = parser.parse_args()
     for kind in ("additive", "unrelated"):
         print(f"\nSimulated, {kind}: 400 systems, 500 items, {options.studies} studies; trials\n")
         make = partial(simulated, additive=kind == "additive")
-        regrets(make, (500, 1_000, 2_000, 5_000, 10_000), options.studies)
+        regrets(make, options.budgets, options.studies)
     for name in options.experiments:
         pool = pool_of(options.results / name / "trials.db")
         print(f"\n{name}: 600 systems of {len(pool.cells)} models, {len(pool.items):,} items,")
         print(f"{options.studies} studies; calls, of {pool.scores.size:,} for all\n")
-        regrets(partial(recorded, pool), (1_000, 2_000, 5_000, 10_000, 20_000), options.studies)
+        regrets(partial(recorded, pool), options.budgets, options.studies)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import sqlite3
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,9 @@ def test_all_runs_together_never_pay_more_than_the_budget(
         )
     grid(eight, want="most_accurate", budget_usd=400 * CALL)
     decision = found(command)
-    assert decision["search"]["measured"][0]["held_out"] == 20  # whatever the search itself would take
+    assert (
+        decision["search"]["measured"][0]["held_out"] == 20
+    )  # whatever the search itself would take
     assert decision["search"]["spent_usd"] == pytest.approx(requests() * CALL)
     assert 200 < requests() <= 400
     paid = requests()
@@ -163,6 +166,7 @@ def test_the_cheapest_that_reaches_a_level(command: Command, eight: Workspace) -
     assert decision["outcome"] in ("spent", "none")
 
 
+@pytest.mark.slow
 def test_a_front_is_found_and_each_of_its_systems_measured(
     command: Command, eight: Workspace
 ) -> None:
@@ -175,7 +179,7 @@ def test_a_front_is_found_and_each_of_its_systems_measured(
     assert len(measured) > 1
     by_cost = sorted(measured, key=lambda one: one["usd"])
     seen = [one["seen"]["value"] for one in by_cost]
-    assert all(high > low + 0.05 for low, high in zip(seen, seen[1:], strict=False))
+    assert all(high > low + 0.05 for low, high in pairwise(seen))
     assert {one["held_out"] for one in measured} == {by_cost[0]["held_out"]} != {0}
     assert decision["search"]["trials_taken"] <= 900
     shown = command("run", "grid.yaml", "--no-mlflow", "--quiet").out
@@ -185,6 +189,7 @@ def test_a_front_is_found_and_each_of_its_systems_measured(
     assert command("verify", "trip").status == 0
 
 
+@pytest.mark.slow
 def test_several_datasets_are_searched_with_item_by_item(
     command: Command, eight: Workspace
 ) -> None:
