@@ -142,7 +142,8 @@ class Document:
         """Return a problem for each mistake; those of the kinds of one value are one."""
         found = [(place_of(error, self.data), plainly(error), error) for error in errors]
         inside = {place[:end] for place, _, _ in found for end in range(len(place))}
-        # Of a list or a model, the mistake is in it, whatever other kinds there are.
+        # Of a value of one kind, the mistake is told of that, whatever other kinds there are.
+        inside |= {place for place, said, _ in found if not said.startswith(_EXPECTED)}
         found = [f for f in found if not (f[1].startswith(_EXPECTED) and f[0] in inside)]
         told: dict[tuple[tuple[Key, ...], bool], tuple[Any, list[str]]] = {}
         for number, (place, said, error) in enumerate(found):
