@@ -266,6 +266,9 @@ def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent)
 
 
+_NUMBERS: Final = (_INTEGER, "tag:yaml.org,2002:float")
+
+
 class _Builder:
     """Builds plain data from YAML nodes, noting where each part stood."""
 
@@ -284,6 +287,8 @@ class _Builder:
             return [self.build(child, (*at, i)) for i, child in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, at)
+        if node.tag in _NUMBERS and ":" in node.value:
+            return node.value  # 12:30 is a time or a ratio; YAML 1.1 has 750 for it
         try:
             value = self._constructor.construct_object(node)
         except (yaml.YAMLError, ValueError, OverflowError) as error:
