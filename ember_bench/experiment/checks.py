@@ -86,15 +86,15 @@ def check_cells(
         spec.budget_usd, document, found.cells, evaluators, asking, others, complete=complete
     )
     problems += _prompt_problems(found.cells, questions, document)
-    problems += [*found.problems, *_unready(found.models, asks=terms.asks)]
+    problems += [*found.problems, *unready(found.models, asks=terms.asks)]
     judges = [model for asked in questions.values() for model in judge_models(asked.evaluator)]
     asks_judges = terms.asks if terms.asks_judges is None else terms.asks_judges
-    problems += _unready(judges, asks=asks_judges)
+    problems += unready(judges, asks=asks_judges)
     problems += decision_problems(spec, document, found.cells, {})
     return Checked(baselines, controls, problems, dict(questions))
 
 
-def _unready(models: Sequence[ModelInfo], *, asks: bool) -> Iterator[Problem]:
+def unready(models: Sequence[ModelInfo], *, asks: bool) -> Iterator[Problem]:
     """Yield a problem for each model that cannot be asked: its key is missing, for example."""
     for provider in dict.fromkeys(provider_class(model.provider_name) for model in models):
         if asks or provider.instant:
