@@ -138,6 +138,7 @@ class _DatasetRace:
             return False
         costs = costs_for(self.goal, self.evidence)
         self._race.take(asked, self.evidence.low, self.evidence.high, costs)
+        self._race.price = self.evidence.prices(asked)
         return True
 
     def _has_failures(self) -> bool:

@@ -149,6 +149,16 @@ class Evidence:
         """Return whether the cost of one of the first ``asked`` items of a cell is unknown."""
         return bool((np.isnan(self.cost) & self.taken(asked)).any())
 
+    def prices(self, asked: IntArray) -> FloatArray | None:
+        """Return the mean cost of the first ``asked`` items of each cell; None if one is unknown.
+
+        Shape (n_cells,), in US dollars of a trial.
+        """
+        if not asked.all() or self.unpriced(asked):
+            return None
+        sums: FloatArray = np.where(self.taken(asked), self.cost, 0.0).sum(axis=0)
+        return sums / asked
+
     def measured(self, asked: IntArray) -> npt.NDArray[np.bool_]:
         """Return which cells did not fail in all of their first ``asked`` items."""
         failed = np.where(self.taken(asked), self.failed, 0).sum(axis=0)

@@ -20,6 +20,8 @@ COST_ITEMS: Final = 10
 """Items before the first bet on costs; the highest cost among them sets the scale."""
 COST_FACTOR: Final = 4.0
 """No item is assumed to cost more than this times the most expensive of the first items."""
+_SHORTER: Final = 0.5
+"""Part by which a stage of all cells is shorter than one that costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +307,7 @@ class Race:
 
     Attributes:
         asked: Number of items of each cell so far, shape ``(n_cells,)``.
+        price: Mean cost of an item of each cell, same shape; None if one is unknown.
         now: How the race stands.
     """
 
@@ -324,6 +327,7 @@ class Race:
         self.contenders = contenders
         self.population = None if resampled else items
         self.asked = np.zeros(n_cells, dtype=np.int64)
+        self.price: FloatArray | None = None
         self._shown = Shown.nothing(n_cells)
         every = np.ones(n_cells, dtype=np.bool_)
         self.now = Standing(None, ~every, every, every, ())
@@ -332,7 +336,9 @@ class Race:
     def wanted(self) -> tuple[IntArray, int]:
         """The cells that go next, and to how many items; no cells if the race is over.
 
-        Of the cells whose items would help those with the fewest; stages grow by a tenth.
+        Of the cells whose items would help those with the fewest. Stages grow by a tenth; the
+        larger the part of an item's cost that the cells of a stage have, the shorter it is, as what
+        is asked after the choice became sure is spent for nothing.
         """
         going = np.flatnonzero(self.now.open & (self.asked < self.items))
         if self.now.choice is not None:
@@ -342,8 +348,11 @@ class Race:
         if not going.size:
             return going, self.items
         least = int(self.asked[going].min())
-        to = min(self.items, least + max(self.step, least // 10))
-        return going[self.asked[going] == least], to
+        going = going[self.asked[going] == least]
+        step = max(self.step, least // 10)
+        if self.price is not None and (total := float(self.price.sum())) > 0:
+            step = max(1, round(step * (1 - _SHORTER * float(self.price[going].sum()) / total)))
+        return going, min(self.items, least + step)
 
     def take(
         self, asked: IntArray, low: FloatArray, high: FloatArray, cost: FloatArray | None = None

@@ -118,6 +118,19 @@ def test_cells_that_are_out_are_asked_no_more():
     assert max(race.asked[2:]) < 100 < min(race.asked[:2])
 
 
+def test_the_more_of_the_cost_a_stage_has_the_shorter_it_is():
+    race = Race(Goal("most_accurate", 0.01), 3, 1000)
+    scores = np.tile([[1.0, 1.0, 0.0]], (200, 1))
+    race.take(np.full(3, 200), scores, scores)
+    assert race.now.open.tolist() == [True, True, False]
+    cells, to = race.wanted
+    assert (cells.tolist(), to) == ([0, 1], 220)
+    race.price = np.array([1.0, 1.0, 8.0])
+    assert race.wanted[1] == 218
+    race.price = np.array([8.0, 1.0, 1.0])
+    assert race.wanted[1] == 211
+
+
 def test_the_more_points_do_not_matter_the_fewer_items_it_takes():
     rng = np.random.default_rng(2)
     scores = (rng.random((800, 5)) < [0.8, 0.78, 0.76, 0.7, 0.6]).astype(float)
