@@ -54,7 +54,7 @@ def _datasets(rows: StoredTrials) -> Iterator[tuple[str, Evidence]]:
         ]
         evidence = Evidence(rows, cells)
         evidence.read(range(len(cells)))
-        whole = evidence.whole == len(evidence.items)
+        whole = evidence.whole == len(evidence)
         if whole.sum() > 1:
             kept = Evidence(rows, [cells[place] for place in np.flatnonzero(whole)])
             kept.read(range(len(kept.cells)))

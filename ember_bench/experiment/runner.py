@@ -171,7 +171,8 @@ class Run:
             if self.store.is_done(trial):
                 continue
             if budget is not None and budget.exhausted:
-                self.stop.set()
+                if not budget.keeps:  # else a later stage has money of its own
+                    self.stop.set()
                 return
             if budget is None or budget.may_begin(cells[trial.cell].name, models[trial.cell]):
                 yield trial

@@ -174,6 +174,23 @@ def test_the_choice_depends_on_the_rows_alone_and_not_on_the_stages():
     assert again.take(race.asked, scores, scores, costs).choice == race.now.choice
 
 
+@pytest.mark.parametrize(
+    "goal", [Goal("most_accurate", 0.05), Goal("cheapest", 0.1), Goal("front", 0.05)]
+)
+def test_comparing_the_best_alone_shows_nothing_that_all_pairs_do_not(goal):
+    rng = np.random.default_rng(3)
+    scores = (rng.random((400, 12)) < np.linspace(0.2, 0.95, 12)).astype(float)
+    costs = np.linspace(1, 3, 12) * rng.uniform(0.9, 1.1, (400, 1))
+    asked = np.full(12, 400)
+    every, best = Race(goal, 12, 400), Race(goal, 12, 400, contenders=3)
+    whole = every.take(asked, scores, scores, costs)
+    part = best.take(asked, scores, scores, costs)
+    assert part.possible[whole.possible].all()
+    assert part.choice in (None, whole.choice)
+    if goal.want == "most_accurate":
+        assert part.choice == whole.choice is not None
+
+
 def test_one_cell_needs_no_item():
     assert play(Goal("most_accurate", 0.01), np.ones((50, 1))).asked.sum() <= 10
 
