@@ -22,7 +22,7 @@ from ember_bench import stats
 from ember_bench.decisions.evidence import Evidence
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.stats import Goal, Race
-from ember_bench.stats.races import Shown
+from ember_bench.stats.standings import Shown
 
 GOALS = {
     "most accurate, within 1": Goal("most_accurate", 0.01),

@@ -142,14 +142,7 @@ from .power import (
     items_needed_unpaired as items_needed_unpaired,
     mcnemar_power as mcnemar_power,
 )
-from .races import (
-    TINY as TINY,
-    Goal as Goal,
-    Race as Race,
-    Shown as Shown,
-    Standing as Standing,
-    standing as standing,
-)
+from .races import Race as Race
 from .remaining import (
     time_left as time_left,
 )
@@ -171,6 +164,13 @@ from .shares import (
 from .shrinkage import (
     shrunken_means as shrunken_means,
     shrunken_rates as shrunken_rates,
+)
+from .standings import (
+    TINY as TINY,
+    Goal as Goal,
+    Shown as Shown,
+    Standing as Standing,
+    standing as standing,
 )
 from .strata import (
     stratified_difference as stratified_difference,

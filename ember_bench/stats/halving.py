@@ -8,7 +8,8 @@ import numpy as np
 
 from ember_bench.stats._arrays import check_count, matrix, vector
 from ember_bench.stats.pareto import order_by_layers
-from ember_bench.stats.races import TINY, Goal, Race
+from ember_bench.stats.races import Race
+from ember_bench.stats.standings import TINY, Goal
 from ember_bench.stats.surrogate import guess_linear
 
 if TYPE_CHECKING:
