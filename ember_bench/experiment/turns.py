@@ -59,12 +59,12 @@ class Turns:
         room = await servers.room()
         trials = [trial for trial in trials if not self._is_done(trial)]
         cells = dict.fromkeys(trial.cell for trial in trials)
-        needs = {cell: await servers.gpus(self._asked[cell]) for cell in cells}
-        sizes = {server: gpus for need in needs.values() for server, gpus in need.items()}
-        for cell, need in needs.items():
-            if not fits(need, need, room):
+        sizes = await servers.gpus(model for cell in cells for model in self._asked[cell])
+        groups = {cell: self._group(cell).intersection(sizes) for cell in cells}
+        for cell, group in groups.items():
+            if not fits(group, sizes, room):
+                need = {server: sizes[server] for server in sorted(group)}
                 raise ConfigError(_too_few(self._experiment.cells[cell].name, need, room))
-        groups = {cell: frozenset(need) for cell, need in needs.items()}
         running = frozenset(server for server in self._running if server in sizes)
         for turn in turns_of(groups.values(), sizes, room, running):
             self._running = turn.running
@@ -72,6 +72,11 @@ class Turns:
             await self._experiment.service.drain()
             await servers.keep(turn.running)
             yield [trial for trial in trials if groups[trial.cell] in turn.groups]
+
+    def _group(self, cell: int) -> Servers:
+        """Return the addresses of the models that trials of a cell ask."""
+        addresses = (model.provider.base_url for model in self._asked[cell])
+        return frozenset(address for address in addresses if address is not None)
 
     def _models(self, number: int) -> list[ModelInfo]:
         """Return the models that trials of a cell send requests to."""

@@ -276,12 +276,13 @@ class LocalServer:
         except subprocess.TimeoutExpired:
             _kill(process)
         self._give_back()
-        if self._finalizer is not None:
-            self._finalizer.detach()
 
     def _give_back(self) -> None:
+        """Give the GPUs back, of a process that has ended."""
         taken, self._gpus = self._gpus, ()
         gpus.give_back(taken)
+        if self._finalizer is not None:
+            self._finalizer.detach()
 
 
 def _ended_with_us(program: str, command: list[str]) -> list[str]:

@@ -29,7 +29,7 @@ from tests.support.local_models import free_ports, local_models, started
 from tests.support.openai_server import Answer, Asked, OpenAIServer
 from tests.support.workspace import Workspace, single
 
-pytestmark = [pytest.mark.extra, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.extra, pytest.mark.timeout(400)]
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "clusters" / "ray_here.py"
 COMMAND = "from ember_bench.cli import main; main()"
