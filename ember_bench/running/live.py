@@ -241,7 +241,7 @@ def _waits(
             WaitingCall(
                 call.key, request.model.model_id, call.node, request.role, now - since,
                 _named(state), sent, 0 if state is None else state.attempts,
-                "" if state is None else _written(state.error), place,
+                _written(state.error) if state is not None and state.error else "", place,
             )
         )  # fmt: skip
     return found
