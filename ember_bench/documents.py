@@ -142,7 +142,8 @@ class Document:
         """Return a problem for each mistake; those of the kinds of one value are one."""
         found = [(place_of(error, self.data), plainly(error), error) for error in errors]
         inside = {place[:end] for place, _, _ in found for end in range(len(place))}
-        # Of a list or a model, the mistake is in it, whatever other kinds there are.
+        # Of a value of one kind, the mistake is told of that, whatever other kinds there are.
+        inside |= {place for place, said, _ in found if not said.startswith(_EXPECTED)}
         found = [f for f in found if not (f[1].startswith(_EXPECTED) and f[0] in inside)]
         told: dict[tuple[tuple[Key, ...], bool], tuple[Any, list[str]]] = {}
         for number, (place, said, error) in enumerate(found):
@@ -266,6 +267,9 @@ def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent)
 
 
+_NUMBERS: Final = (_INTEGER, "tag:yaml.org,2002:float")
+
+
 class _Builder:
     """Builds plain data from YAML nodes, noting where each part stood."""
 
@@ -284,6 +288,8 @@ class _Builder:
             return [self.build(child, (*at, i)) for i, child in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, at)
+        if node.tag in _NUMBERS and ":" in node.value:
+            return node.value  # 12:30 is a time or a ratio; YAML 1.1 has 750 for it
         try:
             value = self._constructor.construct_object(node)
         except (yaml.YAMLError, ValueError, OverflowError) as error:

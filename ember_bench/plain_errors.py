@@ -12,6 +12,7 @@ _TEXTS: Final[Mapping[str, str]] = {
     "bool_parsing": "expected true or false",
     "bool_type": "expected true or false",
     "dict_type": "expected a mapping",
+    "finite_number": "expected a finite number",
     "float_parsing": "expected a number",
     "float_type": "expected a number",
     "int_from_float": "expected a whole number",

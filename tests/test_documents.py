@@ -234,6 +234,11 @@ class TestFiles:
             read_document(path)
 
 
+@pytest.mark.parametrize("text", ["12:30", "1:30.5", "-3:04", "190:20:30"])
+def test_a_time_or_a_ratio_is_no_number_to_the_base_60(text: str) -> None:
+    assert parse(f"records: [{{target: {text}}}]").data == {"records": [{"target": text}]}
+
+
 SCRAPS = [
     *":{}[]&*!|>'\"%@#-?,$~`\\\t\n 0x.",
     *("!!bool ", "!!float ", "!!int ", "!!timestamp ", "!!binary ", "!!set ", "!!omap ", "!x "),

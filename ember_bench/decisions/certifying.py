@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ember_bench import stats
 from ember_bench.decisions.evidence import Evidence, stored_evidence
-from ember_bench.experiment.results.certificate import Certificate, Search
+from ember_bench.experiment.results.certificate import Certificate, Measured, Search
 from ember_bench.experiment.results.rows import TrialRows
 
 Undecided = Literal["stopped", "failures", "unpriced", "items", "spent"]
@@ -30,12 +30,14 @@ class Searched:
     Attributes:
         terms: What it was given; its figures are computed anew.
         items: Number of items that it may see.
-        winner: The place of its choice among the cells of the evidence; None without one.
+        winners: The places of its choice among the cells of the evidence; empty without one.
+        held_out: Number of held-out items that each of these was measured on.
     """
 
     terms: Search
     items: int
-    winner: int | None
+    winners: tuple[int, ...] = ()
+    held_out: int = 0
 
     def told(
         self,
@@ -45,19 +47,27 @@ class Searched:
         now: stats.Standing,
     ) -> Search:
         """Return its terms with the figures of the rows."""
-        seen = unseen = None
-        number = 0
-        if choice:
-            (cell,) = choice
-            number = min(self.terms.held_out_asked, evidence.held_out(cell, self.items))
-            seen = evidence.accuracy(cell, 0, int(asked[cell]))
-            unseen = evidence.accuracy(cell, self.items, self.items + number)
         return msgspec.structs.replace(
             self.terms,
             worse=int(np.count_nonzero(~now.possible)),
-            held_out_asked=number,
-            seen=seen,
-            unseen=unseen,
+            measured=[self._measured(evidence, cell, int(asked[cell])) for cell in choice],
+        )
+
+    def _measured(self, evidence: Evidence, cell: int, asked: int) -> Measured:
+        number = min(self.held_out, evidence.held_out(cell, self.items))
+        end = self.items + number
+        by_dataset = {}
+        for place, name in enumerate(self.terms.datasets):
+            if (own := evidence.accuracy(cell, self.items, end, place)) is not None:
+                by_dataset[name] = own
+        described = evidence.rows.description
+        return Measured(
+            cell=described.cells[evidence.cells[cell]].name,
+            held_out=number,
+            seen=evidence.accuracy(cell, 0, asked),
+            unseen=evidence.accuracy(cell, self.items, end),
+            by_dataset=by_dataset,
+            usd=evidence.usd(cell, asked, self.items, number),
         )
 
 
@@ -88,21 +98,23 @@ def certify(
         undecided: Why no more items were asked, if it is undecided.
         search: What a search found, and how; None for a decision.
     """
-    items = len(evidence.items) if search is None else search.items
+    items = len(evidence) if search is None else search.items
     described = evidence.rows.description
     names = [described.cells[place].name for place in evidence.cells]
-    now = _standing(evidence, goal, asked, items, resampled=claim == "questions")
-    other = _standing(evidence, goal, asked, items, resampled=claim == "items")
+    most = None if search is None else stats.CONTENDERS
+    population = items if claim == "items" else None
+    now = _standing(evidence, goal, asked, items, most, resampled=claim == "questions")
+    other = _standing(evidence, goal, asked, items, most, resampled=claim == "items")
     measured = evidence.measured(asked)
     choice, outcome = _chosen(now, measured, undecided, search)
     taken = evidence.taken(asked)
     found = None if search is None else search.told(evidence, choice, asked, now)
-    taken_items = int(asked.sum()) + (0 if found is None else found.held_out_asked)
+    held_out = 0 if found is None else sum(one.held_out for one in found.measured)
     systems = len(names) if search is None else search.terms.space
     costs = np.where(taken, evidence.cost, 0.0).sum(axis=0) * described.epochs
     priced = not evidence.unpriced(asked) and bool(asked.all())
     return Certificate(
-        dataset=described.cells[evidence.cells[0]].dataset,
+        dataset=evidence.datasets[0],
         want=goal.want,
         within=goal.within,
         at_least=goal.at_least,
@@ -114,22 +126,25 @@ def certify(
         digest=evidence.digest(asked),
         outcome=outcome,
         choice=[names[cell] for cell in choice],
-        possible=[]
-        if choice and search is None
-        else [names[cell] for cell in np.flatnonzero(now.possible)],
+        possible=_named(names, now, chosen=bool(choice) and search is None),
         leader=[] if choice else [names[cell] for cell in now.leader if measured[cell]],
         also=outcome in ("decided", "none") and _is_also(choice, now, other),
-        margin=_margin(evidence, goal, asked, now, items if claim == "items" else None, choice),
-        trials=taken_items * described.epochs,
-        all_trials=len(evidence.items) * systems * described.epochs,
+        margin=_margin(evidence, goal, asked, now, population, choice),
+        trials=(int(asked.sum()) + held_out) * described.epochs,
+        all_trials=len(evidence) * systems * described.epochs,
         cost_usd=float(costs.sum()) if priced else None,
         # Those that a search asked are no random part of its space.
-        all_cost_usd=float((costs / asked).sum() * len(evidence.items))
-        if priced and search is None
-        else None,
+        all_cost_usd=None
+        if not priced or search is not None
+        else float((costs / asked).sum() * len(evidence)),
         failed=int(np.where(taken, evidence.failed, 0).sum()),
         search=found,
     )
+
+
+def _named(names: Sequence[str], now: stats.Standing, *, chosen: bool) -> list[str]:
+    """Return the names of the cells that may still be chosen; none if one is chosen."""
+    return [] if chosen else [names[cell] for cell in np.flatnonzero(now.possible).tolist()]
 
 
 def _chosen(
@@ -141,7 +156,7 @@ def _chosen(
     """Return the choice, and how it was come to."""
     choice = now.choice or ()
     if search is not None and now.choice != ():
-        choice = () if search.winner is None else (search.winner,)
+        choice = search.winners
     if search is not None and (undecided == "stopped" or (not choice and now.choice != ())):
         return (), undecided
     if not measured[list(choice)].all():
@@ -158,16 +173,17 @@ def recertify(rows: TrialRows, certificate: Certificate) -> Certificate:
     Raises:
         StoreError: if one of its cells is gone.
     """
-    evidence = stored_evidence(rows, certificate.cells)
+    terms = certificate.search
+    evidence = stored_evidence(rows, certificate.cells, [] if terms is None else terms.datasets)
     wanted = [certificate.asked.get(name, 0) for name in certificate.cells]
     asked = np.minimum(np.asarray(wanted, dtype=np.int64), evidence.whole)
     outcome = certificate.outcome
     why: Undecided = "stopped" if outcome == "decided" or outcome == "none" else outcome  # noqa: PLR1714 - narrows the type
     search = None
-    if certificate.search is not None:
-        names = certificate.cells
-        winner = names.index(certificate.choice[0]) if certificate.choice else None
-        search = Searched(certificate.search, certificate.items, winner)
+    if terms is not None:
+        winners = tuple(certificate.cells.index(name) for name in certificate.choice)
+        held_out = max((one.held_out for one in terms.measured), default=0)
+        search = Searched(terms, certificate.items, winners, held_out)
         why = "spent" if certificate.sure else why
     return certify(evidence, goal_of(certificate), asked, certificate.claim, why, search)
 
@@ -177,10 +193,11 @@ def _standing(
     goal: stats.Goal,
     asked: npt.NDArray[np.int64],
     items: int,
+    contenders: int | None,
     *,
     resampled: bool,
 ) -> stats.Standing:
-    race = stats.Race(goal, len(evidence.cells), items, resampled=resampled)
+    race = stats.Race(goal, len(evidence.cells), items, resampled=resampled, contenders=contenders)
     if evidence.unpriced(asked) and goal.want != "most_accurate":
         return race.now
     return race.take(asked, evidence.low, evidence.high, costs_for(goal, evidence))

@@ -95,7 +95,7 @@ class _DatasetRace:
         self._race = stats.Race(
             self.goal,
             len(evidence.cells),
-            len(evidence.items),
+            len(evidence),
             resampled=spec.claim == "questions",
             step=_STEP,
         )
@@ -109,8 +109,8 @@ class _DatasetRace:
             self._going = self._going[:0]
             return False
         if self.whole:
-            missing = self._race.asked < len(self.evidence.items)
-            self._going, self.target = np.flatnonzero(missing), len(self.evidence.items)
+            missing = self._race.asked < len(self.evidence)
+            self._going, self.target = np.flatnonzero(missing), len(self.evidence)
         else:
             self._going, self.target = self._race.wanted
         if not self._going.size:
@@ -138,6 +138,7 @@ class _DatasetRace:
             return False
         costs = costs_for(self.goal, self.evidence)
         self._race.take(asked, self.evidence.low, self.evidence.high, costs)
+        self._race.price = self.evidence.prices(asked)
         return True
 
     def _has_failures(self) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -13,15 +13,14 @@ import numpy.typing as npt
 from ember_bench import stats
 from ember_bench.decisions.certifying import Searched, Undecided, certify, costs_for
 from ember_bench.decisions.evidence import Evidence, stored_evidence
-from ember_bench.experiment.cells import Cell
+from ember_bench.decisions.search_space import cell_calls, cell_features
 from ember_bench.experiment.forecast.search_plan import searched_items
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.certificate import Certificate, Search
 from ember_bench.experiment.trial import Trial
 from ember_bench.experiment.trial_store import TrialStore
+from ember_bench.models.budget import Budget
 
-_TOKENS: Final = 200
-"""Tokens of a prompt, and of an answer, as long as nothing is known."""
 SEARCH: Final = "search"
 """Name of the fact that holds what a search that was stopped goes on from."""
 
@@ -34,12 +33,14 @@ class _Journal(msgspec.Struct):
         paid_before: US dollars that the experiment had paid before it.
         known: Number of items that were stored before it, by cell; those without are left out.
         used: Share of the budget that was used after each stage.
+        over: The limits with which it came to its end; None if it did not.
     """
 
     identity: str
     paid_before: float
     known: dict[str, int]
     used: list[float]
+    over: tuple[float | None, int | None] | None = None
 
 
 class Searcher:
@@ -59,37 +60,41 @@ class Searcher:
         self.spec = experiment.spec.search
         self.experiment = experiment
         self.store = store
-        self.cells = [
-            place
-            for place, cell in enumerate(experiment.cells)
-            if not cell.architecture.card.oracle
-        ]
-        self.evidence = Evidence(store, self.cells)
-        total = len(self.evidence.items)
+        parts: dict[str, list[int]] = {}
+        for place, cell in enumerate(experiment.cells):
+            if not cell.architecture.card.oracle:
+                parts.setdefault(cell.dataset, []).append(place)
+        self.datasets = [*parts] if len(parts) > 1 else []
+        self.cells, *beside = parts.values()
+        self.evidence = Evidence(store, self.cells, beside)
+        total = len(self.evidence)
         self.items = searched_items(total, self.spec.held_out)
         self.goal = stats.Goal(
             self.spec.want, self.spec.margin, self.spec.at_least, 1 - self.spec.confidence
         )
         cells = [experiment.cells[place] for place in self.cells]
-        self._weights = np.asarray([_weight(cell) for cell in cells])
+        calls, self._weights = cell_calls(cells)
+        self._features = cell_features(cells)
         self._halving = stats.Halving(
             self.goal,
             self.items,
-            cell_features(cells),
+            self._features,
             price=self._prices(np.zeros(len(cells), dtype=np.int64)),
+            # Of trials, each counts.
+            calls=calls if self.spec.trials is None else None,
             held_out=total - self.items,
             seed=experiment.spec.seed,
         )
         self._ends: Undecided = "stopped"
-        self._held_out_asked = 0
+        self._measured_on = 0
         self._journal = self._opened()
-
-    @property
-    def left_usd(self) -> float | None:
-        """What is left of its budget in US dollars; None without one."""
-        if self.spec.budget_usd is None:
-            return None
-        return max(0.0, self.spec.budget_usd - self._spent)
+        self._left_usd: float | None = None
+        if self.spec.budget_usd is not None:
+            self._left_usd = max(0.0, self.spec.budget_usd - self._spent)
+            budget = experiment.budget or Budget()
+            cap = self._left_usd if budget.run_usd is None else min(self._left_usd, budget.run_usd)
+            # One budget for all runs of the search.
+            self.experiment = replace(experiment, budget=replace(budget, run_usd=cap))
 
     @property
     def _spent(self) -> float:
@@ -122,42 +127,83 @@ class Searcher:
 
     def stages(self) -> Iterator[Iterator[Trial]]:
         """Yield the trials of each stage, those that are stored already among them."""
+        limits = self.spec.budget_usd, self.spec.trials
         known = self._known
         if known.any():
             self.evidence.read(np.flatnonzero(known).tolist())
             self._halving.take(*self._taken(known, 0.0))
         number = 0
         while True:
-            cells, target = self._halving.wanted
-            if not cells.size:
-                break
-            yield self._stage(cells.tolist(), target)
-            self.evidence.read(cells.tolist())
+            cells, target = self._within_trials(*self._halving.wanted)
             asked = self._halving.race.asked.copy()
             asked[cells] = target
-            if (self.evidence.whole < asked).any():
-                if not self._exhausted:
-                    return
-                # No money is left: what came is all there is.
+            replayed = number == len(self._journal.used) and self._journal.over == limits
+            if cells.size and not replayed:
+                self._keep_back(self._halving.reserved)
+                yield self._stage(cells.tolist(), target)
+            self.evidence.read(cells.tolist())
+            if not cells.size or (self.evidence.whole < asked).any():
                 break
             if number == len(self._journal.used):
                 self._journal.used.append(self._used(asked))
                 self._note(self._journal)
             self._halving.take(*self._taken(asked, self._journal.used[number]))
             number += 1
-        if (winner := self._halving.winner) is not None and self._halving.race.now.choice != ():
-            yield self._held_out(winner)
-            self.evidence.read([winner])
-            came = self.evidence.held_out(winner, self.items)
-            if came < self._held_out_asked and not self._exhausted:
+        if cells.size:
+            if not (replayed or self._is_spent):
                 return
-            self._held_out_asked = min(came, self._held_out_asked)
+            self._take_part(cells)
+        yield from self._measured(replayed=replayed)
+        if self._ends == "spent":
+            self._journal.over = limits
+            self._note(self._journal)
+
+    def _measured(self, *, replayed: bool) -> Iterator[Iterator[Trial]]:
+        """Yield the stage that measures what was found on the items that are held out."""
+        if (winners := list(self._halving.winners)) and self._halving.race.now.choice != ():
+            number = self._affordable_held_out(winners)
+            if not replayed:
+                self._keep_back(0.0)
+                yield self._held_out(winners, number)
+            self.evidence.read(winners)
+            self._measured_on = min(self.evidence.held_out(one, self.items) for one in winners)
+            if self._measured_on < number and not (replayed or self._is_spent):
+                return
         self._ends = "spent"
 
-    @property
-    def _exhausted(self) -> bool:
+    def _keep_back(self, share: float) -> None:
+        """Let calls spend what is left of the search's budget, but a share of all of it."""
         budget = self.experiment.budget
-        return budget is not None and budget.exhausted
+        if budget is None or budget.run_usd is None or self._left_usd is None:
+            return
+        assert self.spec.budget_usd is not None  # noqa: S101 - else nothing would be left of it
+        usable = self._left_usd - share * self.spec.budget_usd
+        budget.keep(max(0.0, min(budget.run_usd, budget.run_usd - usable)))
+
+    def _take_part(self, cells: npt.NDArray[np.int64]) -> None:
+        """Take what came of a stage for which there was not enough money."""
+        asked = self._halving.race.asked.copy()
+        asked[cells] = np.maximum(asked[cells], self.evidence.whole[cells].min())
+        if (asked > self._halving.race.asked).any():
+            self._halving.take(*self._taken(asked, self._used(asked)))
+
+    def _within_trials(
+        self, cells: npt.NDArray[np.int64], target: int
+    ) -> tuple[npt.NDArray[np.int64], int]:
+        """Return as many of some cells as the number of trials that is left allows."""
+        if self.spec.trials is None:
+            return cells, target
+        asked = self._halving.race.asked
+        left = self.spec.trials / self.experiment.spec.epochs - int((asked - self._known).sum())
+        return cells[np.cumsum(target - asked[cells]) <= left + 1e-9], target
+
+    @property
+    def _is_spent(self) -> bool:
+        """Whether a call was rejected by the search's own budget, and not by a run's."""
+        budget = self.experiment.budget
+        if budget is None or not budget.exhausted or self._left_usd is None:
+            return False
+        return budget.keeps or budget.run_usd == self._left_usd
 
     @property
     def _known(self) -> npt.NDArray[np.int64]:
@@ -173,20 +219,25 @@ class Searcher:
                 if item >= asked[column]:
                     yield from self._epochs(column, item)
 
-    def _epochs(self, column: int, item: int) -> Iterator[Trial]:
+    def _epochs(self, column: int, row: int) -> Iterator[Trial]:
+        cell, item = self.evidence.asked(row, column)
         for epoch in range(self.experiment.spec.epochs):
-            yield Trial(self.cells[column], item, epoch)
+            yield Trial(cell, item, epoch)
 
-    def _held_out(self, winner: int) -> Iterator[Trial]:
-        """Yield the trials of the winner on the items that are held out, as far as money goes."""
-        number = len(self.evidence.items) - self.items
-        price = float(self._prices(self._halving.race.asked)[winner])
+    def _affordable_held_out(self, winners: Sequence[int]) -> int:
+        """Return the number of held-out items that the rest of the budget pays for."""
+        number = len(self.evidence) - self.items
+        asked = self._halving.race.asked
+        price = float(self._prices(asked)[winners].sum())
         if price > 0:
             # Known to be stored, they cost nothing; that is not looked at, as runs may differ.
-            number = min(number, int(max(0.0, 1 - self._halving.used) / price + 1e-9))
-        self._held_out_asked = number
+            number = min(number, int(max(0.0, 1 - self._used(asked)) / price + 1e-9))
+        return number
+
+    def _held_out(self, winners: Sequence[int], number: int) -> Iterator[Trial]:
         for item in range(self.items, self.items + number):
-            yield from self._epochs(winner, item)
+            for winner in winners:
+                yield from self._epochs(winner, item)
 
     def _taken(
         self, asked: npt.NDArray[np.int64], used: float
@@ -225,7 +276,11 @@ class Searcher:
             # Of cells that were not asked, the calls that they may make are known, and the
             # tokens of those that were.
             known = (counts > 0) & (self._weights > 0)
-            scale = float(np.median(means[known] / self._weights[known])) if known.any() else 1.0
+            scale = np.ones(len(self.cells))
+            if known.any():
+                places = np.flatnonzero(known)
+                ratios = np.log(np.maximum(means[known], 1e-12) / self._weights[known])
+                scale = np.exp(stats.guess_linear(self._features, places, ratios).mean)
             means = np.where((counts == 0) & (self._weights > 0), scale * self._weights, means)
             found = np.maximum(found, means * epochs / self.spec.budget_usd)
         return found
@@ -240,73 +295,34 @@ class Searcher:
             used = max(used, self._spent / self.spec.budget_usd)
         return used
 
-    @property
-    def asked_cells(self) -> list[str]:
-        """Names of the cells that the search asked anything."""
-        asked = self._halving.race.asked
-        return [self.experiment.cells[self.cells[c]].name for c in np.flatnonzero(asked)]
-
     def certificate(self) -> Certificate | None:
         """Return what it found, from the rows that are stored now; None if nothing was asked."""
-        if not (names := self.asked_cells):
+        columns = np.flatnonzero(self._halving.race.asked).tolist()
+        if not columns:
             return None
-        evidence = stored_evidence(self.store, names)
-        asked = self._halving.race.asked
-        asked = np.minimum(asked[asked > 0], evidence.whole)
-        winner = None
-        if self._ends == "spent" and (column := self._halving.winner) is not None:
-            winner = names.index(self.experiment.cells[self.cells[column]].name)
+        names = [self.experiment.cells[self.cells[column]].name for column in columns]
+        evidence = stored_evidence(self.store, names, self.datasets)
+        asked = np.minimum(self._halving.race.asked[columns], evidence.whole)
+        winners: tuple[int, ...] = ()
+        if self._ends == "spent":
+            winners = tuple(columns.index(winner) for winner in self._halving.winners)
         terms = Search(
             space=self.experiment.space,
             candidates=len(self.cells),
             worse=0,
-            held_out=len(evidence.items) - self.items,
-            held_out_asked=self._held_out_asked,
+            held_out=len(evidence) - self.items,
+            datasets=self.datasets,
+            trials_taken=self._trials_taken,
             spent_usd=self._spent,
             budget_usd=self.spec.budget_usd,
             trials=self.spec.trials,
         )
-        goal = stats.Goal(
-            self.goal.want,
-            self.goal.within,
-            self.goal.at_least,
-            self.goal.alpha,
-            len(self.cells) - len(names),
-        )
-        found = Searched(terms, self.items, winner)
+        goal = replace(self.goal, others=len(self.cells) - len(names))
+        found = Searched(terms, self.items, winners, self._measured_on)
         return certify(evidence, goal, asked, "items", self._ends, found)
 
-
-def _weight(cell: Cell) -> float:
-    """Return about what a trial costs in US dollars; 0 if a price is unknown."""
-    total = 0.0
-    for lm in cell.graph.lm_modules():
-        if (cost := lm.model.cost) is None:
-            return 0.0
-        prices = cost.input_cost_per_thousand, cost.output_cost_per_thousand
-        total += sum(prices) * _TOKENS / 1000
-    return total
-
-
-def cell_features(cells: Sequence[Cell]) -> npt.NDArray[np.float64]:
-    """Return what is known of cells before they are asked, shape ``(n_cells, n_features)``.
-
-    A feature is an architecture, a model by the number of times that the cell's graph has it, or a
-    value of a parameter. Features that all cells have alike are left out.
-    """
-    counts: list[Counter[str]] = []
-    for cell in cells:
-        found = Counter([f"architecture {cell.architecture.name}"])
-        for lm in cell.graph.lm_modules():
-            found[f"model {lm.model.model_id}"] += 1
-        for name, value in cell.parameters.items():
-            for each in value if isinstance(value, list) else [value]:
-                found[f"{cell.architecture.name}.{name} {each}"] += 1
-        counts.append(found)
-    names = {name: place for place, name in enumerate(dict.fromkeys(n for c in counts for n in c))}
-    table = np.zeros((len(cells), len(names)))
-    for row, found in enumerate(counts):
-        for name, number in found.items():
-            table[row, names[name]] = number
-    varied = table[:, np.ptp(table, axis=0) > 0]
-    return varied if varied.shape[1] else np.zeros((len(cells), 1))
+    @property
+    def _trials_taken(self) -> int:
+        asked = self._halving.race.asked
+        items = int((asked - self._known).sum()) + self._measured_on * len(self._halving.winners)
+        return items * self.experiment.spec.epochs

@@ -90,7 +90,7 @@ def check_cells(
     judges = [model for asked in questions.values() for model in judge_models(asked.evaluator)]
     asks_judges = terms.asks if terms.asks_judges is None else terms.asks_judges
     problems += unready(judges, asks=asks_judges)
-    problems += decision_problems(spec, document, found.cells, {})
+    problems += decision_problems(spec, document, found.cells, questions, {})
     return Checked(baselines, controls, problems, dict(questions))
 
 

@@ -62,9 +62,9 @@ class DecideSpec(_ChoiceSpec):
 
 
 class SearchSpec(_ChoiceSpec):
-    """The system that a run is to find among more than can be run."""
+    """What a run is to find among more systems than can be run."""
 
-    want: Literal["cheapest", "most_accurate"]
+    want: Literal["cheapest", "most_accurate", "front"]
     """As for `decide`."""
     budget_usd: Usd | None = None
     """The most that all runs of the search may spend together. Stored answers are free."""

@@ -9,12 +9,7 @@ from typing import Any, Final
 
 from ember_bench.datasets.prompts import Prompt
 from ember_bench.documents import Document
-from ember_bench.errors import (
-    ConfigError,
-    Problem,
-    UnknownNameError,
-    did_you_mean,
-)
+from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
 from ember_bench.experiment.catalogue import Catalogue
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.labels import Told, labels, shown, with_parameter
@@ -28,8 +23,8 @@ from ember_bench.graph.architecture import Architecture, ArchitectureHead
 from ember_bench.graph.data import NoNGraphData
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.service import ModelService
-from ember_bench.operators.choosing import Choices
-from ember_bench.operators.parameters import PROMPT, ImpliedParameter, sweep
+from ember_bench.operators.choosing import Choices, Choose
+from ember_bench.operators.parameters import CHOSEN, PROMPT, ImpliedParameter, sweep
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -104,7 +99,7 @@ def expand(
         for shots in [few_shot.of(draft.entry, dataset)]
         for shot in shots
     ]
-    number = len(placed)
+    number, on = len(placed), len({cell.dataset for _, cell in placed})
     if merge:
         placed = [*{cell.name: (draft, cell) for draft, cell in reversed(placed)}.values()][::-1]
     problems += [*_unknown_datasets(spec, document), *_twins(placed, document)]
@@ -115,7 +110,7 @@ def expand(
     )
     cells = [cell for _, cell in placed]
     models |= {model.model_id: model for cell in cells for model in cell.models}
-    space = sum(sizes) * number // max(1, len(drafts))  # examples may be swept, too
+    space = sum(sizes) * number // max(1, len(drafts) * on)  # examples may be swept, too
     return Expansion(cells, [*models.values()], problems, number - len(placed), space)
 
 
@@ -218,9 +213,11 @@ class _Expander:
                 problems.append(self.document.problem(message, *at))
                 continue
             try:
+                if isinstance(value, dict) and card.parameters[name].type in CHOSEN:
+                    self.document.sub(*at).parse(Choose)
                 values = sweep(card.parameters[name], value)
-            except ValueError as error:
-                problems.append(self.document.problem(f"{name}: {error}", *at))
+            except ConfigError as error:
+                problems += error.problems
                 continue
             if isinstance(values, Choices):
                 problems += self._check_choices(name, values, at)

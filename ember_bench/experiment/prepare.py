@@ -375,7 +375,9 @@ def _with_samples(experiment: Experiment, build: Build) -> Experiment:
         left_out=spec.too_few_samples == "left_out",
     )
     problems = [document.problem(text, "architectures") for text in found.problems]
-    problems += decision_problems(spec, document, experiment.cells, found.left_out)
+    problems += decision_problems(
+        spec, document, experiment.cells, experiment.questions, found.left_out
+    )
     if problems:
         raise ConfigError(*problems)
     return replace(

@@ -146,14 +146,19 @@ class Run:
                     self.on_results(batch)
                     unwritten += batch
                     if len(unwritten) >= _BATCH or time.monotonic() - written > _FLUSH_SECONDS:
-                        self.store.write(unwritten)
+                        self._write(unwritten)
                         unwritten, written = [], time.monotonic()
                         self._settle(progress)
                         self.on_progress(progress)
         finally:
-            self.store.write(unwritten)
+            self._write(unwritten)
         self._settle(progress)
         self.on_progress(progress)
+
+    def _write(self, results: list[TrialResult]) -> None:
+        """Store results, of which all answers are in the response store."""
+        self.experiment.service.flush()
+        self.store.write(results)
 
     def _missing(self, trials: Iterable[Trial]) -> Iterator[Trial]:
         """Yield those of some trials that are not done, as long as there is money for them."""
@@ -166,7 +171,8 @@ class Run:
             if self.store.is_done(trial):
                 continue
             if budget is not None and budget.exhausted:
-                self.stop.set()
+                if not budget.keeps:  # else a later stage has money of its own
+                    self.stop.set()
                 return
             if budget is None or budget.may_begin(cells[trial.cell].name, models[trial.cell]):
                 yield trial

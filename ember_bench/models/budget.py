@@ -47,13 +47,14 @@ class _Account:
     spent: int = 0
     reserved: int = 0
     unsure: int = 0
+    kept: int = 0
     closed: bool = False
 
     def fits(self, amount: int) -> bool:
-        return self.spent + self.reserved + amount <= self.cap
+        return self.spent + self.reserved + amount <= self.cap - self.kept
 
     def ever_fits(self, amount: int) -> bool:
-        return self.spent + amount <= self.cap
+        return self.spent + amount <= self.cap - self.kept
 
     def __str__(self) -> str:
         spent, cap, least = (n / _UNIT for n in (self.spent, self.cap, self.spent - self.unsure))
@@ -154,6 +155,22 @@ class Budget:
 
         run_usd = None if self.run_usd is None else self.run_usd * share
         return Budget(run_usd, parts(self.models_usd), parts(self.cells_usd))
+
+    def keep(self, usd: float) -> None:
+        """Keep so much of the run's cap back for later calls, in place of what was kept before.
+
+        Calls that would need it are rejected. That an earlier call was rejected no longer counts.
+        """
+        if self._run is not None:
+            with self._lock:
+                self._run.kept = min(self._run.cap, _units(usd))
+                self._run.closed = False
+                self._serve()
+
+    @property
+    def keeps(self) -> bool:
+        """Whether money is kept back for later calls."""
+        return self._run is not None and self._run.kept > 0
 
     async def reserve(self, usd: float, model_id: str, cell: str = "") -> Reservation:
         """Reserve what a call may cost at most, waiting for money that may yet be freed.

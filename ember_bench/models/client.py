@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import suppress
-from typing import cast
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -16,17 +16,22 @@ from ember_bench.errors import (
     CallGivenUpError,
     EmberBenchError,
     OfflineError,
+    ProviderError,
 )
 from ember_bench.models.call import Call
 from ember_bench.models.coordination import Coordination
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.limits import RateLimitWait
-from ember_bench.models.paying import AccountLedger
+from ember_bench.models.paying import AccountLedger, cost_without_cache
+from ember_bench.models.recorded.places import Place
 from ember_bench.models.store.payments import Accounts, Payment
-from ember_bench.models.store.response_store import CallStore
+from ember_bench.models.store.response_store import CallStore, ReplayStore
 from ember_bench.models.store.rows import StoredCall
+from ember_bench.models.strand import CallRecord, Strand
 from ember_bench.models.types import Completion
 from ember_bench.models.under_way import EndpointNow, Unanswered
+
+T = TypeVar("T")
 
 # An answer, and whether it was there already: no request was made for it.
 _Answer = tuple[Completion, bool]
@@ -62,6 +67,7 @@ class Client:
         self.provider = endpoint.provider
         self._endpoint = endpoint
         self._store = store
+        self._replays: ReplayStore | None = store if isinstance(store, ReplayStore) else None
         self._offline = offline
         self._asks_judges = asks_judges
         self._coordination = coordination
@@ -69,21 +75,51 @@ class Client:
         self._leading: set[asyncio.Task[None]] = set()
         self._waiting: dict[Call, float] = {}
 
-    async def answer(self, call: Call, account: str = "") -> tuple[Completion, bool]:
+    def at_hand(self, call: Call, account: str = "") -> _Answer | None:
+        """Return what `answer` does if nothing has to be waited for, else None: ask `answer`.
+
+        Raises:
+            ProviderError: if a recording has no answer.
+            StoreError: if answers cannot be read or kept.
+        """
+        if call.key in self._in_flight or self._coordination is not None:
+            return None
+        if self.provider.replays and (self._replays is not None or self._store is None):
+            return self._replayed(call, account)
+        return self._known(call)
+
+    def _known(self, call: Call) -> _Answer | None:
+        """Return the stored answer to a call."""
+        known = None if self._store is None else self._store.get(call.key)
+        return None if known is None else (known, True)
+
+    def _replayed(self, call: Call, account: str) -> _Answer:
+        """Return the answer of a recording; a new one is kept, which nobody waits for."""
+        completion, place = self._endpoint.replay(call)
+        known = False
+        if (store := self._replays) is not None and not (known := store.knows(call.key)):
+            store.keep(as_stored(call, completion, place), account=account)
+        return completion, known
+
+    async def answer(self, call: Call, account: str = "") -> _Answer:
         """Return the answer to `call` and whether it was there, or under way, already."""
+        if (found := self.at_hand(call, account)) is not None:
+            return found
         if self._store is None:
             if self._needs_network(call):
                 raise self._not_stored(call)
             ledger = AccountLedger(account, self._pay, _no_check)
             return await self._endpoint.complete(call, ledger), False
+        waited = self._coordination is not None
         while (waiters := self._in_flight.get(call.key)) is not None:
+            waited = True
             # Who has no money for it does not speak for others, who have money of their own; and
             # a trial whose call is given up is told so itself.
             with suppress(BudgetExhaustedError, CallGivenUpError):
                 if (answer := await self._outcome(call, waiters)) is not None:
                     return answer[0], True
-        if (known := self._store.get(call.key)) is not None:
-            return known, True
+        if waited and (found := self._known(call)) is not None:
+            return found
         if self._coordination is None and self._needs_network(call):
             raise self._not_stored(call)
         waiters = self._in_flight[call.key] = []
@@ -185,9 +221,13 @@ class Client:
 
     async def _request_and_store(self, call: Call, account: str, store: CallStore) -> Completion:
         ledger = AccountLedger(account, store.pay, store.check)
-        completion = await self._endpoint.complete(call, ledger)
+        place = None
+        if self.provider.replays:
+            completion, place = self._endpoint.replay(call)
+        else:
+            completion = await self._endpoint.complete(call, ledger)
         answer = await store.put(
-            as_stored(call, completion),
+            as_stored(call, completion, place),
             account=account,
             spend_usd=self.spend(completion),
             patient=self.provider.instant,  # who has waited for a model is not to wait here
@@ -215,7 +255,7 @@ class Client:
         )
 
 
-def as_stored(call: Call, completion: Completion) -> StoredCall:
+def as_stored(call: Call, completion: Completion, place: Place | None = None) -> StoredCall:
     """Return a call and its answer as a store has them."""
     request = call.request
     return StoredCall(
@@ -228,7 +268,38 @@ def as_stored(call: Call, completion: Completion) -> StoredCall:
         replica=call.replica,
         draw=call.draw_text,
         completion=completion,
+        place=place,
     )
+
+
+def record_of(
+    call: Call, strand: Strand, completion: Completion, *, stored: bool, spend_usd: float
+) -> CallRecord:
+    """Return the record of a call that was answered, which began at the time of its strand."""
+    model = call.request.model
+    return CallRecord(
+        call.key,
+        model.model_id,
+        strand.node,
+        call.request.role,
+        completion.usage,
+        completion.cost_usd,
+        strand.clock,
+        completion.latency_seconds,
+        stored,
+        spend_usd,
+        cost_without_cache(model, completion),
+    )
+
+
+async def or_error(answer: Awaitable[T]) -> T | ProviderError:
+    """Return an answer, or the error of a model that does not give one."""
+    try:
+        return await answer
+    except OfflineError:  # it was not asked
+        raise
+    except ProviderError as error:
+        return error
 
 
 def _no_check() -> None:

@@ -20,11 +20,12 @@ from ember_bench.models.budget import Funds
 from ember_bench.models.call import Call
 from ember_bench.models.coordination import Coordination, Permit
 from ember_bench.models.limits import Gate, RateLimitWait, Refusals, Ticket, WindowHistory
-from ember_bench.models.paying import Ledger, Tab, Unkept, utc_today
+from ember_bench.models.paying import Ledger, Tab, Unkept, price_of, utc_today
 from ember_bench.models.providers.base import Provider
+from ember_bench.models.recorded.places import Place
 from ember_bench.models.retry import RATE_LIMITED, Deadline, RetryPolicy
 from ember_bench.models.servers import Server, moved
-from ember_bench.models.storable import storable
+from ember_bench.models.storable import as_kept
 from ember_bench.models.transport.headers import LISTENER
 from ember_bench.models.transport.listening import Silence
 from ember_bench.models.types import Completion
@@ -145,6 +146,17 @@ class Endpoint:
         finally:
             self._unanswered.pop(call.key, None)
 
+    def replay(self, call: Call) -> tuple[Completion, Place | None]:
+        """Return the answer of a recording, which takes neither time nor money, and its place.
+
+        Raises:
+            ProviderError: if there is none.
+            ConfigError: as `complete`.
+        """
+        self.provider.refuse_unsupported(call.request)
+        completion, place = self.provider.replay(call)
+        return as_kept(completion, price_of(call.request, completion, self._today())), place
+
     def stored(self, call: Call) -> None:
         """Hear that the answer to a call is in the response store."""
         if self._batches is not None:
@@ -174,9 +186,7 @@ class Endpoint:
             completion = await self._retry.run(
                 lambda deadline: self._watched(call, deadline, tab), self._gate.rest
             )
-        cost = tab.charge(completion)
-        kept = storable(completion)
-        return msgspec.structs.replace(kept, cost_usd=cost, stated_usd=None, service_tier=None)
+        return as_kept(completion, tab.charge(completion))
 
     async def _watched(self, call: Call, deadline: Deadline, tab: Tab) -> Completion:
         """Ask once, as `_attempt` does; count refusals for the rate limit."""

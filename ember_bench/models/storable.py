@@ -15,6 +15,14 @@ def storable(completion: Completion) -> Completion:
     return _without_keys(_in_unicode(completion))
 
 
+def as_kept(completion: Completion, cost_usd: float | None) -> Completion:
+    """Return an answer with its price as it is stored and shown."""
+    kept = storable(completion)
+    if (kept.cost_usd, kept.stated_usd, kept.service_tier) == (cost_usd, None, None):
+        return kept
+    return msgspec.structs.replace(kept, cost_usd=cost_usd, stated_usd=None, service_tier=None)
+
+
 def _in_unicode(completion: Completion) -> Completion:
     """Return it without lone surrogates, which JSON may bring and no database takes."""
     try:

@@ -117,8 +117,9 @@ def unaffordable(
         return None
     tokens = _most_tokens(request)
     length = "" if tokens is None else f" for an answer of up to {tokens[1]:,} tokens"
+    price = f"{least:,.2f}" if least >= 0.01 else f"{least:.2g}"
     return (
-        f"one call of {model.model_id} reserves ${least:,.2f}{length}, more than ${usd:,.10g}: "
+        f"one call of {model.model_id} reserves ${price}{length}, more than ${usd:,.10g}: "
         "give a smaller max_tokens or raise the budget"
     )
 

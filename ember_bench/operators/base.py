@@ -283,6 +283,8 @@ class Operator(Tree):
             output = bridge.wait(in_thread(self.forward, inputs))
         else:
             output = self.forward(inputs)
+        if inspect.isgenerator(output) or inspect.isasyncgen(output):
+            raise TypeError(f"{type(self).__name__}.forward yields; it returns its outputs")
         return run_coroutine(output) if inspect.iscoroutine(output) else output
 
 

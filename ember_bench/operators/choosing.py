@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import comb, perm
-from typing import Annotated, Any, overload
+from typing import Annotated, Any, Self, overload
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ember_bench.errors import did_you_mean
 from ember_bench.plain_errors import plainly
@@ -28,6 +28,15 @@ class Choose(BaseModel):
     """Whether the order of a list matters, so that each order is a list of its own."""
     repeated: bool = False
     """Whether an entry may stand in a list several times."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if twice := next((entry for entry in self.of if self.of.count(entry) > 1), None):
+            raise ValueError(f"of: {twice!r} stands there twice; repeated: true repeats entries")
+        n = len(self.of)
+        if not self.repeated and (long := [k for k in self.sizes if k > n]):
+            raise ValueError(f"cannot choose {long[0]} of {n} without repeated: true")
+        return self
 
     @property
     def sizes(self) -> list[int]:
@@ -53,8 +62,6 @@ class Choices(Sequence[list[str]]):
             where = ".".join(map(str, first["loc"]))
             raise ValueError(f"{where}: {plainly(first)}" if where else plainly(first)) from None
         n = len(self.given.of)
-        if not self.given.repeated and (long := [k for k in self.given.sizes if k > n]):
-            raise ValueError(f"cannot choose {long[0]} of {n} without repeated: true")
         self._ends = list(accumulate(self._number(n, k) for k in self.given.sizes))
 
     @property

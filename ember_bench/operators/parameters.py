@@ -121,6 +121,10 @@ class ImpliedParameter(ParameterCard):
         return checked
 
 
+CHOSEN: Final = ("models", "texts")
+"""Types of lists whose entries a grid may choose, see `Choose`."""
+
+
 def sweep(parameter: ParameterCard, value: Any) -> Sequence[Any]:
     """Return the values of a parameter in a grid: the entries of a list, or a single value.
 
@@ -130,7 +134,7 @@ def sweep(parameter: ParameterCard, value: Any) -> Sequence[Any]:
     Raises:
         ValueError: if such a mapping is wrong.
     """
-    if isinstance(value, dict) and parameter.type in ("models", "texts"):
+    if isinstance(value, dict) and parameter.type in CHOSEN:
         return Choices(value)
     if not isinstance(value, list):
         return [value]

@@ -65,7 +65,7 @@ class Options:
     tracking_uri: str | None = None
 
 
-@dataclass
+@dataclass(repr=False)
 class Task:
     """One optimisation, on one event loop."""
 

@@ -337,7 +337,8 @@ def captions(table: ComparisonTable) -> Iterator[str]:
     )
     yield (
         "Cost: how many times the baseline's, on the same items. P(best): the probability of the"
-        " highest true accuracy of those that are compared with one baseline."
+        " highest true accuracy of those that are compared with one baseline; with few items it"
+        " says too much of systems that are nearly equal."
     )
     if any(pair.cell.failed or pair.baseline.failed for pair in table.pairs):
         yield (

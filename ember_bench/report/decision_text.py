@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from ember_bench.drawing.number_format import UNDEFINED, count, dollars, percent
-from ember_bench.experiment.results.certificate import Certificate, Search
-from ember_bench.experiment.results.figures import Quantity
+from ember_bench.drawing.number_format import UNDEFINED, count, dollars
+from ember_bench.experiment.results.certificate import Certificate
 from ember_bench.experiment.results.summary import ExperimentSummary
+from ember_bench.report.search_text import SEARCHED, said_first, said_space, searched
 
 _MOST_NAMED: Final = 6
-_MOST_ROWS: Final = 12
+_LARGEST_MARGIN: Final = 0.2
+"""Larger margins of what a search found say nothing of use."""
 _REASONS: Final = {
     "stopped": "the run was stopped, or its budget is spent",
     "failures": "failed trials could turn it, whatever else is asked",
@@ -25,33 +26,9 @@ _STOPPED: Final = (
 )
 
 
-_SEARCHED: Final = (
-    "The search asked systems different numbers of items, the more the better they were: intervals"
-    " and p-values of the tables do not allow for that."
-)
-
-
-def searched(summary: ExperimentSummary) -> bool:
-    """Return whether a summary is of a search, whose systems are no study of their own."""
-    return any(found.search is not None for found in summary.decisions)
-
-
-def finalists(summary: ExperimentSummary) -> set[str] | None:
-    """Return the names of the systems that a search asked the most; None without a search."""
-    names: set[str] = set()
-    for found in summary.decisions:
-        if found.search is None:
-            return None
-        # With equal numbers of items, the choice comes first.
-        order = sorted(found.asked, key=lambda n: (-found.asked[n], n not in found.choice))
-        names.update(order[:_MOST_ROWS])
-    baselines = {cell.comparison.baseline for cell in summary.cells if cell.comparison is not None}
-    return names | baselines if names else None
-
-
 def stopped(summary: ExperimentSummary) -> str:
     """Return what a reader of tables is told of a run that stopped with its choice."""
-    return _SEARCHED if searched(summary) else _STOPPED
+    return SEARCHED if searched(summary) else _STOPPED
 
 
 def decisions(summary: ExperimentSummary) -> list[str]:
@@ -63,9 +40,12 @@ def decisions(summary: ExperimentSummary) -> list[str]:
 
 def _said(found: Certificate, labels: Mapping[str, str], *, several: bool) -> Iterator[str]:
     if found.search is not None and found.choice:
-        yield from _searched(found, found.search, labels[found.choice[0]])
+        yield from said_first(found, found.search, labels)
+        yield _sure_of_search(found)
+        yield from said_space(found, found.search)
+        yield from _took(found)
         return
-    where = f" on {found.dataset}" if several else ""
+    where = f" on {', '.join(found.datasets)}" if several else ""
     names = [labels[name] for name in found.choice]
     if found.outcome == "decided":
         use = f"use {names[0]}" if len(names) == 1 else f"the front is {_some(names)}"
@@ -81,62 +61,15 @@ def _said(found: Certificate, labels: Mapping[str, str], *, several: bool) -> It
     yield from _other_claim(found)
 
 
-def _searched(found: Certificate, search: Search, label: str) -> Iterator[str]:
-    """Say what a search found: the honest estimate first."""
-    yield f"Search: use {label}."
-    asked = f"{count(int(found.asked[found.choice[0]]), 'item')} it was chosen by"
-    if search.unseen is not None:
-        yield (
-            f"It is right on {_interval(search.unseen)} of"
-            f" {count(search.held_out_asked, 'item')} that the search never saw; on the {asked}"
-            f" on {_interval(search.seen)}, which flatters it."
-        )
-    else:
-        yield (
-            f"On the {asked} it is right on {_interval(search.seen)}, which flatters it: no item"
-            " was left to measure it on."
-        )
-    others = f"{count(len(found.cells), 'system')} that were asked"
+def _sure_of_search(found: Certificate) -> str:
+    others = f"among the {count(len(found.cells), 'system')} that were asked"
     if found.outcome == "decided":
-        yield f"{_sure(found)}, among the {others}: {_claim(found, 1)}."
-    elif found.margin is not None:
-        yield (
-            f"{_sure(found)}, among the {others}: no other is more than {_points(found.margin)}"
-            " more accurate."
-        )
-    else:
-        yield f"Not sure ({_goal(found)}), among the {others}: it is the best by the values."
-    yield from _space(found, search)
-    yield from _took(found)
-
-
-def _space(found: Certificate, search: Search) -> Iterator[str]:
-    drawn = ""
-    if search.candidates < search.space:
-        drawn = f", of which {search.candidates:,} were drawn to choose among"
-    never = search.candidates - len(found.cells)
-    said = f"The grid has {count(search.space, 'system')}{drawn}"
-    if never:
-        said += f"; of {count(never, 'system')} nothing was asked, and nothing is said"
-    yield f"{said}. {search.worse:,} of those asked are surely no better choice."
-    money = []
-    if search.budget_usd is not None and search.spent_usd is not None:
-        money.append(f"{dollars(search.spent_usd)} of {dollars(search.budget_usd)}")
-    if search.trials is not None:
-        money.append(f"at most {count(search.trials, 'trial')}")
-    yield (
-        f"Paid for it: {', '.join(money)}."
-        if search.budget_usd is not None
-        else (f"Its budget: {', '.join(money)}.")
-    )
-
-
-def _interval(value: Quantity | None) -> str:
-    if value is None:
-        return UNDEFINED
-    if value.low is None or value.high is None:
-        return f"{percent(value.value)} %"
-    return f"{percent(value.value)} % [{percent(value.low)}, {percent(value.high)}]"
+        return f"{_sure(found)}, {others}: {_claim(found, len(found.choice))}."
+    if found.margin is not None and found.margin <= _LARGEST_MARGIN:
+        margin = _points(found.margin)
+        return f"{_sure(found)}, {others}: no other is more than {margin} more accurate."
+    what = "the front" if found.want == "front" else "the best"
+    return f"Not sure ({_goal(found)}), {others}: it is {what} by the values."
 
 
 def _so_far(found: Certificate, labels: Mapping[str, str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ember_bench.drawing.charts import MOST_NAMED, scatter
-from ember_bench.drawing.html import Content, Html, tag
+from ember_bench.drawing.html import Content, Html, table, tag
 from ember_bench.drawing.number_format import (
     Unit,
     count,
@@ -21,10 +21,11 @@ from ember_bench.drawing.svg import COLOURS
 from ember_bench.experiment.results.compared import Comparison
 from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, ExperimentSummary
 from ember_bench.report.chart_data import front_data, named_points
-from ember_bench.report.decision_text import decisions, searched, stopped
+from ember_bench.report.decision_text import decisions, stopped
 from ember_bench.report.html_answer import answer, most_accurate
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import Axis
+from ember_bench.report.search_text import found_sections, searched
 
 _NAMED: Final = 4
 
@@ -58,6 +59,10 @@ def _decisions(summary: ExperimentSummary) -> Iterator[Html]:
     if said := decisions(summary):
         yield tag("h2", "Decision" if summary.decisions[0].search is None else "Search")
         yield from (tag("p", text, class_="verdict") for text in said)
+        for section in found_sections(summary):
+            rows = [[row.label, *row.values] for row in section.rows]
+            yield table([section.first, *section.headings], rows, caption=section.title)
+            yield from (tag("p", footer, class_="facts") for footer in section.footers)
         if summary.decided:
             yield tag("p", stopped(summary), class_="facts")
 

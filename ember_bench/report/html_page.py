@@ -38,7 +38,7 @@ _FRONT: Final = (
 )
 _BEST: Final = (
     "P(best): the probability of the highest true accuracy of those compared with one baseline,"
-    " from at least five items."
+    " from at least five items; with few items it says too much of systems that are nearly equal."
 )
 _COLUMNS: Final = ("item", "system", "outcome", "answer", "target", "cost")
 _OUTCOMES: Final = ("correct", "partial", "wrong", "unparsed", "error")

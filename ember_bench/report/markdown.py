@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from ember_bench.drawing.text import escape_markdown
 from ember_bench.experiment.results.summary import ExperimentSummary
-from ember_bench.report.decision_text import decisions, searched
+from ember_bench.report.decision_text import decisions
 from ember_bench.report.html_answer import answer
 from ember_bench.report.problems_text import problems
+from ember_bench.report.search_text import searched
 from ember_bench.report.sections import Row, Section
 from ember_bench.report.suite_text import suite_markdown
 from ember_bench.report.summary_text import status, tables

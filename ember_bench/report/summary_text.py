@@ -19,8 +19,9 @@ from ember_bench.experiment.results.summary import (
 )
 from ember_bench.report.checks_text import captions, checked, sections
 from ember_bench.report.columns import CATEGORY, USUAL, Column, Place, View, places
-from ember_bench.report.decision_text import finalists, stopped
+from ember_bench.report.decision_text import stopped
 from ember_bench.report.judging_text import about_judges, judging
+from ember_bench.report.search_text import finalists, found_sections, searched
 from ember_bench.report.sections import Row, Section
 from ember_bench.report.system_columns import (
     COMPARED,
@@ -90,13 +91,14 @@ def tables(summary: ExperimentSummary, view: View = USUAL) -> Tables:
     shown = view.shown(columns, USUAL_COLUMNS)
     said: list[str] = []
     if not view.columns:
-        if not baselines:
+        # A search asks most systems a few items alone.
+        if not baselines or searched(summary):
             shown = [column for column in shown if column.name not in COMPARED]
         constant = _constant(shown, cells)
         shown = [column for column in shown if column.name not in constant]
         said = [f"All systems: {'; '.join(constant.values())}."] if constant else []
-    found = []
     usual = finalists(summary) if view == USUAL else None
+    found = [*found_sections(summary)] if usual is not None else []
     for dataset in summary.datasets:
         of_dataset = [cell for cell in cells if cell.dataset == dataset.name]
         if not of_dataset:
@@ -110,7 +112,7 @@ def tables(summary: ExperimentSummary, view: View = USUAL) -> Tables:
             for cell in chosen
         )
         footers = [f"{count(left_out, 'more system')}"] if left_out else []
-        footers += [*said, *_footers(of_dataset)]
+        footers += [*said, *_footers(of_dataset if usual is None else chosen, summary)]
         headings = tuple(column.heading for column in shown)
         title = _title(dataset, summary)
         found.append(Section(title, headings, tuple(places(shown)), rows, tuple(footers)))
@@ -305,7 +307,7 @@ def _notes(cell: CellSummary, summary: ExperimentSummary) -> Iterator[str]:
     if cell.oracle and cell.comparison is None:
         yield "oracle"  # else the result says it
     found = cell.comparison
-    if found is not None and found.shared_draws and not found.same_calls:
+    if found is not None and found.shared_draws and not found.same_calls and not searched(summary):
         yield SHARED
     items = next(d.items for d in summary.datasets if d.name == cell.dataset)
     if cell.items < items:
@@ -357,8 +359,10 @@ def _title(dataset: DatasetSummary, summary: ExperimentSummary) -> str:
     )
 
 
-def _footers(cells: list[CellSummary]) -> Iterator[str]:
+def _footers(cells: Sequence[CellSummary], summary: ExperimentSummary) -> Iterator[str]:
     totals = {name: sum(cell.outcomes.get(name, 0) for cell in cells) for name in OUTCOMES}
+    if searched(summary):
+        totals["skipped"] = 0  # which it did not want
     if any(totals[name] for name in ("error", "unparsed", "skipped", "unjudged")):
         yield "outcomes: " + ", ".join(f"{n:,} {name}" for name, n in totals.items() if n)
     for cell in cells:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 
 from ember_bench.decisions.decider import Decider
@@ -11,7 +9,6 @@ from ember_bench.decisions.searcher import Searcher
 from ember_bench.errors import ConfigError
 from ember_bench.experiment.results.certificate import DECISIONS, Certificate
 from ember_bench.experiment.runner import Run
-from ember_bench.models.budget import Budget
 
 
 class Deciding:
@@ -39,21 +36,12 @@ class Deciding:
         if run.store.fact(DECISIONS) is not None:
             run.store.note(DECISIONS, "[]")
         if spec.search is not None:
-            self._searcher = self._search(run)
+            self._searcher = Searcher(run.experiment, run.store)
+            run.experiment = self._searcher.experiment
+            run.stages = self._searcher.stages()
         elif spec.decide is not None and run.experiment.shard is None:
             self._decider = Decider(run.experiment, run.store, whole=whole)
             run.stages = self._decider.stages()
-
-    def _search(self, run: Run) -> Searcher:
-        """Let a run search with what is left of its budget, which is one for all its runs."""
-        searcher = Searcher(run.experiment, run.store)
-        if (left := searcher.left_usd) is not None:
-            budget = run.experiment.budget or Budget()
-            cap = left if budget.run_usd is None else min(left, budget.run_usd)
-            run.experiment = replace(run.experiment, budget=replace(budget, run_usd=cap))
-            searcher.experiment = run.experiment
-        run.stages = searcher.stages()
-        return searcher
 
     def end(self) -> bool:
         """Store the certificates; return whether there are any, and nothing is left to ask.
@@ -62,10 +50,11 @@ class Deciding:
         """
         found: list[Certificate] = []
         if self._searcher is not None:
-            if names := self._searcher.asked_cells:
-                baselines = [cell.name for cell in self._run.experiment.baselines.values()]
-                self._run.experiment = self._run.store.narrow({*names, *baselines})
-                found = [c for c in [self._searcher.certificate()] if c is not None]
+            if (certificate := self._searcher.certificate()) is not None:
+                found = [certificate]
+                names = certificate.on_all(certificate.cells)
+                names |= {cell.name for cell in self._run.experiment.baselines.values()}
+                self._run.experiment = self._run.store.narrow(names)
         elif self._decider is not None:
             found = self._decider.certificates()
         else:

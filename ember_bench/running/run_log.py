@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,18 @@ _LIMITS: Final = re.compile(
 )
 
 
+class _Handler(logging.FileHandler):
+    """Appends to a file. A full disk ends a run for its results' sake, and not for its log's."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return without_secrets(super().format(record))
@@ -29,7 +42,7 @@ class _Formatter(logging.Formatter):
 def run_log(folder: Path) -> Iterator[None]:
     """Append what is logged under `ember_bench` to `run.log` in `folder`; made when needed."""
     logger = logging.getLogger("ember_bench")
-    handler = logging.FileHandler(folder / RUN_LOG, encoding="utf-8", delay=True)
+    handler = _Handler(folder / RUN_LOG, encoding="utf-8", delay=True)
     handler.setLevel(logging.INFO)
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level = logger.level

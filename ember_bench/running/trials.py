@@ -58,7 +58,8 @@ def trial(*, epoch: int = 0, subject: Subject | None = None) -> Iterator[None]:
 def usage() -> Iterator[CallUsage]:
     """Account for the calls made within, in a trial or outside.
 
-    Also calls that a store answers are counted; `spend_usd` is what was paid anew.
+    Also calls that a store answers are counted; `spend_usd` is what was paid anew. Calls in threads
+    that have no copy of the context, and requests that a time limit has given up, are not counted.
     """
     interception.settle("usage() was entered")
     outer = strands.current.get()

@@ -64,7 +64,7 @@ def _decision(rows: StoredTrials, certificate: Certificate) -> Verification:
         f" {_shown(getattr(again, name))} from the rows"
         for name in same_certificate(certificate, again)
     ]
-    what = f"decision on {certificate.dataset}"
+    what = f"decision on {', '.join(certificate.datasets)}"
     return Verification(what, len(certificate.__struct_fields__), differences)
 
 

@@ -14,7 +14,7 @@ from ember_bench.drawing.html import Content, Html, table, tag
 from ember_bench.drawing.number_format import count, dollars, duration
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.trial_calls import CallEntry
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.running.live import MOST_TRIALS, Live, LiveTrial, WaitingCall
 from ember_bench.serving.pages import Page, call_of, facts_of, in_seconds, opens
 from ember_bench.serving.trial_pages import PER_PAGE, Place, title_of

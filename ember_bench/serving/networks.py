@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,12 +57,14 @@ class Answer:
         calls: The calls it took.
         wasted_usd: Cost of requests without a usable answer; None if it is unknown.
         cut_off: Whether the limit of tokens ended the text.
+        heard: Whether any operator read the conversation before the question.
     """
 
     data: str
     calls: tuple[CallRecord, ...]
     wasted_usd: float | None
     cut_off: bool
+    heard: bool = True
 
     @property
     def cost_usd(self) -> float | None:
@@ -194,8 +196,9 @@ class Network:
         tokens = strands.current.set(Strand(context)), _reader.set(listener), TEXT.set(None)
         try:
             inputs = graph_inputs(item, evaluator if known else None, self.cell)
-            if self.cell is None and question.turns:  # a cell has them from its item
-                inputs["turns"] = question.turns
+            turns = _Turns(inputs.get("turns", question.turns))  # a cell has them from its item
+            if turns:
+                inputs["turns"] = turns
             output = prepared.run(inputs)[self.graph.output]
         finally:
             strands.current.reset(tokens[0])
@@ -203,7 +206,8 @@ class Network:
             TEXT.reset(tokens[2])
         text = _text(output, ("responses",) if writes else ())
         wasted = None if context.wasted_unpriced else context.wasted_usd
-        return Answer(str(text), tuple(context.calls), wasted, isinstance(text, CutOff))
+        heard = turns.heard or not turns or known  # an item is asked as its trial asks it
+        return Answer(str(text), tuple(context.calls), wasted, isinstance(text, CutOff), heard)
 
     def _item(self, question: Question) -> Item:
         turns = tuple((message.role, message.content) for message in question.turns)
@@ -222,6 +226,16 @@ _ASKED: Final = ""  # the id of a question that is no item
 _MOST_READY: Final = 64
 _reader: ContextVar[TextListener | None] = ContextVar("ember_bench_reader", default=None)
 """Reads the text of the answer; the texts of other nodes are nothing to it."""
+
+
+class _Turns(tuple[Message, ...]):
+    """A conversation that knows whether it was read."""
+
+    heard = False
+
+    def __iter__(self) -> Iterator[Message]:
+        self.heard = True
+        return super().__iter__()
 
 
 class _Aloud(Operator):

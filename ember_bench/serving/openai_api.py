@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Literal, TypeVar
 from uuid import uuid4
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
@@ -89,6 +90,7 @@ class OpenAIServer:
         self.started = int(time.time())
         self._under_way = 0
         self._told_of = set[tuple[str, str]]()
+        self._deaf = set[str]()  # networks that read no conversation before the question
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
@@ -161,6 +163,10 @@ class OpenAIServer:
         network = self._network(asked.model)
         sampling = settle(network, asked.sampling, own=self.own_sampling)
         service = self._service(asked)
+        if asked.question.turns and network.name in self._deaf:
+            raise _not_heard(network)
+        if sampling.unused:
+            asked = msgspec.structs.replace(asked, echoed=_without(asked.echoed, sampling.unused))
         if self._under_way >= self.access.in_flight:
             raise RequestError(
                 f"Rate limit reached: {self.access.in_flight:,} requests are under way",
@@ -172,7 +178,9 @@ class OpenAIServer:
         )
         request.state.trace = trace
         self.traces.begin(trace)
-        asks = [partial(_ask, network, asked, epoch, service, trace) for epoch in range(asked.n)]
+        asks = [
+            partial(self._ask, network, asked, epoch, service, trace) for epoch in range(asked.n)
+        ]
         if asked.stream:
             response = await self._streamed(request, api, asked, Pieces(asks, network.name), trace)
         else:
@@ -231,6 +239,25 @@ class OpenAIServer:
             sent = event_lines(response_events(asked, pieces, failed, done), named=True)
         return EventStream(sent, over)
 
+    async def _ask(
+        self,
+        network: Network,
+        asked: Asked,
+        epoch: int,
+        service: ModelService,
+        trace: RequestTrace,
+    ) -> Answer:
+        """Return the answer of one epoch, in a task of its own."""
+        answered.set(trace.note)
+        schema = asked.schema
+        answer = await network.answer(
+            asked.question, epoch, service, trace.sampling, aloud=schema is None
+        )
+        if not answer.heard:
+            self._deaf.add(network.name)
+            raise _not_heard(network)
+        return answer if schema is None else replace(answer, data=schema.read(answer.data))
+
     def _service(self, asked: Asked) -> ModelService:
         if asked.store and self.storing is None:
             raise RequestError(
@@ -277,16 +304,17 @@ class OpenAIServer:
         }
 
 
-async def _ask(
-    network: Network, asked: Asked, epoch: int, service: ModelService, trace: RequestTrace
-) -> Answer:
-    """Return the answer of one epoch, in a task of its own."""
-    answered.set(trace.note)
-    schema = asked.schema
-    answer = await network.answer(
-        asked.question, epoch, service, trace.sampling, aloud=schema is None
+def _not_heard(network: Network) -> RequestError:
+    return RequestError(
+        f"{network.name} answers single questions: none of its operators reads the messages before"
+        " the last one",
+        "messages",
+        code="unsupported_value",
     )
-    return answer if schema is None else replace(answer, data=schema.read(answer.data))
+
+
+def _without(fields: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in names}
 
 
 async def _all(asks: Sequence[Callable[[], Coroutine[Any, Any, Answer]]]) -> list[Answer]:

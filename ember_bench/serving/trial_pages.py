@@ -16,8 +16,8 @@ from ember_bench.drawing.number_format import UNDEFINED, count, dollars
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.summary import FAILED, OUTCOMES
 from ember_bench.experiment.trial_calls import CallEntry
-from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.models.store.rows import StoredCall
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.serving.pages import Page, call_of, facts_of, in_seconds
 
 PER_PAGE: Final = 100

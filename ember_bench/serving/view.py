@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.results.rows import StoredTrials
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_report import html_report
 from ember_bench.running.live import Live, read_live

@@ -64,6 +64,7 @@ from .families import (
     max_t as max_t,
     simultaneous_interval as simultaneous_interval,
 )
+from .halving import CONTENDERS as CONTENDERS
 from .halving import Halving as Halving
 from .intervals import (
     Estimate as Estimate,

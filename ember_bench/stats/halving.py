@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ember_bench.stats._arrays import check_count, matrix, vector
+from ember_bench.stats.pareto import order_by_layers
 from ember_bench.stats.races import TINY, Goal, Race
 from ember_bench.stats.surrogate import guess_linear
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy.typing as npt
 
     from ember_bench.stats._arrays import BoolArray, FloatArray, IntArray
@@ -25,11 +28,12 @@ _FEWEST: Final = 4
 """Cells that are asked before anything is known, and the least of a stage of new ones."""
 _FEW: Final = 8
 """So many cells are not parted any more."""
-_UNSHARED: Final = 0.9
-"""Share of the prices that is paid if cells share hardly any calls."""
 _LEAST_LEFT: Final = 0.05
 """Share of the budget for which no new bracket is begun."""
 _FINALISTS: Final = 2
+CONTENDERS: Final = 20
+"""So many of the best cells are compared with all others: of a thousand cells, all pairs take
+minutes."""
 _MOST_RESERVED: Final = 0.4
 """Largest share of the budget that is kept for the estimate on other items."""
 
@@ -44,17 +48,21 @@ class Halving:
     sampling", section 4). As long as money is left, another bracket begins with new cells (Li et
     al. 2018, "Hyperband"). All cells are asked the same items from the first on, so they are
     compared item by item, and by the bounds of `Race`, which hold for any rule of whom to ask next:
-    a cell that is surely beaten never climbs, and the search is over once its choice is sure.
+    a cell that is surely beaten never climbs, and the search is over once its choice is sure. For a
+    front, cells climb layer by layer of those that none dominates, and those of a layer in an order
+    that spreads them (Schmucker et al. 2021, "Multi-objective asynchronous successive halving").
 
     Give `take` the values of the items that `wanted` names, until it names no cell.
 
     Args:
-        goal: what is to be found; not a front.
+        goal: what is to be found.
         items: number of items that cells may be asked.
         features: of the cells, shape ``(n_cells, n_features)``.
         price: share of the budget that an item of each cell may take, as far as that is known
             before, else NaN; shape ``(n_cells,)``.
-        held_out: number of other items on which the winner is to be measured.
+        calls: of each cell the calls that it makes of an item: their indices, and their shares of
+            its price. What one cell asked is free for others. By default cells share none.
+        held_out: number of other items on which what is found is to be measured.
         first: number of items of the first rung.
         seed: of the random draws.
 
@@ -70,16 +78,15 @@ class Halving:
         features: npt.ArrayLike,
         *,
         price: npt.ArrayLike | None = None,
+        calls: Sequence[Mapping[int, float]] | None = None,
         held_out: int = 0,
         first: int = FIRST,
         seed: int = 0,
     ) -> None:
-        if goal.want == "front":
-            raise ValueError("a search finds one cell, not a front")
         check_count(items, "items")
         check_count(first, "first")
         self._features = matrix(features, "features")
-        self.race = Race(goal, len(self._features), items)
+        self.race = Race(goal, len(self._features), items, contenders=CONTENDERS)
         self.used = 0.0
         self._held_out = held_out
         self._sizes = rungs(items, first)
@@ -88,7 +95,10 @@ class Halving:
         self._price = np.full(len(self._features), np.nan)
         if price is not None:
             self._price = vector(price, "price")
-        self._paid = self._priced = 0.0
+        self._calls = [{cell: 1.0} for cell in range(len(self._features))]
+        if calls is not None:
+            self._calls = [{**found} for found in calls]
+        self._done: dict[int, int] = {}
         self._low = self._high = self._cost = np.empty((0, len(self._features)))
         self._rung = 0
         self._climbed = 0
@@ -125,9 +135,8 @@ class Halving:
             price: share of the budget that an item of each cell takes, NaN if unknown; shape
                 ``(n_cells,)``.
         """
-        if self._wanted is not None:  # else these were there before
-            self._paid += used - self.used
-            self._priced += float(np.nansum((asked - self.race.asked) * price))
+        for cell in np.flatnonzero(asked > self.race.asked).tolist():
+            self._have_done(self._done, cell, int(asked[cell]))
         self.race.take(asked, low, high, cost)
         self._low, self._high = low, high
         self._cost = np.zeros_like(low) if cost is None else cost
@@ -136,27 +145,43 @@ class Halving:
 
     @property
     def reserved(self) -> float:
-        """Share of the budget that is kept for measuring the winner on other items."""
+        """Share of the budget that is kept for measuring what is found on other items."""
         if not self._held_out:
             return 0.0
-        asked = self.race.asked
-        last = self._alive & (asked > 0) & (asked == asked[self._alive].max(initial=0))
-        prices = self._price[last]
-        if not last.any() or np.isnan(prices).all():
+        prices = self._price[list(self.winners)]
+        if not prices.size or np.isnan(prices).all():
             return USUALLY_RESERVED
-        return min(_MOST_RESERVED, self._held_out * float(np.nanmax(prices)))
+        return min(_MOST_RESERVED, self._held_out * float(np.nansum(prices)))
 
     @property
-    def winner(self) -> int | None:
-        """The best of the cells that were asked the most items; None if none was asked any."""
+    def winners(self) -> tuple[int, ...]:
+        """What is found among the cells that were asked the most items: the best, or the front.
+
+        Empty if none was asked any.
+        """
         if self.race.now.choice:
-            return self.race.now.choice[0]
+            return self.race.now.choice
+        last = self._last
+        if not last.size:
+            return ()
+        n = int(self.race.asked[last[0]])
+        if self.race.goal.want != "front":
+            return (int(self._ranked(last, n, slack=0.0)[0]),)
+        scores, costs = self._scores(last, n)
+        found: list[int] = []
+        most = -np.inf
+        for place in np.lexsort((-scores, costs)).tolist():
+            if scores[place] > most + self.race.goal.within + TINY:
+                most = float(scores[place])
+                found.append(int(last[place]))
+        return tuple(sorted(found))
+
+    @property
+    def _last(self) -> IntArray:
+        """Cells that may still be chosen and were asked the most items, if any were asked."""
         asked = self.race.asked
-        if not asked.any():
-            return None
-        last = self._alive & (asked == asked[self._alive].max(initial=0))
-        found = self._ranked(np.flatnonzero(last), int(asked[last].max()), slack=0.0)
-        return int(found[0])
+        most = asked[self._alive].max(initial=0)
+        return np.flatnonzero(self._alive & (asked > 0) & (asked == most))
 
     @property
     def _alive(self) -> BoolArray:
@@ -165,19 +190,28 @@ class Halving:
         return possible if possible.any() else np.ones_like(possible)
 
     def _open_rung(self) -> None:
-        """Give a rung its share of the budget."""
+        """Give a rung its share of the budget.
+
+        Rungs so high that their share would not pay for the finalists get none.
+        """
         left = max(0.0, 1 - self.reserved - self.used)
-        self._until = self.used + left / (len(self._sizes) - self._rung)
+        steps = np.diff([0, *self._sizes])[self._rung :]
+        shares = left / np.arange(1, len(steps) + 1)
+        # Finalists are taken to cost as much as what is best now.
+        prices = self._price[list(self.winners)] if self.winners else self._price
+        known = prices[~np.isnan(prices)]
+        usual = float(known.mean()) if known.size else 0.0
+        pays = shares >= _FINALISTS * steps * usual - TINY
+        self._until = self.used + shares[max(np.flatnonzero(pays), default=0)]
         self._climbed = 0
 
     def _next(self) -> tuple[IntArray, int]:
         nobody = np.empty(0, dtype=np.int64), self._sizes[-1]
         while self.race.now.choice is None:
-            line = self._line()
-            number = self._affordable(line)
-            if number:
-                self._climbed += number
-                return line[:number], self._sizes[self._rung]
+            chosen = self._affordable(self._line())
+            if chosen.size:
+                self._climbed += chosen.size
+                return chosen, self._sizes[self._rung]
             self._rung += 1
             if self._rung == len(self._sizes):
                 total = int(self.race.asked.sum())
@@ -209,34 +243,68 @@ class Halving:
         dear = prices > most
         return np.concatenate([line[~dear], line[dear]])
 
-    def _affordable(self, line: IntArray) -> int:
-        """Return how many cells of a line are asked next.
+    def _affordable(self, line: IntArray) -> IntArray:
+        """Return the cells of a line that are asked next, and all those that cost nothing.
 
-        Half of what the rung has left is used at a time if cells share calls, which are paid once;
-        on the first rung a quarter, as what is seen tells whom to ask next.
+        On the first rung a quarter of what it has left is used at a time, as what is seen tells
+        whom to ask next.
         """
         left = self._until - self.used
         # With one cell there is nothing to compare.
         least = _FEWEST if self._rung == 0 else max(1, _FINALISTS - self._climbed)
+        prices, done = self._marginal(line), dict(self._done)
+        if np.isnan(prices).all():
+            return line[:_FEWEST]
+        free = line[self._marginal(line, done) <= TINY]
         if left <= TINY or len(line) < (1 if self._rung == 0 else least):
-            return 0
-        steps = self._sizes[self._rung] - self.race.asked[line]
-        known = ~np.isnan(self._price)
-        usual = float(np.nanmean(self._price[known])) if known.any() else np.nan
-        if np.isnan(usual) or not self.race.asked.any():
-            return min(_FEWEST, len(line))
-        # Calls that cells share are paid once.
-        shared = min(1.0, 1.5 * self._paid / self._priced) if self._priced > 0 else 1.0
-        costs = np.cumsum(np.where(known[line], self._price[line], usual) * steps) * shared
+            return free
+        costs = np.cumsum(prices)
+        room = 1 - self.reserved - self.used
+        if not self.race.asked.any():
+            # Prices are a guess as yet; with one cell there would be nothing to compare.
+            return line[: min(_FEWEST, max(2, int((costs <= room + TINY).sum())))]
         fits = int((costs <= left).sum())
-        part = 4 if self._rung == 0 else 2 if shared < _UNSHARED else 1
-        number = max(int((costs <= left / part).sum()), min(least, len(line)))
+        number = int((costs <= left / (4 if self._rung == 0 else 1)).sum())
+        number = max(number, min(least, len(line)))
         if fits <= _FEW:
             number = max(number, fits)
-        room = 1 - self.reserved - self.used if self._climbed < least else left
+        if self._climbed >= least:
+            room = left
         if self._rung == 0:
-            return min(number, int((costs <= room + TINY).sum()))
-        return number if costs[number - 1] <= room + TINY else 0
+            number = min(number, int((costs <= room + TINY).sum()))
+        elif costs[number - 1] > room + TINY:
+            number = 0
+        for cell in line[:number].tolist():
+            self._have_done(done, cell, self._sizes[self._rung])
+        rest = line[number:]
+        free = rest[self._marginal(rest, done) <= TINY]
+        return np.concatenate([line[:number], free])
+
+    def _have_done(self, done: dict[int, int], cell: int, items: int) -> None:
+        """Note that the calls of a cell were made of so many items."""
+        for call in self._calls[cell]:
+            done[call] = max(done.get(call, 0), items)
+
+    def _marginal(self, line: IntArray, done: Mapping[int, int] | None = None) -> FloatArray:
+        """Return what each cell of a line takes of the budget for this rung.
+
+        What was asked before is free: with ``done`` that alone, else also what the cells before it
+        in the line ask. NaN if no price is known.
+        """
+        known = self._price[~np.isnan(self._price)]
+        usual = float(known.mean()) if known.size else np.nan
+        to = self._sizes[self._rung]
+        asked = dict(self._done) if done is None else dict(done)
+        found = np.empty(line.size)
+        for place, cell in enumerate(line.tolist()):
+            price = usual if np.isnan(self._price[cell]) else self._price[cell]
+            shares = self._calls[cell].items()
+            found[place] = price * sum(
+                share * max(0, to - asked.get(call, 0)) for call, share in shares
+            )
+            if done is None:
+                self._have_done(asked, cell, to)
+        return found
 
     def _scores(self, cells: IntArray, n: int) -> tuple[FloatArray, FloatArray]:
         """Return mean scores and costs of cells over the first n items."""
@@ -251,13 +319,15 @@ class Halving:
         """Return cells by promise on the first n items.
 
         For `cheapest` those that may be accurate enough, within ``slack`` standard errors, by cost,
-        and then the others by accuracy.
+        and then the others by accuracy; for `front` layer by layer.
         """
         if not cells.size:
             return cells
         scores, costs = self._scores(cells, n)
         if self.race.goal.want == "most_accurate":
             return cells[np.lexsort((costs, -scores))]
+        if self.race.goal.want == "front":
+            return cells[order_by_layers(scores, costs)]
         error = slack * np.sqrt((scores * (1 - scores) + 0.5 / n) / n)
         fits = scores + error >= self._level(float(scores.max())) - TINY
         return cells[np.lexsort((-scores, np.where(fits, costs, np.inf), ~fits))]
@@ -269,7 +339,7 @@ class Halving:
             return self._order[np.isin(self._order, unasked)]
         scores = guess_linear(self._features, known, self._adjusted(known))
         draws = scores.draws(min(unasked.size, 64), self._rng)[:, unasked]
-        if self.race.goal.want == "cheapest":
+        if self.race.goal.want != "most_accurate":
             draws = self._by_cost(draws, known, unasked)
         chosen: dict[int, None] = {}
         for draw in draws:
@@ -281,10 +351,20 @@ class Halving:
         return unasked[list(dict.fromkeys([*chosen, *rest.tolist()]))]
 
     def _by_cost(self, draws: FloatArray, known: IntArray, unasked: IntArray) -> FloatArray:
-        """Turn draws of scores into draws of promise: the cheapest that is good enough is first."""
+        """Turn draws of scores into draws of promise.
+
+        For `cheapest` the cheapest that is good enough is first; for `front`, cost has a random
+        weight in each draw (Knowles 2006, "ParEGO").
+        """
         n = int(self.race.asked[known].min())
         costs = np.log(np.maximum(self._scores(known, n)[1], 1e-12))
         guess = guess_linear(self._features, known, costs).mean[unasked]
+        if self.race.goal.want == "front":
+            weight = self._rng.random((len(draws), 1))
+            spread = np.maximum(np.ptp(draws, axis=1, keepdims=True), 1e-12)
+            rank = (guess - guess.min()) / max(float(np.ptp(guess)), 1e-12)
+            found: FloatArray = (1 - weight) * draws / spread - weight * rank
+            return found
         best = float(self._adjusted(known).max())
         cheap = 1 + (guess.max() - guess) / max(float(np.ptp(guess)), 1e-12)
         return np.where(draws >= self._level(best), cheap, draws - 2)

@@ -14,7 +14,7 @@ from ember_bench.stats.shrinkage import shrunken_means
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ember_bench.stats._arrays import FloatArray, Labels
+    from ember_bench.stats._arrays import FloatArray, IntArray, Labels
 
 # Sums of the same numbers in another order differ by less, relative to their size.
 _ROUNDING = 1e-12
@@ -51,6 +51,28 @@ def pareto_front(accuracy: npt.ArrayLike, cost: npt.ArrayLike) -> ParetoFront:
         ordered = sorted(by.tolist(), key=lambda other: (not on_front[other], c[other], other))
         dominated_by.append(tuple(ordered))
     return ParetoFront(on_front, tuple(dominated_by))
+
+
+def order_by_layers(accuracy: FloatArray, cost: FloatArray) -> IntArray:
+    """Return cells in an order: those that none dominates first, then the next such layer.
+
+    Within a layer the most accurate is first, and then always the one farthest from those before
+    (Schmucker et al. 2021, "Multi-objective asynchronous successive halving").
+    """
+    points = np.column_stack([accuracy, -np.log(np.maximum(cost, 1e-12))])
+    points = (points - points.min(axis=0)) / np.maximum(np.ptp(points, axis=0), 1e-12)
+    left, found = np.arange(len(points)), list[int]()
+    while left.size:
+        front = left[pareto_front(accuracy[left], cost[left]).on_front]
+        left = np.setdiff1d(left, front)
+        place = int(front[np.argmax(accuracy[front])])
+        apart = np.full(front.size, np.inf)
+        for _ in range(front.size):
+            found.append(place)
+            apart = np.minimum(apart, np.abs(points[front] - points[place]).sum(axis=1))
+            apart[front == place] = -1.0
+            place = int(front[np.argmax(apart)])
+    return np.asarray(found, dtype=np.int64)
 
 
 def front_probabilities(

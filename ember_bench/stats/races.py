@@ -20,6 +20,8 @@ COST_ITEMS: Final = 10
 """Items before the first bet on costs; the highest cost among them sets the scale."""
 COST_FACTOR: Final = 4.0
 """No item is assumed to cost more than this times the most expensive of the first items."""
+_SHORTER: Final = 0.5
+"""Part by which a stage of all cells is shorter than one that costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,20 +302,32 @@ class Race:
         items: Number of items of the whole grid.
         resampled: Whether the choice is to hold for items like these, and not for these.
         step: Number of items of the first stage, and the least of later ones.
+        contenders: Only so many of the best are compared with all others, which shows less but is
+            faster; None to compare all pairs.
 
     Attributes:
         asked: Number of items of each cell so far, shape ``(n_cells,)``.
+        price: Mean cost of an item of each cell, same shape; None if one is unknown.
         now: How the race stands.
     """
 
     def __init__(
-        self, goal: Goal, n_cells: int, items: int, *, resampled: bool = False, step: int = 10
+        self,
+        goal: Goal,
+        n_cells: int,
+        items: int,
+        *,
+        resampled: bool = False,
+        step: int = 10,
+        contenders: int | None = None,
     ) -> None:
         self.goal = goal
         self.items = items
         self.step = step
+        self.contenders = contenders
         self.population = None if resampled else items
         self.asked = np.zeros(n_cells, dtype=np.int64)
+        self.price: FloatArray | None = None
         self._shown = Shown.nothing(n_cells)
         every = np.ones(n_cells, dtype=np.bool_)
         self.now = Standing(None, ~every, every, every, ())
@@ -322,7 +336,9 @@ class Race:
     def wanted(self) -> tuple[IntArray, int]:
         """The cells that go next, and to how many items; no cells if the race is over.
 
-        Of the cells whose items would help those with the fewest; stages grow by a tenth.
+        Of the cells whose items would help those with the fewest. Stages grow by a tenth; the
+        larger the part of an item's cost that the cells of a stage have, the shorter it is, as what
+        is asked after the choice became sure is spent for nothing.
         """
         going = np.flatnonzero(self.now.open & (self.asked < self.items))
         if self.now.choice is not None:
@@ -332,8 +348,11 @@ class Race:
         if not going.size:
             return going, self.items
         least = int(self.asked[going].min())
-        to = min(self.items, least + max(self.step, least // 10))
-        return going[self.asked[going] == least], to
+        going = going[self.asked[going] == least]
+        step = max(self.step, least // 10)
+        if self.price is not None and (total := float(self.price.sum())) > 0:
+            step = max(1, round(step * (1 - _SHORTER * float(self.price[going].sum()) / total)))
+        return going, min(self.items, least + step)
 
     def take(
         self, asked: IntArray, low: FloatArray, high: FloatArray, cost: FloatArray | None = None
@@ -347,9 +366,17 @@ class Race:
             high: the highest, same shape.
             cost: US dollars, same shape; None if no matter.
         """
+        rows = np.arange(len(low))[:, np.newaxis] < asked
+        counts = np.maximum(asked, 1)
+        accuracy = np.where(rows, low + high, 0.0).sum(axis=0) / 2 / counts
+        costs = np.zeros(asked.size)
+        if cost is not None:
+            costs = np.where(rows, cost, 0.0).sum(axis=0) / counts
         before = np.minimum(self.asked[:, np.newaxis], self.asked)
         common = np.minimum(asked[:, np.newaxis], asked)
         new = (common > before) & ~np.eye(asked.size, dtype=np.bool_)
+        if self.contenders is not None:
+            new &= self._best(self.contenders, accuracy, costs, asked)[:, np.newaxis]
         grown = asked > self.asked
         for n in np.unique(np.concatenate([common[new], asked[grown]])).tolist():
             self._shown.add(
@@ -362,11 +389,21 @@ class Race:
                 *np.nonzero(new & (common == n)),
             )
         self.asked = asked.copy()
-        rows = np.arange(len(low))[:, np.newaxis] < asked
-        counts = np.maximum(asked, 1)
-        accuracy = np.where(rows, low + high, 0.0).sum(axis=0) / 2 / counts
-        costs = np.zeros(asked.size)
-        if cost is not None:
-            costs = np.where(rows, cost, 0.0).sum(axis=0) / counts
         self.now = standing(self.goal, self._shown, asked, accuracy, costs)
         return self.now
+
+    def _best(
+        self, most: int, accuracy: FloatArray, costs: FloatArray, asked: IntArray
+    ) -> BoolArray:
+        """Return the most accurate cells, the cheapest good enough ones, and the front."""
+        known = np.flatnonzero(asked)
+        best = known[np.argsort(-accuracy[known], kind="stable")]
+        found = best[:most].tolist()
+        if self.goal.want != "most_accurate" and known.size:
+            enough = accuracy[best[0]] - self.goal.within
+            level = enough if self.goal.at_least is None else self.goal.at_least
+            by_cost = known[np.lexsort((-accuracy[known], costs[known]))]
+            found += by_cost[accuracy[by_cost] >= level - TINY][:most].tolist()
+            before = np.r_[-np.inf, np.maximum.accumulate(accuracy[by_cost])[:-1]]
+            found += by_cost[accuracy[by_cost] > before].tolist()
+        return np.isin(np.arange(asked.size), found)

@@ -129,7 +129,8 @@ def cell_digest(cell: CellSummary, summary: ExperimentSummary) -> str:
     """Return the digest over the contents of one cell's run."""
     datasets = [dataset for dataset in summary.datasets if dataset.name == cell.dataset]
     shown = summary.version, summary.seed, summary.epochs, summary.level, summary.baseline
-    return _hash((cell, datasets, shown))
+    chosen = ("chosen",) if fields.is_chosen(cell, summary) else ()
+    return _hash((cell, datasets, shown, *chosen))
 
 
 def _hash(value: Any) -> str:

@@ -23,6 +23,8 @@ from ember_bench.experiment.results.summary import (
 )
 from ember_bench.tracking.messages import Network
 
+CHOICE_TAG: Final = "choice"
+"""Labels of the systems that a decision or a search chose; `true` on the runs of these."""
 EXPERIMENT_TAG: Final = "ember_bench.experiment"
 CELL_TAG: Final = "ember_bench.cell"
 LOGGED_TAG: Final = "ember_bench.logged"
@@ -49,8 +51,8 @@ _LESS = re.compile(r"\\<(?=[ \d])")
 _TITLE = re.compile(r"\A# [^\n]*\n+")
 _GROUPS: Final = frozenset({
     "accuracy", "by_category", "calls", "cells", "checks", "corrected", "cost_usd", "evaluation",
-    "further", "items", "latency_seconds", "metrics", "outcomes", "pass_at_k", "spend_usd",
-    "suites", "tokens", "trials", "vs_baseline", "wall_seconds",
+    "further", "items", "latency_seconds", "metrics", "outcomes", "pass_at_k", "search",
+    "spend_usd", "suites", "tokens", "trials", "vs_baseline", "wall_seconds",
 })  # fmt: skip
 
 
@@ -200,6 +202,12 @@ def experiment_metrics(summary: ExperimentSummary) -> dict[str, float]:
     }
     _put(found, "spend_usd", summary.spend_usd)
     _put(found, "wall_seconds", summary.run.wall_seconds)
+    for decision in summary.decisions:
+        if (searched := decision.search) is not None:
+            for one in searched.measured if len(searched.measured) == 1 else ():
+                _put_estimate(found, "search/held_out", one.unseen, summary.level)
+                _put_estimate(found, "search/chosen_by", one.seen, summary.level)
+            _put(found, "search/spend_usd", searched.spent_usd)
     checks = {check.dataset: check for check in summary.checks if check.outputs}
     for name, key in keys(checks).items():
         found[f"checks/{key}/labels"] = checks[name].outputs
@@ -304,6 +312,7 @@ def cell_tags(
         **({} if cell.measured else {MEASURED_TAG: _flag(False)}),
         "simulated": _flag(cell.simulated),
         "oracle": _flag(cell.oracle),
+        **({CHOICE_TAG: _flag(True)} if is_chosen(cell, summary) else {}),
         "partial": _flag(partial),
         "status": "partial" if partial else "complete",
         **({"price_date": tag_value(price_date)} if price_date else {}),
@@ -315,11 +324,18 @@ def cell_tags(
     }
 
 
+def is_chosen(cell: CellSummary, summary: ExperimentSummary) -> bool:
+    """Return whether a decision or a search chose a cell."""
+    return any(cell.name in found.on_all(found.choice) for found in summary.decisions)
+
+
 def experiment_tags(
     summary: ExperimentSummary, markdown: str, price_date: str | None
 ) -> dict[str, str]:
     """Return the tags of the parent run, its note among them."""
+    chosen = [cell.label for cell in summary.cells if is_chosen(cell, summary)]
     return {
+        **({CHOICE_TAG: tag_value("; ".join(chosen))} if chosen else {}),
         "simulated": _flag(summary.simulated),
         "partial": _flag(summary.run.status == "partial"),
         "resumed": _flag(summary.run.trials_kept > 0),

@@ -12,7 +12,7 @@ import pytest
 from benchmarks import statistics
 from benchmarks.statistics_store import make_results
 from ember_bench.experiment.results.rows import StoredTrials
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 
 pytestmark = pytest.mark.slow
 

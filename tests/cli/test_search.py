@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import sqlite3
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,14 @@ def eight(here: Workspace) -> Workspace:
     return here
 
 
-def grid(here: Workspace, **search: Any) -> None:
+def grid(here: Workspace, *datasets: str, **search: Any) -> None:
     votes = {
         "name": "ensemble_vote",
         "parameters": {"models": {"choose": 3, "of": MODELS}, "temperature": 0.5},
     }
-    here.grid(architectures=[single(MODELS), votes], search=search)
+    here.grid(
+        datasets=[*(datasets or ("sums",))], architectures=[single(MODELS), votes], search=search
+    )
 
 
 def requests() -> int:
@@ -59,12 +62,13 @@ def test_it_finds_a_good_system_and_measures_it_on_items_it_never_saw(
     (choice,) = decision["choice"]
     assert search["space"] == search["candidates"] == 8 + 56
     assert decision["items"] == 80
-    assert search["held_out"] == 20 >= search["held_out_asked"] > 0
-    assert decision["trials"] <= 600
-    assert decision["trials"] == sum(decision["asked"].values()) + search["held_out_asked"]
+    (measured,) = search["measured"]
+    assert search["held_out"] == 20 >= measured["held_out"] > 0
+    assert decision["trials"] == search["trials_taken"] <= 600
+    assert decision["trials"] == sum(decision["asked"].values()) + measured["held_out"]
     assert decision["asked"][choice] == max(decision["asked"].values())
     assert any(name in choice for name in ("counted:g", "counted:h", "counted:f"))
-    for estimate in (search["seen"], search["unseen"]):
+    for estimate in (measured["seen"], measured["unseen"]):
         assert 0 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
     assert set(counted.requests().values()) == {1}
 
@@ -87,7 +91,7 @@ def test_it_says_so_in_words_everywhere(command: Command, eight: Workspace) -> N
     assert "items that the search never saw; on the" in words
     assert "which flatters it" in words
     assert "The grid has 64 systems" in words
-    assert "Its budget: at most 600 trials." in words
+    assert "of at most 600." in words
     assert "more systems" in words
     assert "**Search: use " in Path("results/trip/summary.md").read_text()
     assert command("report", "trip").status == 0
@@ -127,11 +131,14 @@ def test_all_runs_together_never_pay_more_than_the_budget(
         )
     grid(eight, want="most_accurate", budget_usd=400 * CALL)
     decision = found(command)
+    assert (
+        decision["search"]["measured"][0]["held_out"] == 20
+    )  # whatever the search itself would take
     assert decision["search"]["spent_usd"] == pytest.approx(requests() * CALL)
     assert 200 < requests() <= 400
-    for _ in range(2):
-        found(command)
-        assert requests() <= 400
+    paid = requests()
+    assert found(command) == decision
+    assert requests() == paid
     grid(eight, want="most_accurate", budget_usd=800 * CALL)
     more = found(command)
     assert 400 < requests() <= 800
@@ -157,6 +164,60 @@ def test_the_cheapest_that_reaches_a_level(command: Command, eight: Workspace) -
     grid(eight, want="cheapest", at_least=1.0, trials=1500)
     decision = found(command)
     assert decision["outcome"] in ("spent", "none")
+
+
+@pytest.mark.slow
+def test_a_front_is_found_and_each_of_its_systems_measured(
+    command: Command, eight: Workspace
+) -> None:
+    for place, name in enumerate(MODELS):
+        eight.model(name, right=0.3 + 0.65 * place / 7, price=0.5 + place)
+    grid(eight, want="front", within=5, trials=900)
+    decision = found(command)
+    measured = decision["search"]["measured"]
+    assert [one["cell"] for one in measured] == decision["choice"]
+    assert len(measured) > 1
+    by_cost = sorted(measured, key=lambda one: one["usd"])
+    seen = [one["seen"]["value"] for one in by_cost]
+    assert all(high > low + 0.05 for low, high in pairwise(seen))
+    assert {one["held_out"] for one in measured} == {by_cost[0]["held_out"]} != {0}
+    assert decision["search"]["trials_taken"] <= 900
+    shown = command("run", "grid.yaml", "--no-mlflow", "--quiet").out
+    assert "Search: a front of" in shown
+    assert "The front: accuracy on" in shown
+    assert shown.count(" held-out items, and on the ") == 1
+    assert command("verify", "trip").status == 0
+
+
+@pytest.mark.slow
+def test_several_datasets_are_searched_with_item_by_item(
+    command: Command, eight: Workspace
+) -> None:
+    eight.sums(50, name="more")
+    grid(eight, "sums", "more", want="most_accurate", trials=600)
+    decision = found(command)
+    search = decision["search"]
+    (measured,) = search["measured"]
+    assert search["datasets"] == ["sums", "more"]
+    assert (decision["items"], search["held_out"]) == (120, 30)
+    assert search["space"] == search["candidates"] == 64
+    assert {*measured["by_dataset"]} == {"sums", "more"}
+    assert decision["trials"] <= 600
+    shown = " ".join(command("run", "grid.yaml", "--no-mlflow", "--quiet").out.split())
+    assert "that the search never saw (sums " in shown
+    assert "decision on sums, more" in command("verify", "trip").out
+
+
+def test_each_system_must_be_on_all_datasets(command: Command, eight: Workspace) -> None:
+    eight.sums(50, name="more")
+    eight.grid(
+        datasets=["sums", "more"],
+        architectures=[single(MODELS[:2]), single(MODELS[2:]) | {"datasets": ["more"]}],
+        search={"want": "most_accurate", "trials": 100},
+    )
+    err = command(*RUN).err
+    assert "all systems must be on all datasets, and " in err
+    assert "grid.yaml:" in err
 
 
 @pytest.mark.slow
@@ -214,10 +275,14 @@ def test_a_killed_search_goes_on_without_paying_twice(
     ("search", "message"),
     [
         ({"want": "most_accurate"}, "at least one of budget_usd, trials"),
-        ({"want": "front", "trials": 100}, "want"),
+        ({"want": "fronts", "trials": 100}, "did you mean 'front'"),
         ({"want": "most_accurate", "trials": 100, "candidate": 3}, "did you mean 'candidates'"),
         ({"want": "most_accurate", "trials": 100, "at_least": 0.5}, "at_least goes with"),
         ({"want": "most_accurate", "trials": 100, "held_out": 1}, "held_out"),
+        ({"want": "most_accurate", "trials": 29}, "two systems on 10 items, and their better on"),
+        ({"want": "most_accurate", "trials": 19, "held_out": 0}, "two systems on 10 items: 20 do"),
+        ({"want": "most_accurate", "budget_usd": 1e-9}, "search.budget_usd: nothing limits"),
+        ({"want": "most_accurate", "budget_usd": float("inf")}, "expected a finite number"),
     ],
 )
 def test_a_mistake_is_reported_at_its_place(
@@ -231,6 +296,30 @@ def test_a_mistake_is_reported_at_its_place(
     assert requests() == 0
 
 
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ({"choose": 0, "of": MODELS}, "choose: must be at least 1 (found 0)"),
+        ({"choose": [2, "x"], "of": MODELS}, "choose.1: expected a whole number (found 'x')"),
+        ({"choose": 9, "of": MODELS}, "cannot choose 9 of 8 without repeated: true"),
+        ({"choose": 2, "of": [*MODELS, MODELS[0]]}, "'counted:a' stands there twice"),
+        ({"choose": 2}, "missing field 'of'"),
+        ({"choose": 2, "off": MODELS}, "unknown field 'off'; did you mean 'of'?"),
+    ],
+)
+def test_a_mistake_in_what_is_chosen_is_reported_at_its_place(
+    command: Command, eight: Workspace, models: dict[str, Any], message: str
+) -> None:
+    eight.grid(
+        architectures=[{"name": "ensemble_vote", "parameters": {"models": models}}],
+        search={"want": "most_accurate", "trials": 100},
+    )
+    result = command(*RUN)
+    assert result.status == 2
+    assert message in result.err
+    assert "grid.yaml:" in result.err
+
+
 def test_what_cannot_be_searched_is_refused(command: Command, eight: Workspace) -> None:
     assert "--whole: a search asks a part of its grid" in command(*RUN, "--whole").err
     eight.model("counted:b", right=0.6, price=None)
@@ -239,4 +328,6 @@ def test_what_cannot_be_searched_is_refused(command: Command, eight: Workspace) 
     grid(eight, want="most_accurate", trials=100)
     eight.edit("grid.yaml", "counted:h", "counted:x")
     assert "counted:x" in command(*RUN).err
+    eight.grid(architectures=[single("counted:a")], search={"want": "most_accurate", "trials": 50})
+    assert "the grid has one system alone" in command(*RUN).err
     assert requests() == 0

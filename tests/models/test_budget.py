@@ -265,3 +265,32 @@ def test_what_is_not_known_of_a_cost_is_told_beside_its_worst_case(
         virtual.run(budget.reserve(0.9, "m"))
     assert said in str(caught.value)
     assert ("is known" in said) == ("is known" in str(caught.value))
+
+
+class TestMoneyKeptBack:
+    def test_it_pays_for_no_call_until_it_is_given_back(self) -> None:
+        budget = Budget(1.0)
+        spending = Spending(budget)
+        budget.keep(0.4)
+        spending.run([(30, 1, 1, "a", "x")] * 3)
+        assert (spending.total(), len(spending.refused)) == (60, 1)
+        assert budget.exhausted
+        assert budget.keeps
+        budget.keep(0.0)
+        assert not budget.exhausted
+        spending.run([(30, 1, 1, "a", "x")] * 3)
+        assert (spending.total(), len(spending.refused)) == (90, 3)
+        assert budget.exhausted
+        assert not budget.keeps
+
+    def test_it_is_at_most_the_cap(self) -> None:
+        budget = Budget(1.0)
+        budget.keep(3.0)
+        spending = Spending(budget)
+        spending.run([(1, 1, 1, "a", "x")])
+        assert spending.total() == 0
+
+    def test_without_a_cap_there_is_none(self) -> None:
+        budget = Budget()
+        budget.keep(1.0)
+        assert not budget.keeps

@@ -389,6 +389,17 @@ SLIPS: dict[str, tuple[Build, type[Exception], str]] = {
 }
 
 
+class Yielding(Operator):
+    def forward(self, inputs: Any) -> Any:
+        yield {"responses": ["7"]}
+
+
+@pytest.mark.parametrize("run", [Yielding(), jit(Yielding())])
+def test_an_operator_that_yields_is_refused(run: Callable[[], Any]) -> None:
+    with pytest.raises(TypeError, match="forward yields; it returns its outputs"):
+        run()
+
+
 @pytest.mark.parametrize("name", SLIPS)
 def test_a_slip_is_told_before_anything_is_asked(name: str) -> None:
     build, kind, message = SLIPS[name]

@@ -212,6 +212,9 @@ def test_the_new_card_is_an_architecture_with_the_prompts(here: Path) -> None:
 
 
 def test_before_and_after_run_in_a_grid_at_once_on_the_calls_of_the_test(here: Path) -> None:
+    asked = {"model": "instructed:a", "prompt": "The sum: {question}"}
+    entries = [{"name": "single", "parameters": asked}]
+    write(here / "grid.yaml", {"name": "trip", "datasets": ["sums"], "architectures": entries})
     outcome, written = optimise("grid.yaml", Options("gepa", train=20, validation=30))
     assert outcome.tested is not None
     assert written.grid is not None

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ember_bench.experiment.results.rows import StoredTrials
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_report import html_report
 from tests.security.test_hostile_text import BROWSER

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import pytest
+
 from ember_bench.models.limits import WindowHistory
 from ember_bench.running.run_log import RUN_LOG, last_limits, run_log
 
@@ -33,3 +35,23 @@ def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
         for _ in range(1_000):
             WindowHistory("openai:x", lambda: 0.0).add(2, None, "refused " + "again " * 20)
     assert [*last_limits(tmp_path)] == ["openai:x"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is full")
+def test_a_full_disk_is_not_the_logs_to_tell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / RUN_LOG).symlink_to("/dev/full")
+    with run_log(tmp_path):
+        logging.getLogger("ember_bench.limits").warning("the window halves")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_mistake_in_a_message_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What pytest adds above raises it.
+    monkeypatch.setattr(logging.getLogger("ember_bench"), "propagate", False)
+    with run_log(tmp_path):
+        logging.getLogger("ember_bench.limits").warning("%d windows", "two")
+    assert "test_run_log.py" in capsys.readouterr().err

@@ -176,6 +176,22 @@ def test_turns_before_the_question_reach_the_models(client: Client) -> None:
     assert seen == [[("system", "Be short."), ("user", "a\nb"), ("assistant", "c")]]
 
 
+def test_a_conversation_that_no_operator_reads_is_refused_not_dropped(client: Client) -> None:
+    asked_for = []
+
+    def answer(query: str, **_: Any) -> str:
+        asked_for.append(query)
+        return query
+
+    asked = client(more=(function("deaf", answer),), values={})
+    messages: Any = [{"role": "system", "content": "Be short."}, *ASK]
+    for _ in range(2):
+        with pytest.raises(openai.BadRequestError, match="deaf answers single questions"):
+            asked.chat.completions.create(model="deaf", messages=messages)
+    assert asked_for == [ASK[0]["content"]]  # the first time it is not known yet
+    assert asked.chat.completions.create(model="deaf", messages=ASK).choices
+
+
 def test_an_answer_ends_before_a_stop_text(client: Client) -> None:
     network = function("long", lambda query, **_: "one\n\nQ: two")
     found = client(more=(network,), values={}).chat.completions.create(

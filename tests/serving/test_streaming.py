@@ -169,6 +169,20 @@ def test_an_error_after_the_first_piece_ends_the_stream_as_the_api_does(
         list(stream)
 
 
+def test_who_stops_reading_makes_room_for_another_request(client: Client, slow: Paused) -> None:
+    asked = client("single", values={"model": "openai:slow"}, in_flight=1)
+    stream = asked.chat.completions.create(model="single", messages=ASK, stream=True)
+    while not next(stream).choices[0].delta.content:
+        pass
+    with pytest.raises(openai.RateLimitError, match="1 requests are under way"):
+        asked.chat.completions.create(model="single", messages=ASK)
+    stream.close()
+    slow.may.set()
+    patient = asked.with_options(max_retries=20)  # each 429 says to come again in a second
+    again = patient.chat.completions.create(model="single", messages=ASK)
+    assert again.choices[0].message.content == TEXT
+
+
 def test_an_error_before_the_first_piece_has_its_status(client: Client) -> None:
     asked = client("single", values={"model": "counted:b"})
     with pytest.raises(openai.InternalServerError, match="it never answers"):

@@ -118,6 +118,19 @@ def test_cells_that_are_out_are_asked_no_more():
     assert max(race.asked[2:]) < 100 < min(race.asked[:2])
 
 
+def test_the_more_of_the_cost_a_stage_has_the_shorter_it_is():
+    race = Race(Goal("most_accurate", 0.01), 3, 1000)
+    scores = np.tile([[1.0, 1.0, 0.0]], (200, 1))
+    race.take(np.full(3, 200), scores, scores)
+    assert race.now.open.tolist() == [True, True, False]
+    cells, to = race.wanted
+    assert (cells.tolist(), to) == ([0, 1], 220)
+    race.price = np.array([1.0, 1.0, 8.0])
+    assert race.wanted[1] == 218
+    race.price = np.array([8.0, 1.0, 1.0])
+    assert race.wanted[1] == 211
+
+
 def test_the_more_points_do_not_matter_the_fewer_items_it_takes():
     rng = np.random.default_rng(2)
     scores = (rng.random((800, 5)) < [0.8, 0.78, 0.76, 0.7, 0.6]).astype(float)
@@ -172,6 +185,23 @@ def test_the_choice_depends_on_the_rows_alone_and_not_on_the_stages():
     race = play(goal, scores, costs)
     again = Race(goal, 4, ITEMS)
     assert again.take(race.asked, scores, scores, costs).choice == race.now.choice
+
+
+@pytest.mark.parametrize(
+    "goal", [Goal("most_accurate", 0.05), Goal("cheapest", 0.1), Goal("front", 0.05)]
+)
+def test_comparing_the_best_alone_shows_nothing_that_all_pairs_do_not(goal):
+    rng = np.random.default_rng(3)
+    scores = (rng.random((400, 12)) < np.linspace(0.2, 0.95, 12)).astype(float)
+    costs = np.linspace(1, 3, 12) * rng.uniform(0.9, 1.1, (400, 1))
+    asked = np.full(12, 400)
+    every, best = Race(goal, 12, 400), Race(goal, 12, 400, contenders=3)
+    whole = every.take(asked, scores, scores, costs)
+    part = best.take(asked, scores, scores, costs)
+    assert part.possible[whole.possible].all()
+    assert part.choice in (None, whole.choice)
+    if goal.want == "most_accurate":
+        assert part.choice == whole.choice is not None
 
 
 def test_one_cell_needs_no_item():

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from ember_bench.experiment.results.certificate import Certificate, Measured, Search
 from ember_bench.tracking import digest_of, fields
 from ember_bench.tracking.contents import cell_digest
 from tests.tracking.summaries import cell, estimate, summary
@@ -43,6 +44,30 @@ def test_every_value_stands_beside_its_bounds():
 
 def test_the_level_is_in_the_name():
     assert "accuracy/ci99.9_low" in fields.cell_metrics(cell(), 0.999)
+
+
+def test_a_search_has_its_choice_and_both_of_its_estimates():
+    chosen, other = cell(0), cell(1)
+    measured = Measured(cell=chosen.name, held_out=20, seen=estimate(0.9), unseen=estimate(0.7))
+    found = Certificate(
+        dataset=chosen.dataset, want="most_accurate", alpha=0.05, claim="items",
+        cells=[chosen.name, other.name], items=80, asked={chosen.name: 80, other.name: 10},
+        digest="", outcome="spent", trials=110, all_trials=1_000, choice=[chosen.name],
+        search=Search(
+            space=10, candidates=10, worse=0, held_out=20, measured=[measured], spent_usd=1.5
+        ),
+    )  # fmt: skip
+    searched = summary(chosen, other, decisions=[found])
+    metrics = fields.experiment_metrics(searched)
+    assert metrics["search/held_out"] == 0.7
+    assert metrics["search/chosen_by"] == 0.9
+    assert metrics["search/spend_usd"] == 1.5
+    assert {"search/held_out_ci95_low", "search/chosen_by_ci95_high"} <= metrics.keys()
+    assert fields.experiment_tags(searched, "", None)[fields.CHOICE_TAG] == chosen.label
+    assert fields.cell_tags(chosen, searched, None)[fields.CHOICE_TAG] == "true"
+    assert fields.CHOICE_TAG not in fields.cell_tags(other, searched, None)
+    assert cell_digest(chosen, searched) != cell_digest(chosen, summary(chosen, other))
+    assert cell_digest(other, searched) == cell_digest(other, summary(chosen, other))
 
 
 def test_what_is_undefined_is_not_logged():

@@ -61,7 +61,10 @@ def budget_problems(
         ]  # fmt: skip
     asked = {cell.name: [*cell.graph.lm_modules(), *judges[cell.name]] for cell in asking}
     reasons = dict.fromkeys(_unkept(spec, {**judges, **asked}))
-    return problems + [document.problem(f"budget_usd: {r}", "budget_usd") for r in reasons]
+    # The cap of a run may be that of its choice.
+    own = next((key for key in ("decide", "search") if key in document.data), "budget_usd")
+    place = ("budget_usd",) if "budget_usd" in document.data else (own, "budget_usd")
+    return problems + [document.problem(f"{'.'.join(place)}: {r}", *place) for r in reasons]
 
 
 def budget_of(spec: BudgetSpec | None, cells: Iterable[Cell]) -> Budget | None:

@@ -19,12 +19,16 @@ def search_plan(experiment: Experiment, cells: Sequence[CellForecast]) -> list[s
         rungs,
     )
 
-    total = len(experiment.questions[cells[0].dataset].items)
+    datasets = list(dict.fromkeys(cell.dataset for cell in cells))
+    total = sum(len(experiment.questions[name].items) for name in datasets)
+    systems = len(cells) // len(datasets)
     items = searched_items(total, spec.held_out)
-    drawn = "" if len(cells) == experiment.space else f" of {experiment.space:,}"
+    drawn = "" if systems == experiment.space else f" of {experiment.space:,}"
+    several = f" of {len(datasets)} datasets" if len(datasets) > 1 else ""
+    what = "each system of the front" if spec.want == "front" else "the one that is found"
     said = (
-        f"Search: among {len(cells):,}{drawn} systems, by {items:,} items; {total - items:,} more"
-        " are held out to measure the one that is found."
+        f"Search: among {systems:,}{drawn} systems, by {items:,} items{several};"
+        f" {total - items:,} more are held out to measure {what}."
     )
     share = 1 - (USUALLY_RESERVED if total > items else 0.0)
     found, sizes = [said], rungs(items)
@@ -35,7 +39,7 @@ def search_plan(experiment: Experiment, cells: Sequence[CellForecast]) -> list[s
         steps = [size - before for before, size in zip([0, *sizes], sizes, strict=False)]
         numbers = [floor(budget * share / len(sizes) / (price * step)) for step in steps]
         told = [
-            f"{min(len(cells), number):,} on {size:,}"
+            f"{min(systems, number):,} on {size:,}"
             for number, size in zip(numbers, sizes, strict=True)
             if number
         ]

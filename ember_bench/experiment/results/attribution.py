@@ -188,7 +188,9 @@ def _note(
     if len(given) < 2 or not isinstance(output, Mapping) or "final_answer" not in output:
         return
     final = score_output(evaluator, item, output)
-    scores = [scored(evaluator, item, str(response)) for response in given]
+    texts = [str(response) for response in given]
+    by_text = {text: scored(evaluator, item, text) for text in dict.fromkeys(texts)}
+    scores = [by_text[text] for text in texts]
     read = [*(score.answer for score in scores), final.answer]
     # What counts as the same answer has the same text here, whichever of them was written.
     keys = alike(read, graph_inputs(item, evaluator))

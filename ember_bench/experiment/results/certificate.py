@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -13,6 +14,27 @@ DECISIONS: Final = "decisions"
 """Name of the fact that holds the certificates of the last run in a trial store."""
 
 
+class Measured(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What is known of a system that a search found.
+
+    Attributes:
+        cell: Its name.
+        held_out: Number of items that the search never saw, from the first on, on which it was
+            measured.
+        seen: Its accuracy on the items that it was chosen by, which flatter it.
+        unseen: The same on those that the search never saw; None if none was asked.
+        by_dataset: The same on each of several datasets.
+        usd: Mean cost of a trial over all these items, US dollars; None if unknown.
+    """
+
+    cell: str
+    held_out: int
+    seen: Quantity | None = None
+    unseen: Quantity | None = None
+    by_dataset: dict[str, Quantity] = {}
+    usd: float | None = None
+
+
 class Search(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a search adds to a decision.
 
@@ -21,10 +43,10 @@ class Search(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         candidates: Number of those among which it chose.
         worse: Number of those asked that are shown to be no better choice.
         held_out: Number of items that it never saw.
-        held_out_asked: Number of these, from the first on, that the choice was measured on.
-        seen: Accuracy of the choice on the items that it was chosen by, which flatter it; None
-            without a choice.
-        unseen: The same on those that the search never saw; None if none was asked.
+        datasets: Names of its datasets, if there are several: the cells of the certificate are
+            those of the first one, and the items those of all.
+        measured: What is known of the systems that it chose, in the order of the choice.
+        trials_taken: Trials that it took, those that were stored before left out.
         spent_usd: Money that the search paid for its own trials; None if unknown.
         budget_usd: The most that it could pay; None for no cap.
         trials: The most trials that it could take; None for no cap.
@@ -34,19 +56,19 @@ class Search(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     candidates: int
     worse: int
     held_out: int
-    held_out_asked: int
-    seen: Quantity | None = None
-    unseen: Quantity | None = None
+    datasets: list[str] = []
+    measured: list[Measured] = []
+    trials_taken: int = 0
     spent_usd: float | None = None
     budget_usd: float | None = None
     trials: int | None = None
 
 
 class Certificate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A decision on one dataset.
+    """A decision on one dataset; that of a search may be on several.
 
     Attributes:
-        dataset: Name of the dataset.
+        dataset: Name of the dataset; of several, the first one.
         want: `cheapest`, `most_accurate` or `front`.
         within: Difference of mean scores that does not matter, in [0, 1].
         at_least: The mean score that is enough; None if `within` counts.
@@ -100,6 +122,16 @@ class Certificate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     search: Search | None = None
 
     @property
+    def datasets(self) -> list[str]:
+        """Names of its datasets."""
+        return (self.search.datasets if self.search is not None else []) or [self.dataset]
+
+    def on_all(self, names: Iterable[str]) -> set[str]:
+        """Return the names of the cells that some systems are on all datasets."""
+        own = self.datasets
+        return {on_dataset(name, own, each) for name in names for each in own}
+
+    @property
     def over(self) -> bool:
         """Whether nothing more is to be asked for it."""
         return self.sure or self.outcome == "spent"
@@ -108,6 +140,17 @@ class Certificate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     def sure(self) -> bool:
         """Whether it is decided."""
         return self.outcome in ("decided", "none")
+
+
+def on_dataset(name: str, datasets: Sequence[str], dataset: str) -> str:
+    """Return the name of the cell of the same system on another dataset.
+
+    Args:
+        name: Name of the cell, on the first of the datasets.
+        datasets: The dataset that its name is of, and further ones; empty for none.
+        dataset: The other dataset.
+    """
+    return dataset + name.removeprefix(datasets[0]) if datasets else name
 
 
 def certificates_in(fact: str | None) -> list[Certificate]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ember_bench.documents import Document
     from ember_bench.models.batch.api import BatchApi
+    from ember_bench.models.recorded.places import Place
 
 ProviderT = TypeVar("ProviderT", bound="type[Provider]")
 
@@ -75,6 +76,16 @@ class Provider:
 
         Raises:
             ProviderError: if there is no answer.
+        """
+        raise NotImplementedError
+
+    def replay(self, call: Call) -> tuple[Completion, Place | None]:
+        """Return the recorded answer to a call; of providers that have `replays`.
+
+        With its place in a recording if it can be read again there, so that nothing need keep it.
+
+        Raises:
+            ProviderError: if there is none.
         """
         raise NotImplementedError
 

@@ -138,6 +138,8 @@ class RecordedModel(ModelInfo):
     available_from: AvailableFrom | None = None
     folder: Path | None = Field(default=None, exclude=True, repr=False)
     """The folder of the card."""
+    data: Path | None = Field(default=None, exclude=True, repr=False)
+    """A folder of recorded data beside the present one, in which files are looked for last."""
 
 
 def model_of(card: RecordedSet, name: str, folder: Path) -> RecordedModel:

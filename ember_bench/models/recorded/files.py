@@ -19,6 +19,7 @@ from ember_bench.models.recorded.fields import FILE, Fields, Reading
 from ember_bench.models.recorded.layouts import Record, UnreadableError, records
 from ember_bench.models.recorded.tapes import Place, Table, Tape
 from ember_bench.models.recorded.values import Sample, is_nothing, sample_of, whole
+from ember_bench.models.types import Completion
 from ember_bench.record_fields import ABSENT, as_text, id_text, lookup
 
 if TYPE_CHECKING:
@@ -165,6 +166,8 @@ class _Reader:
     models: dict[str, Tape] = field(default_factory=dict)
     # Model, item -> sample number -> answer, where samples are records of their own.
     numbered: dict[tuple[str, str], dict[int, Sample]] = field(default_factory=dict)
+    # Samples at a low temperature are often equal, and far more in number than what they say.
+    shared: dict[Completion, Completion] = field(default_factory=dict)
     # Model -> how many records it has had, where these are the items.
     places: dict[str, int] = field(default_factory=dict)
     # Path -> where it was missed first, of fields that no record has had so far.
@@ -362,7 +365,13 @@ class _Reader:
         ]
         texts = [None if fields.answer is None else text for _, text in leaves]
         rows = zip(places, texts, zip(*columns, strict=True), strict=True)
-        return [(at, sample_of(fields, reading, text, row)) for at, text, row in rows]
+        found = ((at, sample_of(fields, reading, text, row)) for at, text, row in rows)
+        return [(at, None if sample is None else self._shared(sample)) for at, sample in found]
+
+    def _shared(self, sample: Sample) -> Sample:
+        """Return a sample whose answer is the same object as that of equal samples before it."""
+        completion, verdict = sample
+        return self.shared.setdefault(completion, completion), verdict
 
     def _beside(self, value: Any, depth: int, places: Sequence[tuple[int, ...]]) -> Iterator[Any]:
         """Yield the numbers that stand beside answers, in lists of the same shape."""

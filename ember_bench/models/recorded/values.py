@@ -17,6 +17,7 @@ Sample = tuple[Completion, float | None]
 _RIGHT: Final = ("true", "yes", "correct", "right", "pass", "passed", "c")
 _WRONG: Final = ("false", "no", "incorrect", "wrong", "fail", "failed", "i")
 _TRUTHS: Final = dict.fromkeys(_RIGHT, 1.0) | dict.fromkeys(_WRONG, 0.0)
+_UNCOUNTED: Final = Usage()
 # Digits in groups of three, and what stands around numbers in tables.
 _WRITTEN: Final = re.compile(
     r"\$?\s*(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d*\.?\d+(?:[eE][-+]?\d+)?)\s*(?:s|USD)?"
@@ -51,7 +52,9 @@ def _completion(
     text = answer if isinstance(answer, str) else as_text(answer, told(fields.answer))
     return Completion(
         reading.texts.get(text, text) if reading.texts else text,
-        Usage(
+        _UNCOUNTED
+        if fields.input_tokens is None and fields.output_tokens is None
+        else Usage(
             None if fields.input_tokens is None else _tokens(sent, told(fields.input_tokens)),
             None if fields.output_tokens is None else _tokens(received, told(fields.output_tokens)),
         ),

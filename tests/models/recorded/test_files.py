@@ -15,10 +15,8 @@ from hypothesis import strategies as st
 
 from ember_bench.errors import ConfigError, DataMissingError, ProviderError
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.providers.recorded import (
-    Recorded,
-    data_dir,
-)
+from ember_bench.models.providers.recorded import Recorded
+from ember_bench.models.recorded.data_dir import data_dir
 from ember_bench.models.strand import TrialContext
 from ember_bench.models.types import Usage
 from tests.models.providers.replay import Subject, ask, card, one

@@ -12,7 +12,8 @@ import yaml
 from pyarrow import parquet
 
 from ember_bench.errors import ConfigError
-from ember_bench.models.providers.recorded import Recorded, tape_of
+from ember_bench.models.providers.recorded import Recorded
+from ember_bench.models.recorded.finding import tape_of
 from tests.models.providers.replay import card
 
 FIELDS: Final = {"item": "id", "answer": "o"}
