@@ -27,7 +27,7 @@ from ember_bench.experiment.results.comparison import compare
 from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.summary import RunSummary
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.report import table
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import front_probabilities

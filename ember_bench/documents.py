@@ -197,19 +197,27 @@ def read_document(path: Path) -> Document:
     Raises:
         ConfigError: if the file cannot be read, is not YAML, or is not a mapping.
     """
+    return parse_document(read_text(path), path)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file that someone wrote by hand.
+
+    Raises:
+        ConfigError: if the file cannot be read, is not UTF-8, or is too large.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(
                 Problem(f"the file is larger than {MAX_BYTES:,} bytes", Location(path))
             )
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(Problem(f"cannot read it: {error.strerror}", Location(path))) from None
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode(errors="replace")
         message = f"not UTF-8 text: {error.reason}; save it as UTF-8"
         raise ConfigError(Problem(message, _end_of(before, path))) from None
-    return parse_document(text, path)
 
 
 def parse_document(text: str, path: Path) -> Document:

@@ -102,6 +102,16 @@ def has_open(process: int, path: Path) -> bool | None:
     return False
 
 
+def environment(process: int) -> dict[str, str] | None:
+    """Return the environment with which a process was begun; None where it is not told."""
+    try:
+        content = Path(f"/proc/{process}/environ").read_bytes()
+    except OSError:
+        return None
+    pairs = (os.fsdecode(text).partition("=") for text in content.split(b"\0"))
+    return {name: value for name, sign, value in pairs if sign}
+
+
 def interrupt(process: int) -> bool:
     """Do to a process what Ctrl-C does; False where that cannot be done.
 

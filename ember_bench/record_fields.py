@@ -115,6 +115,11 @@ def as_text(value: Any, what: str, *, truths: tuple[str, str] = ("false", "true"
     raise RecordError(f"{what}: expected text or a number, found {type_name(value)}")
 
 
+def id_text(value: Any) -> str:
+    """Return an id as text: 7.0, which tables make of a 7 beside an empty field, is `7`."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def type_name(value: Any) -> str:
     """Return the type of a value for a message."""
     names = {"list": "a list", "tuple": "a list", "dict": "a mapping", "bytes": "bytes"}

@@ -19,14 +19,14 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 from ember_bench import code_identity
-from ember_bench.documents import Document, read_document
+from ember_bench.documents import Document, parse_document, read_text
 from ember_bench.errors import ConfigError, Location, Problem, UnknownNameError
 
 Kind = Literal["models", "datasets", "suites", "evaluators", "architectures", "signatures"]
@@ -285,7 +285,13 @@ def _distinct(roots: Sequence[Path]) -> Iterator[Path]:
 
 
 def _read_card(path: Path, kind: Kind, root: Path) -> Card:
-    document = read_document(path)
+    return _card_of(read_text(path), path, kind, root)
+
+
+# A process that opens many studies reads the same hundreds of cards for each.
+@lru_cache(maxsize=2048)
+def _card_of(text: str, path: Path, kind: Kind, root: Path) -> Card:
+    document = parse_document(text, path)
     name, override = document.data.get("name", path.stem), document.data.get("override", False)
     if not isinstance(name, str) or not name:
         raise ConfigError(document.problem("name: expected text", "name"))

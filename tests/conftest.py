@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +25,11 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 # every program that tests start and then stop with it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What processes of one user share, limits and commands of runs, is not that of the user here.
+if "EMBER_BENCH_STATE" not in os.environ:
+    os.environ["EMBER_BENCH_STATE"] = tempfile.mkdtemp(prefix="ember-bench-tests-")
+    atexit.register(shutil.rmtree, os.environ["EMBER_BENCH_STATE"], ignore_errors=True)
 
 # xdist gives its processes the width of its terminal, which the command would keep to.
 os.environ.pop("COLUMNS", None)

@@ -11,7 +11,7 @@ from ember_bench.answers.claims import Claim
 from ember_bench.answers.endings import stops_short, unfinished
 from ember_bench.answers.languages import CORRECT, LANGUAGES
 from ember_bench.answers.letters import leading_letter, plain_letters
-from ember_bench.answers.statements import IGNORED, Parsed, Reading, final_statement
+from ember_bench.answers.statements import IGNORED, Parsed, Reading, answer_alone, final_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +75,8 @@ _NEGATION = re.compile(
     r"\b(?:not|never|neither|nor|cannot|except|wrong|incorrect|false|eliminate|exclude)\b|n['\u2019]t\b",
     re.IGNORECASE,
 )
+# "Paris, not London"
+_BUT_NOT = re.compile(r"(?<=\w),\s+(?:and\s+)?not\s", re.IGNORECASE)
 _NO = re.compile(
     r"\b(?:no|non|ne|pas|nicht|kein|n\u00e3o|\u043d\u0435|inte|ikke|nie|niet|bukan|kh\u00f4ng|de\u011fil|si|ei)\b"
     r"|\u4e0d|\u975e|\u306a\u3044|\u306a\u304f|\uc544\ub2c8|\u0928\u0939\u0940\u0902|\u0644\u064a\u0633"
@@ -93,7 +95,7 @@ def parse_choice(text: str, choices: Sequence[str] = ()) -> Parsed:
     The article "A" and the pronoun "I" are no choices. An option's own text counts as its letter,
     unless it is itself a letter that is written as one.
     """
-    text = plain_letters(text)
+    text = plain_letters(answer_alone(text))
     stripped = text.strip()
     if not stripped:
         return Parsed(None)
@@ -158,7 +160,9 @@ def _in_words(
     """Read a claim that does not begin with a letter: by an option's text, or as a text itself."""
     if claim.style == "pick":
         return IGNORED
-    reading = _only_option(sentence, options, start=True)
+    denied = _BUT_NOT.search(sentence)
+    chosen = sentence[: denied.start()] if denied is not None else sentence
+    reading = _only_option(chosen, options, start=True)
     if isinstance(reading, str) or not claim.enclosed:
         return reading
     return _from_lines(fragment, _Ending.FINISHED, letters, options).answer or reading

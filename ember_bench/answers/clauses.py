@@ -38,11 +38,13 @@ _NEXT_ENTRY = re.compile(
 _NEXT_NAME = re.compile(r"[0-9].*\b(?:and|or)\s+[A-Za-z]\s*$", re.IGNORECASE)
 # "18, 9 * 2 = 18": a calculation, not an entry.
 _CALCULATION = re.compile(
-    rf"[,;]\s*(?:and\s|so\s)?[-(]*[{CURRENCY}]?[0-9.,]+\s*(?:[a-z]+\s)?[-+*/\u00d7\u00f7\u00b7x^][^\n,;]{{0,80}}[=\u2248]",
+    rf"[,;]\s*(?:and\s|so\s)?[-(]*[{CURRENCY}]?[0-9.,]+\s*(?:[a-z]+\s)?"
+    r"(?:[-+*/\u00d7\u00f7\u00b7x^]|(?:plus|minus|times|over|divided|multiplied)\b)[^\n,;]{0,80}"
+    r"(?:[=\u2248]|\b(?:is|are|equals|gives|makes|leaves)\b)",
     re.IGNORECASE,
 )
 _EQUALS = re.compile(r"(?<![<>=!\u2264\u2265])[=\u2248](?![=<>])")
-_ANOTHER = re.compile(r"(?<![A-Za-z^_{.\-])(?<!\^-)[0-9]")
+_ANOTHER = re.compile(r"(?<![A-Za-z^_{.])(?<![\w^]-)[0-9]")
 _MODIFIER = re.compile(rf"(?<![^\W_])(?:{_REASONS}|{_PREPOSITIONS})(?![^\W_])", re.IGNORECASE)
 _PAIRED = re.compile(r"\s*(?:in|by|of|out\s+of|to|from|over|per|than|at|on|not)\s+[-(]*[0-9]", re.I)
 

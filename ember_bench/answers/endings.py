@@ -17,7 +17,8 @@ _END_TOKEN = re.compile(
 # A question of the model's own, as where a base model goes on with the next example.
 _NEXT = re.compile(
     r"\n(?:[ \t*#]{0,20}(?P<word>Question|Q|Problem|Exercise|Input|Human|User|\[INST\]"
-    r"|\u95ee\u9898|\u554f\u984c|\u9898\u76ee|Pregunta|Frage|Pergunta|Domanda)[ \t*]*[:\uff1a]"
+    r"|\u95ee\u9898|\u554f\u984c|\u9898\u76ee|Pregunta|Frage|Pergunta|Domanda)"
+    r"[ \t*]*(?:[:\uff1a]|\#?[0-9]{1,4}[ \t*]*[:\uff1a.)])"
     r"|[ \t]{0,20}(?:<\|(?:user|im_start|start_header_id)\|?>"
     r"|\#{2,3} (?:Instruction|Question|Problem|Human|User)\b))",
 )

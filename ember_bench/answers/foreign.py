@@ -35,6 +35,11 @@ _FILLER = re.compile(
     r"|\u9009\u9879|\u9078\u9805|\u9078\u629e\u80a2|\ubcf4\uae30)[ ]?"
     r"(?=[(\[*\"\u201c]*(?:[A-Z](?![\w'\u2019])|[" + NATIVE + r"](?!\w)))"
 )
+# "Not A but B": what the answer is stands behind what it is not.
+_INSTEAD = re.compile(
+    r"\u800c(?:\u5e94(?:\u8be5)?|\u61c9(?:\u8a72)?)?\u662f|\u0430 "
+    r"|\b(?:sino|sondern|ma|bensì|mas(?: sim)?|maar|utan|lecz)\b"
+)
 _SENTENCE = re.compile(r"[\u3002\uff01\uff1f\u0964\u06d4]")
 
 
@@ -125,6 +130,9 @@ def _claim(
         negated, fragment = True, rest
     sentence = _SENTENCE.split(fragment, maxsplit=1)[0]
     negated = negated or any(denial in sentence for denial in DENIALS)
+    if negated and (instead := _INSTEAD.search(fragment)) is not None:
+        body, negated = body + instead.end(), False
+        fragment = fragment[instead.end() :].lstrip()
     if filler := _FILLER.match(fragment):
         fragment = fragment[filler.end() :]
     said = without_ending(without_reason(fragment, verb=not colon))

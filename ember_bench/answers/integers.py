@@ -50,6 +50,8 @@ _BOXES = re.compile(
     r"\\boxed\{[^{}]{1,100}\}(?:(?:[\s,;$.&]|\band\b){1,12}\\boxed\{[^{}]{1,100}\})+"
 )
 _BOX = re.compile(r"\\boxed\{([^{}]*)\}")
+_BULLETED = re.compile(r"(?:^[ \t]*[-*\u2022][ \t]+-?[0-9]+[ \t]*$\n?){2,}", re.MULTILINE)
+_BULLET = re.compile(r"[-*\u2022][ \t]+(-?[0-9]+)")
 _REASON = re.compile(
     r"\s\((?=[^()\n]*[A-Za-z=])|(?<![^\W_])(?:because|since|as|where|given|so|which|for)(?![^\W_])"
     r"|\.(?=\s|$)|\u56e0\u4e3a",
@@ -60,7 +62,7 @@ _EDGES: Final = " \t\r\n$\"'`"
 
 def parse_integers(text: str) -> Parsed:
     """Return the integers that `text` gives as its answer, else those of the last line with any."""
-    text = _one_box(text)
+    text = _one_line(_one_box(text))
     statement = final_statement(text, _read_claim)
     if statement.decided:
         return Parsed(statement.answer, stated=True)
@@ -87,6 +89,14 @@ def _one_box(text: str) -> str:
     if text.count("\\boxed{") < 2:
         return text
     written = _BOXES.sub(lambda boxes: f"\\boxed{{{', '.join(_BOX.findall(boxes[0]))}}}", text)
+    return CutOff(written) if isinstance(text, CutOff) else written
+
+
+def _one_line(text: str) -> str:
+    """Write a list with a bullet before each integer on one line: the bullets are no signs."""
+    if "\n" not in text or not _BULLETED.search(text):
+        return text
+    written = _BULLETED.sub(lambda lines: ", ".join(_BULLET.findall(lines[0])), text)
     return CutOff(written) if isinstance(text, CutOff) else written
 
 

@@ -19,7 +19,14 @@ from ember_bench.answers.endings import unfinished
 from ember_bench.answers.notation import plain
 from ember_bench.answers.quantities import CURRENCY, NUMERAL, PREFIX, Quantity, quantity
 from ember_bench.answers.scales import ends_with_scale, han_number
-from ember_bench.answers.statements import IGNORED, Parsed, Reading, Statement, final_statement
+from ember_bench.answers.statements import (
+    IGNORED,
+    Parsed,
+    Reading,
+    Statement,
+    answer_alone,
+    final_statement,
+)
 from ember_bench.models.types import CutOff
 
 # What most claims look like; anything else takes the long way.
@@ -56,6 +63,7 @@ _ARITHMETIC = re.compile(r"[\s0-9.,+*/\u00d7\u00f7\u00b7^(){}$x-]*|[^\W\d_]{3,}[
 _WINDOW: Final = 256
 _MOST_NAMES: Final = 50  # that are passed over for a number before them
 _TARGET_OPENING: Final = " \t\r\n$(\"'`"
+_PAIR_OPENING = re.compile(r"\(\s*$")
 _TARGET_SUFFIX = re.compile(
     rf"""\s?[%\u2030\u00b0{CURRENCY}]*+(?:\s?(?:percent|usd|eur|gbp|[)"'`]))*+[\s$]*+\.?""",
     re.IGNORECASE,
@@ -70,6 +78,7 @@ def parse_number(text: str) -> Parsed:
             return Parsed(_bare(simple[1]), stated=True)
         if (bare := _BARE.fullmatch(text.strip())) is not None:
             return Parsed(_bare(bare[1]), stated=True)
+    text = answer_alone(text)
     statement = final_statement(text, _read_claim)
     if statement.decided:
         return Parsed(statement.answer, stated=True)
@@ -96,11 +105,14 @@ def read_number(text: str) -> str | None:
     """
     if (bare := _BARE.fullmatch(text.strip())) is not None:
         return _bare(bare[1])
-    written = plain(text).strip(_TARGET_OPENING)
+    whole = plain(text)
+    written = whole.strip(_TARGET_OPENING)
     numeral = _numeral_at(written, 0)
     if numeral is None:
         return None
     found = quantity(written, numeral)
+    if "," in numeral["run"] and _PAIR_OPENING.search(whole[: whole.find(written)]):
+        return None  # (0,9) is an interval or a pair
     # A scale word belongs to the number, other words do not.
     behind = _TARGET_SUFFIX.match(written, found.bare_end)
     return found.value if behind is not None and behind.end() == len(written) else None

@@ -10,6 +10,10 @@ from typing import Final, NamedTuple
 
 from ember_bench.answers.endings import own_part
 
+# A fence behind the words that introduce it; a program has no such line.
+_INLINE_FENCE = re.compile(
+    r"(?<=:)[ \t]{1,4}(`{3,6}[ \t]{0,2}(?:python3?|py)[ \t]{0,9})$", re.MULTILINE | re.IGNORECASE
+)
 _FENCE = re.compile(
     r"^(?P<lead>[ \t>]*(?:(?:[-*+]|[0-9]{1,3}[.)])[ \t]+)?)(?P<mark>`{3,}|~{3,})[ \t]*"
     r"\{?\.?(?P<tag>[\w+.-]*)[^\n`]*$"
@@ -36,6 +40,7 @@ _MARKED = re.compile(
     r"|<(?P<angle>python|code|answer|solution)>)",
     re.MULTILINE | re.IGNORECASE,
 )
+_DONE = re.compile(r"^[ \t]*\[DONE\]", re.MULTILINE)
 _ENDS: Final = {"begin": r"\[(?:DONE|END|/BEGIN)\]"}
 # Names that a block gives to those after it.
 _DEFINED = re.compile(r"^(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)", re.MULTILINE)
@@ -75,6 +80,7 @@ def parse_program(text: str) -> str | None:
     go on where the question's program stopped.
     """
     text = own_part(text, lambda _: False).replace("\r\n", "\n").replace("\r", "\n")
+    text = _INLINE_FENCE.sub(r"\n\1", text)
     if (marked := _between_marks(text)) is not None and (found := _program(marked)) is not None:
         return found
     return _program(text)
@@ -101,7 +107,9 @@ def _between_marks(text: str) -> str | None:
     for last in _MARKED.finditer(text):  # noqa: B007 - the last match is what is wanted
         pass
     if last is None:
-        return None
+        # The prompt has the opening mark, as MBPP's has.
+        done = _DONE.search(text)
+        return text[: done.start()] if done is not None else None
     name = (last["square"] or last["angle"]).lower()
     end = re.compile(_ENDS.get(name, rf"[\[<]/{name}[\]>]"), re.IGNORECASE).search(text, last.end())
     return text[last.end() : end.start() if end else len(text)]

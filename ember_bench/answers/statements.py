@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 MAX_MARKERS: Final = 100
+_HEAD: Final = 80  # characters
 
 
 @dataclass(slots=True)
@@ -60,6 +61,11 @@ IGNORED: Final = Ignored()
 
 Reading = str | Ignored | None
 
+# What a base model that is shown "Answer:" goes on with.
+_NOTHING_ELSE = re.compile(
+    r"[\s(\[*$]{0,9}(?:[A-Za-z]|-?[0-9][0-9.,]{0,30}%?|yes|no|true|false)[\s)\].*$]{0,9}",
+    re.IGNORECASE,
+)
 # Between two claims that name one answer each of several.
 _AND = re.compile(r"[\s$.,;&*}]*(?:\b(?:and|or)\b|[,;&])?[\s$*\\(\[]*", re.IGNORECASE)
 
@@ -116,7 +122,18 @@ def final_statement(
 
 def before_next_question(text: str) -> str:
     """Return `text` up to where its model, with an answer stated, goes on with a new question."""
-    return own_part(text, lambda part: next(_statements(part), None) is not None)
+    return own_part(text, _states)
+
+
+def answer_alone(text: str) -> str:
+    """Return the answer that is all of a text before a new question; any other text as it is."""
+    head = text.lstrip()[:_HEAD].partition("\n")[0]
+    return before_next_question(text) if "\n" in text and _NOTHING_ELSE.fullmatch(head) else text
+
+
+def _states(part: str) -> bool:
+    """Whether a text states an answer, or is nothing but a letter, a number, a yes or a no."""
+    return _NOTHING_ELSE.fullmatch(part) is not None or next(_statements(part), None) is not None
 
 
 def _statements(text: str) -> Iterator[Claim]:

@@ -9,9 +9,19 @@ from typing import Final
 from ember_bench.answers.choices import ENDS, WRAPPER, ends
 from ember_bench.answers.claims import Claim
 from ember_bench.answers.endings import unfinished
-from ember_bench.answers.statements import IGNORED, Parsed, Reading, final_statement
+from ember_bench.answers.statements import IGNORED, Parsed, Reading, answer_alone, final_statement
 
 _WORDS: Final = {"yes": "yes", "no": "no", "true": "yes", "false": "no"}
+_YES: Final = "是 是的 对 對 はい 네 예 sí si sì oui ja sim tak да так evet ya vâng نعم हाँ हां ใช่"
+_NO: Final = (
+    "否 不是 不 不对 不對 いいえ 아니요 아니오 non nein não nee nej nie нет ні hay\u0131r tidak "
+    "không لا नहीं ไม่"
+)
+_FOREIGN: Final = dict.fromkeys(_YES.split(), "yes") | dict.fromkeys(_NO.split(), "no")
+_FIRST_WORD = re.compile(
+    r"[\s*_\"'`(\[\u201c\u300c\uff08]*([^\s.,;:!?()\[\]*\"'\u3002\uff0c\uff01\u201d\u300d\uff09]+)"
+    r"(?=$|[.,;:!?)\]*\"'\n\u3002\uff0c\uff01\u201d\u300d\uff09]|\s*$)"
+)
 _BRACKETED = re.compile(r"\[\s?\**(yes|no|true|false)\**\s?\]", re.IGNORECASE)
 _PAIR = re.compile(
     r"\b(?:yes|no|true|false)\b[\"'`*\]]{0,3}\s?(?:/|\bor\b|\band\b)\s?[\"'`*\[]{0,3}"
@@ -43,6 +53,7 @@ def parse_yes_no(text: str) -> Parsed:
     "Yes or no" repeats the question, and the "no" of "no reason" is none. "True" is a yes and
     "False" a no, but a text that also says yes or no means that.
     """
+    text = answer_alone(text)
     if "[" in text and (bracketed := _bracketed(text)):
         return Parsed(bracketed, stated=True)
     statement = final_statement(text, _read_yes_no, grows=False)
@@ -93,7 +104,13 @@ def _bracketed(text: str) -> str | None:
 def _read_yes_no(claim: Claim) -> Reading:
     fragment = WRAPPER.sub("", claim.fragment)
     word = None if _PAIR.match(fragment) else _leading_word(fragment)
-    return IGNORED if word is None else _WORDS[word]
+    return _foreign(fragment) or IGNORED if word is None else _WORDS[word]
+
+
+def _foreign(fragment: str) -> str | None:
+    """Return what a claim says that begins with a yes or no of another language."""
+    first = _FIRST_WORD.match(fragment)
+    return None if first is None else _FOREIGN.get(first[1].casefold())
 
 
 def _leading_word(text: str) -> str | None:

@@ -125,7 +125,7 @@ def _archive(name: str, output: Path | None, results: Path) -> None:
 def _records(name: str, output: Path | None, results: Path) -> None:
     from ember_bench.errors import ConfigError
     from ember_bench.files import write
-    from ember_bench.models.store.response_store import StoredAnswers
+    from ember_bench.models.store.stored_answers import StoredAnswers
     from ember_bench.report.every_eval_ever import records
     from ember_bench.running.find_results import ResultsReader
     from ember_bench.running.find_summary import started
@@ -161,7 +161,7 @@ def _table(named: Named, form: str, what: Any, texts: bool, view: View, stack: E
         return printed(named.rows, cells, view, ranked=form == "latex")
     answers = None
     if texts:
-        from ember_bench.models.store.response_store import StoredAnswers
+        from ember_bench.models.store.stored_answers import StoredAnswers
         from ember_bench.running.places import RESPONSES
 
         answers = StoredAnswers(named.rows.path.parent.parent / RESPONSES)

@@ -11,10 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ember_bench.cli._output import Status, put, put_json
-from ember_bench.cli._run_options import Budget, DataDir, Grid, InFlight, Json, Quiet, Results
+from ember_bench.cli._run_options import (
+    Budget,
+    DataDir,
+    Grid,
+    InFlight,
+    Json,
+    Mlflow,
+    Quiet,
+    Results,
+    TrackingUri,
+)
 from ember_bench.running.messages import say
 
 if TYPE_CHECKING:
+    from ember_bench.optimising.optimise import Written
     from ember_bench.optimising.outcome import Optimised
 
 _SEARCH = "Search"
@@ -73,6 +84,8 @@ def optimise(
     data_dir: DataDir = None,
     in_flight: InFlight = None,
     budget_usd: Budget = None,
+    tracking_uri: TrackingUri = None,
+    mlflow: Mlflow = True,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -84,26 +97,17 @@ def optimise(
         from ember_bench.running.places import use_data_dir
 
         use_data_dir(data_dir)
-    from ember_bench.optimising.optimise import Options
     from ember_bench.optimising.optimise import optimise as run
+    from ember_bench.optimising.task import Options
 
     # DSPy's optimisers print: their stdout and stderr are turned off meanwhile.
     tell = partial(say, stream=sys.stderr)
     options = Options(
-        method,
-        cell,
-        train,
-        validation,
-        evaluations,
-        candidates,
-        demonstrations,
-        reflect,
-        name,
-        results,
-        seed,
-    )
+        method, cell, train, validation, evaluations, candidates, demonstrations, reflect, name,
+        results, seed, mlflow, tracking_uri,
+    )  # fmt: skip
     try:
-        outcome, folder = run(
+        outcome, written = run(
             grid,
             options,
             budget_usd=budget_usd,
@@ -113,17 +117,27 @@ def optimise(
     except KeyboardInterrupt:
         tell("stopped; every answer is stored, and the same command goes on")
         raise typer.Exit(Status.STOPPED) from None
-    _end(outcome, folder, tell, as_json=as_json)
+    _end(outcome, written, tell, as_json=as_json)
 
 
-def _end(outcome: Optimised, folder: Path, tell: Callable[[str], None], *, as_json: bool) -> None:
-    from ember_bench.optimising.outcome import as_text
+def _end(
+    outcome: Optimised, written: Written, tell: Callable[[str], None], *, as_json: bool
+) -> None:
+    from ember_bench.optimising.outcome import OPTIMISED_PAGE, as_text
 
     if as_json:
         put_json(outcome)
     else:
         put(as_text(outcome))
-    card = folder / f"{outcome.card}.yaml"
-    tell(f"the new card: {card}; for grids, copy it to registry/architectures")
+    if written.log_error:
+        tell(f"warning: {written.log_error}")
+    tell(f"the new card: {written.card}; for other grids, copy it to registry/architectures")
+    if written.grid is not None:
+        tell(f"before and after in a grid: ember-bench run {written.grid}")
+    tell(f"the curve: {written.folder / OPTIMISED_PAGE}")
+    if (logged := written.logged) is not None:
+        if logged.command:
+            tell(f"MLflow:  {logged.command}")
+        tell(f"  run:   {logged.url}")
     if outcome.chosen and outcome.tested is None:
         raise typer.Exit(Status.STOPPED)

@@ -85,7 +85,7 @@ def _forecast(
     import msgspec
 
     from ember_bench.experiment.forecast.calls import forecast
-    from ember_bench.models.store.response_store import StoredAnswers
+    from ember_bench.models.store.stored_answers import StoredAnswers
     from ember_bench.running.can_show import can_show
     from ember_bench.running.places import RESPONSES
 

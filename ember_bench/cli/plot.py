@@ -12,10 +12,11 @@ from ember_bench.cli._run_options import Experiment, LookIn, Recorded
 Kind = Annotated[
     str,
     typer.Argument(
-        metavar="[front|k|differences|items|nodes|calibration]",
+        metavar="[front|k|differences|items|nodes|calibration|search]",
         help="front: accuracy against cost. k: accuracy by a number that is swept. differences:"
         " to the baseline. items: who fails where. nodes: cost by node. calibration: a judge's"
-        " scores against labels, or stated confidences against correctness.",
+        " scores against labels, or stated confidences against correctness. search: the curve of"
+        " cost and score of `optimise`, named by its folder.",
     ),
 ]
 Output = Annotated[
@@ -55,17 +56,23 @@ def plot(
     from ember_bench.cli._output import put
     from ember_bench.drawing.figures import WIDTHS
     from ember_bench.errors import UnknownNameError
+    from ember_bench.optimising.curve import SEARCH, curve_plot, read_optimised
     from ember_bench.report.figures import KINDS, form_of
     from ember_bench.running.find_results import ResultsReader
     from ember_bench.running.plots import plot_named
 
-    if kind not in KINDS:
-        raise UnknownNameError("figure", kind, [*KINDS])
+    if kind not in (*KINDS, SEARCH):
+        raise UnknownNameError("figure", kind, [*KINDS, SEARCH])
     widths = {str(known): known for known in WIDTHS}
     if width not in widths:
         raise UnknownNameError("width", width, widths)
     path = Path(f"{kind}.pdf") if output is None else output
     form_of(path)
+    if kind == SEARCH:
+        found = curve_plot(read_optimised(name, results), width=widths[width], dark=dark)
+        for file in found.save(path):
+            put(str(file))
+        return
     with ResultsReader(results) as reader:
         made = plot_named(
             reader.get(name),

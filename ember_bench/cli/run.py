@@ -87,7 +87,9 @@ def run(
         **({} if engine is None else {"engine": engine}),
     )
     try:
-        outcome = _run(grid, given, _shard(shard, options), options, view, quiet=quiet)
+        outcome = _run(
+            grid, given, _shard(shard, options), options, view, tuple(context.obj), quiet=quiet
+        )
     except (RunStoppedError, KeyboardInterrupt) as error:
         say(f"{str(error) or 'stopped'}; to continue: {again}")
         raise typer.Exit(Status.STOPPED) from None
@@ -123,11 +125,13 @@ def _run(
     shard: Shard | None,
     options: Options,
     view: View,
+    arguments: tuple[str, ...],
     *,
     quiet: bool,
 ) -> Outcome:
     from ember_bench.running import session
     from ember_bench.running.choose_engine import chosen_engine
+    from ember_bench.running.commands import keep_command
     from ember_bench.running.progress import listener
     from ember_bench.running.run_here import open_grid
 
@@ -144,6 +148,7 @@ def _run(
     with chosen_engine(
         given.get("engine"), experiment, partial(open_grid, grid), given, options.results
     ) as engine:
+        keep_command(options.results / experiment.name, arguments)
         return session.run_experiment(experiment, options, told, engine)
 
 

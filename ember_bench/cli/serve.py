@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from ember_bench.cli._run_options import Budget, DataDir
 from ember_bench.running.messages import say
+from ember_bench.serving.server import KEY_VARIABLE as _KEY
 
-_KEY: Final = "EMBER_BENCH_SERVE_KEY"
+OwnSampling = Annotated[
+    bool,
+    typer.Option(
+        "--own-sampling",
+        help="Accept requests with sampling parameters that the network does not use.",
+    ),
+]
 
 
 def serve(
@@ -37,6 +44,7 @@ def serve(
     in_flight: Annotated[
         int, typer.Option(min=1, max=100_000, help="Requests that are answered at once.")
     ] = 1000,
+    own_sampling: OwnSampling = False,
     budget_usd: Budget = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -64,6 +72,7 @@ def serve(
         Access(key, in_flight),
         Places(host, port, results),
         budget_usd=budget_usd,
+        own_sampling=own_sampling,
         told=say,
     )
     say("stopped")

@@ -116,8 +116,9 @@ class Fields(_Part):
     """A list of messages with `role` and `content`; the last one, a user's, is the question."""
     system: Text | None = None
     """The system message before the question."""
-    target: Text
-    """The right answer; a list holds several, all equally right."""
+    target: Text | Names
+    """The right answer; a list holds several, all equally right, and so do several fields, of which
+    those that are empty hold none."""
     alternatives: Names | None = None
     """Other answers that are as right as the target."""
     choices: Names | None = None
@@ -196,7 +197,7 @@ class DatasetCard(_Part):
     target_is: TargetIs = "answer"
     """What the target field holds: the answer itself (of a choice: its letter), or of the right
     choice the index from 0, the position from 1, the text, the label, or one true flag among false
-    ones."""
+    ones. A list is a true flag if it is not empty, as the tags of an option are."""
     shuffle_choices: bool = False
     """Put the choices in an order that is random but fixed for each item."""
     prompt: Text | None = None

@@ -1,24 +1,38 @@
-"""Formats of files of records: JSON Lines, JSON, CSV, TSV (each also gzipped) and Parquet."""
+"""Formats of files of records: JSON Lines, JSON, CSV, TSV (each also compressed) and Parquet."""
 
 from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import json
+import math
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import file_digest
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Final, Literal, NoReturn, cast, get_args
+from typing import Any, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from ember_bench.compressed import (
+    DAMAGED,
+    ENDINGS,
+    NotOneFileError,
+    inner_name,
+    is_damage,
+    kind_of,
+    unpacked,
+)
 from ember_bench.datasets.records import Record, Records
 from ember_bench.errors import ConfigError, Location, Problem, did_you_mean
 from ember_bench.models.recorded.data_dir import Text
+from ember_bench.models.recorded.fields import VALUE, Arranged
+from ember_bench.models.recorded.layouts import (
+    UnreadableError,
+    arranged,
+    decoded,
+    entries_of,
+    one_after_another,
+)
 from ember_bench.record_fields import ABSENT, lookup, top_fields
 
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -29,19 +43,15 @@ DELIMITERS: Final[tuple[Delimiter, ...]] = get_args(Delimiter)
 Format = Literal["jsonl", "json", "csv", "tsv", "parquet"]
 
 
-class Layout(BaseModel):
+class Layout(Arranged):
     """The way in which records stand in a file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Format | None = None
     """The format, where the ending of the name does not say it."""
     delimiter: Delimiter | None = None
     """The character between the columns of a CSV file; by default a comma, in `.tsv` a tab."""
-    columns: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
-    """Names of the columns of a CSV file that has no line with names."""
     field: Text | None = None
-    """The field of a JSON file that holds the array of records."""
+    """The field of a JSON file that holds its records."""
 
 
 def open_records(
@@ -67,8 +77,12 @@ def open_records(
             digest = file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise _fail(path, _unreadable(path, error)) from None
+    if form in _TABLES and layout.layout != "records":
+        raise _fail(path, "`layout` is for JSON files; a table has records only")
     rows = _READERS[form](path, wanted, layout)
-    unit: Literal["line", "record"] = "line" if form in ("jsonl", "csv", "tsv") else "record"
+    if layout.each or layout.json_fields:
+        rows = _opened(path, rows, layout)
+    unit: Literal["line", "record"] = "line" if form in _LINED else "record"
     return Records(
         path.name, f"sha256:{digest}", rows, unit, partial(_locate, path, unit), path.parent
     )
@@ -76,16 +90,19 @@ def open_records(
 
 def _format(path: Path) -> Format:
     """Return the format that the ending of a name says."""
-    suffixes = [s.lower() for s in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-        if suffixes and suffixes[-1] in (".parquet", ".pq"):
-            raise _fail(path, "a Parquet file is compressed inside; gunzip it")
-    if suffixes and (form := _FORMATS.get(suffixes[-1])):
+    inner = Path(inner_name(path.name))
+    suffix = inner.suffix.lower()
+    if inner.name != path.name and suffix in (".parquet", ".pq"):
+        raise _fail(path, "a Parquet file is compressed inside; unpack it")
+    if form := _FORMATS.get(suffix):
         return form
-    if suffixes and suffixes[-1] in _SHEETS:
+    if suffix in _SHEETS:
         raise _fail(path, "a spreadsheet: save its sheet as CSV (UTF-8)")
-    raise _fail(path, "cannot tell what it holds; its name should end in " + ", ".join(_ENDINGS))
+    raise _fail(
+        path,
+        f"cannot tell what it holds; its name should end in {', '.join(_ENDINGS)}, compressed "
+        f"({', '.join(ENDINGS)}) or not",
+    )
 
 
 def _locate(path: Path, unit: str, number: int, message: str) -> Problem:
@@ -111,7 +128,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines of UTF-8 text, with their ends, without a byte order mark."""
     number = 0
     try:
-        with _open(path) as file:
+        with path.open("rb") as packed, unpacked(path.name, packed) as file:
             for number, line in enumerate(file, 1):
                 if number == 1 and line.startswith(_UTF16):
                     raise _fail(path, "it looks like UTF-16; save it as UTF-8", 1)
@@ -122,38 +139,51 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                     what = f"not UTF-8 text: byte 0x{raw[error.start]:02x}; save it as UTF-8"
                     column = len(raw[: error.start].decode("utf-8")) + 1
                     raise _fail(path, what, number, column) from None
-    except gzip.BadGzipFile as error:
-        raise _fail(path, f"not gzip data: {error}") from None
-    except (EOFError, zlib.error):
-        what = "the gzip data is cut short or damaged after this line; get the file again"
-        raise _fail(path, what, number or None) from None
-    except OSError as error:
-        raise _fail(path, _unreadable(path, error)) from None
+    except NotOneFileError as error:
+        raise _fail(path, str(error)) from None
+    except DAMAGED as error:
+        if isinstance(error, OSError) and not is_damage(error):
+            raise _fail(path, _unreadable(path, error)) from None
+        kind = kind_of(path.name)
+        if not number:
+            raise _fail(path, f"not {kind} data: {error}") from None
+        what = f"the {kind} data is cut short or damaged after this line; get the file again"
+        raise _fail(path, what, number) from None
 
 
-def _open(path: Path) -> BinaryIO:
-    if path.suffix.lower() == ".gz":
-        return cast("BinaryIO", gzip.open(path, "rb"))
-    return path.open("rb")
-
-
-def _jsonl(path: Path, _: frozenset[str], __: Layout) -> Rows:
+def _jsonl(path: Path, wanted: frozenset[str], layout: Layout) -> Rows:
     for number, line in _lines(path):
         if not line.strip():
             continue
         # With its end, an object that breaks off would be reported on the next line.
         record = _loads(line.rstrip("\r\n"), path, number, " (each line holds one whole object)")
-        if not isinstance(record, dict):
+        if layout.layout != "records":
+            for _, one in _arranged(path, record, wanted, layout):
+                yield number, one
+        elif isinstance(record, dict) or VALUE in top_fields(wanted, ()):
+            yield number, record if isinstance(record, dict) else {VALUE: record}
+        else:
             found = _json_kind(record)
-            hint = "; a file with one array is named .json" if isinstance(record, list) else ""
+            hint = (
+                "; a file with one array is named .json, or says `format: json`"
+                if isinstance(record, list)
+                else ""
+            )
             raise _fail(path, f"expected a JSON object, found {found}{hint}", number)
-        yield number, record
 
 
-def _json(path: Path, _: frozenset[str], layout: Layout) -> Rows:
-    data = _loads("".join(line for _, line in _lines(path)), path, 1)
+def _json(path: Path, wanted: frozenset[str], layout: Layout) -> Rows:
+    text = "".join(line for _, line in _lines(path))
+    try:
+        data = _loads(text, path, 1)
+    except ConfigError:
+        if (data := one_after_another(text)) is None:
+            raise
     if layout.field is not None:
         data = _inside(data, layout.field, path)
+    if layout.layout != "records":
+        yield from _arranged(path, data, wanted, layout)
+        return
     if not isinstance(data, list):
         lists = (
             [repr(key) for key, value in data.items() if isinstance(value, list)]
@@ -161,12 +191,31 @@ def _json(path: Path, _: frozenset[str], layout: Layout) -> Rows:
             else []
         )
         hint = f"; name its list on the card, `field: {' or '.join(lists)}`" if lists else ""
+        hint = hint or ("; `layout` says how a mapping holds records" * isinstance(data, dict))
         raise _fail(path, f"expected a JSON array of objects, found {_json_kind(data)}{hint}")
     for number, record in enumerate(data, 1):
-        if not isinstance(record, dict):
+        if not isinstance(record, dict) and VALUE not in top_fields(wanted, ()):
             found = _json_kind(record)
             raise ConfigError(_locate(path, "record", number, f"expected an object, found {found}"))
-        yield number, record
+        yield number, record if isinstance(record, dict) else {VALUE: record}
+
+
+def _arranged(path: Path, data: Any, wanted: frozenset[str], layout: Layout) -> Rows:
+    try:
+        yield from arranged(data, layout, wanted)
+    except UnreadableError as error:
+        raise _fail(path, str(error)) from None
+
+
+def _opened(path: Path, rows: Rows, layout: Layout) -> Rows:
+    """Yield the records in the lists of records, and the values in their texts."""
+    unit = "line" if (layout.format or _format(path)) in _LINED else "record"
+    for number, record in rows:
+        try:
+            for entry in entries_of(decoded(record, layout), layout.each):
+                yield number, entry
+        except UnreadableError as error:
+            raise ConfigError(_locate(path, unit, number, str(error))) from None
 
 
 def _inside(data: Any, field: str, path: Path) -> Any:
@@ -182,7 +231,7 @@ def _inside(data: Any, field: str, path: Path) -> Any:
 def _loads(text: str, path: Path, line: int, hint: str = "") -> Any:
     # Not orjson: it turns integers past 64 bits into floats, and a target must stay exact.
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_constant)
     except json.JSONDecodeError as error:
         what = f"not valid JSON: {error.msg}{hint}"
         raise _fail(path, what, line + error.lineno - 1, error.colno) from None
@@ -192,8 +241,11 @@ def _loads(text: str, path: Path, line: int, hint: str = "") -> Any:
         raise _fail(path, "nested too deeply", line) from None
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
+def _constant(name: str) -> float:
+    """Return NaN, which Python's own writer makes of what is missing in a table."""
+    if name != "NaN":
+        raise ValueError(f"{name} is not a JSON number")
+    return math.nan
 
 
 def _tsv(path: Path, wanted: frozenset[str], layout: Layout) -> Rows:
@@ -320,16 +372,9 @@ _FORMATS: Final[dict[str, Format]] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_ENDINGS: Final = (
-    ".jsonl",
-    ".jsonl.gz",
-    ".json",
-    ".json.gz",
-    ".csv",
-    ".csv.gz",
-    ".tsv",
-    ".parquet",
-)
+_ENDINGS: Final = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+_LINED: Final = ("jsonl", "csv", "tsv")
+_TABLES: Final = ("csv", "tsv", "parquet")
 # Options of a layout -> the formats that have them.
 _OPTIONS: Final[dict[str, tuple[Format, ...]]] = {
     "delimiter": ("csv", "tsv"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +17,7 @@ from ember_bench.datasets.item import Item
 from ember_bench.datasets.prompts import LETTERS, Prompt
 from ember_bench.datasets.records import MissingFieldError, Record, flattened, listed, short
 from ember_bench.datasets.splitmix import SplitMix
-from ember_bench.record_fields import ABSENT, RecordError, as_text, lookup, type_name
+from ember_bench.record_fields import ABSENT, RecordError, as_text, id_text, lookup, type_name
 
 _ROLES: Final = ("system", "user", "assistant")
 _TRUTHS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -104,7 +104,11 @@ class ItemReader:
     def _id(self, index: int, record: Record, fields: Fields) -> str:
         if fields.id is None:
             return str(index)
-        return "/".join(self._text(record, name, "id") for name in fields.id)
+        return "/".join(self._id_part(record, name) for name in fields.id)
+
+    def _id_part(self, record: Record, path: str) -> str:
+        value = lookup(record, path)
+        return id_text(value) if isinstance(value, float) else self._text(record, path, "id")
 
     def _answer_format(self, record: Record, fields: Fields) -> str:
         default = self._card.answer_format or ("choice" if self._card.has_choices else "text")
@@ -221,17 +225,23 @@ class ItemReader:
         """Return the target, or all the equally right ones of a list, each once."""
         if self._card.target_is == "flags":
             return (LETTERS[self._flagged(record, fields.target, len(choices))],)
-        value = lookup(record, fields.target)
-        if value is ABSENT:
-            raise MissingFieldError(fields.target, "target")
+        value = self._right_answers(record, fields.target)
         texts = [as_text(v, "target", truths=self._truths) for v in flattened(value)]
         if (separator := self._card.target_separator) is not None:
             texts = [part for text in texts for part in text.split(separator)]
         if stated := [text for text in texts if text.strip()]:
             return tuple(dict.fromkeys(self._target(record, text, choices) for text in stated))
         if self._card.empty_target is None:
-            raise RecordError(f"the target (field {fields.target!r}) is empty")
+            raise RecordError(f"the target (field {_named(fields.target)}) is empty")
         return (self._card.empty_target,)
+
+    def _right_answers(self, record: Record, path: str | Sequence[str]) -> Any:
+        """Return what is in the fields of the target; of several, some may be missing."""
+        paths = (path,) if isinstance(path, str) else path
+        values = [value for one in paths if (value := lookup(record, one)) is not ABSENT]
+        if not values:
+            raise MissingFieldError(paths[0], "target")
+        return values
 
     def _target(self, record: Record, target: str, choices: tuple[str, ...]) -> str:
         fields, kind = self._fields, self._card.target_is
@@ -258,15 +268,24 @@ class ItemReader:
             raise RecordError(f"{len(labels)} labels for {len(choices)} choices")
         return letters[_position(target, labels, "labels")]
 
-    def _flagged(self, record: Record, path: str, count: int) -> int:
-        value = lookup(record, path)
+    def _flagged(self, record: Record, path: str | Sequence[str], count: int) -> int:
+        value = lookup(record, path) if isinstance(path, str) else [lookup(record, p) for p in path]
         if value is ABSENT:
-            raise MissingFieldError(path, "target")
+            raise MissingFieldError(str(path), "target")
         flags = value if isinstance(value, list | tuple) else [value]
-        truths = [_TRUTHS.get(as_text(flag, "target").strip().lower()) for flag in flags]
+        truths = [
+            bool(flag)
+            if isinstance(flag, list | tuple)
+            else _TRUTHS.get(as_text(flag, "target").strip().lower())
+            for flag in flags
+        ]
         if None in truths or len(truths) != count or truths.count(True) != 1:
             raise RecordError(f"expected {count} flags, one of them true, found {short(flags)}")
         return truths.index(True)
+
+
+def _named(path: str | Sequence[str]) -> str:
+    return repr(path) if isinstance(path, str) else " or ".join(map(repr, path))
 
 
 def messages_of(value: Any) -> list[tuple[str, str]]:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
 from ember_bench.datasets.formats import Layout, open_records
-from ember_bench.datasets.records import Records
+from ember_bench.datasets.records import Records, joined
 from ember_bench.datasets.sources import Opening, record_source
 from ember_bench.errors import ConfigError, DataMissingError, did_you_mean
 from ember_bench.models.recorded import data_dir as recorded_data
 from ember_bench.models.recorded.data_dir import Text
+from ember_bench.models.recorded.fields import FILE
+from ember_bench.models.recorded.layouts import matching, starred
 
 
 class FileOptions(Layout):
     """A file of records; a path alone stands for `path`."""
 
     path: Text
-    """A path that ends in `.jsonl`, `.json`, `.csv`, `.tsv` (each also with `.gz`) or `.parquet`.
-    """
+    """A path that ends in `.jsonl`, `.json`, `.csv`, `.tsv` (each also with `.gz`, `.bz2`, `.xz`,
+    `.zst` or `.zip`) or `.parquet`. `items/*.json` is every such file, one after the other; what
+    stands for the `*` is the field `file` of its records."""
 
 
 def _inside(options: FileOptions) -> FileOptions:
@@ -48,6 +52,8 @@ def open_file(options: FileOptions, opening: Opening) -> Records:
         ConfigError: if there is no such file, or it cannot be read.
     """
     path = opening.folder / options.path
+    if (several := _several(path, options, opening)) is not None:
+        return several
     if not path.is_file():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         near = did_you_mean(path.name, siblings) if siblings else "; nor is there such a folder"
@@ -64,10 +70,25 @@ def open_data(options: FileOptions, opening: Opening) -> Records:
         ConfigError: if it cannot be read.
     """
     relative, folder = options.path, opening.data_dir or recorded_data.data_dir()
+    if folder and (several := _several(folder / relative, options, opening)) is not None:
+        return several
     if folder is None or not (folder / relative).is_file():
         raise DataMissingError(opening.problem(_missing(relative, folder, opening)))
     records = open_records(folder / relative, options, wanted=opening.wanted)
     return replace(records, source=relative)
+
+
+def _several(path: Path, options: FileOptions, opening: Opening) -> Records | None:
+    """Return the records of all files of a pattern; None of a path that is none, or finds none."""
+    if not (paths := matching(path)):
+        return None
+    inner = opening.wanted - {FILE}
+    parts = {
+        starred(options.path, one) or "": open_records(one, options, wanted=inner) for one in paths
+    }
+    revisions = "".join(part.revision for part in parts.values())
+    revision = f"sha256:{sha256(revisions.encode()).hexdigest()}"
+    return joined(options.path, revision, parts, FILE, own_first=True)
 
 
 def _missing(relative: str, folder: Path | None, opening: Opening) -> str:

@@ -60,7 +60,7 @@ def _items(card: DatasetCard, document: Document, records: Records) -> tuple[Ite
     folder = document.path.parent if records.folder is None else records.folder
     reader, watch = ItemReader(card, folder), _Watch(card, document)
     items: list[Item] = []
-    first_at: dict[str, int] = {}
+    first_at: dict[str, tuple[int, int]] = {}
     problems: list[Problem] = []
     for index, (number, record) in enumerate(records.rows):
         try:
@@ -68,8 +68,10 @@ def _items(card: DatasetCard, document: Document, records: Records) -> tuple[Ite
             if not reader.selects(record):
                 continue
             item = reader.item(index, record)
-            if (twin := first_at.setdefault(item.id, number)) != number:
-                raise RecordError(f"duplicate id {item.id!r}: {records.unit} {twin} has it already")
+            twin = first_at.setdefault(item.id, (index, number))
+            if twin[0] != index:
+                where = f"{records.unit} {twin[1]}"
+                raise RecordError(f"duplicate id {item.id!r}: {where} has it already")
             items.append(item)
             if len(items) == card.first:
                 break

@@ -41,7 +41,9 @@ class Records:
     folder: Path | None = None
 
 
-def joined(source: str, revision: str, parts: Mapping[str, Records], key: str) -> Records:
+def joined(
+    source: str, revision: str, parts: Mapping[str, Records], key: str, *, own_first: bool = False
+) -> Records:
     """Return the records of several parts, one after the other.
 
     Args:
@@ -49,6 +51,7 @@ def joined(source: str, revision: str, parts: Mapping[str, Records], key: str) -
         revision: Of all parts.
         parts: The records of each part by its name.
         key: The field in which a record has the name of its part.
+        own_first: Whether a record that has such a field keeps it.
     """
     numbers = array("Q")  # of the records in their parts
     starts: list[int] = []
@@ -60,7 +63,7 @@ def joined(source: str, revision: str, parts: Mapping[str, Records], key: str) -
             starts.append(len(numbers))
             for number, record in part.rows:
                 numbers.append(number)
-                yield len(numbers), {**record, key: name}
+                yield len(numbers), {key: name, **record} if own_first else {**record, key: name}
 
     def locate(number: int, message: str) -> Problem:
         part = opened[bisect_right(starts, number - 1) - 1]

@@ -31,7 +31,8 @@ _FEW_NAMES: Final = 8
 _NAME_ROOM: Final = 10
 _MOST_HEIGHT: Final = 900
 _ROW, _LOW_ROW = 24, 17
-_MANY_ROWS: Final = 30
+MANY_ROWS: Final = 30
+"""More rows are drawn lower, in a box that scrolls."""
 # Distances of a name from its point that are tried, and the one from which a line joins them.
 _REACHES: Final = (60, 120, 300)
 _FAR: Final = 10.0
@@ -202,11 +203,13 @@ def _rows(
 ) -> Html:
     labels = [shortened(row.label, _LONGEST_ROW_LABEL) for row in rows]
     left = 24 + _LETTER * max(map(len, labels))
-    height = _ROW if len(rows) <= _MANY_ROWS else _LOW_ROW
+    height = _ROW if len(rows) <= MANY_ROWS else _LOW_ROW
     x = axis(left, svg.WIDTH - svg.RIGHT)
     bottom = svg.TOP + height * len(rows)
     drawn = [svg.line(x(value), svg.TOP, x(value), bottom, "grid") for value in x.ticks()]
-    drawn += [svg.text(x(value), bottom + 16, tick(value), "tick") for value in x.ticks()]
+    # In a chart that scrolls, the lower ones are far away.
+    for place in (bottom + 16, *([svg.TOP - 3] if len(rows) > MANY_ROWS else [])):
+        drawn += [svg.text(x(value), place, tick(value), "tick") for value in x.ticks()]
     if x.low < 0:
         drawn.append(svg.line(x(0), svg.TOP, x(0), bottom, "zero"))
     drawn.append(svg.text((left + svg.WIDTH - svg.RIGHT) / 2, bottom + 34, unit, "tick"))

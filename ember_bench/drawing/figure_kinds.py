@@ -13,6 +13,7 @@ from ember_bench.drawing.axes import Axis, Box, accuracy_axis, bounds, nearest_r
 from ember_bench.drawing.charts import Point, Row, shortened, steps
 from ember_bench.drawing.figures import FONT, MARKERS
 from ember_bench.drawing.lines import Curve, Stated
+from ember_bench.drawing.number_format import tick_text
 from ember_bench.drawing.text import one_line
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def _scale(axes: Axes, x: Axis, y: Axis) -> None:
         axes.minorticks_off()
     axes.set_xlim(x.low, x.high)
     axes.set_ylim(y.low, y.high)
-    axes.set_xticks(x.ticks(), [f"{tick:.3g}" for tick in x.ticks()])
+    axes.set_xticks(x.ticks(), [tick_text(tick) for tick in x.ticks()])
     axes.set_yticks(y.ticks(), [f"{100 * tick:.3g}" for tick in y.ticks()])
 
 

@@ -151,9 +151,14 @@ def in_percent(estimate: Quantity | None) -> str:
     return _with_interval(estimate, percent, " %")
 
 
+def tick_text(value: float) -> str:
+    """Return a number of an axis: three significant digits, and all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
+
+
 def in_short(estimate: Quantity | None) -> str:
     """Return a value with its interval, each to three significant digits, however small."""
-    return _with_interval(estimate, lambda value: f"{value:.3g}")
+    return _with_interval(estimate, tick_text)
 
 
 def _with_interval(estimate: Quantity | None, show: Callable[[float], str], unit: str = "") -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 from ember_bench.drawing.axes import Axis, Box
 from ember_bench.drawing.html import Html, joined, tag
+from ember_bench.drawing.number_format import tick_text
 
 COLOURS: Final = 8
 WIDTH: Final = 640
@@ -37,7 +38,7 @@ def grid(
     for tick in x.ticks() if ticks is None else ticks:
         parts += [
             line(x(tick), TOP, x(tick), height - BOTTOM, "grid"),
-            text(x(tick), height - BOTTOM + 17, f"{tick:.3g}", "tick"),
+            text(x(tick), height - BOTTOM + 17, tick_text(tick), "tick"),
         ]
     return joined([*parts, text((LEFT + WIDTH - RIGHT) / 2, height - 8, x_label, "tick")])
 

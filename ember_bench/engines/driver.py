@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ember_bench.engines.allowance import Allowance
 from ember_bench.engines.messages import (
@@ -28,6 +28,7 @@ from ember_bench.engines.messages import (
     Refused,
     Release,
     Reserve,
+    Serve,
     Settle,
     Tell,
     packed,
@@ -42,10 +43,14 @@ from ember_bench.errors import (
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.trial import Trial
 from ember_bench.models.budget import Held
+from ember_bench.models.info import ModelInfo
 from ember_bench.models.limits import RateLimitWait
+from ember_bench.models.servers import Server
 from ember_bench.models.store.payments import Payment
 from ember_bench.models.store.response_store import CallStore
 from ember_bench.models.types import Completion
+
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -73,7 +78,7 @@ class Link:
     storing: set[bytes] = field(default_factory=set)
     reserved: dict[int, tuple[Held, Reserve]] = field(default_factory=dict)
     permits: dict[int, Permit] = field(default_factory=dict)
-    waiting: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    waiting: dict[int, asyncio.Task[str | None]] = field(default_factory=dict)
     waits: list[RateLimitWait] = field(default_factory=list)
     lost: bool = False
     drained: asyncio.Event = field(default_factory=asyncio.Event)
@@ -104,11 +109,13 @@ class Driver:
         self._store: CallStore = store
         self._account = experiment.account
         self._budget = experiment.budget
+        self._service = experiment.service
         self._registry = experiment.service.registry
         self._models = {model.model_id: model for model in experiment.models}
         self._claimed: dict[bytes, _Claimed] = {}
+        self._servers: dict[str, Server] = {}
         self._allowances: dict[tuple[str, int], Allowance] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
     def heard(self, link: Link, ask: Ask) -> None:
@@ -129,6 +136,8 @@ class Driver:
                 self._permit(link, ask)
             case GiveBack():
                 self._give_back(link, ask)
+            case Serve():
+                self._wait(link, ask.number, self._serve(ask))
             case Pay():
                 self._spawn(self._pay(link, ask))
 
@@ -223,6 +232,8 @@ class Driver:
             if link.lost:
                 self._settle(ask.call.key, error)
         else:
+            if (server := self._servers.get(ask.call.model)) is not None:
+                server.served(ask.call.completion.usage)
             same = first is ask.call.completion
             link.send(Answer(ask.number, None if same else first))
             self._settle(ask.call.key, first)
@@ -286,27 +297,41 @@ class Driver:
     def _allowance(self, ask: Permit) -> Allowance:
         place = ask.model, ask.lane
         if place not in self._allowances:
-            model = self._models.get(ask.model) or self._registry.get(ask.model)
-            self._allowances[place] = Allowance.of(model, ask.lane)
+            self._allowances[place] = Allowance.of(self._model(ask.model), ask.lane)
         return self._allowances[place]
 
-    def _wait(self, link: Link, number: int, waiting: Coroutine[Any, Any, None]) -> None:
+    async def _serve(self, ask: Serve) -> str:
+        """Return the address of a model's server, once it can be asked."""
+        if self._closed:
+            raise CallGivenUpError(f"{ask.model}: not asked, as the run is to stop")
+        if (server := self._service.servers.of(self._model(ask.model))) is None:
+            raise EmberBenchError(f"{ask.model}: its card has no `launch` here")
+        self._servers[ask.model] = server
+        return await server.ready()
+
+    def _model(self, model_id: str) -> ModelInfo:
+        return self._models.get(model_id) or self._registry.get(model_id)
+
+    def _wait(self, link: Link, number: int, waiting: Coroutine[Any, Any, str | None]) -> None:
         """Answer once `waiting` is over, whether it goes well or not."""
 
-        def over(task: asyncio.Task[None]) -> None:
+        def over(task: asyncio.Task[str | None]) -> None:
             del link.waiting[number]
             error: BaseException | None
             if task.cancelled():
                 error = CallGivenUpError("not asked, as the run is to stop")
             else:
                 error = task.exception()
-            link.send(Done(number) if error is None else Refused(number, packed(error)))
+            if error is None:
+                link.send(Done(number, task.result() or ""))
+            else:
+                link.send(Refused(number, packed(error)))
 
         # Not in the task itself, which may be cancelled before it has begun.
         link.waiting[number] = self._spawn(waiting)
         link.waiting[number].add_done_callback(over)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from ember_bench import bridge
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.trial import Trial, TrialResult, fingerprint, run_trial
-from ember_bench.models.strand import Purse
+from ember_bench.models import strand as strands
+from ember_bench.models.strand import CallLog, Purse
 
 # Trials that one worker runs at most before the event loop is seen to.
 _TURN: Final = 5
@@ -17,8 +20,30 @@ _TURN: Final = 5
 T = TypeVar("T")
 
 
+@dataclass(slots=True, eq=False)
+class UnderWay:
+    """A trial that is not done yet.
+
+    Attributes:
+        purse: Its money, by which its calls are known.
+        began: When it began, in seconds of `time.monotonic`.
+        log: Its calls so far, those of its judges among them.
+    """
+
+    purse: Purse
+    began: float = field(default_factory=time.monotonic)
+    log: CallLog = field(default_factory=CallLog)
+
+
 class LocalEngine:
-    """Runs trials in this process, `in_flight` of them at once."""
+    """Runs trials in this process, `in_flight` of them at once.
+
+    Attributes:
+        under_way: The trials that are not done yet, in the order in which they began.
+    """
+
+    def __init__(self) -> None:
+        self.under_way: dict[Trial, UnderWay] = {}
 
     async def run(
         self, experiment: Experiment, trials: Iterable[Trial], stop: asyncio.Event
@@ -33,7 +58,7 @@ class LocalEngine:
         news = asyncio.Event()
         source = iter(trials)
         workers = [
-            asyncio.create_task(_work(experiment, source, stop, finished, news))
+            asyncio.create_task(self._work(experiment, source, stop, finished, news))
             for _ in range(min(experiment.spec.in_flight, len(experiment)))
         ]
         everything = asyncio.gather(*workers)
@@ -55,23 +80,30 @@ class LocalEngine:
                 worker.cancel()
             await asyncio.gather(everything, *workers, return_exceptions=True)
 
+    async def _work(
+        self,
+        experiment: Experiment,
+        source: Iterator[Trial],
+        stop: asyncio.Event,
+        finished: list[TrialResult],
+        news: asyncio.Event,
+    ) -> None:
+        def run_one(trial: Trial) -> None:
+            purse = experiment.purse(experiment.cells[trial.cell])
+            under_way = self.under_way[trial] = UnderWay(purse)
+            token = strands.measuring.set((*strands.measuring.get(), under_way.log))
+            try:
+                identity = identity_of(experiment, trial)
+                result = run_as_asked(experiment, trial, identity, purse)
+            finally:
+                strands.measuring.reset(token)
+                del self.under_way[trial]
+            if result is not None:
+                finished.append(result)
+                news.set()
 
-async def _work(
-    experiment: Experiment,
-    source: Iterator[Trial],
-    stop: asyncio.Event,
-    finished: list[TrialResult],
-    news: asyncio.Event,
-) -> None:
-    def run_one(trial: Trial) -> None:
-        purse = experiment.purse(experiment.cells[trial.cell])
-        result = run_as_asked(experiment, trial, identity_of(experiment, trial), purse)
-        if result is not None:
-            finished.append(result)
-            news.set()
-
-    # One greenlet for many trials: to make one takes as long as a fifth of a simulated trial.
-    await bridge.run(run_in_turns, run_one, source, stop)
+        # One greenlet for many trials: to make one takes as long as a fifth of a simulated trial.
+        await bridge.run(run_in_turns, run_one, source, stop)
 
 
 def run_in_turns(run_one: Callable[[T], None], source: Iterator[T], stop: asyncio.Event) -> None:

@@ -84,6 +84,13 @@ class Permit(Message, frozen=True):
     most_usd: float | None
 
 
+class Serve(Message, frozen=True):
+    """Asks for the server of a local model to be started; the answer has its address."""
+
+    number: int
+    model: str
+
+
 class GiveBack(Message, frozen=True):
     """Ends a request; `number` is that of its `Permit`."""
 
@@ -115,7 +122,7 @@ class Waits(Message, frozen=True):
 
 
 Ask = (
-    Claim | Release | Put | Pay | Reserve | Settle | Permit | GiveBack
+    Claim | Release | Put | Pay | Reserve | Settle | Permit | GiveBack | Serve
     | Finished | Failed | Drained | Waits
 )  # fmt: skip
 
@@ -140,9 +147,14 @@ class Answer(Message, frozen=True):
 
 
 class Done(Message, frozen=True):
-    """What was asked for is done, or may be done."""
+    """What was asked for is done, or may be done.
+
+    Attributes:
+        address: Of the server, if one was asked for.
+    """
 
     number: int
+    address: str = ""
 
 
 class Refused(Message, frozen=True):

@@ -17,12 +17,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from pydantic import BaseModel
+
 from ember_bench.engines.dispatch import Dispatcher, Outbox
 from ember_bench.engines.driver import Driver, Link
-from ember_bench.engines.ray_worker import Opening, RayWorker, layout_of
+from ember_bench.engines.ray_servers import RayServers
+from ember_bench.engines.ray_worker import Opening, RayWorker, layout_of, with_keys
 from ember_bench.errors import ConfigError, EmberBenchError
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.trial import Trial, TrialResult
+from ember_bench.models.info import ModelInfo, ProviderInfo
 from ember_bench.models.service import ModelService
 from ember_bench.models.wire.adapting import require
 from ember_bench.secrets import names_secret
@@ -112,6 +116,11 @@ class RayEngine:
                 self._ray.kill(actor)
         if self._owns_ray:
             self._ray.shutdown()
+
+    @property
+    def servers(self) -> RayServers:
+        """Where the servers of local models run."""
+        return RayServers(self._ray, driver_environment())
 
     @property
     def nodes(self) -> int:
@@ -212,7 +221,7 @@ class RayEngine:
         link: Link | None = None
         try:
             layout = await actor.open.remote(
-                self._pickled, _environment(), experiment.account,
+                self._pickled, driver_environment(), experiment.account,
                 budgeted=experiment.budget is not None,
             )  # fmt: skip
             self._check(name, layout)
@@ -287,7 +296,8 @@ def _pickled(opening: Opening) -> bytes:
     """Return the opening of an experiment as bytes.
 
     A service has connections and locks, and goes as a new one for its registry: in an experiment,
-    the experiment's makes the calls of all modules.
+    the experiment's makes the calls of all modules. Keys that a program has set go along, which
+    other pickles of a model are without: the bytes are an argument, which Ray does not log.
     """
     from ray import cloudpickle  # noqa: PLC0415 - an extra
 
@@ -295,6 +305,10 @@ def _pickled(opening: Opening) -> bytes:
         def reducer_override(self, thing: Any) -> Any:
             if isinstance(thing, ModelService):
                 return ModelService, (thing.registry,)
+            if isinstance(thing, ModelInfo | ProviderInfo):
+                fields = {name: getattr(thing, name) for name in type(thing).model_fields}
+                state = BaseModel.__getstate__(thing) | {"__dict__": fields}
+                return with_keys, (type(thing), state)
             return super().reducer_override(thing)
 
     file = BytesIO()
@@ -307,7 +321,7 @@ def _noted(data: Mapping[str, Any], *_: Any, **__: Any) -> None:
     _LOGGER.info("%s", "\n".join(map(str, data.get("lines", ()))))
 
 
-def _environment() -> dict[str, str]:
+def driver_environment() -> dict[str, str]:
     """Return the variables that workers need: keys, and where models are."""
     return {
         name: value

@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
 
 from ember_bench.engines.worker import Worker
 from ember_bench.experiment.cells import json_digest
 from ember_bench.experiment.prepare import Experiment
+from ember_bench.models.info import ModelInfo, ProviderInfo
+from ember_bench.secrets import remember
+
+ModelT = TypeVar("ModelT", ModelInfo, ProviderInfo)
 
 Opening = Callable[[], Experiment]
 """Opens the experiment; it is pickled, and called on each node."""
@@ -27,6 +34,17 @@ def layout_of(experiment: Experiment) -> dict[str, str]:
     for name, questions in experiment.questions.items():
         found[f"dataset {name}"] = questions.identity
     return found
+
+
+def with_keys(kind: type[ModelT], state: dict[Any, Any]) -> ModelT:
+    """Return a model or provider of a pickle that has its keys; they are in no text from now on."""
+    made = kind.__new__(kind)
+    made.__setstate__(state)
+    for value in vars(made).values():
+        for key in value if isinstance(value, tuple) else (value,):
+            if isinstance(key, SecretStr):
+                remember(key.get_secret_value())
+    return made
 
 
 class RayWorker:

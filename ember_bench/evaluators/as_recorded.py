@@ -13,7 +13,7 @@ from ember_bench.errors import ConfigError, UnlabelledError
 from ember_bench.evaluators.base import Score
 from ember_bench.evaluators.kinds import evaluator, parameter_identity
 from ember_bench.evaluators.outputs import without_thoughts
-from ember_bench.models.providers.recorded import content_digest, tape_of
+from ember_bench.models.recorded.finding import content_digest, tape_of
 
 if TYPE_CHECKING:
     from ember_bench.datasets.item import Item
@@ -119,7 +119,7 @@ class AsRecorded:
         for model in self.models:
             for item, sample, verdict in tape_of(model).judged():
                 found.setdefault(item, {}).setdefault(sample.text, []).append(verdict)
-        return found
+        return {item: self._shared(texts) for item, texts in found.items()}
 
     def _answers(self, item: Item) -> _Verdicts:
         """Return the verdicts of the answers that the item's texts state."""
@@ -130,8 +130,18 @@ class AsRecorded:
                 answer = parse_answer(text, self._format(item), item.choices)
                 if answer is not None:
                     answers.setdefault(answer, []).extend(verdicts)
-            known = self._read[key] = answers
+            known = self._read[key] = self._shared(answers)
         return known
+
+    def _shared(self, found: Mapping[str, Sequence[float]]) -> _Verdicts:
+        """Return verdicts of which equal ones are one object: there are few different ones."""
+        given = {name: tuple(verdicts) for name, verdicts in found.items()}
+        return {name: self._known.setdefault(each, each) for name, each in given.items()}
+
+    @cached_property
+    def _known(self) -> dict[tuple[float, ...], tuple[float, ...]]:
+        """The verdicts that some text has."""
+        return {}
 
     @cached_property
     def _read(self) -> dict[tuple[str, str, tuple[str, ...]], _Verdicts]:

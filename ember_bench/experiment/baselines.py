@@ -1,4 +1,4 @@
-"""The baseline of each dataset."""
+"""The baseline of each dataset, and its control."""
 
 from __future__ import annotations
 
@@ -25,74 +25,94 @@ def find_baselines(cells: list[Cell], spec: ExperimentSpec, document: Document) 
         for cell in cells:
             first.setdefault(cell.dataset, cell)
         return first
-    labelled = any(cell.label == spec.baseline.name for cell in cells)
+    return _named("baseline", spec.baseline, cells, document)
+
+
+def find_controls(cells: list[Cell], spec: ExperimentSpec, document: Document) -> dict[str, Cell]:
+    """Return the control of each dataset; none without one in the grid.
+
+    Raises:
+        ConfigError: if the grid's `control` fits no cell, or several.
+    """
+    return {} if spec.control is None else _named("control", spec.control, cells, document)
+
+
+def _named(
+    key: str, wanted: BaselineSpec, cells: list[Cell], document: Document
+) -> dict[str, Cell]:
+    """Return the cell of each dataset that an entry of the grid names."""
+    labelled = any(cell.label == wanted.name for cell in cells)
     found: dict[str, Cell] = {}
     for cell in cells:
-        if not _fits(cell, spec.baseline, by_label=labelled and not spec.baseline.parameters):
+        if not _fits(cell, wanted, by_label=labelled and not wanted.parameters):
             continue
         if cell.dataset in found:
             message = (
-                f"baseline: fits both {found[cell.dataset].name} and {cell.name}; "
-                "name more parameters"
+                f"{key}: fits both {found[cell.dataset].name} and {cell.name}; name more parameters"
             )
-            raise ConfigError(document.problem(message, "baseline"))
+            raise ConfigError(document.problem(message, key))
         found[cell.dataset] = cell
     if not found:
-        raise ConfigError(_no_baseline(cells, spec.baseline, document))
+        raise ConfigError(_no_cell(key, cells, wanted, document))
     return found
 
 
-def unnamed_baseline(spec: ExperimentSpec, document: Document) -> list[Problem]:
-    """Return a problem if the `baseline` names nothing in the grid.
+def unnamed_cells(spec: ExperimentSpec, document: Document) -> list[Problem]:
+    """Return a problem if the `baseline`, or the `control`, names nothing in the grid.
 
     For a grid with other mistakes, of which some cells are not known.
     """
     entries = document.data.get("architectures")
-    if spec.baseline is None or not isinstance(entries, list):
+    if not isinstance(entries, list):
         return []
-    name, names, labels = spec.baseline.name, set(), set()
+    names, labels = set(), set()
     for entry in entries:
         names.add(str(entry.get("name") if isinstance(entry, dict) else entry))
         labels.add(str(entry.get("label", "") if isinstance(entry, dict) else ""))
-    # Labels that are not written out may be right.
-    by_label = any("{" in label for label in labels) or name.startswith(
-        tuple(f"{known}{sign}" for known in names for sign in " (")
-    )
-    if by_label or name in names | labels:
-        return []
-    hint = did_you_mean(name, sorted(names | labels - {""}))
-    message = f"baseline: no cell of the grid has the architecture {name!r}{hint}"
-    return [document.problem(message, "baseline", "name")]
+    problems = []
+    for key, wanted in (("baseline", spec.baseline), ("control", spec.control)):
+        if wanted is None:
+            continue
+        name = wanted.name
+        # Labels that are not written out may be right.
+        by_label = any("{" in label for label in labels) or name.startswith(
+            tuple(f"{known}{sign}" for known in names for sign in " (")
+        )
+        if not by_label and name not in names | labels:
+            hint = did_you_mean(name, sorted(names | labels - {""}))
+            message = f"{key}: no cell of the grid has the architecture {name!r}{hint}"
+            problems.append(document.problem(message, key, "name"))
+    return problems
 
 
-def _no_baseline(cells: list[Cell], baseline: BaselineSpec, document: Document) -> Problem:
+def _no_cell(key: str, cells: list[Cell], wanted: BaselineSpec, document: Document) -> Problem:
     names = {cell.architecture.name for cell in cells}
-    if baseline.name not in names:
-        hint = did_you_mean(baseline.name, names | {cell.label for cell in cells})
-        message = f"baseline: no cell of the grid has the architecture {baseline.name!r}{hint}"
-        return document.problem(message, "baseline", "name")
+    if wanted.name not in names:
+        hint = did_you_mean(wanted.name, names | {cell.label for cell in cells})
+        message = f"{key}: no cell of the grid has the architecture {wanted.name!r}{hint}"
+        return document.problem(message, key, "name")
     known = {
         name
         for cell in cells
-        if cell.architecture.name == baseline.name
+        if cell.architecture.name == wanted.name
         for name in (*cell.architecture.card.parameters, *cell.parameters)
     }
-    for name in baseline.parameters:
+    for name in wanted.parameters:
         if name not in known:
             hint = did_you_mean(name, known)
-            message = f"baseline: unknown parameter {name!r} of {baseline.name}{hint}"
-            return document.problem(message, "baseline", "parameters", name)
-    message = f"baseline: no cell of the grid is {baseline.name!r} with these parameters"
-    return document.problem(message, "baseline")
+            message = f"{key}: unknown parameter {name!r} of {wanted.name}{hint}"
+            return document.problem(message, key, "parameters", name)
+    message = f"{key}: no cell of the grid is {wanted.name!r} with these parameters"
+    return document.problem(message, key)
 
 
-def _fits(cell: Cell, baseline: BaselineSpec, *, by_label: bool) -> bool:
+def _fits(cell: Cell, wanted: BaselineSpec, *, by_label: bool) -> bool:
     if by_label:
-        return cell.label == baseline.name
-    return cell.architecture.name == baseline.name and all(
+        return cell.label == wanted.name
+    return cell.architecture.name == wanted.name and all(
         (name in cell.parameters or name in cell.architecture.card.parameters)
         and value in (cell.parameters.get(name), cell.written.get(name, cell.parameters.get(name)))
-        for name, value in baseline.parameters.items()
+        for name, value in wanted.parameters.items()
     )
 
 

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from ember_bench.documents import Document
 from ember_bench.errors import ConfigError, Problem
 from ember_bench.evaluators.base import judge_models
-from ember_bench.experiment.baselines import find_baselines, unnamed_baseline, with_baselines
+from ember_bench.experiment.baselines import (
+    find_baselines,
+    find_controls,
+    unnamed_cells,
+    with_baselines,
+)
 from ember_bench.experiment.cells import Cell
 from ember_bench.experiment.decision_check import decision_problems
 from ember_bench.experiment.expansion import Expansion
@@ -28,11 +33,13 @@ class Checked:
 
     Attributes:
         baselines: By name of the dataset; empty for a grid with mistakes.
+        controls: The same.
         problems: Every mistake, the expansion's among them.
         questions: Those with the baselines that their evaluators compare with.
     """
 
     baselines: dict[str, Cell]
+    controls: dict[str, Cell]
     problems: Sequence[Problem]
     questions: dict[str, Questions]
 
@@ -60,15 +67,17 @@ def check_cells(
     """
     complete = complete and not found.problems
     baselines: dict[str, Cell] = {}
+    controls: dict[str, Cell] = {}
     problems: list[Problem] = []
     if complete:
         try:
             baselines = find_baselines(found.cells, spec, document)
+            controls = find_controls(found.cells, spec, document)
             questions = with_baselines(questions, baselines, document)
         except ConfigError as error:
             problems += error.problems
     else:
-        problems += unnamed_baseline(spec, document)
+        problems += unnamed_cells(spec, document)
     evaluators = {name: asked.evaluator for name, asked in questions.items()}
     # Parts of a grid that are wrong may name any model.
     others = () if complete else {model.model_id for model in registry}
@@ -77,15 +86,15 @@ def check_cells(
         spec.budget_usd, document, found.cells, evaluators, asking, others, complete=complete
     )
     problems += _prompt_problems(found.cells, questions, document)
-    problems += [*found.problems, *_unready(found.models, asks=terms.asks)]
+    problems += [*found.problems, *unready(found.models, asks=terms.asks)]
     judges = [model for asked in questions.values() for model in judge_models(asked.evaluator)]
     asks_judges = terms.asks if terms.asks_judges is None else terms.asks_judges
-    problems += _unready(judges, asks=asks_judges)
+    problems += unready(judges, asks=asks_judges)
     problems += decision_problems(spec, document, found.cells, questions, {})
-    return Checked(baselines, problems, dict(questions))
+    return Checked(baselines, controls, problems, dict(questions))
 
 
-def _unready(models: Sequence[ModelInfo], *, asks: bool) -> Iterator[Problem]:
+def unready(models: Sequence[ModelInfo], *, asks: bool) -> Iterator[Problem]:
     """Yield a problem for each model that cannot be asked: its key is missing, for example."""
     for provider in dict.fromkeys(provider_class(model.provider_name) for model in models):
         if asks or provider.instant:

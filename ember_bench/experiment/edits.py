@@ -104,7 +104,7 @@ def _replace_model(data: dict[str, Any], old: str, new: str) -> None:
     """Replace a model wherever the grid names it; its budget goes with it."""
     places = [
         entry["parameters"]
-        for entry in [*(data.get("architectures") or ()), data.get("baseline")]
+        for entry in [*(data.get("architectures") or ()), data.get("baseline"), data.get("control")]
         if isinstance(entry, dict) and isinstance(entry.get("parameters"), dict)
     ]
     known = {text for place in places for text in _texts(place)}

@@ -47,6 +47,8 @@ _NO_RESULT: Final[Any] = {
     "budget_usd": True,
     "decide": True,
     "search": True,
+    "shrinkage": True,
+    "control": True,
     # The evaluator's identity has its judge.
     "datasets": {"__all__": {"few_shot", "suite", "judge", *CHECKS}},
     "architectures": {"__all__": {"few_shot"}},
@@ -71,6 +73,7 @@ class Experiment:
         left_out: By cell, the places of items that it is not asked.
         failing: By cell, the places of items whose trials are known to fail.
         shard: The part of it that is run; None for all of it.
+        controls: The cell by whose scores those of others are sharpened, by name of the dataset.
         space: Number of cells of the grid, of which a search may have drawn some.
     """
 
@@ -89,6 +92,7 @@ class Experiment:
     left_out: Mapping[str, frozenset[int]] = field(default_factory=dict)
     failing: Mapping[str, frozenset[int]] = field(default_factory=dict)
     shard: Shard | None = None
+    controls: dict[str, Cell] = field(default_factory=dict)
     space: int = 0
 
     @property
@@ -214,6 +218,7 @@ class Experiment:
             cells=cells,
             questions={name: q for name, q in self.questions.items() if name in datasets},
             baselines=baselines,
+            controls={data: cell for data, cell in self.controls.items() if cell.name in names},
             suites=tuple(suite for suite in self.suites if datasets.issuperset(suite.datasets)),
         )
 
@@ -347,6 +352,7 @@ def assemble(
         notes=(merged,) if found.merged else (),
         edits=edits,
         suites=suites,
+        controls=checked.controls,
         space=found.space,
     )
     return _with_samples(experiment, lambda other: grow(other).cells)

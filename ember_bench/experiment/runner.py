@@ -20,6 +20,7 @@ from ember_bench.experiment.results.summary import FAILED, ExperimentSummary, Ru
 from ember_bench.experiment.shards import Shard
 from ember_bench.experiment.trial import Trial, TrialResult
 from ember_bench.experiment.trial_store import TrialStore, open_trial_store
+from ember_bench.experiment.turns import Turns
 
 _BATCH = 500
 _FLUSH_SECONDS = 0.5
@@ -118,8 +119,11 @@ class Run:
             budget_usd=None if experiment.budget is None else experiment.budget.run_usd,
         )
         self.on_progress(progress)
+        turns = Turns(experiment, store.is_done)
         for stage in [experiment.trials()] if self.stages is None else self.stages:
-            await self._stage(experiment, stage, progress)
+            async with aclosing(turns.of(stage)) as parts:
+                async for trials in parts:
+                    await self._stage(experiment, trials, progress)
         # Requests of failed trials may be in flight; they are paid, and stored.
         await self.experiment.service.drain()
         self._settle(progress)
@@ -142,14 +146,19 @@ class Run:
                     self.on_results(batch)
                     unwritten += batch
                     if len(unwritten) >= _BATCH or time.monotonic() - written > _FLUSH_SECONDS:
-                        self.store.write(unwritten)
+                        self._write(unwritten)
                         unwritten, written = [], time.monotonic()
                         self._settle(progress)
                         self.on_progress(progress)
         finally:
-            self.store.write(unwritten)
+            self._write(unwritten)
         self._settle(progress)
         self.on_progress(progress)
+
+    def _write(self, results: list[TrialResult]) -> None:
+        """Store results, of which all answers are in the response store."""
+        self.experiment.service.flush()
+        self.store.write(results)
 
     def _missing(self, trials: Iterable[Trial]) -> Iterator[Trial]:
         """Yield those of some trials that are not done, as long as there is money for them."""

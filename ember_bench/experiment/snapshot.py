@@ -11,7 +11,7 @@ from ember_bench.experiment.merging import merged_parts
 from ember_bench.experiment.results.damage import decode_calls
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.trial_store import ACCOUNTS
-from ember_bench.models.store.merging import Share, merge_responses
+from ember_bench.models.store.merging import Share, merge_responses, write_out
 from ember_bench.models.store.sqlite import reading_uri
 
 
@@ -46,6 +46,8 @@ def copy_answers(trials: Path, responses: Path, into: Path) -> int:
         The number of answers.
 
     Raises:
+        DataMissingError: if answers stand in a recording that is not there any more.
+        ConfigError: if they stand in one that has changed.
         StoreError: if a file cannot be read or written.
     """
     with closing(StoredTrials(trials)) as rows:
@@ -63,6 +65,7 @@ def copy_answers(trials: Path, responses: Path, into: Path) -> int:
         )
         keys = {call.key for column in columns for call in decode_calls(column)}
     added = merge_responses(into, responses, Share(frozenset(keys), frozenset(accounts)))
+    write_out(into)  # where the copy goes the recordings may not be
     with closing(sqlite3.connect(into)) as base:
         base.execute("PRAGMA journal_mode = DELETE")
     return added

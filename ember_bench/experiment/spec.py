@@ -156,7 +156,7 @@ class ArchitectureSpec(GridPart):
 
 
 class BaselineSpec(GridPart):
-    """The cell that every other one of its dataset is compared with."""
+    """One cell of each dataset: the baseline, or the control."""
 
     name: str
     """Name of the architecture; or, without parameters, the label of one cell."""
@@ -211,6 +211,9 @@ class ExperimentSpec(GridPart):
     """Confidence level of the intervals."""
     correction: Literal["maxt", "holm", "bh"] = "maxt"
     """How p-values are corrected for the number of comparisons."""
+    shrinkage: bool = False
+    """Whether accuracies by category, and by dataset of a suite, are also shown drawn towards their
+    mean: with few items each, they are then closer to the truth on average."""
     in_flight: int = Field(default=1000, ge=1, le=100_000, strict=True)
     """How many trials are under way at once."""
     budget_usd: BudgetSpec | None = None
@@ -221,6 +224,9 @@ class ExperimentSpec(GridPart):
     """What is compared."""
     baseline: _Baseline | None = None
     """What the others are compared with; by default the first architecture's first cell."""
+    control: _Baseline | None = None
+    """A cell that is asked all items: by its scores, the accuracies of cells that were asked a part
+    of them are estimated more exactly."""
     decide: DecideSpec | None = None
     """The choice that the run is to make; it then stops as soon as that is sure."""
     search: SearchSpec | None = None

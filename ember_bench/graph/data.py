@@ -18,9 +18,16 @@ from ember_bench.models import strand as strands
 from ember_bench.models.service import ModelService
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.models.time_limit import run_limited
-from ember_bench.operators.base import Inputs, Operator, operator
-from ember_bench.operators.fields import check_chain, merge_inputs
-from ember_bench.operators.lm import LMModule, service_in_force
+from ember_bench.operators.base import Inputs, Operator, operator, within
+from ember_bench.operators.fields import (
+    as_mapping,
+    check_chain,
+    check_link,
+    check_spelling,
+    merge_inputs,
+)
+from ember_bench.operators.lm import service_in_force
+from ember_bench.operators.tree import unlike_operator
 
 # `outer/inner` is a node of a graph in a graph; `0@node` is the replica of an LM module.
 _SIGNS: Final = ("/", "@")
@@ -48,7 +55,7 @@ class NoNGraphData(Operator):
         edges: For each node with inputs, the names of the nodes whose outputs it receives.
 
     Raises:
-        GraphError: as for `add_node`.
+        GraphError, SignatureError: as for `add_node`.
     """
 
     def __init__(
@@ -77,9 +84,13 @@ class NoNGraphData(Operator):
         Raises:
             GraphError: if the name is taken or contains a sign of paths, an input is unknown, or
                 the node names itself.
+            SignatureError: if it uses nothing of what its inputs give, and needs what no earlier
+                node takes; other missing inputs are refused when the graph is run.
         """
         if not isinstance(operator, Operator):
-            raise GraphError(f"node {name!r}: expected an Operator, found {_found(operator)}")
+            raise GraphError(
+                f"node {name!r}: expected an Operator, found {unlike_operator(operator)}"
+            )
         if isinstance(inputs, str):
             raise GraphError(f"node {name!r}: inputs is a list of names; write [{inputs!r}]")
         _check_name(name)
@@ -93,6 +104,8 @@ class NoNGraphData(Operator):
                 raise GraphError(f"node {name!r}: unknown input {source!r}{hint}")
         if len(set(inputs)) < len(inputs):
             raise GraphError(f"node {name!r}: an input is named twice")
+        sources = {_place(source): self.nodes[source] for source in inputs}
+        check_link(_place(name), operator, sources, _chain(self))
         self.nodes[name] = operator
         self.edges[name] = tuple(inputs)
 
@@ -142,22 +155,18 @@ def check_nodes(nodes: Iterable[Node], given: Inputs) -> dict[str, Inputs]:
         SignatureError: naming the node, the input, and what the nodes before it give.
     """
     listed = list(nodes)
-    shown = {node.name: f"node {node.name!r}" for node in listed}
-    chain = [(shown[n.name], n.operator, [shown[s] for s in n.inputs]) for n in listed]
-    outputs = check_chain(chain, given)
-    return {name: outputs[place] for name, place in shown.items()}
+    outputs = check_chain(_chain(listed), given)
+    return {node.name: outputs[_place(node.name)] for node in listed}
 
 
-def _found(given: object) -> str:
-    """Return what stands in the place of an operator, and what was probably meant."""
-    name = getattr(given, "__name__", "...")
-    if isinstance(given, type) and issubclass(given, Operator):
-        return f"its class; write {name}(...)"
-    if isinstance(given, LMModule):
-        return "an LM module; write EnsembleOperator(lm_modules=[lm])"
-    if callable(given):
-        return f"a function; write Function({name})"
-    return repr(given)
+def _chain(nodes: Iterable[Node]) -> Iterator[tuple[str, Operator, list[str]]]:
+    """Yield nodes as `check_chain` takes them."""
+    for node in nodes:
+        yield _place(node.name), node.operator, list(map(_place, node.inputs))
+
+
+def _place(name: str) -> str:
+    return f"node {name!r}"
 
 
 def _check_name(name: str) -> None:
@@ -187,12 +196,16 @@ class GraphExecutorService:
 
         Raises:
             TimeLimitError: if it takes longer than `timeout`.
+            SignatureError: if a node misses an input, or an input is misspelt; before any LM call.
             Exception: that of a node, with its own traceback and a note naming the node; the
                 nodes under way are cancelled.
         """
+        inputs = as_mapping(input_data)
+        if not within.get():
+            check_spelling(graph_data, inputs)
         if timeout is None:
-            return execute(graph_data, input_data)
-        return run_limited(partial(execute, graph_data, input_data), timeout, "the graph")
+            return execute(graph_data, inputs)
+        return run_limited(partial(execute, graph_data, inputs), timeout, "the graph")
 
 
 def execute(graph: NoNGraphData, inputs: Inputs) -> dict[str, Any]:
@@ -232,13 +245,13 @@ class PreparedGraph:
         outer = strands.current.get()
         if outer is None:
             outer = Strand(TrialContext(outside=True))  # for the clock of the run
-        if self.service is None:
-            return _Execution(self, inputs, outer).run()
-        token = service_in_force.set(self.service)
+        inside = within.set(True)
+        service = service_in_force.set(self.service or service_in_force.get())
         try:
             return _Execution(self, inputs, outer).run()
         finally:
-            service_in_force.reset(token)
+            service_in_force.reset(service)
+            within.reset(inside)
 
     def _check(self, inputs: Inputs) -> None:
         """Check before anything is asked that no node misses an input; once for equal names."""

@@ -47,6 +47,8 @@ class Run:
         hold: Tells whether a task that is ready must wait for earlier ones to start.
         settle: Do not raise failures, and complete all tasks before the first failed one. So the
             first failure in order does not depend on timing.
+        instead: Returns the outcome that stands for a failure, or None; the other tasks then run
+            as if it had not failed.
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class Run:
         begin: Callable[[int, float], Coroutine[Any, Any, Outcome] | None] | None = None,
         hold: Callable[[int], bool] | None = None,
         settle: bool = False,
+        instead: Callable[[int, Exception], Outcome | None] | None = None,
     ) -> None:
+        self._instead = instead
         self._dependencies = dependencies
         self._compute = compute
         self._clock = clock
@@ -184,6 +188,9 @@ class Run:
                 self._ready.append(i)
 
     def _fail(self, index: int, error: Exception) -> None:
+        if self._instead is not None and (outcome := self._instead(index, error)) is not None:
+            self._finish(index, outcome)
+            return
         if not self._settle:
             raise error
         self.errors[index] = error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Final
 
 from ember_bench import bridge
@@ -13,7 +14,7 @@ from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand
 from ember_bench.operators.base import Operator
 from ember_bench.operators.lm import LMModule, check_prompt
-from ember_bench.operators.plan import Ask, ExecutionPlan, Task, resolve
+from ember_bench.operators.plan import Ask, ExecutionPlan, Otherwise, Task, resolve
 
 _NO_INPUTS: Final[Mapping[str, Any]] = {}
 
@@ -61,6 +62,7 @@ class PlanExecution:
         limit: Maximum number of tasks under way at once.
         settle: As for `Run`.
         prepared: The result of `prepare`, if it is known already.
+        forgives: Tells of a task's failure, by its name, whether the other tasks run all the same.
 
     Attributes:
         values: The inputs and the results of tasks, by name.
@@ -76,8 +78,10 @@ class PlanExecution:
         *,
         settle: bool = False,
         prepared: tuple[Turns, Dependencies] | None = None,
+        forgives: Callable[[str, Exception], bool] | None = None,
     ) -> None:
         self.plan = plan
+        self._forgives = forgives
         self.values = dict(inputs)
         self.outer = outer
         self.steps: dict[int, Strand] = {}
@@ -91,6 +95,7 @@ class PlanExecution:
             begin=self._begin,
             hold=self._hold if any(self._turns.started_first) else None,
             settle=settle,
+            instead=None if forgives is None else self._instead,
         )
 
     @property
@@ -111,6 +116,13 @@ class PlanExecution:
 
     def _hold(self, index: int) -> bool:
         return self._turns.must_wait(index, self._run.started, self.values)
+
+    def _instead(self, index: int, error: Exception) -> Outcome | None:
+        """Return the outcome of a task whose failure is forgiven; None if it is not."""
+        if self._forgives is None or not self._forgives(self.plan.tasks[index].name, error):
+            return None
+        strand = self.steps.get(index)
+        return None, strand.clock if strand is not None else 0.0
 
     def _begin(self, index: int, start: float) -> Coroutine[Any, Any, Outcome] | None:
         function = self.plan.tasks[index].function
@@ -143,6 +155,10 @@ class PlanExecution:
         strand, token = self._enter(index, start)
         task = self.plan.tasks[index]
         try:
+            if isinstance(task.function, Otherwise):
+                given = partial(resolve, task.args[0], self.values)
+                value = self.values[task.name] = task.function.attempt.value(given)
+                return value, strand.clock if strand is not None else 0.0
             args = resolve(task.args, self.values)
             kwargs = resolve(task.kwargs, self.values)
             if isinstance(task.function, Operator):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from hashlib import blake2b
 from typing import Final
 
@@ -11,18 +13,30 @@ import orjson
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.strand import (
     FIRST_REPLICA,
+    CallRecord,
     Draw,
     OutsideDraws,
     Strand,
     TrialContext,
 )
-from ember_bench.models.types import Message, ResponseFormat, SamplingParameters, ToolDefinition
+from ember_bench.models.types import (
+    Completion,
+    Message,
+    ResponseFormat,
+    SamplingParameters,
+    ToolDefinition,
+)
 
 # Stamped into every key: raise it when the meaning of a key changes.
 KEY_VERSION: Final = 1
 _KEY_BYTES: Final = 16
 # What every provider that takes seeds takes.
 _SEEDS: Final = 2**31
+
+answered: Final[ContextVar[Callable[[Call, Completion, CallRecord], None] | None]] = ContextVar(
+    "ember_bench_answered", default=None
+)
+"""Is told of each answered call of the running code in a trial, with its record."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -107,11 +121,12 @@ class Call:
             epoch, replica and draw.
         replica: Index of the LM module among those of the same model and parameters in the graph.
         draw: Index of the request among identical ones from that module within the trial.
+        node: The graph node that asks.
         turn: Index of the request among those of its role from that module within the trial, for
             models that answer by it.
     """
 
-    __slots__ = ("draw", "key", "replica", "request", "trial", "turn")
+    __slots__ = ("draw", "key", "node", "replica", "request", "trial", "turn")
 
     def __init__(
         self,
@@ -121,6 +136,7 @@ class Call:
         draw: Draw,
         key: bytes,
         turn: Draw = (),
+        node: str = "",
     ) -> None:
         self.request = request
         self.trial = trial
@@ -128,6 +144,7 @@ class Call:
         self.draw = draw
         self.key = key
         self.turn = turn
+        self.node = node
 
     @classmethod
     def place(
@@ -160,7 +177,7 @@ class Call:
             turn = strand.take_turn(orjson.dumps(kind))
         place = orjson.dumps((epoch, replica, draw, *((turn,) if by_turn else ())))
         key = blake2b(digest + place, digest_size=_KEY_BYTES).digest()
-        return cls(request, strand.trial, replica, draw, key, turn)
+        return cls(request, strand.trial, replica, draw, key, turn, strand.node)
 
     @property
     def seed(self) -> int | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import time
+from collections.abc import Awaitable, Iterator
 from contextlib import suppress
-from typing import cast
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -14,16 +16,22 @@ from ember_bench.errors import (
     CallGivenUpError,
     EmberBenchError,
     OfflineError,
+    ProviderError,
 )
 from ember_bench.models.call import Call
 from ember_bench.models.coordination import Coordination
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.limits import RateLimitWait
-from ember_bench.models.paying import AccountLedger
+from ember_bench.models.paying import AccountLedger, cost_without_cache
+from ember_bench.models.recorded.places import Place
 from ember_bench.models.store.payments import Accounts, Payment
-from ember_bench.models.store.response_store import CallStore
+from ember_bench.models.store.response_store import CallStore, ReplayStore
 from ember_bench.models.store.rows import StoredCall
+from ember_bench.models.strand import CallRecord, Strand
 from ember_bench.models.types import Completion
+from ember_bench.models.under_way import EndpointNow, Unanswered
+
+T = TypeVar("T")
 
 # An answer, and whether it was there already: no request was made for it.
 _Answer = tuple[Completion, bool]
@@ -59,27 +67,59 @@ class Client:
         self.provider = endpoint.provider
         self._endpoint = endpoint
         self._store = store
+        self._replays: ReplayStore | None = store if isinstance(store, ReplayStore) else None
         self._offline = offline
         self._asks_judges = asks_judges
         self._coordination = coordination
         self._in_flight: dict[bytes, _Waiters] = {}
         self._leading: set[asyncio.Task[None]] = set()
+        self._waiting: dict[Call, float] = {}
 
-    async def answer(self, call: Call, account: str = "") -> tuple[Completion, bool]:
+    def at_hand(self, call: Call, account: str = "") -> _Answer | None:
+        """Return what `answer` does if nothing has to be waited for, else None: ask `answer`.
+
+        Raises:
+            ProviderError: if a recording has no answer.
+            StoreError: if answers cannot be read or kept.
+        """
+        if call.key in self._in_flight or self._coordination is not None:
+            return None
+        if self.provider.replays and (self._replays is not None or self._store is None):
+            return self._replayed(call, account)
+        return self._known(call)
+
+    def _known(self, call: Call) -> _Answer | None:
+        """Return the stored answer to a call."""
+        known = None if self._store is None else self._store.get(call.key)
+        return None if known is None else (known, True)
+
+    def _replayed(self, call: Call, account: str) -> _Answer:
+        """Return the answer of a recording; a new one is kept, which nobody waits for."""
+        completion, place = self._endpoint.replay(call)
+        known = False
+        if (store := self._replays) is not None and not (known := store.knows(call.key)):
+            store.keep(as_stored(call, completion, place), account=account)
+        return completion, known
+
+    async def answer(self, call: Call, account: str = "") -> _Answer:
         """Return the answer to `call` and whether it was there, or under way, already."""
+        if (found := self.at_hand(call, account)) is not None:
+            return found
         if self._store is None:
             if self._needs_network(call):
                 raise self._not_stored(call)
             ledger = AccountLedger(account, self._pay, _no_check)
             return await self._endpoint.complete(call, ledger), False
+        waited = self._coordination is not None
         while (waiters := self._in_flight.get(call.key)) is not None:
+            waited = True
             # Who has no money for it does not speak for others, who have money of their own; and
             # a trial whose call is given up is told so itself.
             with suppress(BudgetExhaustedError, CallGivenUpError):
-                if (answer := await _next_outcome(waiters)) is not None:
+                if (answer := await self._outcome(call, waiters)) is not None:
                     return answer[0], True
-        if (known := self._store.get(call.key)) is not None:
-            return known, True
+        if waited and (found := self._known(call)) is not None:
+            return found
         if self._coordination is None and self._needs_network(call):
             raise self._not_stored(call)
         waiters = self._in_flight[call.key] = []
@@ -90,9 +130,23 @@ class Client:
         task = asyncio.create_task(self._lead_alone(call, account, self._store, waiters))
         self._leading.add(task)
         task.add_done_callback(self._leading.discard)
-        if (answer := await _next_outcome(waiters)) is None:
+        if (answer := await self._outcome(call, waiters)) is None:
             raise asyncio.CancelledError  # the service is being closed
         return answer
+
+    @property
+    def now(self) -> EndpointNow | None:
+        """The limits now; None if the model answers without waiting for anything."""
+        return None if self.provider.instant else self._endpoint.now
+
+    def waiting(self) -> Iterator[tuple[Call, float, Unanswered | None]]:
+        """Yield the calls whose answer is waited for.
+
+        Each comes with the time since when, in seconds of `time.monotonic`, and its state; None if
+        that is not known, as in a batch or another process.
+        """
+        for call, since in self._waiting.items():
+            yield call, since, self._endpoint.unanswered(call.key)
 
     @property
     def rate_limit_wait(self) -> RateLimitWait | None:
@@ -115,6 +169,16 @@ class Client:
                 task.cancel()
         await self.drain()
         await self._endpoint.close()
+
+    async def _outcome(self, call: Call, waiters: _Waiters) -> _Answer | None:
+        """Wait for a request that others may wait for too: being cancelled does not cancel it."""
+        future = asyncio.get_running_loop().create_future()
+        waiters.append(future)
+        self._waiting[call] = time.monotonic()
+        try:
+            return cast("_Answer | None", await future)
+        finally:
+            del self._waiting[call]
 
     async def _lead_alone(
         self, call: Call, account: str, store: CallStore, waiters: _Waiters
@@ -157,19 +221,13 @@ class Client:
 
     async def _request_and_store(self, call: Call, account: str, store: CallStore) -> Completion:
         ledger = AccountLedger(account, store.pay, store.check)
-        request, completion = call.request, await self._endpoint.complete(call, ledger)
+        place = None
+        if self.provider.replays:
+            completion, place = self._endpoint.replay(call)
+        else:
+            completion = await self._endpoint.complete(call, ledger)
         answer = await store.put(
-            StoredCall(
-                key=call.key,
-                messages=request.encoded_messages.decode(),
-                model=request.model.model_id,
-                role=request.role,
-                parameters=_encode_parameters(request.parameters).decode(),
-                epoch=call.trial.epoch,
-                replica=call.replica,
-                draw=call.draw_text,
-                completion=completion,
-            ),
+            as_stored(call, completion, place),
             account=account,
             spend_usd=self.spend(completion),
             patient=self.provider.instant,  # who has waited for a model is not to wait here
@@ -197,15 +255,55 @@ class Client:
         )
 
 
+def as_stored(call: Call, completion: Completion, place: Place | None = None) -> StoredCall:
+    """Return a call and its answer as a store has them."""
+    request = call.request
+    return StoredCall(
+        key=call.key,
+        messages=request.encoded_messages.decode(),
+        model=request.model.model_id,
+        role=request.role,
+        parameters=_encode_parameters(request.parameters).decode(),
+        epoch=call.trial.epoch,
+        replica=call.replica,
+        draw=call.draw_text,
+        completion=completion,
+        place=place,
+    )
+
+
+def record_of(
+    call: Call, strand: Strand, completion: Completion, *, stored: bool, spend_usd: float
+) -> CallRecord:
+    """Return the record of a call that was answered, which began at the time of its strand."""
+    model = call.request.model
+    return CallRecord(
+        call.key,
+        model.model_id,
+        strand.node,
+        call.request.role,
+        completion.usage,
+        completion.cost_usd,
+        strand.clock,
+        completion.latency_seconds,
+        stored,
+        spend_usd,
+        cost_without_cache(model, completion),
+    )
+
+
+async def or_error(answer: Awaitable[T]) -> T | ProviderError:
+    """Return an answer, or the error of a model that does not give one."""
+    try:
+        return await answer
+    except OfflineError:  # it was not asked
+        raise
+    except ProviderError as error:
+        return error
+
+
 def _no_check() -> None:
     """Do nothing: without a store nothing is kept."""
-
-
-async def _next_outcome(waiters: _Waiters) -> _Answer | None:
-    """Wait for a request that others may wait for too: being cancelled does not cancel it."""
-    future = asyncio.get_running_loop().create_future()
-    waiters.append(future)
-    return cast("_Answer | None", await future)
 
 
 def _tell(waiters: _Waiters, outcome: _Answer | Exception | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -19,15 +19,17 @@ from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Funds
 from ember_bench.models.call import Call
 from ember_bench.models.coordination import Coordination, Permit
-from ember_bench.models.launching import LocalServer
 from ember_bench.models.limits import Gate, RateLimitWait, Refusals, Ticket, WindowHistory
-from ember_bench.models.paying import Ledger, Tab, Unkept, utc_today
+from ember_bench.models.paying import Ledger, Tab, Unkept, price_of, utc_today
 from ember_bench.models.providers.base import Provider
+from ember_bench.models.recorded.places import Place
 from ember_bench.models.retry import RATE_LIMITED, Deadline, RetryPolicy
+from ember_bench.models.servers import Server, moved
+from ember_bench.models.storable import as_kept
 from ember_bench.models.transport.headers import LISTENER
 from ember_bench.models.transport.listening import Silence
 from ember_bench.models.types import Completion
-from ember_bench.secrets import without_given
+from ember_bench.models.under_way import EndpointNow, Unanswered
 
 _CHARACTERS_PER_TOKEN: Final = 4
 # What an answer is taken to have until there are some.
@@ -69,7 +71,7 @@ class Endpoint:
         budget: Funds | None = None,
         batches: BatchQueue | None = None,
         today: Callable[[], date] = utc_today,
-        server: LocalServer | None = None,
+        server: Server | None = None,
         coordination: Coordination | None = None,
     ) -> None:
         self.provider = provider
@@ -79,16 +81,27 @@ class Endpoint:
         self._batches = batches
         self._today = today
         self._providers: tuple[Provider, ...] = ()
+        self._address = provider.model.provider.base_url
         self._coordination = coordination
         self._gate = Gate(provider.model, clock=retry.clock, buckets=coordination is None)
         self._refusals = Refusals(provider.model.model_id, retry.clock)
         self._output_tokens = _FIRST_OUTPUT_TOKENS
         self._answers = 0
+        self._unanswered: dict[bytes, Unanswered] = {}
 
     @property
     def window_history(self) -> WindowHistory:
         """The changes of the limit of requests in flight."""
         return self._gate.history
+
+    @property
+    def now(self) -> EndpointNow:
+        """Its limits now."""
+        return self._gate.now
+
+    def unanswered(self, key: bytes) -> Unanswered | None:
+        """Return the state of a call that is asked for here; None if there is none."""
+        return self._unanswered.get(key)
 
     @property
     def rate_limit_wait(self) -> RateLimitWait | None:
@@ -116,6 +129,8 @@ class Endpoint:
             budget = self._budget if purse is None or purse.budget is None else purse.budget
             if self.provider.replays:
                 budget = None
+            if self._batches is None and not self.provider.instant:
+                self._unanswered[call.key] = Unanswered()
             tab = Tab(call, budget, ledger if ledger is not None else Unkept(), self._today)
             try:
                 await tab.begin()
@@ -128,6 +143,19 @@ class Endpoint:
             if purse is not None:
                 purse.exhausted = True  # the trial has no result in this run
             raise
+        finally:
+            self._unanswered.pop(call.key, None)
+
+    def replay(self, call: Call) -> tuple[Completion, Place | None]:
+        """Return the answer of a recording, which takes neither time nor money, and its place.
+
+        Raises:
+            ProviderError: if there is none.
+            ConfigError: as `complete`.
+        """
+        self.provider.refuse_unsupported(call.request)
+        completion, place = self.provider.replay(call)
+        return as_kept(completion, price_of(call.request, completion, self._today())), place
 
     def stored(self, call: Call) -> None:
         """Hear that the answer to a call is in the response store."""
@@ -158,19 +186,20 @@ class Endpoint:
             completion = await self._retry.run(
                 lambda deadline: self._watched(call, deadline, tab), self._gate.rest
             )
-        cost = tab.charge(completion)
-        kept = _without_keys(_storable(completion))
-        return msgspec.structs.replace(kept, cost_usd=cost, stated_usd=None, service_tier=None)
+        return as_kept(completion, tab.charge(completion))
 
     async def _watched(self, call: Call, deadline: Deadline, tab: Tab) -> Completion:
         """Ask once, as `_attempt` does; count refusals for the rate limit."""
-        if self._server is not None:
-            await self._server.ready()
+        if self._server is not None and (address := await self._server.ready()) != self._address:
+            await self._move(address)
         try:
             completion = await self._attempt(call, deadline, tab)
         except ProviderError as error:
             if error.status == RATE_LIMITED:
                 self._refusals.refused(error.retry_after)
+            elif error.status is None and self._server is not None:
+                self._server.unheard()
+            self._state_of(call).fail(str(error))
             raise
         self._refusals.answered()
         if self._server is not None:
@@ -245,13 +274,27 @@ class Endpoint:
         deadline.excuse(max(0.0, last - deadline.failed_at))
         return ticket
 
+    async def _move(self, address: str) -> None:
+        """Ask at another address from now on, where the server was started."""
+        self._address, left = address, self._providers
+        if left:
+            self._providers = self._at_address()
+        for provider in left:
+            await provider.close()
+
+    def _at_address(self) -> tuple[Provider, ...]:
+        provider = self.provider
+        if self._address != provider.model.provider.base_url:
+            provider = type(provider)(moved(provider.model, self._address))
+        return provider.for_each_key()
+
     def _for_each_key(self) -> tuple[Provider, ...]:
         """Return what asks the model with each of its keys.
 
         Raises:
             ConfigError: if a key is missing.
         """
-        providers = self.provider.for_each_key()
+        providers = self._at_address()
         keys = [key.get_secret_value() for p in providers if (key := p.model.key) is not None]
         if len(keys) > 1:
             self._gate.split(keys)
@@ -297,6 +340,7 @@ class Endpoint:
             lambda: min(attempt, deadline.left), lambda: self._gate.left(ticket, seconds)
         )
         started = time.perf_counter()
+        self._state_of(call).begin()
         try:
             async with silence:
                 stated = LISTENER.set(lambda headers: self._gate.told(ticket, headers))
@@ -316,6 +360,10 @@ class Endpoint:
             return completion
         elapsed = time.perf_counter() - started
         return msgspec.structs.replace(completion, latency_seconds=elapsed)
+
+    def _state_of(self, call: Call) -> Unanswered:
+        # Without a store, equal calls are asked side by side, and the first to end takes it away.
+        return self._unanswered.get(call.key) or Unanswered()
 
     def _estimate(self, call: Call) -> float:
         """Return the tokens that a call is going to have, as far as one can tell before it."""
@@ -338,40 +386,3 @@ def _missing(silence: Silence, deadline: Deadline) -> str:
     if deadline.left <= 0:
         return f"no end of the answer within {deadline.seconds:g} s (deadline_seconds)"
     return f"a part of an answer, and then nothing for {silence.seconds:g} s"
-
-
-def _storable(completion: Completion) -> Completion:
-    """Return it without lone surrogates, which JSON may bring and no database takes."""
-    try:
-        completion.text.encode()
-        completion.thoughts.encode()
-        if completion.tool_calls or completion.logprobs:
-            msgspec.json.encode(completion)
-    except UnicodeEncodeError:
-        return msgspec.convert(_mended(msgspec.to_builtins(completion)), Completion)
-    return completion
-
-
-def _without_keys(completion: Completion) -> Completion:
-    """Return it without keys, which a server may echo; no store is to have one."""
-    text, thoughts = without_given(completion.text), without_given(completion.thoughts)
-    calls = tuple(
-        msgspec.structs.replace(
-            call, id=without_given(call.id), arguments=without_given(call.arguments)
-        )
-        for call in completion.tool_calls
-    )
-    unchanged = text is completion.text and thoughts is completion.thoughts
-    if unchanged and calls == completion.tool_calls:
-        return completion
-    return msgspec.structs.replace(
-        completion, text=text, tool_calls=calls, logprobs=(), thoughts=thoughts
-    )
-
-
-def _mended(data: Any) -> Any:
-    if isinstance(data, str):
-        return data.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(data, dict):
-        return {name: _mended(part) for name, part in data.items()}
-    return [_mended(part) for part in data] if isinstance(data, list | tuple) else data

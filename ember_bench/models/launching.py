@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -14,12 +16,13 @@ import urllib.request
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import IO, Final
+from typing import IO, Final, NoReturn
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ember_bench.errors import CallGivenUpError, ProviderError
+from ember_bench.models import gpus
 from ember_bench.models.types import Usage
 from ember_bench.secrets import without_secrets
 
@@ -28,6 +31,14 @@ _ANSWER_WITHIN_SECONDS: Final = 5.0
 _END_WITHIN_SECONDS: Final = 15.0
 _LAST_CHARACTERS: Final = 2_000
 _LAST_LINES: Final = 15
+# Asks Linux for a signal when the process that started it is killed, and becomes the server. It is
+# a program of its own: after a fork, Python code may wait for locks of threads that are not there.
+_BECOME: Final = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[3:])
+"""
 
 
 class Launch(BaseModel):
@@ -38,6 +49,8 @@ class Launch(BaseModel):
             the card.
         ready: Path that the server answers with status 200 once it can be asked.
         wait_seconds: How long it may take until then.
+        gpus: Number of GPUs that it takes. No other server has them while it runs; they are named
+            in its `CUDA_VISIBLE_DEVICES`.
         per_hour: Cost of its machine, in US dollars an hour. What the server cost, and what that is
             for a million tokens, is said at the end of a run; it is no price of single calls.
     """
@@ -47,6 +60,7 @@ class Launch(BaseModel):
     command: tuple[str, ...] = Field(min_length=1)
     ready: str = "/health"
     wait_seconds: float = Field(default=900.0, gt=0, allow_inf_nan=False)
+    gpus: int = Field(default=0, ge=0)
     per_hour: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
     @field_validator("ready")
@@ -57,8 +71,45 @@ class Launch(BaseModel):
         return value
 
 
+class Meter:
+    """The time of a server, and the tokens that it served.
+
+    Args:
+        model_id: The model.
+        per_hour: Cost of its machine, in US dollars an hour; None if that is unknown.
+    """
+
+    def __init__(self, model_id: str, per_hour: float | None) -> None:
+        self.seconds = 0.0
+        self._model_id = model_id
+        self._per_hour = per_hour
+        self._tokens: int | None = 0
+
+    def served(self, usage: Usage) -> None:
+        """Count the tokens of an answer."""
+        if self._tokens is not None:
+            total = usage.total_tokens
+            self._tokens = None if total is None else self._tokens + total
+
+    @property
+    def report(self) -> str:
+        """The time and the cost of the server as a sentence; "" if it was not started."""
+        if not self.seconds:
+            return ""
+        short = self.seconds < 60
+        span = f"{self.seconds:.1f} s" if short else f"{self.seconds / 60:,.1f} minutes"
+        said = f"{self._model_id}: its server ran for {span}"
+        if self._per_hour is None:
+            return said
+        usd = self._per_hour * self.seconds / 3600
+        said += f": ${usd:,.4f} of machine time at ${self._per_hour:g} an hour"
+        if not self._tokens:
+            return said
+        return f"{said}, ${usd / self._tokens * 1e6:,.2f} per million tokens served"
+
+
 class LocalServer:
-    """The server of a local model.
+    """The server of a local model, on this machine.
 
     One that answers at its address already is used as it is, and not ended.
 
@@ -71,6 +122,7 @@ class LocalServer:
 
     def __init__(self, model_id: str, model_name: str, base_url: str, launch: Launch) -> None:
         self.model_id = model_id
+        self.base_url = base_url
         self.launch = launch
         parts = urlsplit(base_url)
         host, port = parts.hostname or "127.0.0.1", parts.port or 80
@@ -84,32 +136,39 @@ class LocalServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._printed: IO[bytes] | None = None
         self._began = 0.0
-        self._seconds = 0.0
-        self._tokens: int | None = 0
+        self._gpus: tuple[str, ...] = ()
+        self._meter = Meter(model_id, launch.per_hour)
         self._up = False
         self._failure = ""
         self._given_up = threading.Event()
         self._finalizer: weakref.finalize[..., LocalServer] | None = None
 
-    async def ready(self) -> None:
-        """Return when the server can be asked; start it if need be.
+    async def ready(self) -> str:
+        """Return the address of its API once it can be asked; start it if need be.
 
         Raises:
-            ProviderError: if it does not start, or has ended, with what it printed.
+            ProviderError: if it does not start, or has ended, with what it printed; or if other
+                servers have the GPUs that it takes.
             CallGivenUpError: if it is not up as of `give_up`.
         """
         if self._failure:
             raise ProviderError(self._failure)
         if self._up and (self._process is None or self._process.poll() is None):
-            return
+            return self.base_url
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._starter, self._ensure)
+        return self.base_url
 
     def served(self, usage: Usage) -> None:
         """Count the tokens of an answer."""
-        if self._tokens is not None:
-            total = usage.total_tokens
-            self._tokens = None if total is None else self._tokens + total
+        self._meter.served(usage)
+
+    def unheard(self) -> None:
+        """Do nothing: `ready` looks at the process."""
+
+    async def is_foreign(self) -> bool:
+        """Whether it answers, and was not started here."""
+        return self._process is None and await asyncio.to_thread(self._answers)
 
     def give_up(self) -> None:
         """Wait no longer for a server that is not up yet, and start none; until it is closed."""
@@ -123,18 +182,7 @@ class LocalServer:
     @property
     def report(self) -> str:
         """The time and the cost of the server as a sentence; "" if it was not started here."""
-        if not self._seconds:
-            return ""
-        short = self._seconds < 60
-        span = f"{self._seconds:.1f} s" if short else f"{self._seconds / 60:,.1f} minutes"
-        said = f"{self.model_id}: its server ran for {span}"
-        if self.launch.per_hour is None:
-            return said
-        usd = self.launch.per_hour * self._seconds / 3600
-        said += f": ${usd:,.4f} of machine time at ${self.launch.per_hour:g} an hour"
-        if not self._tokens:
-            return said
-        return f"{said}, ${usd / self._tokens * 1e6:,.2f} per million tokens served"
+        return self._meter.report
 
     def _ensure(self) -> None:
         with self._lock:
@@ -148,10 +196,15 @@ class LocalServer:
             self._up = True
 
     def _start(self) -> None:
+        if (program := shutil.which(self._command[0])) is None:
+            self._fail(f"cannot be started: {self._command[0]}: No such file or directory")
+        self._gpus = gpus.take(self.launch.gpus, self.model_id)
+        given = {gpus.VISIBLE_VARIABLE: ",".join(self._gpus)} if self._gpus else {}
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         try:
             process = subprocess.Popen(  # noqa: S603 - the command of the user's own card
-                self._command,
+                _ended_with_us(program, self._command),
+                env={**os.environ, **given},
                 stdin=subprocess.DEVNULL,
                 stdout=self._printed,
                 stderr=subprocess.STDOUT,
@@ -159,14 +212,16 @@ class LocalServer:
                 start_new_session=True,
             )
         except OSError as error:
+            self._give_back()
             self._fail(f"cannot be started: {self._command[0]}: {error.strerror}")
         self._process, self._began = process, time.monotonic()
-        self._finalizer = weakref.finalize(self, _kill, process)
+        self._finalizer = weakref.finalize(self, _end_left, process, self._gpus)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         until = self._began + self.launch.wait_seconds
         while True:
             if (status := process.poll()) is not None:
+                self._give_back()
                 self._fail(f"ended with status {status}; {self._last_words()}")
             if self._up or self._answers():
                 return
@@ -192,7 +247,7 @@ class LocalServer:
         except (OSError, ValueError, urllib.error.URLError):
             return False
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str) -> NoReturn:
         self._failure = f"{self.model_id}: the server of its card's `launch` {reason}"
         raise ProviderError(self._failure)
 
@@ -214,14 +269,33 @@ class LocalServer:
         if process is None:
             return
         self._process = None
-        self._seconds += time.monotonic() - self._began
+        self._meter.seconds += time.monotonic() - self._began
         _signal(process, signal.SIGTERM)
         try:
             process.wait(_END_WITHIN_SECONDS)
         except subprocess.TimeoutExpired:
             _kill(process)
+        self._give_back()
         if self._finalizer is not None:
             self._finalizer.detach()
+
+    def _give_back(self) -> None:
+        taken, self._gpus = self._gpus, ()
+        gpus.give_back(taken)
+
+
+def _ended_with_us(program: str, command: list[str]) -> list[str]:
+    """Return the command of a server that ends when this process is killed, where that can be."""
+    if sys.platform != "linux":
+        return command
+    become = [sys.executable, "-I", "-S", "-c", _BECOME, str(os.getpid())]
+    return [*become, os.path.abspath(program), *command]
+
+
+def _end_left(process: subprocess.Popen[bytes], taken: tuple[str, ...]) -> None:
+    """End a server that nobody ended."""
+    _kill(process)
+    gpus.give_back(taken)
 
 
 def _filled(part: str, values: dict[str, str]) -> str:

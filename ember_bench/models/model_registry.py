@@ -63,7 +63,10 @@ class ModelRegistry:
 
         Raises:
             ConfigError: if its id is taken by another model.
+            TypeError: if it is no ModelInfo.
         """
+        if not isinstance(model, ModelInfo):
+            raise TypeError(f"expected a ModelInfo, found {model!r}; write ModelInfo(model_id=...)")
         known = self._models.get(model.model_id)
         if known is not None and known != model:
             raise ConfigError(f"a different model is already registered as {model.model_id!r}")

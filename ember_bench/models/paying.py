@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from ember_bench.errors import ConfigError, ProviderError
 from ember_bench.models.budget import Funds, Held
-from ember_bench.models.call import Call
+from ember_bench.models.call import Call, Request
 from ember_bench.models.info import Charged, ModelInfo
 from ember_bench.models.store.payments import Payment
 from ember_bench.models.strand import measuring
@@ -81,6 +81,13 @@ def cost_without_cache(model: ModelInfo, completion: Completion) -> float | None
         return cost
     price = model.price(utc_today())
     return None if price is None else price.without_cache(usage, cost)
+
+
+def price_of(request: Request, answer: Charged, day: date) -> float | None:
+    """Return the price in US dollars of an answer of a day; None if it is unknown."""
+    if request.parameters.server_tools and answer.cost_usd is None:
+        return answer.stated_usd  # its tokens are not all that is charged
+    return request.model.charge(answer, day, request.parameters.service_tier)
 
 
 class Tab:
@@ -159,10 +166,7 @@ class Tab:
 
     def charge(self, answer: Charged) -> float | None:
         """Return the price of an answer in US dollars; None if it is unknown."""
-        request = self._call.request
-        if request.parameters.server_tools and answer.cost_usd is None:
-            return answer.stated_usd  # its tokens are not all that is charged
-        return request.model.charge(answer, self._day, request.parameters.service_tier)
+        return price_of(self._call.request, answer, self._day)
 
     def settle(self, completion: Completion) -> None:
         """Pay for the answer; its cost is filled in, as far as it is known."""

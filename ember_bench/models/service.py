@@ -8,34 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ember_bench import bridge
-from ember_bench.errors import ConfigError, EmberBenchError, OfflineError, ProviderError
+from ember_bench.errors import ConfigError, EmberBenchError, ProviderError
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
 from ember_bench.models.batch.journal import BATCHES, BatchJournal, open_journal
 from ember_bench.models.batch.queue import BatchQueue
 from ember_bench.models.budget import Budget
-from ember_bench.models.call import Call, Request
-from ember_bench.models.client import Client
+from ember_bench.models.call import Call, Request, answered
+from ember_bench.models.client import Client, or_error, record_of
 from ember_bench.models.clients import Clients
 from ember_bench.models.coordination import Coordination
 from ember_bench.models.endpoint import Endpoint
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.launching import LocalServer
 from ember_bench.models.limits import RateLimitWait
 from ember_bench.models.model_registry import ModelRegistry
-from ember_bench.models.paying import cost_without_cache
 from ember_bench.models.providers.base import Provider, provider_class
 from ember_bench.models.retry import RetryPolicy
+from ember_bench.models.servers import LocalServers, Servers
 from ember_bench.models.store.payments import Accounts, Paid, Payment
-from ember_bench.models.store.response_store import CallStore, ResponseStore
-from ember_bench.models.strand import CallRecord, OutsideDraws, Strand, TrialContext
+from ember_bench.models.store.response_store import CallStore, ReplayStore, ResponseStore
+from ember_bench.models.strand import OutsideDraws, Strand, TrialContext
 from ember_bench.models.tasks import own_strand
 from ember_bench.models.thoughts import response_of
 from ember_bench.models.types import Completion, Message, Response, SamplingParameters
@@ -72,6 +71,8 @@ class ModelService:
         account: str = "",
         budget: Budget | None = None,
     ) -> None:
+        if not isinstance(registry, ModelRegistry):
+            raise TypeError(f"registry: expected a ModelRegistry, found {type(registry).__name__}")
         self.registry = registry
         self.usage_service = usage_service or UsageService()
         self._store: CallStore | None
@@ -82,8 +83,7 @@ class ModelService:
         self._budget = budget
         self.retry = retry or RetryPolicy()
         self._clients = Clients(self._connect)
-        # By address: several models may be at one server.
-        self._servers: dict[str, LocalServer] = {}
+        self.servers: Servers = LocalServers()
         self._journal: BatchJournal | None = None
         self._calls_in_batches = 0
         # Of calls that are counted, and of others.
@@ -186,15 +186,7 @@ class ModelService:
         self, requests: Sequence[tuple[Request, object]]
     ) -> list[Response | ProviderError]:
         """Answer as `ask_all` does; the error of a model that does not answer is its response."""
-        strand = self._strand()
-        placed = [self._place(request, module, strand) for request, module in requests]
-        began = strand.clock
-        answers = await bridge.gather(
-            [_kept(self._answer(client, call, strand)) for client, call in placed], settle=True
-        )
-        latencies = (a.latency or 0.0 for a in answers if isinstance(a, Response))
-        strand.spent(began, max(latencies, default=0.0))
-        return answers
+        return await self._ask_together(requests, each=True)
 
     async def ask_all(self, requests: Sequence[tuple[Request, object]]) -> list[Response]:
         """Answer (request, LM module) pairs at the same time, as one step of the strand.
@@ -205,34 +197,66 @@ class ModelService:
         """
         if len(requests) == 1:
             return [await self.ask(*requests[0])]
+        return cast("list[Response]", await self._ask_together(requests, each=False))
+
+    async def _ask_together(
+        self, requests: Sequence[tuple[Request, object]], *, each: bool
+    ) -> list[Response | ProviderError]:
+        """Answer as one step; with `each`, the error of a model is its response."""
         strand = self._strand()
         placed = [self._place(request, module, strand) for request, module in requests]
-        began = strand.clock
-        responses = await bridge.gather(
-            [self._answer(client, call, strand) for client, call in placed], settle=True
+        began, answers = strand.clock, list[Response | ProviderError]()
+        # A task for each call costs more than an answer that is there already.
+        for client, call in placed:
+            try:
+                found = client.at_hand(call, self._account_of(strand))
+            except ProviderError as error:
+                if not each:
+                    raise
+                answers.append(error)
+                continue
+            if found is None:
+                break
+            answers.append(self._response(client, call, strand, *found))
+        rest = [self._answer(*asked, strand) for asked in placed[len(answers) :]]
+        if rest:
+            waiting = [or_error(answer) for answer in rest] if each else rest
+            answers += await bridge.gather(waiting, settle=True)
+        strand.spent(
+            began, max([a.latency or 0.0 for a in answers if isinstance(a, Response)], default=0.0)
         )
-        latencies = (response.latency or 0.0 for response in responses)
-        strand.spent(began, max(latencies, default=0.0))
-        return responses
+        return answers
 
     def paid(self, account: str) -> Paid:
         """Return what requests on `account` were made and cost.
 
         With a store, that is all that were ever answered, whoever still waited for the answer.
         """
-        if self._store is not None:
-            return self._store.paid(account)
-        return self._accounts.paid(account)
+        return (self._accounts if self._store is None else self._store).paid(account)
+
+    @property
+    def clients(self) -> list[Client]:
+        """The clients of the running loop, one for each way to a model."""
+        return self._clients.open()
 
     @property
     def rate_limit_waits(self) -> list[RateLimitWait]:
         """The models that answer nothing but "too many requests", on this loop and elsewhere."""
-        waits = (client.rate_limit_wait for client in self._clients.open())
+        waits = (client.rate_limit_wait for client in self.clients)
         return [*self.waits_elsewhere(), *(wait for wait in waits if wait is not None)]
+
+    def flush(self) -> None:
+        """Wait until what recordings answered is in the store; other answers are before their use.
+
+        Raises:
+            StoreError: if it cannot be kept.
+        """
+        if isinstance(self._store, ReplayStore):
+            self._store.flush()
 
     async def drain(self) -> None:
         """Wait until each request in flight is answered and stored, whoever still wants it."""
-        await asyncio.gather(*(client.drain() for client in self._clients.open()))
+        await asyncio.gather(*(client.drain() for client in self.clients))
 
     def wind_down(self) -> None:
         """Send no further request on this loop, until the service is closed.
@@ -256,10 +280,9 @@ class ModelService:
             self._calls_in_batches = self._journal.open_calls()
         return self._calls_in_batches
 
-    @property
-    def server_reports(self) -> list[str]:
-        """Sentences about the servers that were started and have ended: time and cost."""
-        return [report for server in self._servers.values() if (report := server.report)]
+    def asks(self, *, judges: bool) -> bool:
+        """Whether requests are made, of evaluations (`judges`) or of others."""
+        return not self._offline or (judges and self._asks_judges)
 
     async def close(self, *, abandon: bool = False) -> None:
         """Close this loop's clients and the store, once the requests in flight are done.
@@ -269,8 +292,7 @@ class ModelService:
         """
         for client in self._clients.take():
             await client.close(abandon=abandon)
-        for server in self._servers.values():
-            await server.close()
+        await self.servers.close()
         if self._journal is not None:
             self._calls_in_batches = self.calls_in_batches
             self._journal.close()
@@ -288,23 +310,26 @@ class ModelService:
         context = client.provider.context(strand.trial)
         # The seed of a call depends on which draw it is.
         counted = self._store is not None or request.parameters.seed is not None
-        draws = self._outside_draws[counted]
         return client, Call.place(
             request,
             strand,
             strand.replica(module),
             context,
-            draws,
+            self._outside_draws[counted],
             by_turn=client.provider.by_turn(request.role),
         )
 
     def _connect(self, model: ModelInfo) -> Client:
         provider = provider_class(model.provider_name)(model)
         batches = self._batches(model, provider)
-        server = self._server(model)
         coordination = self._coordination
         endpoint = Endpoint(
-            provider, self.retry, self._budget, batches, server=server, coordination=coordination
+            provider,
+            self.retry,
+            self._budget,
+            batches,
+            server=self.servers.of(model),
+            coordination=coordination,
         )
         return Client(
             endpoint,
@@ -314,16 +339,6 @@ class ModelService:
             asks_judges=self._asks_judges,
             coordination=coordination,
         )
-
-    def _server(self, model: ModelInfo) -> LocalServer | None:
-        """Return the server that is started for a model; None if it has none to be started."""
-        launch, base_url = model.launch, model.provider.base_url
-        if launch is None or base_url is None:
-            return None
-        if base_url not in self._servers:
-            name = model.model_name
-            self._servers[base_url] = LocalServer(model.model_id, name, base_url, launch)
-        return self._servers[base_url]
 
     def _batches(self, model: ModelInfo, provider: Provider) -> BatchQueue | None:
         """Return where the calls to a model wait for their batch; None if they do not.
@@ -346,36 +361,30 @@ class ModelService:
             self._journal.tidy(lambda key: store.get(key) is not None, oldest)
         return BatchQueue(api, self._journal, self.retry)
 
-    async def _answer(self, client: Client, call: Call, strand: Strand) -> Response:
+    def _account_of(self, strand: Strand) -> str:
         purse = strand.trial.purse
-        account = (purse.account if purse is not None else "") or self._account
-        completion, stored = await client.answer(call, account)
-        if self._store is None:
-            self._accounts.add(Payment(account, client.spend(completion)))
-        return self._response(call, strand, completion, stored=stored, free=client.provider.replays)
+        return (purse.account if purse is not None else "") or self._account
+
+    async def _answer(self, client: Client, call: Call, strand: Strand) -> Response:
+        found = await client.answer(call, self._account_of(strand))
+        return self._response(client, call, strand, *found)
 
     def _response(
-        self, call: Call, strand: Strand, completion: Completion, *, stored: bool, free: bool
+        self, client: Client, call: Call, strand: Strand, completion: Completion, stored: bool
     ) -> Response:
+        """Account for an answer; `stored` says that it was there, or under way, already."""
+        free = client.provider.replays
+        if self._store is None:
+            self._accounts.add(Payment(self._account_of(strand), client.spend(completion)))
         model = call.request.model
         latency = completion.latency_seconds
         spend = 0.0 if stored or free else completion.cost_usd or 0.0
         if strand is not self._outside:
-            record = CallRecord(
-                call.key,
-                model.model_id,
-                strand.node,
-                call.request.role,
-                completion.usage,
-                completion.cost_usd,
-                strand.clock,
-                latency,
-                stored,
-                spend,
-                cost_without_cache(model, completion),
-            )
+            record = record_of(call, strand, completion, stored=stored, spend_usd=spend)
             for log in (strand.trial, *strands.measuring.get()):
                 log.calls.append(record)
+            if (tell := answered.get()) is not None:
+                tell(call, completion, record)
         self.usage_service.add(
             model.provider_name,
             model.model_id,
@@ -386,13 +395,3 @@ class ModelService:
             free=free,
         )
         return response_of(model.model_id, completion, stored=stored)
-
-
-async def _kept(answer: Awaitable[Response]) -> Response | ProviderError:
-    """Return the answer, or the error of a model that does not give one."""
-    try:
-        return await answer
-    except OfflineError:  # it was not asked
-        raise
-    except ProviderError as error:
-        return error

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from ember_bench import bridge
 from ember_bench.errors import CallGivenUpError, NoAnswerError
 from ember_bench.models.tasks import along_strand
 from ember_bench.models.thoughts import split_thoughts
 from ember_bench.models.transport.listening import TEXT, TextListener
-from ember_bench.models.types import Response
 
 # A mark of thoughts that has not come whole is no longer than this.
 _LONGEST_MARK: Final = 40
@@ -19,16 +18,31 @@ _MARKS: Final = "<[\u25c1"
 # How thoughts begin that have words for marks.
 _WORDS: Final = ("analysis", "here is my thought", "here's my thought")
 
+
+class Said(Protocol):
+    """An answer that has a text."""
+
+    @property
+    def data(self) -> str:
+        """The text."""
+
+
+SaidT = TypeVar("SaidT", bound=Said)
+
 # Those under way: the loop itself holds them only weakly.
 _running: Final[set[asyncio.Task[None]]] = set()
 
 
-class TextStream(Iterator[str], AsyncIterator[str], TextListener):
+class TextStream(Iterator[str], AsyncIterator[str], TextListener, Generic[SaidT]):
     """The parts of an answer's text, in their order; joined, they are the answer.
 
     The call is made when the first part is asked for. It is the same call as without a stream: an
     answer that is stored comes as one part, as do those of models that do not stream. A model's
     thoughts are left out. Who stops reading does not stop the call.
+
+    Args:
+        ask: Makes the call.
+        name: Of who answers, for errors.
 
     Attributes:
         response: The whole response, after the last part; None before.
@@ -38,16 +52,17 @@ class TextStream(Iterator[str], AsyncIterator[str], TextListener):
             began in other words. The answer is stored, if there is a store.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[Response]], model_id: str) -> None:
-        self.response: Response | None = None
+    def __init__(self, ask: Callable[[], Awaitable[SaidT]], name: str) -> None:
+        self.response: SaidT | None = None
         self._ask = ask
-        self._model_id = model_id
+        self._name = name
         self._raw = ""
         self._given = ""
         self._parts: asyncio.Queue[str | Exception | None] | None = None
         self._is_over = False
+        self._task: asyncio.Task[None] | None = None
 
-    def __iter__(self) -> TextStream:
+    def __iter__(self) -> TextStream[SaidT]:
         return self
 
     def __next__(self) -> str:
@@ -56,7 +71,7 @@ class TextStream(Iterator[str], AsyncIterator[str], TextListener):
             raise StopIteration
         return part
 
-    def __aiter__(self) -> TextStream:
+    def __aiter__(self) -> TextStream[SaidT]:
         return self
 
     async def __anext__(self) -> str:
@@ -74,14 +89,19 @@ class TextStream(Iterator[str], AsyncIterator[str], TextListener):
         self._raw += piece
         self._pass_on(_certain(self._raw))
 
+    def cancel(self) -> None:
+        """Give the call up: one that is not sent yet is not sent."""
+        if self._task is not None:
+            self._task.cancel()
+
     async def _next(self) -> str | None:
         if self._is_over:
             return None
         if self._parts is None:
             self._parts = asyncio.Queue()
-            task = asyncio.create_task(along_strand(self._run()))
-            _running.add(task)
-            task.add_done_callback(_running.discard)
+            self._task = asyncio.create_task(along_strand(self._run()))
+            _running.add(self._task)
+            self._task.add_done_callback(_running.discard)
         part = await self._parts.get()
         if part is None or isinstance(part, Exception):
             self._is_over = True
@@ -92,14 +112,14 @@ class TextStream(Iterator[str], AsyncIterator[str], TextListener):
     async def _run(self) -> None:
         assert self._parts is not None  # noqa: S101 - made before the task
         TEXT.set(self)  # in the task's own context
-        end: Exception | None = CallGivenUpError(f"{self._model_id}: the service was closed")
+        end: Exception | None = CallGivenUpError(f"{self._name}: the service was closed")
         try:
             self.response = await self._ask()
             self._pass_on(self.response.data)
             end = None
             if self._given != self.response.data:
                 end = NoAnswerError(
-                    f"{self._model_id}: the answer began anew after a part of it had been passed on"
+                    f"{self._name}: the answer began anew after a part of it had been passed on"
                 )
         except Exception as error:
             end = error

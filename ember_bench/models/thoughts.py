@@ -20,7 +20,7 @@ from ember_bench.models.types import Completion, CutOff, Response
 # What the tags of thoughts are called, with and without a model's own prefix.
 _NAME: Final = (
     r"(?:[a-z]{1,12}[:_])?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|reflect|ponder"
-    r"|scratch_?pad|inner_(?:monologue|thoughts?)|chain_of_thought|cot|antthinking)"
+    r"|scratch_?pad|inner_(?:monologue|thoughts?)|analysis|chain_of_thought|cot|antthinking)"
 )
 _OPENING: Final = rf"""
     <(?P<tag>{_NAME})(?:\s[^<>\n]{{0,80}})?>

@@ -14,6 +14,7 @@ from ember_bench.errors import (
 from ember_bench.models.time_limit import check_seconds
 from ember_bench.operators.base import Inputs, Operator, operator
 from ember_bench.operators.fields import outputs_of_any
+from ember_bench.operators.tree import check_operator
 
 
 @operator
@@ -51,6 +52,9 @@ class Attempts(Operator):
             raise ValueError(f"retries must be at least 0, found {retries}")
         if not retries and fallback is None and timeout is None:
             raise ValueError("Attempts needs `retries`, a `fallback` or a `timeout`")
+        check_operator(operator, "operator")
+        if fallback is not None:
+            check_operator(fallback, "fallback")
         super().__init__()
         self.operator = operator
         self.retries = retries

@@ -7,27 +7,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from enum import Enum
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from pydantic import BaseModel
 
 import ember_bench
 from ember_bench import bridge
-from ember_bench.code_identity import is_built_in, qualified_name
+from ember_bench.code_identity import is_built_in
 from ember_bench.errors import ConfigError, SignatureError, UnknownNameError
 from ember_bench.models.tasks import in_thread, run_coroutine
 from ember_bench.models.time_limit import run_limited
-from ember_bench.operators.description import (
-    describe,
-    describe_attribute,
-    describe_format,
-    user_code,
-)
+from ember_bench.operators.description import describe_operator
 from ember_bench.operators.fields import (
     ANYTHING,
     OUTPUT,
     as_mapping,
     check_chain,
+    check_link,
+    check_spelling,
     declared,
     merge_inputs,
     names,
@@ -41,13 +38,14 @@ from ember_bench.operators.signature import (
     builtin_signature,
     required_input,
 )
-from ember_bench.operators.tree import Tree, parts, replaced, walk
+from ember_bench.operators.tree import Tree, check_operator, parts, replaced, unlike_operator, walk
 
 Inputs = Mapping[str, Any]
 OperatorT = TypeVar("OperatorT", bound="type[Operator]")
 
-_describing: ContextVar[tuple[int, ...]] = ContextVar("ember_bench_describing", default=())
 _registered: dict[str, type[Operator]] = {}
+within: Final[ContextVar[bool]] = ContextVar("ember_bench_within", default=False)
+"""Whether the running code is that of an operator, which hands on inputs that it was given."""
 
 
 class OperatorKind(Enum):
@@ -73,18 +71,19 @@ class Operator(Tree):
         kind: Its effect on the number of inputs.
         role: The role of its LM calls (`generate`, `verify`, `judge`, ...).
         blocking: `forward` blocks (CPU work, `requests`) and runs in a thread of its own.
-        pure: `forward` only computes its outputs from its inputs and its LM calls; without LM
-            modules, it need not run twice on the same inputs.
+        pure: Outputs depend on inputs and LM calls alone: without LM modules it need not run twice.
         asks_once: `forward` makes all its LM calls in one step: one call, or several at once.
+        writes: Its `responses` are the texts of its LM calls, unchanged.
         needs: Inputs without which `forward` fails, beside those that its signature requires.
         fills: Names in its signature's prompt that `forward` fills in itself; None if not known.
+        uses: Inputs that `forward` uses if they are given, beside those of its signature and of
+            items; None if that is not known.
         gives: All fields that its outputs may have; None if that is not known.
         reads: Answer formats that `forward` itself uses. They are part of the description, as are
             the formats named by attributes called `answer_format`.
         version: To be raised when `forward` computes other results than before.
-        described_as: The name of the class in descriptions, by default its import path. A class
-            that was moved keeps its former path here, so that stored trials are still found. Not
-            inherited.
+        described_as: The name of the class in descriptions, by default its import path. A moved
+            class keeps its former path, so that stored trials are found. Not inherited.
         default_signature: Name of the built-in signature that is used if there are LM modules and
             no signature is given.
     """
@@ -94,8 +93,10 @@ class Operator(Tree):
     blocking: ClassVar[bool] = False
     pure: ClassVar[bool] = False
     asks_once: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
     needs: ClassVar[Sequence[str]] = ()
     fills: ClassVar[Sequence[str] | None] = None
+    uses: ClassVar[Sequence[str] | None] = ()
     gives: ClassVar[Sequence[str] | None] = None
     reads: ClassVar[Sequence[str]] = ()
     version: ClassVar[int] = 1
@@ -168,9 +169,11 @@ class Operator(Tree):
 
         Raises:
             TimeLimitError: if it takes longer than `timeout`.
-            SignatureError: if inputs or outputs do not fit the signature. Inputs are checked
-                before any LM call.
+            SignatureError: if inputs or outputs do not fit the signature, or an input is misspelt.
+                Inputs are checked before any LM call.
         """
+        if fields or not within.get():
+            check_spelling(self, {**as_mapping(inputs), **fields})
         if timeout is not None:
             run = partial(self.call_with, self._run, inputs, **fields)
             return run_limited(run, timeout, type(self).__name__)
@@ -192,13 +195,17 @@ class Operator(Tree):
         if fields:
             given = {**given, **fields}
         signature = self._signature()
-        if signature is None:
-            return compute(given)
+        token = within.set(True)
         try:
+            if signature is None:
+                return compute(given)
             return self._check_output(signature, compute(signature.check_inputs(given)))
         except SignatureError as error:
-            error.add_note(f"in {type(self).__name__}")
+            if signature is not None:
+                error.add_note(f"in {type(self).__name__}")
             raise
+        finally:
+            within.reset(token)
 
     def named_operators(self) -> Iterator[tuple[str, Operator]]:
         """Yield this operator under "" and every one within it under its path, outer first."""
@@ -248,24 +255,7 @@ class Operator(Tree):
 
     def describe(self) -> dict[str, Any]:
         """Return, as JSON-like data, everything that can change the results of the operator."""
-        around = _describing.get()
-        if id(self) in around:  # it contains itself
-            return {"around": len(around) - around.index(id(self))}
-        token = _describing.set((*around, id(self)))
-        try:
-            own = {n: describe_attribute(n, v) for n, v in sorted(vars(self).items())}
-        finally:
-            _describing.reset(token)
-        if "signature" not in own and self._signature() is not None:
-            own["signature"] = describe(self._signature())
-        reads = [describe_format(name) for name in self.reads]
-        return {
-            "operator": vars(type(self)).get("described_as") or qualified_name(type(self)),
-            "version": _code_version(type(self)),
-            **({"reads": reads} if reads else {}),
-            # Apart, as an attribute may have any name, `operator` among them.
-            "attributes": own,
-        }
+        return describe_operator(self, Operator)
 
     def _signature(self) -> Signature | None:
         signature: Signature | type[Signature] | None = self.signature
@@ -296,24 +286,13 @@ class Operator(Tree):
         return run_coroutine(output) if inspect.iscoroutine(output) else output
 
 
-def _code_version(cls: type[Operator]) -> Any:
-    """Return the version of a built-in class; for a user's class also its user code.
-
-    Built-in base classes of a user's class count by their versions.
-    """
-    if is_built_in(cls):
-        return cls.version
-    bases = [base for base in cls.__mro__ if issubclass(base, Operator) and base is not Operator]
-    built_in = {qualified_name(b): b.version for b in bases if is_built_in(b)}
-    return {"own": cls.version, **({"bases": built_in} if built_in else {}), **user_code(cls)}
-
-
 def _as_step(step: Any) -> Operator:
     """Return a step of a chain as an operator."""
     if isinstance(step, Operator):
         return step
     if isinstance(step, type | LMModule) or not callable(step):
-        raise TypeError(f"a chain takes operators and functions, found {step!r}")
+        found = unlike_operator(step)
+        raise TypeError(f"a chain takes operators and functions, found {found}")
     return operator_class("Function")(step)  # type: ignore[call-arg]
 
 
@@ -360,6 +339,10 @@ class Sequential(Operator):
 
     Args:
         operators: In the order in which they run.
+
+    Raises:
+        SignatureError: if a step uses nothing of what the step before gives, and needs what no
+            step before takes; other missing inputs are refused when it is called.
     """
 
     described_as = "ember_bench.operators.control.Sequential"
@@ -369,6 +352,12 @@ class Sequential(Operator):
             raise ValueError("Sequential needs at least one operator")
         super().__init__()
         self.operators = list(operators)
+        for number, step in enumerate(self.operators, start=1):
+            check_operator(step, f"step {number}")
+        steps = self._steps()
+        for number, (place, second, _) in enumerate(steps[1:], start=1):
+            source, first, _ = steps[number - 1]
+            check_link(place, second, {source: first}, steps[:number])
 
     @classmethod
     def of(cls, first: Operator, second: Operator) -> Sequential:
@@ -380,10 +369,14 @@ class Sequential(Operator):
 
     def check_fields(self, given: Inputs) -> Inputs:
         """Check all steps; return the outputs of the last."""
+        steps = self._steps()
+        return check_chain(steps, given)[steps[-1][0]]
+
+    def _steps(self) -> list[tuple[str, Operator, list[str]]]:
         count = len(self.operators)
         steps = [f"step {number} of {count}" for number in range(1, count + 1)]
         sources = [[], *([step] for step in steps)]
-        return check_chain(zip(steps, self.operators, sources, strict=False), given)[steps[-1]]
+        return list(zip(steps, self.operators, sources, strict=False))
 
     def forward(self, inputs: Inputs) -> Any:
         """Run all steps."""

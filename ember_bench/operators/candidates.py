@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ember_bench.answers.formats import parse_answer
-from ember_bench.errors import SignatureError
+from ember_bench.errors import SignatureError, did_you_mean
 from ember_bench.operators.signature import required_input
 
 Ties = Literal["first", "random", "share", "none"]
@@ -111,6 +111,17 @@ def leaders(votes: Mapping[str, float]) -> list[str]:
     # Sums that differ by rounding alone are a tie.
     least = max(votes.values(), default=0.0) * (1 - 1e-12)
     return [answer for answer, given in votes.items() if given >= least]
+
+
+def known_ties(ties: Ties) -> Ties:
+    """Return a rule for ties.
+
+    Raises:
+        ValueError: if there is no such rule.
+    """
+    if ties not in get_args(Ties):
+        raise ValueError(f"ties: unknown rule {ties!r}{did_you_mean(str(ties), get_args(Ties))}")
+    return ties
 
 
 def settle(ahead: Sequence[str], ties: Ties, inputs: Mapping[str, Any]) -> dict[str, Any]:

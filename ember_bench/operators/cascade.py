@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, Operator, operator
-from ember_bench.operators.candidates import Ties, candidates_of, count, leaders, settle
-from ember_bench.operators.fields import check_chain, joined, names, outputs_of
+from ember_bench.operators.candidates import Ties, candidates_of, count, known_ties, leaders, settle
+from ember_bench.operators.fields import ANYTHING, check_chain, joined, names, note_all, outputs_of
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature
+from ember_bench.operators.tree import check_operator
 
 _NO_CONFIDENCE: Final = "the cascade's operator returns neither `confidence` nor `accepted`"
 
@@ -39,6 +40,9 @@ class CascadeOperator(Operator):
         threshold: Least confidence with which an answer is accepted.
         answer_format: Format of the answers; by default the `answer_format` of the inputs.
         ties: Rule for the last stage, as in `MostCommonOperator`.
+
+    Raises:
+        SignatureError: if a stage returns no `responses`, or the operator of the confidence none.
     """
 
     gives = ("final_answer", "answers", "credit", "stage", "responses")
@@ -57,13 +61,18 @@ class CascadeOperator(Operator):
             raise ValueError("a cascade needs at least one stage")
         if not 0 < agreement <= 1:
             raise ValueError(f"agreement must be in (0, 1], found {agreement}")
+        for number, stage in enumerate(stages, start=1):
+            check_operator(stage, f"stage {number}")
         super().__init__(signature=Signature())
         self.stages = list(stages)
         self.agreement = agreement
-        self.confidence = None if confidence is None else called(confidence, "confidence")
+        self.confidence = confidence
+        if confidence is not None and not isinstance(confidence, Operator):
+            called(confidence, "confidence", "response", "inputs")
         self.threshold = threshold
         self.answer_format = answer_format
-        self.ties: Ties = ties
+        self.ties: Ties = known_ties(ties)
+        outputs_of(self, ANYTHING)
 
     def check_fields(self, given: Inputs) -> Inputs:
         """Check all stages, also those that may not run, and the operator of the confidence."""
@@ -71,7 +80,9 @@ class CascadeOperator(Operator):
         for stage, outputs in check_chain(named, given).items():
             if "responses" not in outputs:
                 raise SignatureError(f"{stage} of the cascade returns no `responses`")
-        if isinstance(self.confidence, Operator) and len(self.stages) > 1:
+        if self.confidence is not None and not isinstance(self.confidence, Operator):
+            note_all(given)
+        elif self.confidence is not None and len(self.stages) > 1:
             outputs = outputs_of(self.confidence, joined(given, names("responses")))
             if "confidence" not in outputs and "accepted" not in outputs:
                 raise SignatureError(_NO_CONFIDENCE)

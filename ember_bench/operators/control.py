@@ -8,10 +8,19 @@ from typing import Any
 
 from ember_bench.errors import SignatureError, did_you_mean
 from ember_bench.operators.base import Inputs, Operator, operator
-from ember_bench.operators.fields import ANYTHING, OUTPUT, joined, names, outputs_of, outputs_of_any
+from ember_bench.operators.fields import (
+    OUTPUT,
+    is_open,
+    joined,
+    names,
+    note_all,
+    outputs_of,
+    outputs_of_any,
+)
 from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature
+from ember_bench.operators.tree import check_operator
 
 _ROUTE = re.compile(r"route[*_ \t]*[:\uff1a]([^\n]*)", re.IGNORECASE)
 
@@ -35,16 +44,20 @@ class Branch(Operator):
         then: Operator,
         otherwise: Operator | None = None,
     ) -> None:
+        check_operator(then, "then")
+        if otherwise is not None:
+            check_operator(otherwise, "otherwise")
         super().__init__()
-        self.predicate = called(predicate, "predicate")
+        self.predicate = called(predicate, "predicate", "inputs")
         self.then = then
         self.otherwise = otherwise
 
     def check_fields(self, given: Inputs) -> Inputs:
         """Check that one of the operators has its inputs."""
+        note_all(given)
         if self.otherwise is not None:
             return outputs_of_any([self.then, self.otherwise], given)
-        unchanged = given if given is ANYTHING else names(*given)
+        unchanged = given if is_open(given) else names(*given)
         try:
             return joined(unchanged, outputs_of(self.then, given))
         except SignatureError:  # the test may see that an input is missing
@@ -91,6 +104,8 @@ class Router(Operator):
     ) -> None:
         if not routes:
             raise ValueError("a router needs at least one route")
+        for name, route in routes.items():
+            check_operator(route, f"route {name!r}")
         check_modules(lm_modules, type(self).__name__)
         if len(lm_modules) != (by is None):
             raise ValueError("a router takes a function or one LM module, and not both")
@@ -99,7 +114,7 @@ class Router(Operator):
             if name not in routes:
                 raise ValueError(f"unknown route {name!r}{did_you_mean(name, routes)}")
         self.routes = dict(routes)
-        self.by = None if by is None else called(by, "by")
+        self.by = None if by is None else called(by, "by", "inputs")
         self.purposes = None if purposes is None else dict(purposes)
         # A model may name no known route; a function must.
         self.default = next(iter(routes)) if default is None and by is None else default
@@ -107,6 +122,8 @@ class Router(Operator):
     def check_fields(self, given: Inputs) -> Inputs:
         """Check the router's prompt, and that one of the operators has its inputs."""
         super().check_fields(given)
+        if self.by is not None:
+            note_all(given)
         return joined(outputs_of_any(self.routes.values(), given), names("route"))
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from enum import Enum
 from functools import partial
 from typing import Any, Final
@@ -11,11 +12,13 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from ember_bench.answers.formats import answer_format_names, get_answer_format
-from ember_bench.code_identity import code_of, qualified_name
+from ember_bench.code_identity import code_of, is_built_in, qualified_name
 from ember_bench.models.service import ModelService
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.signature import Signature
-from ember_bench.operators.tree import Tree
+from ember_bench.operators.tree import Tree, attributes
+
+_describing: ContextVar[tuple[int, ...]] = ContextVar("ember_bench_describing", default=())
 
 USER_CODE: Final = "user code"
 """Key of a description for the digests of user files, by file."""
@@ -116,6 +119,40 @@ def _describe_signature(signature: Signature) -> dict[str, Any]:
         "input_model": schema(signature.input_model),
         **user_code(type(signature), *models),
     }
+
+
+def describe_operator(operator: Any, root: type) -> dict[str, Any]:
+    """Return the description of an operator; `root` is the base class of all."""
+    cls, around = type(operator), _describing.get()
+    if id(operator) in around:  # it contains itself
+        return {"around": len(around) - around.index(id(operator))}
+    token = _describing.set((*around, id(operator)))
+    try:
+        own = {n: describe_attribute(n, v) for n, v in sorted(attributes(operator).items())}
+    finally:
+        _describing.reset(token)
+    if "signature" not in own and (signature := operator._signature()) is not None:
+        own["signature"] = describe(signature)
+    reads = [describe_format(name) for name in operator.reads]
+    return {
+        "operator": vars(cls).get("described_as") or qualified_name(cls),
+        "version": _code_version(cls, root),
+        **({"reads": reads} if reads else {}),
+        # Apart, as an attribute may have any name, `operator` among them.
+        "attributes": own,
+    }
+
+
+def _code_version(cls: Any, root: type) -> Any:
+    """Return the version of a built-in class; for a user's class also its user code.
+
+    Built-in classes between a user's class and `root` count by their versions.
+    """
+    if is_built_in(cls):
+        return cls.version
+    bases = [base for base in cls.__mro__ if issubclass(base, root) and base is not root]
+    built_in = {qualified_name(b): b.version for b in bases if is_built_in(b)}
+    return {"own": cls.version, **({"bases": built_in} if built_in else {}), **user_code(cls)}
 
 
 def user_code(*things: Any) -> dict[str, dict[str, str]]:

@@ -9,7 +9,7 @@ from ember_bench.answers.formats import parse_answer
 from ember_bench.errors import SignatureError
 from ember_bench.operators.asking import ask_requests
 from ember_bench.operators.base import Inputs, Operator, OperatorKind
-from ember_bench.operators.candidates import Candidate, Ties, answers_of, read_answer
+from ember_bench.operators.candidates import Candidate, Ties, answers_of, known_ties, read_answer
 from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.signature import Signature
 
@@ -68,7 +68,7 @@ class Settling(LMFanIn):
         signature: Signature | type[Signature] | None = None,
     ) -> None:
         super().__init__(lm_modules=lm_modules, answer_format=answer_format, signature=signature)
-        self.ties: Ties = ties
+        self.ties: Ties = known_ties(ties)
 
 
 class Verifying(LMFanIn):

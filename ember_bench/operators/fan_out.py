@@ -35,6 +35,7 @@ class EnsembleOperator(Operator):
 
     kind = OperatorKind.FAN_OUT
     asks_once = True
+    writes = True
     default_signature = "generate"
     fills = ()
     gives = ("responses", "outputs")

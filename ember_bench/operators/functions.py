@@ -13,7 +13,7 @@ from ember_bench.errors import SignatureError
 from ember_bench.models.tasks import run_coroutine
 from ember_bench.models.types import ToolDefinition
 from ember_bench.operators.base import Inputs, Operator, operator
-from ember_bench.operators.fields import OUTPUT
+from ember_bench.operators.fields import OUTPUT, Asked, note_all
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature
@@ -51,6 +51,14 @@ class Function(Operator):
         self._by_place = [p.name for p in named if p.kind is p.POSITIONAL_ONLY]
         self._by_name = [p.name for p in named if p.kind is not p.POSITIONAL_ONLY]
         self._takes_all = len(named) < len(parameters)
+
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check that the function has its arguments."""
+        if self._takes_all:
+            note_all(given)
+        elif isinstance(given, Asked):
+            given.note([*self._by_place, *self._by_name])
+        return super().check_fields(given)
 
     def forward(self, inputs: Inputs) -> Mapping[str, Any]:
         """Call the function."""

@@ -31,8 +31,10 @@ class Fuser(Operator):
     kind = OperatorKind.FAN_IN
     role = "fuse"
     asks_once = True
+    writes = True
     needs = ("responses",)
     fills = ("candidates",)
+    uses = ("critiques",)
     gives = ("responses", "final_answer")
     default_signature = "fuse"
 

@@ -146,6 +146,7 @@ class GetAnswerOperator(LMFanIn):
 
     role = "judge"
     fills = ("candidates",)
+    uses = ("response",)
     gives = ("final_answer",)
     default_signature = "get_answer"
     optional = True

@@ -217,7 +217,9 @@ class LMModule:
         asked = self.service.ask(request, self)
         return await (asked if timeout is None else limited(asked, timeout, self.model.model_id))
 
-    def stream(self, prompt: Prompt, *, timeout: float | None = None, **kwargs: Any) -> TextStream:
+    def stream(
+        self, prompt: Prompt, *, timeout: float | None = None, **kwargs: Any
+    ) -> TextStream[Response]:
         """Return the parts of the model's answer while they arrive: `for part in lm.stream(...)`.
 
         The call is the same as that of `lm(prompt)`: a stored answer comes as one part. In a

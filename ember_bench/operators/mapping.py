@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal, TypeVar, get_args, overload
 
+from pydantic import BaseModel
+
 from ember_bench import bridge
 from ember_bench.errors import SignatureError
 from ember_bench.models import interception
@@ -15,7 +17,8 @@ from ember_bench.models import strand as strands
 from ember_bench.models.strand import Strand
 from ember_bench.operators.base import Inputs, Operator, OperatorKind
 from ember_bench.operators.base import operator as register
-from ember_bench.operators.fields import ANYTHING, joined, names, outputs_of
+from ember_bench.operators.fields import is_open, joined, names, outputs_of
+from ember_bench.operators.tree import check_operator
 
 T = TypeVar("T")
 OnError = Literal["raise", "return"]
@@ -59,6 +62,14 @@ def parallel(
         ValueError: if `on_error` is something else.
     """
     interception.settle("parallel() was called")
+    if callable(calls):
+        raise TypeError("parallel takes a list of functions, found a function")
+    for place, call in enumerate(calls := list(calls)):
+        if not callable(call):
+            raise TypeError(
+                f"calls[{place}]: expected a function, such as partial(lm, prompt), found "
+                f"{type(call).__name__}"
+            )
     if _check_on_error(on_error) == "return":
         return parallel([partial(_kept, call) for call in calls], limit=limit, progress=progress)
     if not bridge.is_bridged():
@@ -168,6 +179,7 @@ class Map(Operator):
         entry: str = "query",
         on_error: OnError = "raise",
     ) -> None:
+        check_operator(operator, "operator")
         super().__init__()
         self.operator = operator
         self.field = field
@@ -180,7 +192,7 @@ class Map(Operator):
         self._check_list(given)
         if self.on_error == "raise":
             rest = {n: v for n, v in given.items() if n != self.field}
-            inner = ANYTHING if given is ANYTHING else joined(rest, names(self.entry))
+            inner = joined(given if is_open(given) else rest, names(self.entry))
             outputs_of(self.operator, inner)
         return super().check_fields(given)
 
@@ -270,6 +282,8 @@ class Mapped(Operator):
 
     def __call__(self, batch: Iterable[Any], /) -> list[Any]:  # type: ignore[override]
         """Map over `batch`."""
+        if isinstance(batch, str | Mapping | BaseModel):
+            raise TypeError(f"vmap takes a list of inputs, found {type(batch).__name__}")
         calls = [partial(self._entry, index, entry) for index, entry in enumerate(batch)]
         return parallel(
             calls, limit=self.max_concurrency, on_error=self.on_error, progress=self.progress

@@ -69,6 +69,20 @@ class Ask(msgspec.Struct, frozen=True):
         return bridge.wait(self.module.service.ask(request, self.module))
 
 
+class Otherwise(msgspec.Struct, frozen=True):
+    """A task's function that gives its argument, or what is to stand for it if a task failed.
+
+    Attributes:
+        attempt: Has `value`, which takes a function that returns the argument.
+    """
+
+    attempt: Any
+
+    def __call__(self, given: Any) -> Any:
+        """Return what is given."""
+        return given
+
+
 class ExecutionPlan:
     """Tasks and their dependencies; immutable.
 
@@ -246,7 +260,8 @@ def _show_task(task: Task) -> str:
     name = getattr(asked, "__qualname__", type(asked).__name__)
     shown = repr(asked) if isinstance(asked, LMModule) else name
     given = [*map(show, task.args), *(f"{k}={show(v)}" for k, v in task.kwargs.items())]
-    after = f" after {', '.join(task.after)}" if task.after else ""
+    waits = task.after if not isinstance(function, Otherwise) else ()
+    after = f" after {', '.join(waits)}" if waits else ""
     return f"{shown} <- {', '.join(given) or 'nothing'}{after}"
 
 

@@ -13,7 +13,7 @@ from ember_bench.operators.base import Inputs, Operator, operator
 from ember_bench.operators.fan_in import as_responses
 from ember_bench.operators.fields import ANYTHING, names
 from ember_bench.operators.lm import LMModule, as_messages, check_modules
-from ember_bench.operators.signature import Signature
+from ember_bench.operators.signature import Signature, as_instance
 from ember_bench.operators.structured import json_in, structured
 
 
@@ -40,6 +40,7 @@ class Predict(Operator):
         SignatureError: if the last answer does not fit either.
     """
 
+    writes = True
     fills = ()
     gives = ("responses", "final_answer")
     default_signature = "generate"
@@ -52,6 +53,8 @@ class Predict(Operator):
         retries: int = 2,
         answer_format: str | None = None,
     ) -> None:
+        if signature is not None:
+            signature = as_instance(signature)
         given = [lm_modules] if isinstance(lm_modules, LMModule) else lm_modules
         check_modules(given, type(self).__name__)
         modules = list(given)

@@ -13,7 +13,14 @@ from ember_bench.answers.formats import parse_answer
 from ember_bench.errors import SignatureError
 from ember_bench.operators.asking import ask_requests
 from ember_bench.operators.base import Inputs, operator
-from ember_bench.operators.candidates import Candidate, Ties, candidates_of, leaders, settle
+from ember_bench.operators.candidates import (
+    Candidate,
+    Ties,
+    candidates_of,
+    known_ties,
+    leaders,
+    settle,
+)
 from ember_bench.operators.fan_in import LMFanIn, Settling, numbered
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.mapping import parallel
@@ -48,6 +55,7 @@ class RankFilter(LMFanIn):
 
     role = "rank"
     fills = ("candidates",)
+    uses = ("critiques",)
     gives = ("responses", "critiques", "ranking")
     default_signature = "rank"
 
@@ -160,8 +168,8 @@ class BestOf(LMFanIn):
         if score is not None:
             signature = signature or Signature(required_inputs=["responses"])
         super().__init__(lm_modules=lm_modules, answer_format=answer_format, signature=signature)
-        self.score = None if score is None else called(score, "score")
-        self.ties: Ties = ties
+        self.score = None if score is None else called(score, "score", "response", "inputs")
+        self.ties: Ties = known_ties(ties)
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Score all at the same time."""

@@ -14,6 +14,7 @@ trust.
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -97,17 +98,29 @@ def resolve(name: str) -> Any:
     return found
 
 
-def called(value: ValueT, name: str) -> ValueT:
+def called(value: ValueT, name: str, *arguments: str) -> ValueT:
     """Return `value`, an argument that is called, if it can be.
 
     Args:
         value: The argument.
         name: Its name, for the message.
+        arguments: What it is called with.
 
     Raises:
-        TypeError: if it cannot be called; says how a card names a function.
+        TypeError: if it cannot be called; says how a card names a function, or what it is given.
     """
     if callable(value):
+        try:
+            inspect.signature(value).bind(*arguments)
+        except ValueError:  # some built-ins
+            return value
+        except TypeError as error:
+            if not arguments:
+                return value
+            given = getattr(value, "__name__", type(value).__name__)
+            raise TypeError(
+                f"{name}: {given} is called with ({', '.join(arguments)}): {error}"
+            ) from None
         return value
     given = value if isinstance(value, str) and value else "package.module:function"
     raise TypeError(

@@ -12,12 +12,13 @@ from ember_bench.errors import SignatureError
 from ember_bench.operators.asking import ask_requests
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
 from ember_bench.operators.fan_in import as_responses
-from ember_bench.operators.fields import joined, names, outputs_of
+from ember_bench.operators.fields import joined, names, note_all, outputs_of
 from ember_bench.operators.lm import LMModule, check_modules
 from ember_bench.operators.mapping import parallel
 from ember_bench.operators.rankers import as_score, read_score
 from ember_bench.operators.references import called
 from ember_bench.operators.signature import Signature, as_signature
+from ember_bench.operators.tree import check_operator
 
 Value = Callable[[str, Inputs], float]
 
@@ -98,8 +99,8 @@ class TreeSearch(Operator):
                 f"the place of `propose` and `value`; found {len(lm_modules)} LM modules"
             )
         super().__init__(lm_modules=lm_modules, signature=signature)
-        if propose is not None and not isinstance(propose, Operator):
-            raise TypeError(f"propose: expected an operator, found {propose!r}")
+        if propose is not None:
+            check_operator(propose, "propose")
         self.propose = propose
         self.value = (
             value if value is None or isinstance(value, Operator) else called(value, "value")
@@ -114,6 +115,9 @@ class TreeSearch(Operator):
         for part in (self.propose, self.value):
             if isinstance(part, Operator):
                 outputs_of(part, joined(given, names("state", "step")))
+            elif part is not None:
+                called(part, "value", "state", "inputs")
+                note_all(given)
         signature = self._signature()
         if self.propose is not None and signature is not None:
             given = joined(names(*signature.placeholders), given)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -110,10 +110,19 @@ class Signature(BaseModel):
         cls = type(self)  # a subclass may add inputs
         if cls.check_inputs is not Signature.check_inputs:
             return
-        if missing := [name for name in self.required_inputs if name not in given]:
+        needed = dict.fromkeys([*self.required_inputs, *_needed_fields(self.input_model)])
+        if missing := [name for name in needed if name not in given]:
             raise missing_input(missing, given)
-        if filled is not None and (cls.render, cls.ask) == (Signature.render, Signature.ask):
+        if filled is not None and (cls.render, cls.ask) == _PLAIN[1:]:
             self.check_rendering(given, *filled)
+
+    def fields_used(self, filled: Sequence[str]) -> set[str] | None:
+        """Return the inputs that it may use, beside those that are filled in; None if not known."""
+        cls = type(self)
+        if (cls.check_inputs, cls.render, cls.ask) != _PLAIN:
+            return None
+        fields = [] if self.input_model is None else self.input_model.model_fields
+        return {*self.required_inputs, *self.placeholders, *fields}.difference(filled)
 
     def check_output(self, output: Any) -> Any:
         """Return the output, cast to `structured_output` if there is one, as a dict.
@@ -175,9 +184,19 @@ class Signature(BaseModel):
         Raises:
             SignatureError: if an input that the template names is missing.
         """
-        missing = [n for n in self.placeholders if n not in inputs and n not in later]
+        missing = [n for n in self.placeholders if n not in later and n not in inputs]
         if missing and (missing := [n for n in missing if n not in _metadata(inputs)]):
             raise missing_input(missing, inputs, ", which the prompt template names")
+
+
+def _needed_fields(model: type[BaseModel] | None) -> list[str]:
+    """Return the fields that the inputs must have for `model`; none if it may make some itself."""
+    if model is None or model.__pydantic_decorators__.model_validators:
+        return []
+    return [name for name, field in model.model_fields.items() if field.is_required()]
+
+
+_PLAIN: Final = (Signature.check_inputs, Signature.render, Signature.ask)
 
 
 def _refuse_messages(messages: Any) -> None:

@@ -6,6 +6,7 @@ import copy
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, TypeVar, cast
 
@@ -29,9 +30,50 @@ class Tree:
 Part = Tree | LMModule
 
 
+def check_operator(given: object, where: str) -> None:
+    """Check that an argument is an operator.
+
+    Raises:
+        TypeError: saying where, what was found, and what was probably meant.
+    """
+    if not isinstance(given, Tree):
+        raise TypeError(f"{where}: expected an operator, found {unlike_operator(given)}")
+
+
+def unlike_operator(given: object) -> str:
+    """Return what stands in the place of an operator, and what was probably meant."""
+    name = getattr(given, "__name__", "...")
+    if isinstance(given, type) and issubclass(given, Tree):
+        return f"its class; write {name}(...)"
+    if isinstance(given, LMModule):
+        return "an LM module; write EnsembleOperator(lm_modules=[lm])"
+    if callable(given):
+        return f"a function; write Function({name})"
+    return repr(given)
+
+
+def attributes(tree: Tree) -> dict[str, Any]:
+    """Return the attributes of a tree by name, those in slots (`@dataclass(slots=True)`) first."""
+    cls: Any = type(tree)
+    slots = _slots(cls)
+    if not slots:
+        return vars(tree)
+    return {**{n: getattr(tree, n) for n in slots if hasattr(tree, n)}, **vars(tree)}
+
+
+@lru_cache(maxsize=1024)
+def _slots(cls: Any) -> tuple[str, ...]:
+    found = []
+    for base in reversed(cls.__mro__):
+        given = vars(base).get("__slots__", ())
+        names = [given] if isinstance(given, str) else list(given)
+        found += [name for name in names if not name.startswith("__")]
+    return tuple(found)
+
+
 def parts(tree: Tree) -> Iterator[tuple[str, Part]]:
     """Yield the parts in the attributes of `tree`, with their paths."""
-    for name, value in vars(tree).items():
+    for name, value in attributes(tree).items():
         yield from parts_in(name, value)
 
 
@@ -130,8 +172,12 @@ class _Copier:
         twin = copy.copy(part)
         # Registered before its parts are copied: a tree may contain itself.
         self._copies[id(part)] = twin
-        for name, value in vars(part).items():
-            vars(twin)[name] = self.part(value, f"{path}.{name}" if path else name)
+        for name, value in attributes(part).items():
+            made = self.part(value, f"{path}.{name}" if path else name)
+            if name in vars(twin):
+                vars(twin)[name] = made  # also of a frozen dataclass
+            else:
+                object.__setattr__(twin, name, made)
         return twin
 
     def _replacement(self, part: Part) -> Part:

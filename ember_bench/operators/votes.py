@@ -8,7 +8,15 @@ from typing import Any
 
 from ember_bench.errors import SignatureError
 from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
-from ember_bench.operators.candidates import Ties, candidates_of, count, leaders, settle, tally
+from ember_bench.operators.candidates import (
+    Ties,
+    candidates_of,
+    count,
+    known_ties,
+    leaders,
+    settle,
+    tally,
+)
 from ember_bench.operators.fan_in import Settling, Verifying
 from ember_bench.operators.signature import Signature, required_input
 
@@ -45,7 +53,7 @@ class MostCommonOperator(Operator):
     ) -> None:
         super().__init__(signature=signature)
         self.answer_format = answer_format
-        self.ties: Ties = ties
+        self.ties: Ties = known_ties(ties)
 
     def forward(self, inputs: Inputs) -> dict[str, Any]:
         """Count the votes."""
@@ -85,7 +93,7 @@ class WeightedVote(Operator):
         super().__init__()
         self.weights = None if weights is None else _checked(weights, "weights")
         self.answer_format = answer_format
-        self.ties: Ties = ties
+        self.ties: Ties = known_ties(ties)
 
     def check_fields(self, given: Inputs) -> Inputs:
         """Check that there are responses and weights."""

@@ -76,7 +76,7 @@ class Point:
     spent_usd: float | None
 
 
-@dataclass
+@dataclass(repr=False)
 class Bench:
     """Scores candidates; safe to use from any thread.
 

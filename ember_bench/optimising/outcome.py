@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-import yaml
 
 from ember_bench.drawing.number_format import UNDEFINED, count, dollars, percent, points
-from ember_bench.running.artifacts import write_file
 
 OPTIMISED: Final = "optimised.json"
 OPTIMISED_TEXT: Final = "optimised.md"
+OPTIMISED_PAGE: Final = "optimised.html"
 
 
 class CurvePoint(msgspec.Struct, frozen=True):
@@ -109,19 +107,6 @@ class Optimised(msgspec.Struct, frozen=True):
     spent_usd: float | None
 
 
-def write(folder: Path, outcome: Optimised, card: Mapping[str, Any]) -> None:
-    """Write the result and the new card to a folder.
-
-    Raises:
-        OutputError: if they cannot be written.
-    """
-    written = yaml.safe_dump(dict(card), sort_keys=False, allow_unicode=True, width=100)
-    encoded = msgspec.json.format(msgspec.json.encode(outcome), indent=2)
-    write_file(folder / f"{outcome.card}.yaml", written.encode())
-    write_file(folder / OPTIMISED, encoded)
-    write_file(folder / OPTIMISED_TEXT, f"{as_text(outcome)}\n".encode())
-
-
 def as_text(outcome: Optimised) -> str:
     """Return the result to read."""
     return "\n".join(_lines(outcome))
@@ -133,6 +118,16 @@ def _lines(outcome: Optimised) -> Iterator[str]:
     yield ""
     yield from _curve(outcome)
     yield ""
+    yield from result_lines(outcome)
+    for name, text in outcome.prompts.items():
+        if text != outcome.prompts_before[name]:
+            yield ""
+            yield f"{name}:"
+            yield from (f"  {line}" for line in text.splitlines())
+
+
+def result_lines(outcome: Optimised) -> Iterator[str]:
+    """Yield what was found, in sentences."""
     if outcome.ended:
         yield f"The search ended early: {outcome.ended}."
     if outcome.chosen == 0:
@@ -143,11 +138,6 @@ def _lines(outcome: Optimised) -> Iterator[str]:
         f" {points(outcome.optimistic)} points (optimistic)"
     )
     yield from _test(outcome.tested)
-    for name, text in outcome.prompts.items():
-        if text != outcome.prompts_before[name]:
-            yield ""
-            yield f"{name}:"
-            yield from (f"  {line}" for line in text.splitlines())
 
 
 def _curve(outcome: Optimised) -> Iterator[str]:

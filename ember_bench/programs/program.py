@@ -33,6 +33,7 @@ class Program(Operator):
     """
 
     blocking: ClassVar[bool] = True
+    uses: ClassVar[Sequence[str] | None] = None
     attribute: ClassVar[str]
     """The attribute with the program."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Final, Literal
 
 import msgspec
@@ -114,9 +115,17 @@ def difference_rows(contents: Contents, dataset: DatasetSummary) -> dict[str, Ro
 def curve_data(contents: Contents, dataset: DatasetSummary) -> dict[str, list[Curve]]:
     """Return accuracy by each whole number that is swept, as measured and as stored draws tell."""
     found: dict[str, list[Curve]] = {}
-    for parameter, cells in _swept(contents.of(dataset)):
+    # Of several rows of one architecture, the first has its colour, and others have one of their
+    # own.
+    taken: dict[str, set[int]] = {}
+    swept = list(_swept(contents.of(dataset)))
+    for parameter, cells in swept:
         colour = contents.colour(cells[0].architecture)
-        name = _series(cells, parameter)
+        if colour in (used := taken.setdefault(parameter, set())):
+            colour = next(n for n in count(len(contents.architectures)) if n not in used)
+        used.add(colour)
+        rows = [others[0] for other, others in swept if other == parameter]
+        name = _series(cells[0], parameter, rows)
         measured = [(cell.parameters[parameter], cell.accuracy) for cell in cells if cell.accuracy]
         if not measured:
             continue
@@ -205,11 +214,24 @@ def _swept(cells: Sequence[CellSummary]) -> Iterator[tuple[str, list[CellSummary
             yield name, sorted(found, key=lambda cell: cell.parameters[name])
 
 
-def _series(cells: Sequence[CellSummary], parameter: str) -> str:
-    """Return the name of a row of cells: its architecture and models."""
-    models = cells[0].parameters.get("model")
+def _series(cell: CellSummary, parameter: str, rows: Sequence[CellSummary]) -> str:
+    """Return the name of a row of cells: architecture, model, and what else tells it from others.
+
+    Args:
+        cell: Its first cell.
+        parameter: What its cells differ in.
+        rows: The first cells of all rows that differ in it.
+    """
+    models = cell.parameters.get("model")
     asked = f", {models}" if isinstance(models, str) else ""
-    return f"{cells[0].architecture}{asked}: {parameter} as run"
+    alike = [other for other in rows if other.architecture == cell.architecture]
+    more = "".join(
+        f", {name}={value}"
+        for name, value in cell.parameters.items()
+        if name not in (parameter, "model")
+        and any(other.parameters.get(name) != value for other in alike)
+    )
+    return f"{cell.architecture}{asked}{more}: {parameter} as run"
 
 
 def _expected(contents: Contents, cell: CellSummary, colour: int) -> Iterator[Curve]:

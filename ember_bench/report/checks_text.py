@@ -16,8 +16,9 @@ from ember_bench.drawing.number_format import (
     percent,
     points,
 )
+from ember_bench.drawing.text import one_line
 from ember_bench.experiment.results.figures import EvaluatorCheck, Quantity
-from ember_bench.experiment.results.summary import CellSummary, DatasetSummary
+from ember_bench.experiment.results.summary import CellSummary, DatasetSummary, ExperimentSummary
 from ember_bench.report.columns import Place
 from ember_bench.report.sections import Row, Section
 
@@ -41,7 +42,48 @@ CHECKED: Final = (
     "Labels: what people say of outputs; the outputs for one item are one unit. Mean error: score"
     " less label, in points."
 )
+SHRUNKEN: Final = (
+    "Drawn towards the mean: each accuracy by category or dataset, the more so the fewer items it"
+    " has and the less they differ beyond chance (Beta-Binomial; Bowyer et al. 2025). Intervals"
+    " hold on average over categories or datasets, not for each: one that is unlike all others is"
+    " drawn towards them, too, and its own accuracy tells more."
+)
+CONTROLLED: Final = (
+    "By the control: the accuracy on all items, estimated from the system's items and the control's"
+    " scores on all of them (control variate), as if the number of items had been fixed in advance."
+)
+_NOT_SHRUNKEN: Final = (
+    "Not drawn towards the mean: that takes at least five categories, scores of 0 and 1, and items"
+    " without clusters."
+)
+_NOT_CONTROLLED: Final = (
+    "No accuracy by the control: that takes 20 items, and items without clusters that are missing"
+    " by chance alone."
+)
 _NONE: Final = (UNDEFINED, "")
+
+
+def sections(cells: Sequence[CellSummary], level: float) -> Iterator[Section]:
+    """Yield the tables of all that stands beside the accuracies of systems on one dataset."""
+    yield from corrected(cells, level)
+    yield from controlled(cells, level)
+    yield from beside(cells, level)
+    yield from shrunken(cells, level)
+
+
+def captions(summary: ExperimentSummary, cells: Sequence[CellSummary]) -> Iterator[str]:
+    """Yield the sentences that one needs to read these tables."""
+    if any(cell.corrected for cell in cells):
+        yield CHECKED
+        yield CORRECTED
+    if any(cell.controlled for cell in cells):
+        yield CONTROLLED
+    if any(cell.controlled is None for cell in cells):
+        yield _NOT_CONTROLLED
+    if any(cell.shrunken for cell in cells) or any(row.shrunken for row in summary.suites):
+        yield SHRUNKEN
+    elif any(cell.shrunken is not UNSET for cell in cells):
+        yield _NOT_SHRUNKEN
 
 
 def beside(cells: Sequence[CellSummary], level: float) -> Iterator[Section]:
@@ -99,6 +141,33 @@ def corrected(cells: Sequence[CellSummary], level: float) -> Iterator[Section]:
     headings = ["as scored", "prediction-powered", "Rogan-Gladen"]
     title = f"{cells[0].dataset}: accuracy corrected by labels"
     yield _section(title, headings, level, rows)
+
+
+def shrunken(cells: Sequence[CellSummary], level: float) -> Iterator[Section]:
+    """Yield the table of accuracies by category drawn towards their mean, if they are wanted."""
+    wanted = [(cell, cell.shrunken) for cell in cells if cell.shrunken]
+    names = sorted({name for _, found in wanted for name in found})
+    if not wanted:
+        return
+    rows = [
+        Row(cell.label, (), tuple(text for name in names for text in _share(found.get(name))))
+        for cell, found in wanted
+    ]
+    title = f"{cells[0].dataset}: accuracy by category, drawn towards the mean"
+    yield _section(title, list(map(one_line, names)), level, rows)
+
+
+def controlled(cells: Sequence[CellSummary], level: float) -> Iterator[Section]:
+    """Yield the table of accuracies by the control, if some cell was asked fewer items than it."""
+    known = [(cell, cell.controlled) for cell in cells if cell.controlled is not UNSET]
+    if not known:
+        return
+    rows = [
+        Row(cell.label, (count(cell.items, "item"),), (*_share(cell.accuracy), *_share(found)))
+        for cell, found in known
+    ]
+    title = f"{cells[0].dataset}: accuracy on all items, by the control"
+    yield _section(title, ["as scored", "by the control"], level, rows)
 
 
 def checked(dataset: DatasetSummary, checks: Sequence[EvaluatorCheck]) -> Iterator[Section]:

@@ -26,7 +26,7 @@ from ember_bench.experiment.results.items import AskedItem
 from ember_bench.experiment.results.rows import TrialRows
 from ember_bench.experiment.results.summary import FAILED, CellSummary, DatasetSummary
 from ember_bench.experiment.trial_calls import CallEntry
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 
 _VERSION: Final = "0.3.0"
 _RESULT: Final = "mean_score"

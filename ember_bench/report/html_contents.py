@@ -150,7 +150,11 @@ class Contents:
         """The number of each cell on the page, which counts from 0, by its name."""
         return {cell.name: number for number, cell in enumerate(self.cells)}
 
+    @cached_property
+    def architectures(self) -> list[str]:
+        """The architectures, in the order of their cells."""
+        return list(dict.fromkeys(cell.architecture for cell in self.summary.cells))
+
     def colour(self, architecture: str) -> int:
         """Return the number of an architecture's colour."""
-        names = list(dict.fromkeys(cell.architecture for cell in self.summary.cells))
-        return names.index(architecture)
+        return self.architectures.index(architecture)

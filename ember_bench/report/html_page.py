@@ -27,7 +27,7 @@ from ember_bench.report.html_systems import (
     view_controls,
 )
 from ember_bench.report.problems_text import problems
-from ember_bench.report.suite_text import HEADINGS, caption, suite_tables
+from ember_bench.report.suite_text import caption, suite_tables
 from ember_bench.report.summary_text import tables
 
 _FRONT: Final = (
@@ -104,8 +104,8 @@ def _flag(word: str, sentence: str) -> Html:
 def _suites(contents: Contents) -> Html:
     """Return the averages of suites; nothing without any."""
     tables = [
-        table(HEADINGS, rows, caption=title, names=2)
-        for title, rows in suite_tables(contents.summary)
+        table(found.headings, found.rows, caption=found.title, names=found.names)
+        for found in suite_tables(contents.summary)
     ]
     if not tables:
         return Html("")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ember_bench.drawing.charts import differences
+from ember_bench.drawing.charts import MANY_ROWS, differences
 from ember_bench.drawing.html import Content, Html, joined, table, tag
 from ember_bench.drawing.lines import calibration, curves
 from ember_bench.drawing.number_format import (
@@ -44,9 +44,10 @@ def differences_chart(contents: Contents, dataset: DatasetSummary) -> Html:
     baseline = contents.compared[next(iter(marks))].baseline.label
     title = f"Differences in accuracy to {baseline}{contents.simulated(dataset)}"
     chart = differences([*marks.values()], title=title)
+    box = "draw long" if len(marks) > MANY_ROWS else "draw"
     noted = tag("small", " A hollow dot is no clear difference: by adjusted p, or by what failed"
                 " trials could have scored.")  # fmt: skip
-    return tag("figure", tag("figcaption", title, noted), tag("div", chart, class_="draw"))
+    return tag("figure", tag("figcaption", title, noted), tag("div", chart, class_=box))
 
 
 def curves_section(contents: Contents, dataset: DatasetSummary) -> Html:

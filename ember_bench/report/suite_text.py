@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
@@ -19,23 +20,44 @@ from ember_bench.report.layout import flat
 HEADINGS: Final = ("system", "", "macro", "micro", "macro difference", "micro difference")
 
 
+@dataclass(frozen=True, slots=True)
+class SuiteTable:
+    """A table about a suite.
+
+    Attributes:
+        title: Names the suite.
+        headings: The columns' headings.
+        rows: Of systems, or of datasets.
+        names: Number of the first columns that are no figures.
+    """
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    names: int
+
+
 def suite_lines(summary: ExperimentSummary, columns: int | None) -> list[str]:
     """Return the tables of all suites for a terminal of so many columns; None for any width."""
     lines: list[str] = []
-    for title, rows in suite_tables(summary):
-        table = flat([HEADINGS, *rows], left=2)
+    for found in suite_tables(summary):
+        table = flat([found.headings, *found.rows], left=found.names)
         if columns is not None and max(map(width, table)) > columns:
-            table = [line for row in rows for line in _tall(row)]
-        lines += [one_line(title), *table, ""]
+            table = [line for row in found.rows for line in _tall(found, row)]
+        lines += [one_line(found.title), *table, ""]
     return lines + ([caption(summary), ""] if lines else [])
 
 
 def suite_markdown(summary: ExperimentSummary) -> list[str]:
     """Return the tables of all suites as paragraphs of Markdown."""
     parts: list[str] = []
-    for title, rows in suite_tables(summary):
-        body = ["| --- | --- | ---: | ---: | ---: | ---: |", *(_markdown(row) for row in rows)]
-        parts += [f"## {escape_markdown(title)}", "\n".join([_markdown(HEADINGS), *body])]
+    for found in suite_tables(summary):
+        rule = ["---"] * found.names + ["---:"] * (len(found.headings) - found.names)
+        body = [f"| {' | '.join(rule)} |", *map(_markdown, found.rows)]
+        parts += [
+            f"## {escape_markdown(found.title)}",
+            "\n".join([_markdown(found.headings), *body]),
+        ]
     return parts + ([escape_markdown(caption(summary))] if parts else [])
 
 
@@ -48,13 +70,21 @@ def caption(summary: ExperimentSummary) -> str:
     )
 
 
-def suite_tables(summary: ExperimentSummary) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
-    """Yield the title of each suite, and its rows with the columns `HEADINGS`."""
+def suite_tables(summary: ExperimentSummary) -> Iterator[SuiteTable]:
+    """Yield the averages of each suite, with the columns `HEADINGS`; then accuracies, if wanted."""
     for name, group in groupby(summary.suites, attrgetter("suite")):
         rows = list(group)
         known = next((row for row in rows if not row.missing), None)
         size = "" if known is None else f": {count(known.items, 'item')} in {_strata(known.strata)}"
-        yield f"suite {name}{size}", [_row(row, rows) for row in rows]
+        yield SuiteTable(f"suite {name}{size}", HEADINGS, [_row(row, rows) for row in rows], 2)
+        datasets = list(dict.fromkeys(dataset for row in rows for dataset in row.shrunken))
+        if datasets:
+            yield SuiteTable(
+                f"suite {name}: accuracy by dataset, drawn towards the mean",
+                ("dataset", *(row.label for row in rows)),
+                [(d, *(_score(row.shrunken.get(d)) for row in rows)) for d in datasets],
+                1,
+            )
 
 
 def _strata(number: int) -> str:
@@ -90,10 +120,10 @@ def _difference(found: Quantity | None) -> str:
     return f"{points(found.value)} {interval(found, 'points')}"
 
 
-def _tall(row: Sequence[str]) -> Iterator[str]:
-    label, notes, *values = row
-    yield one_line(f"{label} ({notes})" if notes else label)
-    for heading, value in zip(HEADINGS[2:], values, strict=True):
+def _tall(table: SuiteTable, row: Sequence[str]) -> Iterator[str]:
+    label, *notes = row[: table.names]
+    yield one_line(f"{label} ({notes[0]})" if any(notes) else label)
+    for heading, value in zip(table.headings[table.names :], row[table.names :], strict=True):
         if value:
             yield f"  {heading}: {value}"
 

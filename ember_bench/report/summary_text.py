@@ -17,8 +17,7 @@ from ember_bench.experiment.results.summary import (
     DatasetSummary,
     ExperimentSummary,
 )
-from ember_bench.report.checks_text import CHECKED, beside, checked, corrected
-from ember_bench.report.checks_text import CORRECTED as CORRECTED_BY_LABELS
+from ember_bench.report.checks_text import captions, checked, sections
 from ember_bench.report.columns import CATEGORY, USUAL, Column, Place, View, places
 from ember_bench.report.decision_text import stopped
 from ember_bench.report.judging_text import about_judges, judging
@@ -119,8 +118,7 @@ def tables(summary: ExperimentSummary, view: View = USUAL) -> Tables:
         found.append(Section(title, headings, tuple(places(shown)), rows, tuple(footers)))
         found += judging(chosen, summary.level)
         found += checked(dataset, summary.checks)
-        found += corrected(chosen, summary.level)
-        found += beside(chosen, summary.level)
+        found += sections(chosen, summary.level)
         if view.by == CATEGORY:
             found += _by_category(chosen)
     names = {column.name for column in shown}
@@ -199,9 +197,7 @@ def _captions(
     if "rank" in shown:
         yield RANKS
     yield from about_judges(cells, summary.checks)
-    if any(cell.corrected for cell in cells):
-        yield CHECKED
-        yield CORRECTED_BY_LABELS
+    yield from captions(summary, cells)
     if any(c.outcomes.get("error") for c in cells):
         scored = "count as wrong" if summary.failures == "wrong" else "are left out"
         yield (

@@ -286,6 +286,8 @@ def _beside_record(cell: CellSummary, cells: Sequence[CellSummary]) -> Record:
         powered, rates = (found.prediction_powered, found.rogan_gladen) if found else (None, None)
         record |= _estimate("accuracy_prediction_powered", powered)
         record |= _estimate("accuracy_rogan_gladen", rates)
+    if any(c.controlled for c in cells):
+        record |= _estimate("accuracy_controlled", cell.controlled or None)
     return record
 
 

@@ -15,7 +15,8 @@ from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.experiment.trial_store import TrialStore
 from ember_bench.files import write
-from ember_bench.models.store.response_store import ResponseStore, StoredAnswers
+from ember_bench.models.store.response_store import ResponseStore
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.report import markdown
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_report import html_report

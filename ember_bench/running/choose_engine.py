@@ -57,8 +57,13 @@ def chosen_engine(
     _check(experiment.models, address)
     given: dict[str, object] = {k: v for k, v in options.items() if k not in _OF_RESULTS}
     again = partial(opening, RunOptions(**given))  # type: ignore[typeddict-item]
+    service = experiment.service
     with RayEngine(address or os.environ.get(_RAY_ADDRESS) or "local", again, [results]) as engine:
-        yield engine
+        before, service.servers = service.servers, engine.servers
+        try:
+            yield engine
+        finally:
+            service.servers = before
 
 
 def _check(models: list[ModelInfo], address: str) -> None:

@@ -27,7 +27,7 @@ from ember_bench.experiment.prepare import prepare
 from ember_bench.experiment.results.cells import CellResults, FloatArray
 from ember_bench.experiment.results.comparison import Group
 from ember_bench.models.model_registry import ModelRegistry
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.registry import Cards, default_roots
 from ember_bench.running.find_grids import find_grid
 from ember_bench.running.find_results import ResultsReader, find_group

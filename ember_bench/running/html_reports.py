@@ -10,7 +10,7 @@ from ember_bench.errors import ConfigError, EmberBenchError
 from ember_bench.experiment.prepare import Experiment
 from ember_bench.experiment.results.attribution import ChoiceSummary
 from ember_bench.files import write
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.report.html_contents import MOST_TRIALS, Contents
 from ember_bench.report.html_report import html_report
 from ember_bench.running.artifacts import REPORT

@@ -23,7 +23,7 @@ from ember_bench.experiment.runner import utc_now
 from ember_bench.experiment.shards import Shard
 from ember_bench.models.store.merging import merge_responses
 from ember_bench.models.store.payments import Paid
-from ember_bench.models.store.response_store import paid_on
+from ember_bench.models.store.stored_answers import paid_on
 from ember_bench.running.artifacts import write_summary
 from ember_bench.running.places import RESPONSES, TRIALS
 

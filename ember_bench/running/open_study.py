@@ -110,6 +110,7 @@ class _Reading:
             "failures": study.failures,
             "level": study.level,
             "correction": study.correction,
+            "shrinkage": study.shrinkage,
             "in_flight": study.in_flight,
             "datasets": [self._dataset(entry) for entry in study.datasets],
             "architectures": [
@@ -125,6 +126,8 @@ class _Reading:
             grid["search"] = dict(study.search)
         if study.baseline is not None:
             grid["baseline"] = {"name": study.baseline}
+        if study.control is not None:
+            grid["control"] = {"name": study.control}
         names = [entry["name"] for entry in grid["datasets"] if "name" in entry]
         for name in study.evaluators:
             if name not in names:

@@ -13,7 +13,7 @@ import msgspec
 from ember_bench.experiment.forecast.calls import forecast_of
 from ember_bench.experiment.forecast.numbers import Forecast
 from ember_bench.models.model_registry import ModelRegistry
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.report.forecast_table import plan_table
 from ember_bench.running.apart import run_apart
 from ember_bench.running.can_show import can_show

@@ -21,7 +21,7 @@ from ember_bench.experiment.suites import without_suites
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.providers.base import provider_class
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.registry import Cards, default_roots
 from ember_bench.running.find_grids import find_grid
 from ember_bench.running.find_results import ResultsReader, answered, grid_of

@@ -20,7 +20,7 @@ from ember_bench.experiment.results import comparison
 from ember_bench.experiment.results.analysis import Analysis
 from ember_bench.experiment.results.compared import ComparisonTable
 from ember_bench.experiment.results.summary import Correction, ExperimentSummary, RunSummary
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.report.comparison_table import comparison_table
 from ember_bench.report.figures import Plot, form_of
 from ember_bench.report.sections import Section

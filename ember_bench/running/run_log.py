@@ -44,7 +44,7 @@ def run_log(folder: Path) -> Iterator[None]:
         handler.close()
 
 
-def last_limits(folder: Path) -> list[str]:
+def last_limits(folder: Path) -> dict[str, str]:
     """Return what the limits of each model did last, as `run.log` in `folder` says it.
 
     Growth of a window is not in the log. What stands before its last 64 KiB is not read.
@@ -54,6 +54,5 @@ def last_limits(folder: Path) -> list[str]:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
             tail = file.read().decode(errors="replace")
     except OSError:  # nothing is logged yet
-        return []
-    found = {model: f"{model}: {said}, {at}" for at, model, said in _LIMITS.findall(tail)}
-    return list(found.values())
+        return {}
+    return {model: f"{said}, {at}" for at, model, said in _LIMITS.findall(tail)}

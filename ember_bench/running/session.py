@@ -46,6 +46,7 @@ from ember_bench.running.artifacts import (
 from ember_bench.running.deciding import Deciding
 from ember_bench.running.interpreter import tuned
 from ember_bench.running.listening import Listener
+from ember_bench.running.live import shown_live
 from ember_bench.running.places import RESPONSES, STUDY, SUMMARY, SUMMARY_TEXT
 from ember_bench.running.run_log import run_log
 from ember_bench.running.scores import Scores
@@ -268,7 +269,7 @@ class _Session:
             surprises = max(0, summary.failed - self.experiment.bound_to_fail)
             return Outcome(
                 summary, self.folder, stopped, logged, log_error, reached, waiting, surprises,
-                tuple(service.server_reports),
+                tuple(service.servers.reports),
             )  # fmt: skip
 
     def _budget(self) -> str:
@@ -283,8 +284,10 @@ class _Session:
         abandon = True
         try:
             waits = told_of_waits(self.experiment.service, self.listener.waiting)
+            under_way = self.engine.under_way if isinstance(self.engine, LocalEngine) else None
+            live = shown_live(self.folder, self.experiment.service, under_way)
             with stoppable(run, self.listener.stopping, self.stop), self._interpreter():
-                async with waits:
+                async with waits, live:
                     progress = await run.trials()
                 abandon = False
                 return progress

@@ -40,6 +40,10 @@ class Study(StudySpec):
         level: Confidence level of the intervals.
         correction: How p-values are corrected for the number of comparisons: `maxt`, `holm` or
             `bh`.
+        shrinkage: Whether accuracies by category, and by dataset of a suite, are also shown drawn
+            towards their mean.
+        control: The label of a cell that is asked all items, by whose scores the accuracies of
+            cells that were asked a part of them are estimated more exactly.
         in_flight: Number of trials under way at once.
         budget_usd: How much one run may spend, in US dollars; also a mapping as in a grid.
         decide: The choice to make, as a grid has it: `{"want": "most_accurate", "within": 1}`. The

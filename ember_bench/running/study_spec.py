@@ -104,6 +104,8 @@ class StudySpec:
     failures: str = "wrong"
     level: float = 0.95
     correction: str = "maxt"
+    shrinkage: bool = False
+    control: str | None = None
     in_flight: int = 1000
     budget_usd: float | Mapping[str, Any] | None = None
     decide: Mapping[str, Any] | None = None

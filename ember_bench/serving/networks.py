@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 from ember_bench import bridge
 from ember_bench.datasets import Item
@@ -20,9 +22,12 @@ from ember_bench.graph.data import NoNGraphData, PreparedGraph
 from ember_bench.models import strand as strands
 from ember_bench.models.service import ModelService
 from ember_bench.models.strand import CallRecord, Strand, TrialContext
+from ember_bench.models.transport.listening import TEXT, TextListener
 from ember_bench.models.types import CutOff, Message
-from ember_bench.registry import Cards, default_roots
-from ember_bench.running.find_grids import find_grid
+from ember_bench.operators.base import Inputs, Operator
+from ember_bench.operators.lm import LMModule, LMModuleConfig
+from ember_bench.registry import Cards
+from ember_bench.running.find_grids import find_grid, grids
 from ember_bench.running.session import open_experiment
 
 
@@ -48,13 +53,13 @@ class Answer:
     """What a network answered.
 
     Attributes:
-        text: Its last node's answer; empty if it could not read any.
+        data: The text of its last node's answer; empty if it could not read any.
         calls: The calls it took.
         wasted_usd: Cost of requests without a usable answer; None if it is unknown.
         cut_off: Whether the limit of tokens ended the text.
     """
 
-    text: str
+    data: str
     calls: tuple[CallRecord, ...]
     wasted_usd: float | None
     cut_off: bool
@@ -106,40 +111,97 @@ class Network:
     evaluator: Evaluator | None = None
 
     def __post_init__(self) -> None:
-        """Prepare the graph."""
-        object.__setattr__(self, "_prepared", PreparedGraph(self.graph, self.service))
+        """Wrap the last node, whose text can be read while it arrives."""
+        graph, last = self.graph, self.graph.nodes[self.graph.output]
+        if self._writes:
+            graph = cast("NoNGraphData", graph.replace(f"nodes.{graph.output}", _Aloud(last)))
+        object.__setattr__(self, "_graph", graph)
+        object.__setattr__(self, "_prepared", OrderedDict())
+
+    @property
+    def lm(self) -> LMModule | None:
+        """The LM module that makes all its calls; None if it has several, or none."""
+        modules = self.graph.lm_modules()
+        return modules[0] if len(modules) == 1 else None
+
+    def writes(self, question: Question) -> bool:
+        """Whether the answer is the text of the last node's one call, as its model writes it.
+
+        Not if an answer is to be read out of that text.
+        """
+        if not self._writes:
+            return False
+        last = self.graph.nodes[self.graph.output]
+        asked_for = self.cell is not None or question.answer_format is not None
+        return not asked_for or "final_answer" not in (last.gives or ("final_answer",))
+
+    @property
+    def _writes(self) -> bool:
+        last = self.graph.nodes[self.graph.output]
+        signature = last.signature
+        structured = signature is not None and signature.structured_output is not None
+        return last.writes and len(list(last.named_lm_modules())) == 1 and not structured
 
     async def answer(
-        self, question: Question, epoch: int = 0, service: ModelService | None = None
+        self,
+        question: Question,
+        epoch: int = 0,
+        service: ModelService | None = None,
+        sampling: Mapping[str, Any] | None = None,
+        *,
+        aloud: bool = True,
     ) -> Answer:
         """Answer a question.
+
+        In a `TextStream` the answer's text is passed on while it arrives, if the network `writes`.
 
         Args:
             question: The question.
             epoch: Index of the repetition: each has draws of its own.
             service: Makes the calls in place of the network's own.
+            sampling: Sampling parameters in place of those of its LM module, of which it has one.
+            aloud: Whether its text may be passed on.
 
         Raises:
             EmberBenchError: if a model does not answer, or the network fails.
         """
-        return await bridge.run(self._run, question, epoch, service)
+        prepared = self._ready(service or self.service, sampling or {})
+        return await bridge.run(self._run, prepared, question, epoch, aloud)
 
-    def _run(self, question: Question, epoch: int, service: ModelService | None) -> Answer:
-        own: PreparedGraph = getattr(self, "_prepared")  # noqa: B009 - set on a frozen class
-        prepared = own if service is None else PreparedGraph(self.graph, service)
+    def _ready(self, service: ModelService, sampling: Mapping[str, Any]) -> PreparedGraph:
+        """Return the graph, ready to run; the last ones are kept."""
+        kept: OrderedDict[str, PreparedGraph] = getattr(self, "_prepared")  # noqa: B009 - frozen
+        place = f"{id(service)} {sorted(sampling.items())!r}"
+        if (known := kept.get(place)) is not None:
+            kept.move_to_end(place)
+            return known
+        graph: NoNGraphData = getattr(self, "_graph")  # noqa: B009 - the same
+        if sampling and (lm := self.lm) is not None:
+            config = LMModuleConfig(**{**lm.config.model_dump(), **sampling})
+            graph = cast("NoNGraphData", graph.replace(lm, LMModule(config, service=lm.service)))
+        made = kept[place] = PreparedGraph(graph, service)
+        if len(kept) > _MOST_READY:
+            kept.popitem(last=False)
+        return made
+
+    def _run(self, prepared: PreparedGraph, question: Question, epoch: int, aloud: bool) -> Answer:
         item, evaluator = self._item(question), self.evaluator
         known = evaluator is not None and item.id != _ASKED
         subject = ItemSubject(item, evaluator) if known and evaluator is not None else None
         context = TrialContext(subject, epoch)
-        token = strands.current.set(Strand(context))
+        writes = self.writes(question)
+        listener = TEXT.get() if writes and aloud else None
+        tokens = strands.current.set(Strand(context)), _reader.set(listener), TEXT.set(None)
         try:
             inputs = graph_inputs(item, evaluator if known else None, self.cell)
             if self.cell is None and question.turns:  # a cell has them from its item
                 inputs["turns"] = question.turns
             output = prepared.run(inputs)[self.graph.output]
         finally:
-            strands.current.reset(token)
-        text = _text(output)
+            strands.current.reset(tokens[0])
+            _reader.reset(tokens[1])
+            TEXT.reset(tokens[2])
+        text = _text(output, ("responses",) if writes else ())
         wasted = None if context.wasted_unpriced else context.wasted_usd
         return Answer(str(text), tuple(context.calls), wasted, isinstance(text, CutOff))
 
@@ -156,18 +218,51 @@ class Network:
         return Item(_ASKED, question.text, "", choices=choices, answer_format=format_, turns=turns)
 
 
-_ASKED = ""  # the id of a question that is no item
+_ASKED: Final = ""  # the id of a question that is no item
+_MOST_READY: Final = 64
+_reader: ContextVar[TextListener | None] = ContextVar("ember_bench_reader", default=None)
+"""Reads the text of the answer; the texts of other nodes are nothing to it."""
 
 
-def _text(output: Any) -> str:
+class _Aloud(Operator):
+    """The last node of a network, whose text is read while it arrives.
+
+    Args:
+        inner: Its operator.
+    """
+
+    asks_once = True
+
+    def __init__(self, inner: Operator) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def check_fields(self, given: Inputs) -> Inputs:
+        """Check those of the operator."""
+        return self.inner.check_fields(given)
+
+    def forward(self, inputs: Inputs) -> Any:
+        """Run the operator."""
+        token = TEXT.set(_reader.get())
+        try:
+            return self.inner(inputs)
+        finally:
+            TEXT.reset(token)
+
+
+def _text(output: Any, first: Sequence[str] = ()) -> str:
     """Return the answer of the last node, as it is scored in an experiment.
+
+    Args:
+        output: Its outputs.
+        first: Fields that come first.
 
     Raises:
         EmberBenchError: if it gives none.
     """
     if not isinstance(output, Mapping):
         return output if isinstance(output, str) else str(output)
-    for name in ("answers", "final_answer", "responses"):
+    for name in (*first, "answers", "final_answer", "responses"):
         if name not in output or (name == "answers" and not output[name]):
             continue
         found = output[name] if name == "final_answer" else next(iter(output[name]), None)
@@ -178,7 +273,7 @@ def _text(output: Any) -> str:
 
 
 def find_networks(
-    names: Sequence[str], values: Mapping[str, Any], service: ModelService
+    names: Sequence[str], values: Mapping[str, Any], service: ModelService, cards: Cards
 ) -> list[Network]:
     """Return the networks of these names: architecture cards, or `STUDY/CELL`.
 
@@ -186,40 +281,49 @@ def find_networks(
         names: Their names.
         values: Parameters of the architectures; each is given to those that have it.
         service: Makes the calls of architectures; that of cells is the study's own registry's.
+        cards: Has the architectures.
 
     Raises:
         ConfigError: if there is no such network or parameter, or it cannot be built.
     """
-    cards = Cards(default_roots())
     known = cards.all("architectures")
-    found, used = [], set[str]()
-    for name in dict.fromkeys(names):
-        if "/" in name and name not in known:
-            found.append(_cell(name, service))
+    names = list(dict.fromkeys(names))
+    loaded = {n: load_architecture(n, cards) for n in names if n in known or not _is_cell(n)}
+    parameters = {key for card in loaded.values() for key in card.card.parameters}
+    for key in values:
+        if key not in parameters:
+            hint = did_you_mean(key, parameters)
+            raise ConfigError(f"--set {key}: unknown parameter{hint}")
+    found = []
+    for name in names:
+        if (architecture := loaded.get(name)) is None:
+            found.append(_cell(name, service, known))
             continue
-        architecture = load_architecture(name, cards)
         own = {key: value for key, value in values.items() if key in architecture.card.parameters}
-        used |= own.keys()
         try:
-            parameters = architecture.check(own)
+            checked = architecture.check(own)
         except ValueError as error:
             raise ConfigError(f"{name}: {error}; give it with --set") from None
-        graph = architecture.build(parameters, service)
+        graph = architecture.build(checked, service)
         found.append(Network(name, architecture.card.purpose, graph, service))
-    if unknown := [key for key in values if key not in used]:
-        parameters_known = {
-            key
-            for name in names
-            if name in known
-            for key in load_architecture(name, cards).card.parameters
-        }
-        hint = did_you_mean(unknown[0], parameters_known)
-        raise ConfigError(f"--set {unknown[0]}: unknown parameter{hint}")
     return found
 
 
-def _cell(name: str, service: ModelService) -> Network:
-    """Return the network of a cell of a study."""
+def _is_cell(name: str) -> bool:
+    """Whether a name that is no architecture's is that of a cell.
+
+    Raises:
+        ConfigError: if it is that of a study alone.
+    """
+    if "/" in name:
+        return True
+    if name in grids():
+        raise ConfigError(f"{name} is a study: name one of its systems, as in '{name}/SYSTEM'")
+    return False
+
+
+def _cell(name: str, service: ModelService, architectures: Collection[str]) -> Network:
+    """Return the network of a cell of a study; without one the name may be an architecture's."""
     study, cells = "", list[Cell]()
     for end in (index for index, letter in enumerate(name) if letter == "/"):
         study, wanted = name[:end], name[end + 1 :]
@@ -240,4 +344,4 @@ def _cell(name: str, service: ModelService) -> Network:
         raise UnknownNameError("cell", wanted, known)
     if "/" in name:
         find_grid(name.partition("/")[0])  # says which studies there are
-    raise UnknownNameError("architecture", name, Cards(default_roots()).all("architectures"))
+    raise UnknownNameError("architecture", name, architectures)

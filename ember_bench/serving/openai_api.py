@@ -3,42 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final, Literal, TypeVar
 from uuid import uuid4
 
-import orjson
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from ember_bench.errors import (
-    BudgetExhaustedError,
-    CallGivenUpError,
-    EmberBenchError,
-    ProviderError,
-    did_you_mean,
-)
+from ember_bench.errors import did_you_mean
+from ember_bench.models.call import answered
 from ember_bench.models.service import ModelService
-from ember_bench.secrets import without_secrets
 from ember_bench.serving.networks import Answer, Network
-from ember_bench.serving.openai_answers import (
-    chat_completion,
-    chat_events,
-    response_events,
-    response_object,
+from ember_bench.serving.openai_answers import chat_completion, response_object
+from ember_bench.serving.openai_http import (
+    EventStream,
+    as_request_error,
+    error_response,
+    event_lines,
+    json_response,
+    read_body,
+    said,
 )
 from ember_bench.serving.openai_requests import Asked, RequestError, read_request
-from ember_bench.serving.server import is_own_host, same_secret
+from ember_bench.serving.openai_streams import chat_events, response_events
+from ember_bench.serving.pieces import Pieces
+from ember_bench.serving.request_traces import RequestTrace, RequestTraces
+from ember_bench.serving.sampling import settle
+from ember_bench.serving.server import PRIVATE, is_own_host, same_secret
 
-_LOGGER: Final = logging.getLogger("ember_bench.serving")
-_MOST_BYTES: Final = 20_000_000
 Api = Literal["chat", "responses"]
+T = TypeVar("T")
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_TRACE: Final = "x-ember-bench-trace"
+_UNUSED: Final = "x-ember-bench-unused"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class OpenAIServer:
         access: Who may ask.
         plain: Makes calls that are not kept.
         storing: Makes calls that are kept; None if none are.
+        own_sampling: Whether networks keep their sampling parameters whatever a request says.
+        told: Is told once of each parameter that is not used.
     """
 
     def __init__(
@@ -70,13 +75,20 @@ class OpenAIServer:
         access: Access,
         plain: ModelService,
         storing: ModelService | None = None,
+        *,
+        own_sampling: bool = False,
+        told: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.networks = {network.name: network for network in networks}
         self.access = access
         self.plain = plain
         self.storing = storing
+        self.own_sampling = own_sampling
+        self.told = told
+        self.traces = RequestTraces()
         self.started = int(time.time())
         self._under_way = 0
+        self._told_of = set[tuple[str, str]]()
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
@@ -86,8 +98,9 @@ class OpenAIServer:
                 Route("/v1/responses", self._guarded(self._responses), methods=["POST"]),
                 Route("/v1/models", self._guarded(self._models), methods=["GET"]),
                 Route("/v1/models/{name:path}", self._guarded(self._model), methods=["GET"]),
+                Route("/traces/{name}", self._trace, methods=["GET"]),
                 Route("/health", _health, methods=["GET"]),
-                Route("/{rest:path}", self._guarded(_nothing)),
+                Route("/{rest:path}", self._guarded(_nothing), methods=_METHODS),
             ],
             lifespan=self._lifespan,
         )
@@ -107,19 +120,18 @@ class OpenAIServer:
         """Return a handler behind the check of the key, which says errors as OpenAI does."""
 
         async def guarded(request: Request) -> Response:
+            request.state.trace = None
             try:
                 self._check(request)
-                return await handler(request)
+                response = await handler(request)
             except ClientDisconnect:
                 return Response(status_code=499)
-            except RequestError as error:
-                return _error(error)
-            except EmberBenchError as error:
-                return _error(_as_request_error(error))
-            except Exception as error:  # of an operator that a user wrote
-                _LOGGER.exception("a request failed")
-                message = without_secrets(f"{type(error).__name__}: {error}")
-                return _error(RequestError(message, status=500, code="server_error"))
+            except Exception as error:
+                response = error_response(as_request_error(error))
+            response.headers["x-request-id"] = f"req_{uuid4().hex}"
+            if (trace := request.state.trace) is not None:
+                response.headers[_TRACE] = f"{request.base_url}traces/{trace.id}"
+            return response
 
         return guarded
 
@@ -145,48 +157,101 @@ class OpenAIServer:
         return await self._answered(request, "responses")
 
     async def _answered(self, request: Request, api: Api) -> Response:
-        asked = read_request(await _body(request), api)
+        asked = read_request(await read_body(request), api)
         network = self._network(asked.model)
+        sampling = settle(network, asked.sampling, own=self.own_sampling)
+        service = self._service(asked)
         if self._under_way >= self.access.in_flight:
             raise RequestError(
                 f"Rate limit reached: {self.access.in_flight:,} requests are under way",
                 status=429,
                 code="rate_limit_exceeded",
             )
+        trace = RequestTrace(
+            uuid4().hex, network.name, asked.question, sampling.used, sampling.unused
+        )
+        request.state.trace = trace
+        self.traces.begin(trace)
+        asks = [partial(_ask, network, asked, epoch, service, trace) for epoch in range(asked.n)]
+        if asked.stream:
+            response = await self._streamed(request, api, asked, Pieces(asks, network.name), trace)
+        else:
+            response = await self._whole(request, api, asked, asks, trace)
+        if sampling.unused:
+            response.headers[_UNUSED] = ", ".join(sampling.unused)
+            self._tell(network, sampling.unused)
+        return response
+
+    async def _whole(
+        self,
+        request: Request,
+        api: Api,
+        asked: Asked,
+        asks: Sequence[Callable[[], Coroutine[Any, Any, Answer]]],
+        trace: RequestTrace,
+    ) -> Response:
         self._under_way += 1
         try:
-            answers = await _unless_gone(request, self._answers(network, asked))
+            answers = await _unless_gone(request, _all(asks))
+        except BaseException as error:
+            self.traces.end(trace, (), said(error))
+            raise
         finally:
             self._under_way -= 1
-        headers = {"x-request-id": f"req_{uuid4().hex}"}
+        self.traces.end(trace, answers)
         if api == "chat":
-            if asked.stream:
-                return _events(chat_events(asked, answers), headers, done=True)
-            return _json(chat_completion(asked, answers), headers=headers)
-        if asked.stream:
-            return _events(response_events(asked, answers[0]), headers, named=True)
-        return _json(response_object(asked, answers[0]), headers=headers)
+            return json_response(chat_completion(asked, answers))
+        return json_response(response_object(asked, answers[0]))
 
-    async def _answers(self, network: Network, asked: Asked) -> list[Answer]:
-        """Return the answers to a request, `n` of them with draws of their own."""
-        storing = self.storing
-        if asked.store and storing is None:
+    async def _streamed(
+        self, request: Request, api: Api, asked: Asked, pieces: Pieces, trace: RequestTrace
+    ) -> Response:
+        self._under_way += 1
+
+        def over() -> None:
+            pieces.cancel()
+            self._under_way -= 1
+            if trace.seconds is None:
+                self.traces.end(trace, (), said(ClientDisconnect()))
+
+        def failed(error: Exception) -> RequestError:
+            self.traces.end(trace, (), said(error))
+            return as_request_error(error)
+
+        try:
+            await _unless_gone(request, pieces.begin())
+        except BaseException as error:
+            self.traces.end(trace, (), said(error))
+            over()
+            raise
+        done = partial(self.traces.end, trace)
+        if api == "chat":
+            sent = event_lines(chat_events(asked, pieces, failed, done), done=True)
+        else:
+            sent = event_lines(response_events(asked, pieces, failed, done), named=True)
+        return EventStream(sent, over)
+
+    def _service(self, asked: Asked) -> ModelService:
+        if asked.store and self.storing is None:
             raise RequestError(
                 "this server keeps no answers; start it with --results to keep them", "store"
             )
-        service = self.plain if asked.store is False or storing is None else storing
-        tasks = [
-            asyncio.create_task(network.answer(asked.question, epoch, service))
-            for epoch in range(asked.n)
-        ]
-        try:
-            found = await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:  # one that failed makes the others useless
-                task.cancel()
-        if asked.schema is None:
-            return found
-        return [Answer(asked.schema.read(a.text), a.calls, a.wasted_usd, a.cut_off) for a in found]
+        return self.plain if asked.store is False or self.storing is None else self.storing
+
+    def _tell(self, network: Network, unused: Sequence[str]) -> None:
+        """Tell once of each parameter that a network does not use."""
+        for name in unused:
+            if (network.name, name) not in self._told_of:
+                self._told_of.add((network.name, name))
+                self.told(f"{network.name}: {name} of requests is not used")
+
+    async def _trace(self, request: Request) -> Response:
+        if self.access.key is None and not is_own_host(request.headers.get("host", "")):
+            return Response("not found", 404, PRIVATE, "text/plain")
+        trace = self.traces.get(request.path_params["name"])
+        if trace is None:
+            return Response("not found", 404, PRIVATE, "text/plain")
+        return HTMLResponse(trace.page(), headers=PRIVATE)
 
     def _network(self, name: str) -> Network:
         if (network := self.networks.get(name)) is None:
@@ -198,10 +263,10 @@ class OpenAIServer:
 
     async def _models(self, _request: Request) -> Response:
         listed = [self._described(network) for network in self.networks.values()]
-        return _json({"object": "list", "data": listed})
+        return json_response({"object": "list", "data": listed})
 
     async def _model(self, request: Request) -> Response:
-        return _json(self._described(self._network(request.path_params["name"])))
+        return json_response(self._described(self._network(request.path_params["name"])))
 
     def _described(self, network: Network) -> dict[str, Any]:
         return {
@@ -212,7 +277,28 @@ class OpenAIServer:
         }
 
 
-async def _unless_gone(request: Request, work: Awaitable[list[Answer]]) -> list[Answer]:
+async def _ask(
+    network: Network, asked: Asked, epoch: int, service: ModelService, trace: RequestTrace
+) -> Answer:
+    """Return the answer of one epoch, in a task of its own."""
+    answered.set(trace.note)
+    schema = asked.schema
+    answer = await network.answer(
+        asked.question, epoch, service, trace.sampling, aloud=schema is None
+    )
+    return answer if schema is None else replace(answer, data=schema.read(answer.data))
+
+
+async def _all(asks: Sequence[Callable[[], Coroutine[Any, Any, Answer]]]) -> list[Answer]:
+    tasks = [asyncio.create_task(ask()) for ask in asks]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:  # one that failed makes the others useless
+            task.cancel()
+
+
+async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
     """Return the result of `work`; cancel it if the client goes away, which pays for nobody.
 
     Raises:
@@ -236,19 +322,6 @@ async def _gone(request: Request) -> None:
         pass
 
 
-async def _body(request: Request) -> Any:
-    pieces, size = [], 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > _MOST_BYTES:
-            raise RequestError(f"the request is longer than {_MOST_BYTES:,} bytes", status=413)
-        pieces.append(piece)
-    try:
-        return orjson.loads(b"".join(pieces))
-    except orjson.JSONDecodeError as error:
-        raise RequestError(f"We could not parse the JSON body of your request: {error}") from None
-
-
 async def _health(_request: Request) -> Response:
     return Response("ok", media_type="text/plain")
 
@@ -257,52 +330,3 @@ async def _nothing(request: Request) -> Response:
     raise RequestError(
         f"Invalid URL ({request.method} {request.url.path})", status=404, code="unknown_url"
     )
-
-
-def _as_request_error(error: EmberBenchError) -> RequestError:
-    """Return what the API says to an error behind it."""
-    message = without_secrets(str(error))
-    if isinstance(error, BudgetExhaustedError):
-        return RequestError(message, status=429, code="insufficient_quota")
-    if isinstance(error, CallGivenUpError):
-        return RequestError("the server is being stopped", status=503, code="server_error")
-    if isinstance(error, ProviderError) and error.status == 429:
-        return RequestError(message, status=429, code="rate_limit_exceeded")
-    return RequestError(message, status=500, code="server_error")
-
-
-def _error(error: RequestError) -> Response:
-    kind = "invalid_request_error" if error.status < 500 else "server_error"
-    if error.status == 429:
-        kind = error.code or "rate_limit_exceeded"
-    body = {
-        "message": str(error),
-        "type": kind,
-        "param": error.parameter,
-        "code": error.code,
-    }
-    headers = {"retry-after": "1"} if error.code == "rate_limit_exceeded" else {}
-    if error.code == "insufficient_quota" or error.status == 500:
-        headers["x-should-retry"] = "false"  # what failed has been tried again already
-    return _json({"error": body}, status=error.status, headers=headers)
-
-
-def _json(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(value), status, headers, media_type="application/json")
-
-
-def _events(
-    events: Iterator[Mapping[str, Any]],
-    headers: Mapping[str, str],
-    *,
-    named: bool = False,
-    done: bool = False,
-) -> Response:
-    async def lines() -> AsyncIterator[bytes]:
-        for event in events:
-            name = f"event: {event['type']}\n".encode() if named else b""
-            yield name + b"data: " + orjson.dumps(event) + b"\n\n"
-        if done:
-            yield b"data: [DONE]\n\n"
-
-    return StreamingResponse(lines(), 200, headers, media_type="text/event-stream")

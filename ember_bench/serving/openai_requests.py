@@ -6,34 +6,64 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, cast
 
 import msgspec
+from pydantic import ValidationError
 
 from ember_bench.answers.formats import answer_format_names
 from ember_bench.errors import did_you_mean
 from ember_bench.models.types import Message
+from ember_bench.operators.lm import LMModuleConfig
+from ember_bench.plain_errors import plainly
 from ember_bench.serving.networks import Question
 from ember_bench.serving.structured import Schema
 
 MOST_CHOICES: Final = 128
 
-# A network has its own sampling parameters, and its limits; these say nothing to it.
-_NOT_USED: Final = frozenset(
-    {"temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "seed"}
-    | {"presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias", "user"}
-    | {"metadata", "service_tier", "parallel_tool_calls", "reasoning_effort", "reasoning"}
-    | {"verbosity", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prediction"}
-    | {"max_output_tokens", "truncation", "include", "background", "max_tool_calls", "prompt"}
-    | {"modalities", "do_sample", "type"}
+# Of both APIs, and of each.
+_READ: Final = frozenset({"model", "stream", "stream_options", "store", "ember_bench"})
+_READ_BY: Final[Mapping[str, frozenset[str]]] = {
+    "chat": frozenset({"messages", "n", "stop", "response_format"}),
+    "responses": frozenset({"input", "instructions", "text", "reasoning"}),
+}
+# Names of sampling parameters; `settle` says which a network uses.
+_SAMPLING: Final = frozenset(
+    {"temperature", "top_p", "seed", "frequency_penalty", "presence_penalty", "logit_bias"}
+    | {"top_k", "min_p", "repetition_penalty", "reasoning_effort", "verbosity", "service_tier"}
+    | {"max_tokens", "max_completion_tokens", "max_output_tokens"}
 )
-# These would change what an answer is.
-_NOT_SERVED: Final = frozenset(
-    {"tools", "functions", "tool_choice", "function_call", "logprobs", "top_logprobs", "audio"}
-    | {"web_search_options", "previous_response_id", "conversation"}
+_FIELDS: Final[Mapping[str, str]] = {
+    "max_completion_tokens": "max_tokens",
+    "max_output_tokens": "max_tokens",
+    "reasoning.effort": "reasoning_effort",
+    "text.verbosity": "verbosity",
+}
+# They change no answer: labels of a request, and how it may be computed.
+_LABELS: Final = frozenset(
+    {"user", "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"}
+    | {"parallel_tool_calls", "max_tool_calls", "prediction"}
 )
-_READ: Final = frozenset(
-    {"model", "messages", "input", "instructions", "stream", "stream_options", "n", "stop"}
-    | {"response_format", "text", "store", "ember_bench"}
-)
-_HARMLESS: Final[tuple[Any, ...]] = (None, False, [], {}, "none", "auto", 0)
+# They would change the answer; with these values, or null, they do not.
+_NOT_SERVED: Final[Mapping[str, tuple[Any, ...]]] = {
+    "tools": ([],),
+    "functions": ([],),
+    "tool_choice": ("none", "auto"),
+    "function_call": ("none", "auto"),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "modalities": (["text"],),
+    "background": (False,),
+    "truncation": ("disabled",),
+    # There is no reasoning in the output.
+    "include": ([], ["reasoning.encrypted_content"]),
+    "audio": (),
+    "conversation": (),
+    "previous_response_id": (),
+    "prompt": (),
+    "web_search_options": (),
+}
+_ECHOED: Final = ("instructions", "metadata", "temperature", "top_p", "max_output_tokens", "user")
+_STREAM_OPTIONS: Final = ("include_usage", "include_obfuscation")
+# What a message of an earlier answer has beside its text says nothing.
+_OF_MESSAGES: Final = frozenset({"role", "content", "type", "id", "status", "phase"})
 
 
 class RequestError(Exception):
@@ -53,6 +83,15 @@ class RequestError(Exception):
         self.parameter = parameter
         self.code = code or None
 
+    def body(self) -> dict[str, Any]:
+        """Return it as the API writes it."""
+        kind = "invalid_request_error" if self.status < 500 else "server_error"
+        if self.status == 429:
+            kind = self.code or "rate_limit_exceeded"
+        return {
+            "message": str(self), "type": kind, "param": self.parameter, "code": self.code
+        }  # fmt: skip
+
 
 class Asked(msgspec.Struct, frozen=True):
     """A request.
@@ -66,6 +105,8 @@ class Asked(msgspec.Struct, frozen=True):
         with_usage: Whether a stream ends with the usage.
         schema: What the answer must follow; None for any text.
         store: Whether calls are kept; None for as the server does.
+        sampling: Sampling parameters by their names in the request, without those that are null.
+        echoed: Fields of the request that stand in a response as they are.
     """
 
     model: str
@@ -76,6 +117,8 @@ class Asked(msgspec.Struct, frozen=True):
     with_usage: bool
     schema: Schema | None
     store: bool | None
+    sampling: Mapping[str, Any]
+    echoed: Mapping[str, Any]
 
 
 def read_request(body: Any, api: Literal["chat", "responses"]) -> Asked:
@@ -86,42 +129,108 @@ def read_request(body: Any, api: Literal["chat", "responses"]) -> Asked:
     """
     if not isinstance(body, dict):
         raise RequestError("We could not parse the JSON body of your request: expected an object")
-    _check_names(body)
+    _check_names(body, api)
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise RequestError("you must provide a model parameter", "model")
     messages = _chat_messages(body) if api == "chat" else _input_messages(body)
+    text, reasoning = _object(body, "text"), _object(body, "reasoning")
     schema = _schema(body.get("response_format"), "response_format")
     if api == "responses":
-        text = body.get("text")
-        schema = _schema(text.get("format") if isinstance(text, dict) else None, "text.format")
-    options = body.get("stream_options")
+        schema = _schema(text.get("format"), "text.format")
+    stream = _flag(body, "stream") or False
     return Asked(
         model,
         _question(messages, body.get("ember_bench"), schema),
         _whole(body, "n", 1, MOST_CHOICES) if api == "chat" else 1,
         _stop(body.get("stop")),
-        _flag(body, "stream") or False,
-        isinstance(options, dict) and bool(options.get("include_usage")),
+        stream,
+        _with_usage(body, stream=stream),
         schema,
         _flag(body, "store"),
+        _sampling(body, text, reasoning),
+        {name: body[name] for name in _ECHOED if body.get(name) is not None},
     )
 
 
-def _check_names(body: Mapping[str, Any]) -> None:
+def field_of(name: str) -> str:
+    """Return the field of `LMModuleConfig` that a sampling parameter of a request is."""
+    return _FIELDS.get(name, name)
+
+
+def _check_names(body: Mapping[str, Any], api: str) -> None:
+    read = _READ | _READ_BY[api] | _SAMPLING | _LABELS
     for name, value in body.items():
-        if name in _READ or name in _NOT_USED:
+        if name in read:
             continue
         if name not in _NOT_SERVED:
-            hint = did_you_mean(name, [*_READ, *_NOT_USED])
+            hint = did_you_mean(name, read)
             raise RequestError(f"Unrecognized request argument supplied: {name}{hint}", name)
-        if value not in _HARMLESS:
+        if value is not None and value not in _NOT_SERVED[name]:
             raise RequestError(
-                f"{name} is not supported: the model is a network of models, which answers with a"
-                " text",
+                f"Unsupported parameter: '{name}' is not supported with this model, a network of"
+                " models that answers with a text",
                 name,
                 code="unsupported_parameter",
             )
+
+
+def _sampling(
+    body: Mapping[str, Any], text: Mapping[str, Any], reasoning: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the sampling parameters that are given, checked."""
+    given = {name: body[name] for name in sorted(_SAMPLING) if name in body}
+    given["text.verbosity"] = text.get("verbosity")
+    given["reasoning.effort"] = reasoning.get("effort")
+    _check_inner("text", text, ("format", "verbosity"))
+    _check_inner("reasoning", reasoning, ("effort",))
+    given = {name: value for name, value in given.items() if value is not None}
+    fields: dict[str, str] = {}
+    for name, value in given.items():
+        try:
+            LMModuleConfig.model_validate({"model_name": "-", field_of(name): value}, strict=True)
+        except ValidationError as error:
+            raise RequestError(
+                f"{name}: {plainly(error.errors()[0])} (found {value!r})", name
+            ) from None
+        twin = fields.setdefault(field_of(name), name)
+        if given[twin] != value:
+            raise RequestError(f"{twin} and {name} say the same; give one of them", name)
+    return {name: given[name] for name in fields.values()}
+
+
+def _check_inner(outer: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name, value in given.items():
+        if value is not None and name not in known:
+            place = f"{outer}.{name}"
+            raise RequestError(
+                f"Unsupported parameter: '{place}' is not supported with this model",
+                place,
+                code="unsupported_parameter",
+            )
+
+
+def _with_usage(body: Mapping[str, Any], *, stream: bool) -> bool:
+    options = _object(body, "stream_options")
+    if options and not stream:
+        raise RequestError(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            "stream_options",
+        )
+    for name in options:
+        if name not in _STREAM_OPTIONS:
+            hint = did_you_mean(name, _STREAM_OPTIONS)
+            raise RequestError(
+                f"Unknown parameter: 'stream_options.{name}'{hint}", "stream_options"
+            )
+    return _flag(options, "include_usage") or False
+
+
+def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = body.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise RequestError(f"{name}: expected an object, found {value!r}", name)
+    return value or {}
 
 
 def _chat_messages(body: Mapping[str, Any]) -> list[Message]:
@@ -133,7 +242,10 @@ def _chat_messages(body: Mapping[str, Any]) -> list[Message]:
 
 def _input_messages(body: Mapping[str, Any]) -> list[Message]:
     given, found = body.get("input"), list[Message]()
-    if isinstance(instructions := body.get("instructions"), str):
+    instructions = body.get("instructions")
+    if instructions is not None and not isinstance(instructions, str):
+        raise RequestError("instructions: expected a text", "instructions")
+    if instructions:
         found.append(Message("system", instructions))
     if isinstance(given, str):
         return [*found, Message("user", given)]
@@ -143,9 +255,14 @@ def _input_messages(body: Mapping[str, Any]) -> list[Message]:
 
 
 def _message(given: Any, place: str) -> Message:
-    if not isinstance(given, dict) or given.get("type", "message") != "message":
+    if not isinstance(given, dict) or given.get("type", "message") not in ("message", "text"):
         raise RequestError(f"{place}: expected a message", place)
-    role = {"developer": "system"}.get(given.get("role", ""), given.get("role"))
+    for name, value in given.items():
+        if name not in _OF_MESSAGES and value not in (None, []):
+            raise RequestError(
+                f"{place}.{name} is not supported", f"{place}.{name}", code="unsupported_parameter"
+            )
+    role = "system" if given.get("role") == "developer" else given.get("role")
     if role not in ("system", "user", "assistant"):
         raise RequestError(
             f"{place}.role: expected system, developer, user or assistant, found {role!r}",
@@ -166,7 +283,9 @@ def _content(given: Any, place: str) -> str:
             raise RequestError(
                 f"{place}: only text is supported, found {kind!r}", place, code="unsupported_value"
             )
-        texts.append(str(part.get("text", "")))
+        if not isinstance(part.get("text"), str):
+            raise RequestError(f"{place}: a part of type {kind} needs a text", place)
+        texts.append(part["text"])
     return "\n".join(texts)
 
 

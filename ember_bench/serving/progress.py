@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,11 +15,11 @@ from ember_bench import host, stats
 from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.lock import holder
 from ember_bench.experiment.results.cells import StoredCells
-from ember_bench.experiment.results.failures import commonest
+from ember_bench.experiment.results.failures import FailureReason, commonest
 from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.run_totals import RunTotals
-from ember_bench.experiment.results.summary import FailureReason
+from ember_bench.running.live import LiveSummary, read_live
 from ember_bench.running.places import TRIALS
 from ember_bench.running.rate import Rate
 from ember_bench.running.run_log import last_limits
@@ -69,7 +69,9 @@ class ExperimentProgress:
             prediction; None if unknown.
         level: The level of its intervals.
         reasons: The commonest faults of failed trials.
-        limits: What the limits of its models did last, if it runs and they did anything.
+        limits: What the limits of its models did last, by model, if it runs and they did
+            anything.
+        live: What it is doing now; None if that is not known.
         changed: When its files changed last, in seconds since 1970.
         problem: Why it cannot be read; "" if it can. Then the other fields have no meaning.
     """
@@ -85,7 +87,8 @@ class ExperimentProgress:
     seconds_left: Quantity | None = None
     level: float = 0.95
     reasons: tuple[FailureReason, ...] = ()
-    limits: tuple[str, ...] = ()
+    limits: Mapping[str, str] = field(default_factory=dict)
+    live: LiveSummary | None = None
     changed: float = 0.0
     problem: str = ""
 
@@ -138,11 +141,10 @@ class Watch:
             except EmberBenchError as error:
                 return ExperimentProgress(name, problem=str(error))
             self._read[path] = version, found
-        if found.done >= found.scheduled and not _runs(path.parent):
-            return replace(found, state="finished")
-        if not _runs(path.parent):
+        process = writer(path.parent)
+        if process is None:
             self._rates.pop(name, None)
-            return found
+            return replace(found, state="finished") if found.done >= found.scheduled else found
         rate = self._rates.setdefault(name, Rate())
         rate.read(now, found.done, found.totals.calls_made)
         return replace(
@@ -150,7 +152,8 @@ class Watch:
             state="running",
             calls_per_second=rate.calls_per_second,
             seconds_left=rate.seconds_left(found.scheduled - found.done, found.level),
-            limits=tuple(last_limits(path.parent)),
+            limits=last_limits(path.parent),
+            live=read_live(path.parent, process, LiveSummary),
         )
 
 
@@ -166,10 +169,10 @@ def _version(path: Path) -> tuple[tuple[float, int], ...]:
     return tuple(found)
 
 
-def _runs(folder: Path) -> bool:
-    """Whether a process of this machine writes to an experiment's folder."""
+def writer(folder: Path) -> int | None:
+    """Return the process of this machine that writes to an experiment's folder; None for none."""
     process = holder(folder)
-    return process is not None and host.lives(process)
+    return process if process is not None and host.lives(process) else None
 
 
 def _read(path: Path, changed: float) -> ExperimentProgress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Final
 from urllib.parse import quote
@@ -15,10 +16,12 @@ from ember_bench.drawing.number_format import (
     in_percent,
     percent,
 )
+from ember_bench.models.under_way import EndpointNow
 from ember_bench.report.html_report import page_of
 from ember_bench.running.rate import time_left_text
 from ember_bench.serving.assets import asset
 from ember_bench.serving.control import Control
+from ember_bench.serving.pages import gone
 from ember_bench.serving.progress import CellProgress, ExperimentProgress
 from ember_bench.serving.trial_pages import FAILED_TRIALS, trials_link
 
@@ -30,8 +33,8 @@ def page(folder: str, found: Sequence[ExperimentProgress], now: float, control: 
     """Return the whole page, which asks for its middle again and again."""
     calls = tag("p", tag("a", "the latest calls", href="calls"))
     heading = tag("header", tag("h1", "ember-bench"), tag("p", folder, class_="facts"), calls)
-    gone = tag("p", "The view has ended: what is below is its last state.", id="gone", hidden="")
-    content = joined([heading, gone, tag("main", middle(found, now, control))])
+    main = tag("main", middle(found, now, control), data_live="live")
+    content = joined([heading, gone(), main])
     style, script = asset("view.css"), asset("view.js")
     return page_of("ember-bench: progress", content, script, style=style, live=True)
 
@@ -59,6 +62,7 @@ def _experiment(experiment: ExperimentProgress, now: float, control: Control) ->
         tag("p", *_facts(experiment, now), class_="facts"),
         *_buttons(experiment, control),
         *_money(experiment),
+        *_under_way(experiment),
         *_limits(experiment),
         *_failures(experiment),
         _table(experiment),
@@ -95,8 +99,11 @@ def _buttons(experiment: ExperimentProgress, control: Control) -> Iterator[Html]
         return
     if control.is_resumed(name):
         yield tag("p", "Resuming.", role="status")
-    elif experiment.state == "stopped" and control.can_resume(name):
-        yield tag("p", tag("button", "Resume", data_post=f"resume/{address}"))
+    elif experiment.state == "stopped" and (command := control.command(name)) is not None:
+        line = f"ember-bench {shlex.join(command.arguments)}"
+        asks = f"Resume {name}? This runs, in {command.folder}: {line}"
+        button = tag("button", "Resume", data_post=f"resume/{address}", data_asks=asks)
+        yield tag("p", button, " ", tag("code", line))
         if problem := control.problem(name):
             yield tag("div", "The resumed run ended:", tag("pre", problem), class_="flag")
 
@@ -119,10 +126,35 @@ def _money(experiment: ExperimentProgress) -> Iterator[Html]:
     yield tag("p", f"{paid}; {last} ", bar, class_="facts")
 
 
+def _under_way(experiment: ExperimentProgress) -> Iterator[Html]:
+    if experiment.live is not None and experiment.live.under_way is not None:
+        said = f"{count(experiment.live.under_way, 'trial')} under way"
+        link = tag("a", said, href=f"under-way/{quote(experiment.name, safe='')}")
+        yield tag("p", link)
+
+
 def _limits(experiment: ExperimentProgress) -> Iterator[Html]:
-    if experiment.limits:
-        said = tag("p", "Last change of the limits:", class_="facts")
-        yield tag("div", said, tag("ul", *(tag("li", text) for text in experiment.limits)))
+    """Yield the limits of each model: now, and what they did last."""
+    now = {} if experiment.live is None else experiment.live.models
+    rows = [
+        (
+            model,
+            f"{state.in_flight:,} / {state.window:,}" if state is not None else UNDEFINED,
+            f"{state.waiting:,}" if state is not None else UNDEFINED,
+            UNDEFINED if state is None else _pace(state),
+            experiment.limits.get(model, ""),
+        )
+        for model, state in {**dict.fromkeys(experiment.limits), **now}.items()
+    ]
+    if rows:
+        headings = ("model", "in flight / window", "waiting", "a second", "last change")
+        yield table(headings, rows, caption="Limits of requests now", kind="said")
+
+
+def _pace(state: EndpointNow) -> str:
+    if not state.is_open:
+        return "none: it fails again and again"
+    return "any" if state.pace is None else f"{state.pace:,.3g}"
 
 
 def _failures(experiment: ExperimentProgress) -> Iterator[Html]:

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 LOOPBACK: Final = "127.0.0.1"
+KEY_VARIABLE: Final = "EMBER_BENCH_SERVE_KEY"
+"""The key that clients of served networks need."""
 _GRACE_SECONDS: Final = 30
+PRIVATE: Final = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",  # the address is a secret
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""Headers of pages for those who know their address."""
 
 
 def require_server() -> None:

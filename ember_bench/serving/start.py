@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ember_bench.errors import ConfigError
+from ember_bench.experiment.checks import unready
 from ember_bench.models.budget import Budget
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
@@ -40,6 +42,7 @@ def serve_networks(
     places: Places,
     *,
     budget_usd: float | None,
+    own_sampling: bool = False,
     told: Callable[[str], None],
 ) -> None:
     """Serve networks until SIGINT or SIGTERM.
@@ -50,16 +53,21 @@ def serve_networks(
         access: Who may ask.
         places: Where it listens.
         budget_usd: The most that it may spend, in US dollars.
-        told: Is told where it listens.
+        own_sampling: Whether networks keep their sampling parameters whatever a request says.
+        told: Is told where it listens, and of parameters that are not used.
 
     Raises:
-        ConfigError: if a network cannot be built, or the port be had.
+        ConfigError: if a network cannot be built, a key is missing, or the port cannot be had.
         StoreError: if calls cannot be kept.
     """
-    registry = ModelRegistry.from_cards(Cards(default_roots()))
+    cards = Cards(default_roots())
+    registry = ModelRegistry.from_cards(cards)
     budget = None if budget_usd is None else Budget(budget_usd)
     plain, storing = ModelService(registry, budget=budget), None
-    networks = find_networks(names, values, plain)
+    networks = find_networks(names, values, plain, cards)
+    models = [lm.model for network in networks for lm in network.graph.lm_modules()]
+    if problems := [*unready(models, asks=True)]:
+        raise ConfigError(*problems)
     listening = listen(places.host, places.port)
     if places.results is not None:
         store, mended = open_response_store(places.results / RESPONSES)
@@ -70,7 +78,8 @@ def serve_networks(
     told(f"serving at {url}/v1 (Ctrl-C ends it)")
     for network in networks:
         told(f"  {network.name}: {network.purpose}")
-    serve(OpenAIServer(networks, access, plain, storing).app(), listening)
+    server = OpenAIServer(networks, access, plain, storing, own_sampling=own_sampling, told=told)
+    serve(server.app(), listening)
     for service in (plain, storing):
-        for report in [] if service is None else service.server_reports:
+        for report in [] if service is None else service.servers.reports:
             told(report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -41,6 +42,9 @@ class Schema:
             Draft202012Validator.check_schema(schema)
         except SchemaError as error:
             raise ValueError(f"no JSON Schema: {error.message}") from None
+        for reference in _references(schema):
+            if not reference.startswith("#"):  # it would be fetched
+                raise ValueError(f"$ref {reference!r}: only parts of the schema can be referred to")
         return cls(schema)
 
     def asked(self, question: str) -> str:
@@ -68,10 +72,28 @@ class Schema:
                 raise EmberBenchError("the network's answer is JSON, but no object")
         else:
             from jsonschema import Draft202012Validator  # noqa: PLC0415 - `checked` had it
+            from referencing.exceptions import Unresolvable  # noqa: PLC0415 - of jsonschema
 
-            problems = Draft202012Validator(self.schema).iter_errors(value)
-            if (problem := next(iter(problems), None)) is not None:
+            try:
+                problem = next(Draft202012Validator(self.schema).iter_errors(value), None)
+            except (Unresolvable, RecursionError) as error:
+                raise EmberBenchError(
+                    f"the schema cannot be followed: {str(error).splitlines()[0]}"
+                ) from None
+            if problem is not None:
                 raise EmberBenchError(
                     f"the network's answer does not follow the schema: {problem.message}"
                 )
         return json.dumps(value, ensure_ascii=False)
+
+
+def _references(schema: Any) -> Iterator[str]:
+    """Yield all `$ref` of a schema."""
+    if isinstance(schema, dict):
+        for name, value in schema.items():
+            if name in ("$ref", "$dynamicRef") and isinstance(value, str):
+                yield value
+            yield from _references(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _references(value)

@@ -5,22 +5,20 @@ All text that is not ours is escaped (`drawing.html`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 from urllib.parse import quote
 
-from ember_bench.drawing.html import Content, Html, joined, table, tag
-from ember_bench.drawing.number_format import UNDEFINED, count, dollars, seconds
+from ember_bench.drawing.html import Content, Html, table, tag
+from ember_bench.drawing.number_format import UNDEFINED, count, dollars
 from ember_bench.experiment.results.rows import StoredTrials
 from ember_bench.experiment.results.summary import FAILED, OUTCOMES
 from ember_bench.experiment.trial_calls import CallEntry
-from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.models.store.rows import StoredCall
-from ember_bench.report.html_data import answer_text, message_texts
-from ember_bench.report.html_report import page_of
-from ember_bench.serving.assets import asset
+from ember_bench.models.store.stored_answers import StoredAnswers
+from ember_bench.serving.pages import Page, call_of, facts_of, in_seconds
 
 PER_PAGE: Final = 100
 LATEST_CALLS: Final = 50
@@ -53,13 +51,20 @@ class Place:
         return self.item < len(asked.items[asked.cells[self.cell].dataset])
 
 
+def title_of(rows: StoredTrials, place: Place) -> str:
+    """Return the name of a trial within its system: its item, and its epoch if it has more."""
+    asked = rows.description
+    name = asked.items[asked.cells[place.cell].dataset][place.item].id
+    return f"{name}, epoch {place.epoch + 1}" if asked.epochs > 1 else name
+
+
 def trials_link(experiment: str, cell: int, shown: str = _ALL) -> str:
     """Return the address of a system's trials, from the first page."""
     link = f"trials/{quote(experiment, safe='')}/{cell}"
     return link if shown == _ALL else f"{link}?show={shown}"
 
 
-def trials_page(rows: StoredTrials, cell: int, shown: str, first: int) -> str:
+def trials_page(rows: StoredTrials, cell: int, shown: str, first: int) -> Page:
     """Return the page of a system's stored trials, in item order.
 
     Args:
@@ -77,13 +82,12 @@ def trials_page(rows: StoredTrials, cell: int, shown: str, first: int) -> str:
     for item, epoch, outcome, score, answer, error, cost, latency in islice(
         found, first, first + PER_PAGE
     ):
-        name = asked.items[described.dataset][item].id
-        text = f"{name}, epoch {epoch + 1}" if asked.epochs > 1 else name
+        text = title_of(rows, Place(cell, item, epoch))
         said = error if outcome in FAILED else answer
         # Below the list's address, which ends with the number of the cell.
         link = tag("a", text, href=f"{cell}/{item}/{epoch}")
         mark = UNDEFINED if outcome in FAILED else f"{score:.3g}"
-        lines.append([link, _short(said or ""), outcome, mark, dollars(cost), _in_seconds(latency)])
+        lines.append([link, _short(said or ""), outcome, mark, dollars(cost), in_seconds(latency)])
     more = next(found, None) is not None
     headings = ("item", "answer", "outcome", "score", "cost", "latency")
     caption = f"Stored trials: {shown}"
@@ -94,10 +98,10 @@ def trials_page(rows: StoredTrials, cell: int, shown: str, first: int) -> str:
         tag("a", "further", href=f"?show={shown}&from={first + PER_PAGE}") if more else "",
     ]
     title = f"{described.dataset}: {described.label}"
-    return _page(title, "../../", tag("nav", *picks), listed, tag("nav", *turns))
+    return Page(title, "../../", (tag("nav", *picks), listed, tag("nav", *turns)))
 
 
-def trial_page(rows: StoredTrials, answers: StoredAnswers | None, place: Place) -> str | None:
+def trial_page(rows: StoredTrials, answers: StoredAnswers | None, place: Place) -> Page | None:
     """Return the page of a stored trial with its calls; None if it is not stored.
 
     Args:
@@ -124,75 +128,52 @@ def trial_page(rows: StoredTrials, answers: StoredAnswers | None, place: Place) 
         ("why", explanation),
         ("error", error),
         ("cost", dollars(cost)),
-        ("latency", _in_seconds(latency)),
+        ("latency", in_seconds(latency)),
     )
     calls = rows.calls(place.cell, place.item, place.epoch) or ()
     judged = rows.evaluation_calls(place.cell, place.item, place.epoch)
-    title = f"{item.id}, epoch {place.epoch + 1}" if asked.epochs > 1 else item.id
-    return _page(
-        title,
-        "../../../../",
+    stored = {} if answers is None else answers.calls([call.key for call in (*calls, *judged)])
+    title = title_of(rows, place)
+    content = (
         tag("p", tag("a", f"all trials of {described.label}", href=f"../../{place.cell}")),
-        _facts(facts),
-        *_calls("", calls, answers),
-        *_calls(" of judges", judged, answers),
+        facts_of(facts),
+        *calls_of("", calls, stored),
+        *calls_of(" of judges", judged, stored),
     )
+    return Page(title, "../../../../", content)
 
 
-def calls_page(calls: Sequence[StoredCall]) -> str:
+def calls_page(calls: Sequence[StoredCall]) -> Page:
     """Return the page of the calls that were answered last, also of trials under way."""
-    listed = [_call(_said_of(call), call) for call in calls]
+    listed = [call_of(_said_of(call), call) for call in calls]
     none = tag("p", "No call is answered yet.")
-    return _page("The latest calls", "", *(listed or [none]))
+    return Page("The latest calls", "", tuple(listed or [none]))
 
 
 def _said_of(call: StoredCall) -> str:
     done = call.completion
-    facts = f"{dollars(done.cost_usd)}, {_in_seconds(done.latency_seconds)}"
+    facts = f"{dollars(done.cost_usd)}, {in_seconds(done.latency_seconds)}"
     return f"{call.model}{f' ({call.role})' if call.role else ''}: {facts}"
 
 
-def _calls(of: str, calls: Sequence[CallEntry], answers: StoredAnswers | None) -> Iterator[Html]:
+def calls_of(
+    of: str, calls: Sequence[CallEntry], stored: Mapping[bytes, StoredCall]
+) -> Iterator[Html]:
+    """Yield a heading and calls that open; nothing if there are none.
+
+    Args:
+        of: Whose calls they are, for the heading.
+        calls: The calls.
+        stored: Their prompts and answers by key, as far as they are known.
+    """
     if not calls:
         return
-    stored = {} if answers is None else answers.calls([call.key for call in calls])
     yield tag("h2", f"{count(len(calls), 'call')}{of}")
     for call in calls:
         made = "" if call.made else ", reused"
         who = " ".join(part for part in (call.node, call.role, call.model) if part)
-        facts = f"{dollars(call.cost_usd)}, {_in_seconds(call.latency_seconds)}{made}"
-        yield _call(f"{who}: {facts}", stored.get(call.key))
-
-
-def _call(said: str, call: StoredCall | None) -> Html:
-    """Return a call that opens: its parameters, its conversation and its answer."""
-    if call is None:
-        missing = tag("p", "Its prompt and its answer are not stored here.", class_="facts")
-        return tag("details", tag("summary", said), missing)
-    spoken = [*message_texts(call.messages), ("answer", answer_text(call.completion))]
-    shown = [part for role, text in spoken for part in (tag("h4", role), tag("pre", text))]
-    return tag("details", tag("summary", said), tag("p", call.parameters, class_="facts"), *shown)
-
-
-def _facts(facts: Sequence[tuple[str, str | None]]) -> Html:
-    pairs = (
-        tag(kind, text)
-        for name, value in facts
-        if value
-        for kind, text in (("dt", name), ("dd", value))
-    )
-    return tag("dl", *pairs, class_="trial")
-
-
-def _page(title: str, home: str, *content: Content) -> str:
-    """Return a page whose address is `home` below that of the view; it runs no script."""
-    back = tag("p", tag("a", "all experiments", href=home or "./"))
-    body = joined([tag("header", back, tag("h1", title)), tag("main", *content)])
-    return page_of(f"{title}: ember-bench", body, style=asset("view.css"))
-
-
-def _in_seconds(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{seconds(value)} s"
+        facts = f"{dollars(call.cost_usd)}, {in_seconds(call.latency_seconds)}{made}"
+        yield call_of(f"{who}: {facts}", stored.get(call.key))
 
 
 def _short(text: str) -> str:

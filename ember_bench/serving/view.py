@@ -18,14 +18,25 @@ from starlette.routing import Route
 
 from ember_bench.errors import EmberBenchError
 from ember_bench.experiment.results.rows import StoredTrials
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_report import html_report
+from ember_bench.running.live import Live, read_live
 from ember_bench.running.places import RESPONSES, TRIALS
 from ember_bench.serving.control import Control, ControlError
-from ember_bench.serving.progress import ExperimentProgress, Watch
+from ember_bench.serving.live_pages import under_way_page, under_way_trial
+from ember_bench.serving.pages import Page
+from ember_bench.serving.progress import ExperimentProgress, Watch, writer
 from ember_bench.serving.progress_page import middle, page
-from ember_bench.serving.server import LOOPBACK, address, is_own_host, listen, same_secret, serve
+from ember_bench.serving.server import (
+    LOOPBACK,
+    PRIVATE,
+    address,
+    is_own_host,
+    listen,
+    same_secret,
+    serve,
+)
 from ember_bench.serving.trial_pages import (
     LATEST_CALLS,
     SHOWN,
@@ -39,12 +50,6 @@ from ember_bench.serving.trial_pages import (
 _SHARE: Final = 0.02
 _LEAST_MS: Final = 1_000
 _IS_NUMBER: Final = re.compile("[0-9]{1,9}")
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",  # the address has the token
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -73,6 +78,7 @@ class View:
                 Route("/{token}/report/{name}", self._guarded(self._report)),
                 Route("/{token}/stop/{name}", self._guarded(self._stop), methods=["POST"]),
                 Route("/{token}/resume/{name}", self._guarded(self._resume), methods=["POST"]),
+                Route("/{token}/under-way/{name}", self._guarded(self._under_way)),
                 Route("/{token}/trials/{name}/{cell:int}", self._guarded(self._trials)),
                 Route(
                     "/{token}/trials/{name}/{cell:int}/{item:int}/{epoch:int}",
@@ -88,7 +94,7 @@ class View:
             ):
                 return _not_found()
             response = await handler(request)
-            response.headers.update(_HEADERS)
+            response.headers.update(PRIVATE)
             return response
 
         return guarded
@@ -106,16 +112,15 @@ class View:
         found = await run_in_threadpool(self._experiments)
         shown = middle(found, time.time(), self._control)
         took = time.perf_counter() - began
-        wait = max(_LEAST_MS, round(1_000 * took / _SHARE))
-        return HTMLResponse(shown, headers={"X-Next-Ms": str(wait)})
+        return _part(shown, took)
 
-    async def _calls(self, _request: Request) -> Response:
-        return await _shown(lambda: _calls_of(self.results / RESPONSES))
+    async def _calls(self, request: Request) -> Response:
+        return await _shown(request, lambda: _calls_of(self.results / RESPONSES))
 
     async def _report(self, request: Request) -> Response:
         if (path := self._store(request)) is None:
             return _not_found()
-        return await _shown(lambda: _report_of(path, self.results / RESPONSES))
+        return await _shown(request, lambda: _report_of(path, self.results / RESPONSES))
 
     async def _trials(self, request: Request) -> Response:
         path, cell = self._store(request), request.path_params["cell"]
@@ -123,13 +128,19 @@ class View:
         first = request.query_params.get("from", "0")
         if path is None or shown not in SHOWN or not _IS_NUMBER.fullmatch(first):
             return _not_found()
-        return await _shown(lambda: _trials_of(path, cell, shown, int(first)))
+        return await _shown(request, lambda: _trials_of(path, cell, shown, int(first)))
+
+    async def _under_way(self, request: Request) -> Response:
+        path, first = self._store(request), request.query_params.get("from", "0")
+        if path is None or not _IS_NUMBER.fullmatch(first):
+            return _not_found()
+        return await _shown(request, lambda: _under_way_of(path, int(first)))
 
     async def _trial(self, request: Request) -> Response:
         if (path := self._store(request)) is None:
             return _not_found()
         place = Place(*(request.path_params[name] for name in ("cell", "item", "epoch")))
-        return await _shown(lambda: _trial_of(path, self.results / RESPONSES, place))
+        return await _shown(request, lambda: _trial_of(path, self.results / RESPONSES, place))
 
     async def _stop(self, request: Request) -> Response:
         return await self._told(request, self._control.stop)
@@ -154,13 +165,29 @@ class View:
         return path if path.parent in set(folders) and path.is_file() else None
 
 
-async def _shown(made: Callable[[], str | None]) -> Response:
-    """Return the page that `made` makes in a thread; it returns None for what is not there."""
+async def _shown(request: Request, made: Callable[[], Page | str | None]) -> Response:
+    """Return the page that `made` makes in a thread, or the part that a live one asks for again.
+
+    It returns None for what is not there.
+    """
+    began = time.perf_counter()
     try:
         shown = await run_in_threadpool(made)
     except EmberBenchError as error:
         return PlainTextResponse(str(error), 500)
-    return _not_found() if shown is None else HTMLResponse(shown)
+    if shown is None:
+        return _not_found()
+    if isinstance(shown, str):
+        return HTMLResponse(shown)
+    if request.query_params.get("part") == "main":
+        return _part(shown.middle, time.perf_counter() - began, again=shown.live)
+    return HTMLResponse(shown.text)
+
+
+def _part(shown: str, took: float, *, again: bool = True) -> Response:
+    """Return the changing part of a page, with the time after which to ask for it again."""
+    wait = max(_LEAST_MS, round(1_000 * took / _SHARE))
+    return HTMLResponse(shown, headers={"X-Next-Ms": str(wait)} if again else {})
 
 
 def _not_found() -> Response:
@@ -177,7 +204,7 @@ def _answers(responses: Path) -> Iterator[StoredAnswers | None]:
         yield answers
 
 
-def _calls_of(responses: Path) -> str:
+def _calls_of(responses: Path) -> Page:
     with _answers(responses) as answers:
         return calls_page([] if answers is None else answers.latest(LATEST_CALLS))
 
@@ -188,15 +215,30 @@ def _report_of(path: Path, responses: Path) -> str:
         return html_report(Contents(rows, {cell.name for cell in rows.description.cells}, answers))
 
 
-def _trials_of(path: Path, cell: int, shown: str, first: int) -> str | None:
+def _trials_of(path: Path, cell: int, shown: str, first: int) -> Page | None:
     with closing(StoredTrials(path)) as rows:
         known = cell < len(rows.description.cells)
         return trials_page(rows, cell, shown, first) if known else None
 
 
-def _trial_of(path: Path, responses: Path, place: Place) -> str | None:
+def _trial_of(path: Path, responses: Path, place: Place) -> Page | None:
+    # Before the rows: a trial that ends in between is found in them.
+    process = writer(path.parent)
+    live = None if process is None else read_live(path.parent, process, Live)
     with closing(StoredTrials(path)) as rows, _answers(responses) as answers:
-        return trial_page(rows, answers, place) if place.is_asked(rows) else None
+        if not place.is_asked(rows):
+            return None
+        stored = trial_page(rows, answers, place)
+        if stored is not None or process is None:
+            return stored
+        return under_way_trial(rows, answers, place, live)
+
+
+def _under_way_of(path: Path, first: int) -> Page:
+    process = writer(path.parent)
+    live = None if process is None else read_live(path.parent, process, Live)
+    with closing(StoredTrials(path)) as rows:
+        return under_way_page(rows, live, first)
 
 
 def view(results: Path, port: int, told: Callable[[str], None]) -> None:

@@ -40,6 +40,7 @@ from .combining import (
     member_weights as member_weights,
     widened as widened,
 )
+from .controls import controlled_mean as controlled_mean
 from .costs import (
     cost_difference as cost_difference,
     cost_per_correct as cost_per_correct,
@@ -169,6 +170,7 @@ from .shares import (
 )
 from .shrinkage import (
     shrunken_means as shrunken_means,
+    shrunken_rates as shrunken_rates,
 )
 from .strata import (
     stratified_difference as stratified_difference,

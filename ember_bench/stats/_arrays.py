@@ -69,10 +69,8 @@ def codes(labels: Labels, n: int, name: str) -> IntArray:
     if len(labels) != n:
         raise ValueError(f"{name} has {len(labels)} entries for {n} values")
     numbers: dict[Hashable, int] = {}
-    return np.fromiter(
-        (numbers.setdefault(label, len(numbers)) for label in _hashables(labels)),
-        dtype=np.int64,
-        count=n,
+    return np.array(
+        [numbers.setdefault(label, len(numbers)) for label in _hashables(labels)], dtype=np.int64
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ember_bench.stats.votes import Answers
 
 _MOST_EXACT_MEMBERS = 12
-_CHUNK_VALUES = 1 << 22
+_CHUNK_VALUES = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,10 @@ def vote_attribution(
     numbered = _numbered(answers, points.shape)
     if n_items == 0 or n == 0:
         return None
+    # Many items have equal answers and scores.
+    alike = np.hstack([numbered, points])
+    _, first, same = np.unique(alike, axis=0, return_index=True, return_inverse=True)
+    numbered, points, same = numbered[first], points[first], same.reshape(-1)
     everyone = np.ones((1, n), dtype=np.bool_)
     all_but_one = ~np.eye(n, dtype=np.bool_)
     accuracy = _vote_scores(numbered, points, everyone)
@@ -155,7 +159,8 @@ def vote_attribution(
         worth = _weighted_scores(numbered, points, inside, _weights(inside))
     else:
         orders = check_count(n_orders, "n_orders", 2)
-        worth, error = _sampled_worth(numbered, points, orders, seed)
+        worth, error = _sampled_worth(numbered, points, same, orders, seed)
+    accuracy, lost, worth = accuracy[same], lost[same], worth[same]
     return VoteAttribution(
         shapley=worth.mean(axis=0),
         shapley_intervals=_intervals(worth, clusters, level),
@@ -198,21 +203,24 @@ def _vote_scores(numbered: IntArray, points: FloatArray, inside: BoolArray) -> F
     """Return the score of each coalition's vote on each item, ``(n_items, n_coalitions)``."""
     voting = numbered >= 0
     agree = (numbered[:, :, np.newaxis] == numbered[:, np.newaxis, :]) & voting[:, :, np.newaxis]
-    # (items, coalitions, members): how many of the coalition give the member's answer.
-    votes = inside.astype(np.float32) @ agree.astype(np.float32)
-    votes *= inside
-    most = votes.max(axis=2, keepdims=True)
+    # (items, members, coalitions): how many of the coalition give the member's answer.
+    votes = agree.astype(np.float32) @ inside.T.astype(np.float32)
+    votes *= inside.T
+    most = votes.max(axis=1, keepdims=True)
     # Answers that tie have equally many voters, so a mean over voters is one over answers.
     winners = (votes == most) & (most > 0)
-    credit = np.einsum("icm,im->ic", winners, np.where(voting, points, 0.0))
-    scores: FloatArray = credit / np.maximum(winners.sum(axis=2), 1)
+    credit = np.einsum("imc,im->ic", winners, np.where(voting, points, 0.0))
+    scores: FloatArray = credit / np.maximum(winners.sum(axis=1), 1)
     return scores
 
 
 def _sampled_worth(
-    numbered: IntArray, points: FloatArray, n_orders: int, seed: int
+    numbered: IntArray, points: FloatArray, same: IntArray, n_orders: int, seed: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return each member's worth on each item, and its error over orders."""
+    """Return each member's worth on each kind of item, and its error over orders.
+
+    `same` has the number of each item's kind.
+    """
     n_items, n = points.shape
     rng = np.random.default_rng(seed)
     worth = np.zeros((n_items, n))
@@ -223,7 +231,7 @@ def _sampled_worth(
         inside = np.argsort(order)[np.newaxis, :] <= np.arange(n)[:, np.newaxis]
         steps = _weighted_scores(numbered, points, inside, _steps(order))
         worth += steps / n_orders
-        row[:] = steps.mean(axis=0)
+        row[:] = steps[same].mean(axis=0)
     error: FloatArray = means.std(axis=0, ddof=1) / np.sqrt(n_orders)
     return worth, error
 

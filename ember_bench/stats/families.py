@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _MOST_OUTCOMES: Final = 1 << 16
 _MOST_ROWS: Final = 1 << 12
+_AT_ONCE: Final = 1 << 11
 _PINELIS: Final = 3.18
 """A sum of random signs exceeds t standard deviations at most so many times as often as a normal
 variable (Pinelis 2012, "An asymptotically Gaussian bound on the Rademacher tails")."""
@@ -305,7 +306,9 @@ def _normal_limit(covariance: FloatArray, n_draws: int, rng: np.random.Generator
     covariance[constant, constant] = 1.0
     factor = symmetric_root(covariance)
     factor /= np.sqrt(np.sum(factor**2, axis=1, keepdims=True))
-    scores: FloatArray = np.abs(rng.standard_normal((n_draws, len(factor))) @ factor.T)
+    scores = np.empty((n_draws, len(factor)))
+    for some in np.split(scores, range(_AT_ONCE, n_draws, _AT_ONCE)):
+        np.abs(rng.standard_normal(some.shape) @ factor.T, out=some)
     return scores
 
 

@@ -180,16 +180,16 @@ def prediction_powered_mean(
     value = float(true.mean() + (weight * (rest.mean() - said.mean()) if others else 0.0))
     left = true - weight * said
     # What is left of an output that is wrongly accepted, and of one that is wrongly rejected.
-    variance = _variance(left, (-weight, 1.0)) / m
+    variance = variance_with_halves(left, (-weight, 1.0)) / m
     if others:
-        variance += weight**2 * _variance(rest, (0.0, 1.0)) / others
+        variance += weight**2 * variance_with_halves(rest, (0.0, 1.0)) / others
     centre = (_unit(value) * m + 1) / (m + 2)
     size = centre * (1 - centre) / variance
     interval = score_bounds(_unit(value), size, t_critical(level, m - 1), level)
     return Estimate(_unit(value), interval, variance**0.5, m + others, "prediction-powered")
 
 
-def _variance(values: FloatArray, added: tuple[float, float]) -> float:
+def variance_with_halves(values: FloatArray, added: tuple[float, float]) -> float:
     """Return the variance of values with half of two others added."""
     counts = np.append(np.ones(values.size), (_PART, _PART))
     together = np.append(values, added)

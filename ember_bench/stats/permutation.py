@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MOST_OUTCOMES = 1 << 18
 _MOST_BINOMIALS = 64
 _CHUNK_VALUES = 1 << 23
+_PIECES = 16
 _FEWEST_DRAWS = 10_000
 _EXTREME_DRAWS = 20
 
@@ -179,4 +180,6 @@ def random_sums(
         n = min(at_once, n_draws - start)
         bits = np.frombuffer(rng.bytes(n * -(-len(values) // 8)), dtype=np.uint8)
         signs = np.unpackbits(bits.reshape(n, -1), axis=1, count=len(values))
-        yield 2.0 * (signs.astype(np.float64) @ values) - values.sum(axis=0)
+        # As floats they take eight times the memory.
+        for some in np.array_split(signs, _PIECES):
+            yield 2.0 * (some.astype(np.float64) @ values) - values.sum(axis=0)

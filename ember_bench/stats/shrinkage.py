@@ -1,13 +1,15 @@
-"""What the scores of several cells say of their true means, each drawn towards the others."""
+"""True means of several cells, or of several groups of items, each drawn towards the others."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy import special
 
-from ember_bench.stats._arrays import matrix
+from ember_bench.stats._arrays import check_probability, matrix, not_negative, same_length, vector
 from ember_bench.stats.bootstrap import bootstrap_means, cluster_sums
+from ember_bench.stats.intervals import Estimate, Interval
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -17,6 +19,16 @@ if TYPE_CHECKING:
 _STEPS: Final = (np.arange(100) + 0.5) / 100
 _SHRINKAGES: Final = _STEPS**3
 """Values of the shrinkage factor, which is uniform before the scores are seen; densest near 0."""
+
+_FEWEST_GROUPS: Final = 5
+"""With fewer, the spread of groups is guessed rather than learned."""
+_MEANS: Final = (np.arange(20) + 0.5) / 20
+_NEAR: Final = np.linspace(-4, 4, 17)
+"""Further values of the mean: around that of all items, in units of its least standard error."""
+_PARTS: Final = (np.arange(30) + 0.5) / 30
+_NEGLIGIBLE: Final = 1e-3
+"""Weight of a node, relative to the largest, below which it is left out."""
+_HALVINGS: Final = 18
 
 
 def shrunken_means(
@@ -71,6 +83,97 @@ def shrunken_means(
     if single.shape[1] > 1:
         first = _shrunken(single, first, clusters, np.random.default_rng([seed, 1]))
     return first[:, places], *rest
+
+
+def shrunken_rates(
+    right: npt.ArrayLike, counts: npt.ArrayLike, *, level: float = 0.95
+) -> list[Estimate] | None:
+    """Estimate the accuracy on each group of items, drawn towards the mean of all groups.
+
+    The Beta-Binomial model: of the items of a group a number is right that is binomial at the
+    group's accuracy; accuracies have a Beta distribution, whose parameters are learned (Bowyer,
+    Aitchison & Ivanova 2025, "Position: Don't use the CLT in LLM evals with fewer than a few
+    hundred datapoints", arXiv:2503.01747). With the mean m and the weight w of the
+    Beta distribution, in items, a group of n items is drawn to m by the factor b = w / (w + n). At
+    the mean n of groups, b has the density 3 (1 - b)^2 before the scores are seen, and m is
+    uniform: with a uniform b (Christiansen & Morris 1997, "Hierarchical Poisson regression
+    modeling"), intervals are too narrow where groups differ by about their errors.
+
+    Bounds are quantiles of the posterior; if all items of a group are right, or wrong, the interval
+    reaches 1, or 0 (Brown, Cai & DasGupta 2001, "Interval estimation for a binomial proportion",
+    section 4.1.2). The level holds on average over groups, and not for each: a group that is far
+    from all the others is drawn to them, too.
+
+    Args:
+        right: number of right items of each group, shape ``(n_groups,)``.
+        counts: number of its items, same shape; at least 1.
+        level: probability that an interval holds, on average over groups.
+
+    Returns:
+        One for each group, with the posterior mean and standard deviation; None for fewer than
+        five groups.
+
+    Raises:
+        ValueError: numbers that are not whole, or more right items than items.
+    """
+    y, n = not_negative(vector(right, "right"), "right"), vector(counts, "counts")
+    same_length(y, n, "right and counts")
+    check_probability(level, "level")
+    if np.any(n < 1) or np.any(y > n) or np.any(y % 1) or np.any(n % 1):
+        raise ValueError(f"groups have {y.tolist()} right items of {n.tolist()}")
+    if y.size < _FEWEST_GROUPS:
+        return None
+    # Groups with the same numbers have the same posterior.
+    numbers, where = np.unique(np.stack([y, n]), axis=1, return_inverse=True)
+    y, n = numbers
+    weights, a, b = _beta_binomial(y, n, np.bincount(where.reshape(-1)))
+    means = a / (a + b)
+    mean = means @ weights
+    squares = (a * b / ((a + b) ** 2 * (a + b + 1)) + means**2) @ weights
+    low, high = (_quantiles(weights, a, b, (1 + sign * level) / 2) for sign in (-1, 1))
+    low, high = np.where(y == 0, 0.0, low), np.where(y == n, 1.0, high)
+    errors = np.sqrt(np.maximum(0.0, squares - mean**2))
+    found = [
+        Estimate(float(m), Interval(float(i), float(j), level), float(e), int(k), "Beta-Binomial")
+        for m, i, j, e, k in zip(mean, low, high, errors, n, strict=True)
+    ]
+    return [found[place] for place in where.reshape(-1).tolist()]
+
+
+def _beta_binomial(
+    y: FloatArray, n: FloatArray, groups: IntArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the weights of nodes, and the groups' Beta parameters at each.
+
+    The shapes are ``(n_nodes,)``, and twice ``(n_groups, n_nodes)``.
+    """
+    total, k = float(groups @ n), float(groups.sum())
+    centre = (float(groups @ y) + 0.5) / (total + 1)
+    near = centre + _NEAR * np.sqrt(centre * (1 - centre) / total)
+    means = np.sort(np.concatenate([_MEANS, near[(near > 0) & (near < 1)]]))
+    ends = np.concatenate([[0.0], (means[1:] + means[:-1]) / 2, [1.0]])
+    m, part = (nodes.ravel() for nodes in np.meshgrid(means, _PARTS))
+    factor = part**3  # densest near 0, as many items need it
+    weight = total / k * factor / (1 - factor)
+    a, b = m * weight, (1 - m) * weight
+    likelihood = np.log(np.tile(np.diff(ends), _PARTS.size) * part**2 * (1 - factor) ** 2)
+    for right, items, number in zip(y, n, groups, strict=True):
+        likelihood += number * (special.betaln(a + right, b + items - right) - special.betaln(a, b))
+    found = np.exp(likelihood - likelihood.max())
+    kept = found > _NEGLIGIBLE
+    found = found[kept] / found[kept].sum()
+    wrong = (n - y)[:, np.newaxis]
+    return found, a[kept] + y[:, np.newaxis], b[kept] + wrong
+
+
+def _quantiles(weights: FloatArray, a: FloatArray, b: FloatArray, p: float) -> FloatArray:
+    """Return a quantile of each group's mixture of Beta distributions, by bisection."""
+    low, high = np.zeros(len(a)), np.ones(len(a))
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        below = special.betainc(a, b, middle[:, np.newaxis]) @ weights < p
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return np.asarray((low + high) / 2)
 
 
 def largest_gaps(x: FloatArray) -> FloatArray:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ember_bench.stats._arrays import BoolArray, FloatArray, IntArray, Labels
     from ember_bench.stats.intervals import Estimate
 
-_CHUNK_VALUES: Final = 1 << 21
+_CHUNK_VALUES: Final = 1 << 17
 _OF_CANDIDATES: Final = 0.1
 """Share of the error that is spent on which cells could have been chosen."""
 

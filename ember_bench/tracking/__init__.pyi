@@ -3,6 +3,7 @@ from .curves import (
     Curves as Curves,
     unfinished as unfinished,
 )
+from .kept import is_logged as is_logged
 from .messages import (
     Logged as Logged,
     TrackingError as TrackingError,
@@ -10,5 +11,4 @@ from .messages import (
 from .tracker import (
     Tracker as Tracker,
     TrialBatch as TrialBatch,
-    is_logged as is_logged,
 )

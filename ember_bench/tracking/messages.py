@@ -212,7 +212,33 @@ class Trace(msgspec.Struct, frozen=True, tag=True):
     trials: list[TracedTrial]
 
 
-Request = Open | Begin | Follow | Log | Rows | End | Check | Trace
+class LogSearch(msgspec.Struct, frozen=True, tag=True):
+    """Log a search for better prompts as a run of its own, unless it is there already.
+
+    Attributes:
+        key: Which search it is; a later one with the same key takes its place.
+        name: Of the run.
+        params: Its parameters.
+        metrics: What was found.
+        candidates: The metrics of each candidate, in order: the steps of the curves.
+        tags: Tags.
+        note: The result in Markdown.
+        files: The artifacts.
+        network: The system with the new prompts.
+    """
+
+    key: str
+    name: str
+    params: dict[str, str]
+    metrics: dict[str, float]
+    candidates: list[dict[str, float]]
+    tags: dict[str, str]
+    note: str
+    files: list[str]
+    network: Network
+
+
+Request = Open | Begin | Follow | Log | Rows | End | Check | Trace | LogSearch
 
 
 class Opened(msgspec.Struct, frozen=True, tag=True):
@@ -255,6 +281,20 @@ class Logged(msgspec.Struct, frozen=True, tag=True):
     traces: int = 0
 
 
+class LoggedSearch(msgspec.Struct, frozen=True, tag=True):
+    """Where a search was logged.
+
+    Attributes:
+        run_id: Of the run.
+        url: Page of the run; on MLflow's default port if `command` must be given first.
+        command: Opens MLflow on a database; None for a server, which is open already.
+    """
+
+    run_id: str
+    url: str
+    command: str | None
+
+
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """The request failed."""
 
@@ -271,7 +311,7 @@ class Traced(msgspec.Struct, frozen=True, tag=True):
     """The trials are there as traces."""
 
 
-Reply = Opened | Followed | Wanted | Logged | Failed | Checked | Traced
+Reply = Opened | Followed | Wanted | Logged | Failed | Checked | Traced | LoggedSearch
 
 to_json = msgspec.json.Encoder().encode
 to_request = msgspec.json.Decoder(Request).decode

@@ -27,10 +27,11 @@ def networks(experiment: Experiment) -> list[Network]:
     cells: dict[str, list[Cell]] = {}
     for cell in experiment.cells:
         cells.setdefault(cell.label, []).append(cell)
-    return [_network(label, found) for label, found in cells.items()]
+    return [network_of(label, found) for label, found in cells.items()]
 
 
-def _network(label: str, cells: list[Cell]) -> Network:
+def network_of(label: str, cells: list[Cell]) -> Network:
+    """Return the architecture of cells, with their parameters, under a name."""
     first = cells[0]
     card = first.architecture.card
     return Network(

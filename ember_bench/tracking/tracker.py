@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import queue
-import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from threading import Thread
@@ -21,7 +20,6 @@ import msgspec
 
 from ember_bench.experiment.results.summary import ExperimentSummary
 from ember_bench.secrets import redacted, without_secrets
-from ember_bench.tracking.contents import digest_of
 from ember_bench.tracking.messages import (
     Begin,
     Check,
@@ -32,6 +30,8 @@ from ember_bench.tracking.messages import (
     Followed,
     Log,
     Logged,
+    LoggedSearch,
+    LogSearch,
     Network,
     Open,
     Opened,
@@ -181,7 +181,7 @@ class Tracker:
                         return self._trace(logged, traces)
                     case Failed(message):
                         raise self._failure(message)
-                    case Opened() | Followed() | Checked() | Traced():
+                    case Opened() | Followed() | Checked() | Traced() | LoggedSearch():
                         raise self._failure("it answered out of turn")
         except BaseException:
             self.close()
@@ -212,6 +212,23 @@ class Tracker:
             self.close()
             raise
         return reply.there
+
+    def log_search(self, search: LogSearch) -> LoggedSearch:
+        """Log a search for better prompts, unless it is there already.
+
+        Raises:
+            TrackingError: MLflow could not be reached or did not take it. The tracker is closed.
+        """
+        try:
+            self.wait_until_open()
+            self._send(search)
+            reply = self._receive()
+            if not isinstance(reply, LoggedSearch):
+                raise self._failure(reply.message if isinstance(reply, Failed) else repr(reply))
+        except BaseException:
+            self.close()
+            raise
+        return reply
 
     def close(self) -> None:
         """Stop the process, whatever it is doing; a database it was making is taken away."""
@@ -345,45 +362,6 @@ class Tracker:
         return f"the process that writes them ended with status {status}" + (
             f": {without_secrets(lines[-1])}" if lines else ""
         )
-
-
-def is_logged(
-    summary: ExperimentSummary,
-    last: Logged | None,
-    *,
-    results: Path,
-    tracking_uri: str | None = None,
-    traces: int = 0,
-) -> bool:
-    """Tell, without mlflow, whether a `Logged` kept from an earlier run covers `summary`.
-
-    And as many trials as traces as are wanted. Runs in a SQLite file must be there still; those of
-    other stores only a `Tracker` can find, see `Tracker.has`.
-    """
-    uri = tracking_uri or default_uri(results)
-    path = sqlite_path(uri)
-    return (
-        last is not None
-        and last.digest == digest_of(summary)
-        and last.traces >= traces
-        and last.tracking_uri == redacted(uri)
-        and (path is None or _are_in(path, [last.run_id, *last.cells.values()]))
-    )
-
-
-def _are_in(path: Path, runs: Sequence[str]) -> bool:
-    """Tell whether runs are in a SQLite file of MLflow, and nothing of them was deleted."""
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            (count,) = database.execute(
-                "SELECT count(*) FROM runs JOIN experiments USING (experiment_id)"
-                " WHERE runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'"
-                " AND run_uuid IN (SELECT value FROM json_each(?))",
-                (json.dumps(runs),),
-            ).fetchone()
-    except sqlite3.Error:
-        return False  # MLflow will say what is wrong with it
-    return bool(count == len(set(runs)))
 
 
 def _artifacts(uri: str, results: Path) -> Path:

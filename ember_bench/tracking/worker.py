@@ -25,6 +25,8 @@ from ember_bench.tracking.messages import (
     Followed,
     Log,
     Logged,
+    LoggedSearch,
+    LogSearch,
     Open,
     Opened,
     Point,
@@ -89,8 +91,8 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
                 case Open() as request:
                     store = _open(request)
                     reply(Opened())
-                case Check(runs) if store is not None:
-                    reply(Checked(_are_there(store, runs)))
+                case (Check() | LogSearch()) as request if store is not None:
+                    reply(_answered(store, request))
                 case Begin() as request if store is not None:
                     live = _live(store, request)
                 case Follow(points) if live is not None:
@@ -150,6 +152,15 @@ def _record(store: Store, live: Live | None, request: Log, trials: Trials) -> Lo
     if live is not None:
         live.add(())
     return record(store, request, trials)
+
+
+def _answered(store: Store, request: Check | LogSearch) -> Checked | LoggedSearch:
+    """Return the answer to a request that needs no other."""
+    if isinstance(request, Check):
+        return Checked(_are_there(store, request.runs))
+    from ember_bench.tracking.searches import record_search  # noqa: PLC0415
+
+    return record_search(store, request)
 
 
 def _traces(store: Store, request: Log, logged: Logged) -> Traces:

@@ -280,6 +280,17 @@ YES_NO = {
     "True, it looks prime. The answer is no.": "no",
 }
 
+YES_NO |= {
+    "\u7b54\u6848\uff1a\u662f": "yes",
+    "\u7b54\u6848\u662f\u5426\u3002": "no",
+    "\u7b54\u6848\uff1a\u4e0d\u662f\u3002": "no",
+    "Respuesta: S\u00ed.": "yes",
+    "La r\u00e9ponse est : Non, car il pleut.": "no",
+    "Antwort: Ja": "yes",
+    "\u041e\u0442\u0432\u0435\u0442: \u043d\u0435\u0442": "no",
+    "\u7b54\u3048\uff1a\u306f\u3044": "yes",
+    "\uc815\ub2f5: \uc544\ub2c8\uc694": "no",
+}
 NEITHER = [
     "",
     "maybe",

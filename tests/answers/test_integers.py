@@ -10,6 +10,8 @@ from ember_bench.answers.formats import parse_answer, read_target
 
 LISTS = {
     "\\boxed{1} and \\boxed{2}": "1,2",
+    "Answer:\n- 7\n- 11": "7,11",
+    "The factors are:\n* 7\n* -11\n* 13": "-11,7,13",
     "$1$ and $2$": "1,2",
     "The factors are $101$ and $103$.": "101,103",
     "\\boxed{1}, \\boxed{2} and \\boxed{3}": "1,2,3",

@@ -85,6 +85,8 @@ F = "def f(x):\n    return x"
             "def f(s):\n    '''\n    ```\n    x\n    ```\n    '''\n    return s",
         ),
         (f"[BEGIN]\n{F}\n[DONE]\nNext: [BEGIN", F),
+        (f"{F}\n[DONE]\n\nWrite another one.", F),
+        (f"Here it is: ```python\n{F}\n```\nIt works.", F),
         (f"<code>\n{F}\n</code>", F),
         (
             (

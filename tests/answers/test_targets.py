@@ -10,6 +10,7 @@ from ember_bench.answers.formats import answer_format, read_target
 TARGETS = [
     ("18", "number", (), "18"),
     ("1,000", "number", (), "1000"),
+    ("(18)", "number", (), "18"),
     ("-1/3", "number", (), "-1/3"),
     ("\\frac{1}{2}", "number", (), "0.5"),
     ("$18", "number", (), "18"),
@@ -48,6 +49,8 @@ TARGETS = [
 ]
 
 NO_TARGETS = [
+    ("(0,9)", "number", ()),
+    ("$(1,2)$", "number", ()),
     ("\\frac{\\pi}{2}", "number", ()),
     ("18 or 20", "number", ()),
     ("about 18", "number", ()),

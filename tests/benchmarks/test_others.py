@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks import jit, limits, mlflow_log
+from benchmarks import jit, limits, mlflow_log, recorded
 
 pytestmark = pytest.mark.slow
 
@@ -32,3 +32,10 @@ def test_mlflow_log(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     monkeypatch.setattr(sys, "argv", ["mlflow_log", "--cells", "1", "--items", "2"])
     mlflow_log.main()
     assert capsys.readouterr().out.count("logging") == 3
+
+
+def test_recorded(capsys: pytest.CaptureFixture[str]) -> None:
+    recorded.main(["--models", "2", "--items", "3"])
+    printed = capsys.readouterr().out
+    assert "run, votes of ten, 60 calls" in printed
+    assert "export --what choices" in printed

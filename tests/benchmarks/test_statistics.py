@@ -12,7 +12,7 @@ import pytest
 from benchmarks import statistics
 from benchmarks.statistics_store import make_results
 from ember_bench.experiment.results.rows import StoredTrials
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 
 pytestmark = pytest.mark.slow
 
@@ -55,3 +55,12 @@ def test_live_curves_are_measured(kind: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.live_curves_run", kind, str(grid), str(tmp_path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert json.loads(done.stdout.splitlines()[-1])["cpu_seconds"] > 0
+
+
+@pytest.mark.slow
+def test_what_the_live_view_takes_is_measured() -> None:
+    from benchmarks.live_view import measure
+
+    found = measure("watched", 8, 2, 0.5)
+    assert found["cpu_seconds"] > 0
+    assert found["readings"] > 0

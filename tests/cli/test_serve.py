@@ -49,11 +49,17 @@ def test_it_says_where_it_listens_answers_and_ends_with_ctrl_c(tmp_path: Path) -
         ((*SERVE, "--host", "0.0.0.0"), "error: --host 0.0.0.0: others could spend your money"),
         ((*SERVE, "--host", "192.0.2.1"), "error: --host 192.0.2.1: others could spend"),
         ((*SERVE, "--set", "k"), "error: --set: expected path=value"),
+        (("serve", "single", "--set", "model=openai:gpt-4o"), "error: no key for openai:gpt-4o"),
     ],
 )
 def test_what_cannot_be_served_is_said_in_one_line(
-    command: Command, here: Workspace, arguments: tuple[str, ...], error: str
+    command: Command,
+    here: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    error: str,
 ) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     result = command(*arguments)
     assert result.status == 2
     assert result.err.startswith(error)

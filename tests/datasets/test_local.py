@@ -17,6 +17,7 @@ from ember_bench.datasets import load_dataset
 from ember_bench.datasets.formats import Layout, open_records
 from ember_bench.documents import parse_document
 from ember_bench.errors import ConfigError
+from ember_bench.record_fields import as_text
 from ember_bench.registry import Card, Cards
 
 if TYPE_CHECKING:
@@ -55,6 +56,62 @@ CONTENT = {
     "items.csv": CSV,
     "items.csv.gz": gzip.compress(CSV),
 }
+
+
+def of(path: Path, wanted: str = "", **layout: Any) -> list[dict[str, Any]]:
+    """Return the records of a file with this layout, of which some fields are wanted."""
+    found = open_records(path, Layout(**layout), wanted=frozenset(wanted.split()))
+    return [dict(record) for _, record in found.rows]
+
+
+PASSAGE = {"text": "p", "qas": [{"id": "a", "q": "?"}, {"id": "b", "q": "!"}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wanted", "layout", "expected"),
+    [
+        ("i.json", {"a": {"q": "?"}}, "", {"layout": "by_id"}, [{"key": "a", "q": "?"}]),
+        ("i.json", {"q": ["?", "!"]}, "q", {"layout": "columns"}, [{"q": "?"}, {"q": "!"}]),
+        ("i.json", {"q": {"7": "?"}}, "q", {"layout": "columns"}, [{"key": "7", "q": "?"}]),
+        ("i.json", {"q": "?"}, "", {"layout": "record"}, [{"q": "?"}]),
+        ("i.json", {"d": [["?", 1]]}, "value[0]", {"field": "d"}, [{"value": ["?", 1]}]),
+        (
+            "i.json",
+            {"d": [{"title": "t", "parts": [PASSAGE]}]},
+            "",
+            {"field": "d", "each": ["parts", "qas"]},
+            [{"title": "t", "parts": [PASSAGE], **PASSAGE, **one} for one in PASSAGE["qas"]],
+        ),
+        ("i.csv", 'q,c\n?,"[1, 2]"\n', "", {"json_fields": ["c"]}, [{"q": "?", "c": [1, 2]}]),
+        ("i.json", '{"q": 1}\n{"q": 2}\n', "", {}, [{"q": 1}, {"q": 2}]),
+        ("i.json", '[{"q": 1, "x": null}]', "", {}, [{"q": 1, "x": None}]),
+    ],
+)
+def test_a_file_holds_records_in_other_ways(
+    tmp_path: Path,
+    name: str,
+    content: Any,
+    wanted: str,
+    layout: dict[str, Any],
+    expected: list[dict[str, Any]],
+) -> None:
+    path = tmp_path / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    assert of(path, wanted, **layout) == expected
+
+
+def test_a_number_that_is_none_is_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "i.jsonl"
+    path.write_text('{"q": "?", "a": NaN}\n')
+    (record,) = of(path)
+    assert as_text(record["a"], "a") == ""
+
+
+def test_a_table_has_no_layout(tmp_path: Path) -> None:
+    path = tmp_path / "i.csv"
+    path.write_bytes(CSV)
+    with pytest.raises(ConfigError, match="`layout` is for JSON files"):
+        of(path, layout="by_id")
 
 
 @pytest.mark.parametrize("name", CONTENT)
@@ -130,7 +187,7 @@ def test_reading_streams(tmp_path: Path) -> None:
     [
         ("i.jsonl", b'{"a": 1}\n{"a": }\n', ":2:7: not valid JSON: Expecting value"),
         ("i.jsonl", b'{"a": 1}\n[1]\n', ":2: expected a JSON object, found an array"),
-        ("i.jsonl", b'{"a": NaN}\n', ":1: not valid JSON: NaN is not a JSON number"),
+        ("i.jsonl", b'{"a": Infinity}\n', ":1: not valid JSON: Infinity is not a JSON number"),
         ("i.jsonl", b'{"a": 1}\n{"a": "\xff"}\n', ":2:8: not UTF-8 text: byte 0xff"),
         ("i.jsonl", '{"a": 1}\n'.encode("utf-16"), ":1: it looks like UTF-16; save it as UTF-8"),
         ("i.jsonl", b"[" * 100_000, ":1: nested too deeply"),
@@ -150,7 +207,7 @@ def test_reading_streams(tmp_path: Path) -> None:
         ("i.parquet", b"PAR1 not", ": not a readable Parquet file: "),
         ("i.xlsx", b"", ": a spreadsheet: save its sheet as CSV (UTF-8)"),
         ("items", b"", ": cannot tell what it holds"),
-        ("i.parquet.gz", b"", ": a Parquet file is compressed inside; gunzip it"),
+        ("i.parquet.gz", b"", ": a Parquet file is compressed inside; unpack it"),
     ],
 )
 def test_broken_files_say_where_and_why(
@@ -319,3 +376,18 @@ def test_columns_without_a_header_are_named(tmp_path: Path) -> None:
     assert rows == [(1, {"q": "Wie viele?", "a": "2,125"}), (2, {"q": "Und\nnun?", "a": "3"})]
     with pytest.raises(ConfigError, match="3 columns in `columns`, 2 here"):
         list(open_records(path, Layout(columns=("q", "a", "b"))).rows)
+
+
+def test_a_pattern_is_every_such_file_and_names_each(tmp_path: Path) -> None:
+    for name, text in {"algebra": "1 + 1?\t2\n", "logic": "Not true?\tfalse\n"}.items():
+        (tmp_path / f"{name}_test.tsv").write_text(text)
+    source = "{path: '*_test.tsv', columns: [q, t]}"
+    text = f"""name: quiz
+purpose: p
+source: {{file: {source}}}
+fields: {{id: file, question: q, target: t}}
+evaluator: exact_match
+"""
+    card = Card("datasets", "quiz", parse_document(text, tmp_path / "quiz.yaml"), tmp_path)
+    items = load_dataset(card, Cards())
+    assert [(item.id, item.target) for item in items] == [("algebra", "2"), ("logic", "false")]

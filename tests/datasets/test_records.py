@@ -236,12 +236,28 @@ def test_a_pattern_cuts_the_target_out_in_the_last_place_where_it_matches() -> N
         ("text", "green", "B"),
         ("flags", [0, 0, 1], "C"),
         ("flags", [False, True, False], "B"),
+        ("flags", [[], ["correct"], []], "B"),
     ],
 )
 def test_the_target_of_a_choice_becomes_its_letter(kind: str, target: Any, letter: str) -> None:
     item = read({"q": "Which?", "options": OPTIONS, "a": target}, CHOICE, target_is=kind)
     assert (item.target, item.choices, item.answer_format) == (letter, tuple(OPTIONS), "choice")
     assert item.question == "Which?\n\nA) red\nB) green\nC) blue"
+
+
+def test_several_fields_of_which_one_has_the_target() -> None:
+    fields = {"question": "q", "target": ["a.number", "a.spans", "a.date"]}
+    assert read({"q": "?", "a": {"number": "3", "spans": []}}, fields).target == "3"
+    both = read({"q": "?", "a": {"number": "", "spans": ["Paris", "in Paris"]}}, fields)
+    assert (both.target, both.alternatives) == ("Paris", ("in Paris",))
+    assert "(field 'a.number' or 'a.spans' or 'a.date') is empty" in refused(
+        {"q": "?", "a": {"number": None, "spans": []}}, fields
+    )
+
+
+def test_an_id_that_a_table_made_a_number_with_a_point() -> None:
+    fields = {"id": ["part", "n"], "question": "q", "target": "a"}
+    assert read({"part": "x", "n": 7.0, "q": "?", "a": "1"}, fields).id == "x/7"
 
 
 def test_labels_name_the_choices() -> None:

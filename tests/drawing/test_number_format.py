@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ember_bench.drawing import number_format
-from ember_bench.drawing.number_format import Unit
+from ember_bench.drawing.number_format import Unit, tick_text
 from ember_bench.experiment.results.figures import Quantity
 
 
@@ -128,3 +128,13 @@ def test_ratios_and_probabilities() -> None:
     assert number_format.times(Quantity(4.1876, None, None, "Fieller")) == "4.19x"
     assert number_format.share(0.994) == "99 %"
     assert number_format.times(None) == number_format.share(None) == number_format.UNDEFINED
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (0.0025, "0.0025"), (300.0, "300"), (1_000.0, "1,000"), (12_500.0, "12,500")],
+)
+def test_numbers_of_an_axis_have_no_exponent_where_people_write_none(
+    value: float, text: str
+) -> None:
+    assert tick_text(value) == text

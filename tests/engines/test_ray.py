@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,26 +25,29 @@ from tests.faults.study import (
     responses,
     right_or_wrong,
 )
+from tests.support.local_models import free_ports, local_models, started
 from tests.support.openai_server import Answer, Asked, OpenAIServer
-from tests.support.workspace import Workspace
+from tests.support.workspace import Workspace, single
 
 pytestmark = [pytest.mark.extra, pytest.mark.timeout(200)]
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "clusters" / "ray_here.py"
 COMMAND = "from ember_bench.cli import main; main()"
 KEY = "sk-never-in-a-log-0123456789"
+# It comes to the program that sets it by its standard input.
+KEY_IN_CODE = "sk-of-the-code-alone-9876543210"
 PATIENCE = 120
 RUN = ("run", "grid.yaml", "--no-mlflow", "--quiet", "--json")
 
 
 class Cluster:
-    """Two nodes of one processor each."""
+    """Two nodes of one processor each; the second one has a GPU, as far as Ray knows."""
 
     def __init__(self) -> None:
         ray_cluster = pytest.importorskip("ray.cluster_utils")
         head = {"num_cpus": 1, "include_dashboard": False}
         self._cluster: Any = ray_cluster.Cluster(initialize_head=True, head_node_args=head)
-        self.second: Any = self._cluster.add_node(num_cpus=1)
+        self.second: Any = self._cluster.add_node(num_cpus=1, num_gpus=1)
         self._cluster.wait_for_nodes()
 
     @property
@@ -56,7 +61,7 @@ class Cluster:
     def kill_second(self) -> None:
         """Kill a node with all that runs there, and add another one."""
         self._cluster.remove_node(self.second, allow_graceful=False)
-        self.second = self._cluster.add_node(num_cpus=1)
+        self.second = self._cluster.add_node(num_cpus=1, num_gpus=1)
 
     def shutdown(self) -> None:
         self._cluster.shutdown()
@@ -293,7 +298,8 @@ def test_code_and_files_travel_and_keys_are_in_no_log(cluster: Cluster, tmp_path
             done = subprocess.run(
                 [sys.executable, "study.py", engine],
                 cwd=tmp_path,
-                env={**os.environ, "OPENAI_API_KEY": KEY},
+                env={**os.environ, "OPENAI_API_KEY": KEY, "HERE": server.base_url},
+                input=KEY_IN_CODE,
                 capture_output=True,
                 text=True,
                 timeout=PATIENCE,
@@ -303,17 +309,37 @@ def test_code_and_files_travel_and_keys_are_in_no_log(cluster: Cluster, tmp_path
             summary[engine] = without_seconds(json.loads(done.stdout))
         assert accuracies(summary["local"]) == accuracies(summary[cluster.engine])
         assert summary["local"]["cells"][0]["accuracy"] is not None
-        assert {asked.headers["authorization"] for asked in server.asked} == {f"Bearer {KEY}"}
+        keys = Counter(asked.headers["authorization"] for asked in server.asked)
+        assert keys == {f"Bearer {KEY}": 24, f"Bearer {KEY_IN_CODE}": 24}
         assert all(asked.prompt.startswith("ADD: ") for asked in server.asked)
     for folder in (cluster.logs, tmp_path):
         for file in folder.rglob("*"):
             if file.is_file() and not file.is_symlink():
-                assert KEY.encode() not in file.read_bytes(), file
+                content = file.read_bytes()
+                assert not any(key.encode() in content for key in (KEY, KEY_IN_CODE)), file
 
 
 def added(asked: Asked) -> Answer:
     a, b = asked.prompt.removeprefix("ADD: ").split("+")
     return Answer(str(int(a) + int(b)))
+
+
+def test_servers_are_placed_where_a_gpu_is_and_share_it_in_turn(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    workspace = Workspace(tmp_path)
+    with free_ports(3) as ports:  # of the cards; the cluster has others
+        models = local_models(workspace, ports, per_hour=2.5)
+        workspace.grid(architectures=[single(models)], in_flight=6)
+        run = [argument for argument in RUN if argument != "--quiet"]
+        status, out, err = end(start(tmp_path, *run, "--engine", cluster.engine))
+        assert status == 0, err
+        assert json.loads(out)["run"]["status"] == "complete"
+    assert [gpu for _, gpu in started(workspace)] == ["0", "0", "0"]
+    assert not list(tmp_path.glob("gpu-*"))  # all have ended
+    assert (
+        len(re.findall(r"openai:[abc]: its server ran for .* per million tokens served", err)) == 3
+    )
 
 
 def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
@@ -337,6 +363,7 @@ def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
 
 
 STUDY = """
+import os
 import sys
 from pathlib import Path
 
@@ -351,6 +378,18 @@ def add(query):
     return lm(shout(Path("prefix.txt").read_text()) + query)
 
 
+def with_key(key):
+    registry = eb.ModelRegistry()
+    provider = {"name": "openai", "base_url": os.environ["HERE"]}
+    registry.register_model(eb.ModelInfo(model_id="openai:key", provider=provider, api_key=key))
+    keyed = eb.LMModule(eb.LMModuleConfig(model_name="openai:key"), model_registry=registry)
+
+    def add_with_key(query):
+        return keyed("ADD: " + query)
+
+    return add_with_key
+
+
 if __name__ == "__main__":
     sums = eb.Dataset.from_records(
         [{"q": f"{n}+{n}", "t": str(2 * n)} for n in range(12)],
@@ -360,7 +399,9 @@ if __name__ == "__main__":
         evaluator="numeric_match",
         name="sums",
     )
-    study = eb.Study(name="adding", datasets=[sums], architectures={"add": add})
+    study = eb.Study(name="adding", datasets=[sums], architectures={
+        "add": add, "keyed": with_key(sys.stdin.read())
+    })
     engine = sys.argv[1]
     results = study.run(results="results-" + engine[:3], mlflow=False, quiet=True, engine=engine)
     print(msgspec.json.encode(results.summary).decode())

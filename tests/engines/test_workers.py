@@ -13,8 +13,9 @@ from ember_bench.engines.dispatch import WorkersLostError
 from ember_bench.errors import StoreError
 from ember_bench.experiment.results.summary import ExperimentSummary
 from tests.support import counted
+from tests.support.local_models import free_ports, local_models, started
 from tests.support.workers import Workers
-from tests.support.workspace import Ran, Workspace, run, vote
+from tests.support.workspace import Ran, Workspace, run, single, vote
 
 
 def comparable(summary: ExperimentSummary) -> Any:
@@ -302,3 +303,16 @@ def test_waits_of_workers_for_rate_limits_are_told(workspace: Workspace) -> None
         engine=Workers(workspace.experiment, 2, on_batch=look),
     )
     assert told[0] == RateLimitWait("counted:a", 6.0, 1.0)
+
+
+@pytest.mark.slow
+def test_a_server_is_started_once_for_all_workers_and_has_its_gpu_in_turn(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMBER_BENCH_GPUS", "1")
+    with free_ports(2) as ports:
+        models = local_models(workspace, ports)
+        workspace.grid(architectures=[single(models)], in_flight=4)
+        ran = run_on_workers(workspace)
+        assert ran.summary.failed == 0
+        assert started(workspace) == [(port, "0") for port in ports]

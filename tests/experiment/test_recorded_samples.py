@@ -172,6 +172,12 @@ class TestTooFew:
             " (and 1 more cell too many)"
         )
 
+    def test_ids_of_another_kind_are_shown(self, workspace: Workspace) -> None:
+        workspace.sums(3)
+        workspace.tape({f"test/{number}": ["?"] for number in range(4)})
+        found = problem(workspace, architectures=[single(TAPE)])
+        assert found.endswith("; the ids of the recording are such as 'test/0' and 'test/1'")
+
     def test_an_item_that_was_not_recorded_is_named(self, workspace: Workspace) -> None:
         workspace.sums(5)
         workspace.tape(dict(list(flags([1] * 5, 1).items())[:3]))

@@ -172,9 +172,9 @@ def test_the_report_and_mlflow_have_the_averages(
     values = [value for key, value in found.items() if key.endswith("/macro")]
     assert values == [pytest.approx(0.625), 1]
     assert len(found) == 6 + 12  # two averages with bounds; the second with differences
-    for title, rows in suite_tables(summary):
-        assert title == "suite both: 16 items in 2 strata"
-        assert all(len(row) == len(HEADINGS) for row in rows)
+    (found,) = suite_tables(summary)
+    assert found.title == "suite both: 16 items in 2 strata"
+    assert all(len(row) == len(HEADINGS) for row in found.rows)
 
 
 def test_the_averages_are_exported(summary: ExperimentSummary, folder: Path) -> None:

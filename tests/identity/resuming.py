@@ -18,7 +18,15 @@ _OF_THE_RUN: Final = ("name", "digest", "version", "run", "spend_usd")
 _OF_INTERVALS: Final = {"low", "high", "method"}
 _OF_THE_CELL: Final = ("calls_made", "calls_shared", "spend_usd")
 # Fields of later versions, which the earlier results do not have.
-_LATER: Final = ("unpriced", "measured", "never_stated", "rank", "asked_shares")
+_LATER: Final = (
+    "unpriced",
+    "measured",
+    "never_stated",
+    "rank",
+    "asked_shares",
+    "shrunken",
+    "controlled",
+)
 # Of latency over items in the earlier results, over trials now.
 _QUANTILES: Final = ("latency_p50", "latency_p95")
 # Of the tests of differences, as of intervals.

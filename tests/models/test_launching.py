@@ -85,7 +85,7 @@ def test_a_server_is_started_once_for_all_who_need_it_and_ended(port: int) -> No
 def test_nothing_is_started_for_a_model_that_is_not_asked(port: int) -> None:
     service = service_of(model(port, "--fail"))
     assert asked(service) == []
-    assert service.server_reports == []
+    assert service.servers.reports == []
 
 
 def test_a_server_that_answers_already_is_used_and_left_alone(port: int) -> None:
@@ -96,7 +96,7 @@ def test_a_server_that_answers_already_is_used_and_left_alone(port: int) -> None
         service = service_of(model(port, "--fail"))
         (answer,) = asked(service, "openai:m")
         assert answer.data == "Answer: 7"
-        assert service.server_reports == []
+        assert service.servers.reports == []
         assert listens(port)
         own.terminate()
 
@@ -176,7 +176,7 @@ def test_the_cost_of_its_machine_is_said_over_the_tokens_it_served(port: int) ->
     service = service_of(model(port, per_hour=3600.0))
     answers = asked(service, *["openai:m"] * 4)
     assert [answer.cost for answer in answers] == [None] * 4  # it is no price of a call
-    (report,) = service.server_reports
+    (report,) = service.servers.reports
     assert report.startswith("openai:m: its server ran for ")
     usd = float(report.partition("$")[2].partition(" ")[0])
     assert f"at $3600 an hour, ${usd / 4:,.2f} per million tokens served" in report

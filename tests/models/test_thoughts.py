@@ -35,6 +35,7 @@ CLOSED = {
     "Here is my thought process: 12? Here is my response: 18": ("12?", " 18"),
     # What stands around the answer goes with the thought.
     "<think>12?</think><response>18</response>": ("12?", "18"),
+    "<analysis>12?</analysis>\n18": ("12?", "\n18"),
     "<thinking>a<reflection>b</reflection>c</thinking><output>18</output>": (
         "a<reflection>b</reflection>c",
         "18",

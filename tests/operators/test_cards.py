@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from ember_bench.errors import ConfigError, UnknownNameError
+from ember_bench.errors import ConfigError, SignatureError, UnknownNameError
 from ember_bench.graph import NoNGraphData, load_operator, to_mermaid, vmap
 from ember_bench.graph.architecture import load_architecture
 from ember_bench.graph.jitting.api import JittedOperator
@@ -81,6 +81,17 @@ fresh = st.builds(
 
 
 @st.composite
+def that_work(
+    draw: st.DrawFn, cls: type[Operator], **arguments: st.SearchStrategy[Any]
+) -> Operator:
+    """Operators of a class, but for those that it refuses as they cannot work."""
+    try:
+        return draw(st.builds(cls, **arguments))
+    except SignatureError:
+        reject()
+
+
+@st.composite
 def trees(draw: st.DrawFn) -> Operator:
     """Networks in which some LM modules and operators stand in several places."""
     pool = draw(st.lists(fresh, min_size=1, max_size=3))
@@ -99,14 +110,14 @@ def trees(draw: st.DrawFn) -> Operator:
     inner = st.recursive(
         leaves,
         lambda below: st.one_of(
-            st.builds(Sequential, operators=st.lists(below, min_size=1, max_size=3)),
+            that_work(Sequential, operators=st.lists(below, min_size=1, max_size=3)),
             st.builds(JittedOperator, below),
             st.dictionaries(st.sampled_from(["a", "$b", "operator"]), below, min_size=1).map(
                 NoNGraphData
             ),
             st.builds(Map, operator=below, field=st.sampled_from(["queries", "$queries"])),
             st.builds(Branch, predicate=st.just(is_short), then=below),
-            st.builds(CascadeOperator, stages=st.lists(below, min_size=1, max_size=2)),
+            that_work(CascadeOperator, stages=st.lists(below, min_size=1, max_size=2)),
             st.builds(
                 Router,
                 routes=st.dictionaries(

@@ -8,12 +8,22 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ember_bench import ExecutionPlan, Scheduler, jit
-from ember_bench.errors import SignatureError
-from ember_bench.graph import Ref, Task
-from ember_bench.models import MemoryStore, Message, Response, Usage
+from ember_bench import ExecutionPlan, Scheduler, jit, parallel, vmap
+from ember_bench.errors import SignatureError, UnknownNameError
+from ember_bench.graph import GraphExecutorService, NoNGraphData, Ref, Task
+from ember_bench.models import (
+    MemoryStore,
+    Message,
+    ModelRegistry,
+    ModelService,
+    Response,
+    Usage,
+    UsageService,
+)
 from ember_bench.models.call import Call
 from ember_bench.operators import (
+    BestOf,
+    CascadeOperator,
     Critic,
     Debate,
     EnsembleOperator,
@@ -23,11 +33,14 @@ from ember_bench.operators import (
     JudgeBasedOperator,
     JudgeExplainerOperator,
     LMModule,
+    Map,
     MostCommonOperator,
     Operator,
     PairwiseTournament,
+    Predict,
     RankFilter,
     Reflect,
+    Router,
     SelfRefine,
     Signature,
     ToolUser,
@@ -293,3 +306,93 @@ class TestStructuredEnsembles:
     def test_one_that_does_not_fit_may_be_left_out(self) -> None:
         found = self.ensemble("yes", '{"correct": true}', least=1)(query="?")
         assert found == {"responses": ['{"correct": true}'], "outputs": [{"correct": True}]}
+
+
+Build = Callable[[Counting], Any]
+
+SLIPS: dict[str, tuple[Build, type[Exception], str]] = {
+    "a class as a step": (
+        lambda m: EnsembleOperator(**m.lms(1)) >> MostCommonOperator,
+        TypeError,
+        r"found its class; write MostCommonOperator\(\.\.\.\)",
+    ),
+    "LM modules as stages": (
+        lambda m: CascadeOperator(stages=[m.lm()]),  # type: ignore[list-item]
+        TypeError,
+        r"stage 1: .* found an LM module; write EnsembleOperator\(lm_modules=\[lm\]\)",
+    ),
+    "a class as a route": (
+        lambda m: Router(routes={"a": MostCommonOperator}, by=lambda inputs: "a"),  # type: ignore[dict-item]
+        TypeError,
+        "route 'a': expected an operator, found its class",
+    ),
+    "a function as what is mapped": (
+        lambda m: Map(operator=len),  # type: ignore[arg-type]
+        TypeError,
+        r"operator: expected an operator, found a function; write Function\(len\)",
+    ),
+    "a score of one argument": (
+        lambda m: EnsembleOperator(**m.lms(1)) >> BestOf(score=lambda response: 1.0),  # type: ignore[arg-type,misc]
+        TypeError,
+        r"score: <lambda> is called with \(response, inputs\): too many positional arguments",
+    ),
+    "an unknown rule for ties": (
+        lambda m: MostCommonOperator(ties="frist"),  # type: ignore[arg-type]
+        ValueError,
+        "ties: unknown rule 'frist'; did you mean 'first'",
+    ),
+    "an unknown format of answers": (
+        lambda m: EnsembleOperator(**m.lms(1)) >> MostCommonOperator(answer_format="nmber"),
+        UnknownNameError,
+        "unknown answer format 'nmber'; did you mean 'number'",
+    ),
+    "an unknown format in the inputs": (
+        lambda m: (EnsembleOperator(**m.lms(1)) >> MostCommonOperator())(
+            query="?", answer_format="nmber"
+        ),
+        UnknownNameError,
+        "unknown answer format 'nmber'; did you mean 'number'",
+    ),
+    "an LM module as a signature": (
+        lambda m: Predict(m.lm(), Asking()),  # type: ignore[arg-type]
+        TypeError,
+        "signature: expected a Signature, found LMModule",
+    ),
+    "the inputs of one in the place of many": (
+        lambda m: vmap(EnsembleOperator(**m.lms(1)))({"query": "?"}),
+        TypeError,
+        "vmap takes a list of inputs, found dict",
+    ),
+    "results in the place of functions": (
+        lambda m: parallel([MostCommonOperator, "7"]),  # type: ignore[list-item]
+        TypeError,
+        r"calls\[1\]: expected a function, such as partial\(lm, prompt\), found str",
+    ),
+    "a text as the inputs of a graph": (
+        lambda m: GraphExecutorService().run(
+            graph_data=NoNGraphData({"draft": EnsembleOperator(**m.lms(1))}),
+            input_data="?",  # type: ignore[arg-type]
+        ),
+        SignatureError,
+        "inputs have names, such as query=...; found str",
+    ),
+    "arguments of a service in the wrong order": (
+        lambda m: ModelService(UsageService(), ModelRegistry()),  # type: ignore[arg-type]
+        TypeError,
+        "registry: expected a ModelRegistry, found UsageService",
+    ),
+    "the name of a model as a model": (
+        lambda m: ModelRegistry().register_model("openai:gpt-4o"),  # type: ignore[arg-type]
+        TypeError,
+        r"expected a ModelInfo, found 'openai:gpt-4o'; write ModelInfo\(model_id=",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_a_slip_is_told_before_anything_is_asked(name: str) -> None:
+    build, kind, message = SLIPS[name]
+    model = Counting()
+    with pytest.raises(kind, match=message):
+        build(model)
+    assert not model.prompts

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 
 from ember_bench.errors import UnknownNameError
+from ember_bench.graph import NoNGraphData
 from ember_bench.operators import (
     BestOf,
     EnsembleOperator,
@@ -120,8 +124,8 @@ def test_a_part_is_replaced_wherever_it_stands() -> None:
     root = network()
     shared, new = root.lm_modules()[1], module(SERVICE, MODELS[1])
     assert models(root.replace(shared, new)) == ["a", "b", "b"]
-    twice = root >> Map(operator=root)
-    assert twice.replace(root, MostCommonOperator()).lm_modules() != []
+    twice = NoNGraphData({"once": root, "mapped": Map(operator=root)})
+    assert twice.replace(root, MostCommonOperator()).lm_modules() == []
     judge = dict(root.named_operators())["operators.1"]
     assert models(root.replace(judge, judge.replace("a", "b"))) == ["a", "a", "b"]
 
@@ -145,3 +149,20 @@ def test_an_operator_does_not_stand_in_for_an_lm_module() -> None:
         root.replace(lm, MostCommonOperator())
     with pytest.raises(TypeError, match="an operator is replaced by another"):
         root.replace("operators.1", "simulated:b")
+
+
+@dataclass(slots=True)
+class Slotted(Operator):
+    writer: LMModule
+    critic: LMModule
+
+    def forward(self, inputs: Any) -> Any:
+        return {"final_answer": self.critic(self.writer(inputs["query"]))}
+
+
+def test_parts_in_slots_are_found_described_and_replaced() -> None:
+    slotted = Slotted(*modules(SERVICE, MODELS[0], 2))
+    assert models(slotted) == ["a", "a"]
+    assert set(slotted.describe()["attributes"]) == {"writer", "critic"}
+    other = slotted.replace("critic", module(SERVICE, MODELS[1]))
+    assert (models(other), models(slotted)) == (["a", "b"], ["a", "a"])

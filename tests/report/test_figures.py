@@ -10,7 +10,7 @@ import pytest
 
 from ember_bench.errors import ConfigError, UnknownNameError
 from ember_bench.experiment.results.rows import StoredTrials
-from ember_bench.report.chart_data import bare_labels
+from ember_bench.report.chart_data import bare_labels, curve_data
 from ember_bench.report.figures import KINDS, plot
 from ember_bench.report.html_contents import Contents
 from tests.support.workspace import Workspace, single, vote
@@ -146,3 +146,24 @@ def test_without_matplotlib_the_extra_is_named(
 
 def test_a_notebook_shows_it(contents: Contents) -> None:
     assert "<svg" in plot(contents, "front")._repr_svg_()
+
+
+def test_rows_of_one_architecture_have_names_and_colours_of_their_own(tmp_path: Path) -> None:
+    made = Workspace(tmp_path)
+    made.sums(4)
+    models = [f"counted:{name}" for name in "abc"]
+    for model in models:
+        made.model(model)
+    votes = [vote([1, 3], model) for model in models]
+    votes[0]["parameters"]["temperature"] = [0.5, 1.0]
+    made.grid(architectures=[single(), *votes])
+    made.run()
+    found = StoredTrials(tmp_path / "results/trip/trials.db")
+    contents = Contents(found, {cell.name for cell in found.description.cells})
+    (lines,) = [curve_data(contents, dataset)["k"] for dataset in contents.summary.datasets]
+    run = [line for line in lines if line.label.endswith("as run")]
+    colours = [line.colour for line in run]
+    assert colours[0] == contents.colour("vote")
+    assert contents.colour("single") not in colours
+    assert len(set(colours)) == len({line.label for line in run}) == len(run) == 4
+    assert run[0].label == "vote, counted:a, temperature=0.5: k as run"

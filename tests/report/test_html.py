@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ember_bench.drawing.html import Html, joined, tag, text
 from ember_bench.experiment.results import comparison
 from ember_bench.experiment.results.rows import StoredTrials
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.report.html_answer import answer, front
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_fronts import front_probabilities

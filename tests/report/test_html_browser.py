@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ember_bench.experiment.results.rows import StoredTrials
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_report import html_report
 from tests.security.test_hostile_text import BROWSER
@@ -177,6 +177,15 @@ class TestLooks:
         script = "return getComputedStyle(document.querySelector(arguments[0])).display"
         assert [run(page, script, name) for name in ("nav", "#filters", ".trials")] == ["none"] * 3
         assert run(page, script, ".answer") == "block"
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+    def test_nothing_is_cut_off_on_a_page_of_a4(self, page: Any) -> None:
+        a4 = {"width": 794, "height": 1123, "deviceScaleFactor": 1, "mobile": False}
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", a4)
+        run(page, "document.querySelectorAll('details').forEach(d => d.open = true)")
+        assert run(page, "return document.documentElement.scrollWidth") <= 794
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 

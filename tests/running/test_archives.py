@@ -220,3 +220,32 @@ def test_an_archive_says_what_it_is(archived: Path) -> None:
         "results/trip/trials.db",
         "registry/datasets/sums.jsonl",
     } <= names
+
+
+def test_answers_that_stand_in_recordings_are_in_it(
+    command: Command, sums: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [{"id": f"sums-{n}", "said": [f"{n}, I say", f"{n}, I think"]} for n in range(10)]
+    recording = sums.write("registry/models/set.json", json.dumps(records))
+    fields = {"item": "id", "answer": "said"}
+    card = {"name": "recorded:set", "purpose": "Recorded.", "models": ["m"], "fields": fields}
+    sums.write("registry/models/set.yaml", {**card, "files": "set.json"})
+    sums.grid(architectures=[single("recorded:set/m")], epochs=2)
+    assert command("run", "grid.yaml", "--no-mlflow", "--quiet").status == 0
+    texts = ("export", "trip", "--what", "calls", "--texts")
+    before = command(*texts).out
+    assert ", I say" in before
+    assert command(*EXPORT).status == 0
+    archive = sums.root / "trip.zip"
+    recording.write_text(json.dumps([*records, {"id": "more", "said": ["x"]}]))
+    for ran in (command(*texts), command(*EXPORT)):
+        assert ran.status == 2
+        assert "recorded:set/m: the recording set.json has changed since answers" in ran.err
+    recording.unlink()
+    ran = command(*texts)
+    assert (ran.status, "the recording set.json is not there" in ran.err) == (2, True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert command("import", "archive", archive).status == 0
+    assert command(*texts).out == before

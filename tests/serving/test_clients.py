@@ -18,6 +18,7 @@ import yaml
 from ember_bench.models.model_registry import ModelRegistry
 from ember_bench.models.service import ModelService
 from ember_bench.models.store.response_store import ResponseStore
+from ember_bench.registry import Cards, default_roots
 from ember_bench.serving.networks import find_networks
 from ember_bench.serving.openai_api import Access, OpenAIServer
 from tests.experiment.conftest import workspace
@@ -69,7 +70,8 @@ def url(scored: float, workspace: Workspace) -> Iterator[str]:
     plain = ModelService(ModelRegistry(), offline=True)
     store = ResponseStore(workspace.root / "results/responses.db")
     storing = ModelService(ModelRegistry(), store=store, offline=True)
-    server = OpenAIServer(find_networks([MODEL], {}, plain), Access(None, 1000), plain, storing)
+    networks = find_networks([MODEL], {}, plain, Cards(default_roots()))
+    server = OpenAIServer(networks, Access(None, 1000), plain, storing, own_sampling=True)
     with serving(server.app()) as address:
         yield f"{address}/v1"
 

@@ -69,14 +69,19 @@ def served(
     results: Path | None = None,
     budget: Budget | None = None,
     in_flight: int = 1000,
+    own_sampling: bool = False,
+    told: Callable[[str], None] = lambda _: None,
     more: tuple[Network, ...] = (),
 ) -> Iterator[str]:
-    registry = ModelRegistry.from_cards(Cards(default_roots()))
+    cards = Cards(default_roots())
+    registry = ModelRegistry.from_cards(cards)
     plain, storing = ModelService(registry, budget=budget), None
     if results is not None:
         storing = ModelService(registry, store=ResponseStore(results / "responses.db"))
-    networks = [*find_networks(names, values, plain), *more]
-    server = OpenAIServer(networks, Access(key, in_flight), plain, storing)
+    networks = [*find_networks(names, values, plain, cards), *more]
+    server = OpenAIServer(
+        networks, Access(key, in_flight), plain, storing, own_sampling=own_sampling, told=told
+    )
     with serving(server.app()) as url:
         yield url
 
@@ -220,8 +225,10 @@ def test_an_answer_that_does_not_follow_the_schema_is_an_error(
         asked.chat.completions.create(model="json", messages=ASK, response_format=SCHEMA)
 
 
-def test_models_are_listed(client: Client) -> None:
+def test_models_are_listed_and_other_addresses_are_unknown(client: Client) -> None:
     asked = client("single", "vote")
+    with pytest.raises(openai.NotFoundError, match=r"Invalid URL \(POST /v1/completions\)"):
+        asked.completions.create(model="vote", prompt="3 + 4 = ?")
     assert [model.id for model in asked.models.list()] == ["single", "vote"]
     assert asked.models.retrieve("vote").owned_by == "ember-bench"
 
@@ -232,7 +239,7 @@ def test_models_are_listed(client: Client) -> None:
         ({"model": "singel"}, openai.NotFoundError, "`singel` does not exist; did you mean"),
         ({"messages": []}, openai.BadRequestError, "expected a list of messages"),
         ({"n": 0}, openai.BadRequestError, "n: expected 1 to 128, found 0"),
-        ({"tools": [{"type": "function"}]}, openai.BadRequestError, "tools is not supported"),
+        ({"tools": [{"type": "function"}]}, openai.BadRequestError, "'tools' is not supported"),
         (
             {"extra_body": {"temprature": 1}},
             openai.BadRequestError,
@@ -386,6 +393,8 @@ def test_calls_are_kept_unless_a_request_does_not_want_it(client: Client, here: 
         (["vot"], {}, "unknown architecture 'vot'; did you mean 'vote'"),
         (["vote"], {}, "vote: missing parameter 'model' .*give it with --set"),
         (["vote"], {"model": "counted:a", "kk": 3}, "--set kk: unknown parameter"),
+        (["vote"], {"modle": "counted:a"}, "--set modle: unknown parameter; did you mean 'model'"),
+        (["quickstart"], {}, "quickstart is a study: name one of its systems"),
         (["vote"], {"model": "counted:c"}, "unknown model 'counted:c'"),
         (["grid.yaml/vote of 4"], {}, "unknown cell 'vote of 4'; did you mean 'vote of 3'"),
         (["gird/vote of 3"], {}, "unknown grid 'gird'"),
@@ -396,6 +405,7 @@ def test_networks_that_are_not_there_are_named(
 ) -> None:
     here.sums(3)
     here.grid(architectures=[{**vote([3]), "label": "vote of {k}"}])
-    service = ModelService(ModelRegistry.from_cards(Cards(default_roots())))
+    cards = Cards(default_roots())
+    service = ModelService(ModelRegistry.from_cards(cards))
     with pytest.raises(ConfigError, match=error):
-        find_networks(names, values, service)
+        find_networks(names, values, service, cards)

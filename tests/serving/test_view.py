@@ -55,11 +55,12 @@ def test_what_the_limits_did_is_said_of_a_run_that_goes_on(
     folder = workspace.root / "results/trip"
     with run_log(folder):
         WindowHistory("openai:x", lambda: 5.0).add(12, None, f"refused: {PAYLOAD}")
-    assert "Last change of the limits" not in pages.get(f"/{TOKEN}/live").text
+    assert "Limits of requests now" not in pages.get(f"/{TOKEN}/live").text
     with locked(folder):
         text = pages.get(f"/{TOKEN}/live").text
-    assert "Last change of the limits" in text
-    assert "openai:x: refused: &lt;script&gt;" in text
+    assert "Limits of requests now" in text
+    assert "openai:x" in text
+    assert "refused: &lt;script&gt;" in text
     assert "window 12" in text
     assert PAYLOAD not in text
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from ember_bench.stats import bootstrap_means, shrunken_means
+from ember_bench.stats import bootstrap_means, shrunken_means, shrunken_rates, wilson_interval
 
 
 def above_zero(difference, variance):
@@ -110,3 +110,79 @@ def test_cells_with_equal_scores_stay_equal():
 def test_other_values_are_of_the_same_items():
     with pytest.raises(ValueError, match=r"others have \[4\] rows for 5 items"):
         shrunken_means(np.ones((5, 2)), np.ones((4, 2)))
+
+
+def rates_by_quadrature(y, n):
+    """Return the posterior means of the Beta-Binomial model by brute force over m and b."""
+    total, weighted = 0.0, np.zeros(len(y))
+    steps = (np.arange(100) + 0.5) / 100
+    for b in steps:
+        w, m = np.mean(n) * b / (1 - b), steps[:, np.newaxis]
+        chance = stats.betabinom.pmf(y, n, m * w, (1 - m) * w).prod(axis=1) * (1 - b) ** 2
+        total += chance.sum()
+        weighted += chance @ ((y + m * w) / (n + w))
+    return weighted / total
+
+
+def test_rates_are_the_posterior_means_of_the_beta_binomial_model():
+    y, n = np.array([3, 5, 9, 2, 4]), np.array([4, 10, 10, 8, 4])
+    found = [each.value for each in shrunken_rates(y, n)]
+    assert found == pytest.approx(rates_by_quadrature(y, n), abs=0.003)
+
+
+def test_rates_of_groups_that_differ_by_chance_alone_are_nearly_equal():
+    found = shrunken_rates([7, 8, 8, 9, 8, 8, 7, 9, 8, 8], [10] * 10)
+    values = [each.value for each in found]
+    assert max(values) - min(values) < 0.1
+    assert all(each.interval.low < each.value < each.interval.high for each in found)
+
+
+def test_rates_of_many_items_stay_where_they_are():
+    right = np.array([100, 500, 900, 300, 700])
+    for each, y in zip(shrunken_rates(right, [1000] * 5), right, strict=True):
+        own = wilson_interval(y, 1000)
+        assert each.value == pytest.approx(y / 1000, abs=0.002)
+        assert each.interval.low == pytest.approx(own.low, abs=0.003)
+        assert each.interval.high == pytest.approx(own.high, abs=0.003)
+
+
+def test_an_interval_of_a_group_without_a_mistake_reaches_1():
+    found = shrunken_rates([5, 5, 4, 0, 5], [5] * 5)
+    assert found[0].interval.high == 1
+    assert found[3].interval.low == 0
+
+
+def test_rates_need_five_groups_and_whole_numbers():
+    assert shrunken_rates([1] * 4, [2] * 4) is None
+    with pytest.raises(ValueError, match="right items of"):
+        shrunken_rates([3.5] * 5, [4] * 5)
+    with pytest.raises(ValueError, match="right items of"):
+        shrunken_rates([5] * 5, [4] * 5)
+
+
+POPULATIONS = {
+    "equal": lambda rng, k: np.full(k, 0.9),
+    "spread of 5 points": lambda rng, k: rng.beta(58.1, 24.9, k),
+    "spread of 25 points": lambda rng, k: rng.beta(1.25, 0.31, k),
+    "two kinds": lambda rng, k: np.where(rng.random(k) < 0.5, 0.6, 0.9),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("population", POPULATIONS)
+def test_intervals_of_rates_hold_on_average_and_are_narrower(population):
+    rng = np.random.default_rng(0)
+    held, widths, errors = [], [], []
+    for _ in range(25):
+        true = POPULATIONS[population](rng, 12)
+        y = rng.binomial(10, true)
+        for each, right, rate in zip(shrunken_rates(y, [10] * 12), y, true, strict=True):
+            own = wilson_interval(int(right), 10)
+            held.append(each.interval.low <= rate <= each.interval.high)
+            widths.append((each.interval.high - each.interval.low, own.high - own.low))
+            errors.append((each.value - rate, right / 10 - rate))
+    assert np.mean(held) > 0.95 - 3 * (0.95 * 0.05 / len(held)) ** 0.5
+    shrunken, alone = np.mean(widths, axis=0)
+    assert shrunken < 0.9 * alone
+    shrunken, alone = np.square(errors).mean(axis=0)
+    assert shrunken < alone

@@ -7,6 +7,7 @@ by the call. Each request is noted as by `counted`.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from hashlib import sha256
@@ -22,10 +23,11 @@ POOL = ("Answer quickly.", "Add with care.", "Check the sum twice.", "Add with c
 
 @provider("instructed")
 class Instructed(Provider):
-    """Options: `base`, `gain`, `words`."""
+    """Options: `base`, `gain`, `words`; `seconds` that an answer takes, by the clock."""
 
     async def complete(self, call: Call) -> Completion:
         note("ask", call)
+        await asyncio.sleep(self.model.options.get("seconds", 0.0))
         luck = int.from_bytes(sha256(call.key).digest()[:8]) / 2**64
         *_, last = call.request.messages
         text = "\n".join(message.content for message in call.request.messages)

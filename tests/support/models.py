@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ember_bench import bridge
 from ember_bench.models import (
@@ -24,6 +25,7 @@ from ember_bench.operators import LMModule, LMModuleConfig, parse_answer
 if TYPE_CHECKING:
     from ember_bench.models.call import Call
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Script = Callable[["Call"], Awaitable[Completion | str]]
 
@@ -108,6 +110,21 @@ def in_trial(
         return function()
 
     return bridge.wait(bridge.run(body)), strand
+
+
+def on_the_loop(test: Callable[P, T]) -> Callable[P, T]:
+    """Let a test run where trials run, so that each trial in it need not change threads."""
+
+    @wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return bridge.wait(bridge.run(test, *args, **kwargs))
+
+    return run
+
+
+def at_once(functions: Iterable[Callable[[], T]]) -> list[T]:
+    """Run plain code at the same time, each with a context of its own, and return the results."""
+    return bridge.wait(bridge.gather([bridge.run(function) for function in functions]))
 
 
 def keys(strand: Strand) -> list[bytes]:

@@ -213,6 +213,7 @@ class _Watched(LocalEngine):
     """Sets `stop` when so many trials are done."""
 
     def __init__(self, experiment: Experiment, stop_after: int | None) -> None:
+        super().__init__()
         self.left = len(experiment) + 1 if stop_after is None else stop_after
 
     async def run(self, experiment: Any, trials: Any, stop: asyncio.Event) -> Any:

@@ -45,6 +45,7 @@ class Shortage:
         samples: The number of samples by item.
         places: The items' places in the experiment's order.
         error: What the first of them lacks, of a cell that asks for more than answers to items.
+        recorded: Ids of items that the model has answers to.
     """
 
     model_id: str
@@ -53,6 +54,7 @@ class Shortage:
     samples: dict[str, int] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
     error: str = ""
+    recorded: tuple[str, ...] = ()
 
     def without(self, items: Collection[str]) -> Shortage:
         """Return the shortage of all items but these."""
@@ -76,7 +78,12 @@ class Shortage:
             f"; cell {self.cell.name} asks for {self.draws * epochs:,} of each:"
             f" {_count(self.draws, 'draw')} x {_count(epochs, 'epoch')}"
         )
-        return text + (f" (and {_count(more_cells, 'more cell')} too many)" if more_cells else "")
+        text += f" (and {_count(more_cells, 'more cell')} too many)" if more_cells else ""
+        if self.recorded and not any(self.samples.values()) and len(self.samples) == items:
+            text += (
+                f"; the ids of the recording are such as {' and '.join(map(repr, self.recorded))}"
+            )
+        return text
 
 
 @dataclass(frozen=True)
@@ -239,7 +246,8 @@ class _Check:
         for provider, short in lacking.items():
             if short:
                 model_id = provider.model.model_id
-                shortage = found.setdefault(model_id, Shortage(model_id, cell))
+                known = provider.some_items()
+                shortage = found.setdefault(model_id, Shortage(model_id, cell, recorded=known))
                 shortage.draws = max(shortage.draws, needs[provider] // cell.epochs)
                 shortage.samples |= {item: provider.samples_of(item) for _, item in short}
                 shortage.places |= {item: place for place, item in short}

@@ -23,6 +23,7 @@ from ember_bench.experiment.results.certificate import DECISIONS, certificates_i
 from ember_bench.experiment.results.checks import Checks
 from ember_bench.experiment.results.failures import commonest
 from ember_bench.experiment.results.family import Adjusted, Family
+from ember_bench.experiment.results.few_items import FewItems
 from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.pairs import Pair
 from ember_bench.experiment.results.rows import TrialRows
@@ -69,6 +70,7 @@ class Analysis:
         self._ranks = Ranks(self.level, self.asked.seed)
         self._compared: list[str] = []
         self._checks = Checks(store)
+        self._few = FewItems(self.asked)
 
     def summary(self, run: RunSummary) -> ExperimentSummary:
         """Return the summary of the experiment; `run` describes the last run."""
@@ -92,13 +94,14 @@ class Analysis:
 
     def cells(self) -> list[CellSummary]:
         """Return the summary of each cell, compared with its baseline."""
-        cells, baselines = self.asked.cells, self.asked.baselines.values()
+        cells = self.asked.cells
+        first = {*self.asked.baselines.values(), *self.asked.controls.values()}
         self._family = Family(self.asked.correction, self.level, self.asked.seed)
         self._ranks = Ranks(self.level, self.asked.seed)
         self._compared.clear()
         self._checks = Checks(self.store)  # trials may have been written since
-        # Baselines first: the trials of the other cells need not be held then.
-        order = sorted(range(len(cells)), key=lambda index: cells[index].name not in baselines)
+        # Baselines and controls first: the trials of the other cells need not be held then.
+        order = sorted(range(len(cells)), key=lambda index: cells[index].name not in first)
         found = {index: self._cell(index) for index in order}
         self._baselines.clear()
         adjusted = dict(zip(self._compared, self._family.adjusted(), strict=True))
@@ -160,6 +163,8 @@ class Analysis:
             further=self._checks.further(index, cell),
             metrics=self._checks.metrics(index, cell),
             corrected=self._checks.corrected(index, cell),
+            shrunken=self._few.shrunken(cell),
+            controlled=self._few.controlled(cell, described),
         )
 
     def _accuracy(self, cell: CellResults, chosen: BoolArray) -> Quantity | None:

@@ -93,6 +93,8 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
         price_dates: Days on which the prices of its models were read, those of earlier runs
             included.
         correction: How p-values are corrected for the number of comparisons.
+        shrinkage: Whether accuracies of groups of items are also drawn towards their mean.
+        controls: Name of the cell by whose scores those of others are sharpened, by dataset.
         items: In the order in which they are asked, by dataset.
         suites: Datasets that are reported as one.
         shard: The part of the experiment that is here, as `3/8`; "" for all of it.
@@ -114,6 +116,8 @@ class Description(msgspec.Struct, frozen=True, dict=True, kw_only=True, omit_def
     price_dates: list[str] = []
     edits: Edits | None = None
     correction: Correction = "maxt"
+    shrinkage: bool = False
+    controls: dict[str, str] = {}
     items: Mapping[str, AskedItems] = {}
     suites: list[Suite] = []
     shard: str = ""
@@ -209,6 +213,8 @@ def describe(experiment: Experiment, earlier_dates: Sequence[str] = ()) -> Descr
         failures=spec.failures,
         level=spec.level,
         correction=spec.correction,
+        shrinkage=spec.shrinkage,
+        controls={name: cell.name for name, cell in experiment.controls.items()},
         baseline=spec.baseline.name if spec.baseline else None,
         baselines={name: cell.name for name, cell in experiment.baselines.items()},
         datasets=[_dataset(name, asked) for name, asked in experiment.questions.items()],

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from ember_bench.experiment.results.summary import FailureReason
+import msgspec
 
 MOST_SHOWN: Final = 3
 _LONGEST: Final = 300
@@ -18,6 +18,18 @@ _VARIABLE: Final = re.compile(
     r"|\b[\w.-]*\d(?:[\w.-]|,\d)*",
     re.IGNORECASE,
 )
+
+
+class FailureReason(msgspec.Struct, frozen=True):
+    """Failed trials of one fault.
+
+    Attributes:
+        message: The error of the first of them, in one line.
+        trials: Their number.
+    """
+
+    message: str
+    trials: int
 
 
 def fault(error: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ember_bench import stats
+from ember_bench.experiment.results.few_items import shrunken_accuracies
 from ember_bench.experiment.results.figures import Quantity
 from ember_bench.experiment.results.pairs import SAME_CALLS
 from ember_bench.experiment.results.summary import (
@@ -85,7 +86,18 @@ class SuiteAverages:
             micro=whole.score("micro", self._asked.level),
             macro_difference=macro,
             micro_difference=micro,
+            shrunken=self._shrunken(suite, whole),
         )
+
+    def _shrunken(self, suite: Suite, pool: _Pool) -> dict[str, Quantity]:
+        """Return the accuracy by dataset drawn towards that of all, if the grid asks for it."""
+        if not self._asked.shrinkage or pool.clusters is not None:
+            return {}
+        groups = {
+            dataset: pool.scores[pool.datasets == number]
+            for number, dataset in enumerate(suite.datasets)
+        }
+        return shrunken_accuracies(groups, self._asked.level)
 
     def _differences(
         self, suite: Suite, places: dict[str, int]

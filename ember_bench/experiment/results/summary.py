@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ember_bench.experiment.results.certificate import Certificate
+from ember_bench.experiment.results.failures import FailureReason
 from ember_bench.experiment.results.figures import (
     CorrectedAccuracy,
     EvaluatorCheck,
@@ -80,18 +81,6 @@ class Rank(msgspec.Struct, frozen=True):
     best: int
     worst: int
     may_be_best: bool
-
-
-class FailureReason(msgspec.Struct, frozen=True):
-    """Failed trials of one fault.
-
-    Attributes:
-        message: The error of the first of them, in one line.
-        trials: Their number.
-    """
-
-    message: str
-    trials: int
 
 
 class EvaluationSummary(msgspec.Struct, frozen=True):
@@ -171,6 +160,10 @@ class CellSummary(msgspec.Struct, frozen=True):
         metrics: Figures over all items by name, if some are wanted; undefined ones are left out.
         corrected: The accuracy corrected for errors of the evaluator, if there are labels.
         rank: Its rank on its dataset, if that has several cells with five items in common.
+        shrunken: If the grid asks for it, the accuracy by category drawn towards the mean of all
+            categories; without what cannot be shrunken.
+        controlled: If the grid has a control that was asked items which this cell was not: the
+            accuracy by both; None if it cannot be said.
     """
 
     name: str
@@ -211,6 +204,8 @@ class CellSummary(msgspec.Struct, frozen=True):
     metrics: dict[str, Quantity] | UnsetType = UNSET
     corrected: CorrectedAccuracy | UnsetType = UNSET
     rank: Rank | UnsetType = UNSET
+    shrunken: dict[str, Quantity] | UnsetType = UNSET
+    controlled: Quantity | UnsetType | None = UNSET
 
 
 class SuiteSummary(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -231,6 +226,8 @@ class SuiteSummary(msgspec.Struct, frozen=True, omit_defaults=True):
         macro_difference: Macro average minus the baseline's, paired on common items; None for the
             baseline.
         micro_difference: The same of the micro average.
+        shrunken: If the grid asks for it, the accuracy by dataset drawn towards the mean of all
+            datasets; empty if that cannot be said.
     """
 
     suite: str
@@ -246,6 +243,7 @@ class SuiteSummary(msgspec.Struct, frozen=True, omit_defaults=True):
     micro: Quantity | None = None
     macro_difference: Quantity | None = None
     micro_difference: Quantity | None = None
+    shrunken: dict[str, Quantity] = {}
 
 
 class DatasetSummary(msgspec.Struct, frozen=True):

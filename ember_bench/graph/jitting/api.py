@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType, MethodType
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from ember_bench import bridge
+from ember_bench.errors import did_you_mean
 from ember_bench.graph.jitting import operations  # noqa: F401 - rewritten code uses it
 from ember_bench.graph.jitting.calls import Jitted, invoke, live
 from ember_bench.graph.jitting.operators import JittedOperator
@@ -91,6 +92,8 @@ class JittedFunction(Jitted, Generic[P, T]):
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         function: Any = self.function
+        if kwargs:
+            _check_names(function, kwargs)
         run = Run()
         try:
             code: Any = live(function) if isinstance(function, FunctionType) else None
@@ -121,6 +124,20 @@ class JittedFunction(Jitted, Generic[P, T]):
         return planned(
             self._report.name, run, lambda: code(*given.args, **given.kwargs), self._report.last
         )
+
+
+def _check_names(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Raise what Python raises for an unknown argument, with the name that was probably meant."""
+    if not isinstance(function, FunctionType):
+        return
+    code = function.__code__
+    known = code.co_varnames[code.co_posonlyargcount : code.co_argcount + code.co_kwonlyargcount]
+    for name in given:
+        if name not in known and not code.co_flags & inspect.CO_VARKEYWORDS:
+            raise TypeError(
+                f"{function.__qualname__}() got an unexpected keyword argument {name!r}"
+                f"{did_you_mean(name, known) if known else ''}"
+            )
 
 
 class JittedMethod(Jitted, Generic[P, T]):

@@ -40,6 +40,7 @@ from ember_bench.graph.jitting.pure import (
     is_ours,
     name_of,
     of_pure,
+    read,
     whole_arguments,
 )
 from ember_bench.graph.jitting.rewriting import rewritten
@@ -127,6 +128,14 @@ def prepared(run: Run, function: Any, args: tuple[Any, ...], kwargs: dict[str, A
     if type(function) is partial:
         given = (*function.args, *args)
         return prepared(run, function.func, given, {**function.keywords, **kwargs})
+    args = read(run, function, args, kwargs)
+    if run.attempt is not None and run.is_attempting:
+        # What eager code does only if the call does not fail.
+        for attempt in (_asked, _of_pure):
+            call = attempt(run, function, args, kwargs)
+            if call is not None:
+                return call
+        run.settle(f"{name_of(function)}() is called after a call in `try`")
     for attempt in (_asked, _of_operator, _of_containers, _of_pure, _of_ours, _of_user):
         call = attempt(run, function, args, kwargs)
         if call is not None:

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from types import FunctionType
 from typing import Any, cast
 
+from ember_bench.graph.jitting.attempts import attempt, attempts, has_code  # noqa: F401 - as below
 from ember_bench.graph.jitting.calls import (
     Prepared,
     closures,
@@ -78,7 +79,10 @@ def attribute(given: Any, name: str) -> Any:
         return LazyMethod(given, name)
     if kind in LAZY:
         return getattr(whole(given), name)
-    if isinstance(given, Operator) and (run := current_run()) is not None and run.waits:
+    run = current_run()
+    if run is not None and run.attempt is not None and run.is_attempting and has_code(given, name):
+        run.settle(f"{name}, which runs code, is read")
+    if isinstance(given, Operator) and run is not None and run.waits:
         # Its state may be that after the calls that wait.
         found = getattr(given, name)
         if callable(found) or type(found) in (list, dict, str) or found is None:

@@ -18,8 +18,8 @@ from ember_bench.graph.jitting.rewriting import is_straight
 from ember_bench.graph.jitting.runs import Run, run_whole
 from ember_bench.graph.jitting.sources import UnreadableError
 from ember_bench.graph.jitting.structures import OTHERWISE
-from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator
-from ember_bench.operators.fields import outputs_of
+from ember_bench.operators.base import Inputs, Operator, OperatorKind, operator, within
+from ember_bench.operators.fields import check_spelling, outputs_of
 from ember_bench.operators.lm import LMModule
 from ember_bench.operators.mapping import Mapped
 
@@ -85,6 +85,8 @@ def _called(run: Run, called: Operator, args: tuple[Any, ...], fields: Mapping[s
     inputs = args[0] if args else {}
     if type(inputs) is Lazy:
         inputs = run.value(inputs, f"it is all the inputs of {type(called).__name__}")
+    if isinstance(inputs, Mapping) and (fields or not within.get()):
+        check_spelling(called, {**inputs, **fields})
     lazy = any(not lazy.done for lazy in lazies_in((inputs, dict(fields))))
     if not _asks(called):
         if lazy:
@@ -164,6 +166,7 @@ def _enter(
         return OTHERWISE
     given = {**inputs, **fields}
     signature = called._signature()
+    token = within.set(True)
     try:
         if signature is not None:
             if signature.input_model is not None:
@@ -179,6 +182,8 @@ def _enter(
     except SignatureError as error:
         error.add_note(f"in {type(called).__name__}")
         raise
+    finally:
+        within.reset(token)
 
 
 def _unit(

@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from ember_bench.errors import GraphError
-from ember_bench.graph.jitting.runs import Part, Run, Stop, running
+from ember_bench.graph.jitting.parts import Part
+from ember_bench.graph.jitting.runs import Run, Stop, running
 from ember_bench.operators.plan import Task
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class Report:
         self.last = asked = tuple(part for part in run.parts if part.plan.tasks)
         if len(asked) < 2:
             return
-        sizes = [len(part.plan.tasks) for part in asked]
+        sizes = [part.calls for part in asked]
         waiting = sum(sizes[1:])
         listed = f"{', '.join(map(str, sizes[:-1]))} and {sizes[-1]}"
         places = list(dict.fromkeys(_because(part) for part in asked[:-1]))

@@ -14,6 +14,7 @@ from ember_bench.graph.jitting.lazies import (
     PLAIN,
     Kind,
     Lazy,
+    LazyItems,
     NotSimpleError,
     is_lazy_in,
     is_text,
@@ -56,10 +57,11 @@ def of_pure(run: Run, function: Any, args: tuple[Any, ...], kwargs: dict[str, An
     """Return the result of a function that only computes; it may be lazy."""
     if not _is_pure(function):
         return structures.OTHERWISE
-    args = structures.read(function, args)
     if function is str and len(args) == 1 and type(args[0]) is Lazy and args[0].kind == "text":
         return args[0]
-    if is_lazy_in((args, kwargs)):
+    # What a list or dict has now may not be what it has later.
+    is_of_container = type(getattr(function, "__self__", None)) in (list, dict, set)
+    if is_lazy_in((args, kwargs)) and not is_of_container:
         kind: Kind = "text" if function in _TEXT_FUNCTIONS or _gives_text(function) else "value"
         later, given = (_Call(function), (args, kwargs)) if kwargs else (function, args)
         with suppress(NotSimpleError):
@@ -78,6 +80,21 @@ def of_pure(run: Run, function: Any, args: tuple[Any, ...], kwargs: dict[str, An
     if function in (set, sorted, list):
         run.own[id(result)] = result
     return result
+
+
+def read(run: Run, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """Return arguments with an iterator that a function reads to its end as a list.
+
+    With a function of the user among them, such as a key, it is left as it is: eager code stops
+    where that fails.
+    """
+    if not args or type(args[0]) is not LazyItems or not structures.is_read(function):
+        return args
+    if not all(type(given) in PLAIN or _is_pure(given) for given in kwargs.values()):
+        return args
+    entries = list(args[0].raw())
+    run.own[id(entries)] = entries
+    return (entries, *args[1:])
 
 
 def _as_shown(made: Any, function: Any, args: tuple[Any, ...]) -> Any:

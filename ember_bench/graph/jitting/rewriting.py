@@ -23,6 +23,7 @@ from ember_bench.graph.jitting.sources import (
     compiled_function,
     source_of,
 )
+from ember_bench.graph.jitting.tries import SimpleTry, is_text_of, simple_try
 
 # They see the local variables of their caller.
 _SEES_VARIABLES: Final = {"locals", "vars", "eval", "exec", "dir", "breakpoint"}
@@ -192,7 +193,35 @@ class _Rewriter(Expressions, ast.NodeTransformer):
         node.body = self._block(node.body)
         return node
 
-    def visit_Try(self, node: ast.Try | ast.TryStar) -> list[ast.AST]:
+    def visit_Try(self, node: ast.Try | ast.TryStar) -> ast.AST | list[ast.AST]:
+        simple = simple_try(node) if isinstance(node, ast.Try) else None
+        if simple is None or self._outlives(simple):
+            return self._one_by_one(node)
+        names = [ast.Tuple(list(map(_loaded, part)), ast.Load()) for part in simple.names]
+        test = hook("attempts", _lambda(ast.Tuple([*names], ast.Load())), at=node)
+        handlers = [
+            ast.Tuple(
+                [
+                    ast.Constant(None) if kinds is None else _loaded(kinds),
+                    ast.Constant(is_text_of(value, name)),
+                    _lambda(_loaded(value), name or "_error", *_variables(value, name)),
+                ],
+                ast.Load(),
+            )
+            for kinds, name, value in simple.handlers
+        ]
+        body = _lambda(self.visit(copy.deepcopy(simple.value)))
+        made = hook("attempt", body, ast.Tuple([*handlers], ast.Load()), at=node)
+        waiting = ast.copy_location(simple.again(made), node)
+        otherwise = cast("list[ast.stmt]", self._one_by_one(node))
+        return ast.copy_location(ast.If(test, [waiting], otherwise), node)
+
+    def _outlives(self, simple: SimpleTry) -> bool:
+        """Return whether a statement assigns to a variable that outlives the run."""
+        made = simple.again(ast.Constant(None))
+        return isinstance(made, ast.Assign) and not self._are_variables(made.targets[0])
+
+    def _one_by_one(self, node: ast.Try | ast.TryStar) -> list[ast.AST]:
         # What fails in calls before it is not for its handlers.
         before = statement("before_block", node)
         body = self._guarded(self._block(node.body), node)
@@ -210,9 +239,29 @@ class _Rewriter(Expressions, ast.NodeTransformer):
         node.finalbody = [statement("caught", node), *final] if final else []
         return [before, node]
 
-    def visit_TryStar(self, node: ast.TryStar) -> list[ast.AST]:
+    def visit_TryStar(self, node: ast.TryStar) -> ast.AST | list[ast.AST]:
         return self.visit_Try(node)
 
     def _guarded(self, body: list[ast.stmt], at: ast.stmt) -> list[ast.stmt]:
         guard = hook("guard", ast.Constant(0), at=at)
         return [ast.copy_location(ast.With([ast.withitem(guard, None)], body), at)]
+
+
+def _lambda(body: ast.expr, *names: str) -> ast.Lambda:
+    """Return a lambda; its arguments after the first keep the values of variables."""
+    kept: list[ast.expr] = [ast.Name(name, ast.Load()) for name in names[1:]]
+    given = [ast.arg(name) for name in names]
+    return ast.Lambda(ast.arguments([], given, None, [], [], None, kept), body)
+
+
+def _loaded(value: ast.expr) -> ast.expr:
+    """Return a copy of an expression of names, as one that reads them."""
+    made = copy.deepcopy(value)
+    for part in ast.walk(made):
+        if isinstance(part, ast.Name):
+            part.ctx = ast.Load()
+    return made
+
+
+def _variables(value: ast.expr, error: str | None) -> list[str]:
+    return [value.id] if isinstance(value, ast.Name) and value.id != error else []

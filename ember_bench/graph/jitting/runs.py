@@ -7,15 +7,13 @@ inputs that eager code gives it, and its draw is counted in the order of the cod
 
 from __future__ import annotations
 
-import linecache
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
-from types import FrameType, FunctionType
-from typing import Any, Final, TypeVar
+from types import FunctionType
+from typing import Any, NoReturn, TypeVar
 
 from ember_bench import bridge
 from ember_bench.errors import EmberBenchError
@@ -32,6 +30,14 @@ from ember_bench.graph.jitting.lazies import (
     symbolic,
     valued,
 )
+from ember_bench.graph.jitting.parts import (
+    Attempt,
+    Part,
+    around,
+    forgiving,
+    only_each_other,
+    place_in_user_code,
+)
 from ember_bench.graph.scheduler import PlanExecution
 from ember_bench.models import interception
 from ember_bench.models import strand as strands
@@ -39,26 +45,9 @@ from ember_bench.models.call import Request
 from ember_bench.models.strand import Strand, TrialContext
 from ember_bench.operators.base import Operator
 from ember_bench.operators.lm import LMModule
-from ember_bench.operators.plan import Apply, Ask, ExecutionPlan, Ref, Task, references
+from ember_bench.operators.plan import Apply, Ask, ExecutionPlan, Otherwise, Ref, Task, references
 
 T = TypeVar("T")
-
-_OURS: Final = "ember_bench."
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Calls that are made at the same time, as far as they do not need each other.
-
-    Attributes:
-        plan: The calls.
-        reason: Why what follows waits for them; "" if nothing follows.
-        place: Where: the user's file, line, and the text of the line.
-    """
-
-    plan: ExecutionPlan
-    reason: str
-    place: str
 
 
 class Stop(BaseException):
@@ -76,6 +65,9 @@ class Run:
         at_once: Number of `try` and `with` blocks around the running code in which no call waits.
         closures: Functions that the code has made.
         stopped: Whether a run without calls has ended.
+        steps: What waits: calls, and what is computed from their answers.
+        attempt: The `try` statement that is running, if its call may wait.
+        within: The innermost such statement of a step, by the id of the step.
     """
 
     dry: bool = False
@@ -86,7 +78,9 @@ class Run:
     closures: list[FunctionType] = field(default_factory=list)
     stopped: bool = False
     entering: list[Any] = field(default_factory=list)
-    _steps: list[Task | Lazy] = field(default_factory=list)
+    steps: list[Task | Lazy] = field(default_factory=list)
+    attempt: Attempt | None = None
+    within: dict[int, Attempt] = field(default_factory=dict)
     _results: dict[str, Lazy] = field(default_factory=dict)
     _numbers: Counter[str] = field(default_factory=Counter)
     _last: dict[int, str] = field(default_factory=dict)  # id of an operator -> its last task
@@ -98,14 +92,32 @@ class Run:
     @property
     def waits(self) -> bool:
         """Whether there are calls that wait."""
-        return bool(self._steps)
+        return bool(self.steps)
 
-    def call(self, stem: str, function: Any, args: tuple[Any, ...], fields: Any, kind: Kind) -> Any:
+    @property
+    def is_attempting(self) -> bool:
+        """Whether a call of the `try` statement that is running waits."""
+        if self.attempt is None:
+            return False
+        return any(isinstance(step, Task) for step in self.steps[self.attempt.start :])
+
+    def call(
+        self,
+        stem: str,
+        function: Any,
+        args: tuple[Any, ...],
+        fields: Any,
+        kind: Kind,
+        after: tuple[str, ...] = (),
+    ) -> Any:
         """Note a call of an LM module or operator, whose inputs may be lazy; return its result."""
+        if self.attempt is not None and self.is_attempting and not isinstance(function, Otherwise):
+            self.settle("calls in a `try` are made one by one")
         self._numbers[stem] += 1
         name = f"{stem}.{self._numbers[stem] - 1}"
-        after = self._same_state(function, name) if isinstance(function, Operator) else ()
-        self._steps.append(Task(name, function, symbolic(args), symbolic(fields), after))
+        if isinstance(function, Operator):
+            after = self._same_state(function, name)
+        self.steps.append(Task(name, function, symbolic(args), symbolic(fields), after))
         result = self._results[name] = Lazy(self, Ref(name), kind)
         if self.at_once:
             self.settle("calls in `try` and `with` are made one by one")
@@ -123,7 +135,7 @@ class Run:
             made.settle(response.value.data)
         else:
             made.compute = getattr, (response, "data")
-            self._steps.append(made)
+            self.steps.append(made)
         return made
 
     def later(self, function: Callable[..., Any], given: tuple[Any, ...], kind: Kind) -> Any:
@@ -144,7 +156,7 @@ class Run:
             if not references(made.symbol):
                 made.symbol = value
         else:
-            self._steps.append(made)
+            self.steps.append(made)
         return made
 
     def _same_state(self, operator: Operator, name: str) -> tuple[str, ...]:
@@ -233,7 +245,10 @@ class Run:
         """
         if self.stopped:
             raise Stop
-        steps, self._steps = self._steps, []
+        steps, self.steps = self.steps, []
+        for held in around(self.attempt):
+            held.inside = {id(step) for step in steps[held.start :]}
+            held.start = 0
         tasks = [step for step in steps if isinstance(step, Task)]
         if tasks or (self.dry and steps):
             self._note_part(tasks, reason)
@@ -243,6 +258,8 @@ class Run:
         left: Sequence[Task | Lazy] = steps
         while left:
             left = self._settled(left)
+        for step in steps:
+            self.within.pop(id(step), None)
 
     def _settled(self, steps: Sequence[Task | Lazy]) -> Sequence[Task | Lazy]:
         """Make calls, and return the steps that have to be made again."""
@@ -253,10 +270,9 @@ class Run:
         try:
             for number, step in enumerate(steps, start=1):
                 if isinstance(step, Lazy):
-                    function, given = step.compute or (_same, (step.value,))
-                    step.settle(function(*valued(given)))
+                    self._compute(step)
                 elif execution is not None and not self._take(
-                    execution, places[step.name], step.name, outer
+                    execution, places[step.name], step, outer
                 ):
                     return steps[number:]
         finally:
@@ -265,11 +281,29 @@ class Run:
                     strand.give_back()  # does nothing for those that were taken
         return ()
 
+    def _compute(self, step: Lazy) -> None:
+        """Give a lazy value its value, if what it is computed from is there."""
+        held = self.within.get(id(step))
+        function, given = step.compute or (_same, (step.value,))
+        try:
+            failed = held is not None and held.error is not None
+            step.settle(None if failed else function(*valued(given)))
+        except Exception as error:
+            if held is None or not held.forgives(error):
+                self._raise(error, step)
+            step.settle(None)  # only the statement sees it
+
+    def _raise(self, error: Exception, step: Task | Lazy) -> NoReturn:
+        for held in around(self.attempt):
+            if id(step) not in held.inside:
+                held.foreign = error
+        raise error
+
     def stop(self, reason: str) -> None:
         """End a run that makes no calls, before anything is changed."""
         if self.dry:
             if not self.stopped:
-                self._note_part([s for s in self._steps if isinstance(s, Task)], reason)
+                self._note_part([s for s in self.steps if isinstance(s, Task)], reason)
             self.stopped = True
             raise Stop
 
@@ -278,9 +312,10 @@ class Run:
         outer = strands.current.get() or self._outside
         needed = {name for task in tasks for name in references(task.args, task.kwargs)}
         known = {name: self.values[name] for name in needed if name in self.values}
-        plan = ExecutionPlan(_without_done(tasks), None, list(known))
+        plan = ExecutionPlan(only_each_other(tasks), None, list(known))
         # Draws are counted on a copy: those after a failed call do not count, as in eager code.
-        execution = PlanExecution(plan, known, outer.scratch(), settle=True)
+        forgives = forgiving(tasks, self.within)
+        execution = PlanExecution(plan, known, outer.scratch(), settle=True, forgives=forgives)
         token = interception.current.set(None)
         try:
             if bridge.is_bridged():
@@ -295,13 +330,14 @@ class Run:
             interception.current.reset(token)
         return execution
 
-    def _take(self, execution: PlanExecution, index: int, name: str, outer: Strand) -> bool:
+    def _take(self, execution: PlanExecution, index: int, task: Task, outer: Strand) -> bool:
         """Take the result of a task; return whether those after it have their draws."""
+        name = task.name
         strand = execution.steps.get(index)
         settled = strand is None or outer.absorb(strand)
         if (error := execution.errors.get(index)) is not None:
-            raise error
-        self.values[name] = value = execution.values[name]
+            self._raise(error, task)
+        self.values[name] = value = execution.values.get(name)  # none if that is forgiven
         self._results.pop(name).settle(value)
         return settled
 
@@ -311,7 +347,7 @@ class Run:
         named |= set(references(output))
         own = {task.name for task in tasks}
         given = sorted(named - own)
-        plan = ExecutionPlan(_without_done(tasks), output, given)
+        plan = ExecutionPlan(only_each_other(tasks), output, given)
         self.parts.append(Part(plan, reason, place_in_user_code() if reason else ""))
 
     def finish(self, result: Any) -> Any:
@@ -340,15 +376,6 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _without_done(tasks: Sequence[Task]) -> list[Task]:
-    """Return tasks that name only each other in `after`."""
-    names = {task.name for task in tasks}
-    return [
-        Task(t.name, t.function, t.args, t.kwargs, tuple(n for n in t.after if n in names))
-        for t in tasks
-    ]
-
-
 @contextmanager
 def running(run: Run) -> Iterator[None]:
     """Note calls in `run`, within."""
@@ -371,14 +398,3 @@ def run_whole(run: Run, function: Callable[[], T]) -> T:
             run.settle("")
             raise
         return run.finish(result)  # type: ignore[no-any-return]
-
-
-def place_in_user_code() -> str:
-    """Return the innermost line of code that is not of this package."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(_OURS):
-        frame = frame.f_back
-    if frame is None:
-        return ""
-    where = frame.f_code.co_filename, frame.f_lineno
-    return f"{where[0]}:{where[1]}: {linecache.getline(*where).strip()}"

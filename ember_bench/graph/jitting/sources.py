@@ -127,6 +127,9 @@ def compiled_function(
     names = [*more, *like.co_freevars]
     factory = cast("ast.FunctionDef", ast.parse(f"def _around({', '.join(names)}): ...").body[0])
     factory.body = [place]
+    if isinstance(place, ast.FunctionDef) and place.name not in names:
+        # Where the function names itself, it is no variable of the surroundings.
+        factory.body.insert(0, ast.Global([place.name]))
     module = ast.fix_missing_locations(ast.Module([factory], []))
     flags = like.co_flags & _FUTURE_FLAGS
     code = compile(module, like.co_filename, "exec", flags, dont_inherit=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from types import BuiltinFunctionType, MappingProxyType
 from typing import Any, Final
@@ -16,7 +17,7 @@ _VIEWS: Final = (enumerate, zip, reversed, iter)
 _LIST_METHODS: Final = {"append", "clear", "copy", "extend", "insert", "pop", "reverse"}
 _DICT_METHODS: Final = {"clear", "copy", "get", "pop", "popitem", "setdefault", "update"}
 _DICT_VIEWS: Final = {"items", "values"}
-_READ_ALL: Final = (sum, min, max, sorted, set, frozenset)
+_READ_ALL: Final = (sum, min, max, sorted, set, frozenset, Counter)
 MUTATORS: Final = {*vars(list), *vars(dict), *vars(set)} - {
     *vars(tuple),
     *vars(MappingProxyType),
@@ -70,11 +71,9 @@ def _mapped(args: tuple[Any, ...], invoke: Callable[..., Any]) -> LazyItems:
     return LazyItems(raw, values)
 
 
-def read(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return arguments with an iterator that a function reads to its end as a list."""
-    if args and type(args[0]) is LazyItems and (function in _READ_ALL or _is_join(function)):
-        return (list(args[0].raw()), *args[1:])
-    return args
+def is_read(function: Any) -> bool:
+    """Return whether a function reads its first argument to the end, before anything else."""
+    return function in _READ_ALL or _is_join(function)
 
 
 def _is_join(function: Any) -> bool:

@@ -17,6 +17,7 @@ from ember_bench.models.limits.lane import Lane
 from ember_bench.models.limits.progress import Ticket
 from ember_bench.models.limits.window import WindowHistory
 from ember_bench.models.retry import RATE_LIMITED
+from ember_bench.models.under_way import EndpointNow
 
 _GROWTH_SECONDS: Final = 0.02
 
@@ -80,6 +81,19 @@ class Gate:
     def in_flight(self) -> int:
         """Requests on their way."""
         return sum(lane.in_flight for lane in self.lanes)
+
+    @property
+    def now(self) -> EndpointNow:
+        """The limits now, of the keys that are used."""
+        now, lanes = self._clock(), self._open
+        paces = [lane.pace.rate(now) for lane in lanes]
+        return EndpointNow(
+            sum(lane.window.size(now) for lane in lanes),
+            self.in_flight,
+            sum(not waiting.admitted.done() for waiting in self._queue),
+            None if None in paces else sum(pace or 0.0 for pace in paces),
+            not all(lane.circuit.is_open for lane in lanes),
+        )
 
     async def enter(self, tokens: float, patience: float) -> Ticket:
         """Wait until a request may be begun; `leave` must follow.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ember_bench.documents import Document
     from ember_bench.models.batch.api import BatchApi
+    from ember_bench.models.recorded.places import Place
 
 ProviderT = TypeVar("ProviderT", bound="type[Provider]")
 
@@ -78,6 +79,16 @@ class Provider:
         """
         raise NotImplementedError
 
+    def replay(self, call: Call) -> tuple[Completion, Place | None]:
+        """Return the recorded answer to a call; of providers that have `replays`.
+
+        With its place in a recording if it can be read again there, so that nothing need keep it.
+
+        Raises:
+            ProviderError: if there is none.
+        """
+        raise NotImplementedError
+
     def context(self, trial: TrialContext) -> str:
         """Return what the answer depends on beside the request, as part of the call key.
 
@@ -120,6 +131,10 @@ class Provider:
         """
         del call
         return 0
+
+    def some_items(self) -> tuple[str, ...]:
+        """Return ids of items, a few of them, to which answers were recorded."""
+        return ()
 
     def samples_of(self, item: str) -> int:
         """Return the number of samples of an item, by its id; 0 without a recording of it."""

@@ -14,34 +14,28 @@ with the answer; what was not is not made up: an unknown cost is None, and so is
 
 from __future__ import annotations
 
-from hashlib import sha256
-from pathlib import Path
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from ember_bench.errors import (
-    ConfigError,
-    DataMissingError,
-    Problem,
-    ProviderError,
-    did_you_mean,
-)
+from ember_bench.errors import ConfigError, DataMissingError, ProviderError
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.providers.base import Provider, provider
-from ember_bench.models.recorded.card import (
-    RecordedModel,
-    RecordedSet,
-    contradictions,
-    model_of,
-    recording_of,
-)
-from ember_bench.models.recorded.data_dir import DATA_DIR_VARIABLE, data_dir
+from ember_bench.models.recorded.card import RecordedSet, contradictions, model_of, recording_of
 from ember_bench.models.recorded.fields import GENERATE
-from ember_bench.models.recorded.files import recordings
+from ember_bench.models.recorded.finding import (
+    NOTHING,
+    content_digest,
+    files_of,
+    find,
+    missing_file,
+    tape_of,
+)
+from ember_bench.models.recorded.places import Place, Source
 from ember_bench.models.recorded.replay import Replay
-from ember_bench.models.recorded.tapes import Tape, merge
+from ember_bench.models.recorded.tapes import Tape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from ember_bench.documents import Document
     from ember_bench.models.call import Call
@@ -63,12 +57,22 @@ class Recorded(Provider):
         super().__init__(model)
         self._recording = recording_of(model)
         self._digest: str | None = None
+        self._source: Source | None = None
         self._tapes: dict[str, Tape] = {}
         self._replays: dict[str, Replay] = {}
 
     async def complete(self, call: Call) -> Completion:
         """Return the recorded sample."""
-        return self._replay(call.request.role).completion(call)
+        return self.replay(call)[0]
+
+    def replay(self, call: Call) -> tuple[Completion, Place | None]:
+        """Return the recorded sample and its place."""
+        completion, number = self._replay(call.request.role).answer(call)
+        if self._source is None:
+            self._source = Source.of(self.model, content_digest(self.model))
+        subject = call.trial.subject
+        item = "" if subject is None else subject.id
+        return completion, Place(self._source, item, number)
 
     def context(self, trial: TrialContext) -> str:
         """Return the digest of the recording, the number of epochs and the item's id."""
@@ -93,6 +97,10 @@ class Recorded(Provider):
         if self.by_turn(call.request.role):
             return 0
         return (replay.number(call) + 1) * call.trial.epochs
+
+    def some_items(self) -> tuple[str, ...]:
+        """Return the ids of the first items."""
+        return tuple(islice(self._tape(GENERATE).answers, 2))
 
     def samples_of(self, item: str) -> int:
         """Return the number of recorded samples of an item."""
@@ -134,11 +142,13 @@ class Recorded(Provider):
         own = [m for m in models if m.provider_name == "recorded"]
         missing: dict[str, list[tuple[ModelInfo, str]]] = {}
         for model in own:
-            for file in _files(model):
-                if not _find(model, file):
+            for file in files_of(model):
+                if not find(model, file):
                     missing.setdefault(model.model_id.partition("/")[0], []).append((model, file))
         if missing:
-            raise DataMissingError(*(_missing(*found[0], len(found)) for found in missing.values()))
+            raise DataMissingError(
+                *(missing_file(*found[0], len(found)) for found in missing.values())
+            )
         for model in own:
             for role, _ in recording_of(model).every_role:
                 tape_of(model, role)
@@ -146,7 +156,7 @@ class Recorded(Provider):
     def _tape(self, role: str) -> Tape:
         if role not in self._tapes:
             if self._recording.of(role) is None:
-                return _NOTHING
+                return NOTHING
             try:
                 tape, digest = tape_of(self.model, role), content_digest(self.model)
             except ConfigError as error:
@@ -172,98 +182,6 @@ class Recorded(Provider):
         return self._replays[role]
 
 
-_NOTHING: Final = Tape()
 _HAS: Final = {GENERATE: "answers to items"}
 # Part of the identity of calls and cells: raise it when a draw and an epoch get another sample.
 _ORDER: Final = "permuted@1"
-
-
-def content_digest(model: ModelInfo) -> str:
-    """Return the hex digest of the files that `model` answers from.
-
-    Raises:
-        DataMissingError: if one is not there.
-    """
-    return _combined(
-        [recordings.digest(path) for file in _files(model) for path in _paths(model, file)]
-    )
-
-
-def tape_of(model: ModelInfo, role: str = GENERATE) -> Tape:
-    """Return what the model answered in a role; nothing if that was not recorded.
-
-    Raises:
-        ConfigError: if the files are not there, or not what the card says.
-    """
-    recording = recording_of(model).of(role)
-    if recording is None:
-        return _NOTHING
-    layout = recording.file_layout
-    paths = [path for file in recording.files for path in _paths(model, file)]
-    tables = [recordings.table(path, layout) for path in paths]
-    samples = layout.reading.files_hold == "samples"
-    tape = merge(tables, recording.recorded_as, samples=samples)
-    if tape is None:
-        named = {name for table in tables for name in table.models}
-        near = did_you_mean(recording.recorded_as, named)
-        raise ConfigError(
-            f"{model.model_id}: no record of model {recording.recorded_as!r} "
-            f"in {', '.join(recording.files)}{near}"
-        )
-    return tape
-
-
-def _files(model: ModelInfo) -> list[str]:
-    """Return the files of a model, in all its roles."""
-    found = recording_of(model)
-    return list(dict.fromkeys(file for _, one in found.every_role for file in one.files))
-
-
-def _combined(digests: list[str]) -> str:
-    if len(digests) == 1:
-        return digests[0]
-    return sha256("".join(digests).encode()).hexdigest()[:32]
-
-
-def _paths(model: ModelInfo, file: str) -> list[Path]:
-    """Return the files of a name, in the order of theirs if it is a pattern.
-
-    Raises:
-        DataMissingError: if there is none.
-    """
-    if found := _find(model, file):
-        return found
-    raise DataMissingError(_missing(model, file, 1))
-
-
-def _find(model: ModelInfo, file: str) -> list[Path]:
-    for path in _candidates(model, file):
-        if "*" in file:
-            root = Path(str(path).partition("*")[0]).parent
-            found = sorted(root.glob(path.relative_to(root).as_posix()))
-        else:
-            found = [path] if path.is_file() else []
-        if found:
-            return found
-    return []
-
-
-def _candidates(model: ModelInfo, file: str) -> Iterator[Path]:
-    if (folder := data_dir()) is not None:
-        yield folder / file
-    beside = model.folder if isinstance(model, RecordedModel) else None
-    yield (beside or Path.cwd()) / file
-
-
-def _missing(model: ModelInfo, file: str, count: int) -> Problem:
-    looked = " and ".join(str(path) for path in _candidates(model, file))
-    message = f"{model.model_id}: the recording {file} is not there (looked for {looked})"
-    if count > 1:
-        message += f", and neither are {count - 1} more of its set"
-    source = model.available_from if isinstance(model, RecordedModel) else None
-    if source is not None:
-        message += f". Get it from {source}"
-    return Problem(
-        f"{message}. Then say where it is with --data-dir DIR or {DATA_DIR_VARIABLE}=DIR, "
-        f"so that DIR/{file} exists"
-    )

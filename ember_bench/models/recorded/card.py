@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from ember_bench.compressed import ENDINGS
 from ember_bench.errors import ConfigError, Problem, UnknownNameError, did_you_mean
 from ember_bench.models.cost import ModelCost
 from ember_bench.models.info import ModelInfo
 from ember_bench.models.recorded.data_dir import AvailableFrom, Text
 from ember_bench.models.recorded.fields import GENERATE, ROLES, Fields, Reading
 from ember_bench.models.recorded.files import Layout
-from ember_bench.models.recorded.layouts import SUFFIXES, is_table
+from ember_bench.models.recorded.layouts import SUFFIXES, format_of, is_table
 from ember_bench.plain_errors import plainly
 
 if TYPE_CHECKING:
@@ -33,6 +34,16 @@ Files = Annotated[
 ]
 
 
+Scalar = str | int | float | bool | None
+Values = Annotated[
+    tuple[Scalar, ...],
+    BeforeValidator(
+        lambda value: tuple(value) if isinstance(value, list | tuple) else (value,),
+        json_schema_input_type=Scalar | list[Scalar],
+    ),
+    Field(min_length=1),
+]
+
 # Who is asked in these roles sees what all models of the set answered.
 _OF_THE_SET: Final = ("fuse", "judge", "rank", "route")
 _READING: Final = set(Reading.model_fields)
@@ -45,7 +56,7 @@ class Role(Reading):
     """The files of the role; by default those of the set."""
     fields: Fields | None = None
     """The meaning of the fields of a record; by default that of the set."""
-    where: dict[str, str | int | float | bool] | None = None
+    where: dict[str, Values] | None = None
     """Only records whose fields have these values are read; by default as in the set."""
 
 
@@ -70,8 +81,9 @@ class RecordedSet(Reading):
     """The public repository of the files."""
     recorded_as: Text = "{model}"
     """The content of the model field, if it is not the name alone."""
-    where: dict[str, str | int | float | bool] = Field(default_factory=dict)
-    """Only records whose fields have these values are read."""
+    where: dict[str, Values] = Field(default_factory=dict)
+    """Only records whose fields have the value, or one of the values, are read; `null` is a field
+    that is empty or not there."""
     cost: dict[str, ModelCost] = Field(default_factory=dict)
     """Prices by model, for recordings of tokens without dollars."""
 
@@ -83,7 +95,7 @@ class Recording(Reading):
     fields: Fields | None = None
     recorded_as: str = ""
     """The content of the model field; "" without such a field."""
-    where: dict[str, str] = Field(default_factory=dict)
+    where: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     roles: dict[str, Recording] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -110,7 +122,11 @@ class Recording(Reading):
         """The layout of the files."""
         assert self.fields is not None  # noqa: S101 - `of` returns those with fields
         reading = Reading(**self.model_dump(include=_READING, exclude_defaults=True))
-        return Layout(self.fields, tuple(sorted(self.where.items())), reading)
+        where = {
+            path: (wanted,) if isinstance(wanted, str) else wanted
+            for path, wanted in self.where.items()
+        }
+        return Layout(self.fields, tuple(sorted(where.items())), reading)
 
 
 class RecordedModel(ModelInfo):
@@ -122,6 +138,8 @@ class RecordedModel(ModelInfo):
     available_from: AvailableFrom | None = None
     folder: Path | None = Field(default=None, exclude=True, repr=False)
     """The folder of the card."""
+    data: Path | None = Field(default=None, exclude=True, repr=False)
+    """A folder of recorded data beside the present one, in which files are looked for last."""
 
 
 def model_of(card: RecordedSet, name: str, folder: Path) -> RecordedModel:
@@ -154,8 +172,14 @@ def _options(
         options["recorded_as"] = card.recorded_as.replace("{model}", name)
     where = card.where if given.where is None else given.where
     if where:
-        options["where"] = {key: str(value) for key, value in where.items()}
+        options["where"] = {path: _wanted(values) for path, values in where.items()}
     return options
+
+
+def _wanted(values: Sequence[Scalar]) -> str | list[str]:
+    """Return the values that a field may have as texts; "" stands for none."""
+    texts = ["" if value is None else str(value) for value in values]
+    return texts[0] if len(texts) == 1 else texts
 
 
 def _reading(given: RecordedSet | Role, name: str) -> dict[str, Any]:
@@ -247,9 +271,12 @@ def _of_file(
     role = at[1] if at[0] == "roles" else GENERATE
     if unknown := set(re.findall(r"\{(\w*)\}", file)) - {"model"}:
         yield document.problem(f"unknown placeholder {{{min(unknown)}}}; known: {{model}}", *at)
-    if not file.removesuffix(".gz").endswith(SUFFIXES):
-        known = ", ".join(SUFFIXES)
-        yield document.problem(f"expected a file of {known}, gzipped (.gz) or not", *at)
+    if format_of(file, given) is None:
+        yield document.problem(
+            f"expected a file of {', '.join(SUFFIXES)}, compressed ({', '.join(ENDINGS)}) or not; "
+            "`format` says what one of another name holds",
+            *at,
+        )
     named = "{model}" in f"{file} {given.records}"
     apart = fields.model is not None or fields.names_model or named
     if models > 1 and not apart and (role not in _OF_THE_SET):
@@ -258,7 +285,7 @@ def _of_file(
             "or name the field of the model in `fields`",
             *at,
         )
-    if is_table(file) and (given.layout != "records" or given.records):
+    if is_table(file, given) and (given.layout != "records" or given.records):
         key = "records" if given.records else "layout"
         yield document.problem(f"{key}: a table (CSV, TSV, Parquet) has records only", key)
 

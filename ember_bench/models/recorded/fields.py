@@ -11,11 +11,14 @@ from ember_bench.models.recorded.data_dir import Text
 
 Arrangement = Literal["records", "columns", "by_id", "record"]
 """How a file holds records: one after the other, a list for each field, a mapping by id, or one."""
+RecordedFormat = Literal["jsonl", "json", "csv", "tsv", "parquet", "text"]
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 KEY: Final = "key"
 """The field of a record in which its key in a mapping is."""
 VALUE: Final = "value"
 """The field in which a record is that is no mapping."""
+FILE: Final = "file"
+"""The field in which a record has what stands for the `*` in the name of its file."""
 GENERATE: Final = "generate"
 """The role of the call that answers the item."""
 ROLES: Final = (
@@ -123,8 +126,8 @@ class Fields(BaseModel):
         return any("{model}" in path for path in self.paths)
 
 
-class Reading(BaseModel):
-    """How files are read, beside the meaning of their fields: a card's further fields."""
+class Arranged(BaseModel):
+    """How a file holds records; datasets and recordings share it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -132,19 +135,32 @@ class Reading(BaseModel):
     """`records`: a list of them, or one a line. `columns`: a list, or a mapping by id, for each
     field. `by_id`: a mapping of ids to records. `record`: the file is one. A record that is no
     mapping is its field `value`, and the id in a mapping the field `key`."""
+    each: Annotated[
+        tuple[Text, ...], BeforeValidator(_as_tuple, json_schema_input_type=str | list[str])
+    ] = ()
+    """The list in a record whose entries are records of their own: they have its other fields, and
+    their own ones first. Of several, `[paragraphs, qas]`, each is in the entries of the one before
+    it."""
+    json_fields: tuple[Text, ...] = ()
+    """Fields whose text is JSON, or a list as Python writes it, as in a CSV file."""
+    columns: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
+    """Names of the columns of a CSV file that has no line with names."""
+
+
+class Reading(Arranged):
+    """How files are read, beside the meaning of their fields: a card's further fields."""
+
     records: Text | None = None
     """Where the records are in a JSON file that has more than them: `results.outputs`; `{model}` is
     the model's name."""
-    each: Text | None = None
-    """The list in a record whose entries are records of their own: they have its other fields, and
-    their own ones first."""
+    format: RecordedFormat | None = None
+    """The format, if the ending of the name does not say it. A `text` file is one answer, in the
+    field `value`."""
     files_hold: Literal["items", "samples"] = "items"
-    """What several files of a model hold: other items each, or further samples of the same ones,
-    in the order of the files, as of runs with several seeds."""
+    """What the files of a model hold: other items each, or `samples`: an item that comes again, in
+    one file or in another, has further samples there, in the order in which they come."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """What stands between the columns of a CSV file; by default a comma, in a TSV file a tab."""
-    json_fields: tuple[Text, ...] = ()
-    """Fields whose text is JSON, as lists in a CSV file."""
     axes: tuple[Axis, ...] = ()
     """What the lists in an answer count, outermost first, as `[round, agent]`; by default samples.
     Lists count from 0."""
@@ -152,7 +168,8 @@ class Reading(BaseModel):
     """The number that the round of the first answers has or would have: 1 if a file counts rounds
     from 1, -1 if a list begins with the first revision."""
     missing: tuple[str, ...] = ()
-    """Answers that mean that none was recorded, as `-` or the empty text."""
+    """Answers, scores and numbers that mean that none was recorded, as `-`, `-1` or the empty
+    text."""
     texts: Mapping[str, str] = Field(default_factory=dict)
     """Texts in the place of recorded answers: `{"1": "yes", "0": "no"}` for a verifier's."""
     scores: Mapping[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)

@@ -15,11 +15,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from ember_bench.errors import ConfigError, Location, Problem, did_you_mean
-from ember_bench.models.recorded.fields import Fields, Reading
+from ember_bench.models.recorded.fields import FILE, Fields, Reading
 from ember_bench.models.recorded.layouts import Record, UnreadableError, records
 from ember_bench.models.recorded.tapes import Place, Table, Tape
-from ember_bench.models.recorded.values import Sample, sample_of, whole
-from ember_bench.record_fields import ABSENT, as_text, lookup
+from ember_bench.models.recorded.values import Sample, is_nothing, sample_of, whole
+from ember_bench.models.types import Completion
+from ember_bench.record_fields import ABSENT, as_text, id_text, lookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The layout of a file: its fields, and `where`: the value that a field must have."""
+    """The layout of a file: its fields, and `where`: the values that a field may have."""
 
     fields: Fields
-    where: tuple[tuple[str, str], ...] = ()
+    where: tuple[tuple[str, tuple[str, ...]], ...] = ()
     reading: Reading = field(default_factory=Reading)
 
     @property
@@ -65,13 +66,18 @@ class Recordings:
                 known = self._digests[path] = (stamp, _digest(path.read_bytes()))
             return known[1]
 
-    def table(self, path: Path, layout: Layout) -> Table:
+    def table(self, path: Path, layout: Layout, part: str | None = None) -> Table:
         """Return the file's answers.
+
+        Args:
+            path: The file.
+            layout: Of the file.
+            part: What stands for the `*` in the pattern that found it.
 
         Raises:
             ConfigError: if it is not what `layout` says, with the place in the file.
         """
-        key = (path, layout.key)
+        key = (path, f"{part} {layout.key}")
         with self._lock:
             stamp = _Stamp.of(path)
             known = self._tables.get(key)
@@ -82,7 +88,7 @@ class Recordings:
                 try:
                     digest = _digest(content)
                     self._digests[path] = (stamp, digest)
-                    read = Table(digest, _Reader(path, layout).read(content))
+                    read = Table(digest, _Reader(path, layout, part).read(content))
                 except ConfigError as error:
                     read = error
                 known = self._tables[key] = (stamp, read)
@@ -134,15 +140,34 @@ def _integer(value: Any, name: str) -> int:
         raise ValueError(f"{name}: expected the number of a round, found {value!r}") from None
 
 
+def _is_one_of(value: Any, wanted: Sequence[str]) -> bool:
+    """Return whether a field has one of the values that a card wants, as texts."""
+    told = str(value)
+    return (
+        told in wanted
+        # "true" in a table is the card's true; what is empty or not there is its null.
+        or (told.casefold() in _TRUTHS and told.capitalize() in wanted)
+        or (_NOTHING in wanted and is_nothing(value))
+        or (isinstance(value, float) and id_text(value) in wanted)
+    )
+
+
+_TRUTHS: Final = ("true", "false")
+_NOTHING: Final = ""
+
+
 @dataclass
 class _Reader:
     """Reads one file."""
 
     path: Path
     layout: Layout
+    part: str | None = None
     models: dict[str, Tape] = field(default_factory=dict)
     # Model, item -> sample number -> answer, where samples are records of their own.
     numbered: dict[tuple[str, str], dict[int, Sample]] = field(default_factory=dict)
+    # Samples at a low temperature are often equal, and far more in number than what they say.
+    shared: dict[Completion, Completion] = field(default_factory=dict)
     # Model -> how many records it has had, where these are the items.
     places: dict[str, int] = field(default_factory=dict)
     # Path -> where it was missed first, of fields that no record has had so far.
@@ -156,10 +181,14 @@ class _Reader:
     def read(self, content: bytes) -> dict[str, Tape]:
         try:
             for line, record in records(
-                self.path.name, content, self.layout.reading, tuple(self.unseen)
+                self.path.name,
+                content,
+                self.layout.reading,
+                tuple(self.unseen),
+                left_out=self._is_left_out,
             ):
                 self.line = line
-                self._add(record)
+                self._add(record if self.part is None else {FILE: self.part, **record})
         except UnreadableError as error:
             self.line = error.line if error.line is not None else self.line
             raise self._problem(str(error)) from None
@@ -213,7 +242,7 @@ class _Reader:
     def _add(self, record: Record) -> None:
         fields = self.layout.fields
         for path, wanted in self.layout.where:
-            if str(self._value(record, path)) != wanted:
+            if not _is_one_of(self._value(record, path), wanted):
                 return
         model = "" if fields.model is None else str(self._needed(record, fields.model))
         item = self._item(record, model)
@@ -228,13 +257,21 @@ class _Reader:
         elif fields.sample is not None:
             number = whole(self._needed(record, fields.sample), fields.sample)
             self._number(model, item, [sample for _, sample in samples if sample], number)
+        elif self.layout.reading.files_hold == "samples":
+            again = self.numbered.setdefault((model, item), {})
+            again |= enumerate((one for _, one in samples if one), len(again))
         elif item in tape.answers:
             raise ValueError(
-                f"item {item!r} is there twice; if these are samples of it, "
-                "name the field of the sample number as `sample`"
+                f"item {item!r} is there twice; if these are samples of it, say `files_hold: "
+                "samples`, or name the field of the sample number as `sample`"
             )
         elif known := {number[0] if number else 0: one for number, one in samples if one}:
             self._keep(tape, item, known)
+
+    def _is_left_out(self, record: Record) -> bool:
+        """Return whether a record is not wanted, by what it has of the fields in `where`."""
+        found = ((lookup(record, path), wanted) for path, wanted in self.layout.where)
+        return any(value is not ABSENT and not _is_one_of(value, wanted) for value, wanted in found)
 
     def _item(self, record: Record, model: str) -> str:
         """Return the id of a record's item."""
@@ -243,7 +280,7 @@ class _Reader:
             place = self.places[model] = self.places.get(model, -1) + 1
             return str(place)
         # The same few thousand ids stand in every model's file.
-        return sys.intern("/".join(str(self._needed(record, path)) for path in paths))
+        return sys.intern("/".join(id_text(self._needed(record, path)) for path in paths))
 
     def _put(self, tape: Tape, item: str, record: Record, samples: Sequence[_Placed]) -> None:
         """Keep the answers of a record by what their calls were."""
@@ -328,7 +365,13 @@ class _Reader:
         ]
         texts = [None if fields.answer is None else text for _, text in leaves]
         rows = zip(places, texts, zip(*columns, strict=True), strict=True)
-        return [(at, sample_of(fields, reading, text, row)) for at, text, row in rows]
+        found = ((at, sample_of(fields, reading, text, row)) for at, text, row in rows)
+        return [(at, None if sample is None else self._shared(sample)) for at, sample in found]
+
+    def _shared(self, sample: Sample) -> Sample:
+        """Return a sample whose answer is the same object as that of equal samples before it."""
+        completion, verdict = sample
+        return self.shared.setdefault(completion, completion), verdict
 
     def _beside(self, value: Any, depth: int, places: Sequence[tuple[int, ...]]) -> Iterator[Any]:
         """Yield the numbers that stand beside answers, in lists of the same shape."""

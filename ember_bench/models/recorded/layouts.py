@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import ast
 import csv
-import gzip
 import io
 import json
-import zlib
+import re
+import sys
 from codecs import BOM_UTF8
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from ember_bench.models.recorded.fields import KEY, VALUE
+from ember_bench.compressed import DAMAGED, NotOneFileError, inner_name, kind_of, unpacked
+from ember_bench.models.recorded.fields import KEY, VALUE, RecordedFormat
 from ember_bench.record_fields import ABSENT, lookup, top_fields
 
 if TYPE_CHECKING:
-    from ember_bench.models.recorded.fields import Reading
+    from ember_bench.models.recorded.fields import Arranged, Reading
 
 Record = Mapping[str, Any]
 
-SUFFIXES: Final = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
-_TABLES: Final = (".csv", ".tsv", ".parquet")
+_FORMATS: Final[dict[str, RecordedFormat]] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".txt": "text",
+}
+SUFFIXES: Final = tuple(_FORMATS)
+_TABLES: Final = ("csv", "tsv", "parquet")
+_DELIMITERS: Final = ",;\t|"
+_DECODER: Final = json.JSONDecoder()
+_SPACE: Final = re.compile(r"\s*")
 
 
 class UnreadableError(ValueError):
@@ -34,29 +49,35 @@ class UnreadableError(ValueError):
 
 
 def records(
-    name: str, content: bytes, reading: Reading, paths: Collection[str]
+    name: str,
+    content: bytes,
+    reading: Reading,
+    paths: Collection[str],
+    *,
+    left_out: Callable[[Record], bool] = lambda _: False,
 ) -> Iterator[tuple[int, Record]]:
     """Yield each record and the line where it ends; in a JSON file, which one it is.
 
     Args:
-        name: Of the file; its endings say what it holds.
+        name: Of the file; its endings say what it holds, unless `reading` does.
         content: Of the file.
         reading: How it holds records.
         paths: Paths of all fields that are needed; other columns are not looked at.
+        left_out: Whether a record, without the list `each` in it, is not wanted.
 
     Raises:
         UnreadableError: if it does not hold records in that way.
     """
-    name = name.lower()
-    if name.endswith(".gz"):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise UnreadableError(f"not a whole gzip file: {error}") from None
-    name = name.removesuffix(".gz")
     try:
-        for number, record in _of_file(name, content, reading, paths):
-            for inner in _inner(_decoded(record, reading), reading):
+        with unpacked(name, io.BytesIO(content)) as file:
+            content = file.read()
+    except NotOneFileError as error:
+        raise UnreadableError(str(error)) from None
+    except DAMAGED as error:
+        raise UnreadableError(f"not a whole {kind_of(name)} file: {error}") from None
+    try:
+        for number, record in _of_file(format_of(name, reading), content, reading, paths):
+            for inner in entries_of(decoded(record, reading), reading.each, left_out):
                 yield number, inner
     except (csv.Error, ValueError) as error:
         if isinstance(error, UnreadableError):
@@ -64,22 +85,54 @@ def records(
         raise UnreadableError(f"cannot be read: {error}") from None
 
 
-def is_table(file: str) -> bool:
-    """Return whether a file has rows and columns alone, by its name."""
-    return file.lower().removesuffix(".gz").endswith(_TABLES)
+def matching(path: Path) -> list[Path]:
+    """Return the files of a pattern, in the order of their names; none of any other path."""
+    if "*" not in str(path):
+        return []
+    root = Path(str(path).partition("*")[0] + "x").parent
+    return sorted(one for one in root.glob(path.relative_to(root).as_posix()) if one.is_file())
+
+
+def starred(pattern: str, path: Path) -> str | None:
+    """Return what stands for the `*` in the name of a file that a pattern found.
+
+    Several are joined by `/`; None of a name that is no pattern.
+    """
+    if "*" not in pattern:
+        return None
+    named = re.escape(pattern).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "([^/]*)")
+    found = re.search(f"(?:^|/){named}$", path.as_posix())
+    return "/".join(found.groups()) if found is not None else None
+
+
+def format_of(file: str, reading: Reading) -> RecordedFormat | None:
+    """Return the format of a file, by its name unless its card says it; None if neither does."""
+    inner = inner_name(file.lower())
+    by_name = (form for ending, form in _FORMATS.items() if inner.endswith(ending))
+    return reading.format or next(by_name, None)
+
+
+def is_table(file: str, reading: Reading) -> bool:
+    """Return whether a file has rows and columns alone."""
+    return format_of(file, reading) in _TABLES
 
 
 def _of_file(
-    name: str, content: bytes, reading: Reading, paths: Collection[str]
+    form: RecordedFormat | None, content: bytes, reading: Reading, paths: Collection[str]
 ) -> Iterator[tuple[int, Record]]:
-    if name.endswith(".parquet"):
+    if form == "parquet":
         yield from _of_parquet(content, paths)
-    elif name.endswith((".csv", ".tsv")):
-        yield from _of_csv(content, reading.delimiter or ("\t" if name.endswith("tsv") else ","))
-    elif name.endswith((".jsonl", ".ndjson")):
+    elif form in ("csv", "tsv"):
+        yield from _of_csv(content, reading, "\t" if form == "tsv" else ",", paths)
+    elif form == "jsonl":
         yield from _of_lines(content.removeprefix(BOM_UTF8), reading, paths)
+    elif form == "text":
+        yield 1, {VALUE: content.decode("utf-8-sig")}
     else:
-        yield from _of_json(_loads(content.removeprefix(BOM_UTF8)), reading, paths)
+        value = _whole(content.removeprefix(BOM_UTF8))
+        if reading.records is not None:
+            value = _inside(value, reading.records)
+        yield from arranged(value, reading, paths)
 
 
 def _loads(content: bytes) -> Any:
@@ -92,34 +145,90 @@ def _loads(content: bytes) -> Any:
         return json.loads(content)
 
 
-def _decoded(record: Record, reading: Reading) -> Record:
-    """Return a record with the JSON in its fields read."""
-    if not reading.json_fields:
-        return record
-    found = dict(record)
-    for name in reading.json_fields:
-        if isinstance(text := found.get(name), str) and text:
-            try:
-                found[name] = _loads(text.encode())
-            except orjson.JSONDecodeError as error:
-                raise UnreadableError(f"{name}: not JSON: {error.msg}") from None
+def _whole(content: bytes) -> Any:
+    """Return the JSON of a file, also of one that holds one record after another."""
+    try:
+        return _loads(content)
+    except ValueError:
+        if (found := one_after_another(content.decode())) is None:
+            raise
+        return found
+
+
+def one_after_another(text: str) -> list[Record] | None:
+    """Return the JSON objects of a text that holds nothing else; None if it does."""
+    found: list[Record] = []
+    at = _space(text, 0)
+    while at < len(text):
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+        except ValueError:
+            return None
+        if not isinstance(value, dict):
+            return None
+        found.append(value)
+        at = _space(text, end)
     return found
 
 
-def _inner(record: Record, reading: Reading) -> Iterator[Record]:
-    """Yield the records in a list of a record, each beside its other fields; else itself."""
-    if reading.each is None:
+def _space(text: str, at: int) -> int:
+    """Return where the white space at `at` ends."""
+    space = _SPACE.match(text, at)
+    return space.end() if space is not None else at
+
+
+def decoded(record: Record, arranged: Arranged) -> Record:
+    """Return a record with the JSON in its fields read.
+
+    Raises:
+        UnreadableError: if a field's text is neither JSON nor a list as Python writes it.
+    """
+    if not arranged.json_fields:
+        return record
+    found = dict(record)
+    for name in arranged.json_fields:
+        if isinstance(text := found.get(name), str) and text:
+            found[name] = _value_of(text, name)
+    return found
+
+
+def _value_of(text: str, name: str) -> Any:
+    try:
+        return _loads(text.encode())
+    except orjson.JSONDecodeError as error:
+        try:
+            return ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            raise UnreadableError(f"{name}: not JSON: {error.msg}") from None
+
+
+def entries_of(
+    record: Record, each: Sequence[str], left_out: Callable[[Record], bool] = lambda _: False
+) -> Iterator[Record]:
+    """Yield the records in a list of a record, each beside its other fields; else itself.
+
+    Args:
+        record: A record.
+        each: Paths to lists: the first in the record, each other in the entries before it.
+        left_out: Whether a record is not wanted, and so needs no list.
+
+    Raises:
+        UnreadableError: if a path leads to no list.
+    """
+    if not each:
         yield record
         return
-    found = lookup(record, reading.each)
+    found = lookup(record, each[0])
     if isinstance(found, Mapping):
         entries = [_record(entry, key) for key, entry in found.items()]
     elif isinstance(found, list):
         entries = [_record(entry) for entry in found]
+    elif left_out(record):
+        return
     else:
-        raise UnreadableError(f"no list {reading.each!r} in a record")
+        raise UnreadableError(f"no list {each[0]!r} in a record")
     for entry in entries:
-        yield {**record, **entry}
+        yield from entries_of({**record, **entry}, each[1:], left_out)
 
 
 def _of_parquet(content: bytes, paths: Collection[str]) -> Iterator[tuple[int, Record]]:
@@ -134,14 +243,29 @@ def _of_parquet(content: bytes, paths: Collection[str]) -> Iterator[tuple[int, R
     yield from enumerate(kept.to_pylist(), 1)
 
 
-def _of_csv(content: bytes, delimiter: str) -> Iterator[tuple[int, Record]]:
-    text = io.StringIO(content.decode("utf-8-sig"), newline="")
-    rows = csv.reader(text, strict=True, delimiter=delimiter)
-    names = next(rows, [])
+def _of_csv(
+    content: bytes, reading: Reading, delimiter: str, paths: Collection[str]
+) -> Iterator[tuple[int, Record]]:
+    # The limit is one per process; a model's output may be longer than its 131,072 characters.
+    csv.field_size_limit(max(csv.field_size_limit(), min(sys.maxsize, 2**31 - 1)))
+    try:
+        text = io.StringIO(content.decode("utf-8-sig"), newline="")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        what = f"not UTF-8 text: byte 0x{content[error.start]:02x}; save it as UTF-8"
+        raise UnreadableError(what, line) from None
+    rows = csv.reader(text, strict=True, delimiter=reading.delimiter or delimiter)
+    names = list(reading.columns or next(rows, []))
+    if reading.delimiter is None and len(names) == 1 and top_fields(paths, names).isdisjoint(names):
+        other = max(_DELIMITERS, key=names[0].count)
+        if other in names[0]:
+            what = f"the columns are separated by {other!r}: say `delimiter: {json.dumps(other)}`"
+            raise UnreadableError(what, 1)
     for row in rows:
-        if len(row) != len(names):
+        if row and len(row) != len(names):
             raise UnreadableError(f"expected {len(names)} columns, found {len(row)}", rows.line_num)
-        yield rows.line_num, dict(zip(names, row, strict=True))
+        if row:
+            yield rows.line_num, dict(zip(names, row, strict=True))
 
 
 def _of_lines(
@@ -153,27 +277,43 @@ def _of_lines(
         try:
             value = _loads(line)
         except orjson.JSONDecodeError as error:
-            raise UnreadableError(f"not JSON: {error.msg}", number) from None
-        if not isinstance(value, Mapping):
-            raise UnreadableError("expected a record of named fields", number)
+            what = f"not JSON: {error.msg}; each line holds one whole record, or say `format: json`"
+            raise UnreadableError(what, number) from None
         if reading.layout == "records" and reading.records is None:
-            yield number, value
-        else:
-            for _, record in _of_json(value, reading, paths):
-                yield number, record
+            if not isinstance(value, Mapping) and VALUE not in top_fields(paths, ()):
+                what = "expected a record of named fields; a list is its field `value`, and a file"
+                raise UnreadableError(f"{what} with one list is `format: json`", number)
+            yield number, _record(value)
+            continue
+        if reading.records is not None:
+            value = _inside(value, reading.records)
+        for _, record in arranged(value, reading, paths):
+            yield number, record
 
 
-def _of_json(value: Any, reading: Reading, paths: Collection[str]) -> Iterator[tuple[int, Record]]:
-    if reading.records is not None:
-        found = lookup(value, reading.records) if isinstance(value, Mapping) else ABSENT
-        if found is ABSENT:
-            raise UnreadableError(f"no field {reading.records!r}, where the records should be")
-        value = found
-    if reading.layout == "record":
+def _inside(value: Any, path: str) -> Any:
+    found = lookup(value, path) if isinstance(value, Mapping) else ABSENT
+    if found is ABSENT:
+        raise UnreadableError(f"no field {path!r}, where the records should be")
+    return found
+
+
+def arranged(value: Any, how: Arranged, paths: Collection[str]) -> Iterator[tuple[int, Record]]:
+    """Yield the records in JSON, with their numbers from 1.
+
+    Args:
+        value: What holds them.
+        how: How it does.
+        paths: Paths of all fields that are needed; other columns are not looked at.
+
+    Raises:
+        UnreadableError: if it does not hold records in that way.
+    """
+    if how.layout == "record":
         yield 1, _record(value)
-    elif reading.layout == "columns":
+    elif how.layout == "columns":
         yield from enumerate(_of_columns(value, paths), 1)
-    elif reading.layout == "by_id":
+    elif how.layout == "by_id":
         if not isinstance(value, Mapping):
             raise UnreadableError("expected a mapping of ids to records")
         yield from enumerate((_record(entry, key) for key, entry in value.items()), 1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from ember_bench.errors import ProviderError
 from ember_bench.models.recorded.fields import GENERATE
-from ember_bench.models.recorded.tapes import Place, Samples, Tape
+from ember_bench.models.recorded.tapes import Place, Tape
 from ember_bench.models.thoughts import as_answer
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ember_bench.models.strand import Draw
     from ember_bench.models.types import Completion
 
+Numbered = tuple["Completion", int]
+"""An answer, and its number among those to the item."""
 # Each call is about one candidate.
 _ABOUT_ONE: Final = ("critique", "score", "verify")
 _LONGEST_SHOWN: Final = 40
@@ -47,10 +49,10 @@ class Replay:
         self._by_about = any(place.about is not None for place in every)
         self._by_agent = any(place.agent is not None for place in every)
         self._by_round = any(place.round is not None for place in every)
-        self._drawn: dict[str, Samples] = {}
+        self._drawn: tuple[str | None, tuple[Numbered, ...]] = None, ()
 
-    def completion(self, call: Call) -> Completion:
-        """Return the recorded answer.
+    def answer(self, call: Call) -> Numbered:
+        """Return the recorded answer, and its number among those to the item (`Tape.samples`).
 
         Raises:
             ProviderError: if there is none.
@@ -80,7 +82,9 @@ class Replay:
         except ValueError as error:
             raise ProviderError(f"{self._model_id}: {error}") from None
 
-    def _drawn_by(self, call: Call, item: str, samples: Samples, number: int) -> Completion:
+    def _drawn_by(
+        self, call: Call, item: str, samples: Sequence[Numbered], number: int
+    ) -> Numbered:
         trial = call.trial
         place = number * trial.epochs + trial.epoch
         if place >= len(samples):
@@ -91,17 +95,15 @@ class Replay:
             )
         return samples[place]
 
-    def _in_order(self, item: str) -> Samples:
+    def _in_order(self, item: str) -> Sequence[Numbered]:
         """Return the samples of an item in the order in which they are handed out."""
-        samples = self._tape.answers.get(item, ())
-        if len(samples) < 2:
-            return samples
-        if (drawn := self._drawn.get(item)) is None:
+        if self._drawn[0] != item:  # the draws of an item come one after the other
+            samples = self._tape.answers.get(item, ())
             order = sample_order(self._model_id, item, len(samples))
-            drawn = self._drawn[item] = tuple(samples[number] for number in order)
-        return drawn
+            self._drawn = item, tuple([(samples[number], number) for number in order])
+        return self._drawn[1]
 
-    def _at_place(self, call: Call, item: str) -> Completion:
+    def _at_place(self, call: Call, item: str) -> Numbered:
         """Return the answer of an agent, in a round, about candidates."""
         trial, agent = call.trial, int(_replica(call.replica))
         turn = 0 if self._role == GENERATE else (call.turn or (0,))[-1] + 1
@@ -115,20 +117,21 @@ class Replay:
             raise ProviderError(
                 f"{self._model_id} has no answer {self._told(place)}of item {item!r}"
             )
+        first = self._tape.number(item, place)
         if self._by_about:
             if len(found) == 1:
-                return found[0][0]  # whoever shows this candidate again is told the same
+                return found[0][0], first  # whoever shows this candidate again is told the same
             linked = self._linked(call, item, found)
             if linked is not None:
-                return linked
+                return found[linked][0], first + linked
             number = draw_number("0" if self._by_agent else _replica(call.replica), call.draw)
         else:
             branch = _trimmed(call.turn[:-1]) if self._role != GENERATE else call.draw
             number = draw_number("0" if self._by_agent else _replica(call.replica), branch)
         if len(found) == 1 and not number and trial.epochs == 1:
-            return found[0][0]
+            return found[0][0], first
         order = sample_order(self._model_id, f"{item}\n{place}", len(found))
-        return self._drawn_by(call, item, tuple(found[n][0] for n in order), number)
+        return self._drawn_by(call, item, [(found[n][0], first + n) for n in order], number)
 
     def _told(self, place: Place) -> str:
         """Return what a call is, as words for a message."""
@@ -144,11 +147,11 @@ class Replay:
             told += f"about {shown or 'nothing'} "
         return told
 
-    def _of_candidate(self, call: Call, item: str) -> Completion:
+    def _of_candidate(self, call: Call, item: str) -> Numbered:
         """Return what was recorded about the sample that a call is about."""
         about, known = call.request.about[0], self._tape.answers.get(item, ())
         numbers = self._tape.numbers.get(item) or range(len(known))
-        by_number = dict(zip(numbers, known, strict=True))
+        by_number = {number: (known[at], at) for at, number in enumerate(numbers)}
         if self._answers is None:
             raise ProviderError(
                 f"{self._model_id}: its card does not say what a {self._role!r} is about: name the"
@@ -162,13 +165,13 @@ class Replay:
             )
         return by_number[number]
 
-    def _linked(self, call: Call, item: str, found: Sequence[Sample]) -> Completion | None:
-        """Return the answer about the very sample, of several about samples with one text."""
+    def _linked(self, call: Call, item: str, found: Sequence[Sample]) -> int | None:
+        """Return which of several answers about samples with one text is about the very sample."""
         same = self._same(item, call.request.about[0]) if len(call.request.about) == 1 else []
         if len(same) != len(found):
             return None
         number = self._sample(call, item, call.request.about[0])
-        return None if number is None else found[sorted(same).index(number)][0]
+        return None if number is None else sorted(same).index(number)
 
     def _sample(self, call: Call, item: str, about: str) -> int | None:
         """Return the number of the sample that a call is about; None if there is none."""

@@ -51,6 +51,21 @@ class Tape:
     places: dict[str, dict[Place, list[Sample]]] = field(default_factory=dict)
     agents: list[str] = field(default_factory=list)
 
+    def samples(self, item: str) -> Samples:
+        """Return all answers to an item, in the order of the file."""
+        if not (places := self.places.get(item)):
+            return self.answers.get(item, ())
+        return tuple([sample for found in places.values() for sample, _ in found])
+
+    def number(self, item: str, place: Place) -> int:
+        """Return the number, among all answers to an item, of the first at a place."""
+        before = 0
+        for known, found in self.places[item].items():
+            if known == place:
+                break
+            before += len(found)
+        return before
+
     def judged(self) -> Iterator[tuple[str, Completion, float]]:
         """Yield item id, answer and the source's score of each answer that it scored."""
         for item, verdicts in self.verdicts.items():

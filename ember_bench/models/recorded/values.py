@@ -17,6 +17,7 @@ Sample = tuple[Completion, float | None]
 _RIGHT: Final = ("true", "yes", "correct", "right", "pass", "passed", "c")
 _WRONG: Final = ("false", "no", "incorrect", "wrong", "fail", "failed", "i")
 _TRUTHS: Final = dict.fromkeys(_RIGHT, 1.0) | dict.fromkeys(_WRONG, 0.0)
+_UNCOUNTED: Final = Usage()
 # Digits in groups of three, and what stands around numbers in tables.
 _WRITTEN: Final = re.compile(
     r"\$?\s*(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d*\.?\d+(?:[eE][-+]?\d+)?)\s*(?:s|USD)?"
@@ -32,6 +33,8 @@ def sample_of(
     fields: Fields, reading: Reading, answer: Any, numbers: Sequence[Any]
 ) -> Sample | None:
     """Return a sample and its score, or None if neither answer nor score was recorded."""
+    if reading.missing:
+        numbers = [None if str(number) in reading.missing else number for number in numbers]
     *measured, judged = numbers
     verdict = None if fields.verdict is None else _verdict(judged, fields, reading)
     if answer is None or (reading.missing and str(answer) in reading.missing):
@@ -49,7 +52,9 @@ def _completion(
     text = answer if isinstance(answer, str) else as_text(answer, told(fields.answer))
     return Completion(
         reading.texts.get(text, text) if reading.texts else text,
-        Usage(
+        _UNCOUNTED
+        if fields.input_tokens is None and fields.output_tokens is None
+        else Usage(
             None if fields.input_tokens is None else _tokens(sent, told(fields.input_tokens)),
             None if fields.output_tokens is None else _tokens(received, told(fields.output_tokens)),
         ),
@@ -62,7 +67,7 @@ def _completion(
 
 def _verdict(value: Any, fields: Fields, reading: Reading) -> float | None:
     """Return the source's score of an answer, from 0 to 1; None where it gave none."""
-    if _is_nothing(value):
+    if is_nothing(value):
         return None
     if reading.scores and (given := reading.scores.get(str(value))) is not None:
         return given
@@ -71,7 +76,7 @@ def _verdict(value: Any, fields: Fields, reading: Reading) -> float | None:
     if truth is not None:
         return truth
     try:
-        number = float(value)
+        number = float(value.strip().removesuffix("%") if isinstance(value, str) else value)
     except (TypeError, ValueError):
         number = math.nan
     if fields.correct is not None and number not in (0, 1):
@@ -94,7 +99,7 @@ def _scaled(value: Any, name: str, reading: Reading, what: str) -> float | None:
 
 def _number(value: Any, name: str) -> float | None:
     """Return a number of at least 0, or None where none was recorded."""
-    if _is_nothing(value):
+    if is_nothing(value):
         return None
     if isinstance(value, str) and (written := _WRITTEN.fullmatch(value.strip())):
         value = written[1].replace(",", "")
@@ -109,7 +114,7 @@ def _number(value: Any, name: str) -> float | None:
 
 def _tokens(value: Any, name: str) -> int | None:
     """Return a number of tokens, or None where none was recorded."""
-    return None if _is_nothing(value) else whole(value, name)
+    return None if is_nothing(value) else whole(value, name)
 
 
 def whole(value: Any, name: str) -> int:
@@ -124,6 +129,6 @@ def whole(value: Any, name: str) -> int:
     return int(number)
 
 
-def _is_nothing(value: Any) -> bool:
+def is_nothing(value: Any) -> bool:
     """Return whether a value says that there is none."""
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))

@@ -41,6 +41,18 @@ class MemoryStore:
         with self._lock:
             return self._calls.setdefault(call.key, call).completion
 
+    def knows(self, key: bytes) -> bool:
+        """Return whether a call was answered."""
+        return key in self._calls
+
+    def keep(self, call: StoredCall, *, account: str = "") -> None:
+        """Keep a new call that cost nothing."""
+        self._accounts.add(Payment(account, 0.0))
+        self._calls.setdefault(call.key, call)
+
+    def flush(self) -> None:
+        """Do nothing: nothing waits to be kept."""
+
     async def pay(self, payment: Payment) -> None:
         """Keep the payment for a request without a usable answer."""
         self._accounts.add(payment)

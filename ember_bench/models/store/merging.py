@@ -7,14 +7,27 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ember_bench.errors import ConfigError, DamagedStoreError, StoreError
 from ember_bench.file_lock import FileLock
+from ember_bench.models.recorded.places import RecordedAnswers
+from ember_bench.models.storable import as_kept
 from ember_bench.models.store.response_store import lock_path
-from ember_bench.models.store.rows import APPLICATION_ID, DOUBTS_SCHEMA, SCHEMA, SCHEMA_VERSION
+from ember_bench.models.store.rows import (
+    APPLICATION_ID,
+    DOUBTS_SCHEMA,
+    PLACES_SCHEMA,
+    SCHEMA,
+    SCHEMA_VERSION,
+    StoredCall,
+    insert,
+    place_in,
+    row_of,
+)
 from ember_bench.models.store.sqlite import (
     BUSY_SECONDS,
+    connect,
     is_damage,
     open_database,
     open_for_reading,
@@ -33,6 +46,12 @@ _DIFFERS: Final = " OR ".join(
         *(f"p.{n} IS NOT m.{n}" for n in ("text", "finish_reason", "usage", "cost_usd")),
         " <> ".join(_MORE),
     ]
+)
+_AT_ONCE: Final = 256
+_OF_CALL: Final = ("role", "parameters", "epoch", "replica", "draw")
+_PLACED: Final = (
+    f"SELECT key, prompt, cost_usd, created, source, item, number, {', '.join(_OF_CALL)}"  # noqa: S608 - ours
+    " FROM places JOIN recordings ON recording = recordings.id LIMIT ?"
 )
 # Damaged rows were put aside under such keys.
 _SOUND: Final = "substr(p.key, 1, 8) <> CAST('damaged:' AS BLOB)"
@@ -95,8 +114,83 @@ def _merge(into: Path, part: Path, share: Share | None) -> int:
             " (SELECT key FROM fresh) ORDER BY p.rowid",
             (offset,),
         ).rowcount
+        added += _add_places(base, share)
         _add_payments(base, share)
     return added
+
+
+def _add_places(base: sqlite3.Connection, share: Share | None) -> int:
+    """Add the places of answers in recordings, of the share that was named; return their number."""
+    if not _has(base, "places"):
+        return 0
+    for statement in PLACES_SCHEMA.split(";"):
+        base.execute(statement)
+    (offset,) = base.execute("SELECT ifnull(max(id), 0) FROM main.prompts").fetchone()
+    base.execute(
+        "CREATE TEMP TABLE placed AS SELECT key, prompt FROM part.places"  # noqa: S608 - ours
+        " WHERE key NOT IN (SELECT key FROM main.responses)"
+        " AND key NOT IN (SELECT key FROM main.places)"
+        f"{'' if share is None else ' AND key IN (SELECT key FROM asked)'}"
+    )
+    base.execute(
+        "INSERT INTO main.prompts SELECT id + ?, messages FROM part.prompts"
+        " WHERE id IN (SELECT prompt FROM placed) ORDER BY id",
+        (offset,),
+    )
+    base.execute(
+        "INSERT OR IGNORE INTO main.recordings (source) SELECT source FROM part.recordings"
+        " WHERE id IN (SELECT recording FROM part.places JOIN placed USING (key))"
+    )
+    columns = [name for _, name, *_ in base.execute("PRAGMA main.table_info(places)")]
+    other = {"prompt": "p.prompt + ?", "recording": "m.id"}
+    taken = [other.get(name, f"p.{name}") for name in columns]
+    return base.execute(
+        f"INSERT INTO main.places ({', '.join(columns)}) SELECT {', '.join(taken)}"  # noqa: S608 - ours
+        " FROM part.places p JOIN part.recordings r ON p.recording = r.id"
+        " JOIN main.recordings m ON m.source = r.source"
+        " WHERE p.key IN (SELECT key FROM placed) ORDER BY p.rowid",
+        (offset,),
+    ).rowcount
+
+
+def _has(base: sqlite3.Connection, table: str) -> bool:
+    """Whether the part that is merged has a table; stores from before it have not."""
+    known = "SELECT 1 FROM part.sqlite_master WHERE type = 'table' AND name = ?"
+    return base.execute(known, (table,)).fetchone() is not None
+
+
+def write_out(path: Path) -> None:
+    """Copy the answers that stand in recordings into a response store, which needs these no more.
+
+    Raises:
+        DataMissingError: if a recording is not there any more.
+        ConfigError: if it is another one.
+        StoreError: if the store cannot be read or written.
+    """
+    with closing(connect(path)) as base:
+        if base.execute("SELECT 1 FROM sqlite_master WHERE name = 'places'").fetchone() is None:
+            return
+        recordings = RecordedAnswers()
+        try:
+            base.execute("BEGIN IMMEDIATE")
+            while rows := base.execute(_PLACED, (_AT_ONCE,)).fetchall():
+                insert(base, "responses", [_written_out(recordings, *row) for row in rows])
+                base.executemany("DELETE FROM places WHERE key = ?", ((row[0],) for row in rows))
+            base.execute("DELETE FROM recordings")
+            base.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: cannot be written: {error}") from error
+
+
+def _written_out(
+    recordings: RecordedAnswers, key: bytes, prompt: int, cost_usd: float | None,
+    created: float, source: str, item: str, number: int, *call: Any,
+) -> tuple[Any, ...]:  # fmt: skip
+    """Return the row of responses for a row of places."""
+    place, fields = place_in(source, item, number), dict(zip(_OF_CALL, call, strict=True))
+    answer = as_kept(recordings.at(place, fields["role"]), cost_usd)
+    whole = StoredCall(key=key, messages="", model=place.source.model, completion=answer, **fields)
+    return row_of(whole, prompt, created)
 
 
 def _name(base: sqlite3.Connection, share: Share | None) -> None:
@@ -151,8 +245,7 @@ def _refuse_conflicts(base: sqlite3.Connection, part: Path) -> None:
 def _add_payments(base: sqlite3.Connection, share: Share | None) -> None:
     """Add the sums of each account; what both have is counted once."""
     tables: dict[str, tuple[str, ...]] = {"payments": ("requests", "spend")}
-    known = "SELECT 1 FROM part.sqlite_master WHERE type = 'table' AND name = 'doubts'"
-    if base.execute(known).fetchone() is not None:
+    if _has(base, "doubts"):
         base.execute(DOUBTS_SCHEMA)
         tables["doubts"] = ("unpriced", "unanswered", "most", "unbounded")
     # The prefix of an account is a UUID of 32 digits.

@@ -8,49 +8,28 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
-import time
 import weakref
-from collections.abc import Iterable
-from contextlib import closing, suppress
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
-import msgspec
-
-from ember_bench.errors import DamagedStoreError, StoreError
 from ember_bench.file_lock import FileLock
-from ember_bench.models.store.payments import Paid, Payment, Sums
-from ember_bench.models.store.rows import (
-    ANSWER_COLUMNS,
-    APPLICATION_ID,
-    SCHEMA,
-    SCHEMA_VERSION,
-    StoredCall,
-    completion_of,
-)
-from ember_bench.models.store.sqlite import (
-    is_damage,
-    is_undecodable,
-    open_database,
-    open_for_reading,
-    opening,
-    suspect,
-)
+from ember_bench.models.recorded.places import RecordedAnswers
+from ember_bench.models.store.known_keys import TABLES, KnownKeys
+from ember_bench.models.store.payments import Paid, Payment
+from ember_bench.models.store.rows import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, StoredCall
+from ember_bench.models.store.sqlite import open_database, opening
+from ember_bench.models.store.stored_answers import StoredAnswers, paid_on, unreadable
 from ember_bench.models.store.writer import GroupCommit
-from ember_bench.models.types import Completion, Message
+from ember_bench.models.types import Completion
 
 _LOGGER: Final = logging.getLogger("ember_bench.store")
 
-_CALL_COLUMNS: Final = ("messages", "model", "role", "parameters", "epoch", "replica", "draw")
-
-_decode_messages = msgspec.json.Decoder(tuple[Message, ...]).decode
-
 # What the key of a damaged row begins with.
 _DAMAGED: Final = b"damaged:"
-# Misses from which on it pays to know the keys that are there.
-_FEW_MISSES: Final = 256
-_LOOK_AGAIN_SECONDS: Final = 0.05
+# The writer gets so many calls at once that nobody waits for; that many may wait for it.
+_KEPT_AT_ONCE: Final = 2048
+_MOST_KEPT: Final = 8192
 
 
 class CallStore(Protocol):
@@ -86,97 +65,27 @@ class CallStore(Protocol):
         """Keep what is waiting to be kept."""
 
 
+@runtime_checkable
+class ReplayStore(CallStore, Protocol):
+    """A store that also keeps what recordings answered, for which nobody waits."""
+
+    def knows(self, key: bytes) -> bool:
+        """Return whether a call was answered before."""
+
+    def keep(self, call: StoredCall, *, account: str = "") -> None:
+        """Keep a new call that cost nothing and can be made again."""
+
+    def flush(self) -> None:
+        """Wait until all that `keep` was given is durable.
+
+        Raises:
+            StoreError: if it cannot be.
+        """
+
+
 def lock_path(path: Path) -> Path:
     """Return the lock that is shared by all that write to a response store."""
     return path.with_name(f".{path.name}.lock")
-
-
-class StoredAnswers:
-    """The answers in a response store's file, which is only read: nothing is made or changed.
-
-    Args:
-        path: The file.
-
-    Raises:
-        StoreError: if it is not a response store of this version.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._reader = _open_for_reading(path)
-
-    def get(self, key: bytes) -> Completion | None:
-        """Return the stored answer of a call, or None.
-
-        Raises:
-            StoreError: if the file cannot be read any more.
-        """
-        row = self._row(
-            f"SELECT {ANSWER_COLUMNS} FROM responses WHERE key = ?",  # noqa: S608 - ours
-            key,
-        )
-        if row is None:
-            return None
-        try:
-            return completion_of(row)
-        except ValueError:
-            self._found_damaged(key)
-            return None
-
-    def calls(self, keys: Iterable[bytes]) -> dict[bytes, StoredCall]:
-        """Return the stored calls among `keys` with their prompts, for reports.
-
-        Raises:
-            StoreError: if the file cannot be read any more.
-        """
-        found = {}
-        for key in keys:
-            row = self._row(
-                f"SELECT {', '.join(_CALL_COLUMNS)}, {ANSWER_COLUMNS}"  # noqa: S608 - ours
-                " FROM responses JOIN prompts ON prompt = id WHERE key = ?",
-                key,
-            )
-            if row is None:
-                continue
-            fields = dict(zip(_CALL_COLUMNS, row, strict=False))
-            with suppress(ValueError):
-                fields["messages"] = _readable(fields["messages"])
-                completion = completion_of(row[len(_CALL_COLUMNS) :])
-                found[key] = msgspec.convert(
-                    {"key": key, "completion": completion, **fields}, StoredCall
-                )
-        return found
-
-    def latest(self, most: int) -> list[StoredCall]:
-        """Return the calls that were stored last, the latest first, without damaged ones.
-
-        Raises:
-            StoreError: if the file cannot be read any more.
-        """
-        query = "SELECT key FROM responses ORDER BY rowid DESC LIMIT ?"
-        try:
-            keys = [key for (key,) in self._reader.execute(query, (most,))]
-        except sqlite3.DatabaseError as error:
-            raise _unreadable(self.path, error) from error
-        return list(self.calls(keys).values())
-
-    def _row(self, query: str, key: bytes) -> tuple[Any, ...] | None:
-        """Return the row of a call; None if there is none, or a text in it is not UTF-8."""
-        try:
-            row: tuple[Any, ...] | None = self._reader.execute(query, (key,)).fetchone()
-        except sqlite3.DatabaseError as error:
-            if not is_undecodable(error):
-                raise _unreadable(self.path, error) from error
-            self._found_damaged(key)
-            return None
-        return row
-
-    def _found_damaged(self, key: bytes) -> None:
-        """Take the answer of a call for one that is not stored."""
-
-    def close(self) -> None:
-        """Close the file."""
-        self._reader.close()
 
 
 class ResponseStore(StoredAnswers):
@@ -204,8 +113,13 @@ class ResponseStore(StoredAnswers):
         except BaseException:
             self._let_go()
             raise
-        self._keys = _KnownKeys(self._reader)
+        self._keys = KnownKeys(self._reader)
         self._writer = GroupCommit(path, self._keys.committed)
+        self._recordings = RecordedAnswers()
+        self._has_places = True
+        # What was kept and may not be in the file yet; the writer has the first of it.
+        self._kept: dict[bytes, tuple[StoredCall, Payment]] = {}
+        self._handed_over = 0
 
     def __deepcopy__(self, memo: dict[int, object]) -> ResponseStore:
         return self
@@ -224,7 +138,7 @@ class ResponseStore(StoredAnswers):
                 "UPDATE OR REPLACE responses SET key = ? WHERE key = ?", (_DAMAGED + key, key)
             )
         except sqlite3.DatabaseError as error:
-            raise _unreadable(self.path, error) from error
+            raise unreadable(self.path, error) from error
 
     def get(self, key: bytes) -> Completion | None:
         """Return the stored answer of a call, or None; raises as `StoredAnswers.get` does."""
@@ -232,7 +146,9 @@ class ResponseStore(StoredAnswers):
             if not self._keys.may_have(key):
                 return None
         except sqlite3.DatabaseError as error:
-            raise _unreadable(self.path, error) from error
+            raise unreadable(self.path, error) from error
+        if (kept := self._kept.get(key)) is not None:
+            return kept[0].completion
         found = super().get(key)
         if found is None:
             self._keys.missed()
@@ -267,6 +183,52 @@ class ResponseStore(StoredAnswers):
         stored = self.get(call.key)
         return stored if stored is not None else call.completion
 
+    def knows(self, key: bytes) -> bool:
+        """Return whether a call was answered before; raises as `StoredAnswers.get` does."""
+        if key in self._kept:
+            return True
+        try:
+            if not self._keys.may_have(key):
+                return False
+        except sqlite3.DatabaseError as error:
+            raise unreadable(self.path, error) from error
+        for table in TABLES:
+            if self._row(f"SELECT 1 FROM {table} WHERE key = ?", key) is not None:  # noqa: S608 - ours
+                return True
+        self._keys.missed()
+        return False
+
+    def keep(self, call: StoredCall, *, account: str = "") -> None:
+        """Keep a new call that cost nothing and can be made again: it is durable after `flush`.
+
+        Raises:
+            StoreError: if an earlier call could not be written.
+        """
+        self._writer.check()
+        self._keys.add(call.key)
+        self._kept[call.key] = call, Payment(account, 0.0)
+        if len(self._kept) - self._handed_over >= _KEPT_AT_ONCE:
+            self._hand_over()
+        if len(self._kept) >= _MOST_KEPT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Wait until all that `keep` was given is durable.
+
+        Raises:
+            StoreError: if it could not be written.
+        """
+        if self._kept:
+            self._hand_over()
+            self._writer.flush()
+            self._kept.clear()
+            self._handed_over = 0
+
+    def _hand_over(self) -> None:
+        """Have the writer begin with what it was not given yet."""
+        self._writer.submit_all(list(islice(self._kept.values(), self._handed_over, None)))
+        self._handed_over = len(self._kept)
+
     async def pay(self, payment: Payment) -> None:
         """Keep the payment for a request without a usable answer; it is durable on return.
 
@@ -291,104 +253,16 @@ class ResponseStore(StoredAnswers):
         return paid_on(self.path, account)
 
     def __len__(self) -> int:
-        count: int = self._reader.execute("SELECT count(*) FROM responses").fetchone()[0]
+        count: int = self._reader.execute(
+            "SELECT (SELECT count(*) FROM responses) + (SELECT count(*) FROM places)"
+        ).fetchone()[0]
         return count
 
     def close(self) -> None:
         """Write what is waiting and close the file."""
+        if self._kept:
+            self._hand_over()
+            self._kept.clear()
         self._writer.close()
         super().close()
         self._let_go()
-
-
-def paid_on(path: Path, account: str) -> Paid:
-    """Return what was paid on `account` in a response store.
-
-    Raises:
-        StoreError: if the file cannot be read.
-    """
-    with closing(_open_for_reading(path)) as reader:
-        try:
-            row = reader.execute(
-                "SELECT requests, spend, ifnull(unpriced, 0), ifnull(unanswered, 0),"
-                " ifnull(most, 0), ifnull(unbounded, 0)"
-                " FROM payments LEFT JOIN doubts USING (account) WHERE account = ?",
-                (account,),
-            ).fetchone()
-        except sqlite3.DatabaseError as error:
-            raise _unreadable(path, error) from error
-    return (Sums() if row is None else Sums(*row)).paid
-
-
-class _KnownKeys:
-    """A filter of the keys that may be in the file.
-
-    A look-up of a missing key in SQLite takes as long as a simulated model. A byte for each of 2^24
-    prefixes says whether a key with it may be there. Keys from other processes are read again after
-    a moment: two processes may make the same call at the same moment anyway.
-    """
-
-    _SIZE: Final = 1 << 24
-
-    def __init__(self, reader: sqlite3.Connection) -> None:
-        self._reader = reader
-        self._lock = threading.Lock()
-        self._marks = bytearray(self._SIZE)  # as long as nothing is written, it takes no memory
-        self._read = 0  # rows up to here are marked
-        self._misses = 0
-        self._look_again = 0.0
-
-    def may_have(self, key: bytes) -> bool:
-        if self._misses < _FEW_MISSES:
-            return True
-        if (now := time.monotonic()) >= self._look_again:
-            with self._lock:
-                self._read_on()
-            self._look_again = now + _LOOK_AGAIN_SECONDS
-        return self._marks[int.from_bytes(key[:3])] != 0
-
-    def missed(self) -> None:
-        self._misses += 1
-
-    def add(self, key: bytes) -> None:
-        self._marks[int.from_bytes(key[:3])] = 1
-
-    def committed(self, before: int, after: int) -> None:
-        """Hear that this process wrote the rows after `before` up to `after`."""
-        with self._lock:
-            if self._read == before:  # else another process has written, too
-                self._read = after
-
-    def _read_on(self) -> None:
-        rows = self._reader.execute(
-            "SELECT rowid, key FROM responses WHERE rowid > ?", (self._read,)
-        )
-        for number, key in rows:
-            self.add(key)
-            self._read = max(self._read, number)
-
-
-def _readable(messages: object) -> str:
-    """Return a prompt as JSON; an empty one where it is damaged: the answer is worth showing."""
-    try:
-        if isinstance(messages, str):
-            _decode_messages(messages)
-            return messages
-    except msgspec.MsgspecError:
-        pass
-    return "[]"
-
-
-def _unreadable(path: Path, error: sqlite3.DatabaseError) -> StoreError:
-    if not is_damage(error):
-        return StoreError(f"{path}: cannot be read: {error}")
-    suspect(path)
-    return DamagedStoreError(
-        f"{path}: cannot be read: {error}; the next run puts it aside and recovers what can be read"
-    )
-
-
-def _open_for_reading(path: Path) -> sqlite3.Connection:
-    return open_for_reading(
-        path, application_id=APPLICATION_ID, version=SCHEMA_VERSION, schema=SCHEMA
-    )

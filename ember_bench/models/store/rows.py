@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ember_bench.models.recorded.places import Place, Source
 from ember_bench.models.types import Completion, TokenLogprob, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -57,13 +59,33 @@ CREATE TABLE IF NOT EXISTS doubts (
 ) WITHOUT ROWID
 """
 
+# Answers that stand in a recording, and their places in it; stores from before it are taken over.
+PLACES_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS recordings (id INTEGER PRIMARY KEY, source TEXT UNIQUE NOT NULL);
+CREATE TABLE IF NOT EXISTS places (
+    key BLOB PRIMARY KEY,
+    prompt INTEGER NOT NULL REFERENCES prompts (id),
+    recording INTEGER NOT NULL REFERENCES recordings (id),
+    item TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    role TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    replica TEXT NOT NULL,
+    draw TEXT NOT NULL,
+    cost_usd REAL,
+    created REAL NOT NULL
+)
+"""
+
 ANSWER_COLUMNS: Final = "text, finish_reason, usage, more, cost_usd, latency_seconds"
 
 
 class StoredCall(msgspec.Struct, frozen=True, gc=False):
     """One finished call as the store keeps it.
 
-    `completion` has its cost and its latency filled in, as far as they are known.
+    `completion` has its cost and its latency filled in, as far as they are known. With a `place` it
+    stands in a recording, and a file keeps the place alone.
     """
 
     key: bytes
@@ -75,6 +97,7 @@ class StoredCall(msgspec.Struct, frozen=True, gc=False):
     replica: str
     draw: str
     completion: Completion
+    place: Place | None = None
 
 
 def completion_of(row: Sequence[Any]) -> Completion:
@@ -137,6 +160,45 @@ def row_of(call: StoredCall, prompt: int, created: float) -> tuple[Any, ...]:
         call.draw, done.text, done.finish_reason, msgspec.json.encode(done.usage).decode(), more,
         done.cost_usd, done.latency_seconds, created,
     )  # fmt: skip
+
+
+def place_row_of(
+    call: StoredCall, place: Place, prompt: int, recording: int, created: float
+) -> tuple[Any, ...]:
+    """Return the row of the table of places."""
+    return (
+        call.key, prompt, recording, place.item, place.number, call.role, call.parameters,
+        call.epoch, call.replica, call.draw, call.completion.cost_usd, created,
+    )  # fmt: skip
+
+
+def recording_id(connection: sqlite3.Connection, source: str) -> int:
+    """Return the number of a recording, given as JSON, in the table of recordings."""
+    connection.execute("INSERT OR IGNORE INTO recordings (source) VALUES (?)", (source,))
+    row = connection.execute("SELECT id FROM recordings WHERE source = ?", (source,)).fetchone()
+    found: int = row[0]
+    return found
+
+
+def source_as_text(source: Source) -> str:
+    """Return a recording as the table of recordings has it."""
+    return msgspec.json.encode(source).decode()
+
+
+def place_in(source: object, item: object, number: object) -> Place:
+    """Return the place that columns of a row say.
+
+    Raises:
+        ValueError: if they say none: the row is damaged.
+    """
+    if not (isinstance(source, str) and isinstance(item, str) and isinstance(number, int)):
+        raise ValueError("a column has a value that was not written there")
+    return Place(_source_in(source), item, number)
+
+
+@lru_cache(maxsize=1024)
+def _source_in(text: str) -> Source:
+    return msgspec.json.decode(text, type=Source)
 
 
 def insert(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> int:

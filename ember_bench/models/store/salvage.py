@@ -23,6 +23,7 @@ from ember_bench.models.store.rows import (
     ANSWER_COLUMNS,
     APPLICATION_ID,
     DOUBTS_SCHEMA,
+    PLACES_SCHEMA,
     SCHEMA,
     SCHEMA_VERSION,
     StoredCall,
@@ -133,11 +134,30 @@ def _recover(damaged: Path, path: Path) -> None:
                 if len(numbers) > _AT_ONCE:  # draws of one prompt lie close together
                     del numbers[next(iter(numbers))]
             insert(target, "responses", [row_of(call, number, time.time())])
+        _recover_places(source, target)
         target.execute(DOUBTS_SCHEMA)
         insert(target, "payments", _table(source, "account, requests, spend", "payments"))
         names = "account, unpriced, unanswered, most, unbounded"
         insert(target, "doubts", _table(source, names, "doubts"))
         target.execute("COMMIT")
+
+
+def _recover_places(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Copy the places of answers in recordings, with their prompts."""
+    for statement in PLACES_SCHEMA.split(";"):
+        target.execute(statement)
+    insert(target, "recordings", _table(source, "id, source", "recordings"))
+    (last,) = target.execute("SELECT ifnull(max(id), 0) FROM prompts").fetchone()
+    names = [name for _, name, *_ in target.execute("PRAGMA table_info(places)")]
+    asked = names.index("prompt")
+    rows = [
+        tuple(last + value if at == asked else value for at, value in enumerate(row))
+        for row in _table(source, ", ".join(names), "places")
+    ]
+    insert(target, "places", rows)
+    used = {row[asked] for row in rows}
+    prompts = _table(source, "id, messages", "prompts")
+    insert(target, "prompts", [(last + n, text) for n, text in prompts if last + n in used])
 
 
 def _calls(source: sqlite3.Connection, end: int) -> Iterator[StoredCall]:

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -19,7 +19,16 @@ from typing import Final, NamedTuple
 
 from ember_bench.errors import StoreError
 from ember_bench.models.store.payments import Payment, Sums, sums_of
-from ember_bench.models.store.rows import DOUBTS_SCHEMA, StoredCall, insert, row_of
+from ember_bench.models.store.rows import (
+    DOUBTS_SCHEMA,
+    PLACES_SCHEMA,
+    StoredCall,
+    insert,
+    place_row_of,
+    recording_id,
+    row_of,
+    source_as_text,
+)
 from ember_bench.models.store.sqlite import connect, is_damage, suspect
 
 # A moment's wait makes few large commits of many small ones. It is worth it where the processor is
@@ -45,11 +54,11 @@ _PROMPTS_REMEMBERED: Final = 4096
 
 
 class Entry(NamedTuple):
-    """A payment to be written, with its call if that has a usable answer, and the waiter."""
+    """A payment to be written, with its call if that has a usable answer, and the waiter if any."""
 
     call: StoredCall | None
     payment: Payment
-    written: asyncio.Future[bool]
+    written: asyncio.Future[bool] | None
     patient: bool
 
 
@@ -95,10 +104,11 @@ class GroupCommit:
 
     Args:
         path: A response store's file.
-        on_commit: Called, in the thread, with the highest row before and after each commit.
+        on_commit: Called, in the thread, with the name of a table, and its highest row before and
+            after each commit.
     """
 
-    def __init__(self, path: Path, on_commit: Callable[[int, int], None]) -> None:
+    def __init__(self, path: Path, on_commit: Callable[[str, int, int], None]) -> None:
         self._path = path
         self._on_commit = on_commit
         self._pid = os.getpid()
@@ -111,11 +121,15 @@ class GroupCommit:
         # The keys are random, so that beyond what one commit changes a larger cache saves nothing.
         self._connection.execute("PRAGMA cache_size = -8192")
         self._connection.execute(DOUBTS_SCHEMA)
+        self._connection.executescript(PLACES_SCHEMA)
         _reset_damaged_sums(self._connection)
         self._prompts: dict[bytes, int] = {}
         self._failure: StoreError | None = None
         self._waiting: Batch = []
         self._wake = threading.Condition()
+        # Entries that nobody waits for, handed over and dealt with.
+        self._wrote = threading.Condition()
+        self._unawaited = self._dealt_with = 0
         self._idle = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="response-store", daemon=True)
@@ -139,16 +153,36 @@ class GroupCommit:
         Raises:
             StoreError: if the store is closed, or was opened before a fork.
         """
-        if os.getpid() != self._pid:  # the thread that writes is in the other process
-            raise StoreError(f"{self._path}: was opened before a fork; open it again in the child")
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         with self._wake:
-            if self._closed.is_set():
-                raise StoreError(f"{self._path}: the response store is closed")
+            self._check_open()
             self._waiting.append(Entry(call, payment, future, patient))
             if self._idle:
                 self._wake.notify()
         return future
+
+    def submit_all(self, calls: Sequence[tuple[StoredCall, Payment]]) -> None:
+        """Have calls written that nobody waits for; see `flush`.
+
+        Raises:
+            StoreError: as `submit`.
+        """
+        with self._wake:
+            self._check_open()
+            self._waiting += [Entry(call, payment, None, patient=True) for call, payment in calls]
+            self._unawaited += len(calls)
+            if self._idle:
+                self._wake.notify()
+
+    def flush(self) -> None:
+        """Wait until what `submit_all` was given is durable.
+
+        Raises:
+            StoreError: if it could not be written.
+        """
+        with self._wrote:
+            self._wrote.wait_for(lambda: self._dealt_with >= self._unawaited)
+        self.check()
 
     def close(self) -> None:
         """Write what is waiting, and end the thread."""
@@ -156,6 +190,12 @@ class GroupCommit:
             self._closed.set()
             self._wake.notify()
         self._thread.join()
+
+    def _check_open(self) -> None:
+        if os.getpid() != self._pid:  # the thread that writes is in the other process
+            raise StoreError(f"{self._path}: was opened before a fork; open it again in the child")
+        if self._closed.is_set():
+            raise StoreError(f"{self._path}: the response store is closed")
 
     def _run(self) -> None:
         with closing(self._connection):
@@ -197,31 +237,46 @@ class GroupCommit:
                 suspect(self._path)
             problem = StoreError(f"{self._path}: an answer could not be stored: {outcome}")
             problem.__cause__ = outcome
-            if not _blames_data(outcome):
+            # Who waits is told; a call that nobody waits for must not be lost in silence.
+            if not _blames_data(outcome) or any(entry.written is None for entry in batch):
                 self._failure = problem
             outcome = problem
-        _settle([entry.written for entry in batch], outcome)
+        waiting = [entry.written for entry in batch if entry.written is not None]
+        if len(waiting) < len(batch):
+            with self._wrote:
+                self._dealt_with += len(batch) - len(waiting)
+                self._wrote.notify_all()
+        _settle(waiting, outcome)
 
     def _write(self, batch: Batch) -> bool | Exception:
         """Write a batch; return whether all of it was new, or why it could not be written."""
         connection, now = self._connection, time.time()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            prompt, before = connection.execute(
-                "SELECT (SELECT max(id) FROM prompts), (SELECT max(rowid) FROM responses)"
+            prompt, *before = connection.execute(
+                "SELECT (SELECT max(id) FROM prompts), (SELECT max(rowid) FROM responses),"
+                " (SELECT max(rowid) FROM places)"
             ).fetchone()
             new_prompts: dict[bytes, int] = {}
             texts: list[tuple[int, str]] = []
-            rows = []
+            rows, places = [], []
+            recordings: dict[int, int] = {}
             for call in (entry.call for entry in batch if entry.call is not None):
                 digest = blake2b(call.messages.encode(), digest_size=16).digest()
                 number = self._prompts.get(digest) or new_prompts.get(digest)
                 if number is None:
                     number = new_prompts[digest] = (prompt or 0) + len(texts) + 1
                     texts.append((number, call.messages))
-                rows.append(row_of(call, number, now))
+                if (place := call.place) is None:
+                    rows.append(row_of(call, number, now))
+                    continue
+                known = recordings.get(id(place.source))
+                if known is None:
+                    source = source_as_text(place.source)
+                    known = recordings[id(place.source)] = recording_id(connection, source)
+                places.append(place_row_of(call, place, number, known, now))
             insert(connection, "prompts", texts)
-            new = insert(connection, "responses", rows)
+            new = [insert(connection, "responses", rows), insert(connection, "places", places)]
             for account, sums in sums_of(entry.payment for entry in batch).items():
                 _pay(connection, account, sums)
             connection.execute("COMMIT")
@@ -232,8 +287,9 @@ class GroupCommit:
         self._prompts |= new_prompts
         for digest in list(self._prompts)[: max(0, len(self._prompts) - _PROMPTS_REMEMBERED)]:
             del self._prompts[digest]
-        self._on_commit(before or 0, (before or 0) + new)
-        return new == len(rows)
+        for table, first, added in zip(("responses", "places"), before, new, strict=True):
+            self._on_commit(table, first or 0, (first or 0) + added)
+        return new == [len(rows), len(places)]
 
 
 def _reset_damaged_sums(connection: sqlite3.Connection) -> None:

@@ -43,6 +43,8 @@ def content(written: Any) -> Said:
             texts.append(part)
         elif not isinstance(part, dict) or not isinstance(kind, str | None):
             raise MalformedError("a part of no type in it")
+        elif part.get("thought") is True:  # Google's mark, which its gateways keep
+            thoughts.append(written_thoughts(part))
         elif kind in _TEXTS or (kind is None and "text" in part):
             texts.append(_text(field(part, "text")))
         elif kind == _REFUSAL:
@@ -57,7 +59,9 @@ def content(written: Any) -> Said:
 def parted_thoughts(written: Any) -> list[Any]:
     """Return the thoughts of a content that comes in parts, as they came."""
     parts = written if isinstance(written, list) else []
-    return [part for part in parts if _is_thought(field(part, "type"))]
+    return [
+        part for part in parts if _is_thought(field(part, "type")) or field(part, "thought") is True
+    ]
 
 
 def _is_thought(kind: Any) -> bool:
@@ -83,6 +87,8 @@ def written_thoughts(thoughts: Any, depth: int = _DEPTH) -> str:
 
 def stated_error(answer: Any) -> Any:
     """Return the error that the body of a success states; None if it states none."""
+    if isinstance(answer, list) and len(answer) == 1:
+        answer = answer[0]  # Google's streams put an error into a list
     if error := field(answer, "error"):
         return error
     # MiniMax states each answer's status beside it.
@@ -105,6 +111,8 @@ def _parts(written: Any) -> list[Any]:
 def _text(text: Any) -> str:
     if isinstance(value := field(text, "value"), str):  # as in OpenAI's assistants
         return value
+    if text is None:  # a part that was begun and not filled
+        return ""
     if not isinstance(text, str):
         raise MalformedError("a text part without text in it")
     return text

@@ -113,12 +113,18 @@ def openai_usage(usage: Any) -> Usage:
     )
 
 
+_BESIDE_INPUT: Final = ("cache_read_input_tokens", "cache_creation_input_tokens")
+
+
 def anthropic_usage(usage: Any) -> Usage:
     """Return the tokens as Anthropic reports them.
 
     Its input tokens are those that neither came from its cache nor went into it.
     """
     fresh = count(usage, "input_tokens", "prompt_tokens")
+    # Of input that neither is free nor known, no part is known: the rest would be too little.
+    if any(_unreadable(usage, name) for name in _BESIDE_INPUT):
+        fresh = None
     read = count(usage, "cache_read_input_tokens") or 0
     by_duration = field(usage, "cache_creation")
     for_an_hour = count(by_duration, "ephemeral_1h_input_tokens") or 0
@@ -136,6 +142,11 @@ def anthropic_usage(usage: Any) -> Usage:
     )
 
 
+def _unreadable(details: Any, name: str) -> bool:
+    """Return whether a number is given that cannot be read."""
+    return field(details, name) is not None and count(details, name) is None
+
+
 def gemini_usage(counts: Any) -> Usage:
     """Return the tokens as Gemini reports them.
 
@@ -145,7 +156,8 @@ def gemini_usage(counts: Any) -> Usage:
     """
     sent = count(counts, "promptTokenCount")
     if sent is not None:
-        sent += count(counts, "toolUsePromptTokenCount") or 0
+        used = count(counts, "toolUsePromptTokenCount")
+        sent = None if _unreadable(counts, "toolUsePromptTokenCount") else sent + (used or 0)
     said, total = count(counts, "candidatesTokenCount"), count(counts, "totalTokenCount")
     thought = count(counts, "thoughtsTokenCount")
     received = None if said is None else said + (thought or 0)

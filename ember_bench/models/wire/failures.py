@@ -77,7 +77,9 @@ _STATUS: Final[Mapping[str, int]] = {
     "deadline_exceeded": 504,
     "overloaded_error": 529,
 }
-_STATUS_FIELDS: Final = ("status_code", "http_status", "code", "status", "type")
+_STATUS_FIELDS: Final = (
+    *("status_code", "statusCode", "http_status", "http_code", "code", "status", "type"),
+)
 _CLIENT_ERRORS: Final = ("invalid_", "image_", "unsupported_", "empty_image")
 
 

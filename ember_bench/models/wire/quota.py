@@ -13,7 +13,8 @@ from typing import Final
 
 # Names of the error, as the providers' documentation has them.
 _CODES: Final = (
-    "access_terminated|account_deactivated|arrearage|billing_(?:hard_limit_reached|not_active)|"
+    r"access_terminated|account_deactivated|allocationquota\.freetieronly|arrearage|"
+    "billing_(?:hard_limit_reached|not_active)|"
     "budget_exceeded|consumer_suspended|contract_spend_limit_reached|"
     "credit(?:_balance_(?:too_low|exhausted)|_limit|s_exhausted|_exhausted)|"
     "enforced_spend_limit_reached|exceeded_current_quota(?:_error)?|"

@@ -15,21 +15,31 @@
     return null;
   }
 
+  /** The lines that are open, as their keys. */
+  function opened() {
+    return new Set([...main.querySelectorAll("details[open]")].map((line) => line.dataset.key));
+  }
+
   async function again() {
     clearTimeout(timer);
     let wait = 5000;
     try {
-      const answer = await fetch("live", { cache: "no-store" });
+      const own = location.search + (location.search ? "&" : "?") + "part=main";
+      const answer = await fetch(main.dataset.live || own, { cache: "no-store" });
       if (!answer.ok) throw new Error(answer.status);
       const text = await answer.text();
       if (!pressed) {
-        const before = focused();
+        const before = focused(), open = opened();
         // Markup of the server's own, in which everything else is escaped.
         main.innerHTML = text;
+        for (const line of main.querySelectorAll("details[data-key]"))
+          line.open = open.has(line.dataset.key);
         if (before) main.querySelector(before)?.focus();
       }
-      wait = Number(answer.headers.get("x-next-ms")) || wait;
       gone.hidden = true;
+      const next = answer.headers.get("x-next-ms");
+      if (next === null) return; // it changes no more
+      wait = Number(next);
     } catch {
       gone.hidden = false;
     }

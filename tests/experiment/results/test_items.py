@@ -59,6 +59,8 @@ def test_order_and_digests_are_those_of_whole_lists(
                 "budget_usd": True,
                 "decide": True,
                 "search": True,
+                "shrinkage": True,
+                "control": True,
                 # Examples are in the digests of the cells, the judge in the evaluator's identity;
                 # what else scores or checks comes after the run.
                 "datasets": {

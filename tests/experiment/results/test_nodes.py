@@ -9,7 +9,7 @@ import pytest
 
 from ember_bench.experiment.results.nodes import NodeSummary, node_summaries
 from ember_bench.experiment.results.rows import StoredTrials
-from ember_bench.models.store.response_store import StoredAnswers
+from ember_bench.models.store.stored_answers import StoredAnswers
 from ember_bench.report.html_contents import Contents
 from ember_bench.report.html_report import html_report
 from tests.support.workspace import Workspace, single

@@ -865,3 +865,33 @@ def measured(w: World, q: str) -> Any:
     with ember_bench.usage() as used:
         answers = [w.lms[0](f"{q} {n}") for n in range(3)]
     return len(used.calls), answers, w.lms[0]("after")
+
+
+@case
+def searched_lists(w: World, q: str) -> Any:
+    drafts = [w.lms[0](f"{q} {n}") for n in range(3)]
+    sizes = [len(w.lms[1](draft)) for draft in drafts]
+    best = drafts[sizes.index(max(sizes))]
+    found = drafts.index(best), drafts.count(w.lms[0](f"{q} again"))
+    drafts.remove(best)
+    return best, found, drafts
+
+
+@case
+def generators_with_keys(w: World, q: str) -> Any:
+    longest = max((w.lms[0](f"{q} {n}") for n in range(3)), key=len)
+    last = sorted((w.lms[1](f"{q} {n}") for n in range(3)), key=lambda answer: answer[-1])
+    left = (w.lms[0](f"{n} {q}") for n in range(3))
+    return longest, last, next(left), max(left, key=len), list(left)
+
+
+@case
+def counted_generators(w: World, q: str) -> Any:
+    return collections.Counter(w.lms[0](f"{q} {n}") for n in range(3)).most_common()
+
+
+@case
+def calls_itself(w: World, q: str, depth: int = 2) -> Any:
+    if not depth:
+        return w.lms[0](q)
+    return w.lms[1](" and ".join(calls_itself(w, f"{q}.{n}", depth - 1) for n in range(2)))

@@ -41,11 +41,12 @@ from tests.graph.programs import (
     function_of,
     programs,
 )
-from tests.support.models import in_trial, keys, module, scripted, serve, telling
+from tests.support.models import in_trial, keys, module, on_the_loop, scripted, serve, telling
 
 
 @settings(max_examples=300, deadline=None)
 @given(program=programs, times=delays)
+@on_the_loop
 def test_random_programs_give_the_same_and_make_the_same_calls(
     program: list[Step], times: list[int]
 ) -> None:
@@ -62,6 +63,7 @@ def test_random_programs_give_the_same_and_make_the_same_calls(
 @given(
     program=programs, times=delays, returned=st.lists(st.integers(0, 20), min_size=1, max_size=2)
 )
+@on_the_loop
 def test_what_is_dropped_changes_nothing_else(
     program: list[Step], times: list[int], returned: list[int]
 ) -> None:
@@ -77,6 +79,7 @@ def test_what_is_dropped_changes_nothing_else(
 
 @settings(max_examples=200, deadline=None)
 @given(program=programs, times=delays)
+@on_the_loop
 def test_failures_are_those_of_eager_code(program: list[Step], times: list[int]) -> None:
     # Of several questions asked in one step, the first to fail in time is raised, eagerly too; and
     # an operator with a state may have run though something before it fails.

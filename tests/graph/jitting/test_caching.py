@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +18,7 @@ from scipy import special, stats
 from ember_bench.graph import NoNGraphData, execute, parallel
 from ember_bench.models import ModelCost, ModelInfo, ModelService, ResponseStore
 from ember_bench.models.call import Call
+from ember_bench.models.strand import Strand
 from ember_bench.operators import (
     CascadeOperator,
     EnsembleOperator,
@@ -26,7 +29,16 @@ from ember_bench.operators import (
     OracleOperator,
     VerifierOperator,
 )
-from tests.support.models import Subject, in_trial, module, modules, scripted, serve, simulated
+from tests.support.models import (
+    Subject,
+    at_once,
+    in_trial,
+    module,
+    modules,
+    scripted,
+    serve,
+    simulated,
+)
 
 PRICE = ModelCost(input_cost_per_thousand=0.5, output_cost_per_thousand=1.5)
 SIMULATED = [
@@ -186,35 +198,34 @@ def play(network: Any, models: list[ModelInfo], store: ResponseStore | None) -> 
     """Run a network on two items in two epochs, built anew as another process would."""
     service = serve(*models, store=store)
     graph = build(network, models, service)
+
+    def trial(item: str, epoch: int) -> tuple[Any, Strand]:
+        subject = Subject(id=item, target="1", answer_format="text")
+        given = {"query": f"question {item}"}
+        return in_trial(lambda: execute(graph, given), subject=subject, epoch=epoch)
+
     outputs, calls, clocks, distinct = [], [], [], 0
-    for item in "ab":
-        for epoch in range(2):
-            subject = Subject(id=item, target="1", answer_format="text")
-            given = {"query": f"question {item}"}
-            output, strand = in_trial(
-                lambda g=given: execute(graph, g), subject=subject, epoch=epoch
-            )
-            outputs.append(output)
-            clocks.append(strand.clock)
-            made = strand.trial.calls
-            calls += sorted((c.key, c.node, c.role, c.usage, c.cost_usd) for c in made)
-            assert len({call.key for call in made}) == len(made)
-            distinct += len(made)
+    for output, strand in at_once(partial(trial, *which) for which in product("ab", range(2))):
+        outputs.append(output)
+        clocks.append(strand.clock)
+        made = strand.trial.calls
+        calls += sorted((c.key, c.node, c.role, c.usage, c.cost_usd) for c in made)
+        assert len({call.key for call in made}) == len(made)
+        distinct += len(made)
     total = service.usage_service.summary().total
     assert total.calls == distinct
     requests = total.calls - total.stored_calls
     return Outcome(outputs, calls, clocks, distinct, requests, len(store) if store else 0)
 
 
-def on_off_cold_warm(network: Any, models: list[ModelInfo]) -> tuple[Outcome, Outcome, Outcome]:
-    off = play(network, models, None)
+def cold_and_warm(network: Any, models: list[ModelInfo]) -> tuple[Outcome, Outcome]:
     with TemporaryDirectory() as folder:
         runs = []
         for _ in range(2):
             store = ResponseStore(Path(folder) / "responses.db")
             runs.append(play(network, models, store))
             store.close()
-    return off, runs[0], runs[1]
+    return runs[0], runs[1]
 
 
 @settings(max_examples=20, deadline=None)
@@ -222,7 +233,8 @@ def on_off_cold_warm(network: Any, models: list[ModelInfo]) -> tuple[Outcome, Ou
 def test_off_cold_and_warm_are_equal_on_models_that_are_functions_of_the_call(
     network: Any,
 ) -> None:
-    off, cold, warm = on_off_cold_warm(network, SIMULATED)
+    off = play(network, SIMULATED, None)
+    cold, warm = cold_and_warm(network, SIMULATED)
     assert off.outputs == cold.outputs == warm.outputs
     assert off.calls == cold.calls == warm.calls
     assert off.clocks == cold.clocks == warm.clocks
@@ -234,7 +246,7 @@ def test_off_cold_and_warm_are_equal_on_models_that_are_functions_of_the_call(
 @settings(max_examples=12, deadline=None)
 @given(networks)
 def test_warm_equals_cold_on_models_that_answer_otherwise_each_time(network: Any) -> None:
-    _, cold, warm = on_off_cold_warm(network, MOODY)
+    cold, warm = cold_and_warm(network, MOODY)
     assert warm.outputs == cold.outputs
     assert warm.calls == cold.calls
     assert warm.clocks == cold.clocks
@@ -252,12 +264,13 @@ def test_a_vote_of_five_keeps_its_accuracy_warm(tmp_path: Path) -> None:
         ensemble = EnsembleOperator(lm_modules=modules(service, model, k, temperature=0.7))
         graph.add_node(name="ensemble", operator=ensemble)
         graph.add_node(name="vote", operator=MostCommonOperator(), inputs=["ensemble"])
-        count = 0
-        for number in range(n):
+
+        def is_right(number: int) -> bool:
             item = Subject(id=str(number))
             output, _ = in_trial(lambda: execute(graph, {"query": "same for all"}), subject=item)
-            count += output["vote"]["final_answer"] == item.target
-        return count
+            return bool(output["vote"]["final_answer"] == item.target)
+
+        return sum(at_once(partial(is_right, number) for number in range(n)))
 
     counts = []
     for _ in range(2):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
@@ -25,7 +26,8 @@ from tests.support.models import in_trial, keys, module, scripted, serve
 Case = Callable[[World, str], Any]
 
 
-# What of several calls at once was answered before one failed depends on the time it took.
+# What of several calls at once was answered before one failed depends on the time it took, and so
+# does which of them failed first.
 AT_ONCE = (
     functions.votes_of_operators, functions.graphs, functions.parallel_functions,
     functions.mapped_functions, functions.asked_together,
@@ -89,6 +91,11 @@ def outcome(function: Callable[[], Any]) -> Any:
         return repr(error)
 
 
+def without_keys(results: list[Any]) -> list[Any]:
+    """Return results without the keys of calls in their errors."""
+    return [(kind, re.sub("[0-9a-f]{32}", "", str(value))) for kind, value in results]
+
+
 def test_there_are_enough() -> None:
     assert len(FUNCTIONS) >= 65
 
@@ -121,10 +128,12 @@ def test_it_fails_as_it_fails_eagerly(
     models = Models([3, 0, 5, 1], failing=True)
     expected, _, eagerly = played(function, models, tmp_path / "eager", capsys)
     found, _, asked = played(jit(function), models, tmp_path / "jitted", capsys)
+    if function in AT_ONCE:
+        assert without_keys(found) == without_keys(expected)
+        return
     assert found == expected
-    if function not in AT_ONCE:
-        for one, other in zip(eagerly, asked, strict=True):
-            assert set(one) <= set(other)
+    for one, other in zip(eagerly, asked, strict=True):
+        assert set(one) <= set(other)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ember_bench.errors import ProviderError
 from ember_bench.models.call import Call, Request
-from ember_bench.models.providers.recorded import Recorded, content_digest
+from ember_bench.models.providers.recorded import Recorded
+from ember_bench.models.recorded.finding import content_digest
 from ember_bench.models.recorded.replay import draw_number, sample_order
 from ember_bench.models.strand import Draw, TrialContext
 from ember_bench.models.types import Completion, Usage

@@ -12,7 +12,8 @@ import pytest
 from ember_bench.documents import read_document
 from ember_bench.models.call import Call, Request
 from ember_bench.models.model_registry import models_of_card
-from ember_bench.models.providers.recorded import Recorded, tape_of
+from ember_bench.models.providers.recorded import Recorded
+from ember_bench.models.recorded.finding import tape_of
 from ember_bench.models.strand import TrialContext
 from tests.models.providers.replay import Subject
 

@@ -15,10 +15,8 @@ from hypothesis import strategies as st
 
 from ember_bench.errors import ConfigError, DataMissingError, ProviderError
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.providers.recorded import (
-    Recorded,
-    data_dir,
-)
+from ember_bench.models.providers.recorded import Recorded
+from ember_bench.models.recorded.data_dir import data_dir
 from ember_bench.models.strand import TrialContext
 from ember_bench.models.types import Usage
 from tests.models.providers.replay import Subject, ask, card, one
@@ -228,7 +226,7 @@ class TestCards:
                 "4:30: unknown field 'latncy'; did you mean 'latency'",
             ),
             ("files: a.jsonl\nmodels: []\nfields: {item: i, answer: a}", "3:1: models"),
-            ("files: a.txt\nmodels: [m]\nfields: {item: i, answer: a}", "2:1: expected a file of"),
+            ("files: a.log\nmodels: [m]\nfields: {item: i, answer: a}", "2:1: expected a file of"),
             ("files: '{mdl}.csv'\nmodels: [m]\nfields: {item: i, answer: a}", "2:1: unknown place"),
             ("files: a.csv\nmodels: [m, n]\nfields: {item: i, answer: a}", "2:1: nothing tells"),
             (

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from ember_bench.errors import ConfigError
 from ember_bench.models.info import ModelInfo
-from ember_bench.models.providers.recorded import Recorded, tape_of
+from ember_bench.models.providers.recorded import Recorded
+from ember_bench.models.recorded.finding import tape_of
 from ember_bench.models.types import Usage
 from tests.models.providers.replay import ask, card
 

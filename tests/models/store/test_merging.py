@@ -16,7 +16,7 @@ from ember_bench.errors import ConfigError, DamagedStoreError
 from ember_bench.models import Completion, ResponseStore, TokenLogprob, Usage
 from ember_bench.models.store.merging import merge_responses
 from ember_bench.models.store.payments import Payment
-from ember_bench.models.store.response_store import StoredAnswers, paid_on
+from ember_bench.models.store.stored_answers import StoredAnswers, paid_on
 from tests.models.store.test_response_store import ANSWER, call
 
 

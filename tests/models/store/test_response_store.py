@@ -26,9 +26,9 @@ from ember_bench.errors import StoreError
 from ember_bench.models import Completion, ResponseStore, TokenLogprob, ToolCall, Usage
 from ember_bench.models.store import sqlite, writer
 from ember_bench.models.store.payments import Paid, Payment, sums_of
-from ember_bench.models.store.response_store import StoredAnswers
 from ember_bench.models.store.rows import StoredCall
 from ember_bench.models.store.salvage import open_response_store
+from ember_bench.models.store.stored_answers import StoredAnswers
 
 ANSWER = Completion("forty-two", Usage(10, 20, 3, 4), "length", 0.125, 1.5)
 

@@ -157,6 +157,11 @@ class TestAnthropic:
         assert anthropic_usage(report) == Usage(540, 5, 500, 0, 30, cache_write_1h_tokens=20)
 
     def test_a_cache_alone_does_not_make_the_input_known(self) -> None:
+        for name in ("cache_read_input_tokens", "cache_creation_input_tokens"):
+            usage = {"input_tokens": 9, name: "many", "output_tokens": 5}
+            assert anthropic_usage(usage).input_tokens is None
+        counts = {"promptTokenCount": 9, "toolUsePromptTokenCount": -1, "candidatesTokenCount": 5}
+        assert gemini_usage(counts).input_tokens is None
         assert anthropic_usage({"cache_read_input_tokens": 9, "output_tokens": 5}).input_tokens is (
             None
         )

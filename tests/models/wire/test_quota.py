@@ -27,6 +27,9 @@ SPENT: dict[str, Any] = {
         }
     },
     "moonshot message": {"error": {"message": "account suspended, please check your balance"}},
+    "qwen's free tier": {
+        "error": {"code": "AllocationQuota.FreeTierOnly", "message": "The free tier is used."}
+    },
     "flat": {"code": "insufficient_quota", "message": "quota exhausted"},
     "flat message": {"message": "quota exhausted"},
     "anthropic credit": {
