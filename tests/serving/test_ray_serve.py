@@ -87,7 +87,7 @@ def test_replicas_on_two_nodes_answer_as_one_process(example: Any, port: int) ->
 
 
 def answer_of(network: Any, question: str) -> str:
-    return str(bridge.wait(network.answer(Question(question))).text)
+    return str(bridge.wait(network.answer(Question(question))).data)
 
 
 async def asked(client: Any, questions: list[str]) -> list[str]:
