@@ -86,7 +86,7 @@ class Asked(_Anything):
         if used is None:
             self.open = True
         else:
-            used = self._beside.symmetric_difference(used) - self._beside
+            used = frozenset(used) - self._beside
             self.names |= used
         if self._outer is not None:
             self._outer.note(used)
