@@ -16,8 +16,7 @@ from ember_bench.models.storable import as_kept
 from ember_bench.models.store.response_store import lock_path
 from ember_bench.models.store.rows import (
     APPLICATION_ID,
-    DOUBTS_SCHEMA,
-    PLACES_SCHEMA,
+    LATER_SCHEMA,
     SCHEMA,
     SCHEMA_VERSION,
     StoredCall,
@@ -87,7 +86,7 @@ def merge_responses(into: Path, part: Path, share: Share | None = None) -> int:
     with opening(into):
         lock = FileLock(lock_path(into), shared=True)  # nobody may replace the file meanwhile
     with lock:
-        open_database(into, **kind).close()  # type: ignore[arg-type]
+        open_database(into, **kind, later=LATER_SCHEMA).close()  # type: ignore[arg-type]
         return _merge(into, part, share)
 
 
@@ -123,8 +122,6 @@ def _add_places(base: sqlite3.Connection, share: Share | None) -> int:
     """Add the places of answers in recordings, of the share that was named; return their number."""
     if not _has(base, "places"):
         return 0
-    for statement in PLACES_SCHEMA.split(";"):
-        base.execute(statement)
     (offset,) = base.execute("SELECT ifnull(max(id), 0) FROM main.prompts").fetchone()
     base.execute(
         "CREATE TEMP TABLE placed AS SELECT key, prompt FROM part.places"  # noqa: S608 - ours
@@ -246,7 +243,6 @@ def _add_payments(base: sqlite3.Connection, share: Share | None) -> None:
     """Add the sums of each account; what both have is counted once."""
     tables: dict[str, tuple[str, ...]] = {"payments": ("requests", "spend")}
     if _has(base, "doubts"):
-        base.execute(DOUBTS_SCHEMA)
         tables["doubts"] = ("unpriced", "unanswered", "most", "unbounded")
     # The prefix of an account is a UUID of 32 digits.
     taken = "true" if share is None else "substr(account, 1, 32) IN (SELECT prefix FROM accounts)"

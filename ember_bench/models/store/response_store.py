@@ -19,7 +19,13 @@ from ember_bench.file_lock import FileLock
 from ember_bench.models.recorded.places import RecordedAnswers
 from ember_bench.models.store.known_keys import TABLES, KnownKeys
 from ember_bench.models.store.payments import Paid, Payment
-from ember_bench.models.store.rows import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, StoredCall
+from ember_bench.models.store.rows import (
+    APPLICATION_ID,
+    LATER_SCHEMA,
+    SCHEMA,
+    SCHEMA_VERSION,
+    StoredCall,
+)
 from ember_bench.models.store.sqlite import open_database, opening
 from ember_bench.models.store.stored_answers import StoredAnswers, paid_on, unreadable
 from ember_bench.models.store.writer import GroupCommit
@@ -110,7 +116,11 @@ class ResponseStore(StoredAnswers):
         self._let_go = weakref.finalize(self, lock.release)
         try:
             self._reader = open_database(
-                path, application_id=APPLICATION_ID, version=SCHEMA_VERSION, schema=SCHEMA
+                path,
+                application_id=APPLICATION_ID,
+                version=SCHEMA_VERSION,
+                schema=SCHEMA,
+                later=LATER_SCHEMA,
             )
         except BaseException:
             self._let_go()

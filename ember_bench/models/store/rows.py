@@ -48,19 +48,16 @@ CREATE TABLE payments (
     spend INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
-# What is not known of the payments; stores from before it are taken over.
-DOUBTS_SCHEMA: Final = """
+# Tables that stores of this version may lack, which are then made: what is not known of the
+# payments, and answers that stand in a recording, with their places in it.
+LATER_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS doubts (
     account TEXT PRIMARY KEY,
     unpriced INTEGER NOT NULL,
     unanswered INTEGER NOT NULL,
     most INTEGER NOT NULL,
     unbounded INTEGER NOT NULL
-) WITHOUT ROWID
-"""
-
-# Answers that stand in a recording, and their places in it; stores from before it are taken over.
-PLACES_SCHEMA: Final = """
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS recordings (id INTEGER PRIMARY KEY, source TEXT UNIQUE NOT NULL);
 CREATE TABLE IF NOT EXISTS places (
     key BLOB PRIMARY KEY,

@@ -22,8 +22,7 @@ from ember_bench.models.store.response_store import ResponseStore, lock_path
 from ember_bench.models.store.rows import (
     ANSWER_COLUMNS,
     APPLICATION_ID,
-    DOUBTS_SCHEMA,
-    PLACES_SCHEMA,
+    LATER_SCHEMA,
     SCHEMA,
     SCHEMA_VERSION,
     StoredCall,
@@ -116,7 +115,11 @@ def _recover(damaged: Path, path: Path) -> None:
     with (
         closing(
             open_database(
-                path, application_id=APPLICATION_ID, version=SCHEMA_VERSION, schema=SCHEMA
+                path,
+                application_id=APPLICATION_ID,
+                version=SCHEMA_VERSION,
+                schema=SCHEMA,
+                later=LATER_SCHEMA,
             )
         ) as target,
         closing(connect(damaged)) as source,
@@ -135,7 +138,6 @@ def _recover(damaged: Path, path: Path) -> None:
                     del numbers[next(iter(numbers))]
             insert(target, "responses", [row_of(call, number, time.time())])
         _recover_places(source, target)
-        target.execute(DOUBTS_SCHEMA)
         insert(target, "payments", _table(source, "account, requests, spend", "payments"))
         names = "account, unpriced, unanswered, most, unbounded"
         insert(target, "doubts", _table(source, names, "doubts"))
@@ -144,8 +146,6 @@ def _recover(damaged: Path, path: Path) -> None:
 
 def _recover_places(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Copy the places of answers in recordings, with their prompts."""
-    for statement in PLACES_SCHEMA.split(";"):
-        target.execute(statement)
     insert(target, "recordings", _table(source, "id, source", "recordings"))
     (last,) = target.execute("SELECT ifnull(max(id), 0) FROM prompts").fetchone()
     names = [name for _, name, *_ in target.execute("PRAGMA table_info(places)")]

@@ -19,9 +19,16 @@ _AGAIN_SECONDS: Final = 0.01
 
 
 def open_database(
-    path: Path, *, application_id: int, version: int, schema: str
+    path: Path, *, application_id: int, version: int, schema: str, later: str = ""
 ) -> sqlite3.Connection:
     """Open a SQLite file of ours in WAL mode, or make it; refuse any other file.
+
+    Args:
+        path: The file.
+        application_id: Says whose file it is.
+        version: Of the schema.
+        schema: What makes its tables.
+        later: What makes the tables that a file of this version may lack, where it does.
 
     Raises:
         DamagedStoreError: if it is not a database, or one without all of its tables and columns.
@@ -46,6 +53,8 @@ def open_database(
             connection.execute(f"PRAGMA user_version = {version}")
         else:
             _check(connection, path, application_id, version, schema)
+        for statement in later.split(";"):
+            connection.execute(statement)
         connection.execute("COMMIT")
         stack.pop_all()
     return connection

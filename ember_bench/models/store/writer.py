@@ -20,8 +20,6 @@ from typing import Final, NamedTuple
 from ember_bench.errors import StoreError
 from ember_bench.models.store.payments import Payment, Sums, sums_of
 from ember_bench.models.store.rows import (
-    DOUBTS_SCHEMA,
-    PLACES_SCHEMA,
     StoredCall,
     insert,
     place_row_of,
@@ -120,8 +118,6 @@ class GroupCommit:
         self._connection.execute("PRAGMA wal_autocheckpoint = 10000")
         # The keys are random, so that beyond what one commit changes a larger cache saves nothing.
         self._connection.execute("PRAGMA cache_size = -8192")
-        self._connection.execute(DOUBTS_SCHEMA)
-        self._connection.executescript(PLACES_SCHEMA)
         _reset_damaged_sums(self._connection)
         self._prompts: dict[bytes, int] = {}
         self._failure: StoreError | None = None
