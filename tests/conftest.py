@@ -42,6 +42,7 @@ _NEED = {
     "programs/test_dspy.py": "dspy",
     "programs/test_langgraph.py": "langgraph",
     "serving/test_dspy_client.py": "dspy",
+    "serving/test_ray_serve.py": "ray",
 }
 collect_ignore = [file for file, package in _NEED.items() if find_spec(package) is None]
 
